@@ -1,0 +1,40 @@
+# `make demo` and `make test` do all of their own set-up. `make help` lists the rest.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+STAMP := $(VENV)/.installed
+UV := $(shell command -v uv 2>/dev/null)
+
+.PHONY: help demo test lint types clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml constraints.txt
+	@rm -f $@
+ifneq ($(UV),)
+	@test -x $(BIN)/python || uv venv --python $(PYTHON) $(VENV)
+	uv pip install --quiet --python $(BIN)/python --torch-backend cpu --constraints constraints.txt --editable '.[dev]'
+else
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+endif
+	@touch $@
+
+demo: $(STAMP)  ## a real photograph becomes 31 bands at four times the resolution
+	$(BIN)/finewave demo
+
+test: $(STAMP)  ## the test suite
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## ruff and the direction of imports between rooms
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(STAMP)  ## mypy
+	$(BIN)/mypy
+
+clean:  ## remove the environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Images and physics, no learning: scenes and their files, sensors, degradation."""

@@ -1,0 +1,1 @@
+"""What training needs: recipes, losses, schedules, phases, checkpoints."""

@@ -1,0 +1,1 @@
+"""Quality of an image against its reference, by stated conventions."""
