@@ -1,0 +1,81 @@
+"""Residual blocks of convolutions, with and without channel attention."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# In-place activations and sums below act on fresh convolution outputs, which no backward pass needs:
+# the element-wise part of these blocks is bound by memory traffic.
+
+
+def conv(in_channels: int, out_channels: int, kernel_size: int = 3, bias: bool = True) -> nn.Conv2d:
+    """Return a convolution that keeps the image size (zero padding)."""
+    return nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias)
+
+
+class ResBlock(nn.Module):
+    """conv-ReLU-conv-ReLU-conv, plus the input, ReLU; (B, F, H, W) to the same shape."""
+
+    def __init__(self, features: int, kernel_size: int = 3) -> None:
+        super().__init__()
+        self.conv1 = conv(features, features, kernel_size, bias=False)
+        self.conv2 = conv(features, features, kernel_size, bias=False)
+        self.conv3 = conv(features, features, kernel_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block."""
+        y = F.relu(self.conv1(x), inplace=True)
+        y = F.relu(self.conv2(y), inplace=True)
+        return F.relu(self.conv3(y) + x, inplace=True)
+
+
+class ResBlockBN(nn.Module):
+    """`ResBlock` with batch normalisation after each of the first two activations."""
+
+    def __init__(self, features: int, kernel_size: int = 3) -> None:
+        super().__init__()
+        self.conv1 = conv(features, features, kernel_size, bias=False)
+        self.norm1 = nn.BatchNorm2d(features)
+        self.conv2 = conv(features, features, kernel_size, bias=False)
+        self.norm2 = nn.BatchNorm2d(features)
+        self.conv3 = conv(features, features, kernel_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block."""
+        y = self.norm1(F.relu(self.conv1(x)))
+        y = self.norm2(F.relu(self.conv2(y)))
+        return F.relu(self.conv3(y) + x, inplace=True)
+
+
+class ChannelAttention(nn.Module):
+    """Scale each channel by a sigmoid of the image's channel means (squeeze and excitation).
+
+    The means are taken over the whole image given, so the result depends on all of its pixels.
+    """
+
+    def __init__(self, features: int, reduction: int = 1) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(features, features // reduction, 1)
+        self.excite = nn.Conv2d(features // reduction, features, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` (B, F, H, W) with its channels scaled."""
+        # float sums: a bfloat16 mean over a whole image would lose digits
+        mean = x.float().mean((2, 3), keepdim=True) if x.dtype.itemsize < 4 else x.mean((2, 3), keepdim=True)
+        weight = F.relu(self.squeeze(mean.to(x.dtype)))
+        return x * self.excite(weight).sigmoid()
+
+
+class RCAB(nn.Module):
+    """Residual channel attention block: conv-ReLU-conv-channel attention, plus the input."""
+
+    def __init__(self, features: int, kernel_size: int = 3, reduction: int = 1) -> None:
+        super().__init__()
+        self.conv1 = conv(features, features, kernel_size)
+        self.conv2 = conv(features, features, kernel_size)
+        self.attention = ChannelAttention(features, reduction)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block; (B, F, H, W) to the same shape."""
+        return x + self.attention(self.conv2(F.relu(self.conv1(x), inplace=True)))
