@@ -1,0 +1,332 @@
+"""A network ready for use: checks of what goes in, evaluation, loading and saving with its card."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from finewave.errors import InputError, unknown_name
+from finewave.models.card import Card, describe
+from finewave.models.invalid_pixels import blank, fill_invalid
+from finewave.models.registry import SYSTEMS, create_model
+from finewave.models.shelf import CARD, WEIGHTS, weight_folders
+from finewave.models.weights import fill_network, read_weights, write_weights
+from finewave.warnings import FinewaveWarning
+
+
+class Model:
+    """A network and its card.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Trained or not, with the class attributes ``task``, ``inputs``, ``output`` and ``size_multiple``.
+    card : Card, optional
+        Of its weights; without, the network is taken as untrained.
+
+    Attributes
+    ----------
+    net : torch.nn.Module
+    card : Card or None
+    name : str
+        For messages: the card's name, else the network's class.
+    inputs : tuple of str
+        Names that `predict` takes.
+
+    Examples
+    --------
+    >>> model = Model(create_model("jssunet", scale=2, features=8, stages=1, post=False))
+    >>> model.predict(lr_msi=torch.rand(1, 3, 5, 7)).shape
+    torch.Size([1, 31, 10, 14])
+    """
+
+    def __init__(self, net: nn.Module, card: Card | None = None) -> None:
+        for attribute in ("task", "inputs", "output"):
+            if not hasattr(net, attribute):
+                raise InputError(
+                    f"{type(net).__name__} is no finewave network: it does not declare its {attribute}"
+                )
+        self.net = net
+        self.card = card
+        self.name = card.name if card is not None else type(net).__name__
+        self.task = str(net.task)
+        self.inputs: tuple[str, ...] = tuple(net.inputs)  # type: ignore[arg-type]  # nn.Module types all as tensors
+        self.output = str(net.output)
+        self.size_multiple = int(getattr(net, "size_multiple", 1))
+
+    def __repr__(self) -> str:
+        return f"Model({self.name}: {', '.join(self.inputs)} -> {self.output}, scale {self.scale})"
+
+    @property
+    def scale(self) -> int:
+        """Ratio s between HR and LR images."""
+        return int(getattr(self.net, "scale", 1))
+
+    @property
+    def upscaling(self) -> int:
+        """How many output pixels stand on one pixel of the first input, per axis: s or 1."""
+        return self.scale if self.output.startswith("hr_") and self.inputs[0].startswith("lr_") else 1
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Distance in input pixels up to which a pixel acts on the output; None for the whole image."""
+        return getattr(self.net, "receptive_field", None)
+
+    def bands_of(self, name: str) -> int | None:
+        """Return how many bands ``"lr_msi"``, ``"hr_hsi"``, ... have; None where the network does not say."""
+        if name == "ref_rgb":
+            return 3
+        return getattr(self.net, "ms_bands" if name.endswith("msi") else "hs_bands", None)
+
+    def predict(self, **inputs: Tensor) -> Tensor:
+        """Run the network: evaluation mode, no gradients.
+
+        Parameters
+        ----------
+        **inputs : Tensor of shape (B, c, h, w)
+            The task's inputs by name, e.g. ``lr_msi=x``; floating point, reflectance-like, in [0, 1]. They
+            are moved to the network's device and dtype.
+
+        Returns
+        -------
+        Tensor of shape (B, C, H, W)
+            On the device of the first input, in the network's dtype. NaN where an input pixel is not finite.
+
+        Raises
+        ------
+        InputError
+            A ``ValueError``, if an input is missing or not one of the network's, or its kind, rank, band
+            count or size does not fit. It says what was given and what is accepted.
+
+        Warns
+        -----
+        FinewaveWarning
+            If pixels are not finite, or an input is zero everywhere or smaller than the attention window.
+        """
+        self._check(inputs)
+        aligned = [name for name in self.inputs if name != "ref_rgb"]
+        filled = {}
+        masks = {}
+        for name in self.inputs:
+            filled[name], masks[name] = fill_invalid(inputs[name])
+        self.warn_about(filled, masks)
+        output = self.run(filled)
+        for name in aligned:
+            output = blank(output, masks[name])
+        return output
+
+    def run(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Run the network on inputs known to fit and to be finite, without the checks of `predict`."""
+        first = inputs[self.inputs[0]]
+        parameter = next(self.net.parameters())
+        was_training = self.net.training
+        self.net.eval()
+        try:
+            with torch.no_grad():
+                tensors = [inputs[name].to(parameter.device, parameter.dtype) for name in self.inputs]
+                if _prefers_channels_last(self.net):
+                    tensors = [x.contiguous(memory_format=torch.channels_last) for x in tensors]
+                output = self.net(**dict(zip(self.inputs, tensors, strict=True)))
+        finally:
+            self.net.train(was_training)
+        return output.to(first.device).contiguous()
+
+    def to(self, *args: Any, **kwargs: Any) -> Model:
+        """Move the network to a device or dtype, as ``torch.nn.Module.to`` does, and return this model."""
+        self.net.to(*args, **kwargs)
+        return self
+
+    def save(self, folder: str | Path, dtype: torch.dtype | None = None, **facts: Any) -> Path:
+        """Write ``model.safetensors`` and ``card.json`` into ``folder``, whole or not at all.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Made if missing; its parent must exist. A set of weights already there is replaced.
+        dtype : torch.dtype, optional
+            Of the numbers in the file; loading returns to float32.
+        **facts
+            Keys of the card to set, e.g. ``name=...``.
+
+        Raises
+        ------
+        InputError
+            If the network's constructor arguments are not known, or a fact is no key of the card.
+        """
+        folder = Path(folder)
+        card = describe(self.net) if self.card is None else self.card
+        card = card.with_facts(**{"name": folder.name, **facts} if self.card is None else facts)
+        if not folder.parent.is_dir():
+            raise InputError(f"the folder {folder.parent} does not exist; create it first")
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            sha256 = write_weights(self.net, temporary / WEIGHTS, dtype)
+            (temporary / CARD).write_text(card.with_facts(sha256=sha256).to_json(), encoding="utf-8")
+            temporary.chmod(0o755)  # mkdtemp makes it private
+            if folder.is_dir():
+                # two renames: should the machine stop between them, the checksum tells
+                (temporary / WEIGHTS).replace(folder / WEIGHTS)
+                (temporary / CARD).replace(folder / CARD)
+            else:
+                temporary.replace(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return folder
+
+    def warn_about(self, filled: Mapping[str, Tensor], invalid: Mapping[str, Tensor]) -> None:
+        """Warn of inputs that are usable, but from which not much can be expected; see `predict`."""
+        window = _attention_window(self.net)
+        for name, image in filled.items():
+            holes = int(invalid[name].sum())
+            if holes:
+                _warn(
+                    f"{name}: {holes} of {invalid[name].numel()} pixels are NaN or infinite; "
+                    "they were filled from their nearest neighbours for the network and are NaN in the output"
+                )
+            if not image.any():
+                _warn(f"{name} is zero everywhere; the output is what the network answers to darkness")
+            height, width = (n * self.upscaling for n in image.shape[2:])
+            if min(height, width) < window:
+                _warn(
+                    f"{name} of {_size(image)} pixels makes an output of {height} x {width}, smaller than "
+                    f"the attention window of {window}; much of what the network sees is beyond the border"
+                )
+
+    def _check(self, inputs: Mapping[str, Any]) -> None:
+        """Raise an `InputError` if ``inputs`` are not what the network takes."""
+        for name in inputs:
+            if name not in self.inputs:
+                raise unknown_name(f"input of {self.name}", name, self.inputs)
+        for name in self.inputs:
+            if name not in inputs:
+                raise InputError(f"{self.name} needs the input {name}; given: {', '.join(inputs) or 'none'}")
+            self._check_one(name, inputs[name])
+        first = self.inputs[0]
+        for name in self.inputs[1:]:
+            if inputs[name].shape[0] != inputs[first].shape[0]:
+                raise InputError(
+                    f"{first} has {inputs[first].shape[0]} images and {name} has {inputs[name].shape[0]}; "
+                    "they must be as many"
+                )
+            if name != "ref_rgb":
+                ratio = self.scale if first.startswith("lr_") and name.startswith("hr_") else 1
+                expected = tuple(n * ratio for n in inputs[first].shape[2:])
+                if tuple(inputs[name].shape[2:]) != expected:
+                    raise InputError(
+                        f"{name} has {_size(inputs[name])} pixels; with {first} of {_size(inputs[first])} "
+                        f"and scale {self.scale}, {expected[0]} x {expected[1]} are expected"
+                    )
+
+    def _check_one(self, name: str, x: Any) -> None:
+        bands = self.bands_of(name)
+        expected = f"a float tensor (B, {bands or 'bands'}, height, width)"
+        if not isinstance(x, Tensor):
+            raise InputError(f"{name} is a {type(x).__name__}; {self.name} takes {expected}")
+        if x.ndim != 4:
+            hint = "; add the batch axis with x[None]" if x.ndim == 3 else ""
+            raise InputError(f"{name} has shape {tuple(x.shape)}; {self.name} takes {expected}{hint}")
+        if not x.is_floating_point():
+            raise InputError(
+                f"{name} is {x.dtype}; {self.name} takes {expected}: scale it to reflectance in [0, 1]"
+            )
+        if bands is not None and x.shape[1] != bands:
+            named = ""
+            if self.card is not None and self.card.ms_bands and name.endswith("msi"):
+                named = f" ({', '.join(self.card.ms_bands)})"
+            raise InputError(f"{name} has {x.shape[1]} bands; {self.name} expects {bands}{named}")
+        if 0 in x.shape:
+            raise InputError(f"{name} of shape {tuple(x.shape)} has no pixels")
+        if any(n % self.size_multiple for n in x.shape[2:]):
+            raise InputError(
+                f"{name} has {_size(x)} pixels; {self.name} takes heights and widths that are multiples of "
+                f"{self.size_multiple}"
+            )
+
+
+def load_model(which: str | Path) -> Model:
+    """Load a trained network with its card.
+
+    Parameters
+    ----------
+    which : str or Path
+        A name from ``list_models(trained=True)``, a folder with ``model.safetensors`` and ``card.json``, or a
+        ``.safetensors`` file with ``card.json`` beside it.
+
+    Returns
+    -------
+    Model
+        In float32, on the CPU, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if there is no such name, folder or file, or the weights do not fit their card: the
+        message names the first key, shape or checksum that differs.
+    """
+    weights, card_file = _locate(which)
+    card = Card.read(card_file)
+    with torch.random.fork_rng(devices=[]):  # loading is no reason for the user's random numbers to change
+        net = create_model(card.system, **card.config)
+    tensors, sha256 = read_weights(weights)
+    fill_network(net, tensors, f"{weights} does not fit its card: it")
+    if sha256 != card.sha256:
+        raise InputError(
+            f"{weights} does not fit its card: its sha256 is {sha256[:12]}..., the card says "
+            f"{card.sha256[:12]}...; one of the two was damaged or replaced"
+        )
+    if _prefers_channels_last(net):
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
+    return Model(net.eval(), card)
+
+
+def _locate(which: str | Path) -> tuple[Path, Path]:
+    """Return paths of weights and card."""
+    shipped = weight_folders()
+    path = Path(which)
+    if isinstance(which, str) and which in shipped:
+        path = shipped[which]
+    if path.is_dir():
+        if not (path / WEIGHTS).is_file():
+            raise InputError(f"no trained model in the folder {path}: {WEIGHTS} is missing")
+        return path / WEIGHTS, path / CARD
+    if path.is_file():
+        if path.suffix != ".safetensors":
+            raise InputError(f"{path} is no .safetensors file; give a model's name, its folder or that file")
+        return path, path.with_name(CARD)
+    if path.suffix == ".safetensors" or len(path.parts) > 1:
+        raise InputError(
+            f"no such file or folder: {path}; trained models by name: {', '.join(shipped) or 'none'}"
+        )
+    if str(which) in SYSTEMS:
+        trained = [name for name in shipped if name.startswith(f"{which}-")]
+        raise InputError(
+            f"{which!r} is a system without weights; trained: {', '.join(trained) or 'none'} "
+            f"(create_model({str(which)!r}) builds an untrained network)"
+        )
+    raise unknown_name("trained model", str(which), shipped)
+
+
+def _prefers_channels_last(net: nn.Module) -> bool:
+    """Two-dimensional convolutions are fastest so; networks with 3-D kernels have no such layout."""
+    return all(p.ndim <= 4 for p in net.parameters())
+
+
+def _attention_window(net: nn.Module) -> int:
+    """Return the widest window of the network's attention, in pixels; blocks that have one state it."""
+    windows = [getattr(module, "window", 0) for module in net.modules()]
+    return max((window for window in windows if isinstance(window, int)), default=0)
+
+
+def _size(x: Tensor) -> str:
+    return f"{x.shape[2]} x {x.shape[3]}"
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FinewaveWarning, stacklevel=4)

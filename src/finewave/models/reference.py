@@ -1,0 +1,47 @@
+"""Networks that hold weights saved by the authors' public code."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from finewave.errors import InputError
+from finewave.models.registry import system_named
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+def from_reference(system: str, state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module:
+    """Build a network, or one of its modules, from a state dict of the authors' public code.
+
+    Each system's file says how the public code's keys map to its own, in a function of this name.
+
+    Parameters
+    ----------
+    system : str
+        A name from ``list_models()``.
+    state_dict : mapping of str to Tensor
+        Keys and shapes as the public code saves them.
+    **config
+        Hyper-parameters in the words of the public code.
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if the system, a hyper-parameter, a key or a shape is not the expected one.
+    """
+    module = importlib.import_module(system_named(system).module)
+    if not hasattr(module, "from_reference"):
+        raise InputError(f"{system} has no public reference code to take weights from")
+    if not isinstance(state_dict, Mapping):
+        raise InputError(
+            f"the state dict is a {type(state_dict).__name__}; a mapping of names to tensors is expected"
+        )
+    return module.from_reference(state_dict, **config).eval()

@@ -1,0 +1,180 @@
+"""The list of systems, and the one way to build an untrained network.
+
+Adding a system is one line in `SYSTEMS`. A network's class is imported when it is first built, so that names,
+tasks and inputs are known without loading PyTorch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import types
+import typing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from finewave.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from torch import nn
+
+TASKS = ("sssr", "sr", "ssr", "fusion", "refsr")
+
+
+@dataclass(frozen=True)
+class System:
+    """Where a network lives (``"module:Class"``) and what it maps to what."""
+
+    home: str
+    task: str
+    inputs: tuple[str, ...]
+    output: str
+
+    @property
+    def module(self) -> str:
+        """Dotted name of the module of the network, and of its ``from_reference``."""
+        return self.home.partition(":")[0]
+
+    def load(self) -> type[nn.Module]:
+        """Import and return the class of the network."""
+        module, _, name = self.home.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+SYSTEMS: dict[str, System] = {
+    "jssunet": System("finewave.models.jssunet:JSSUNet", "sssr", ("lr_msi",), "hr_hsi"),
+}
+
+
+def list_models(task: str | None = None, trained: bool = False) -> list[str]:
+    """Return names of systems, or of trained weights.
+
+    Parameters
+    ----------
+    task : {"sssr", "sr", "ssr", "fusion", "refsr"}, optional
+        Only those of one task.
+    trained : bool
+        Names of available weights, for `load_model`, in place of names of systems, for `create_model`.
+
+    Returns
+    -------
+    list of str, sorted
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if there is no such task.
+    """
+    if task is not None and task not in TASKS:
+        raise unknown_name("task", task, TASKS)
+    if not trained:
+        return sorted(name for name, system in SYSTEMS.items() if task in (None, system.task))
+    from finewave.models.card import Card
+    from finewave.models.shelf import CARD, weight_folders
+
+    folders = weight_folders()
+    return sorted(name for name in folders if task in (None, Card.read(folders[name] / CARD).task))
+
+
+def system_named(name: str) -> System:
+    """Return the entry of a system, or raise `InputError` naming the nearest one."""
+    if name not in SYSTEMS:
+        raise unknown_name("model", name, SYSTEMS)
+    return SYSTEMS[name]
+
+
+def create_model(name: str, **config: Any) -> nn.Module:
+    """Build an untrained network.
+
+    Parameters
+    ----------
+    name : str
+        A system, see `list_models`.
+    **config
+        Keyword arguments of the system's class; the rest keep their defaults.
+
+    Returns
+    -------
+    torch.nn.Module
+        The network, with ``.system`` (its name here) and ``.config`` (every constructor argument, defaults
+        included), from which the same network can be built again.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if there is no such system or option, or a value is of the wrong kind or range.
+
+    Examples
+    --------
+    >>> net = create_model("jssunet", scale=2, features=16, stages=1)
+    >>> net.config["hs_bands"]
+    31
+    """
+    network = system_named(name).load()
+    signature = inspect.signature(network)
+    for key in config:
+        if key not in signature.parameters:
+            raise unknown_name(f"option of {name}", key, signature.parameters)
+    missing = [
+        key
+        for key, p in signature.parameters.items()
+        if p.default is inspect.Parameter.empty and key not in config
+    ]
+    if missing:
+        raise InputError(f"{name} needs a value for {', '.join(missing)}")
+    hints = typing.get_type_hints(network.__init__)
+    for key, value in config.items():
+        _check_kind(name, key, value, hints.get(key, Any))
+    bound = signature.bind(**config)
+    bound.apply_defaults()
+    net = network(**bound.arguments)
+    vars(net).update(system=name, config=dict(bound.arguments))
+    return net
+
+
+def config_of(net: nn.Module) -> tuple[str, dict[str, Any]]:
+    """Return system and constructor arguments of a network that `create_model` built.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if the network's class was called directly: its arguments are then not known.
+    """
+    system, config = vars(net).get("system"), vars(net).get("config")
+    if system is None or config is None:
+        raise InputError(
+            f"{type(net).__name__} does not know the arguments it was built with; build it by create_model"
+        )
+    return system, dict(config)
+
+
+def _check_kind(system: str, key: str, value: Any, hint: Any) -> None:
+    """Refuse a value that a constructor's annotation excludes; leave unusual annotations alone."""
+    alternatives = _alternatives(hint)
+    choices = [
+        choice
+        for a in alternatives
+        if typing.get_origin(a) is typing.Literal
+        for choice in typing.get_args(a)
+    ]
+    plain = [a for a in alternatives if a in (int, float, str, bool, type(None))]
+    if len(plain) + sum(typing.get_origin(a) is typing.Literal for a in alternatives) < len(alternatives):
+        return
+    if value in choices or any(_is_a(value, kind) for kind in plain):
+        return
+    if choices and isinstance(value, str):
+        raise unknown_name(f"{key} of {system}", value, map(str, choices))
+    accepted = [*map(repr, choices), *("None" if kind is type(None) else kind.__name__ for kind in plain)]
+    raise InputError(f"{system}: {key}={value!r} is of the wrong kind; it must be {' or '.join(accepted)}")
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return typing.get_args(hint)
+    return (hint,)
+
+
+def _is_a(value: Any, kind: type) -> bool:
+    if isinstance(value, bool):  # a bool is an int to Python, but no band count
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
