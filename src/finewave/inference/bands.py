@@ -1,0 +1,139 @@
+"""Which bands of a scene are those that a model was trained on."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from finewave.errors import InputError
+from finewave.warnings import FinewaveWarning
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from finewave.models.pretrained import Model
+
+SAME_BAND_NM = 15.0
+"""Bands of two sensors whose centres differ by no more are taken as the same one."""
+OTHER_BAND_NM = 60.0
+"""Where the bands are as many as expected, a centre farther off is worth a warning."""
+
+
+def match_bands(scene: xr.DataArray, model: Model) -> list[int]:
+    """Return, for each band of the model's input, the index of the scene's band that it stands for.
+
+    With wavelengths in the scene and in the model's card, bands are matched by wavelength: in the order of
+    their wavelengths where they are as many, else each to the nearest within `SAME_BAND_NM`, leaving the others
+    out.
+    Without, they are taken in the order given.
+
+    Raises
+    ------
+    InputError
+        If the scene does not have the model's bands.
+    """
+    name = model.inputs[0]
+    expected = model.bands_of(name)
+    count = scene.sizes["band"]
+    given = wavelengths_of(scene)
+    wanted = input_wavelengths(model)
+    if wanted is not None and given is not None:
+        if count == len(wanted):
+            order = np.empty(count, dtype=int)
+            order[np.argsort(wanted)] = np.argsort(given)
+            worst = float(np.abs(given[order] - wanted).max())
+            if worst > OTHER_BAND_NM:
+                _warn(
+                    f"the scene's bands ({_nm(given)}) are up to {worst:.0f} nm off those that {model.name} "
+                    f"was trained on ({_nm(wanted)}); expect wrong spectra"
+                )
+            return [int(i) for i in order]
+        nearest = np.abs(given[:, None] - wanted[None, :]).argmin(0)
+        if (np.abs(given[nearest] - wanted) <= SAME_BAND_NM).all() and len(set(nearest)) == len(wanted):
+            _warn(
+                f"of the scene's {count} bands, {model.name} uses those at {_nm(given[nearest])}; "
+                "the others are left out"
+            )
+            return [int(i) for i in nearest]
+    if expected is not None and count != expected:
+        raise InputError(
+            f"scene has {count} band{'s' * (count != 1)}{_in_brackets(given)}; "
+            f"{model.name} expects {expected}{expected_bands(model)}"
+        )
+    return list(range(count))
+
+
+def warn_of_other_sensor(scene: xr.DataArray, model: Model) -> None:
+    """Warn where the scene was taken by another sensor than the model knows, and name a better model."""
+    taken_by = scene.attrs.get("sensor")
+    trained_on = model.card.sensor if model.card is not None else None
+    if not taken_by or not trained_on or taken_by == trained_on:
+        return
+    fitting = _models_of_sensor(str(taken_by), model)
+    advice = f"; use {' or '.join(fitting)}" if fitting else ""
+    what = "a photograph (sRGB)" if taken_by == "srgb" else f"from the sensor {taken_by!r}"
+    _warn(f"the scene is {what}, but {model.name} was trained on the sensor {trained_on!r}{advice}")
+
+
+def wavelengths_of(scene: xr.DataArray) -> np.ndarray | None:
+    """Return the band centres in nm, or None unless every band has one."""
+    if "wavelength" not in scene.coords:
+        return None
+    values = np.asarray(scene.coords["wavelength"].values, dtype=float).reshape(-1)
+    return values if values.size == scene.sizes["band"] and np.isfinite(values).all() else None
+
+
+def input_wavelengths(model: Model) -> np.ndarray | None:
+    """Return the band centres in nm of the model's first input, as far as its card says."""
+    if model.card is None:
+        return None
+    is_msi = model.inputs[0].endswith("msi")
+    values = model.card.ms_wavelengths_nm if is_msi else model.card.wavelengths_nm
+    return None if values is None else np.asarray(values, dtype=float)
+
+
+def output_wavelengths(model: Model, scene: xr.DataArray, bands: list[int]) -> np.ndarray | None:
+    """Return the band centres in nm of the output: the card's, or the scene's where bands do not change."""
+    if model.card is not None:
+        values = model.card.wavelengths_nm if model.output.endswith("hsi") else model.card.ms_wavelengths_nm
+        if values is not None:
+            return np.asarray(values, dtype=float)
+    given = wavelengths_of(scene)
+    same_kind = model.inputs[0].partition("_")[2] == model.output.partition("_")[2]
+    return given[bands] if given is not None and same_kind else None
+
+
+def expected_bands(model: Model) -> str:
+    """Return the names, else the wavelengths, of the bands that the model takes, in brackets."""
+    if model.card is not None and model.card.ms_bands and model.inputs[0].endswith("msi"):
+        return f" ({', '.join(model.card.ms_bands)})"
+    return _in_brackets(input_wavelengths(model))
+
+
+def _models_of_sensor(sensor: str, model: Model) -> list[str]:
+    from finewave.models.card import Card
+    from finewave.models.shelf import CARD, weight_folders
+
+    names = []
+    for name, folder in weight_folders().items():
+        card = Card.read(folder / CARD)
+        if card.sensor == sensor and card.task == model.task and card.scale == model.scale:
+            names.append(name)
+    return names
+
+
+def _nm(wavelengths: np.ndarray) -> str:
+    shown = [f"{w:.0f}" for w in wavelengths]
+    if len(shown) > 12:
+        shown = [*shown[:3], "...", shown[-1]]
+    return ", ".join(shown) + " nm"
+
+
+def _in_brackets(wavelengths: np.ndarray | None) -> str:
+    return "" if wavelengths is None else f" ({_nm(wavelengths)})"
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FinewaveWarning, stacklevel=4)
