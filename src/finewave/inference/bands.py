@@ -25,8 +25,8 @@ def match_bands(scene: xr.DataArray, model: Model) -> list[int]:
     """Return, for each band of the model's input, the index of the scene's band that it stands for.
 
     With wavelengths in the scene and in the model's card, bands are matched by wavelength: in the order of
-    their wavelengths where they are as many, else each to the nearest within `SAME_BAND_NM`, leaving the others
-    out.
+    their wavelengths where they are as many, else each to the nearest within `SAME_BAND_NM`, leaving the
+    others out.
     Without, they are taken in the order given.
 
     Raises

@@ -33,9 +33,9 @@ def super_resolve(
     """Apply a model to a scene.
 
     A scene of more than ``tile`` x ``tile`` pixels is processed in tiles that see a halo of the model's
-    receptive field, at most `MAX_HALO` pixels, around them. Networks that pool over the whole image, as channel
-    attention does, or reach farther than the halo, answer slightly differently there from one pass over the
-    whole scene. The result is held in memory.
+    receptive field, at most `MAX_HALO` pixels, around them. Networks that pool over the whole image, as
+    channel attention does, or reach farther than the halo, answer slightly differently there from one pass
+    over the whole scene. The result is held in memory.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ def super_resolve(
     Returns
     -------
     xarray.DataArray with dims (band, y, x)
-        float32, s times as many rows and columns, with the card's wavelengths in nm, the scene's CRS, transform
-        and coordinates at the new pixel size (pixel areas keep their place), NaN where an input pixel was not
-        finite, and the model's name and card in ``attrs``.
+        float32, s times as many rows and columns, with the card's wavelengths in nm, the scene's CRS,
+        transform and coordinates at the new pixel size (pixel areas keep their place), NaN where an input
+        pixel was not finite, and the model's name and card in ``attrs``.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def super_resolve(
     Warns
     -----
     FinewaveWarning
-        If bands are left out, the scene comes from another sensor, its values are far beyond the model's range,
-        or for the reasons of `Model.predict`.
+        If bands are left out, the scene comes from another sensor, its values are far beyond the model's
+        range, or for the reasons of `Model.predict`.
     """
     import torch
 
@@ -102,10 +102,10 @@ def _run_in_tiles(
     name, scale = model.inputs[0], model.upscaling
     height, width = image.shape[2:]
     if max(height, width) <= tile:
-        result = model.run({name: image}).float()
+        whole = model.run({name: image}).float()
         if progress is not None:
             progress(1, 1)
-        return result
+        return whole
     reach = model.receptive_field
     halo = MAX_HALO if reach is None else min(reach, MAX_HALO)
     plan = list(tiles_of(height, width, tile, halo, model.size_multiple))
