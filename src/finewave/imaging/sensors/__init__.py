@@ -7,38 +7,75 @@ from pathlib import Path
 
 from finewave.errors import unknown_name
 from finewave.imaging.sensors.cameras import camera, camera_names
+from finewave.imaging.sensors.csv_response import has_wavelengths, read_csv_sensor
+from finewave.imaging.sensors.projection import apply_response
+from finewave.imaging.sensors.satellites import satellite, satellite_names
 from finewave.imaging.sensors.sensor import Sensor
+from finewave.locations import data_folder
 
-__all__ = ["Sensor", "get_sensor", "list_sensors"]
+__all__ = ["Sensor", "apply_response", "get_sensor", "list_sensors"]
 
 
 def list_sensors() -> list[str]:
-    """Names that `get_sensor` knows."""
-    return camera_names()
+    """Names that `get_sensor` knows: cameras, observers, satellites, and CSVs in ``FINEWAVE_DATA/srf``."""
+    measured = [name for name, path in _measured_files().items() if has_wavelengths(path)]
+    return sorted({*camera_names(), *satellite_names(), *measured})
 
 
 def get_sensor(sensor: str | Path | Sensor, bands: str | int | Iterable[str | int] | None = None) -> Sensor:
-    """Return a sensor by name.
+    """Return a sensor by name or from a file.
 
     Parameters
     ----------
     sensor : str, Path or Sensor
-        One of `list_sensors`; case does not matter, nor ``_`` or ``-``. A `Sensor` is passed through.
+        One of `list_sensors` (case, ``_`` and ``-`` do not matter), or a CSV file with a column
+        ``wavelength_nm`` and one column a band. A `Sensor` is passed through.
     bands : str, int or iterable of them, optional
-        Only these bands, by name or index.
+        Only these bands, by name or index, in this order.
 
     Returns
     -------
     Sensor
+        ``.response(wavelengths_nm)`` is its matrix for a scene.
 
     Raises
     ------
     InputError
-        If there is no such sensor or band.
+        If there is no such sensor or band, or a file cannot be used.
+
+    Notes
+    -----
+    ``srgb`` holds daylight D65 and is meant for reflectance; every other sensor sees the image as it is.
+    Satellites are models of the published centres and widths; see ``satellites.yaml``.
     """
-    if not isinstance(sensor, Sensor):
-        name = str(sensor).lower().replace("_", "-")
-        if name not in camera_names():
-            raise unknown_name("sensor", str(sensor), list_sensors())
-        sensor = camera(name)
-    return sensor if bands is None else sensor.select(bands)
+    found = sensor if isinstance(sensor, Sensor) else _find(sensor)
+    return found if bands is None else found.select(bands)
+
+
+def _find(given: str | Path) -> Sensor:
+    """Return a sensor by file or name."""
+    if Path(given).suffix.lower() == ".csv":
+        return read_csv_sensor(given)
+    wanted = _plain(str(given))
+    # Cameras come last: they import colour-science, which takes a second.
+    for name in satellite_names():
+        if _plain(name) == wanted:
+            return satellite(name)
+    for name, path in _measured_files().items():
+        if _plain(name) == wanted:
+            return read_csv_sensor(path, name)
+    for name in camera_names():
+        if _plain(name) == wanted:
+            return camera(name)
+    raise unknown_name("sensor", str(given), list_sensors())
+
+
+def _plain(name: str) -> str:
+    """Lower case without separators, so that ``Sentinel-2A`` is ``sentinel2a``."""
+    return name.lower().replace("_", "").replace("-", "").replace(" ", "")
+
+
+def _measured_files() -> dict[str, Path]:
+    """CSV files of the data folder by sensor name."""
+    folder = data_folder() / "srf"
+    return {path.stem.lower().replace("_", "-"): path for path in sorted(folder.glob("*.csv"))}

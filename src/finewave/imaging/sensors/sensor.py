@@ -175,8 +175,8 @@ class Sensor:
             raise self._refusal(scene, coverage, usable, min_coverage)
         for row in np.flatnonzero(coverage < FULL_COVERAGE).tolist():
             warnings.warn(
-                f"only {coverage[row]:.0%} of band {self.bands[row]} of {self.name} ({self._range(row)}) lies "
-                f"in the scene's wavelengths ({_span(scene)}); its response is made of that part",
+                f"only {coverage[row]:.0%} of band {self.bands[row]} of {self.name} ({self._range(row)}) "
+                f"lies in the scene's wavelengths ({_span(scene)}); its response is made of that part",
                 FinewaveWarning,
                 stacklevel=2,
             )
