@@ -1,0 +1,164 @@
+"""CAVE: 32 indoor scenes, 512 x 512 pixels, 31 bands from 400 to 700 nm.
+
+F. Yasuma, T. Mitsunaga, D. Iso, S. K. Nayar, "Generalized Assorted Pixel Camera: Postcapture Control of Resolution,
+Dynamic Range, and Spectrum", IEEE Trans. Image Processing 19(9), 2010. Free for research; https://cave.cs.columbia.edu.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from finewave.errors import InputError
+
+NAME = "cave"
+SENSOR = "nikon-d5100"
+FULL_SCALE = 65535  # of the 16-bit digital numbers; one scene is 8-bit and stored as value * 257
+SIZE = 512
+URL = "https://cave.cs.columbia.edu/repository/Multispectral"
+CITATION = "Yasuma et al., Generalized Assorted Pixel Camera, IEEE TIP 19(9), 2010"
+LICENCE = "free for research, cite"
+
+
+def wavelengths() -> np.ndarray:
+    """Band centres in nm, shape (31,)."""
+    return np.arange(400.0, 701.0, 10.0)
+
+
+# The sizes of the JSSUNet paper (20 / 6 / 6); which scenes it used is not published.
+SPLIT: dict[str, tuple[str, ...]] = {
+    "train": (
+        "cd",
+        "clay",
+        "egyptian_statue",
+        "fake_and_real_beers",
+        "fake_and_real_lemon_slices",
+        "fake_and_real_lemons",
+        "fake_and_real_strawberries",
+        "fake_and_real_sushi",
+        "fake_and_real_tomatoes",
+        "feathers",
+        "glass_tiles",
+        "hairs",
+        "oil_painting",
+        "paints",
+        "real_and_fake_apples",
+        "real_and_fake_peppers",
+        "sponges",
+        "stuffed_toys",
+        "superballs",
+        "watercolors",
+    ),
+    "val": ("balloons", "beads", "cloth", "fake_and_real_food", "jelly_beans", "pompoms"),
+    "test": (
+        "chart_and_stuffed_toy",
+        "face",
+        "fake_and_real_peppers",
+        "flowers",
+        "photo_and_face",
+        "thread_spools",
+    ),
+}
+
+
+def find_scenes(root: Path) -> dict[str, Path]:
+    """Return where each scene lies under ``root``, by name without the ``_ms`` of the published files.
+
+    Accepted are the database's own layout (``[complete_ms_data/]balloons_ms/[balloons_ms/]balloons_ms_01.png``) and
+    compact files (``[cave/]balloons_ms.npz``).
+
+    Raises
+    ------
+    InputError
+        If there is no scene at all, or one twice.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder; give the one that holds the CAVE scenes")
+    scenes: dict[str, Path] = {}
+    for base in (root, root / "complete_ms_data", root / "cave"):
+        for path in sorted(base.glob("*_ms.npz")) + sorted(p for p in base.glob("*_ms") if p.is_dir()):
+            name = path.name.removesuffix(".npz").removesuffix("_ms")
+            if name in scenes:
+                raise InputError(f"scene {name!r} is there twice: {scenes[name]} and {path}")
+            nested = path / path.name
+            scenes[name] = nested if nested.is_dir() else path
+    known = {name for names in SPLIT.values() for name in names}
+    scenes = {name: path for name, path in scenes.items() if name in known}
+    if not scenes:
+        raise InputError(
+            f"no CAVE scene in {root}: expected folders such as balloons_ms with balloons_ms_01.png to _31.png "
+            f"(from {URL}) or compact files such as balloons_ms.npz"
+        )
+    return scenes
+
+
+def missing_scenes(found: dict[str, Path], splits: tuple[str, ...] = ("train", "val", "test")) -> dict[str, list[str]]:
+    """Return for each split the names that are not in ``found``; splits that are complete are left out."""
+    absent = {split: [name for name in SPLIT[split] if name not in found] for split in splits}
+    return {split: names for split, names in absent.items() if names}
+
+
+def read_scene(path: Path) -> np.ndarray:
+    """Read one scene.
+
+    Returns
+    -------
+    ndarray of uint16, shape (31, 512, 512)
+        Digital numbers, 0 to 65535.
+
+    Raises
+    ------
+    InputError
+        If a band is missing or damaged, or has another size; the message names it.
+    """
+    cube = _read_compact(path) if path.suffix == ".npz" else _read_published(path)
+    if cube.shape != (31, SIZE, SIZE):
+        raise InputError(f"{path.name}: shape {cube.shape}, expected (31, {SIZE}, {SIZE})")
+    return cube
+
+
+def iterate(root: Path, names: tuple[str, ...]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield name and cube of the named scenes under ``root``."""
+    found = find_scenes(root)
+    for name in names:
+        if name not in found:
+            raise InputError(f"CAVE scene {name!r} is not in {root}")
+        yield name, read_scene(found[name])
+
+
+def _read_published(folder: Path) -> np.ndarray:
+    import imageio.v3 as iio
+
+    bands = []
+    for i in range(1, 32):
+        path = folder / f"{folder.name}_{i:02d}.png"
+        if not path.is_file():
+            raise InputError(f"scene {folder.name}: band {i} is missing ({path.name})")
+        try:
+            band = iio.imread(path)
+        except Exception as error:
+            raise InputError(f"scene {folder.name}: band {i} is damaged ({path.name}: {error})") from error
+        if band.dtype == np.uint8:  # watercolors: grey in red, green and blue of an 8-bit RGBA file
+            band = (band[..., 0] if band.ndim == 3 else band).astype(np.uint16) * 257
+        if band.shape != (SIZE, SIZE) or band.dtype != np.uint16:
+            raise InputError(
+                f"scene {folder.name}: band {i} is {band.dtype} {band.shape}, expected uint16 ({SIZE}, {SIZE})"
+            )
+        bands.append(band)
+    return np.stack(bands)
+
+
+def _read_compact(path: Path) -> np.ndarray:
+    """Undo zigzag-coded first differences; values are square roots where ``k`` is set."""
+    try:
+        with np.load(path, allow_pickle=False) as d:
+            zigzag = d["lo"].astype(np.int32) | (d["hi"].astype(np.int32) << 8)
+            values = (zigzag >> 1) ^ -(zigzag & 1)
+            for axis in d["axes"] if "axes" in d else (0, 1, 2):
+                values = np.cumsum(values, axis=axis, dtype=np.int32)
+            k = int(d["k"])
+    except Exception as error:
+        raise InputError(f"{path.name} is damaged or not a compact scene ({error})") from error
+    return np.rint((values / k) ** 2).astype(np.uint16) if k else values.astype(np.uint16)

@@ -1,0 +1,162 @@
+"""Training samples: crops of prepared scenes with their low-resolution and multispectral counterparts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from finewave.data.store import Store
+from finewave.errors import InputError
+from finewave.imaging.degradation import degrade
+from finewave.imaging.sensors import apply_response
+
+Sample = dict[str, Tensor]
+
+
+class Scene:
+    """One scene with its degraded versions, computed once: crops cut from both halves of the grid match.
+
+    Attributes
+    ----------
+    hr_hsi : ndarray (C, H, W)
+        As stored (integers); `FULL_SCALE` is 1.
+    lr_hsi : Tensor (C, h, w)
+        Degraded, in [0, 1].
+    """
+
+    def __init__(self, name: str, values: np.ndarray, full_scale: float, scale: int, degradation: dict[str, Any]):
+        H, W = (n - n % scale for n in values.shape[1:])
+        self.name, self.full_scale = name, full_scale
+        self.hr_hsi = values[:, :H, :W]
+        self.lr_hsi = degrade(torch.from_numpy(self.hr_hsi.astype(np.float32)) / full_scale, scale, **degradation)
+
+    def whole(self, response: np.ndarray) -> Sample:
+        """Return the whole scene as a batch of one, see `Crops`."""
+        hr_hsi = torch.from_numpy(self.hr_hsi.astype(np.float32)) / self.full_scale
+        sample = {"hr_hsi": hr_hsi, "lr_hsi": self.lr_hsi}
+        return with_ms({key: value[None] for key, value in sample.items()}, response)
+
+
+def with_ms(batch: Sample, response: np.ndarray) -> Sample:
+    """Add the multispectral images that the response makes of the hyperspectral ones.
+
+    Mixing bands and degrading commute, so the LR-MSI made from the LR-HSI is the degraded HR-MSI.
+    """
+    batch["hr_msi"] = apply_response(response, batch["hr_hsi"])
+    batch["lr_msi"] = apply_response(response, batch["lr_hsi"])
+    return batch
+
+
+def load_scenes(store: Store, names: list[str], scale: int, degradation: dict[str, Any]) -> list[Scene]:
+    """Read the named scenes and degrade each once."""
+    full_scale = float(store.attributes["full_scale"])
+    return [Scene(name, store.read(name), full_scale, scale, degradation) for name in names]
+
+
+class Crops:
+    """An endless, reproducible stream of batches; also a stateful data loader (``state_dict``).
+
+    Batch number n depends on the seed and n alone, so a run that resumes at step n sees what it would have seen.
+
+    Parameters
+    ----------
+    scenes : list of Scene
+        All of one band count.
+    response : ndarray (c, C)
+        Sensor response on the scenes' bands.
+    scale : int
+        s.
+    crop : int
+        Side in HR pixels, a multiple of ``scale``.
+    batch_size : int
+        Crops in a batch.
+    sampling : {"random", "grid"}
+        Anywhere on the LR grid, or one of the non-overlapping crops of the published protocol.
+    augment : bool
+        One of the eight flips and rotations, at random.
+    gain : tuple of float
+        Range of a random brightness factor (log-uniform); (1, 1) for none.
+    steps : int
+        Length of one pass.
+    seed : int
+        Of the whole stream.
+
+    Yields
+    ------
+    dict of Tensor
+        ``hr_hsi`` (B, C, H, W), ``lr_hsi`` (B, C, h, w), ``hr_msi`` (B, c, H, W), ``lr_msi`` (B, c, h, w); float32.
+    """
+
+    def __init__(
+        self,
+        scenes: list[Scene],
+        response: np.ndarray,
+        *,
+        scale: int,
+        crop: int = 128,
+        batch_size: int = 8,
+        sampling: str = "random",
+        augment: bool = True,
+        gain: tuple[float, float] = (1.0, 1.0),
+        steps: int = 100,
+        seed: int = 0,
+    ) -> None:
+        if crop % scale:
+            raise InputError(f"data.crop={crop} is no multiple of the scale {scale}")
+        if sampling not in ("random", "grid"):
+            raise InputError(f"data.sampling={sampling!r}; it must be 'random' or 'grid'")
+        for scene in scenes:
+            if min(scene.hr_hsi.shape[1:]) < crop:
+                raise InputError(f"scene {scene.name!r} is {scene.hr_hsi.shape[1:]}, smaller than data.crop={crop}")
+        self.scenes, self.response, self.scale, self.crop = scenes, response, scale, crop
+        self.batch_size, self.sampling, self.augment, self.gain = batch_size, sampling, augment, tuple(gain)
+        self.steps, self.seed, self.start = steps, seed, 0
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[Sample]:
+        for _ in range(self.steps):
+            batch = self.batch(self.start)
+            self.start += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Position in the stream."""
+        return {"start": self.start}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continue from a position."""
+        self.start = state["start"]
+
+    def batch(self, number: int) -> Sample:
+        """Return batch ``number`` of the stream."""
+        random = np.random.default_rng((self.seed, number))
+        crops = [self._crop(random) for _ in range(self.batch_size)]
+        batch = {key: torch.stack([crop[key] for crop in crops]) for key in crops[0]}
+        return with_ms(batch, self.response)
+
+    def _crop(self, random: np.random.Generator) -> Sample:
+        scene, s, size = self.scenes[random.integers(len(self.scenes))], self.scale, self.crop // self.scale
+        _, h, w = scene.lr_hsi.shape
+        if self.sampling == "grid":
+            y, x = size * random.integers(h // size), size * random.integers(w // size)
+        else:
+            y, x = random.integers(h - size + 1), random.integers(w - size + 1)
+        hr = scene.hr_hsi[:, y * s : (y + size) * s, x * s : (x + size) * s]
+        gain = float(np.exp(random.uniform(*np.log(self.gain))))
+        hr_hsi = torch.from_numpy(hr.astype(np.float32)).mul_(gain / scene.full_scale)
+        lr_hsi = scene.lr_hsi[:, y : y + size, x : x + size] * gain
+        if self.augment:
+            turns, flip = int(random.integers(4)), bool(random.integers(2))
+            hr_hsi, lr_hsi = (_turn(image, turns, flip) for image in (hr_hsi, lr_hsi))
+        return {"hr_hsi": hr_hsi, "lr_hsi": lr_hsi}
+
+
+def _turn(image: Tensor, turns: int, flip: bool) -> Tensor:
+    image = image.rot90(turns, (1, 2))
+    return image.flip(2) if flip else image

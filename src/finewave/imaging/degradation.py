@@ -1,0 +1,189 @@
+"""The observation model: blur, decimation by s, noise; one for training, evaluation and the demo.
+
+LR pixel i is centred at HR coordinate (i + 1/2) s - 1/2, for even and odd s. The kernels are separable, symmetric
+about that centre and sum to one, so degradation commutes with flips, rotations and any mixing of bands: with a
+sensor's response R, ``R degrade(G) = degrade(R G)``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finewave.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    import torch
+    import xarray as xr
+
+    from finewave.imaging.sensors import Sensor
+
+KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias")
+
+
+def degrade(
+    image: Any,
+    scale: int,
+    sensor: str | Sensor | None = None,
+    *,
+    kernel: str = "gaussian",
+    fwhm: float | None = None,
+    noise: float = 0.0,
+    seed: int | None = None,
+    wavelengths: Any = None,
+) -> Any:
+    """Observe ``image`` with a coarser instrument: blur, decimate by ``scale``, and mix bands where asked.
+
+    Parameters
+    ----------
+    image : Tensor of shape (B, C, H, W) or (C, H, W), or xarray.DataArray with dims (band, y, x)
+        Any floating dtype and device; differentiable. H and W are multiples of ``scale``.
+    scale : int
+        s >= 1; 1 leaves the pixels alone.
+    sensor : str, Sensor or None
+        Response that makes the multispectral image; None keeps the bands. A tensor then needs ``wavelengths``.
+    kernel : {"gaussian", "bicubic", "bicubic-no-antialias"}
+        Gaussian; cubic convolution (a = -0.5) stretched by s, as MATLAB's ``imresize`` shrinks; cubic interpolation
+        (a = -0.75) at the centres without a low-pass.
+    fwhm : float, optional
+        Full width at half maximum of the Gaussian, in HR pixels; default s.
+    noise : float
+        Standard deviation of additive Gaussian noise, in the image's units.
+    seed : int, optional
+        Of the noise; the same seed gives the same noise on every device.
+    wavelengths : array of shape (C,), optional
+        Band centres in nm of a tensor ``image``.
+
+    Returns
+    -------
+    Tensor of shape (B, c or C, H/s, W/s), or DataArray with transform and coordinates of the coarser grid
+
+    Raises
+    ------
+    InputError
+        If the size is no multiple of ``scale``, the kernel is unknown, or the sensor does not fit the bands.
+    """
+    import torch
+
+    if isinstance(image, torch.Tensor):
+        return _degrade_tensor(image, scale, sensor, kernel, fwhm, noise, seed, wavelengths)
+    if hasattr(image, "dims"):
+        return _degrade_scene(image, scale, sensor, kernel, fwhm, noise, seed)
+    raise InputError(f"degrade takes a torch tensor or a scene (DataArray), not {type(image).__name__}")
+
+
+def _degrade_tensor(
+    image: torch.Tensor,
+    scale: int,
+    sensor: str | Sensor | None,
+    kernel: str,
+    fwhm: float | None,
+    noise: float,
+    seed: int | None,
+    wavelengths: Any,
+) -> torch.Tensor:
+    import torch
+
+    if image.ndim not in (3, 4):
+        raise InputError(f"degrade takes (B, C, H, W) or (C, H, W); given shape {tuple(image.shape)}")
+    if not image.is_floating_point():
+        raise InputError(f"degrade takes floating-point values; given {image.dtype}")
+    H, W = image.shape[-2:]
+    if scale < 1 or H % scale or W % scale or not H or not W:
+        raise InputError(f"image size {H} x {W} is no multiple of scale {scale}; crop it first")
+    if sensor is not None:
+        if wavelengths is None:
+            raise InputError("a tensor has no wavelengths: pass wavelengths= (nm, one a band) along with sensor=")
+        from finewave.imaging.sensors import apply_response, get_sensor
+
+        chosen = get_sensor(sensor) if isinstance(sensor, str) else sensor
+        image = apply_response(chosen.response(np.asarray(wavelengths)), image)
+    taps = kernel_taps(kernel, scale, fwhm)
+    for axis in (-2, -1):
+        image = _filter_and_decimate(image, taps, scale, axis)
+    if noise:
+        generator = torch.Generator().manual_seed(0 if seed is None else seed)
+        image = image + noise * torch.randn(image.shape, generator=generator, dtype=torch.float32).to(image)
+    return image
+
+
+def kernel_taps(kernel: str, scale: int, fwhm: float | None = None) -> np.ndarray:
+    """Return the one-dimensional kernel, float64, summing to 1; its length has the parity of ``scale``.
+
+    Tap j stands at distance j - (length - 1) / 2 HR pixels from the centre of the LR pixel.
+    """
+    if kernel not in KERNELS:
+        raise unknown_name("degradation kernel", kernel, KERNELS)
+    if scale == 1 and fwhm is None:
+        return np.ones(1)
+    if kernel == "gaussian":
+        sigma = (scale if fwhm is None else fwhm) / math.sqrt(8 * math.log(2))
+        reach = 4 * sigma  # beyond that less than 1e-4 of the mass
+    else:
+        reach = 2.0 * scale if kernel == "bicubic" else 2.0
+    margin = max(0, math.ceil(reach - scale / 2))
+    length = scale + 2 * margin
+    x = np.arange(length) - (length - 1) / 2
+    if kernel == "gaussian":
+        taps = np.exp(-0.5 * (x / sigma) ** 2)
+    elif kernel == "bicubic":
+        taps = _cubic(x / scale, -0.5)
+    else:
+        taps = _cubic(x, -0.75)
+    return taps / taps.sum()
+
+
+def _cubic(x: np.ndarray, a: float) -> np.ndarray:
+    """Keys' cubic convolution kernel."""
+    x = np.abs(x)
+    near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+    far = a * (x**3 - 5 * x**2 + 8 * x - 4)
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
+
+
+def _filter_and_decimate(image: torch.Tensor, taps: np.ndarray, scale: int, axis: int) -> torch.Tensor:
+    """Correlate along ``axis`` with stride ``scale``; the image continues as its mirror image beyond the border."""
+    import torch
+    from torch.nn import functional as F
+
+    margin = (len(taps) - scale) // 2
+    n = image.shape[axis]
+    index = np.arange(-margin, n + margin) % (2 * n)
+    index = np.where(index < n, index, 2 * n - 1 - index)
+    padded = image.index_select(axis, torch.from_numpy(index).to(image.device)) if margin else image
+    dtype = torch.promote_types(image.dtype, torch.float32)
+    weight = torch.as_tensor(taps, dtype=dtype, device=image.device)
+    flat = padded.to(dtype).reshape(-1, 1, *padded.shape[-2:])
+    vertical = axis == -2
+    shape = (1, 1, -1, 1) if vertical else (1, 1, 1, -1)
+    result = F.conv2d(flat, weight.view(shape), stride=(scale, 1) if vertical else (1, scale))
+    return result.view(*image.shape[:-2], *result.shape[-2:]).to(image.dtype)
+
+
+def _degrade_scene(
+    scene: xr.DataArray,
+    scale: int,
+    sensor: str | Sensor | None,
+    kernel: str,
+    fwhm: float | None,
+    noise: float,
+    seed: int | None,
+) -> xr.DataArray:
+    import torch
+
+    from finewave.imaging.scene import regrid
+
+    if tuple(scene.dims) != ("band", "y", "x"):
+        raise InputError(f"a scene has dims (band, y, x); given {tuple(scene.dims)}")
+    values = torch.from_numpy(np.ascontiguousarray(scene.values))
+    if not values.is_floating_point():
+        values = values.float()
+    if sensor is not None:
+        from finewave.imaging.sensors import apply_response
+
+        scene = apply_response(sensor, scene)
+        values = torch.from_numpy(np.ascontiguousarray(scene.values)).to(values.dtype)
+    result = _degrade_tensor(values, scale, None, kernel, fwhm, noise, seed, None)
+    return regrid(scene, result.numpy(), 1 / scale)

@@ -1,0 +1,111 @@
+"""Recipes: YAML files with every value of an experiment, and overrides by key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from finewave.errors import InputError, unknown_name
+
+
+def recipe_folders() -> Iterator[Path]:
+    """Yield the folders with the recipes that come along: of an installation, of a checkout."""
+    installed = Path(str(resources.files("finewave"))) / "_recipes"
+    checkout = Path(__file__).parents[3] / "recipes"
+    yield from (folder for folder in (installed, checkout) if folder.is_dir())
+
+
+def list_recipes() -> list[str]:
+    """Return the names of the recipes that come along."""
+    return sorted({path.stem for folder in recipe_folders() for path in folder.glob("*.yaml")})
+
+
+def find_recipe(recipe: str | Path) -> Path:
+    """Return the file of a recipe given by name or path."""
+    path = Path(recipe)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise InputError(f"recipe {path} does not exist")
+        return path
+    for folder in recipe_folders():
+        if (folder / f"{recipe}.yaml").is_file():
+            return folder / f"{recipe}.yaml"
+    raise unknown_name("recipe", str(recipe), list_recipes())
+
+
+def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a recipe, what it is based on, and the overrides.
+
+    Parameters
+    ----------
+    recipe : str or Path
+        Name of a recipe that comes along, or a YAML file. Its key ``base`` names the recipe that it changes.
+    overrides : sequence of str
+        ``key.sub=value`` with YAML values, e.g. ``model.features=64``.
+
+    Returns
+    -------
+    dict
+        Plain nested dictionary.
+
+    Raises
+    ------
+    InputError
+        If a key does not exist in the recipe (the nearest that does is named) or YAML is malformed.
+    """
+    from omegaconf import OmegaConf
+
+    config = _read(find_recipe(recipe))
+    known = set(_keys(OmegaConf.to_container(config)))
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise InputError(f"override {override!r} is not of the form key=value")
+        if key not in known:
+            nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            raise InputError(f"recipe {recipe} has no key {key!r}{hint}")
+        try:
+            config = OmegaConf.merge(config, OmegaConf.from_dotlist([override]))
+        except Exception as error:
+            raise InputError(f"override {key}={value}: {_first_line(error)}") from error
+    try:
+        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]  # a mapping at the top
+    except Exception as error:
+        raise InputError(f"recipe {recipe}: {_first_line(error)}") from error
+
+
+def _read(path: Path) -> Any:
+    from omegaconf import OmegaConf
+
+    try:
+        config = OmegaConf.load(path)
+    except Exception as error:
+        raise InputError(f"recipe {path} cannot be read: {_first_line(error)}") from error
+    if not OmegaConf.is_dict(config):
+        raise InputError(f"recipe {path} is not a mapping of keys to values")
+    base = config.pop("base", None)
+    if base is None:
+        return config
+    parent = _read(find_recipe(base))
+    known = set(_keys(OmegaConf.to_container(parent)))
+    for key in _keys(OmegaConf.to_container(config)):
+        if key not in known:
+            nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            raise InputError(f"recipe {path} has key {key!r}, which its base {base} lacks{hint}")
+    return OmegaConf.merge(parent, config)
+
+
+def _keys(tree: Any, prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _keys(value, f"{prefix}{key}.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

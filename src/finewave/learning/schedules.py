@@ -1,0 +1,39 @@
+"""Values that change over a run, as functions of the part of it that is done (0 to 1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+
+def stepwise(table: Sequence[Sequence[Any]], progress: float) -> list[Any]:
+    """Return the row in force at ``progress``; each row begins with the fraction from which it holds.
+
+    >>> stepwise([[0, 2, 1, 0.5], [0.3, 0.5, 1, 1]], 0.4)
+    [0.5, 1, 1]
+    """
+    row = max((row for row in table if row[0] <= progress), key=lambda row: row[0])
+    return list(row[1:])
+
+
+def learning_rate_factor(kind: str, progress: float, warmup: float, floor: float) -> float:
+    """Return the factor on the learning rate.
+
+    Parameters
+    ----------
+    kind : {"constant", "cosine"}
+        After the warm-up: 1, or a half cosine from 1 down to ``floor``.
+    progress : float
+        Part of the run that is done.
+    warmup : float
+        Part over which the factor rises linearly from 0.
+    floor : float
+        Last value of the cosine.
+    """
+    if progress < warmup:
+        return progress / warmup + 1e-3
+    if kind == "constant":
+        return 1.0
+    x = (progress - warmup) / max(1e-9, 1 - warmup)
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, x)))

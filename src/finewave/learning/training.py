@@ -1,0 +1,244 @@
+"""A recipe from data to weights: phases one after the other, resumed where they stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from finewave.data.crops import Crops, Scene, load_scenes
+from finewave.data.registry import get_dataset, open_dataset
+from finewave.data.store import Store
+from finewave.errors import InputError, unknown_name
+from finewave.imaging.sensors import get_sensor
+from finewave.learning.callbacks import BestWeights, MinuteCheckpoint, progress_callback
+from finewave.learning.modules import PHASES
+from finewave.learning.precision import training_precision
+from finewave.learning.progress import RunClock
+from finewave.learning.recipes import load_recipe
+from finewave.models.card import describe
+from finewave.models.pretrained import Model, load_model
+from finewave.models.registry import create_model
+from finewave.models.weights import fill_network, read_weights
+
+MODEL_FOLDER = "model"
+
+
+def train(recipe: str | Path, overrides: Sequence[str] = ()) -> Path:
+    """Train a network by a recipe; a run that was killed continues where it was, at most a minute back.
+
+    Parameters
+    ----------
+    recipe : str or Path
+        Name or YAML file, see `load_recipe`.
+    overrides : sequence of str
+        ``key=value``.
+
+    Returns
+    -------
+    Path
+        Folder with weights and card of the best validation, which `load_model` takes.
+
+    Raises
+    ------
+    InputError
+        If the recipe, the data or the output folder cannot be used, or the folder holds another run.
+    """
+    config = load_recipe(recipe, overrides)
+    out = _claim(Path(config["out"]), config)
+    phases = {key: value for key, value in config.items() if key.startswith("phase")}
+    finished = out / MODEL_FOLDER
+    if all((out / name / "done").exists() for name in phases) and finished.is_dir():
+        return finished
+
+    torch.set_float32_matmul_precision("high")
+    L.seed_everything(config["seed"], verbose=False)
+    store = open_dataset(config["data"]["dataset"], config["data"]["store"])
+    response = get_sensor(config["data"]["sensor"]).response(store.wavelengths)
+    scale = config["model"]["scale"]
+    degradation = config["data"]["degradation"]
+    split = store.attributes["split"]
+    train_scenes = load_scenes(store, split["train"], scale, degradation)
+    whole = [s.whole(response) for s in load_scenes(store, split["val"], scale, degradation)]
+    validation = DataLoader(whole, batch_size=None)  # type: ignore[arg-type]  # a list is a dataset
+
+    net = build_network(config, train_scenes, response)
+    for name, phase in phases.items():
+        if phase["kind"] not in PHASES:
+            raise unknown_name("kind of phase", phase["kind"], PHASES)
+        if phase["kind"] == "post" and net.post is None:
+            continue
+        crops = _crops(config, phase, train_scenes, response)
+        _run_phase(net, phase, out / name, crops, validation, scale)
+    return _export(net, config, out, store, [name for name in phases if (out / name).exists()])
+
+
+def build_network(config: dict[str, Any], scenes: Sequence[Scene], response: np.ndarray) -> nn.Module:
+    """Return the untrained (or initialised) network of a recipe."""
+    options = {key: value for key, value in config["model"].items() if key != "system"}
+    net = create_model(config["model"]["system"], **options)
+    if config["init_from"]:
+        start = load_model(config["init_from"])
+        fill_network(net, start.net.state_dict(), f"init_from={config['init_from']}")
+    elif options.get("clusters") == "kmeans":
+        net.ssr.clusters.set_centroids(  # type: ignore[union-attr,operator]
+            _kmeans_centroids(scenes, response, options["n_clusters"], config["seed"])
+        )
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _kmeans_centroids(scenes: Sequence[Scene], response: np.ndarray, n: int, seed: int) -> torch.Tensor:
+    """Centroids (M, c) of a quarter of the training pixels of f, as in table IV of arXiv 2505.24605."""
+    from scipy.cluster.vq import kmeans2
+
+    random = np.random.default_rng(seed)
+    pixels = np.concatenate([np.einsum("kc,chw->hwk", response, s.lr_hsi.numpy()).reshape(-1, len(response)) for s in scenes])
+    quarter = random.choice(pixels, len(pixels) // 4, replace=False).astype(np.float64)
+    centroids, _ = kmeans2(quarter, n, minit="++", rng=random)
+    return torch.from_numpy(centroids).float()
+
+
+def _claim(out: Path, config: dict[str, Any]) -> Path:
+    """Make the output folder, or see that it holds the same run."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        said = out / "recipe.json"
+        if not said.exists():
+            temporary = said.with_suffix(".tmp")
+            temporary.write_text(json.dumps(config, indent=2))
+            os.replace(temporary, said)
+    except OSError as error:
+        raise InputError(f"cannot write to {out}: {error.strerror}") from error
+    before = json.loads(said.read_text())
+    changed = [key for key in config if key != "out" and before.get(key) != config[key]]
+    if changed:
+        raise InputError(
+            f"{out} holds a run of another recipe (different: {', '.join(changed)}); "
+            "choose another folder with out=..., or remove it"
+        )
+    return out
+
+
+def _crops(config: dict[str, Any], phase: dict[str, Any], scenes: list[Scene], response: np.ndarray) -> Crops:
+    data = config["data"]
+    return Crops(
+        scenes,
+        response,
+        scale=config["model"]["scale"],
+        crop=data["crop"],
+        batch_size=data["batch_size"],
+        sampling=data["sampling"],
+        augment=data["augment"],
+        gain=data["gain"],
+        steps=phase["steps"],
+        seed=config["seed"],
+    )
+
+
+def _run_phase(
+    net: nn.Module, phase: dict[str, Any], folder: Path, crops: Crops, validation: DataLoader[Any], scale: int
+) -> None:
+    """Train one phase, or what is left of it, and load its best weights into ``net``."""
+    best = folder / "best.safetensors"
+    done = folder / "done"
+    if not done.exists():
+        folder.mkdir(exist_ok=True)
+        clock = RunClock(phase["steps"], phase["minutes"])
+        module = PHASES[phase["kind"]](net, phase, clock, scale)
+        checkpoint = folder / "last.ckpt"
+        trainer = L.Trainer(
+            accelerator="auto",
+            devices=1,
+            precision=training_precision("cuda" if torch.cuda.is_available() else "cpu"),  # type: ignore[arg-type]
+            max_steps=phase["steps"],
+            val_check_interval=min(phase["validate_every"], phase["steps"]),
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            log_every_n_steps=20,
+            logger=[
+                L.pytorch.loggers.CSVLogger(folder, name="", version="csv"),
+                L.pytorch.loggers.TensorBoardLogger(folder, name="", version="tensorboard"),
+            ],
+            callbacks=[MinuteCheckpoint(checkpoint), BestWeights(best), progress_callback()],
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=os.isatty(2),
+        )
+        resume = checkpoint if checkpoint.exists() else None
+        if resume:
+            print(f"continuing {folder.name} from {checkpoint}", flush=True)
+        trainer.fit(module, crops, validation, ckpt_path=resume)
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+        trainer.validate(module, validation, verbose=False)  # the last weights may be the best
+        done.touch()
+    fill_network(net, read_weights(best)[0], str(best))
+    net.requires_grad_(True)
+
+
+def _export(net: nn.Module, config: dict[str, Any], out: Path, store: Store, phases: list[str]) -> Path:
+    """Write weights and card."""
+    dataset = get_dataset(config["data"]["dataset"])
+    split = store.attributes["split"]
+    sensor = get_sensor(config["data"]["sensor"])
+    logs = [torch.load(out / p / "last.ckpt", map_location="cpu", weights_only=True) for p in phases]
+    card = describe(
+        net,
+        name=config["name"],
+        wavelengths_nm=[float(w) for w in store.wavelengths],
+        ms_bands=list(sensor.bands),
+        sensor=config["data"]["sensor"],
+        degradation={**config["data"]["degradation"], "scale": config["model"]["scale"]},
+        data={
+            "dataset": config["data"]["dataset"],
+            "citation": dataset.CITATION,
+            "split": {key: split[key] for key in ("train", "val")},
+            "sha256": {name: store.attributes["sha256"][name] for key in ("train", "val") for name in split[key]},
+        },
+        recipe=config,
+        commit=_commit(),
+        seed=config["seed"],
+        trained=time.strftime("%Y-%m-%d"),
+        hours=round(sum(log["seconds"] for log in logs) / 3600, 2),
+        hardware=_hardware(),
+        licence="Apache-2.0",
+        metrics={"validation": json.loads((out / phases[-1] / "best.json").read_text())},
+    )
+    return Model(net, card).save(out / MODEL_FOLDER)
+
+
+def _commit() -> str | None:
+    """Revision of the checkout that trains, marked when it has changes; None for an installation."""
+    try:
+        run = {"cwd": Path(__file__).parent, "capture_output": True, "text": True, "check": True}
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], **run).stdout.strip()  # type: ignore[call-overload]
+        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], **run).stdout.strip()  # type: ignore[call-overload]
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit + ("+changes" if changed else "")
+
+
+def _hardware() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
+    return f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores of {names[0] if names else platform.processor()}"
+
+
+def _cpuinfo() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []

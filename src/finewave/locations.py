@@ -1,0 +1,16 @@
+"""Where outside data and reference cases lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def data_folder() -> Path:
+    """Folder of outside data: ``FINEWAVE_DATA``, by default ``../shared/data``."""
+    return Path(os.environ.get("FINEWAVE_DATA", "../shared/data"))
+
+
+def parity_folder() -> Path:
+    """Folder of the reference cases: ``FINEWAVE_PARITY``, by default ``../shared/parity``."""
+    return Path(os.environ.get("FINEWAVE_PARITY", "../shared/parity"))
