@@ -33,5 +33,5 @@ def unknown_name(kind: str, given: str, accepted: Iterable[str]) -> InputError:
     """
     names = sorted(accepted)
     nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
     return InputError(f"unknown {kind} {given!r}{hint} Valid: {', '.join(names) or 'none'}")

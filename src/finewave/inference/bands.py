@@ -86,12 +86,19 @@ def wavelengths_of(scene: xr.DataArray) -> np.ndarray | None:
 
 
 def input_wavelengths(model: Model) -> np.ndarray | None:
-    """Return the band centres in nm of the model's first input, as far as its card says."""
+    """Return the band centres in nm of the model's input: from its card, else of the card's sensor."""
     if model.card is None:
         return None
     is_msi = model.inputs[0].endswith("msi")
     values = model.card.ms_wavelengths_nm if is_msi else model.card.wavelengths_nm
-    return None if values is None else np.asarray(values, dtype=float)
+    if values is None and is_msi and model.card.sensor is not None:
+        from finewave.imaging.sensors import get_sensor
+
+        values = get_sensor(model.card.sensor).centres.tolist()
+    # a user's own subset of a sensor's bands has other lengths: the order then decides
+    return (
+        np.asarray(values, dtype=float) if values and len(values) == model.bands_of(model.inputs[0]) else None
+    )
 
 
 def output_wavelengths(model: Model, scene: xr.DataArray, bands: list[int]) -> np.ndarray | None:

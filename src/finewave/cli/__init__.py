@@ -1,0 +1,25 @@
+"""The command line: parse, call one function, print. One file a command; heavy imports inside commands."""
+
+from __future__ import annotations
+
+import click
+
+import finewave
+from finewave.cli.data import data
+from finewave.cli.demo import demo
+from finewave.cli.evaluate import evaluate
+from finewave.cli.models import models
+from finewave.cli.predict import predict
+from finewave.cli.program import Program
+from finewave.cli.train import train
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(finewave.__version__, prog_name="finewave")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks and all warnings.")
+def main() -> None:
+    """From a low-resolution multispectral image to a high-resolution hyperspectral one."""
+
+
+for _command in (demo, models, train, evaluate, predict, data):
+    main.add_command(_command)

@@ -1,0 +1,37 @@
+"""``finewave evaluate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from finewave.cli.table import table
+
+
+@click.command()
+@click.option(
+    "--model", "model_name", metavar="MODEL", required=True, help="Name, folder or .safetensors file."
+)
+@click.option("--dataset", required=True, help="See finewave data list.")
+@click.option("--split", default="test", show_default=True, help="train, val or test.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: MODEL-DATASET-SPLIT.json]"
+)
+def evaluate(model_name: str, dataset: str, split: str, output: Path | None) -> None:
+    """Score a model on a dataset: metrics per image and their mean, also as JSON."""
+    from finewave.imaging.atomic import atomic_output
+    from finewave.learning.evaluation import evaluate_model
+    from finewave.models.pretrained import load_model
+
+    model = load_model(model_name)
+    target = output or Path(f"{model.name}-{dataset}-{split}.json")
+    with atomic_output(target) as temporary:  # a missing folder shows before the work, not after
+        scores = evaluate_model(model, dataset, split)
+        temporary.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    rows = {**scores["images"], "mean": scores["mean"]}
+    names = list(scores["mean"])
+    lines = [(image, *(f"{row[name]:.4g}" for name in names)) for image, row in rows.items()]
+    click.echo(table(("image", *names), lines, right=range(1, len(names) + 1)))
+    click.echo(f"written: {target}")

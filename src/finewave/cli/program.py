@@ -1,0 +1,117 @@
+"""What all commands share: exit status, errors and warnings on one line each."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from finewave.errors import InputError
+from finewave.warnings import FinewaveWarning
+
+DONE, FAILED, BAD_INPUT = 0, 1, 2
+
+# what the operating system refuses because of what the user asked for, by errno
+_USERS_TO_MEND = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EEXIST,
+    errno.EFBIG,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
+
+
+class Program(click.Group):
+    """A group of commands that ends with status 0 (done), 2 (the user's to mend) or 1 (anything else).
+
+    Errors are one line on the standard error stream; ``--debug``, anywhere on the line, shows the traceback.
+    """
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **settings: Any) -> NoReturn:
+        """Run the command line ``args`` (default: the process's) and exit."""
+        given = list(sys.argv[1:] if args is None else args)
+        debug = "--debug" in given
+        settings["standalone_mode"] = False
+        with warnings.catch_warnings():
+            if not debug:
+                warnings.simplefilter("ignore")
+            warnings.simplefilter("always", FinewaveWarning)
+            warnings.showwarning = _WarningLines()
+            sys.exit(self._run([a for a in given if a != "--debug"], debug, rest, settings))
+
+    def _run(self, args: list[str], debug: bool, rest: tuple[Any, ...], settings: dict[str, Any]) -> int:
+        """Run and return the exit status."""
+        try:
+            status = super().main(args, *rest, **settings)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            return BAD_INPUT
+        except click.ClickException as error:
+            return _say(_usage(error), BAD_INPUT, debug)
+        except click.Abort:
+            return _say("interrupted", FAILED, debug)
+        except KeyboardInterrupt:
+            return _say("interrupted", FAILED, debug)
+        except InputError as error:
+            return _say(str(error), BAD_INPUT, debug)
+        except BrokenPipeError:  # the reader of our output, e.g. `head`, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+        except OSError as error:
+            if error.errno in _USERS_TO_MEND:
+                where = f"{error.filename}: " if error.filename else ""
+                return _say(f"{where}{error.strerror}", BAD_INPUT, debug)
+            return _say(_unexpected(error), FAILED, debug)
+        except Exception as error:
+            return _say(_unexpected(error), FAILED, debug)
+        return status if isinstance(status, int) else DONE
+
+
+class _WarningLines:
+    """Print each warning once, on one line."""
+
+    def __init__(self) -> None:
+        self.shown: set[str] = set()
+
+    def __call__(self, message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        text = _one_line(str(message))
+        if not issubclass(category, FinewaveWarning):
+            text = f"{category.__name__}: {text}"
+        if text not in self.shown:
+            self.shown.add(text)
+            click.echo(f"warning: {text}", err=True)
+
+
+def _say(message: str, status: int, debug: bool) -> int:
+    """Print an error and return the exit status."""
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    click.echo(f"error: {_one_line(message)}", err=True)
+    return status
+
+
+def _usage(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    hint = f" (see {context.command_path} --help)" if context is not None else ""
+    return error.format_message().rstrip() + hint
+
+
+def _unexpected(error: BaseException) -> str:
+    return f"unexpected {type(error).__name__}: {error}; --debug shows where"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,58 @@
+"""How closely a result, observed again, gives back its input: the one check that needs no ground truth."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from finewave.errors import InputError
+from finewave.inference.bands import match_bands
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from finewave.models.pretrained import Model
+
+
+def consistency_psnr(result: xr.DataArray, scene: xr.DataArray, model: Model) -> float:
+    """Degrade a result by its model's observation model and compare it with the scene it was made from.
+
+    Parameters
+    ----------
+    result : xarray.DataArray with dims (band, y, x)
+        What `super_resolve` made of ``scene``, with wavelengths.
+    scene : xarray.DataArray with dims (band, y, x)
+        The input.
+    model : Model
+        Its card says sensor and degradation.
+
+    Returns
+    -------
+    float
+        PSNR in dB for a peak of 1, over the pixels that are finite in both; infinite if they are equal.
+
+    Raises
+    ------
+    InputError
+        If the card does not say sensor and degradation.
+    """
+    import torch
+
+    from finewave.imaging.degradation import degrade
+
+    card = model.card
+    if card is None or card.sensor is None or card.degradation is None or card.wavelengths_nm is None:
+        raise InputError(f"the card of {model.name} does not say its sensor, degradation and wavelengths")
+    options = {key: card.degradation[key] for key in ("kernel", "fwhm") if key in card.degradation}
+    observed = degrade(
+        torch.from_numpy(result.values)[None],
+        model.upscaling,
+        sensor=card.sensor,
+        wavelengths=card.wavelengths_nm,
+        **options,
+    )[0].numpy()
+    difference = observed - scene.values[match_bands(scene, model)]
+    error = float(np.mean(np.square(difference[np.isfinite(difference)], dtype=np.float64)))
+    return -10 * math.log10(error) if error > 0 else math.inf

@@ -1,0 +1,152 @@
+"""File in, file out: one scene, or every scene of a folder."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finewave.errors import InputError, unknown_name
+from finewave.inference.scenes import TILE, super_resolve
+from finewave.warnings import FinewaveWarning
+
+if TYPE_CHECKING:
+    from finewave.models.pretrained import Model
+
+
+def predict_file(
+    source: str | Path,
+    output: str | Path,
+    model: Model | str | Path,
+    *,
+    suffix: str = ".tif",
+    wavelengths: Any = None,
+    tile: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Path]:
+    """Apply a model to a file, or to every file of a folder.
+
+    Parameters
+    ----------
+    source : str or Path
+        A file that `open_scene` reads; or a folder, which is one scene (an image per band) if ``output`` has
+        an extension, else a folder of scenes.
+    output : str or Path
+        With an extension, a file in that format; without, a folder, made if missing, in which ``a.png``
+        becomes ``a`` + ``suffix``.
+    model : Model, str or Path
+        From `load_model`, or what to give it.
+    suffix : str
+        Extension of the files in an output folder.
+    wavelengths : sequence of float or path, optional
+        Band centres in nm of the input, where the file does not have them; see `open_scene`.
+    tile : int, optional
+        See `super_resolve`.
+    progress : callable, optional
+        Called with what is done and the whole: tiles of one file, or files of a folder.
+
+    Returns
+    -------
+    list of Path
+        The files written, each whole.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if a path cannot be used or a file does not fit the model. In a folder the other
+        files are processed first, and the message names those that failed.
+    """
+    from finewave.models.pretrained import Model, load_model
+
+    source, output = Path(source), Path(output)
+    if not source.exists():
+        raise InputError(f"no such file or folder: {source}")
+    many = not output.suffix
+    if many and not source.is_dir():
+        raise InputError(f"{output} has no extension to name a format; try {output.name}.tif")
+    suffix = suffix if suffix.startswith(".") else f".{suffix}"
+    _check_output(output, suffix if many else output.suffix)
+    if not isinstance(model, Model):
+        model = load_model(model)
+
+    def one(path: Path, target: Path, progress: Callable[[int, int], None] | None) -> None:
+        from finewave.imaging.files import load_scene, save_scene
+
+        scene = load_scene(path, wavelengths=wavelengths)
+        save_scene(super_resolve(scene, model, tile=tile or TILE, progress=progress), target)
+
+    if not many:
+        one(source, output, progress)
+        return [output]
+    pairs = _pairs(source, output, suffix)
+    made = not output.exists()
+    output.mkdir(exist_ok=True)
+    failures: list[str] = []
+    written: list[Path] = []
+    for done, (path, target) in enumerate(pairs, start=1):
+        try:
+            one(path, target, None)
+        except InputError as error:
+            failures.append(f"{path.name}: {error}")
+        else:
+            written.append(target)
+        if progress is not None:
+            progress(done, len(pairs))
+    if failures:
+        if made and not written:
+            output.rmdir()
+        raise InputError(
+            f"{len(failures)} of {len(pairs)} files could not be processed: {'; '.join(failures)}"
+        )
+    return written
+
+
+def _check_output(output: Path, suffix: str) -> None:
+    """Refuse, before any work, an output that cannot be written."""
+    known = _extensions()
+    if suffix.lower() not in known:
+        raise unknown_name("output extension", suffix, known)
+    folder = output.parent
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist; create it first"
+        raise InputError(f"cannot write {output}: the folder {folder} {what}")
+
+
+def _pairs(source: Path, output: Path, suffix: str) -> Sequence[tuple[Path, Path]]:
+    """Return each scene in a folder with the file that it becomes."""
+    pairs: dict[Path, Path] = {}
+    for path in _scenes_in(source):
+        target = output / (path.stem + suffix)
+        if target in pairs:
+            raise InputError(f"{pairs[target].name} and {path.name} would both become {target}; rename one")
+        pairs[target] = path
+    if not pairs:
+        raise InputError(f"the folder {source} holds no image that can be read")
+    return [(path, target) for target, path in pairs.items()]
+
+
+def _scenes_in(folder: Path) -> Iterator[Path]:
+    """Yield the scenes of a folder; say which other files there are."""
+    known = _extensions()
+    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    headers = {path.stem for path in entries if path.suffix.lower() == ".hdr"}
+    for path in entries:
+        suffix = path.suffix.lower()
+        # an ENVI image is named by its header; the data file beside it belongs to it
+        is_envi_data = suffix != ".hdr" and known.get(suffix, "ENVI") == "ENVI"
+        if is_envi_data and (path.name in headers or path.stem in headers):
+            continue
+        if suffix in known:
+            yield path
+        else:
+            warnings.warn(
+                f"{path} is no image file that can be read; left out", FinewaveWarning, stacklevel=4
+            )
+
+
+def _extensions() -> dict[str, str]:
+    """Return the name of the format that each extension stands for."""
+    from finewave.imaging.files import FORMATS
+
+    return {extension: each.name for each in FORMATS for extension in each.extensions}
