@@ -11,7 +11,8 @@ import click
 def train(recipe: str, overrides: tuple[str, ...]) -> None:
     """Train a network; the same command resumes after a kill.
 
-    RECIPE is a name in recipes/ or a YAML file. KEY=VALUE replaces a value of the recipe, e.g. model.features=64.
+    RECIPE is a name in recipes/ or a YAML file. KEY=VALUE replaces a value of the recipe, for instance
+    model.features=64.
     """
     from finewave.learning.training import train as run
 
