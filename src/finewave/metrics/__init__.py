@@ -1,1 +1,29 @@
-"""Quality of an image against its reference, by stated conventions."""
+"""How good a prediction is: PSNR, SSIM, SAM, ERGAS, RMSE and CC, in the conventions of published systems."""
+
+from finewave.metrics.accumulator import MetricAccumulator, Summary
+from finewave.metrics.cc import cc
+from finewave.metrics.conventions import CONVENTIONS, Convention, get_convention
+from finewave.metrics.ergas import ergas
+from finewave.metrics.evaluation import METRICS, Scores, evaluate, score_images
+from finewave.metrics.psnr import psnr
+from finewave.metrics.rmse import rmse
+from finewave.metrics.sam import sam
+from finewave.metrics.ssim import ssim
+
+__all__ = [
+    "CONVENTIONS",
+    "METRICS",
+    "Convention",
+    "MetricAccumulator",
+    "Scores",
+    "Summary",
+    "cc",
+    "ergas",
+    "evaluate",
+    "get_convention",
+    "psnr",
+    "rmse",
+    "sam",
+    "score_images",
+    "ssim",
+]

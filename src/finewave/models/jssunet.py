@@ -184,7 +184,9 @@ class LFE(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the module."""
-        return F.relu(self.conv2(self.conv1(x)))
+        features = self.conv1(x)
+        with _full_precision(x):
+            return F.relu(self.conv2(features.to(x.dtype)))
 
 
 class HFI(nn.Module):
@@ -200,7 +202,9 @@ class HFI(nn.Module):
     def forward(self, low: Tensor, u_sr: Tensor, hs_up: Tensor) -> Tensor:
         """Return (B, C, H, W) from the low frequencies (B, C, H, W), HR-MSI (B, c, H, W), upsampled HSI (B, C, H, W)."""
         x = torch.cat((u_sr, hs_up, low) if self.with_low else (u_sr, hs_up), 1)
-        return F.relu(low + self.conv3(self.conv2(self.conv1(x))))
+        features = self.conv2(self.conv1(x))
+        with _full_precision(x):
+            return F.relu(low + self.conv3(features.to(x.dtype)))
 
 
 class ProxFus(nn.Module):
@@ -255,11 +259,10 @@ class FusionBranch(nn.Module):
     def prepare(self, u_sr: Tensor, u_ssr: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return a, b, z and u^0, each (B, C, H, W): what does not change between stages."""
         hr, lr = tuple(u_sr.shape[2:]), tuple(u_ssr.shape[2:])
-        with _full_precision(u_sr):
-            hs_up = bicubic(u_ssr, hr)
-            a = self.low_ms(bicubic(bicubic(u_sr, lr), hr))
-            b = self.low_hs(hs_up)
-            return a, b, self.high(a, u_sr, hs_up), self.initial(a, u_sr, hs_up)
+        hs_up = bicubic(u_ssr, hr)
+        a = self.low_ms(bicubic(bicubic(u_sr, lr), hr))
+        b = self.low_hs(hs_up)
+        return a, b, self.high(a, u_sr, hs_up), self.initial(a, u_sr, hs_up)
 
     def forward(self, u_sr: Tensor, u_ssr: Tensor) -> list[Tensor]:
         """Return u^1 ... u^K (B, C, H, W) from HR-MSI (B, c, H, W) and LR-HSI (B, C, h, w)."""
