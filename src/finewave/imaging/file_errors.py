@@ -1,0 +1,98 @@
+"""What libraries raise about damaged files and full disks, said in the user's terms."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from finewave.errors import InputError
+
+_WRITE_TROUBLE = {
+    errno.ENOSPC: "the disk is full; free some space or choose another disk",
+    errno.EDQUOT: "the disk quota is used up; free some space or choose another disk",
+    errno.EFBIG: "the file grew too large for this disk or for the limit set on file sizes",
+    errno.EACCES: "permission denied; choose a folder you may write to",
+    errno.EPERM: "the operation is not permitted; choose a folder you may write to",
+    errno.EROFS: "the disk is read-only; choose another folder",
+    errno.ENOENT: "the folder does not exist; create it first",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EISDIR: "it is a folder; give the name of a file",
+    errno.ENAMETOOLONG: "the name is too long",
+}
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says, on one line of bearable length."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+@contextmanager
+def reading(path: Path | str, kind: str) -> Iterator[None]:
+    """Turn whatever a library raises about a file into one helpful line.
+
+    Libraries meet damaged files with errors of every kind (OSError, ValueError, KeyError, SyntaxError, zlib
+    errors, ...), so that all of them are translated; the original stays attached for ``--debug``.
+
+    Parameters
+    ----------
+    path : path
+        The file being read.
+    kind : str
+        What it should be, e.g. ``"GeoTIFF"``.
+
+    Raises
+    ------
+    InputError
+        In place of any exception raised inside.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except PermissionError as error:
+        raise InputError(f"cannot read {path}: permission denied") from error
+    except MemoryError as error:
+        raise InputError(f"cannot read {path}: it does not fit in memory") from error
+    except Exception as error:
+        raise InputError(
+            f"cannot read {path} as {kind}: the file is damaged, truncated or of another kind "
+            f"({first_line(error)})"
+        ) from error
+
+
+@contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Turn an error of the disk or of a writing library into one helpful line.
+
+    Parameters
+    ----------
+    path : path
+        The output as the user named it.
+
+    Raises
+    ------
+    InputError
+        In place of OSError, and of RuntimeError as HDF5 and GDAL raise it.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"cannot write {path}: {_write_trouble(error)}") from error
+
+
+def _write_trouble(error: BaseException) -> str:
+    number = getattr(error, "errno", None)
+    # HDF5 hides the number of the system's error in its text, GDAL says it in words in the cause.
+    said = " ".join(str(each) for each in (error, error.__cause__, error.__context__) if each is not None)
+    hidden = re.search(r"errno = (\d+)", said)
+    if hidden:
+        number = int(hidden.group(1))
+    elif "No space left" in said:
+        number = errno.ENOSPC
+    return _WRITE_TROUBLE.get(number or 0, first_line(error))

@@ -1,0 +1,30 @@
+"""What a user may state when opening or saving, the same for every format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class OpenOptions:
+    """Keywords of `finewave.open_scene`; see there."""
+
+    wavelengths: NDArray[np.float64] | None = None
+    variable: str | None = None
+    scale: float | None = None
+    linearise: bool = True
+    band_axis: int | None = None
+
+
+@dataclass(frozen=True)
+class SaveOptions:
+    """Keywords of `finewave.save_scene`; see there."""
+
+    dtype: Any = None
+    scale: float | None = None
+    nodata: float | None = None
+    format_options: dict[str, Any] | None = None

@@ -1,0 +1,74 @@
+"""Zarr stores, versions 2 and 3, through xarray."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import xarray as xr
+
+from finewave.errors import InputError
+from finewave.imaging.atomic import atomic_output
+from finewave.imaging.file_errors import reading
+from finewave.imaging.formats.netcdf import dataset_from_scene, scene_from_dataset
+from finewave.imaging.formats.options import OpenOptions, SaveOptions
+from finewave.imaging.formats.storage import choose_storage
+
+_CHUNK = 512
+
+
+def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
+    """Open a Zarr store that xarray or GDAL wrote (arrays with named dimensions).
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The folder.
+    options : OpenOptions
+        What the user stated.
+
+    Returns
+    -------
+    xarray.DataArray
+        The scene, lazy.
+    """
+    if not path.is_dir():
+        raise InputError(f"cannot read {path}: a Zarr store is a folder; this is a file")
+    with reading(path, "Zarr store"), warnings.catch_warnings():
+        # Stores without consolidated metadata open a little more slowly, that is all.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        dataset = xr.open_dataset(
+            path, engine="zarr", chunks=None, cache=False, decode_coords="all", decode_times=False
+        )
+    scene = scene_from_dataset(dataset, path, "Zarr store", options)
+    scene.set_close(dataset.close)
+    return scene
+
+
+def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
+    """Write a Zarr store by the conventions of xarray and CF; the values pass through memory.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Canonical dims.
+    path : pathlib.Path
+        The folder.
+    options : SaveOptions
+        ``format_options``: ``zarr_format`` (2, which every reader knows, or 3).
+    """
+    version = (options.format_options or {}).get("zarr_format", 2)
+    if version not in (2, 3):
+        raise InputError(f"unknown Zarr format {version!r}; choose 2 or 3")
+    if path.exists() and not any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
+        raise InputError(f"cannot write {path}: it exists and is no Zarr store; choose another name")
+    storage = choose_storage(scene, options)
+    with atomic_output(path) as temporary, warnings.catch_warnings():
+        # Zarr 3 has not settled how it spells texts; xarray and zarr-python agree, which is what counts here.
+        warnings.filterwarnings("ignore", message=".*(Zarr V3|Zarr format 3|zarr v3|Consolidated).*")
+        dataset, encoding = dataset_from_scene(scene, storage)
+        dataset.attrs["Conventions"] = "CF-1.8"
+        shape = dataset["scene"].shape
+        encoding["chunks"] = (min(shape[0], 32), min(shape[1], _CHUNK), min(shape[2], _CHUNK))
+        dataset.to_zarr(temporary, mode="w", zarr_format=version, encoding={"scene": encoding})
+    storage.warn(path)
