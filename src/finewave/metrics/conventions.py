@@ -75,7 +75,7 @@ def get_convention(name: str) -> Convention:
     Parameters
     ----------
     name : str
-        A key of `CONVENTIONS`.
+        A key of `CONVENTIONS`; case does not matter, and ``_`` is ``-``.
 
     Returns
     -------
@@ -86,6 +86,7 @@ def get_convention(name: str) -> Convention:
     InputError
         If there is none of that name.
     """
-    if name not in CONVENTIONS:
+    key = name.lower().replace("_", "-")
+    if key not in CONVENTIONS:
         raise unknown_name("metric convention", name, CONVENTIONS)
-    return CONVENTIONS[name]
+    return CONVENTIONS[key]
