@@ -97,7 +97,7 @@ class Phase(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the means over the scenes."""
         assert self.accumulator is not None
-        means = self.accumulator.compute()
+        means = self.accumulator.compute().means
         self.last_metrics = {name: float(means[name]) for name in ("psnr", "ssim", "sam", "ergas", "rmse")}
         for name, value in self.last_metrics.items():
             self.log(f"val_{name}", value)
@@ -113,6 +113,15 @@ class Phase(L.LightningModule):
 
 class UnfoldingPhase(Phase):
     """Phase 1 of JSSUNet: all three branches, eq. (6), with the weights of the paper's schedule."""
+
+    def __init__(self, net: nn.Module, config: dict[str, Any], clock: RunClock, scale: int) -> None:
+        super().__init__(net, config, clock, scale)
+        if net.post is not None:
+            net.post.requires_grad_(False)  # type: ignore[operator]  # its turn is phase 2
+
+    def predict_average(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return the last fusion estimate: the post-processing has not learned yet."""
+        return self.average.module.forward_stages(batch["lr_msi"]).fusion[-1]  # type: ignore[operator]
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of a batch."""

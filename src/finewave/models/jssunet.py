@@ -330,6 +330,8 @@ class JSSUNet(nn.Module):
         Width of every proximity operator.
     upsampling : {"back-projection", "forward"}
         Adjoint of DB in the SR branch: BPUp (4), or Up alone (table III).
+    back_projections : int
+        Iterations of (4) in BPUp; the publication uses 1.
     progressive : bool
         One resampling step per prime factor of s, or a single one (table III).
     clusters : {"learned", "kmeans", "none"}
@@ -383,6 +385,7 @@ class JSSUNet(nn.Module):
         stages: int = 4,
         features: int = 128,
         upsampling: Literal["back-projection", "forward"] = "back-projection",
+        back_projections: int = 1,
         progressive: bool = True,
         clusters: Literal["learned", "kmeans", "none"] = "learned",
         n_clusters: int = 10,
@@ -407,6 +410,7 @@ class JSSUNet(nn.Module):
         for name, value in (("ms_bands", ms_bands), ("hs_bands", hs_bands), ("stages", stages)):
             _require(value >= 1, name, value, ">= 1")
         _require(features >= 1 and features % reduction == 0, "features", features, f"a multiple of {reduction=}")
+        _require(back_projections >= 1, "back_projections", back_projections, ">= 1")
         _require(n_clusters >= 1, "n_clusters", n_clusters, ">= 1")
         _require(patch % 2 == 1, "patch", patch, "odd")
         _require(window % 2 == 1, "window", window, "odd")
@@ -418,10 +422,10 @@ class JSSUNet(nn.Module):
 
         self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
         factors = prime_factors(scale) if progressive else [scale]
-        back_projections = 1 if upsampling == "back-projection" else 0
+        iterations = back_projections if upsampling == "back-projection" else 0
         self.sr = SRBranch(
             scale,
-            [SRStage(ms_bands, features, factors, back_projections, sr_blocks) for _ in range(stages)],
+            [SRStage(ms_bands, features, factors, iterations, sr_blocks) for _ in range(stages)],
             sr_initial,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def from_reference(system: str, state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module:
     """Build a network, or one of its modules, from a state dict of the authors' public code.
 
-    Each system's file says how the public code's keys map to its own, in a function of this name.
+    How the public code's keys map to ours stands beside each system, in ``<system>_reference.py``.
 
     Parameters
     ----------
@@ -37,9 +38,10 @@ def from_reference(system: str, state_dict: Mapping[str, Tensor], **config: Any)
     InputError
         A ``ValueError``, if the system, a hyper-parameter, a key or a shape is not the expected one.
     """
-    module = importlib.import_module(system_named(system).module)
-    if not hasattr(module, "from_reference"):
+    name = f"{system_named(system).module}_reference"
+    if importlib.util.find_spec(name) is None:
         raise InputError(f"{system} has no public reference code to take weights from")
+    module = importlib.import_module(name)
     if not isinstance(state_dict, Mapping):
         raise InputError(
             f"the state dict is a {type(state_dict).__name__}; a mapping of names to tensors is expected"

@@ -1,0 +1,50 @@
+"""Every reference case against the module that its metadata names; one test a file."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from finewave.locations import parity_folder
+
+# Systems whose cases can be built; the folder's others wait for their system.
+SYSTEMS = {"jssunet": "tests.parity.jssunet"}
+CASES = sorted(path for system in SYSTEMS for path in (parity_folder() / system).glob("*.safetensors"))
+
+pytestmark = pytest.mark.parity
+
+
+def _tolerance(config: dict) -> tuple[float, float]:
+    """Absolute and relative; networks with rule weights amplify rounding."""
+    return (1e-5, 1e-3) if "rule" in str(config.get("weights", "")) else (1e-5, 1e-4)
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_case(path: Path) -> None:
+    with safe_open(path, "pt") as case:
+        config = json.loads(case.metadata()["config"])
+        tensors = {key: case.get_tensor(key) for key in case.keys()}  # noqa: SIM118  (not a mapping)
+    kinds = {
+        kind: {k.partition(".")[2]: v for k, v in tensors.items() if k.startswith(f"{kind}.")}
+        for kind in ("param", "input", "output")
+    }
+    assert kinds["output"], "a case without outputs shows nothing"
+    evaluate = importlib.import_module(SYSTEMS[path.parent.name]).evaluate
+    with torch.no_grad():
+        results = evaluate(config, kinds["param"], kinds["input"])
+    atol, rtol = _tolerance(config)
+    for name, expected in kinds["output"].items():
+        assert name in results, f"output {name!r} of the case is not computed"
+        got = results[name]
+        assert got.shape == expected.shape, f"{name}: {tuple(got.shape)} instead of {tuple(expected.shape)}"
+        worst = (got - expected).abs().max().item()
+        assert worst <= atol + rtol * expected.abs().max().item(), f"{name}: off by {worst:.2e}"
+
+
+def test_there_are_cases(parity_cases: Path) -> None:
+    assert CASES, f"no case under {parity_cases}"
