@@ -28,7 +28,7 @@ def apply_response(response: Any, hsi: Any) -> Any:
     response : (c, C) array or tensor
         Weights, as from `Sensor.response`; every row sums to 1 there, so that the range of values stays.
     hsi : (B, C, H, W) float tensor, or scene (band, y, x)
-        Any float type and device; a scene may be lazy (dask) and stays so.
+        Any float type and device.
 
     Returns
     -------

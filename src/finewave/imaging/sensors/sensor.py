@@ -163,9 +163,11 @@ class Sensor:
         InputError
             If the wavelengths are not usable, or a band is not covered; the message names the bands that are.
         """
-        if bands is not None:
-            return self.select(bands).response(wavelengths_nm, min_coverage=min_coverage)
-        scene = _checked_wavelengths(wavelengths_nm)
+        chosen = self if bands is None else self.select(bands)
+        return chosen._response(_checked_wavelengths(wavelengths_nm), min_coverage)
+
+    def _response(self, scene: FloatArray, min_coverage: float) -> FloatArray:
+        """Response of all bands at wavelengths that were checked."""
         order = np.argsort(scene)
         weights, coverage = integrate_over_bands(self.wavelengths, self.curves, scene[order])
         sums = weights.sum(axis=1)
@@ -178,7 +180,7 @@ class Sensor:
                 f"only {coverage[row]:.0%} of band {self.bands[row]} of {self.name} ({self._range(row)}) "
                 f"lies in the scene's wavelengths ({_span(scene)}); its response is made of that part",
                 FinewaveWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         response = np.empty_like(weights)
         response[:, order] = weights / sums[:, None]

@@ -1,0 +1,95 @@
+"""Cameras and observers against colour-science's own tables and integrals."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import colour
+import numpy as np
+import pytest
+
+from finewave import get_sensor
+
+# colour tells whenever it brings spectra to one grid.
+pytestmark = pytest.mark.filterwarnings("ignore::colour.utilities.ColourRuntimeWarning")
+
+CAVE = np.arange(400.0, 701.0, 10.0)
+
+
+def reflectance(seed: int) -> colour.SpectralDistribution:
+    """Smooth curve in [0, 1] from 360 to 780 nm at 1 nm."""
+    wavelengths = np.arange(360, 781)
+    generator = np.random.default_rng(seed)
+    waves = [a * np.sin(wavelengths / p + b) for a, b, p in generator.uniform([0, 0, 20], [1, 6, 90], (4, 3))]
+    values = 0.5 + 0.12 * np.sum(waves, axis=0)
+    return colour.SpectralDistribution(values, wavelengths)
+
+
+def test_nikon_is_the_measured_table() -> None:
+    table = colour.MSDS_CAMERA_SENSITIVITIES["Nikon 5100 (NPL)"]
+    sensor = get_sensor("nikon-d5100")
+    assert sensor.bands == ("R", "G", "B")
+    grid = np.asarray(table.wavelengths)
+    np.testing.assert_allclose(sensor.response(grid), (table.values / table.values.sum(axis=0)).T, atol=1e-15)
+
+
+def test_nikon_on_the_bands_of_cave() -> None:
+    response = get_sensor("Nikon_D5100").response(CAVE)
+    assert response.shape == (3, 31)
+    np.testing.assert_allclose(response.sum(axis=1), 1.0, rtol=1e-14)
+    assert [CAVE[row.argmax()] for row in response] == [600, 530, 460]
+    assert response.min() >= 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_srgb_is_colours_own_integral(seed: int) -> None:
+    spectrum = reflectance(seed)
+    xyz = colour.sd_to_XYZ(
+        spectrum,
+        colour.MSDS_CMFS["CIE 1931 2 Degree Standard Observer"],
+        colour.SDS_ILLUMINANTS["D65"],
+        method="Integration",
+    )
+    theirs = colour.RGB_COLOURSPACES["sRGB"].matrix_XYZ_to_RGB @ (xyz / 100)
+    ours = get_sensor("srgb").response(np.asarray(spectrum.wavelengths)) @ spectrum.values
+    # The standard's matrix has four digits, so that its white is off by 2e-4.
+    np.testing.assert_allclose(ours, theirs, atol=5e-4)
+
+
+@pytest.mark.parametrize("wavelengths", [CAVE, np.arange(360.0, 831.0), np.arange(395.0, 760.0, 7.0)])
+def test_white_is_one_in_srgb(wavelengths: np.ndarray) -> None:
+    response = get_sensor("srgb").response(wavelengths)
+    np.testing.assert_allclose(response @ np.ones(wavelengths.size), [1.0, 1.0, 1.0], rtol=1e-13)
+    assert response.min() < 0, "saturated greens lie outside of sRGB"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_srgb_from_the_bands_of_cave(seed: int) -> None:
+    spectrum = reflectance(seed)
+    full = get_sensor("srgb").response(np.asarray(spectrum.wavelengths)) @ spectrum.values
+    coarse = get_sensor("srgb").response(CAVE) @ np.interp(CAVE, spectrum.wavelengths, spectrum.values)
+    # What is lost: the ends beyond 400 and 700 nm, and curvature within 10 nm.
+    np.testing.assert_allclose(coarse, full, atol=5e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cie1931_is_colours_own_integral(seed: int) -> None:
+    spectrum = reflectance(seed)
+    xyz = colour.sd_to_XYZ(spectrum, method="Integration", illuminant=colour.SDS_ILLUMINANTS["E"])
+    white = colour.sd_to_XYZ(
+        colour.SpectralDistribution(np.ones(421), np.arange(360, 781)),
+        method="Integration",
+        illuminant=colour.SDS_ILLUMINANTS["E"],
+    )
+    ours = get_sensor("cie1931").response(np.asarray(spectrum.wavelengths)) @ spectrum.values
+    np.testing.assert_allclose(ours, xyz / white, atol=1e-4)
+
+
+def test_colour_is_imported_only_for_cameras() -> None:
+    code = (
+        "import sys, finewave; finewave.get_sensor('sentinel2').response(range(400, 2500, 10)); "
+        "assert 'colour' not in sys.modules and 'torch' not in sys.modules; "
+        "finewave.get_sensor('srgb'); assert 'colour' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)
