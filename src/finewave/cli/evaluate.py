@@ -16,10 +16,11 @@ from finewave.cli.table import table
 )
 @click.option("--dataset", required=True, help="See finewave data list.")
 @click.option("--split", default="test", show_default=True, help="train, val or test.")
+@click.option("--baseline", is_flag=True, help="Score bicubic interpolation and regression, too.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: MODEL-DATASET-SPLIT.json]"
 )
-def evaluate(model_name: str, dataset: str, split: str, output: Path | None) -> None:
+def evaluate(model_name: str, dataset: str, split: str, baseline: bool, output: Path | None) -> None:
     """Score a model on a dataset: metrics per image and their mean, also as JSON."""
     from finewave.imaging.atomic import atomic_output
     from finewave.learning.evaluation import evaluate_model
@@ -28,10 +29,22 @@ def evaluate(model_name: str, dataset: str, split: str, output: Path | None) -> 
     model = load_model(model_name)
     target = output or Path(f"{model.name}-{dataset}-{split}.json")
     with atomic_output(target) as temporary:  # a missing folder shows before the work, not after
-        scores = evaluate_model(model, dataset, split)
+        scores = evaluate_model(model, dataset, split, baseline=baseline, progress=_say)
         temporary.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
     rows = {**scores["images"], "mean": scores["mean"]}
+    if "baseline" in scores:
+        rows[scores["baseline"]["name"]] = scores["baseline"]["mean"]
     names = list(scores["mean"])
     lines = [(image, *(f"{row[name]:.4g}" for name in names)) for image, row in rows.items()]
     click.echo(table(("image", *names), lines, right=range(1, len(names) + 1)))
+    left_out = ", ".join(
+        f"{count} {what.replace('_', ' ')}" for what, count in scores["left_out"].items() if count
+    )
+    if left_out:
+        click.echo(f"left out: {left_out}")
     click.echo(f"written: {target}")
+
+
+def _say(line: str) -> None:
+    """Show progress: images take seconds each, so that a line per image is no flood."""
+    click.echo(line, err=True)

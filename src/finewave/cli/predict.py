@@ -22,8 +22,8 @@ def predict(
     """Apply a model to files.
 
     INPUT is a file or a folder of files. The output's format is that of its extension: .tif, .nc, .zarr,
-    .h5, .mat, .hdr, ... If OUTPUT has no extension it is a folder, and each file in the folder INPUT becomes one in
-    OUTPUT.
+    .h5, .mat, .hdr, ... If OUTPUT has no extension it is a folder, and each file in the folder INPUT becomes
+    one in OUTPUT.
     """
     from finewave.inference.files import predict_file
 

@@ -14,6 +14,9 @@ def train(recipe: str, overrides: tuple[str, ...]) -> None:
     RECIPE is a name in recipes/ or a YAML file. KEY=VALUE replaces a value of the recipe, for instance
     model.features=64.
     """
+    from finewave.learning.recipes import load_recipe
+
+    load_recipe(recipe, list(overrides))  # a typing error shows before Lightning is loaded
     from finewave.learning.training import train as run
 
     outcome = run(recipe, list(overrides))

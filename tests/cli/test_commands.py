@@ -1,0 +1,116 @@
+"""What the commands print, and how the program ends when something else goes wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from command_line import run
+
+from finewave.cli import main
+
+
+def test_help_of_every_command() -> None:
+    assert sorted(main.commands) == ["data", "demo", "evaluate", "models", "predict", "train"]
+    assert run("--help").exit_code == 0
+    for name in main.commands:
+        result = run(name, "--help")
+        assert result.exit_code == 0
+        assert name in result.stdout
+
+
+def test_models_table(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path) -> None:
+    monkeypatch.setattr("finewave.models.shelf.weight_folders", lambda: {"tiny": tiny_weights})
+    result = run("models")
+    assert result.exit_code == 0
+    header, _, *rows = result.stdout.splitlines()
+    assert header.split() == ["name", "task", "inputs", "params", "trained", "weights"]
+    assert rows[0].split()[:2] == ["jssunet", "sssr"]
+    card = json.loads((tiny_weights / "card.json").read_text())
+    assert rows[1].split() == [f"{card['parameters']:,}", "tiny"]
+
+
+def test_data_list_and_download() -> None:
+    assert "cave" in run("data", "list").stdout
+    result = run("data", "download", "cave")
+    assert result.exit_code == 0
+    assert "https://" in result.stdout
+    assert "finewave data prepare cave --from" in result.stdout
+
+
+@click.command()
+def broken() -> None:
+    """Fail as a programming error does."""
+    raise ZeroDivisionError("division\nby zero")
+
+
+@click.command()
+def interrupted() -> None:
+    """Be stopped by the user."""
+    raise KeyboardInterrupt
+
+
+def test_programming_error_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(main.commands, "broken", broken)
+    result = run("broken")
+    assert result.exit_code == 1
+    assert result.stderr == "error: unexpected ZeroDivisionError: division by zero; --debug shows where\n"
+
+
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(main.commands, "broken", broken)
+    for arguments in (("--debug", "broken"), ("broken", "--debug")):
+        result = run(*arguments)
+        assert result.exit_code == 1
+        assert "Traceback" in result.stderr
+    result = run("--debug", "predict", "nowhere.png", "-o", "out.tif", "--model", "m")
+    assert result.exit_code == 2
+    assert "Traceback" in result.stderr
+
+
+def test_interrupt_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(main.commands, "interrupted", interrupted)
+    result = run("interrupted")
+    assert (result.exit_code, result.stderr.strip()) == (1, "error: interrupted")  # after the ^C on its line
+
+
+def test_train_hands_over_recipe_and_overrides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given = []
+
+    def train(recipe: str, overrides: list[str]) -> Path:
+        given.append((recipe, overrides))
+        return tmp_path / "model"
+
+    monkeypatch.setattr("finewave.learning.training.train", train)
+    result = run("train", "some-recipe", "model.features=64", "seed=3")
+    assert result.exit_code == 0, result.output
+    assert given == [("some-recipe", ["model.features=64", "seed=3"])]
+    assert str(tmp_path / "model") in result.stdout
+
+
+def test_evaluate_prints_a_table_and_writes_json(
+    monkeypatch: pytest.MonkeyPatch, tiny_weights: Path, tmp_path: Path
+) -> None:
+    scores = {
+        "images": {"cloth": {"psnr": 30.12345, "sam": 9.5}, "beads": {"psnr": 28.0, "sam": 11.25}},
+        "mean": {"psnr": 29.0617, "sam": 10.375},
+        "left_out": {"zero_spectra": 17, "dark_bands": 0},
+    }
+
+    def evaluate_model(model: object, dataset: str, split: str, **_: object) -> dict:
+        assert (repr(model)[:11], dataset, split) == ("Model(tiny:", "cave", "val")
+        return scores
+
+    monkeypatch.setattr("finewave.learning.evaluation.evaluate_model", evaluate_model)
+    out = tmp_path / "scores.json"
+    result = run("evaluate", "--model", tiny_weights, "--dataset", "cave", "--split", "val", "-o", out)
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert lines[0] == ["image", "psnr", "sam"]
+    assert lines[2] == ["cloth", "30.12", "9.5"]
+    assert lines[4] == ["mean", "29.06", "10.38"]
+    assert "17 zero spectra" in result.stdout
+    assert "dark bands" not in result.stdout
+    assert json.loads(out.read_text()) == scores

@@ -1,0 +1,144 @@
+"""``finewave predict``: files in, files out; and inputs that work with a word of warning."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from command_line import assert_refused, run, warnings_of
+
+from finewave.imaging.files import load_scene, save_scene
+from finewave.imaging.scene import make_scene, scene_crs, scene_transform
+
+
+def predict(source: Path, output: Path, weights: Path, *options: str) -> list[str]:
+    """Run successfully and return the warnings."""
+    result = run("predict", source, "-o", output, "--model", weights, *options)
+    assert result.exit_code == 0, result.output
+    return warnings_of(result)
+
+
+def test_photograph_to_each_format(photograph: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    for name in ("out.tif", "out.nc", "out.mat", "out.h5", "out.zarr", "out.img"):
+        warned = predict(photograph, tmp_path / name, tiny_weights)
+        scene = load_scene(tmp_path / name)
+        assert scene.shape == (31, 12, 14)
+        np.testing.assert_allclose(scene.coords["wavelength"], np.arange(400, 701, 10))
+        assert any("photograph" in line and "nikon-d5100" in line for line in warned)
+
+
+def test_georeference_and_bands_by_wavelength(
+    georeferenced: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    from finewave.models.pretrained import load_model
+
+    predict(georeferenced, tmp_path / "out.tif", tiny_weights)
+    result, scene = load_scene(tmp_path / "out.tif"), load_scene(georeferenced)
+    assert tuple(scene_transform(result))[:6] == (5.0, 0.0, 500000.0, 0.0, -5.0, 4400000.0)
+    assert scene_crs(result) == scene_crs(scene)
+    np.testing.assert_allclose(result.x[:2], [500002.5, 500007.5])
+    np.testing.assert_allclose(result.y[:2], [4399997.5, 4399992.5])
+    import torch
+
+    # the file's bands are blue, green, red; the model's red, green, blue
+    expected = load_model(tiny_weights).predict(lr_msi=torch.from_numpy(scene.values[::-1].copy())[None])
+    np.testing.assert_allclose(result.values, expected[0].numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_folder_of_files(photograph: Path, georeferenced: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    result = run("predict", tmp_path, "-o", tmp_path / "results", "--model", tiny_weights, "--format", "nc")
+    assert result.exit_code == 0, result.output
+    assert sorted(p.name for p in (tmp_path / "results").iterdir()) == ["photograph.nc", "scene.nc"]
+    assert result.stdout.split() == [str(tmp_path / "results" / n) for n in ("photograph.nc", "scene.nc")]
+
+
+def test_folder_leaves_nothing_out_silently(photograph: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not an image")
+    (tmp_path / "empty.png").touch()
+    result = run("predict", tmp_path, "-o", tmp_path / "results", "--model", tiny_weights)
+    assert_refused(result, "1 of 2 files", "empty.png")
+    assert any("notes.txt" in line for line in warnings_of(result))
+    assert [p.name for p in (tmp_path / "results").iterdir()] == ["photograph.tif"]
+
+
+def test_folder_with_two_files_of_one_name(photograph: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    photograph.with_suffix(".jpg").write_bytes(photograph.read_bytes())
+    result = run("predict", tmp_path, "-o", tmp_path / "results", "--model", tiny_weights)
+    assert_refused(result, "photograph.jpg", "photograph.png")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_pixels_without_value(bad: float, tiny_weights: Path, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((3, 8, 9), dtype=np.float32)
+    values[1, 2, 3] = bad
+    save_scene(make_scene(values), tmp_path / "in.nc")
+    warned = predict(tmp_path / "in.nc", tmp_path / "out.nc", tiny_weights)
+    assert any("1 of 72 pixels" in line for line in warned)
+    missing = np.isnan(load_scene(tmp_path / "out.nc").values)
+    assert missing[:, 4:6, 6:8].all()
+    assert missing.sum() == 31 * 4
+
+
+def test_integers_without_scale(tiny_weights: Path, tmp_path: Path) -> None:
+    import rasterio
+
+    values = np.random.default_rng(0).integers(0, 10000, (3, 8, 9), dtype=np.uint16)
+    profile = {"driver": "GTiff", "count": 3, "height": 8, "width": 9, "dtype": "uint16"}
+    with rasterio.open(tmp_path / "in.tif", "w", **profile) as file:
+        file.write(values)
+    warned = predict(tmp_path / "in.tif", tmp_path / "out.nc", tiny_weights)
+    assert any("10000" in line for line in warned)
+    assert load_scene(tmp_path / "out.nc").shape == (31, 16, 18)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 9)])
+def test_smaller_than_the_window(size: tuple[int, int], tiny_weights: Path, tmp_path: Path) -> None:
+    save_scene(make_scene(np.full((3, *size), 0.4, np.float32)), tmp_path / "in.nc")
+    warned = predict(tmp_path / "in.nc", tmp_path / "out.nc", tiny_weights)
+    assert any("attention window" in line for line in warned)
+    scene = load_scene(tmp_path / "out.nc")
+    assert scene.shape == (31, 2 * size[0], 2 * size[1])
+    assert np.isfinite(scene.values).all()
+
+
+def test_all_zero(tiny_weights: Path, tmp_path: Path) -> None:
+    save_scene(make_scene(np.zeros((3, 8, 8), np.float32)), tmp_path / "in.nc")
+    warned = predict(tmp_path / "in.nc", tmp_path / "out.nc", tiny_weights)
+    assert any("zero" in line for line in warned)
+    assert np.isfinite(load_scene(tmp_path / "out.nc").values).all()
+
+
+def test_given_wavelengths_and_tiles(tiny_weights: Path, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((3, 20, 40), dtype=np.float32)
+    save_scene(make_scene(values), tmp_path / "in.nc")
+    predict(tmp_path / "in.nc", tmp_path / "a.nc", tiny_weights)
+    predict(
+        tmp_path / "in.nc", tmp_path / "b.nc", tiny_weights, "--tile", "16", "--wavelengths", "460,540,600"
+    )
+    a, b = (load_scene(tmp_path / name).values for name in ("a.nc", "b.nc"))
+    assert a.shape == b.shape
+    assert not np.allclose(a, b, atol=1e-4)  # the bands came in another order
+
+
+def test_as_a_program(photograph: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    program = [sys.executable, "-m", "finewave"]
+    good = [
+        *program,
+        "predict",
+        str(photograph),
+        "-o",
+        str(tmp_path / "out.tif"),
+        "--model",
+        str(tiny_weights),
+    ]
+    done = subprocess.run(good, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, str(tmp_path / "out.tif")), done.stderr
+    bad = [*program, "predict", "nowhere.png", "-o", str(tmp_path / "out2.tif"), "--model", str(tiny_weights)]
+    done = subprocess.run(bad, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: no such file or folder: nowhere.png\n"
+    assert iio.imread(photograph).shape == (6, 7, 3)

@@ -1,0 +1,146 @@
+"""What every registered system must do. A new system adds its line to `SMALL`; nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from finewave.models.pretrained import Model, load_model
+from finewave.models.registry import SYSTEMS, config_of, create_model, list_models
+
+# keyword arguments that make each network as small as it can be with all of its parts in use
+SMALL: dict[str, dict[str, Any]] = {
+    "jssunet": {"features": 12, "stages": 2, "n_clusters": 2, "patch": 3, "window": 5, "heads": 2},
+}
+BANDS = [(3, 31), (4, 6), (1, 5)]
+SCALES = [2, 3, 4]
+
+
+def build(name: str, **config: Any) -> nn.Module:
+    """Return a small network of a system; one without a line in `SMALL` fails here."""
+    assert name in SMALL, f"give tests/test_conformity.py a small configuration of {name}"
+    torch.manual_seed(3)
+    return create_model(name, **{**SMALL[name], **config})
+
+
+def inputs_of(
+    net: nn.Module, height: int, width: int, batch: int = 1, dtype: Any = torch.float32
+) -> dict[str, Tensor]:
+    """Return random inputs by name whose LR images are ``height`` x ``width`` times the size multiple."""
+    rows, columns = height * net.size_multiple, width * net.size_multiple
+    tensors = {}
+    for name in net.inputs:
+        s = 1 if name.startswith("lr_") else net.scale
+        bands = 3 if name == "ref_rgb" else net.ms_bands if name.endswith("msi") else net.hs_bands
+        tensors[name] = torch.rand(batch, bands, rows * s, columns * s, dtype=dtype)
+    return tensors
+
+
+def expected_shape(net: nn.Module, inputs: dict[str, Tensor]) -> tuple[int, ...]:
+    """Return the shape of the output that the task's definition asks for."""
+    name, first = next(iter(inputs.items()))
+    ratio = net.scale if net.output.startswith("hr_") and name.startswith("lr_") else 1
+    bands = net.ms_bands if net.output.endswith("msi") else net.hs_bands
+    return (first.shape[0], bands, first.shape[2] * ratio, first.shape[3] * ratio)
+
+
+@pytest.fixture(params=list_models())
+def system(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def test_registry_tells_the_truth(system: str) -> None:
+    net, entry = build(system), SYSTEMS[system]
+    assert (net.task, tuple(net.inputs), net.output) == (entry.task, entry.inputs, entry.output)
+    assert isinstance(net, nn.Module)
+    assert net.size_multiple >= 1
+    assert net.receptive_field is None or net.receptive_field > 0
+
+
+def test_shape_for_several_bands_and_scales(system: str) -> None:
+    for scale in SCALES:
+        for ms_bands, hs_bands in BANDS:
+            net = build(system, scale=scale, ms_bands=ms_bands, hs_bands=hs_bands).eval()
+            inputs = inputs_of(net, 3, 5, batch=2)
+            with torch.no_grad():
+                output = net(**inputs)
+            assert tuple(output.shape) == expected_shape(net, inputs), (scale, ms_bands, hs_bands)
+            assert torch.isfinite(output).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 6), (2, 1), (7, 3), (9, 11)])
+def test_odd_and_tiny_sizes(system: str, height: int, width: int) -> None:
+    net = build(system).eval()
+    inputs = inputs_of(net, height, width)
+    with torch.no_grad():
+        output = net(**inputs)
+    assert tuple(output.shape) == expected_shape(net, inputs)
+    assert torch.isfinite(output).all()
+
+
+def test_gradients_reach_every_parameter(system: str) -> None:
+    net = build(system).train()
+    for _ in range(6):  # several images, so that every cluster or expert has its pixels
+        inputs = inputs_of(net, 8, 8, batch=2)
+        output = net(**inputs)
+        (output * torch.randn_like(output)).mean().backward()
+    silent = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()]
+    assert silent == []
+    wild = [name for name, p in net.named_parameters() if not torch.isfinite(p.grad).all()]
+    assert wild == []
+
+
+def test_evaluation_is_deterministic_and_images_are_independent(system: str) -> None:
+    net = build(system).eval()
+    inputs = inputs_of(net, 5, 6, batch=3)
+    with torch.no_grad():
+        first, second = net(**inputs), net(**inputs)
+        alone = net(**{name: x[1:2] for name, x in inputs.items()})
+    assert torch.equal(first, second)
+    torch.testing.assert_close(first[1:2], alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-3), (torch.bfloat16, 0.2)])
+def test_other_dtypes(system: str, dtype: torch.dtype, tolerance: float) -> None:
+    net = build(system).eval()
+    inputs = inputs_of(net, 6, 5)
+    with torch.no_grad():
+        single = net(**inputs)
+        other = net.to(dtype)(**{name: x.to(dtype) for name, x in inputs.items()})
+    assert single.dtype == torch.float32
+    assert other.dtype == dtype
+    # a mean, because a near tie between clusters or neighbours may fall differently in a few pixels
+    assert (other.float() - single).abs().mean() <= tolerance * single.abs().mean()
+
+
+def test_state_dict_round_trip(system: str) -> None:
+    net = build(system).eval()
+    name, config = config_of(net)
+    torch.manual_seed(99)
+    twin = create_model(name, **config).eval()
+    inputs = inputs_of(net, 4, 5)
+    with torch.no_grad():
+        assert not torch.equal(net(**inputs), twin(**inputs))
+        twin.load_state_dict(net.state_dict())
+        assert torch.equal(net(**inputs), twin(**inputs))
+
+
+def test_save_and_load_with_card(system: str, tmp_path: Any) -> None:
+    model = Model(build(system, scale=3))
+    model.save(tmp_path / "weights", licence="CC0-1.0")
+    loaded = load_model(tmp_path / "weights")
+    inputs = inputs_of(model.net, 4, 5)
+    torch.testing.assert_close(loaded.predict(**inputs), model.predict(**inputs))
+    card = loaded.card
+    assert (card.system, card.scale, card.licence) == (system, 3, "CC0-1.0")
+    assert card.parameters == sum(p.numel() for p in model.net.parameters())
+    assert load_model(tmp_path / "weights" / "model.safetensors").card == card
+
+
+def test_wrong_arguments_are_refused(system: str) -> None:
+    for wrong in ({"scale": 1}, {"scale": 2.5}, {"hs_bands": 0}, {"hs_bandz": 3}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            build(system, **wrong)

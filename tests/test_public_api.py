@@ -1,0 +1,79 @@
+"""The public names are a promise, and importing them costs nothing until they are used."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import time
+
+import pytest
+
+import finewave
+
+PUBLIC = [
+    "FinewaveWarning",
+    "InputError",
+    "create_model",
+    "degrade",
+    "from_reference",
+    "get_sensor",
+    "list_models",
+    "load_model",
+    "metrics",
+    "open_scene",
+    "save_scene",
+    "super_resolve",
+]
+HEAVY = ["colour", "h5py", "lightning", "matplotlib", "numpy", "rasterio", "scipy", "torch", "xarray", "zarr"]
+
+
+def test_public_names_are_these() -> None:
+    assert sorted(finewave.__all__) == PUBLIC
+    assert set(PUBLIC) <= set(dir(finewave))
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_name_is_there_and_described(name: str) -> None:
+    value = getattr(finewave, name)
+    assert inspect.getdoc(value)
+    if inspect.isfunction(value):
+        assert value.__name__ == name
+        assert "Parameters\n" in inspect.getdoc(value)
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="super_resolv"):
+        _ = finewave.super_resolv
+
+
+def test_import_is_light() -> None:
+    code = f"import sys, finewave; print([name for name in {HEAVY} if name in sys.modules])"
+    assert _run(code) == "[]"
+
+
+def test_listing_models_needs_no_torch() -> None:
+    listing = "finewave.list_models(); finewave.list_models(trained=True)"
+    code = f"import sys, finewave; {listing}; print('torch' in sys.modules)"
+    assert _run(code) == "False"
+
+
+def test_command_line_starts_without_heavy_libraries() -> None:
+    code = f"import sys, finewave.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    assert _run(code) == "[]"
+
+
+def test_import_takes_less_than_half_a_second() -> None:
+    # the best of a few, because a busy machine may stop any one of them
+    assert min(_seconds("import finewave") - _seconds("pass") for _ in range(4)) < 0.5
+
+
+def _seconds(code: str) -> float:
+    start = time.perf_counter()
+    _run(code)
+    return time.perf_counter() - start
+
+
+def _run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
