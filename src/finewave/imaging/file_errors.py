@@ -76,14 +76,24 @@ def writing(path: Path | str) -> Iterator[None]:
     Raises
     ------
     InputError
-        In place of OSError, and of RuntimeError as HDF5 and GDAL raise it.
+        In place of OSError, and of what HDF5 and GDAL raise about the disk.
     """
     try:
         yield
     except InputError:
         raise
-    except (OSError, RuntimeError) as error:
+    except Exception as error:
+        if not _is_of_the_disk(error):
+            raise
         raise InputError(f"cannot write {path}: {_write_trouble(error)}") from error
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """Tell faults of the disk from faults of a model that computes the values while they are written."""
+    from_hdf5 = isinstance(error, RuntimeError) and "errno = " in str(error)
+    # GDAL's errors are not all OSErrors.
+    from_gdal = type(error).__module__.startswith("rasterio.")
+    return isinstance(error, OSError) or from_hdf5 or from_gdal
 
 
 def _write_trouble(error: BaseException) -> str:
@@ -95,4 +105,7 @@ def _write_trouble(error: BaseException) -> str:
         number = int(hidden.group(1))
     elif "No space left" in said:
         number = errno.ENOSPC
+    if "Write failed" in said and number is None:
+        detail = first_line(error.__cause__ or error)
+        return f"the values could not be written completely ({detail}); is the disk full?"
     return _WRITE_TROUBLE.get(number or 0, first_line(error))

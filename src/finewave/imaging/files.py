@@ -159,7 +159,8 @@ def load_scene(path: str | Path, **keywords: Any) -> xr.DataArray:
     infinite = int(np.count_nonzero(np.isinf(values)))
     if infinite:
         encoding, attrs = scene.encoding, scene.attrs
-        scene = scene.copy(data=np.where(np.isinf(values), np.nan, values).astype(values.dtype))
+        values = np.where(np.isinf(values), np.nan, values).astype(values.dtype)
+        scene = scene.copy(data=values)
         scene.encoding, scene.attrs = encoding, attrs
         _warn(f"{path}: {infinite} infinite values were taken as missing (NaN)")
     missing = int(np.count_nonzero(np.isnan(values)))

@@ -209,9 +209,7 @@ def _attribute_fields(attrs: dict[Any, Any]) -> dict[str, str]:
     fields: dict[str, str] = {}
     others: dict[str, Any] = {}
     for key, value in json_attributes(attrs).items():
-        if key in _STRUCTURAL:
-            continue
-        plain_key = key.isidentifier() and key.isascii() and key == key.lower()
+        plain_key = key.isidentifier() and key.isascii() and key == key.lower() and key not in _STRUCTURAL
         if plain_key and isinstance(value, str) and _is_plain(value):
             fields[key] = attribute_to_text(value) or value
         else:

@@ -72,7 +72,7 @@ def _is_photograph(dataset: Any, metadata: dict[str, Any]) -> bool:
 
 
 def check_complete(path: Path) -> None:
-    """Refuse a TIFF whose index points beyond its end: it was cut off while copying or writing.
+    """Refuse a TIFF whose index points beyond its end: it was cut off while copying.
 
     Parameters
     ----------
@@ -84,18 +84,22 @@ def check_complete(path: Path) -> None:
     InputError
         The file is shorter than it should be.
     """
-    import tifffile
-
-    with reading(path, "TIFF"), tifffile.TiffFile(path) as tiff:
-        size = path.stat().st_size
-        first = tiff.pages[0]
-        ends = np.add(first.dataoffsets, first.databytecounts)
-        needed = int(ends.max(initial=0))
+    with reading(path, "TIFF"):
+        size, needed = path.stat().st_size, _indexed_size(path)
     if needed > size:
         raise InputError(
             f"cannot read {path}: the file is truncated ({size} bytes, its index speaks of {needed}); "
             "copy it again"
         )
+
+
+def _indexed_size(path: Path) -> int:
+    """Return the size that a TIFF must have to hold the blocks in its index."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        first = tiff.pages[0]
+        return int(np.add(first.dataoffsets, first.databytecounts).max(initial=0))
 
 
 def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
@@ -133,10 +137,17 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
             BIGTIFF="IF_SAFER",
             **(predictor if compress.lower() in ("deflate", "lzw", "zstd") else {}),
         )
+        _check_written(plain)
         if cog:
             _make_cloud_optimised(plain, temporary, compress)
-        check_complete(temporary)
+            _check_written(temporary)
     storage.warn(path)
+
+
+def _check_written(path: Path) -> None:
+    """GDAL does not report every error of the disk; what is missing shows in the index."""
+    if _indexed_size(path) > path.stat().st_size:
+        raise OSError("the values could not be written completely; is the disk full?")
 
 
 def _make_cloud_optimised(plain: Path, target: Path, compress: str) -> None:

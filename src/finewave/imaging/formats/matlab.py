@@ -16,6 +16,7 @@ from finewave.imaging.atomic import atomic_output
 from finewave.imaging.file_errors import reading
 from finewave.imaging.formats.array_file import TEXT_NAMES, StoredArray, open_image
 from finewave.imaging.formats.hdf5 import datasets, plain_attribute
+from finewave.imaging.formats.hdf5_output import write_hdf5
 from finewave.imaging.formats.options import OpenOptions, SaveOptions
 from finewave.imaging.formats.storage import Storage, choose_storage
 from finewave.imaging.scene import band_values, json_attributes, scene_crs, scene_transform
@@ -148,7 +149,8 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
 
             scipy.io.savemat(temporary, {name: image, **beside})
         else:
-            _write_version_73(temporary, {name: image, **beside})
+            write_hdf5(temporary, size, lambda target: _build_version_73(target, {name: image, **beside}))
+            _mark_version_73(temporary)
     storage.warn(path)
 
 
@@ -179,11 +181,10 @@ def _variables(scene: xr.DataArray, storage: Storage) -> dict[str, Any]:
     return variables
 
 
-def _write_version_73(path: Path, variables: dict[str, Any]) -> None:
+def _build_version_73(target: Any, variables: dict[str, Any]) -> None:
     import h5py
 
-    # MATLAB finds its own HDF5 files by 128 bytes of text, version and byte order in a block before the data.
-    with h5py.File(path, "w", userblock_size=512) as file:
+    with h5py.File(target, "w", userblock_size=512) as file:
         for name, value in variables.items():
             text = isinstance(value, str)
             array = np.asarray([[ord(each) for each in value]], np.uint16) if text else np.asarray(value)
@@ -194,6 +195,10 @@ def _write_version_73(path: Path, variables: dict[str, Any]) -> None:
             dataset.attrs["MATLAB_class"] = np.bytes_("char" if text else _class_of(array.dtype))
             if text:
                 dataset.attrs["MATLAB_int_decode"] = np.int32(2)
+
+
+def _mark_version_73(path: Path) -> None:
+    """Write the 128 bytes of text, version and byte order by which MATLAB knows its own HDF5 files."""
     heading = b"MATLAB 7.3 MAT-file, Platform: any, Created by: finewave HDF5 schema 1.00 ."
     with path.open("r+b") as file:
         file.write(heading.ljust(116) + b"\0" * 8 + b"\x00\x02IM")

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from finewave.errors import InputError
 from finewave.imaging.atomic import atomic_output
 from finewave.imaging.file_errors import reading
 from finewave.imaging.formats import arrays
 from finewave.imaging.formats.decoding import Decoding, choose_decoding
+from finewave.imaging.formats.hdf5_output import write_hdf5
 from finewave.imaging.formats.lazy import LazyValues
 from finewave.imaging.formats.options import OpenOptions, SaveOptions
 from finewave.imaging.formats.storage import Storage, choose_storage
@@ -61,8 +61,6 @@ _X_DIMS = frozenset(
         "across_track",
     ]
 )
-# Below this size the file is put together in memory, see _write.
-_SMALL = 2**30
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
@@ -335,21 +333,9 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
         encoding.update(
             zlib=True, complevel=4, shuffle=True, chunksizes=(1, min(shape[1], 512), min(shape[2], 512))
         )
-        _write(dataset, temporary, {"scene": encoding})
-    storage.warn(path)
-
-
-def _write(dataset: xr.Dataset, path: Path, encoding: dict[str, Any]) -> None:
-    # A disk that fills up while HDF5 writes can bring the whole process down (its clean-up fails again and
-    # again), so that files of bearable size are put together in memory and written by Python.
-    if dataset.nbytes <= _SMALL:
-        path.write_bytes(dataset.to_netcdf(None, engine="h5netcdf", encoding=encoding))
-        return
-    import shutil
-
-    if shutil.disk_usage(path.parent).free < dataset.nbytes:
-        raise InputError(
-            f"cannot write {path.name}: it may need {dataset.nbytes / 1e9:.1f} GB and the disk has less; "
-            "free some space or choose another disk"
+        write_hdf5(
+            temporary,
+            dataset.nbytes,
+            lambda target: dataset.to_netcdf(target, engine="h5netcdf", encoding={"scene": encoding}),
         )
-    dataset.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    storage.warn(path)

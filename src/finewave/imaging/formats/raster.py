@@ -34,6 +34,8 @@ def quiet_gdal() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            # rioxarray says that it leaves them alone; they are applied here.
+            warnings.filterwarnings("ignore", message="(Scales|Offsets) differ across bands")
             yield
     finally:
         logger.propagate = propagate

@@ -81,7 +81,7 @@ class Storage:
             rounded = np.where(on_nodata & (low < self.nodata < high), self.nodata + 1, rounded)
             # At the ends of the range the clip below moves them.
             self.clipped -= int(np.count_nonzero(on_nodata & ((self.nodata < low) | (self.nodata > high))))
-        self.clipped += int(np.count_nonzero((rounded < low) | (rounded > high)))
+        self.clipped += int(np.count_nonzero(((rounded < low) | (rounded > high)) & ~missing))
         numbers = np.clip(rounded, low, high).astype(self.dtype)
         if self.nodata is None:
             self.lost += int(np.count_nonzero(missing))
