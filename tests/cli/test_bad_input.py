@@ -207,6 +207,7 @@ def test_failure_keeps_an_older_output(photograph: Path, output: Path, tiny_weig
         (["predct"], "No such command"),
         (["predict", "a.tif", "-o", "b.tif", "--model", "m", "--quick"], "--quick"),
         (["train", "no-such-recipe"], "no-such-recipe"),
+        (["train", "jssunet-cave-x4", "model.featurs=64"], "did you mean 'model.features'"),
         (["data", "prepare", "cav", "--from", "x"], "did you mean 'cave'"),
         (["data", "prepare", "cave", "--from", "/nowhere"], "/nowhere"),
         (["data", "download", "cav"], "did you mean 'cave'"),

@@ -84,9 +84,9 @@ def test_train_hands_over_recipe_and_overrides(monkeypatch: pytest.MonkeyPatch, 
         return tmp_path / "model"
 
     monkeypatch.setattr("finewave.learning.training.train", train)
-    result = run("train", "some-recipe", "model.features=64", "seed=3")
+    result = run("train", "jssunet-cave-x4", "model.features=64", "seed=3")
     assert result.exit_code == 0, result.output
-    assert given == [("some-recipe", ["model.features=64", "seed=3"])]
+    assert given == [("jssunet-cave-x4", ["model.features=64", "seed=3"])]
     assert str(tmp_path / "model") in result.stdout
 
 
