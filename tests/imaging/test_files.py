@@ -125,10 +125,10 @@ class TestAtomicOutput:
         ):
             save_scene(scene, tmp_path / name, **options)
         assert names_in(tmp_path) == set()
+        # The error is the one line that the user sees.
+        assert capfd.readouterr().err == ""
 
-    def test_full_disk_keeps_the_older_file(
-        self, tmp_path: Path, name: str, options: dict, capfd: pytest.CaptureFixture
-    ) -> None:
+    def test_full_disk_keeps_the_older_file(self, tmp_path: Path, name: str, options: dict) -> None:
         rng = np.random.default_rng(0)
         older = make_scene(np.full((3, 4, 4), 0.5, np.float32))
         save_scene(older, tmp_path / name, **options)

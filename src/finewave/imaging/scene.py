@@ -178,6 +178,34 @@ def with_georeference(scene: xr.DataArray, crs: Any, transform: Any) -> xr.DataA
     return scene
 
 
+def resized(scene: xr.DataArray, values: Any, pixel_size: float) -> xr.DataArray:
+    """Return a scene of the same place and bands with other pixels.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Gives attributes, everything along ``band``, and the place on the ground.
+    values : array of shape (bands, y, x)
+        The new pixels.
+    pixel_size : float
+        Of the new pixels in old ones: s after degrading, 1/s after super-resolution. The upper left corner keeps
+        its place, so pixel centres move by the exact half of the difference.
+
+    Returns
+    -------
+    xarray.DataArray
+    """
+    transform = scene_transform(scene)
+    if transform is not None:
+        transform = transform * transform.scale(pixel_size)
+    result = make_scene(values, crs=scene_crs(scene), transform=transform, attrs=scene.attrs)
+    along_band = {name: c for name, c in scene.coords.items() if c.dims == ("band",)}
+    encoding = dict(result.encoding)
+    result = result.assign_coords(along_band)
+    result.encoding = encoding
+    return result
+
+
 def scene_crs(scene: xr.DataArray) -> CRS | None:
     """Return the scene's coordinate reference system, None when it has none."""
     if not _has_georeference(scene):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -183,9 +184,8 @@ def write_raster(
         transform = scene_transform(scene)
         profile.update(crs=scene_crs(scene), **({} if transform is None else {"transform": transform}))
     rows, columns = window_shape(scene, step)
-    with (
-        quiet_gdal(),
-        rasterio.open(
+    with quiet_gdal():
+        dataset = rasterio.open(
             path,
             "w",
             count=bands,
@@ -194,16 +194,39 @@ def write_raster(
             dtype=storage.dtype.name,
             nodata=storage.nodata,
             **profile,
-        ) as dataset,
-    ):
-        describe(dataset)
-        if storage.scaled:
-            dataset.scales = (storage.scale_factor,) * bands
-            dataset.offsets = (storage.offset,) * bands
-        for top in range(0, height, rows):
-            for left in range(0, width, columns):
-                block = scene.isel(y=slice(top, top + rows), x=slice(left, left + columns)).values
-                dataset.write(storage.encode(block), window=Window(left, top, block.shape[2], block.shape[1]))
+        )
+        try:
+            describe(dataset)
+            if storage.scaled:
+                dataset.scales = (storage.scale_factor,) * bands
+                dataset.offsets = (storage.offset,) * bands
+            for top in range(0, height, rows):
+                for left in range(0, width, columns):
+                    block = scene.isel(y=slice(top, top + rows), x=slice(left, left + columns)).values
+                    window = Window(left, top, block.shape[2], block.shape[1])
+                    stored = storage.encode(block)
+                    with _silent_stderr():
+                        dataset.write(stored, window=window)
+        finally:
+            with _silent_stderr():
+                dataset.close()
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Swallow what libtiff writes to the stderr of the process about a full disk; an error is raised as well."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no stderr to keep clean
+        yield
+        return
+    try:
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - the file number is what matters
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def window_shape(scene: xr.DataArray, step: int) -> tuple[int, int]:
