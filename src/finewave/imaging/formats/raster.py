@@ -214,7 +214,7 @@ def write_raster(
 
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Swallow what libtiff writes to the stderr of the process about a full disk; an error is raised as well."""
+    """Swallow what libtiff writes to stderr about a full disk; an error is raised as well."""
     try:
         kept = os.dup(2)
     except OSError:  # there is no stderr to keep clean
