@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 import warnings
@@ -43,6 +44,9 @@ class Program(click.Group):
         given = list(sys.argv[1:] if args is None else args)
         debug = "--debug" in given
         settings["standalone_mode"] = False
+        if not debug:
+            # libraries' log records would go to the error stream, which holds our lines only
+            logging.lastResort = logging.NullHandler()
         with warnings.catch_warnings():
             if not debug:
                 warnings.simplefilter("ignore")
