@@ -26,9 +26,7 @@ def build(name: str, **config: Any) -> nn.Module:
     return create_model(name, **{**SMALL[name], **config})
 
 
-def inputs_of(
-    net: nn.Module, height: int, width: int, batch: int = 1, dtype: Any = torch.float32
-) -> dict[str, Tensor]:
+def inputs_of(net: nn.Module, height: int, width: int, batch: int = 1, dtype: Any = torch.float32) -> dict[str, Tensor]:
     """Return random inputs by name whose LR images are ``height`` x ``width`` times the size multiple."""
     rows, columns = height * net.size_multiple, width * net.size_multiple
     tensors = {}

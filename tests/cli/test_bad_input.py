@@ -99,9 +99,7 @@ def test_system_without_weights(photograph: Path, output: Path) -> None:
     refuse(photograph, output, "jssunet", "without weights")
 
 
-def test_weights_of_another_network(
-    photograph: Path, output: Path, tiny_weights: Path, tmp_path: Path
-) -> None:
+def test_weights_of_another_network(photograph: Path, output: Path, tiny_weights: Path, tmp_path: Path) -> None:
     folder = _copy(tiny_weights, tmp_path)
     tensors = load_file(folder / "model.safetensors")
     first = sorted(tensors)[0]
@@ -113,9 +111,7 @@ def test_weights_of_another_network(
     refuse(photograph, output, folder, "does not fit its card", repr(first), "(1, 2, 3)")
 
 
-def test_weights_changed_or_cut_short(
-    photograph: Path, output: Path, tiny_weights: Path, tmp_path: Path
-) -> None:
+def test_weights_changed_or_cut_short(photograph: Path, output: Path, tiny_weights: Path, tmp_path: Path) -> None:
     folder = _copy(tiny_weights, tmp_path)
     tensors = load_file(folder / "model.safetensors")
     save_file({k: v + 1 for k, v in tensors.items()}, folder / "model.safetensors")
@@ -124,9 +120,7 @@ def test_weights_changed_or_cut_short(
     refuse(photograph, output, folder, "model.safetensors", "damaged")
 
 
-def test_card_missing_or_incomplete(
-    photograph: Path, output: Path, tiny_weights: Path, tmp_path: Path
-) -> None:
+def test_card_missing_or_incomplete(photograph: Path, output: Path, tiny_weights: Path, tmp_path: Path) -> None:
     folder = _copy(tiny_weights, tmp_path)
     card = folder / "card.json"
     card.write_text(card.read_text().replace('"sha256"', '"sha"'))
@@ -179,9 +173,7 @@ def test_disk_that_fills_up_while_writing(photograph: Path, output: Path, tiny_w
         "from finewave.cli import main; main(sys.argv[1:])"
     )
     arguments = ["predict", str(photograph), "-o", str(output), "--model", str(tiny_weights)]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     assert [line[:7] for line in done.stderr.splitlines() if not line.startswith("warning: ")] == ["error: "]
     assert_nothing_left(output)

@@ -31,9 +31,7 @@ def test_photograph_to_each_format(photograph: Path, tiny_weights: Path, tmp_pat
         assert any("photograph" in line and "nikon-d5100" in line for line in warned)
 
 
-def test_georeference_and_bands_by_wavelength(
-    georeferenced: Path, tiny_weights: Path, tmp_path: Path
-) -> None:
+def test_georeference_and_bands_by_wavelength(georeferenced: Path, tiny_weights: Path, tmp_path: Path) -> None:
     from finewave.models.pretrained import load_model
 
     predict(georeferenced, tmp_path / "out.tif", tiny_weights)
@@ -116,9 +114,7 @@ def test_given_wavelengths_and_tiles(tiny_weights: Path, tmp_path: Path) -> None
     values = np.random.default_rng(0).random((3, 20, 40), dtype=np.float32)
     save_scene(make_scene(values), tmp_path / "in.nc")
     predict(tmp_path / "in.nc", tmp_path / "a.nc", tiny_weights)
-    predict(
-        tmp_path / "in.nc", tmp_path / "b.nc", tiny_weights, "--tile", "16", "--wavelengths", "460,540,600"
-    )
+    predict(tmp_path / "in.nc", tmp_path / "b.nc", tiny_weights, "--tile", "16", "--wavelengths", "460,540,600")
     a, b = (load_scene(tmp_path / name).values for name in ("a.nc", "b.nc"))
     assert a.shape == b.shape
     assert not np.allclose(a, b, atol=1e-4)  # the bands came in another order

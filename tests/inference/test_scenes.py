@@ -169,3 +169,9 @@ def test_tiles_cover_an_image_once() -> None:
             inside = within(c, s, 3)
             assert inside.stop - inside.start == 3 * (c.stop - c.start)
     assert (covered == 1).all()
+
+
+def test_bands_of_a_card_that_only_names_its_sensor(model: Model) -> None:
+    bare = Model(model.net, model.card.with_facts(ms_wavelengths_nm=None))
+    scene = scene_of(wavelengths=RED_GREEN_BLUE)
+    np.testing.assert_array_equal(super_resolve(scene[::-1], bare).values, super_resolve(scene, model).values)

@@ -149,9 +149,7 @@ def test_saving_replaces_whole_and_leaves_nothing_else(model: Model, tmp_path: P
         model.save(tmp_path / "nowhere" / "weights")
 
 
-def test_failure_while_saving_leaves_nothing(
-    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failure_while_saving_leaves_nothing(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> str:
         raise OSError(28, "No space left on device")
 

@@ -10,9 +10,7 @@ from finewave.cli.progress import Progress
 
 
 @click.command()
-@click.option(
-    "--out", default="demo", show_default=True, type=click.Path(path_type=Path), help="Output folder."
-)
+@click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path), help="Output folder.")
 @click.option("--image", type=click.Path(path_type=Path), help="Another photograph than the one that ships.")
 @click.option("--model", default="jssunet-photo-x4", show_default=True, help="Name, folder or file.")
 def demo(out: Path, image: Path | None, model: str) -> None:
@@ -22,6 +20,7 @@ def demo(out: Path, image: Path | None, model: str) -> None:
     """
     from finewave.inference.demo import run_demo
 
+    click.echo(f"a photograph through {model}; this takes up to a minute ...", err=True)
     with Progress("demo") as progress:
         outcome = run_demo(out, image=image, model=model, progress=progress)
     click.echo(outcome.summary())

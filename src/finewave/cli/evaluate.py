@@ -11,15 +11,11 @@ from finewave.cli.table import table
 
 
 @click.command()
-@click.option(
-    "--model", "model_name", metavar="MODEL", required=True, help="Name, folder or .safetensors file."
-)
+@click.option("--model", "model_name", metavar="MODEL", required=True, help="Name, folder or .safetensors file.")
 @click.option("--dataset", required=True, help="See finewave data list.")
 @click.option("--split", default="test", show_default=True, help="train, val or test.")
 @click.option("--baseline", is_flag=True, help="Score bicubic interpolation and regression, too.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: MODEL-DATASET-SPLIT.json]"
-)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: MODEL-DATASET-SPLIT.json]")
 def evaluate(model_name: str, dataset: str, split: str, baseline: bool, output: Path | None) -> None:
     """Score a model on a dataset: metrics per image and their mean, also as JSON."""
     from finewave.imaging.atomic import atomic_output
@@ -37,9 +33,7 @@ def evaluate(model_name: str, dataset: str, split: str, baseline: bool, output: 
     names = list(scores["mean"])
     lines = [(image, *(f"{row[name]:.4g}" for name in names)) for image, row in rows.items()]
     click.echo(table(("image", *names), lines, right=range(1, len(names) + 1)))
-    left_out = ", ".join(
-        f"{count} {what.replace('_', ' ')}" for what, count in scores["left_out"].items() if count
-    )
+    left_out = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in scores["left_out"].items() if count)
     if left_out:
         click.echo(f"left out: {left_out}")
     click.echo(f"written: {target}")

@@ -16,9 +16,7 @@ from finewave.cli.progress import Progress
 @click.option("--format", "suffix", default=".tif", show_default=True, help="Of files in a folder.")
 @click.option("--wavelengths", help="Band centres in nm of the input, comma-separated, or a CSV file.")
 @click.option("--tile", type=click.IntRange(min=16), help="Tile side, in input pixels.")
-def predict(
-    source: Path, output: Path, model: str, suffix: str, wavelengths: str | None, tile: int | None
-) -> None:
+def predict(source: Path, output: Path, model: str, suffix: str, wavelengths: str | None, tile: int | None) -> None:
     """Apply a model to files.
 
     INPUT is a file or a folder of files. The output's format is that of its extension: .tif, .nc, .zarr,

@@ -95,10 +95,9 @@ def input_wavelengths(model: Model) -> np.ndarray | None:
         from finewave.imaging.sensors import get_sensor
 
         values = get_sensor(model.card.sensor).centres.tolist()
-    # a user's own subset of a sensor's bands has other lengths: the order then decides
-    return (
-        np.asarray(values, dtype=float) if values and len(values) == model.bands_of(model.inputs[0]) else None
-    )
+    if not values or len(values) != model.bands_of(model.inputs[0]):
+        return None  # trained on some of the sensor's bands only: then the order decides
+    return np.asarray(values, dtype=float)
 
 
 def output_wavelengths(model: Model, scene: xr.DataArray, bands: list[int]) -> np.ndarray | None:

@@ -99,9 +99,7 @@ def _photograph() -> xr.DataArray:
 
     package = find_spec("skimage")
     if package is None or not package.submodule_search_locations:
-        raise InputError(
-            "the demo's photograph is part of scikit-image: pip install 'finewave[demo]', or --image FILE"
-        )
+        raise InputError("the demo's photograph is part of scikit-image: pip install 'finewave[demo]', or --image FILE")
     scene = load_scene(Path(package.submodule_search_locations[0]) / "data" / PHOTOGRAPH)
     return scene[:, PART[0], PART[1]]
 

@@ -89,9 +89,7 @@ def _draw_box(axes: Any, box: tuple[int, int, int, int]) -> None:
 
     top, left, height, width = box
     for colour, line in (("white", 3.0), ("#111111", 1.3)):
-        axes.add_patch(
-            Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=colour, linewidth=line)
-        )
+        axes.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=colour, linewidth=line))
 
 
 def _mark(axes: Any, x: float, y: float, number: int) -> None:
@@ -137,9 +135,7 @@ def _draw_spectra(axes: Any, result: xr.DataArray, points: list[tuple[int, int]]
 def _detailed_part(picture: np.ndarray) -> tuple[int, int, int, int]:
     """Return (top, left, height, width) of the square with the most contrast between neighbours."""
     grey = picture.mean(axis=2)
-    contrast = np.abs(np.diff(grey, axis=0, append=grey[-1:])) + np.abs(
-        np.diff(grey, axis=1, append=grey[:, -1:])
-    )
+    contrast = np.abs(np.diff(grey, axis=0, append=grey[-1:])) + np.abs(np.diff(grey, axis=1, append=grey[:, -1:]))
     height, width = (min(DETAIL, n) for n in grey.shape)
     sums = np.pad(contrast.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     inside = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]

@@ -96,9 +96,7 @@ def predict_file(
     if failures:
         if made and not written:
             output.rmdir()
-        raise InputError(
-            f"{len(failures)} of {len(pairs)} files could not be processed: {'; '.join(failures)}"
-        )
+        raise InputError(f"{len(failures)} of {len(pairs)} files could not be processed: {'; '.join(failures)}")
     return written
 
 
@@ -140,9 +138,7 @@ def _scenes_in(folder: Path) -> Iterator[Path]:
         if suffix in known:
             yield path
         else:
-            warnings.warn(
-                f"{path} is no image file that can be read; left out", FinewaveWarning, stacklevel=4
-            )
+            warnings.warn(f"{path} is no image file that can be read; left out", FinewaveWarning, stacklevel=4)
 
 
 def _extensions() -> dict[str, str]:

@@ -115,9 +115,7 @@ def _run_in_tiles(
         if result is None:
             result = torch.empty(1, part.shape[1], height * scale, width * scale)
         rows, columns = (slice(c.start * scale, c.stop * scale) for c in core)
-        result[:, :, rows, columns] = part[
-            :, :, within(core[0], seen[0], scale), within(core[1], seen[1], scale)
-        ]
+        result[:, :, rows, columns] = part[:, :, within(core[0], seen[0], scale), within(core[1], seen[1], scale)]
         if progress is not None:
             progress(done, len(plan))
     assert result is not None  # a checked scene has pixels, hence tiles
@@ -151,9 +149,7 @@ def _as_scene(values: np.ndarray, scene: xr.DataArray, model: Model, bands: list
 
 def _check(scene: xr.DataArray, model: Model, tile: int) -> None:
     if scene.dtype.kind != "f":
-        raise InputError(
-            f"the scene holds {scene.dtype}; scale it to reflectance in [0, 1], as open_scene does"
-        )
+        raise InputError(f"the scene holds {scene.dtype}; scale it to reflectance in [0, 1], as open_scene does")
     if len(model.inputs) != 1:
         raise InputError(f"{model.name} needs {' and '.join(model.inputs)}; super_resolve takes one scene")
     multiple = model.size_multiple

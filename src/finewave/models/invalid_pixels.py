@@ -31,9 +31,7 @@ def fill_invalid(image: Tensor) -> tuple[Tensor, Tensor]:
             one.zero_()
         elif holes.any():
             # the nearest pixel, not a mean: attention and pooling then see no value foreign to the image
-            rows, columns = distance_transform_edt(
-                holes.cpu().numpy(), return_distances=False, return_indices=True
-            )
+            rows, columns = distance_transform_edt(holes.cpu().numpy(), return_distances=False, return_indices=True)
             one.copy_(one[:, torch.from_numpy(rows).to(one.device), torch.from_numpy(columns).to(one.device)])
     return filled, invalid
 

@@ -50,9 +50,7 @@ class Model:
     def __init__(self, net: nn.Module, card: Card | None = None) -> None:
         for attribute in ("task", "inputs", "output"):
             if not hasattr(net, attribute):
-                raise InputError(
-                    f"{type(net).__name__} is no finewave network: it does not declare its {attribute}"
-                )
+                raise InputError(f"{type(net).__name__} is no finewave network: it does not declare its {attribute}")
         self.net = net
         self.card = card
         self.name = card.name if card is not None else type(net).__name__
@@ -233,9 +231,7 @@ class Model:
             hint = "; add the batch axis with x[None]" if x.ndim == 3 else ""
             raise InputError(f"{name} has shape {tuple(x.shape)}; {self.name} takes {expected}{hint}")
         if not x.is_floating_point():
-            raise InputError(
-                f"{name} is {x.dtype}; {self.name} takes {expected}: scale it to reflectance in [0, 1]"
-            )
+            raise InputError(f"{name} is {x.dtype}; {self.name} takes {expected}: scale it to reflectance in [0, 1]")
         if bands is not None and x.shape[1] != bands:
             named = ""
             if self.card is not None and self.card.ms_bands and name.endswith("msi"):
@@ -301,9 +297,7 @@ def _locate(which: str | Path) -> tuple[Path, Path]:
             raise InputError(f"{path} is no .safetensors file; give a model's name, its folder or that file")
         return path, path.with_name(CARD)
     if path.suffix == ".safetensors" or len(path.parts) > 1:
-        raise InputError(
-            f"no such file or folder: {path}; trained models by name: {', '.join(shipped) or 'none'}"
-        )
+        raise InputError(f"no such file or folder: {path}; trained models by name: {', '.join(shipped) or 'none'}")
     if str(which) in SYSTEMS:
         trained = [name for name in shipped if name.startswith(f"{which}-")]
         raise InputError(

@@ -43,7 +43,5 @@ def from_reference(system: str, state_dict: Mapping[str, Tensor], **config: Any)
         raise InputError(f"{system} has no public reference code to take weights from")
     module = importlib.import_module(name)
     if not isinstance(state_dict, Mapping):
-        raise InputError(
-            f"the state dict is a {type(state_dict).__name__}; a mapping of names to tensors is expected"
-        )
+        raise InputError(f"the state dict is a {type(state_dict).__name__}; a mapping of names to tensors is expected")
     return module.from_reference(state_dict, **config).eval()

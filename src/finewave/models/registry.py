@@ -73,7 +73,7 @@ def list_models(task: str | None = None, trained: bool = False) -> list[str]:
     from finewave.models.shelf import CARD, weight_folders
 
     folders = weight_folders()
-    return sorted(name for name in folders if task in (None, Card.read(folders[name] / CARD).task))
+    return sorted(n for n, folder in folders.items() if task is None or Card.read(folder / CARD).task == task)
 
 
 def system_named(name: str) -> System:
@@ -116,9 +116,7 @@ def create_model(name: str, **config: Any) -> nn.Module:
         if key not in signature.parameters:
             raise unknown_name(f"option of {name}", key, signature.parameters)
     missing = [
-        key
-        for key, p in signature.parameters.items()
-        if p.default is inspect.Parameter.empty and key not in config
+        key for key, p in signature.parameters.items() if p.default is inspect.Parameter.empty and key not in config
     ]
     if missing:
         raise InputError(f"{name} needs a value for {', '.join(missing)}")
@@ -151,12 +149,7 @@ def config_of(net: nn.Module) -> tuple[str, dict[str, Any]]:
 def _check_kind(system: str, key: str, value: Any, hint: Any) -> None:
     """Refuse a value that a constructor's annotation excludes; leave unusual annotations alone."""
     alternatives = _alternatives(hint)
-    choices = [
-        choice
-        for a in alternatives
-        if typing.get_origin(a) is typing.Literal
-        for choice in typing.get_args(a)
-    ]
+    choices = [choice for a in alternatives if typing.get_origin(a) is typing.Literal for choice in typing.get_args(a)]
     plain = [a for a in alternatives if a in (int, float, str, bool, type(None))]
     if len(plain) + sum(typing.get_origin(a) is typing.Literal for a in alternatives) < len(alternatives):
         return

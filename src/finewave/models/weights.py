@@ -48,9 +48,7 @@ def write_weights(net: nn.Module, path: Path, dtype: torch.dtype | None = None) 
     """
     state = {}
     for key, value in net.state_dict().items():
-        stored = value.detach().to(
-            "cpu", dtype if dtype is not None and value.is_floating_point() else value.dtype
-        )
+        stored = value.detach().to("cpu", dtype if dtype is not None and value.is_floating_point() else value.dtype)
         # a fresh row-major copy: safetensors takes neither shared memory nor other layouts
         state[key] = stored.clone(memory_format=torch.contiguous_format)
     content = serialise(state)
@@ -72,8 +70,7 @@ def fill_network(net: nn.Module, tensors: Mapping[str, Tensor], source: str) -> 
             raise InputError(f"{source} lacks {key!r} of shape {tuple(value.shape)}")
         if tensors[key].shape != value.shape:
             raise InputError(
-                f"{source} has {key!r} of shape {tuple(tensors[key].shape)}; "
-                f"the network's has {tuple(value.shape)}"
+                f"{source} has {key!r} of shape {tuple(tensors[key].shape)}; the network's has {tuple(value.shape)}"
             )
     unexpected = sorted(set(tensors) - set(state))
     if unexpected:
