@@ -75,9 +75,7 @@ _METRICS: dict[str, dict[str, Metric]] = {
         "rmse": lambda pred, target: rmse(pred[0], target[0]),
         "sam_deg": lambda pred, target: sam(pred[0], target[0], zeros="nan"),
         "sam_rad": lambda pred, target: sam(pred[0], target[0], zeros="nan", degrees=False),
-        "ssim_full_reflect_torchmetrics_1_9": lambda pred, target: ssim(
-            pred[0], target[0], variant="gauss-reflect"
-        ),
+        "ssim_full_reflect_torchmetrics_1_9": lambda pred, target: ssim(pred[0], target[0], variant="gauss-reflect"),
         "ssim_valid_torchmetrics_1_4": _named("jssunet", "ssim"),
         # The ratio is 4 in this convention whatever the scale.
         "ergas_swapped_default_ratio4": _named("jssunet", "ergas", 8),

@@ -377,9 +377,7 @@ class TestScale:
             ("int32", 9000, 10000),
         ],
     )
-    def test_assumed_for_integers(
-        self, tmp_path: Path, name: str, dtype: str, top: int, assumed: float
-    ) -> None:
+    def test_assumed_for_integers(self, tmp_path: Path, name: str, dtype: str, top: int, assumed: float) -> None:
         numbers = np.zeros((2, 4, 3), dtype)
         numbers[1, 2, 1] = top
         save_scene(make_scene(numbers, [500, 600], transform=(1, 0, 7, 0, -1, 7)), tmp_path / name)
@@ -421,9 +419,7 @@ class TestLoadScene:
 
     @pytest.mark.parametrize(("name", "options"), OUTPUTS)
     def test_single_pixel(self, tmp_path: Path, name: str, options: dict) -> None:
-        pixel = make_scene(
-            np.full((2, 1, 1), 0.5, np.float32), crs="EPSG:4326", transform=(2, 0, 7, 0, -2, 9)
-        )
+        pixel = make_scene(np.full((2, 1, 1), 0.5, np.float32), crs="EPSG:4326", transform=(2, 0, 7, 0, -2, 9))
         save_scene(pixel, tmp_path / name, **options)
         with pytest.warns(FinewaveWarning, match="single pixel"):
             scene = load_scene(tmp_path / name)

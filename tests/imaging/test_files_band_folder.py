@@ -82,18 +82,14 @@ def test_missing_band_is_named(tmp_path: Path) -> None:
 def test_another_size_is_named(tmp_path: Path) -> None:
     cave(tmp_path, range(1, 4))
     Image.fromarray(np.zeros((9, 5), np.uint16)).save(tmp_path / "balloons_ms_04.png")
-    with pytest.raises(
-        InputError, match=r"balloons_ms_04\.png has 5 x 9 pixels, balloons_ms_01\.png has 5 x 4"
-    ):
+    with pytest.raises(InputError, match=r"balloons_ms_04\.png has 5 x 9 pixels, balloons_ms_01\.png has 5 x 4"):
         open_scene(tmp_path)
 
 
 def test_another_depth_is_named(tmp_path: Path) -> None:
     cave(tmp_path, range(1, 4))
     Image.fromarray(np.zeros((4, 5), np.uint8)).save(tmp_path / "balloons_ms_04.png")
-    with pytest.raises(
-        InputError, match=r"balloons_ms_04\.png holds uint8 values, balloons_ms_01\.png uint16"
-    ):
+    with pytest.raises(InputError, match=r"balloons_ms_04\.png holds uint8 values, balloons_ms_01\.png uint16"):
         open_scene(tmp_path)
 
 
@@ -126,9 +122,7 @@ def test_damaged_band_is_named(tmp_path: Path) -> None:
 class TestGeoTiffBands:
     def write(self, path: Path, number: int, **profile: object) -> None:
         keywords = {"crs": "EPSG:32631", "transform": from_origin(5e5, 4e6, 10, 10), "nodata": 0} | profile
-        with rasterio.open(
-            path, "w", driver="GTiff", count=1, height=3, width=4, dtype="uint16", **keywords
-        ) as file:
+        with rasterio.open(path, "w", driver="GTiff", count=1, height=3, width=4, dtype="uint16", **keywords) as file:
             values = np.full((1, 3, 4), number, np.uint16)
             values[0, 0, 0] = 0
             file.write(values)

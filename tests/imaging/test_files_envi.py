@@ -125,9 +125,7 @@ def test_wavelength_units(tmp_path: Path, units: str | None, numbers: str, expec
 
 def test_precision_beyond_whole_nanometres(tmp_path: Path) -> None:
     # GDAL's own IMAGERY metadata of ENVI files would make 401 of 400.512.
-    path = by_hand(
-        tmp_path, "wavelength units = nm\nwavelength = {400.512, 401.1}\nreflectance scale factor = 1\n"
-    )
+    path = by_hand(tmp_path, "wavelength units = nm\nwavelength = {400.512, 401.1}\nreflectance scale factor = 1\n")
     np.testing.assert_array_equal(open_scene(path).coords["wavelength"], [400.512, 401.1])
 
 

@@ -96,9 +96,7 @@ def test_wavelengths_where_others_write_them(tmp_path: Path, wavelengths_in: str
             elif wavelengths_in == "names":
                 dataset.set_band_description(index, f"band {index} ({nm / 1000} Micrometers)")
         if wavelengths_in == "envi list":
-            dataset.update_tags(
-                ns="ENVI", wavelength="{490, 842.5}", wavelength_units="Nanometers", fwhm="{20, 20}"
-            )
+            dataset.update_tags(ns="ENVI", wavelength="{490, 842.5}", wavelength_units="Nanometers", fwhm="{20, 20}")
     scene = open_scene(tmp_path / "a.tif")
     np.testing.assert_allclose(scene.coords["wavelength"], [490, 842.5], rtol=1e-12)
     assert scene.coords["wavelength"].dtype == np.float64
@@ -201,9 +199,7 @@ class TestPhotographOrMeasurement:
         np.testing.assert_allclose(scene.values, 0.2158605, atol=1e-6)
         assert scene.attrs["sensor"] == "srgb"
         assert list(scene.coords["band_name"].values) == ["R", "G", "B"]
-        np.testing.assert_allclose(
-            open_scene(tmp_path / "a.tif", linearise=False).values, 128 / 255, atol=1e-7
-        )
+        np.testing.assert_allclose(open_scene(tmp_path / "a.tif", linearise=False).values, 128 / 255, atol=1e-7)
         assert [each for each in recwarn if each.category is FinewaveWarning] == []
 
     def test_transparency_is_left_out(self, tmp_path: Path) -> None:
@@ -211,17 +207,11 @@ class TestPhotographOrMeasurement:
         self.plain(tmp_path / "a.tif", values, photometric="rgb", alpha="yes").close()
         assert open_scene(tmp_path / "a.tif").shape == (3, 4, 5)
 
-    @pytest.mark.parametrize(
-        "what", ["georeference", "wavelengths", "stated", "float", "four bands", "two bands"]
-    )
+    @pytest.mark.parametrize("what", ["georeference", "wavelengths", "stated", "float", "four bands", "two bands"])
     def test_anything_else_is_a_measurement(self, tmp_path: Path, what: str) -> None:
         values = self.BYTES.astype(np.float32) / 255 if what == "float" else self.BYTES
-        values = {"four bands": np.concatenate([values, values[:1]]), "two bands": values[:2]}.get(
-            what, values
-        )
-        profile = (
-            {"crs": "EPSG:32631", "transform": from_origin(0, 0, 1, 1)} if what == "georeference" else {}
-        )
+        values = {"four bands": np.concatenate([values, values[:1]]), "two bands": values[:2]}.get(what, values)
+        profile = {"crs": "EPSG:32631", "transform": from_origin(0, 0, 1, 1)} if what == "georeference" else {}
         if what == "four bands":
             profile["photometric"] = "minisblack"
         with self.plain(tmp_path / "a.tif", values, **profile) as dataset:

@@ -90,9 +90,7 @@ def test_degrees_are_wgs84(tmp_path: Path) -> None:
         "lat": ("lat", [50.0, 49.0, 48.0], {"units": "degrees_north"}),
         "lon": ("lon", [1.0, 2.0, 3.0, 4.0], {"units": "degrees_east"}),
     }
-    xr.Dataset({"r": (("band", "lat", "lon"), VALUES)}, coords).to_netcdf(
-        tmp_path / "a.nc", engine="h5netcdf"
-    )
+    xr.Dataset({"r": (("band", "lat", "lon"), VALUES)}, coords).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     scene = open_scene(tmp_path / "a.nc")
     assert scene_crs(scene).to_epsg() == 4326
     assert scene.rio.transform().c == 0.5
@@ -100,9 +98,7 @@ def test_degrees_are_wgs84(tmp_path: Path) -> None:
 
 
 def test_one_of_several_variables(tmp_path: Path) -> None:
-    dataset = xr.Dataset(
-        {n: (("band", "y", "x"), VALUES * k) for n, k in (("radiance", 2), ("reflectance", 1))}
-    )
+    dataset = xr.Dataset({n: (("band", "y", "x"), VALUES * k) for n, k in (("radiance", 2), ("reflectance", 1))})
     dataset["mask"] = (("y", "x"), np.ones((3, 4), np.float32))
     dataset.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     with pytest.raises(InputError, match=r"several 3-D arrays.*variable=: radiance .*reflectance"):

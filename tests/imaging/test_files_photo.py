@@ -22,9 +22,9 @@ RGB = RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8)
 def linear(encoded: np.ndarray) -> np.ndarray:
     """IEC 61966-2-1, written down a second time."""
     encoded = encoded.astype(np.float64)
-    return np.array(
-        [e / 12.92 if e <= 0.04045 else ((e + 0.055) / 1.055) ** 2.4 for e in encoded.ravel()]
-    ).reshape(encoded.shape)
+    return np.array([e / 12.92 if e <= 0.04045 else ((e + 0.055) / 1.055) ** 2.4 for e in encoded.ravel()]).reshape(
+        encoded.shape
+    )
 
 
 def test_png_is_linear_rgb(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
@@ -55,9 +55,7 @@ def test_bytes_survive(tmp_path: Path) -> None:
 
 def test_sixteen_bits_survive(tmp_path: Path) -> None:
     numbers = RNG.integers(0, 65536, (3, 5, 7), dtype=np.uint16)
-    with rasterio.open(
-        tmp_path / "a.png", "w", driver="PNG", count=3, height=5, width=7, dtype="uint16"
-    ) as dataset:
+    with rasterio.open(tmp_path / "a.png", "w", driver="PNG", count=3, height=5, width=7, dtype="uint16") as dataset:
         dataset.write(numbers)
     scene = open_scene(tmp_path / "a.png", linearise=False)
     np.testing.assert_allclose(scene.values, numbers / 65535, atol=1e-7)
@@ -139,9 +137,7 @@ def test_values_that_a_photograph_cannot_hold(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bands", [1, 2, 4, 31])
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
 def test_other_band_counts_are_refused(tmp_path: Path, bands: int, name: str) -> None:
-    with pytest.raises(
-        InputError, match=f"three bands .* has {bands}; choose three of them, or save to .tif"
-    ):
+    with pytest.raises(InputError, match=f"three bands .* has {bands}; choose three of them, or save to .tif"):
         save_scene(make_scene(np.ones((bands, 2, 2))), tmp_path / name)
     assert names_in(tmp_path) == set()
 

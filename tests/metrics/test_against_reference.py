@@ -12,9 +12,7 @@ from safetensors.torch import load_file, save_file
 from finewave.locations import parity_folder
 
 # By path: it lies beside the folders of tests, which are no packages.
-check_metrics_case = runpy.run_path(str(Path(__file__).parents[1] / "parity_metrics.py"))[
-    "check_metrics_case"
-]
+check_metrics_case = runpy.run_path(str(Path(__file__).parents[1] / "parity_metrics.py"))["check_metrics_case"]
 
 CASES = sorted((parity_folder() / "metrics").glob("*.safetensors"))
 pytestmark = pytest.mark.parity

@@ -207,9 +207,7 @@ def test_ssim_takes_many_bands_in_parts(monkeypatch: pytest.MonkeyPatch, pair: t
     assert ssim(*pair) == pytest.approx(together, rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("variant", "smallest"), [("gauss-valid", 11), ("gauss-reflect", 6), ("uniform7", 7)]
-)
+@pytest.mark.parametrize(("variant", "smallest"), [("gauss-valid", 11), ("gauss-reflect", 6), ("uniform7", 7)])
 def test_ssim_of_an_image_smaller_than_its_window(variant: SsimVariant, smallest: int) -> None:
     fits = image(1, height=smallest, width=smallest + 3)
     assert ssim(fits, fits, variant=variant) == pytest.approx(1.0)
@@ -223,12 +221,8 @@ def test_libraries_of_the_same_convention(pair: tuple[Tensor, Tensor]) -> None:
 
     pred, target = pair
     a, b = pred[None], target[None]
-    assert psnr(pred, target) == pytest.approx(
-        float(theirs.peak_signal_noise_ratio(a, b, data_range=1.0)), rel=1e-6
-    )
-    assert sam(pred, target, degrees=False) == pytest.approx(
-        float(theirs.spectral_angle_mapper(a, b)), rel=1e-6
-    )
+    assert psnr(pred, target) == pytest.approx(float(theirs.peak_signal_noise_ratio(a, b, data_range=1.0)), rel=1e-6)
+    assert sam(pred, target, degrees=False) == pytest.approx(float(theirs.spectral_angle_mapper(a, b)), rel=1e-6)
     assert ergas(pred, target, 4) == pytest.approx(
         float(theirs.error_relative_global_dimensionless_synthesis(a, b, ratio=4)), rel=1e-6
     )

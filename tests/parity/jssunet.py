@@ -34,7 +34,10 @@ def evaluate(config: dict[str, Any], parameters: Tensors, inputs: Tensors) -> Te
         return _numbered("u", net(inputs["f"]))
     if name == "SSRModule":
         initial, estimates, assignment, _ = net(inputs["f"])
-        return {"clusters": assignment.argmax(1, keepdim=True).float(), **_numbered("u", [initial, *estimates])}
+        return {
+            "clusters": assignment.argmax(1, keepdim=True).float(),
+            **_numbered("u", [initial, *estimates]),
+        }
     if name == "FusModule":
         a, b, z, initial = net.prepare(inputs["u_sr"], inputs["u_ssr"])
         estimates = net(inputs["u_sr"], inputs["u_ssr"])

@@ -156,7 +156,7 @@ def _read_compact(path: Path) -> np.ndarray:
         with np.load(path, allow_pickle=False) as d:
             zigzag = d["lo"].astype(np.int32) | (d["hi"].astype(np.int32) << 8)
             values = (zigzag >> 1) ^ -(zigzag & 1)
-            for axis in d["axes"] if "axes" in d else (0, 1, 2):
+            for axis in d.get("axes", (0, 1, 2)):
                 values = np.cumsum(values, axis=axis, dtype=np.int32)
             k = int(d["k"])
     except Exception as error:

@@ -48,11 +48,9 @@ def write_store(
         root = zarr.open_group(temporary, mode="w")
         checksums = {}
         for name, cube in scenes:
-            array = root.create_array(
-                name, shape=cube.shape, dtype=cube.dtype, chunks=(cube.shape[0], CROP, CROP)
-            )
+            array = root.create_array(name, shape=cube.shape, dtype=cube.dtype, chunks=(cube.shape[0], CROP, CROP))
             array[...] = cube
-            checksums[name] = hashlib.sha256(np.ascontiguousarray(cube)).hexdigest()
+            checksums[name] = hashlib.sha256(cube.tobytes()).hexdigest()
         root.attrs.update(
             {
                 **attributes,
@@ -108,6 +106,10 @@ class Store:
 
     def read(self, name: str) -> np.ndarray:
         """Return the scene (C, H, W) as stored; divide by ``attributes["full_scale"]`` for [0, 1]."""
+        import zarr
+
         if name not in self:
             raise InputError(f"scene {name!r} is not in {self.path}; it holds {', '.join(self.names)}")
-        return np.asarray(self._root[name][...])
+        array = self._root[name]
+        assert isinstance(array, zarr.Array)
+        return np.asarray(array[...])

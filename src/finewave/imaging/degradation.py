@@ -98,8 +98,8 @@ def _degrade_tensor(
             raise InputError("a tensor has no wavelengths: pass wavelengths= (nm, one a band) along with sensor=")
         from finewave.imaging.sensors import apply_response, get_sensor
 
-        chosen = get_sensor(sensor) if isinstance(sensor, str) else sensor
-        image = apply_response(chosen.response(np.asarray(wavelengths)), image)
+        response = get_sensor(sensor).response(np.asarray(wavelengths))
+        image = apply_response(response, image if image.ndim == 4 else image[None]).view(*image.shape[:-3], -1, H, W)
     taps = kernel_taps(kernel, scale, fwhm)
     for axis in (-2, -1):
         image = _filter_and_decimate(image, taps, scale, axis)
@@ -173,17 +173,20 @@ def _degrade_scene(
 ) -> xr.DataArray:
     import torch
 
-    from finewave.imaging.scene import regrid
+    from finewave.imaging.scene import resized
 
     if tuple(scene.dims) != ("band", "y", "x"):
         raise InputError(f"a scene has dims (band, y, x); given {tuple(scene.dims)}")
+    if sensor is not None:
+        if "wavelength" not in scene.coords:
+            raise InputError("the scene has no wavelengths, so no sensor can look at it: open it with wavelengths=...")
+        from finewave.imaging.sensors import apply_response, get_sensor
+
+        chosen = get_sensor(sensor)
+        scene = apply_response(chosen.response(scene.wavelength.values), scene)
+        scene = scene.assign_coords(band_name=("band", list(chosen.bands)))
     values = torch.from_numpy(np.ascontiguousarray(scene.values))
     if not values.is_floating_point():
         values = values.float()
-    if sensor is not None:
-        from finewave.imaging.sensors import apply_response
-
-        scene = apply_response(sensor, scene)
-        values = torch.from_numpy(np.ascontiguousarray(scene.values)).to(values.dtype)
     result = _degrade_tensor(values, scale, None, kernel, fwhm, noise, seed, None)
-    return regrid(scene, result.numpy(), 1 / scale)
+    return resized(scene, result.numpy(), scale)

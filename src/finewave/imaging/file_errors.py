@@ -59,8 +59,7 @@ def reading(path: Path | str, kind: str) -> Iterator[None]:
         raise InputError(f"cannot read {path}: it does not fit in memory") from error
     except Exception as error:
         raise InputError(
-            f"cannot read {path} as {kind}: the file is damaged, truncated or of another kind "
-            f"({first_line(error)})"
+            f"cannot read {path} as {kind}: the file is damaged, truncated or of another kind ({first_line(error)})"
         ) from error
 
 

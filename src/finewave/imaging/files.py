@@ -227,9 +227,7 @@ def save_scene(
         raise _unknown_extension(target)
     for name in options:
         if name not in chosen.save_options:
-            raise unknown_name(
-                f"option for {chosen.name}", name, ("dtype", "scale", "nodata", *chosen.save_options)
-            )
+            raise unknown_name(f"option for {chosen.name}", name, ("dtype", "scale", "nodata", *chosen.save_options))
     if target.is_dir() and chosen.module != "zarr_store":
         raise InputError(f"cannot write {target}: it is a folder; give the name of a file")
     _module(chosen).save_file(
@@ -278,9 +276,7 @@ def _chunked(scene: xr.DataArray, chunks: Any) -> xr.DataArray:
     try:
         scene = scene.chunk(chunks)
     except ImportError as error:
-        raise InputError(
-            "chunks= needs dask, which is not installed; leave it out or install dask"
-        ) from error
+        raise InputError("chunks= needs dask, which is not installed; leave it out or install dask") from error
     scene.encoding = encoding
     return scene
 

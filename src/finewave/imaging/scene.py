@@ -80,8 +80,7 @@ def make_scene(
             array = array[None]
         if array.ndim != 3:
             raise InputError(
-                f"a scene needs an array of shape (bands, y, x) or (y, x); "
-                f"got {array.ndim}-D, shape {array.shape}"
+                f"a scene needs an array of shape (bands, y, x) or (y, x); got {array.ndim}-D, shape {array.shape}"
             )
         variable = xr.Variable(("band", "y", "x"), array)
     if 0 in variable.shape:
@@ -126,9 +125,7 @@ def with_wavelengths(scene: xr.DataArray, wavelengths: Any) -> xr.DataArray:
     """
     values = given_wavelengths(wavelengths)
     if len(values) != scene.sizes["band"]:
-        raise InputError(
-            f"{len(values)} wavelengths for {scene.sizes['band']} bands; give one wavelength in nm a band"
-        )
+        raise InputError(f"{len(values)} wavelengths for {scene.sizes['band']} bands; give one wavelength in nm a band")
     return _with_band_coordinate(scene, "wavelength", values, {"units": "nm"})
 
 
@@ -199,7 +196,7 @@ def resized(scene: xr.DataArray, values: Any, pixel_size: float) -> xr.DataArray
     if transform is not None:
         transform = transform * transform.scale(pixel_size)
     result = make_scene(values, crs=scene_crs(scene), transform=transform, attrs=scene.attrs)
-    along_band = {name: c for name, c in scene.coords.items() if c.dims == ("band",)}
+    along_band = {name: c.variable for name, c in scene.coords.items() if c.dims == ("band",)}
     encoding = dict(result.encoding)
     result = result.assign_coords(along_band)
     result.encoding = encoding

@@ -148,9 +148,7 @@ def given_wavelengths(
         converted = to_nanometres(values)
         source = "given"
     if converted is None:
-        raise InputError(
-            f"the wavelengths {source} must be positive numbers in nm, one a band; got {values!r}"
-        )
+        raise InputError(f"the wavelengths {source} must be positive numbers in nm, one a band; got {values!r}")
     return converted
 
 

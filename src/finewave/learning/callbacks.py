@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import lightning as L
 import torch
 
+from finewave.learning.modules import Phase
 from finewave.models.weights import write_weights
 
 CHECKPOINT_SECONDS = 45.0  # a killed run loses less than a minute
@@ -42,7 +42,7 @@ class MinuteCheckpoint(L.Callback):
     def _save(self, trainer: L.Trainer) -> None:
         temporary = self.path.with_suffix(".tmp")
         trainer.save_checkpoint(temporary)
-        os.replace(temporary, self.path)
+        temporary.replace(self.path)
         self._last = time.monotonic()
 
 
@@ -60,17 +60,18 @@ class BestWeights(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Compare and keep."""
-        metrics: dict[str, float] = pl_module.last_metrics  # type: ignore[assignment]  # set by Phase
+        assert isinstance(pl_module, Phase)
+        metrics = pl_module.last_metrics
         line = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         print(f"validation at step {trainer.global_step}: {line}", flush=True)
         if metrics["psnr"] <= self.best:
             return
         temporary = self.path.with_suffix(".tmp")
-        write_weights(pl_module.average.module, temporary)  # type: ignore[union-attr,arg-type]
-        os.replace(temporary, self.path)
+        write_weights(pl_module.averaged, temporary)
+        temporary.replace(self.path)
         text = self.figures.with_suffix(".tmp")
         text.write_text(json.dumps({"step": trainer.global_step, **metrics}))
-        os.replace(text, self.figures)
+        text.replace(self.figures)
 
 
 class PlainProgress(L.Callback):
@@ -98,8 +99,9 @@ class BarProgress(L.pytorch.callbacks.TQDMProgressBar):
 
 def state_of(trainer: L.Trainer, pl_module: L.LightningModule) -> str:
     """Return loss, part done and remaining time in words."""
-    done, seconds = pl_module.done, pl_module.clock.seconds  # type: ignore[union-attr]
-    left = int(seconds / done * (1 - done)) if done else 0  # type: ignore[operator]
+    assert isinstance(pl_module, Phase)
+    done, seconds = pl_module.done, pl_module.clock.seconds
+    left = int(seconds / done * (1 - done)) if done else 0
     loss = trainer.callback_metrics.get("loss", torch.tensor(float("nan")))
     minutes = f"{left // 3600} h {left % 3600 // 60:02d} min" if left >= 3600 else f"{left // 60} min {left % 60:02d} s"
     return f"loss {float(loss):.5f}  {100 * done:.1f} %  {minutes} left"

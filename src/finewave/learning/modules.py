@@ -40,6 +40,11 @@ class Phase(L.LightningModule):
         self.accumulator: MetricAccumulator | None = None
         self.last_metrics: dict[str, float] = {}
 
+    @property
+    def averaged(self) -> nn.Module:
+        """The network with the running average of the weights."""
+        return self.average.module
+
     def trained_parameters(self) -> list[nn.Parameter]:
         """Return what this phase optimises."""
         return [p for p in self.net.parameters() if p.requires_grad]
@@ -57,7 +62,7 @@ class Phase(L.LightningModule):
         """Set the learning rate; stop at the end of the time budget."""
         c = self.config
         factor = learning_rate_factor(c["schedule"], self.done, c["warmup"], c["floor"])
-        for group in self.optimizers().param_groups:  # type: ignore[union-attr]  # one optimiser
+        for group in self.optimizers().param_groups:
             group["lr"] = c["learning_rate"] * factor
         if self.done >= 1:
             self.trainer.should_stop = True
@@ -92,7 +97,7 @@ class Phase(L.LightningModule):
 
     def predict_average(self, batch: dict[str, Tensor]) -> Tensor:
         """Return the averaged network's output for a batch."""
-        return self.average.module(*(batch[name] for name in self.net.inputs))
+        return self.averaged(*(batch[name] for name in self.net.inputs))
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over the scenes."""
@@ -117,17 +122,17 @@ class UnfoldingPhase(Phase):
     def __init__(self, net: nn.Module, config: dict[str, Any], clock: RunClock, scale: int) -> None:
         super().__init__(net, config, clock, scale)
         if net.post is not None:
-            net.post.requires_grad_(False)  # type: ignore[operator]  # its turn is phase 2
+            net.post.requires_grad_(False)
 
     def predict_average(self, batch: dict[str, Tensor]) -> Tensor:
         """Return the last fusion estimate: the post-processing has not learned yet."""
-        return self.average.module.forward_stages(batch["lr_msi"]).fusion[-1]  # type: ignore[operator]
+        return self.averaged.forward_stages(batch["lr_msi"]).fusion[-1]
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
         c = self.config
         lr_msi = batch["lr_msi"].contiguous(memory_format=torch.channels_last)
-        stages = self.net.forward_stages(lr_msi)  # type: ignore[operator]
+        stages = self.net.forward_stages(lr_msi)
         weights = StageWeights(*stepwise(c["stage_weights"], self.done))
         loss, parts = phase1_loss(
             stages.sr, stages.ssr, stages.fusion, batch["hr_msi"], batch["lr_hsi"], batch["hr_hsi"], weights
@@ -151,15 +156,15 @@ class PostProcessingPhase(Phase):
 
     def __init__(self, net: nn.Module, config: dict[str, Any], clock: RunClock, scale: int) -> None:
         net.requires_grad_(False)
-        net.post.requires_grad_(True)  # type: ignore[union-attr]
+        net.post.requires_grad_(True)
         super().__init__(net, config, clock, scale)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
         lr_msi = batch["lr_msi"].contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            u = self.net.forward_stages(lr_msi).fusion[-1]  # type: ignore[operator]
-        output = self.net.post(u)  # type: ignore[operator]
+            u = self.net.forward_stages(lr_msi).fusion[-1]
+        output = self.net.post(u)
         loss = l1(output, batch["hr_hsi"])
         if self.config["spectral_angle"]:
             loss = loss + self.config["spectral_angle"] * spectral_angle(output, batch["hr_hsi"])

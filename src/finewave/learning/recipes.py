@@ -79,7 +79,7 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, 
 
 
 def _read(path: Path) -> Any:
-    from omegaconf import OmegaConf
+    from omegaconf import DictConfig, OmegaConf
 
     try:
         config = OmegaConf.load(path)
@@ -87,6 +87,7 @@ def _read(path: Path) -> Any:
         raise InputError(f"recipe {path} cannot be read: {_first_line(error)}") from error
     if not OmegaConf.is_dict(config):
         raise InputError(f"recipe {path} is not a mapping of keys to values")
+    assert isinstance(config, DictConfig)
     base = config.pop("base", None)
     if base is None:
         return config

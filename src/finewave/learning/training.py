@@ -8,7 +8,6 @@ import platform
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +71,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> Path:
     split = store.attributes["split"]
     train_scenes = load_scenes(store, split["train"], scale, degradation)
     whole = [s.whole(response) for s in load_scenes(store, split["val"], scale, degradation)]
-    validation = DataLoader(whole, batch_size=None)  # type: ignore[arg-type]  # a list is a dataset
+    validation: DataLoader[Any] = DataLoader(whole, batch_size=None)  # type: ignore[arg-type]  # a list is a dataset
 
     net = build_network(config, train_scenes, response)
     for name, phase in phases.items():
@@ -93,9 +92,7 @@ def build_network(config: dict[str, Any], scenes: Sequence[Scene], response: np.
         start = load_model(config["init_from"])
         fill_network(net, start.net.state_dict(), f"init_from={config['init_from']}")
     elif options.get("clusters") == "kmeans":
-        net.ssr.clusters.set_centroids(  # type: ignore[union-attr,operator]
-            _kmeans_centroids(scenes, response, options["n_clusters"], config["seed"])
-        )
+        net.ssr.clusters.set_centroids(_kmeans_centroids(scenes, response, options["n_clusters"], config["seed"]))
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -104,7 +101,9 @@ def _kmeans_centroids(scenes: Sequence[Scene], response: np.ndarray, n: int, see
     from scipy.cluster.vq import kmeans2
 
     random = np.random.default_rng(seed)
-    pixels = np.concatenate([np.einsum("kc,chw->hwk", response, s.lr_hsi.numpy()).reshape(-1, len(response)) for s in scenes])
+    pixels = np.concatenate(
+        [np.einsum("kc,chw->hwk", response, s.lr_hsi.numpy()).reshape(-1, len(response)) for s in scenes]
+    )
     quarter = random.choice(pixels, len(pixels) // 4, replace=False).astype(np.float64)
     centroids, _ = kmeans2(quarter, n, minit="++", rng=random)
     return torch.from_numpy(centroids).float()
@@ -118,7 +117,7 @@ def _claim(out: Path, config: dict[str, Any]) -> Path:
         if not said.exists():
             temporary = said.with_suffix(".tmp")
             temporary.write_text(json.dumps(config, indent=2))
-            os.replace(temporary, said)
+            temporary.replace(said)
     except OSError as error:
         raise InputError(f"cannot write to {out}: {error.strerror}") from error
     before = json.loads(said.read_text())
@@ -233,12 +232,7 @@ def _commit() -> str | None:
 def _hardware() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
-    return f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores of {names[0] if names else platform.processor()}"
-
-
-def _cpuinfo() -> list[str]:
-    try:
-        return Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return []
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{os.cpu_count()} cores of {models[0] if models else platform.processor()}"

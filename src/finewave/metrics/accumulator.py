@@ -43,10 +43,7 @@ class Summary:
     @property
     def rows(self) -> list[dict[str, Any]]:
         """One dict an image: its ``name``, metrics, and counts of what was left out."""
-        return [
-            {"name": name, **one.values, **one.left_out}
-            for name, one in zip(self.names, self.scores, strict=True)
-        ]
+        return [{"name": name, **one.values, **one.left_out} for name, one in zip(self.names, self.scores, strict=True)]
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -110,9 +107,7 @@ class MetricAccumulator:
         InputError
             If the images cannot be compared, or there is not one name an image.
         """
-        new = list(
-            score_images(pred, target, self.scale, data_range=self.data_range, convention=self.convention)
-        )
+        new = list(score_images(pred, target, self.scale, data_range=self.data_range, convention=self.convention))
         if names is None:
             names = [str(len(self) + position) for position in range(len(new))]
         names = [names] if isinstance(names, str) else list(names)

@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 
 
-def paired_bands(
-    pred: Tensor, target: Tensor, valid: Tensor | None = None
-) -> Iterator[tuple[Tensor, Tensor]]:
+def paired_bands(pred: Tensor, target: Tensor, valid: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield each band of both images as float64 vectors of their valid pixels.
 
     Parameters

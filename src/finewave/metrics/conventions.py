@@ -53,9 +53,7 @@ CONVENTIONS: dict[str, Convention] = {
         ergas_ratio=4.0,
         ergas_mean_of_prediction=True,
     ),
-    "sspsr": Convention(
-        "SSPSR's repository: PSNR band by band, SSIM of scikit-image", psnr="band", ssim="uniform7"
-    ),
+    "sspsr": Convention("SSPSR's repository: PSNR band by band, SSIM of scikit-image", psnr="band", ssim="uniform7"),
     "mulsr": Convention(
         "MulSR's repository: both images clipped, exact zeros made tiny for SAM", sam_zeros="tiny", clip=True
     ),

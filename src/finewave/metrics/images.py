@@ -83,9 +83,7 @@ def _valid_pixels(pred: Tensor, target: Tensor) -> Tensor | None:
                 raise InputError(f"the {role} holds infinite values; only nan stands for pixels without data")
         missing |= pred_band.isnan() | target_band.isnan()
     if missing.all():
-        raise InputError(
-            "every pixel is nan in a band of the prediction or the target; nothing can be compared"
-        )
+        raise InputError("every pixel is nan in a band of the prediction or the target; nothing can be compared")
     return ~missing if missing.any() else None
 
 

@@ -70,9 +70,7 @@ def ssim(
     return total / number if number else math.nan
 
 
-def _similarity(
-    pred: Tensor, target: Tensor, weights: list[float], data_range: float, unbias: float
-) -> Tensor:
+def _similarity(pred: Tensor, target: Tensor, weights: list[float], data_range: float, unbias: float) -> Tensor:
     """Similarity of each position, (bands, positions down, positions across)."""
     pred_mean, target_mean = _blur(pred, weights), _blur(target, weights)
     # Rounding may make a variance of almost nothing negative.

@@ -15,7 +15,7 @@ M the number of clusters, C the hyperspectral bands.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ from finewave.errors import InputError
 from finewave.nn.clusters import ClusterMLP, ClusterNet, nearest_centroid, one_hot_of, straight_through
 from finewave.nn.residual import RCAB, ResBlock, ResBlockBN, conv
 from finewave.nn.sampling import BPUp, Down, Up, bicubic, prime_factors
-from finewave.nn.window_attention import MultiHeadAttention
+from finewave.nn.window_attention import HeadAttention, MultiHeadAttention
 
 
 def _full_precision(x: Tensor) -> torch.autocast:
@@ -53,9 +53,7 @@ class ProxSR(nn.Module):
 class SRStage(nn.Module):
     """One step of (2) for D(u) = 1/2 ||DB(u) - f||^2 (3): Down for DB, BPUp (4) or Up for its adjoint, ProxSR."""
 
-    def __init__(
-        self, channels: int, features: int, factors: list[int], back_projections: int, blocks: int
-    ) -> None:
+    def __init__(self, channels: int, features: int, factors: list[int], back_projections: int, blocks: int) -> None:
         super().__init__()
         self.down = Down(channels, factors, groups=channels)
         self.up = BPUp(channels, factors, back_projections) if back_projections else Up(channels, factors)
@@ -124,9 +122,7 @@ class Clusters(nn.Module):
 class ProxSSR(nn.Module):
     """Proximity operator of the SSR branch (fig. 4): channel attention blocks around the identity; (B, C, h, w)."""
 
-    def __init__(
-        self, channels: int, features: int, blocks: int = 1, reduction: int = 1, kernel_size: int = 3
-    ) -> None:
+    def __init__(self, channels: int, features: int, blocks: int = 1, reduction: int = 1, kernel_size: int = 3) -> None:
         super().__init__()
         self.head = conv(channels, features, kernel_size, bias=False)
         self.blocks = nn.Sequential(*(RCAB(features, kernel_size, reduction) for _ in range(blocks)))
@@ -200,7 +196,7 @@ class HFI(nn.Module):
         self.conv3 = conv(features, hs_bands)
 
     def forward(self, low: Tensor, u_sr: Tensor, hs_up: Tensor) -> Tensor:
-        """Return (B, C, H, W) from the low frequencies (B, C, H, W), HR-MSI (B, c, H, W), upsampled HSI (B, C, H, W)."""
+        """Return (B, C, H, W) from low frequencies and upsampled HSI (B, C, H, W) and the HR-MSI (B, c, H, W)."""
         x = torch.cat((u_sr, hs_up, low) if self.with_low else (u_sr, hs_up), 1)
         features = self.conv2(self.conv1(x))
         with _full_precision(x):
@@ -210,9 +206,7 @@ class HFI(nn.Module):
 class ProxFus(nn.Module):
     """Proximity operator of the fusion (fig. 4), guided by the HR-MSI; (B, C, H, W) to the same shape."""
 
-    def __init__(
-        self, hs_bands: int, ms_bands: int, features: int, blocks: int = 3, kernel_size: int = 3
-    ) -> None:
+    def __init__(self, hs_bands: int, ms_bands: int, features: int, blocks: int = 3, kernel_size: int = 3) -> None:
         super().__init__()
         self.head = conv(hs_bands + ms_bands, features, kernel_size, bias=False)
         self.blocks = nn.Sequential(*(ResBlock(features, kernel_size) for _ in range(blocks)))
@@ -246,7 +240,13 @@ class FusionBranch(nn.Module):
     """HR-MSI and LR-HSI to the K estimates of the HR-HSI."""
 
     def __init__(
-        self, scale: int, ms_bands: int, hs_bands: int, features: int, hfi_with_low: bool, stages: list[FusionStage]
+        self,
+        scale: int,
+        ms_bands: int,
+        hs_bands: int,
+        features: int,
+        hfi_with_low: bool,
+        stages: list[FusionStage],
     ) -> None:
         super().__init__()
         self.scale = scale
@@ -258,7 +258,7 @@ class FusionBranch(nn.Module):
 
     def prepare(self, u_sr: Tensor, u_ssr: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return a, b, z and u^0, each (B, C, H, W): what does not change between stages."""
-        hr, lr = tuple(u_sr.shape[2:]), tuple(u_ssr.shape[2:])
+        hr, lr = (u_sr.shape[2], u_sr.shape[3]), (u_ssr.shape[2], u_ssr.shape[3])
         hs_up = bicubic(u_ssr, hr)
         a = self.low_ms(bicubic(bicubic(u_sr, lr), hr))
         b = self.low_hs(hs_up)
@@ -282,10 +282,18 @@ class PostProcessing(nn.Module):
     """Non-local residual refinement (fig. 7): attention on the image and on its shifted copy, then convolutions."""
 
     def __init__(
-        self, hs_bands: int, features: int, *, heads: int, embedding: int, patch: int, window: int, top_percent: float
+        self,
+        hs_bands: int,
+        features: int,
+        *,
+        heads: int,
+        embedding: int,
+        patch: int,
+        window: int,
+        top_percent: float,
     ) -> None:
         super().__init__()
-        head = {"embedding": embedding, "patch": patch, "window": window, "top_percent": top_percent}
+        head: dict[str, Any] = {"embedding": embedding, "patch": patch, "window": window, "top_percent": top_percent}
         self.shift = window // 2
         self.attention1 = MultiHeadAttention(hs_bands, heads, **head)
         self.attention2 = MultiHeadAttention(hs_bands, heads, **head)
@@ -485,18 +493,22 @@ class JSSUNet(nn.Module):
         s = self.scale
         sr, ssr = 3, 3  # bicubic interpolation reads 2 pixels to each side; cluster network
         for stage in self.sr.stages:
+            assert isinstance(stage, SRStage)
             convs = 2 + 3 * len(stage.prox.blocks)
             # DB and its adjoint reach at most 2p + 1 pixels of each level; the levels' sum stays below 3 LR pixels
             # for Down and 3 for each Up, and back-projection chains Up, Down, Up
             chain = 4 if isinstance(stage.up, BPUp) else 2
             sr += 3 * chain + -(-convs // s)
         for stage in self.ssr.stages:
+            assert isinstance(stage, SSRStage)
             ssr += 2 + 2 * len(stage.prox.blocks)
         fusion = 4 + -(-3 // s)
         for stage in self.fusion.stages:
+            assert isinstance(stage, FusionStage)
             fusion += -(-(2 + 3 * len(stage.prox.blocks)) // s)
         if self.post is not None:
             attention = self.post.attention1.heads[0]
+            assert isinstance(attention, HeadAttention)
             reach = 2 * (attention.window // 2 + attention.embed.kernel_size[0] // 2) + 5
             fusion += -(-reach // s)
         return max(sr, ssr) + fusion
@@ -525,7 +537,12 @@ def _start_as_operators(net: JSSUNet) -> None:
     c, C = net.ms_bands, net.hs_bands
     features = net.fusion.low_ms.conv1.out_channels
     if features >= c + C:  # narrower ones keep the framework's start: they cannot pass the bands through
-        low_ms, low_hs, high, initial = net.fusion.low_ms, net.fusion.low_hs, net.fusion.high, net.fusion.initial
+        low_ms, low_hs, high, initial = (
+            net.fusion.low_ms,
+            net.fusion.low_hs,
+            net.fusion.high,
+            net.fusion.initial,
+        )
         for layer in (low_ms.conv1, low_hs.conv1, high.conv1, high.conv2, initial.conv1, initial.conv2):
             _pass_through(layer)
         low_ms.conv2.weight.mul_(0.1)

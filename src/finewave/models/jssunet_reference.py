@@ -120,7 +120,12 @@ def _renamed(key: str, rules: list[tuple[str, Any]]) -> str:
 
 def _renamed_network(key: str) -> str:
     branch, _, rest = key.partition(".")
-    branches = {"SR": ("sr", _SR), "SSR": ("ssr", _SSR), "Fusion": ("fusion", _FUSION), "post": ("post", _POST)}
+    branches = {
+        "SR": ("sr", _SR),
+        "SSR": ("ssr", _SSR),
+        "Fusion": ("fusion", _FUSION),
+        "post": ("post", _POST),
+    }
     if branch not in branches:
         return key  # reported as unexpected below
     name, rules = branches[branch]
@@ -199,8 +204,7 @@ def _ssr_branch(c: Config) -> SSRBranch:
     ms, hs, M, features = c["ms_channels"], c["hs_channels"], c["classes"], c["features"]
     prox = (hs, features, c["rcab_per_prox"], c["reduction"])
     stages = [
-        SSRStage(ClusterMLP(M, (hs, ms)), ClusterMLP(M, (ms, features, hs)), ProxSSR(*prox))
-        for _ in range(c["stages"])
+        SSRStage(ClusterMLP(M, (hs, ms)), ClusterMLP(M, (ms, features, hs)), ProxSSR(*prox)) for _ in range(c["stages"])
     ]
     return SSRBranch(Clusters(ms, M, "learned"), ClusterMLP(M, (ms, features, hs)), stages)
 
@@ -212,11 +216,17 @@ def _fusion_branch(c: Config) -> FusionBranch:
 
 
 _MODULES: dict[str, tuple[Callable[[Config], nn.Module], list[tuple[str, Any]]]] = {
-    "Down": (lambda c: Down(c["channels"], prime_factors(c["sampling"]), c.get("groups", c["channels"])), _DOWN),
+    "Down": (
+        lambda c: Down(c["channels"], prime_factors(c["sampling"]), c.get("groups", c["channels"])),
+        _DOWN,
+    ),
     "Up": (lambda c: Up(c["channels"], prime_factors(c["sampling"])), _UP),
     "BPUp": (lambda c: BPUp(c["channels"], prime_factors(c["sampling"]), c.get("iterations", 1)), _BPUP),
     "RCAB": (lambda c: RCAB(c["features"], c["kernel_size"], c["reduction"]), _RCAB),
-    "ProxSR": (lambda c: ProxSR(c["channels"], c["features"], c["res_blocks"], c["kernel_size"]), _RESIDUAL_NET),
+    "ProxSR": (
+        lambda c: ProxSR(c["channels"], c["features"], c["res_blocks"], c["kernel_size"]),
+        _RESIDUAL_NET,
+    ),
     "ProxSSR": (
         lambda c: ProxSSR(c["channels"], c["features"], c["n_rcab"], c["reduction"], c["kernel_size"]),
         [*_PROX_SSR, *_RCAB],
@@ -230,7 +240,10 @@ _MODULES: dict[str, tuple[Callable[[Config], nn.Module], list[tuple[str, Any]]]]
     "LFE": (lambda c: LFE(c["in_channels"], c["out_channels"], c["features"]), _LFE),
     "HFI": (lambda c: HFI(c["ms_channels"], c["hs_channels"], c["features"]), _HFI),
     "HeadAttention": (lambda c: HeadAttention(c["channels"], **_head_options(c)), _HEAD),
-    "MHA": (lambda c: MultiHeadAttention(c["channels"], c["heads"], c["mlp_hidden"], **_head_options(c)), _MHA),
+    "MHA": (
+        lambda c: MultiHeadAttention(c["channels"], c["heads"], c["mlp_hidden"], **_head_options(c)),
+        _MHA,
+    ),
     "PostProcessing": (_post, _POST),
     "SRModule": (_sr_branch, _SR),
     "SSRModule": (_ssr_branch, _SSR),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -29,7 +30,7 @@ class ClusterMLP(nn.Module):
     def __init__(self, n_clusters: int, widths: tuple[int, ...], relu_output: bool = True) -> None:
         super().__init__()
         self.n_clusters, self.widths, self.relu_output = n_clusters, tuple(widths), relu_output
-        layers = list(zip(widths[:-1], widths[1:], strict=True))
+        layers = list(itertools.pairwise(widths))
         self.weight = nn.ParameterList(nn.Parameter(torch.empty(n_clusters, o, i)) for i, o in layers)
         self.bias = nn.ParameterList(nn.Parameter(torch.empty(n_clusters, o)) for _, o in layers)
         for w, b in zip(self.weight, self.bias, strict=True):  # the framework's own rule for linear layers
@@ -59,7 +60,6 @@ class ClusterMLP(nn.Module):
 
     def _weighted_sum(self, x: Tensor, assignment: Tensor) -> Tensor:
         """All MLPs on all pixels: what the gradient with respect to the assignment needs."""
-        B, _, H, W = x.shape
         M, last = self.n_clusters, len(self.weight) - 1
         for i, (w, b) in enumerate(zip(self.weight, self.bias, strict=True)):
             # the first layer sees the same x for every cluster, the later ones their own cluster's features

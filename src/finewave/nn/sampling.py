@@ -46,16 +46,14 @@ class Down(nn.Sequential):
 
     def __init__(self, channels: int, factors: list[int], groups: int = 1) -> None:
         super().__init__(
-            *(
-                nn.Conv2d(channels, channels, 2 * p + 1, stride=p, padding=p, groups=groups, bias=False)
-                for p in factors
-            )
+            *(nn.Conv2d(channels, channels, 2 * p + 1, stride=p, padding=p, groups=groups, bias=False) for p in factors)
         )
         self.factors = list(factors)
 
     def reset_to_average(self) -> None:
         """Start as the operator it stands for: a triangular low-pass of width p, each band on its own."""
         for conv, p in zip(self, self.factors, strict=True):
+            assert isinstance(conv, nn.Conv2d)
             ramp = p + 1 - torch.arange(-p, p + 1).abs().to(conv.weight)
             kernel = torch.outer(ramp, ramp) / ramp.sum() ** 2
             _add_band_by_band(conv.weight, kernel, conv.groups)
@@ -72,9 +70,7 @@ class Up(nn.Sequential):
         for p in factors:
             k = p + 1 if p % 2 == 0 else p + 2
             layers.append(
-                nn.ConvTranspose2d(
-                    channels, channels, k, stride=p, padding=k // 2, output_padding=p - 1, bias=False
-                )
+                nn.ConvTranspose2d(channels, channels, k, stride=p, padding=k // 2, output_padding=p - 1, bias=False)
             )
             layers.append(nn.Conv2d(channels, channels, 2 * p + 1, padding=p, bias=False))
         super().__init__(*layers)
@@ -84,6 +80,8 @@ class Up(nn.Sequential):
         """Start as (roughly) linear interpolation: a triangular kernel, then the identity."""
         for i, p in enumerate(self.factors):
             spread, smooth = self[2 * i], self[2 * i + 1]
+            assert isinstance(spread, nn.ConvTranspose2d)
+            assert isinstance(smooth, nn.Conv2d)
             k = spread.weight.shape[-1]
             offset = (torch.arange(k) - k // 2).abs().to(spread.weight)
             ramp = (1 - offset / p).clamp(min=0)

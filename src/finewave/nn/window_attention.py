@@ -85,7 +85,7 @@ def attend(phi: Tensor, theta: Tensor, value: Tensor, window: int, k: int) -> Te
 
 def _most_similar(phi: Tensor, theta_padded: Tensor, window: int, k: int) -> Tensor:
     """Return (B H W, k) flat indices into the padded images of the k best-scored window positions, in any order."""
-    B, e, H, W = phi.shape
+    B, _, H, W = phi.shape
     padded_h, padded_w = theta_padded.shape[2:]
     steps = torch.arange(window, device=phi.device)
     offsets = (steps[:, None] * padded_w + steps).flatten()

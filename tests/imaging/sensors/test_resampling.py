@@ -72,9 +72,7 @@ def test_a_band_narrower_than_the_step_draws_on_its_neighbours() -> None:
     wavelengths = np.arange(520.0, 530.1, 0.5)
     sensor = Sensor("test", ("line",), wavelengths, gaussian(wavelengths, 525, 2)[None])
     # At a quarter of the way from 500 to 600 nm.
-    np.testing.assert_allclose(
-        sensor.response([400.0, 500.0, 600.0, 700.0])[0], [0, 0.75, 0.25, 0], atol=1e-12
-    )
+    np.testing.assert_allclose(sensor.response([400.0, 500.0, 600.0, 700.0])[0], [0, 0.75, 0.25, 0], atol=1e-12)
 
 
 def test_uneven_samples_count_by_their_width() -> None:

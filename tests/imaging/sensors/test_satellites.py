@@ -27,9 +27,7 @@ def test_a_shape_of_two_is_a_gaussian() -> None:
     wavelengths = np.arange(600.0, 701.0)
     sigma = 20 / 2.354820045
     gauss = np.exp(-((wavelengths - 650) ** 2) / (2 * sigma**2))
-    np.testing.assert_allclose(
-        band_model(wavelengths, 650, 20, 2), np.where(gauss < 1e-3, 0, gauss), atol=1e-9
-    )
+    np.testing.assert_allclose(band_model(wavelengths, 650, 20, 2), np.where(gauss < 1e-3, 0, gauss), atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -95,9 +93,7 @@ def common_area(model: str, model_band: str, measured: str, measured_band: str) 
 
 
 @pytest.mark.data
-@pytest.mark.skipif(
-    not MEASURED.is_dir(), reason=f"no measured responses under {MEASURED}; set FINEWAVE_DATA"
-)
+@pytest.mark.skipif(not MEASURED.is_dir(), reason=f"no measured responses under {MEASURED}; set FINEWAVE_DATA")
 class TestMeasuredCurves:
     @pytest.mark.parametrize("band", get_sensor("sentinel2a").bands)
     def test_sentinel2a(self, band: str) -> None:
@@ -108,9 +104,7 @@ class TestMeasuredCurves:
 
     @pytest.mark.parametrize("band", get_sensor("landsat8").bands)
     def test_landsat8(self, band: str) -> None:
-        area, distance = common_area(
-            "landsat8", band, "landsat8_oli_1nm.csv", "B8_pan" if band == "B8" else band
-        )
+        area, distance = common_area("landsat8", band, "landsat8_oli_1nm.csv", "B8_pan" if band == "B8" else band)
         assert area > 0.92
         assert distance < 1.5
 
@@ -133,10 +127,7 @@ class TestMeasuredCurves:
         scene = np.arange(400.0, 2400.0, 10.0)
         generator = np.random.default_rng(0)
         spectra = 0.5 + 0.1 * np.stack(
-            [
-                np.sin(scene / period + phase)
-                for period, phase in generator.uniform([40, 0], [300, 6], (50, 2))
-            ]
+            [np.sin(scene / period + phase) for period, phase in generator.uniform([40, 0], [300, 6], (50, 2))]
         )
         model = get_sensor("sentinel2a").response(scene) @ spectra.T
         measured = get_sensor("sentinel2a-msi-1nm").response(scene) @ spectra.T

@@ -39,9 +39,7 @@ def test_bands_that_do_not_exist(bands: object, message: str) -> None:
 
 
 def test_bands_outside_the_scene_are_refused_with_those_that_fit() -> None:
-    with pytest.raises(
-        InputError, match=r"400-700 nm.*sentinel2a.*B8A \(85\d-87\d nm, 0% covered\)"
-    ) as refused:
+    with pytest.raises(InputError, match=r"400-700 nm.*sentinel2a.*B8A \(85\d-87\d nm, 0% covered\)") as refused:
         get_sensor("sentinel2").response(CAVE)
     assert "bands=['B1', 'B2', 'B3', 'B4', 'B5']" in str(refused.value)
     with pytest.warns(FinewaveWarning, match="56% of band B5") as told:
@@ -109,9 +107,7 @@ def test_wavelengths_that_cannot_be_used(wavelengths: list[float], message: str)
         ([400.0, 500.0], [[0.0, 0.0]], "area under its response is 0"),
     ],
 )
-def test_curves_that_make_no_sensor(
-    wavelengths: list[float], curves: list[list[float]], message: str
-) -> None:
+def test_curves_that_make_no_sensor(wavelengths: list[float], curves: list[list[float]], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Sensor("test", ("a",), np.array(wavelengths), np.array(curves))
 

@@ -94,17 +94,13 @@ def open_image(
         storage = dict(image.attrs)
         if texts is not None:
             metadata.update(_our_metadata(beside, texts))
-            storage.update(
-                {n: float(beside[n].values().item()) for n in _STORAGE_NAMES if _is_number(beside, n)}
-            )
+            storage.update({n: float(beside[n].values().item()) for n in _STORAGE_NAMES if _is_number(beside, n)})
     known = [len(each) for each in (options.wavelengths, metadata.get("wavelengths")) if each is not None]
     axes: tuple[int, ...] = (0, 1)
     if len(image.shape) == 3:
         band = arrays.choose_band_axis(image.shape, known, options.band_axis, default_band_axis, path)
         axes = (band, *(axis for axis in range(3) if axis != band))
-    nodata = next(
-        (storage[n] for n in ("_FillValue", "missing_value", "nodata") if _real(storage.get(n))), None
-    )
+    nodata = next((storage[n] for n in ("_FillValue", "missing_value", "nodata") if _real(storage.get(n))), None)
     values = LazyValues(image.read, image.shape, axes, Decoding(image.dtype, nodata=nodata), path, kind)
     decoding = choose_decoding(
         image.dtype,

@@ -62,9 +62,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
                 f"{file} holds {band.dtype} values, {files[0].name} {bands[0].dtype}; one type is expected"
             )
         if bands and place != first:
-            raise InputError(
-                f"{file} lies elsewhere than {files[0].name} (another CRS, transform or nodata value)"
-            )
+            raise InputError(f"{file} lies elsewhere than {files[0].name} (another CRS, transform or nodata value)")
         first = first or place
         bands.append(band)
     stacked = np.stack(bands)
@@ -118,17 +116,13 @@ def _band_files(folder: Path) -> list[Path]:
     ]
     if not images:
         found = ", ".join(sorted(each.name for each in folder.iterdir())[:5]) or "nothing"
-        raise InputError(
-            f"the folder {folder} holds no images (PNG, JPEG or TIFF), one per band; it holds: {found}"
-        )
+        raise InputError(f"the folder {folder} holds no images (PNG, JPEG or TIFF), one per band; it holds: {found}")
     kinds = Counter(_EXTENSIONS[each.suffix.lower()] for each in images)
     kind = kinds.most_common(1)[0][0]
     others = sorted(each.name for each in images if _EXTENSIONS[each.suffix.lower()] != kind)
     if others:
         _warn(f"{folder}: took the {kinds[kind]} {kind} images as bands and left out {', '.join(others)}")
-    files = sorted(
-        (e for e in images if _EXTENSIONS[e.suffix.lower()] == kind), key=lambda e: natural_order(e.name)
-    )
+    files = sorted((e for e in images if _EXTENSIONS[e.suffix.lower()] == kind), key=lambda e: natural_order(e.name))
     _warn_about_gaps(folder, files)
     return files
 

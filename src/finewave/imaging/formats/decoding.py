@@ -130,18 +130,14 @@ def choose_decoding(
     """
     stored_dtype = np.dtype(stored_dtype)
     if stored_dtype.kind not in "fiub":
-        raise InputError(
-            f"{path} holds {stored_dtype} values; finewave reads real numbers (integers or floats)"
-        )
+        raise InputError(f"{path} holds {stored_dtype} values; finewave reads real numbers (integers or floats)")
     if nodata is not None and stored_dtype.kind in "iu":
         limits = np.iinfo(stored_dtype)
         if np.isnan(nodata) or not limits.min <= nodata <= limits.max:
             nodata = None
     if scale is not None:
         if not (np.isfinite(scale) and scale > 0):
-            raise InputError(
-                f"scale= is the stored number that stands for 1.0 and must be positive; got {scale}"
-            )
+            raise InputError(f"scale= is the stored number that stands for 1.0 and must be positive; got {scale}")
         return Decoding(stored_dtype, 1.0 / scale, 0.0, nodata)
     if scale_factor is not None or offset is not None:
         return Decoding(

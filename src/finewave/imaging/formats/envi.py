@@ -122,8 +122,7 @@ def _check_complete(path: Path, header: dict[str, str], dataset: Any) -> None:
     size = path.stat().st_size
     if size < needed:
         raise InputError(
-            f"cannot read {path}: the file is truncated ({size} bytes, its header speaks of {needed}); "
-            "copy it again"
+            f"cannot read {path}: the file is truncated ({size} bytes, its header speaks of {needed}); copy it again"
         )
 
 

@@ -86,11 +86,7 @@ def _names(descriptions: tuple[str | None, ...], in_names: list[float | None]) -
     if not any(descriptions):
         return None
     if (
-        all(
-            text == default_name(nm)
-            for text, nm in zip(descriptions, in_names, strict=True)
-            if nm is not None
-        )
+        all(text == default_name(nm) for text, nm in zip(descriptions, in_names, strict=True) if nm is not None)
         and None not in in_names
     ):
         return None
@@ -107,9 +103,7 @@ def numbers_in_braces(text: str | None) -> list[float] | None:
     if not text:
         return None
     try:
-        return [
-            float(each) for each in text.strip().strip("{}").replace("\n", " ").split(",") if each.strip()
-        ]
+        return [float(each) for each in text.strip().strip("{}").replace("\n", " ").split(",") if each.strip()]
     except ValueError:
         return None
 

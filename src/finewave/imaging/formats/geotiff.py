@@ -88,8 +88,7 @@ def check_complete(path: Path) -> None:
         size, needed = path.stat().st_size, _indexed_size(path)
     if needed > size:
         raise InputError(
-            f"cannot read {path}: the file is truncated ({size} bytes, its index speaks of {needed}); "
-            "copy it again"
+            f"cannot read {path}: the file is truncated ({size} bytes, its index speaks of {needed}); copy it again"
         )
 
 

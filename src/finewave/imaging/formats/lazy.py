@@ -53,9 +53,7 @@ class LazyValues(BackendArray):
         self.dtype = decoding.dtype
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        return indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.BASIC, self._block
-        )
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._block)
 
     def _block(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
         # Single numbers become slices of length one: a block keeps its three axes until it is decoded.

@@ -94,9 +94,7 @@ def _open_version_73(path: Path, options: OpenOptions) -> xr.DataArray:
                 for name in TEXT_NAMES & found.keys()
                 if stored[name].dtype is None
             }
-        scene = open_image(
-            stored, path, "MATLAB 7.3 file", options, default_band_axis=_BAND_AXIS, texts=texts
-        )
+        scene = open_image(stored, path, "MATLAB 7.3 file", options, default_band_axis=_BAND_AXIS, texts=texts)
     except BaseException:
         file.close()
         raise
@@ -135,9 +133,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     if version not in ("5", "7.3"):
         raise InputError(f"unknown MATLAB version {version!r}; choose '5' or '7.3'")
     if version == "5" and size > _LARGEST_VERSION_5:
-        raise InputError(
-            f"the scene takes {size / 1e9:.1f} GB, MATLAB 5 files hold 2 GB; choose version='7.3'"
-        )
+        raise InputError(f"the scene takes {size / 1e9:.1f} GB, MATLAB 5 files hold 2 GB; choose version='7.3'")
     name = str(extra.get("name", "scene"))
     beside = _variables(scene, storage)
     if not (name.isidentifier() and name.isascii()) or name in beside or name.startswith("_"):
@@ -188,9 +184,7 @@ def _build_version_73(target: Any, variables: dict[str, Any]) -> None:
         for name, value in variables.items():
             text = isinstance(value, str)
             array = np.asarray([[ord(each) for each in value]], np.uint16) if text else np.asarray(value)
-            options = (
-                {"compression": "gzip", "compression_opts": 4, "chunks": True} if array.ndim == 3 else {}
-            )
+            options = {"compression": "gzip", "compression_opts": 4, "chunks": True} if array.ndim == 3 else {}
             dataset = file.create_dataset(name, data=np.transpose(array), **options)
             dataset.attrs["MATLAB_class"] = np.bytes_("char" if text else _class_of(array.dtype))
             if text:

@@ -162,9 +162,7 @@ def _decoding(
     kind: str,
 ) -> tuple[Decoding, dict[str, Any]]:
     """Leave the file's own scale to xarray, add what it cannot know: a stated or an assumed scale."""
-    stated = {
-        key: variable.encoding[key] for key in ("scale_factor", "add_offset") if key in variable.encoding
-    }
+    stated = {key: variable.encoding[key] for key in ("scale_factor", "add_offset") if key in variable.encoding}
     own_scale = float(np.ravel(stated.get("scale_factor", 1.0))[0])
     own_offset = float(np.ravel(stated.get("add_offset", 0.0))[0])
     fill = variable.encoding.get("_FillValue", variable.encoding.get("missing_value"))
@@ -203,9 +201,7 @@ def _band_metadata(dataset: xr.Dataset, image: xr.DataArray, band_dim: Hashable 
     if band_dim is None:
         return metadata
     candidates = {
-        str(name): each
-        for name, each in dataset.variables.items()
-        if each.dims == (band_dim,) and name != image.name
+        str(name): each for name, each in dataset.variables.items() if each.dims == (band_dim,) and name != image.name
     }
     for name, each in candidates.items():
         unit = each.attrs.get("units")
@@ -237,9 +233,7 @@ def _with_places(
             if dim in image.coords and image.coords[dim].dtype.kind in "fiu":
                 units = str(image.coords[dim].attrs.get("units", ""))
                 degrees = units.startswith("degree")
-                scene = scene.assign_coords(
-                    {name: (name, image.coords[dim].values, {"units": units} if units else {})}
-                )
+                scene = scene.assign_coords({name: (name, image.coords[dim].values, {"units": units} if units else {})})
         if mapping in image.coords and not image.coords[mapping].dims:
             # The values of a grid mapping mean nothing, its attributes are the CRS.
             scene = scene.assign_coords(spatial_ref=((), 0, image.coords[mapping].attrs))
@@ -288,9 +282,7 @@ def dataset_from_scene(scene: xr.DataArray, storage: Storage) -> tuple[xr.Datase
     elif storage.dtype.kind == "f":
         attrs["_FillValue"] = storage.dtype.type(np.nan)
     known = {"band", "x", "y", "wavelength", "fwhm", "good_band", "band_name"}
-    coords = {
-        name: (each.dims, each.values, each.attrs) for name, each in scene.coords.items() if name in known
-    }
+    coords = {name: (each.dims, each.values, each.attrs) for name, each in scene.coords.items() if name in known}
     for name in ("wavelength", "fwhm"):
         if band_values(scene, name) is not None:
             coords[name] = ("band", np.asarray(band_values(scene, name), np.float64), {"units": "nm"})
@@ -330,9 +322,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
         dataset, encoding = dataset_from_scene(scene, storage)
         dataset.attrs["Conventions"] = "CF-1.8"
         shape = dataset["scene"].shape
-        encoding.update(
-            zlib=True, complevel=4, shuffle=True, chunksizes=(1, min(shape[1], 512), min(shape[2], 512))
-        )
+        encoding.update(zlib=True, complevel=4, shuffle=True, chunksizes=(1, min(shape[1], 512), min(shape[2], 512)))
         write_hdf5(
             temporary,
             dataset.nbytes,

@@ -49,9 +49,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     if alpha is not None and np.any(alpha == 0):
         values[:, alpha == 0] = np.nan
     if alpha is not None and np.any((alpha > 0) & (alpha < np.iinfo(alpha.dtype).max)):
-        warnings.warn(
-            f"{path}: the transparency of half-transparent pixels was ignored", FinewaveWarning, stacklevel=4
-        )
+        warnings.warn(f"{path}: the transparency of half-transparent pixels was ignored", FinewaveWarning, stacklevel=4)
     return make_scene(values, **_description(len(channels), options.linearise))
 
 
@@ -165,8 +163,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     missing = int(np.count_nonzero(np.isnan(values)))
     if outside or missing:
         warnings.warn(
-            f"{path.name}: {outside} values outside [0, 1] were clipped, "
-            f"{missing} missing ones written as black",
+            f"{path.name}: {outside} values outside [0, 1] were clipped, {missing} missing ones written as black",
             FinewaveWarning,
             stacklevel=4,
         )
@@ -189,9 +186,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
                 }
             image = np.moveaxis(pixels, 0, -1)
             extension = ".png" if is_png else ".jpg"
-            temporary.write_bytes(
-                imageio.imwrite("<bytes>", image, extension=extension, plugin="pillow", **keywords)
-            )
+            temporary.write_bytes(imageio.imwrite("<bytes>", image, extension=extension, plugin="pillow", **keywords))
 
 
 def _red_first(scene: xr.DataArray, path: Path) -> xr.DataArray:

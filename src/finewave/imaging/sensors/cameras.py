@@ -30,9 +30,7 @@ def _cameras() -> dict[str, str]:
     """Our names and colour's."""
     import colour
 
-    others = {
-        _slug(name): name for name in colour.MSDS_CAMERA_SENSITIVITIES if name not in _CAMERA_NAMES.values()
-    }
+    others = {_slug(name): name for name in colour.MSDS_CAMERA_SENSITIVITIES if name not in _CAMERA_NAMES.values()}
     return _CAMERA_NAMES | others
 
 

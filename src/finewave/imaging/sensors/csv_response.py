@@ -52,9 +52,7 @@ def read_csv_sensor(path: str | Path, name: str | None = None) -> Sensor:
     curves = np.delete(table, at, axis=1).T
     for band, curve in zip(bands, curves, strict=True):
         if not curve.any():
-            raise InputError(
-                f"{path}: band {band!r} is zero at every wavelength; remove the column or mend it"
-            )
+            raise InputError(f"{path}: band {band!r} is zero at every wavelength; remove the column or mend it")
     return Sensor(
         name=name or path.stem.lower().replace("_", "-"),
         bands=tuple(bands),
@@ -85,9 +83,7 @@ def _read_lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise InputError(f"cannot read the sensor file {path}: {error}") from error
     rows = [(number, row) for number, row in rows if any(row) and not row[0].startswith("#")]
     if not rows:
-        raise InputError(
-            f"{path} is empty; expected a header {_WAVELENGTH},<band>,... and a line a wavelength"
-        )
+        raise InputError(f"{path} is empty; expected a header {_WAVELENGTH},<band>,... and a line a wavelength")
     return rows[0][1], rows[1:]
 
 
@@ -117,9 +113,7 @@ def _numbers(path: Path, header: list[str], lines: list[tuple[int, list[str]]]) 
     table = np.empty((len(lines), len(header)))
     for row, (number, cells) in enumerate(lines):
         if len(cells) != len(header):
-            raise InputError(
-                f"{path}, line {number}: {len(cells)} values; the header has {len(header)} columns"
-            )
+            raise InputError(f"{path}, line {number}: {len(cells)} values; the header has {len(header)} columns")
         for column, cell in enumerate(cells):
             try:
                 table[row, column] = float(cell)

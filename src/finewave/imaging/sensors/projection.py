@@ -58,21 +58,14 @@ def _project_scene(response: Any, scene: xr.DataArray) -> xr.DataArray:
     import xarray as xr
 
     if set(scene.dims) != {"band", "y", "x"}:
-        raise InputError(
-            f"expected a scene with dimensions (band, y, x), got ({', '.join(map(str, scene.dims))})"
-        )
+        raise InputError(f"expected a scene with dimensions (band, y, x), got ({', '.join(map(str, scene.dims))})")
     weights = np.asarray(response, dtype=np.float64)
     _check_weights(weights.shape, scene.sizes["band"])
     dtype = scene.dtype if np.issubdtype(scene.dtype, np.floating) else np.dtype(np.float32)
     matrix = xr.DataArray(weights.astype(dtype), dims=("ms_band", "band"))
     # Coordinates along "band" describe the hyperspectral bands and go with them.
     bare = scene.drop_vars([name for name, coord in scene.coords.items() if "band" in coord.dims])
-    result = (
-        bare.astype(dtype, copy=False)
-        .dot(matrix, dim="band")
-        .rename(ms_band="band")
-        .transpose("band", "y", "x")
-    )
+    result = bare.astype(dtype, copy=False).dot(matrix, dim="band").rename(ms_band="band").transpose("band", "y", "x")
     if "wavelength" in scene.coords and scene["wavelength"].dims == ("band",):
         centroids = weights @ scene["wavelength"].to_numpy().astype(np.float64)
         result = result.assign_coords(wavelength=("band", centroids, scene["wavelength"].attrs))
@@ -83,6 +76,4 @@ def _project_scene(response: Any, scene: xr.DataArray) -> xr.DataArray:
 def _check_weights(shape: tuple[int, ...], bands: int) -> None:
     """Refuse a response that does not belong to an image with so many bands."""
     if len(shape) != 2 or shape[1] != bands:
-        raise InputError(
-            f"response of shape {shape} does not fit an image of {bands} bands; expected (c, {bands})"
-        )
+        raise InputError(f"response of shape {shape} does not fit an image of {bands} bands; expected (c, {bands})")

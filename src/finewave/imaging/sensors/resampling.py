@@ -37,9 +37,7 @@ def covered_intervals(wavelengths: FloatArray) -> list[tuple[int, int, float, fl
         alone = end - first == 1
         low_half = 0.5 * (usual if alone else float(steps[first]))
         high_half = 0.5 * (usual if alone else float(steps[end - 2]))
-        intervals.append(
-            (first, end, float(wavelengths[first] - low_half), float(wavelengths[end - 1] + high_half))
-        )
+        intervals.append((first, end, float(wavelengths[first] - low_half), float(wavelengths[end - 1] + high_half)))
     return intervals
 
 

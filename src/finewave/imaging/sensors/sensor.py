@@ -63,16 +63,13 @@ class Sensor:
                 f"wavelengths, but curves of shape {self.curves.shape}; expected (bands, wavelengths)"
             )
         if self.wavelengths.size < 2 or not np.all(np.diff(self.wavelengths) > 0):
-            raise InputError(
-                f"sensor {self.name!r}: needs at least two wavelengths, strictly increasing, in nm"
-            )
+            raise InputError(f"sensor {self.name!r}: needs at least two wavelengths, strictly increasing, in nm")
         if not np.isfinite(self.curves).all():
             raise InputError(f"sensor {self.name!r}: its curves hold values that are not finite")
         for band, area in zip(self.bands, self.curves @ sample_widths(self.wavelengths), strict=True):
             if area <= 0:
                 raise InputError(
-                    f"sensor {self.name!r}, band {band!r}: the area under its response is {area:g}; "
-                    "it must be positive"
+                    f"sensor {self.name!r}, band {band!r}: the area under its response is {area:g}; it must be positive"
                 )
 
     def __repr__(self) -> str:
@@ -191,9 +188,7 @@ class Sensor:
         strength = np.abs(self.curves[row])
         return _span(self.wavelengths[strength >= 0.01 * strength.max()])
 
-    def _refusal(
-        self, scene: FloatArray, coverage: FloatArray, usable: np.ndarray, min_coverage: float
-    ) -> InputError:
+    def _refusal(self, scene: FloatArray, coverage: FloatArray, usable: np.ndarray, min_coverage: float) -> InputError:
         """Error for bands that the scene does not cover."""
         if coverage.max() < 1e-6:
             return InputError(
@@ -225,12 +220,8 @@ def _checked_wavelengths(wavelengths_nm: ArrayLike) -> FloatArray:
     if not np.isfinite(scene).all() or scene.min() <= 0:
         raise InputError("wavelengths must be positive, finite numbers in nm")
     if scene.max() < 100:
-        raise InputError(
-            f"wavelengths {_span(scene)} look like micrometres; give them in nm (multiply by 1000)"
-        )
+        raise InputError(f"wavelengths {_span(scene)} look like micrometres; give them in nm (multiply by 1000)")
     values, counts = np.unique(scene, return_counts=True)
     if values.size < scene.size:
-        raise InputError(
-            f"the wavelength {values[counts > 1][0]:g} nm is given more than once; each may appear once"
-        )
+        raise InputError(f"the wavelength {values[counts > 1][0]:g} nm is given more than once; each may appear once")
     return scene
