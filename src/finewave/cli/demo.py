@@ -20,7 +20,7 @@ def demo(out: Path, image: Path | None, model: str) -> None:
     """
     from finewave.inference.demo import run_demo
 
-    click.echo(f"a photograph through {model}; this takes up to a minute ...", err=True)
+    click.echo(f"a photograph through {model}; this takes up to a minute ...")
     with Progress("demo") as progress:
         outcome = run_demo(out, image=image, model=model, progress=progress)
     click.echo(outcome.summary())
