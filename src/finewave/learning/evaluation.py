@@ -9,6 +9,7 @@ from torch import Tensor
 
 from finewave.data.crops import Sample, Scene
 from finewave.data.registry import get_dataset, open_dataset
+from finewave.data.store import Store
 from finewave.errors import InputError, unknown_name
 from finewave.imaging.sensors import get_sensor
 from finewave.learning.regression import QuadraticRegression
@@ -24,6 +25,7 @@ def evaluate_model(
     split: str = "test",
     *,
     baseline: bool = False,
+    store: Store | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Score a model on whole scenes.
@@ -38,6 +40,8 @@ def evaluate_model(
         Which scenes.
     baseline : bool
         Score `QuadraticRegression`, fitted on the training scenes, on the same images too.
+    store : Store, optional
+        The prepared dataset; by default the usual one.
     progress : callable
         Called with a line for each image.
 
@@ -54,10 +58,10 @@ def evaluate_model(
     """
     if model.card is None or model.card.sensor is None or model.card.degradation is None:
         raise InputError("only weights whose card names sensor and degradation can be evaluated on a dataset")
-    known = get_dataset(dataset).SPLIT
+    known = get_dataset(dataset).SPLIT if store is None else store.attributes["split"]
     if split not in known:
         raise unknown_name("split", split, known)
-    store = open_dataset(dataset)
+    store = store or open_dataset(dataset)
     names = [name for name in known[split] if name in store]
     missing = [name for name in known[split] if name not in store]
     if missing:
@@ -97,7 +101,6 @@ def evaluate_model(
             "sensor": model.card.sensor,
             "degradation": degradation,
             "metrics": f"convention {summary.convention}, data range {summary.data_range:g}, mean over images",
-            "weights_sha256": model.card.sha256,
             "scenes_sha256": {name: store.attributes["sha256"][name] for name in names},
         },
     }

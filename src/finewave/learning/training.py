@@ -8,6 +8,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from finewave.data.store import Store
 from finewave.errors import InputError, unknown_name
 from finewave.imaging.sensors import get_sensor
 from finewave.learning.callbacks import BestWeights, MinuteCheckpoint, progress_callback
+from finewave.learning.evaluation import evaluate_model
 from finewave.learning.modules import PHASES
 from finewave.learning.precision import training_precision
 from finewave.learning.progress import RunClock
@@ -198,6 +200,7 @@ def _export(net: nn.Module, config: dict[str, Any], out: Path, store: Store, pha
         name=config["name"],
         wavelengths_nm=[float(w) for w in store.wavelengths],
         ms_bands=list(sensor.bands),
+        ms_wavelengths_nm=[round(float(centre), 1) for centre in sensor.centres],
         sensor=config["data"]["sensor"],
         degradation={**config["data"]["degradation"], "scale": config["model"]["scale"]},
         data={
@@ -213,9 +216,17 @@ def _export(net: nn.Module, config: dict[str, Any], out: Path, store: Store, pha
         hours=round(sum(log["seconds"] for log in logs) / 3600, 2),
         hardware=_hardware(),
         licence="Apache-2.0",
-        metrics={"validation": json.loads((out / phases[-1] / "best.json").read_text())},
     )
-    return Model(net, card).save(out / MODEL_FOLDER)
+    return _with_scores(Model(net, card), store).save(out / MODEL_FOLDER)
+
+
+def _with_scores(model: Model, store: Store) -> Model:
+    """Add to the card how the model does on the validation scenes, and the floor beside it."""
+    assert model.card is not None
+    dataset = store.attributes["dataset"]
+    scores = evaluate_model(model, dataset, "val", baseline=True, store=store)
+    metrics = {f"{dataset}/val": {key: scores[key] for key in ("mean", "baseline", "left_out", "protocol")}}
+    return Model(model.net, replace(model.card, metrics=metrics))
 
 
 def _commit() -> str | None:

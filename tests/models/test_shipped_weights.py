@@ -1,0 +1,79 @@
+"""The weights that come along: whole, quick to load, and as good as their cards say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import finewave as fw
+from finewave.data.cave import SPLIT
+from finewave.learning.evaluation import evaluate_model
+from finewave.models.shelf import weight_folders
+
+NAMES = fw.list_models(trained=True)
+
+
+def test_the_promised_weights_are_there() -> None:
+    assert {"jssunet-cave-x4", "jssunet-photo-x4"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_size_and_card(name: str) -> None:
+    folder = weight_folders()[name]
+    assert (folder / "model.safetensors").stat().st_size < 10e6
+    card = fw.load_model(name).card
+    assert card.name == name
+    assert card.receptive_field > 0
+    for fact in ("wavelengths_nm", "ms_bands", "sensor", "degradation", "data", "recipe", "commit", "seed"):
+        assert getattr(card, fact) is not None, fact
+    for fact in ("trained", "hours", "hardware", "licence", "metrics"):
+        assert getattr(card, fact) is not None, fact
+    assert not set(SPLIT["test"]) & set(card.data["sha256"]), "test scenes must not have been seen"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_loading_takes_less_than_two_seconds_and_no_pickle(name: str) -> None:
+    """In a process of its own, PyTorch already imported: what the loading itself takes."""
+    code = f"""
+import pickle, time, torch
+import finewave as fw
+def refuse(*a, **k): raise AssertionError("unpickled")
+pickle.load = pickle.loads = pickle.Unpickler = torch.load = refuse
+start = time.process_time()
+fw.load_model({name!r})
+print(time.process_time() - start)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_grey_ramp_stays_in_range(name: str) -> None:
+    """A smooth input gives a smooth, bounded, non-constant spectrum image."""
+    ramp = torch.linspace(0.05, 0.6, 24).expand(1, 3, 24, 24).contiguous()
+    y = fw.load_model(name).predict(lr_msi=ramp)
+    assert y.shape == (1, 31, 96, 96)
+    assert -0.2 < y.min() < y.max() < 1.5
+    columns = y[0, 15, 48, 8:-8]
+    assert columns[-1] > 3 * columns[0] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_tells_the_truth(name: str, real_images: Path) -> None:
+    """The validation scenes give the card's figures again, and the floor is as far below as it says."""
+    model = fw.load_model(name)
+    said = model.card.metrics["cave/val"]
+    scores = evaluate_model(model, "cave", "val", baseline=True)
+    for metric, value in said["mean"].items():
+        assert scores["mean"][metric] == pytest.approx(value, rel=2e-3), metric
+    for metric, value in said["baseline"]["mean"].items():
+        assert scores["baseline"]["mean"][metric] == pytest.approx(value, rel=2e-3), metric
+    assert scores["mean"]["psnr"] > scores["baseline"]["mean"]["psnr"] + 1
+    assert scores["mean"]["sam"] < scores["baseline"]["mean"]["sam"]
