@@ -54,6 +54,27 @@ def test_folder_of_files(photograph: Path, georeferenced: Path, tiny_weights: Pa
     assert result.stdout.split() == [str(tmp_path / "results" / n) for n in ("photograph.nc", "scene.nc")]
 
 
+def test_file_into_an_existing_folder(photograph: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "results.v2").mkdir()
+    predict(photograph, tmp_path / "results.v2", tiny_weights)
+    assert load_scene(tmp_path / "results.v2" / "photograph.tif").shape == (31, 12, 14)
+
+
+def test_store_is_one_scene_although_a_folder(tiny_weights: Path, tmp_path: Path) -> None:
+    save_scene(make_scene(np.full((3, 8, 8), 0.3, np.float32)), tmp_path / "in.zarr")
+    predict(tmp_path / "in.zarr", tmp_path / "out.zarr", tiny_weights)
+    assert load_scene(tmp_path / "out.zarr").shape == (31, 16, 16)
+
+
+def test_folder_of_bands_is_one_scene(tiny_weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "bands").mkdir()
+    for name in ("b1", "b2", "b3"):
+        values = np.random.default_rng(0).integers(0, 65535, (6, 7), dtype=np.uint16)
+        iio.imwrite(tmp_path / "bands" / f"{name}.png", values)
+    predict(tmp_path / "bands", tmp_path / "out.nc", tiny_weights)
+    assert load_scene(tmp_path / "out.nc").shape == (31, 12, 14)
+
+
 def test_folder_leaves_nothing_out_silently(photograph: Path, tiny_weights: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not an image")
     (tmp_path / "empty.png").touch()

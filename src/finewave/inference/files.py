@@ -33,8 +33,8 @@ def predict_file(
         A file that `open_scene` reads; or a folder, which is one scene (an image per band) if ``output`` has
         an extension, else a folder of scenes.
     output : str or Path
-        With an extension, a file in that format; without, a folder, made if missing, in which ``a.png``
-        becomes ``a`` + ``suffix``.
+        With an extension, a file in that format; without, a folder, made if missing for a folder of scenes, in
+        which ``a.png`` becomes ``a`` + ``suffix``.
     model : Model, str or Path
         From `load_model`, or what to give it.
     suffix : str
@@ -62,10 +62,14 @@ def predict_file(
     source, output = Path(source), Path(output)
     if not source.exists():
         raise InputError(f"no such file or folder: {source}")
-    many = not output.suffix
-    if many and not source.is_dir():
-        raise InputError(f"{output} has no extension to name a format; try {output.name}.tif")
     suffix = suffix if suffix.startswith(".") else f".{suffix}"
+    into_folder = not output.suffix or (output.is_dir() and output.suffix.lower() not in _extensions())
+    is_one_scene = source.is_file() or source.suffix.lower() in _extensions()  # a Zarr store is a folder, too
+    many = into_folder and not is_one_scene
+    if into_folder and is_one_scene:
+        if not output.is_dir():
+            raise InputError(f"{output} has no extension to name a format; try {output.name}.tif")
+        output = output / f"{source.stem}{suffix}"
     _check_output(output, suffix if many else output.suffix)
     if not isinstance(model, Model):
         model = load_model(model)
