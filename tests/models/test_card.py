@@ -9,7 +9,6 @@ import pytest
 
 from finewave.models.card import Card, describe
 from finewave.models.registry import create_model
-from finewave.models.shelf import CARD, weight_folders
 from finewave.warnings import FinewaveWarning
 
 
@@ -67,12 +66,3 @@ def test_text_that_is_no_card(text: str) -> None:
 def test_unknown_fact_is_refused(card: Card) -> None:
     with pytest.raises(ValueError, match="did you mean 'licence'"):
         card.with_facts(license="MIT")
-
-
-def test_cards_that_ship_are_complete() -> None:
-    optional = {"notes", "receptive_field", "ms_wavelengths_nm", "commit"}
-    for name, folder in weight_folders().items():
-        shipped = Card.read(folder / CARD)
-        assert shipped.name == name
-        unknown = [f.name for f in dataclasses.fields(Card) if getattr(shipped, f.name) is None]
-        assert set(unknown) <= optional, name
