@@ -141,7 +141,7 @@ class UnfoldingPhase(Phase):
             parts["spectral_angle"] = spectral_angle(stages.fusion[-1], batch["hr_hsi"])
             loss = loss + c["spectral_angle"] * parts["spectral_angle"]
         if c["cluster_balance"] and stages.probability.requires_grad:
-            parts["balance"] = balance_penalty(stages.probability, stages.assignment)
+            parts["balance"] = balance_penalty(stages.probability)
             loss = loss + c["cluster_balance"] * parts["balance"]
         usage = stages.assignment.detach().float().mean((0, 2, 3))
         self.log("clusters_used", (usage > 0.001).sum().float())

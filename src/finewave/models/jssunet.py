@@ -417,6 +417,7 @@ class JSSUNet(nn.Module):
         _require(scale >= 2, "scale", scale, "an integer >= 2")
         for name, value in (("ms_bands", ms_bands), ("hs_bands", hs_bands), ("stages", stages)):
             _require(value >= 1, name, value, ">= 1")
+        _require(reduction >= 1, "reduction", reduction, ">= 1")
         _require(features >= 1 and features % reduction == 0, "features", features, f"a multiple of {reduction=}")
         _require(back_projections >= 1, "back_projections", back_projections, ">= 1")
         _require(n_clusters >= 1, "n_clusters", n_clusters, ">= 1")
@@ -525,6 +526,14 @@ def _start_as_operators(net: JSSUNet) -> None:
             elif isinstance(up, Down):
                 up.reset_to_average()
         sr_stage.prox.tail.weight.mul_(0.1)  # proximity operators are near the identity
+    if net.ssr.clusters.kind == "learned":
+        # PyTorch's start is mostly bias: dark pixels all fall into one cluster, by next to nothing. Without biases and
+        # with logits that differ, the first clusters are colours and brightnesses.
+        for layer in net.ssr.clusters.net:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
+        net.ssr.clusters.net[-1].weight.mul_(10)
     net.ssr.initial.weight[-1].mul_(0.1)
     net.ssr.initial.bias[-1].fill_(0.1)  # positive: behind the final ReLU no band starts without a gradient
     for ssr_stage in net.ssr.stages:

@@ -146,11 +146,20 @@ def nearest_centroid(x: Tensor, centroids: Tensor) -> Tensor:
     return torch.cdist(pixels, centroids.to(pixels)).argmin(1).view(x.shape[0], *x.shape[2:])
 
 
-def balance_penalty(probability: Tensor, assignment: Tensor) -> Tensor:
-    """Return M times the sum over clusters of usage times mean probability: 1 when balanced, M when collapsed.
+def balance_penalty(probability: Tensor) -> Tensor:
+    """Return how far the clusters are from being both in equal use and clearly told apart; 0 (both) to log M.
 
-    The load-balancing term of the mixture-of-experts literature (Fedus et al., 2022, Switch Transformers, eq. 4);
-    the gradient reaches the probabilities only.
+    Mean entropy of the pixels' probabilities minus the entropy of their mean, plus log M: the negative mutual
+    information of pixel and cluster (Krause, Perona, Gomes, 2010, "Discriminative clustering by regularized
+    information maximization", eq. 3). A penalty on the usage alone is also least when every pixel hesitates
+    between all clusters; the argmax then follows rounding noise and no cluster learns anything of its own.
+
+    Parameters
+    ----------
+    probability : Tensor
+        (B, M, H, W), softmax.
     """
-    usage = assignment.detach().float().mean((0, 2, 3))
-    return probability.shape[1] * (usage * probability.float().mean((0, 2, 3))).sum()
+    p = probability.float()
+    mean = p.mean((0, 2, 3))
+    hesitation = torch.special.entr(p).sum(1).mean()
+    return hesitation - torch.special.entr(mean).sum() + math.log(p.shape[1])
