@@ -159,7 +159,7 @@ def balance_penalty(probability: Tensor) -> Tensor:
     probability : Tensor
         (B, M, H, W), softmax.
     """
-    p = probability.float()
+    p = probability.float().clamp(min=1e-8)  # the entropy has no slope at 0
     mean = p.mean((0, 2, 3))
     hesitation = torch.special.entr(p).sum(1).mean()
     return hesitation - torch.special.entr(mean).sum() + math.log(p.shape[1])
