@@ -143,6 +143,7 @@ def one_hot_of(labels: Tensor, n_clusters: int, dtype: torch.dtype) -> Tensor:
 def nearest_centroid(x: Tensor, centroids: Tensor) -> Tensor:
     """Return for each pixel of ``x`` (B, c, H, W) the index (B, H, W) of the nearest of ``centroids`` (M, c)."""
     pixels = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+    pixels = pixels.to(torch.promote_types(x.dtype, torch.float32))  # distances differ in digits that halves lack
     return torch.cdist(pixels, centroids.to(pixels)).argmin(1).view(x.shape[0], *x.shape[2:])
 
 
