@@ -421,8 +421,13 @@ class JSSUNet(nn.Module):
         _require(features >= 1 and features % reduction == 0, "features", features, f"a multiple of {reduction=}")
         _require(back_projections >= 1, "back_projections", back_projections, ">= 1")
         _require(n_clusters >= 1, "n_clusters", n_clusters, ">= 1")
-        _require(patch % 2 == 1, "patch", patch, "odd")
-        _require(window % 2 == 1, "window", window, "odd")
+        for name, value in (("heads", heads), ("embedding", embedding)):
+            _require(value >= 1, name, value, ">= 1")
+        for name, value in (("patch", patch), ("window", window)):
+            _require(value >= 1 and value % 2 == 1, name, value, "odd and >= 1")
+        blocks = {"sr_blocks": sr_blocks, "ssr_blocks": ssr_blocks, "fusion_blocks": fusion_blocks}
+        for name, value in (*blocks.items(), ("spec_down_hidden", spec_down_hidden)):
+            _require(value >= 0, name, value, ">= 0")
         _require(0 < top_percent <= 100, "top_percent", top_percent, "in (0, 100]")
         _require_one_of("upsampling", upsampling, ("back-projection", "forward"))
         _require_one_of("clusters", clusters, ("learned", "kmeans", "none"))
@@ -497,8 +502,8 @@ class JSSUNet(nn.Module):
             assert isinstance(stage, SRStage)
             convs = 2 + 3 * len(stage.prox.blocks)
             # DB and its adjoint reach at most 2p + 1 pixels of each level; the levels' sum stays below 3 LR pixels
-            # for Down and 3 for each Up, and back-projection chains Up, Down, Up
-            chain = 4 if isinstance(stage.up, BPUp) else 2
+            # for Down and 3 for each Up, and back-projection chains Up and, in each iteration, Down, Up
+            chain = 2 + 2 * len(stage.up.down) if isinstance(stage.up, BPUp) else 2
             sr += 3 * chain + -(-convs // s)
         for stage in self.ssr.stages:
             assert isinstance(stage, SSRStage)
@@ -531,6 +536,7 @@ def _start_as_operators(net: JSSUNet) -> None:
         # with logits that differ, the first clusters are colours and brightnesses.
         for layer in net.ssr.clusters.net:
             if isinstance(layer, nn.Conv2d):
+                assert layer.bias is not None
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
         net.ssr.clusters.net[-1].weight.mul_(10)
