@@ -9,7 +9,7 @@ import pytest
 
 import finewave as fw
 from finewave.data import cave
-from finewave.data.registry import open_dataset, prepare
+from finewave.data.registry import open_dataset, open_scenes, prepare
 from finewave.data.store import Store
 from finewave.warnings import FinewaveWarning
 
@@ -149,3 +149,21 @@ def test_the_compact_scenes(real_images: Path, monkeypatch: pytest.MonkeyPatch) 
     assert cube.shape == (31, 512, 512)
     assert cube.dtype == np.uint16
     assert 0.05 < cube.mean() / 65535 < 0.3
+
+
+def test_scenes_are_found_in_the_store_or_as_published(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINEWAVE_PREPARED", str(tmp_path / "prepared"))
+    monkeypatch.setenv("FINEWAVE_DATA", str(tmp_path / "outside"))
+    (tmp_path / "outside").mkdir()
+    with pytest.raises(fw.InputError, match="cave lacks face"):
+        open_scenes("cave", ["face"])
+    (published / "complete_ms_data").rename(tmp_path / "outside" / "cave")
+    straight = open_scenes("cave", ["face"])
+    prepare("cave", tmp_path / "outside" / "cave")
+    stored = open_scenes("cave", ["face"])
+    assert isinstance(stored, Store)
+    assert not isinstance(straight, Store)
+    np.testing.assert_array_equal(stored.read("face"), straight.read("face"))
+    assert stored.checksum("face") == straight.checksum("face")

@@ -49,7 +49,7 @@ def test_a_recipe_becomes_a_model_with_its_card(overrides: list[str], tmp_path: 
 
 
 def test_training_lowers_the_loss_and_logs_the_clusters(overrides: list[str], tmp_path: Path) -> None:
-    longer = [*overrides, "phase1.steps=60", "phase1.validate_every=60", "phase1.learning_rate=2e-3"]
+    longer = [*overrides, "phase1.steps=160", "phase1.validate_every=160", "phase1.learning_rate=2e-3"]
     train("jssunet-cave-x4", longer)
     with (tmp_path / "run" / "phase1" / "csv" / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))

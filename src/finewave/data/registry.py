@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import Any, Protocol
 
-from finewave.data.store import Store, prepared_folder, write_store
+import numpy as np
+
+from finewave.data.store import Store, checksum, prepared_folder, write_store
 from finewave.errors import InputError, unknown_name
 from finewave.locations import data_folder
 from finewave.warnings import FinewaveWarning
@@ -96,3 +100,76 @@ def open_dataset(name: str, store: Path | None = None) -> Store:
             )
         prepare(name, source, path)
     return Store(path)
+
+
+class SceneSource(Protocol):
+    """Where scenes are read from: a prepared store, or the files as published."""
+
+    @property
+    def wavelengths(self) -> np.ndarray:
+        """Band centres in nm, shape (C,)."""
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """At least ``dataset``, ``full_scale`` and ``split``."""
+
+    def read(self, name: str) -> np.ndarray:
+        """Return a scene (C, H, W) as stored."""
+
+    def checksum(self, name: str) -> str:
+        """Return the sha256 of a scene's values."""
+
+    def __contains__(self, name: str) -> bool: ...
+
+
+class PublishedScenes:
+    """Scenes read straight from the files as published, for those who only evaluate."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self._dataset = get_dataset(name)
+        self._found = self._dataset.find_scenes(folder)
+        self.wavelengths: np.ndarray = self._dataset.wavelengths()
+        self.attributes = {
+            "dataset": name,
+            "full_scale": self._dataset.FULL_SCALE,
+            "split": {split: list(names) for split, names in self._dataset.SPLIT.items()},
+        }
+
+    def read(self, name: str) -> np.ndarray:
+        """Return a scene (C, H, W) as stored."""
+        return self._dataset.read_scene(self._found[name])
+
+    def checksum(self, name: str) -> str:
+        """Return the sha256 of a scene's values."""
+        return checksum(self.read(name))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._found
+
+
+def open_scenes(name: str, scenes: Iterable[str]) -> SceneSource:
+    """Return a source that has the named scenes of a dataset.
+
+    The prepared store if it has them all, else the files in ``FINEWAVE_DATA``.
+
+    Raises
+    ------
+    InputError
+        If neither has them all; the message names what is missing.
+    """
+    wanted = list(scenes)
+    path, folder = prepared_folder() / f"{name}.zarr", data_folder() / name
+    sources: list[SceneSource] = []
+    get_dataset(name)
+    if path.exists():
+        sources.append(Store(path))
+    if folder.is_dir():
+        sources.append(PublishedScenes(name, folder))
+    for source in sources:
+        if all(scene in source for scene in wanted):
+            return source
+    missing = [scene for scene in wanted if not any(scene in source for source in sources)]
+    raise InputError(
+        f"{name} lacks {', '.join(missing) or 'a folder that holds all scenes at once'} (neither {path} nor {folder} "
+        f"has all); run: finewave data prepare {name} --from FOLDER"
+    )

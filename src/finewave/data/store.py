@@ -50,7 +50,7 @@ def write_store(
         for name, cube in scenes:
             array = root.create_array(name, shape=cube.shape, dtype=cube.dtype, chunks=(cube.shape[0], CROP, CROP))
             array[...] = cube
-            checksums[name] = hashlib.sha256(cube.tobytes()).hexdigest()
+            checksums[name] = checksum(cube)
         root.attrs.update(
             {
                 **attributes,
@@ -67,6 +67,11 @@ def write_store(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return path
+
+
+def checksum(cube: np.ndarray) -> str:
+    """Return the sha256 of a scene's values, in row-major order."""
+    return hashlib.sha256(cube.tobytes()).hexdigest()
 
 
 class Store:
@@ -100,6 +105,10 @@ class Store:
     def names(self) -> list[str]:
         """Scenes in the store."""
         return sorted(self.attributes["sha256"])
+
+    def checksum(self, name: str) -> str:
+        """Return the sha256 of a scene's values."""
+        return self.attributes["sha256"][name]
 
     def __contains__(self, name: str) -> bool:
         return name in self.attributes["sha256"]

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from finewave.data.crops import Sample, Scene
-from finewave.data.registry import get_dataset, open_dataset
+from finewave.data.registry import SceneSource, get_dataset, open_scenes
 from finewave.data.store import Store
 from finewave.errors import InputError, unknown_name
 from finewave.imaging.sensors import get_sensor
@@ -41,7 +41,7 @@ def evaluate_model(
     baseline : bool
         Score `QuadraticRegression`, fitted on the training scenes, on the same images too.
     store : Store, optional
-        The prepared dataset; by default the usual one.
+        A prepared dataset with a split of its own; by default the usual one, or the files in ``FINEWAVE_DATA``.
     progress : callable
         Called with a line for each image.
 
@@ -54,35 +54,29 @@ def evaluate_model(
     Raises
     ------
     InputError
-        If the dataset lacks the split's scenes, or the model does not fit its bands.
+        If scenes of the split are nowhere to be found, or the model does not fit its bands.
     """
     if model.card is None or model.card.sensor is None or model.card.degradation is None:
         raise InputError("only weights whose card names sensor and degradation can be evaluated on a dataset")
     known = get_dataset(dataset).SPLIT if store is None else store.attributes["split"]
     if split not in known:
         raise unknown_name("split", split, known)
-    store = store or open_dataset(dataset)
-    names = [name for name in known[split] if name in store]
-    missing = [name for name in known[split] if name not in store]
-    if missing:
-        raise InputError(
-            f"{dataset} at {store.path} lacks {len(missing)} scenes of the {split} split ({', '.join(missing)}); "
-            f"run finewave data prepare {dataset} --from a folder that has them"
-        )
+    names = list(known[split])
+    source = open_scenes(dataset, names) if store is None else store
+    wavelengths, full_scale = source.wavelengths, float(source.attributes["full_scale"])
     bands = model.bands_of("hr_hsi")
-    if bands != len(store.wavelengths):
-        raise InputError(f"{model.name} makes {bands} bands; {dataset} has {len(store.wavelengths)}")
-    response = get_sensor(model.card.sensor).response(store.wavelengths)
+    if bands != len(wavelengths):
+        raise InputError(f"{model.name} makes {bands} bands; {dataset} has {len(wavelengths)}")
+    response = get_sensor(model.card.sensor).response(wavelengths)
     degradation = {key: value for key, value in model.card.degradation.items() if key != "scale"}
 
-    def sample(name: str) -> Sample:
-        full_scale = float(store.attributes["full_scale"])
-        return Scene(name, store.read(name), full_scale, model.scale, degradation).whole(response)
+    def sample(source: SceneSource, name: str) -> Sample:
+        return Scene(name, source.read(name), full_scale, model.scale, degradation).whole(response)
 
     def scores(predict: Callable[[Sample], Tensor], label: str) -> Any:
         accumulator = MetricAccumulator(scale=model.scale)
         for name in names:
-            image = sample(name)
+            image = sample(source, name)
             accumulator.update(predict(image), image["hr_hsi"], names=name)
             progress(f"{label}: {name}")
         return accumulator.compute()
@@ -101,10 +95,11 @@ def evaluate_model(
             "sensor": model.card.sensor,
             "degradation": degradation,
             "metrics": f"convention {summary.convention}, data range {summary.data_range:g}, mean over images",
-            "scenes_sha256": {name: store.attributes["sha256"][name] for name in names},
+            "scenes_sha256": {name: source.checksum(name) for name in names},
         },
     }
     if baseline:
-        fitted = QuadraticRegression(sample(name) for name in known["train"] if name in store)
+        training = open_scenes(dataset, known["train"]) if store is None else store
+        fitted = QuadraticRegression(sample(training, name) for name in known["train"])
         result["baseline"] = {"name": BASELINE, "mean": scores(fitted, BASELINE).means}
     return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -64,6 +65,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> Path:
     if all((out / name / "done").exists() for name in phases) and finished.is_dir():
         return finished
 
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices and tips are no news
     torch.set_float32_matmul_precision("high")
     L.seed_everything(config["seed"], verbose=False)
     store = open_dataset(config["data"]["dataset"], config["data"]["store"])
@@ -180,7 +182,7 @@ def _run_phase(
         resume = checkpoint if checkpoint.exists() else None
         if resume:
             print(f"continuing {folder.name} from {checkpoint}", flush=True)
-        trainer.fit(module, crops, validation, ckpt_path=resume)
+        trainer.fit(module, crops, validation, ckpt_path=resume, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
         trainer.validate(module, validation, verbose=False)  # the last weights may be the best
