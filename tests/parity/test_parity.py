@@ -11,10 +11,12 @@ import torch
 from safetensors import safe_open
 
 from finewave.locations import parity_folder
+from tests.parity.metrics import check_metrics_case
 
-# Systems whose cases can be built; the folder's others wait for their system.
+# Systems whose cases can be built; the folder's others wait for their system. Metrics are scalars in the conventions
+# of several systems, with tolerances of their own.
 SYSTEMS = {"jssunet": "tests.parity.jssunet"}
-CASES = sorted(path for system in SYSTEMS for path in (parity_folder() / system).glob("*.safetensors"))
+CASES = sorted(path for name in (*SYSTEMS, "metrics") for path in (parity_folder() / name).glob("*.safetensors"))
 
 pytestmark = pytest.mark.parity
 
@@ -25,7 +27,11 @@ def _tolerance(config: dict) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.filterwarnings("ignore::finewave.FinewaveWarning")
 def test_case(path: Path) -> None:
+    if path.parent.name == "metrics":
+        assert check_metrics_case(path) >= 29
+        return
     with safe_open(path, "pt") as case:
         config = json.loads(case.metadata()["config"])
         tensors = {key: case.get_tensor(key) for key in case.keys()}  # noqa: SIM118  (not a mapping)
