@@ -1,0 +1,259 @@
+"""The written pages are true: blocks run, commands parse, links, files and names exist."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+
+from finewave.cli import main
+from finewave.learning.recipes import load_recipe
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, *languages: str) -> list[tuple[int, str]]:
+    """Return first line number and text of each fenced block of a page in one of the languages."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        (text[: match.start(3)].count("\n") + 1, textwrap.dedent(match[3]))
+        for match in FENCE.finditer(text)
+        if match[2] in languages
+    ]
+
+
+def prose(page: Path) -> str:
+    """Return a page without its fenced blocks."""
+    return FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def outside_input(folder: Path) -> None:
+    """Put into a folder what pages may take for granted: ``scene.tif`` and ``photo.jpg``, three bands each."""
+    import imageio.v3 as iio
+
+    from finewave.imaging.files import save_scene
+    from finewave.imaging.scene import make_scene
+
+    random = np.random.default_rng(1)
+    values = random.random((3, 24, 20), dtype=np.float32)
+    place = {"crs": "EPSG:32631", "transform": (10.0, 0.0, 500000.0, 0.0, -10.0, 4400000.0)}
+    save_scene(make_scene(values, wavelengths=[600.0, 540.0, 460.0], **place), folder / "scene.tif")
+    iio.imwrite(folder / "photo.jpg", random.integers(0, 256, (24, 20, 3), dtype=np.uint8))
+
+
+WITH_PYTHON = [page for page in PAGES if blocks(page, "python")]
+WITH_COMMANDS = [page for page in PAGES if blocks(page, "console", "sh", "bash", "shell")]
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=name_of)
+def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
+    """All blocks of a page, in one process of their own: pages may not lean on each other or on outside data."""
+    outside_input(tmp_path)
+    lines = page.read_text(encoding="utf-8").count("\n") + 1
+    # every block at its own place, so that an error names the line of the page
+    program = [""] * lines
+    for first, text in blocks(page, "python"):
+        program[first - 1 : first - 1 + text.count("\n")] = text.rstrip("\n").split("\n")
+    assert len(program) == lines
+    (tmp_path / page.name).write_text("\n".join(program), encoding="utf-8")
+    run = "import runpy, sys; sys.path.insert(0, ''); runpy.run_path(sys.argv[1])"
+    environment = os.environ | {
+        "FINEWAVE_DATA": str(tmp_path / "none"),
+        "FINEWAVE_PREPARED": str(tmp_path / "prepared"),
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", run, page.name], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_blocks_are_found() -> None:
+    """The pages that matter have blocks: a fence that the pattern misses would pass unseen."""
+    for page in ("docs/models/jssunet.md", "docs/files.md", "docs/training.md", "CONTRIBUTING.md"):
+        fences = re.findall(r"^ *```python$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+        assert len(blocks(ROOT / page, "python")) == len(fences) > 1
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Return the words of each command in the page's shell blocks."""
+    found = []
+    for _, text in blocks(page, "console", "sh", "bash", "shell"):
+        for line in text.replace("\\\n", " ").splitlines():
+            words = shlex.split(line.removeprefix("$ "), comments=True)
+            if words:
+                found.append(words)
+    return found
+
+
+def parse(command: click.Command, words: list[str], parent: click.Context | None = None) -> tuple[str, dict]:
+    """Parse a command line without running it; return the command's name and its parameters."""
+    if isinstance(command, click.Group):
+        context = click.Context(command, info_name=command.name, parent=parent)
+        _, inner, rest = command.resolve_command(context, words)
+        return parse(inner, rest, context)
+    context = command.make_context(command.name, list(words), parent=parent)
+    return command.name or "", context.params
+
+
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=name_of)
+def test_commands_exist(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _, text in blocks(page, "yaml"):  # recipes that a page shows begin with their name
+        name = re.match(r"# (\S+\.yaml)\n", text)
+        if name:
+            Path(name[1]).write_text(text, encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    checked = 0
+    for words in commands(page):
+        program = Path(words[0]).name
+        if program == "make":
+            assert set(words[1:]) <= targets, words
+            checked += 1
+        if program == "finewave":
+            try:
+                name, parameters = parse(main, [word for word in words[1:] if word != "--debug"])
+            except click.exceptions.Exit:  # --help and --version end the parsing
+                continue
+            except click.ClickException as error:
+                pytest.fail(f"{shlex.join(words)}: {error.format_message()}")
+            if name == "train":
+                load_recipe(parameters["recipe"], parameters["overrides"])
+            checked += 1
+    assert checked, "no command of this page was recognised"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "finewave predic scene.tif -o out.tif --model m",
+        "finewave predict scene.tif --model m",
+        "finewave predict scene.tif -o out.tif --model m --tiles 64",
+        "finewave data prepare cave",
+    ],
+)
+def test_wrong_commands_are_noticed(line: str) -> None:
+    with pytest.raises(click.ClickException):
+        parse(main, shlex.split(line)[1:])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if not re.match(r"https?://|mailto:|#", target):
+            assert (page.parent / target.partition("#")[0]).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_named_files_exist(page: Path) -> None:
+    for path in re.findall(r"`((?:src|tests|recipes|docs|weights|\.ci)/[^`\s]*)`", prose(page)):
+        if "<" not in path:
+            assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_named_functions_exist(page: Path) -> None:
+    for dotted in re.findall(r"`(finewave(?:\.\w+)+)", prose(page)):
+        assert resolves(dotted), dotted
+
+
+def resolves(dotted: str) -> bool:
+    """Tell whether a dotted name is a module, or something in one."""
+    module, _, rest = dotted, "", ""
+    while module:
+        try:
+            value = importlib.import_module(module)
+        except ModuleNotFoundError:
+            module, _, last = module.rpartition(".")
+            rest = f"{last}.{rest}".rstrip(".")
+            continue
+        for part in rest.split(".") if rest else []:
+            if not hasattr(value, part):
+                return False
+            value = getattr(value, part)
+        return True
+    return False
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = [page.relative_to(ROOT / "docs") for page in (ROOT / "docs").rglob("*.md")]
+    missing = [str(page) for page in pages if str(page) != "README.md" and f"({page})" not in index]
+    assert missing == []
+
+
+def rows_of(page: str, heading: str) -> list[list[str]]:
+    """Return the cells of the first table under a heading."""
+    text = (ROOT / page).read_text(encoding="utf-8").split(f"\n{heading}\n", 1)[1]
+    table = re.search(r"^\|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert table
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()]
+
+
+def test_jssunet_options_are_those_of_the_code() -> None:
+    from finewave.models.jssunet import JSSUNet
+
+    told = {
+        row[0].strip("`"): row[1].strip("`").replace('"', "'")
+        for row in rows_of("docs/models/jssunet.md", "## Options")
+    }
+    signature = inspect.signature(JSSUNet).parameters
+    assert told == {name: repr(parameter.default) for name, parameter in signature.items()}
+
+
+def test_formats_are_those_of_the_code() -> None:
+    from finewave.imaging.files import FORMATS
+
+    told = {
+        extension for row in rows_of("docs/files.md", "## Formats") for extension in re.findall(r"`(\.\w+)`", row[1])
+    }
+    assert told == {extension for each in FORMATS for extension in each.extensions}
+    for each in FORMATS:
+        for option in each.save_options:
+            assert any(f"{option}=" in row[4] for row in rows_of("docs/files.md", "## Formats")), option
+
+
+def test_sensors_are_those_of_the_code() -> None:
+    from finewave.imaging.sensors.satellites import satellite_names
+
+    told = {name for row in rows_of("docs/sensors.md", "## Names") for name in re.findall(r"`([\w-]+)`", row[0])}
+    assert set(satellite_names()) <= told
+
+
+def test_metrics_and_conventions_are_those_of_the_code() -> None:
+    from finewave.metrics import CONVENTIONS, METRICS
+
+    assert [row[0].strip("`") for row in rows_of("docs/metrics.md", "## Definitions")] == list(METRICS)
+    told = [row[0].strip('`"') for row in rows_of("docs/metrics.md", "## Conventions")]
+    assert told == list(CONVENTIONS)
+
+
+def test_recipes_and_keys_are_those_of_the_code() -> None:
+    from finewave.learning.recipes import list_recipes
+
+    assert {row[0].strip("`") for row in rows_of("docs/training.md", "## Recipes")} == set(list_recipes())
+
+
+def test_card_keys_are_those_of_the_code() -> None:
+    from dataclasses import fields
+
+    from finewave.models.card import Card
+
+    told = [key for row in rows_of("docs/training.md", "## The card") for key in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(told) == sorted(field.name for field in fields(Card))
