@@ -151,15 +151,19 @@ def _fill(net: nn.Module, state_dict: Mapping[str, Tensor], rename: Callable[[st
     for key, parts in stacked.items():
         if key not in own:
             raise InputError(f"the cluster MLPs' {key!r} have no place in {type(net).__name__}")
-        # The public SpecDown has 5 MLPs whatever the number of clusters; pixels of the others come out as zero.
-        zero = torch.zeros_like(parts[0])
-        given[key] = torch.stack([parts.get(m, zero) for m in range(max(own[key].shape[0], max(parts) + 1))])
+        *path, kind, i = key.split(".")
+        partner = ".".join((*path, "bias" if kind == "weight" else "weight", i))
+        if parts.keys() != stacked.get(partner, {}).keys():
+            raise InputError(f"the cluster MLPs' {key!r} and {partner!r} are not there for the same clusters")
+        owner = net.get_submodule(".".join(path))
+        single_layer = isinstance(owner, ClusterMLP) and len(owner.weight) == 1
+        given[key] = _stacked(key, parts, own[key].shape, is_spec_down=single_layer)
     for key, value in own.items():
         if key.endswith("num_batches_tracked"):
             given[key] = value
         elif key not in given:
             raise InputError(f"the state dict has nothing for {type(net).__name__}'s {key!r} of {tuple(value.shape)}")
-        elif given[key].numel() != value.numel():
+        elif not _fits(given[key].shape, value.shape):
             raise InputError(
                 f"{type(net).__name__}'s {key!r} has shape {tuple(value.shape)}; "
                 f"the state dict's is {tuple(given[key].shape)}"
@@ -168,6 +172,25 @@ def _fill(net: nn.Module, state_dict: Mapping[str, Tensor], rename: Callable[[st
             given[key] = given[key].reshape(value.shape)
     net.load_state_dict(given)
     return net
+
+
+def _stacked(key: str, parts: dict[int, Tensor], wanted: torch.Size, is_spec_down: bool) -> Tensor:
+    """Return one parameter of all cluster MLPs, (M, ...), from those of each."""
+    M, *shape = wanted
+    for m, part in parts.items():
+        if list(part.shape) != shape:
+            raise InputError(f"{key!r} of cluster {m} has shape {tuple(part.shape)}; {tuple(shape)} is expected")
+    if is_spec_down and max(parts) < len(parts) < M:
+        # The public SpecDown has 5 MLPs whatever the number of clusters; pixels of the others come out as zero.
+        parts = {**parts, **{m: torch.zeros_like(parts[0]) for m in range(len(parts), M)}}
+    if sorted(parts) != list(range(M)):
+        raise InputError(f"{key!r} is there for clusters {sorted(parts)}; {M} clusters are expected, from 0 on")
+    return torch.stack([parts[m] for m in range(M)])
+
+
+def _fits(given: torch.Size, wanted: torch.Size) -> bool:
+    """Whether shapes agree; the patch embedding's and the step sizes' are laid out otherwise in the public code."""
+    return given == wanted or (given[:1] == wanted[:1] and given[2:] == (1, 1) and prod(given) == prod(wanted))
 
 
 # --- Modules ------------------------------------------------------------------------------------------------------
@@ -251,6 +274,19 @@ _MODULES: dict[str, tuple[Callable[[Config], nn.Module], list[tuple[str, Any]]]]
 }
 
 
+_OF_NETWORK = (
+    *("module", "sampling", "ms_channels", "hs_channels", "stages", "features", "classes", "bp_iterations"),
+    *("sr_prox_res_blocks", "rcab_per_prox", "fus_prox_res_blocks", "reduction", "sr_init"),
+    *("patch_size", "window_size", "emb_dim", "k_percent"),
+)
+_OF_MODULES = (
+    *("channels", "in_channels", "out_channels", "groups", "iterations", "kernel_size", "res_blocks", "n_rcab"),
+    *("heads", "mlp_hidden"),
+)
+_WITHOUT_EFFECT = ("spec_down_classes", "k", "mode", "output_list")  # the reference cases' remarks
+_HYPER_PARAMETERS = (*_OF_NETWORK, *_OF_MODULES, *_WITHOUT_EFFECT)
+
+
 def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module:
     """Build `JSSUNet`, or the module that ``config["module"]`` names, with weights of the public code.
 
@@ -272,8 +308,11 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
     Raises
     ------
     InputError
-        A ``ValueError``, if the module is unknown, a hyper-parameter is missing, or keys or shapes do not fit.
+        A ``ValueError``, if module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
     """
+    for given in config:
+        if given not in _HYPER_PARAMETERS:
+            raise unknown_name("hyper-parameter of the public JSSUNet code", given, _HYPER_PARAMETERS)
     if state_dict and all(key.startswith("param.") for key in state_dict):
         state_dict = {key.removeprefix("param."): value for key, value in state_dict.items()}
     name = config.get("module", "JSSUNet")
@@ -301,7 +340,7 @@ def _network(state_dict: Mapping[str, Tensor], config: Config) -> JSSUNet:
         return state_dict[key].shape
 
     features, ms = shape("SR.Prox.0.ResNet.0.conv.0.weight")[:2]
-    hs = config.get("hs_channels", shape("SSR.Prox.0.pre.weight")[1])
+    hs = shape("SSR.Prox.0.pre.weight")[1]
     primes = [(s.shape[-1] - 1) // 2 for k, s in state_dict.items() if k.startswith("SR.Down.0.conv.")]
     post = any(key.startswith("post.") for key in state_dict)
     options: dict[str, Any] = {}
@@ -319,7 +358,7 @@ def _network(state_dict: Mapping[str, Tensor], config: Config) -> JSSUNet:
         "jssunet",
         scale=config.get("sampling", prod(primes)),
         ms_bands=config.get("ms_channels", ms),
-        hs_bands=hs,
+        hs_bands=config.get("hs_channels", hs),
         stages=config.get("stages", count(r"SR\.Down\.(\d+)\.")),
         features=config.get("features", features),
         n_clusters=config.get("classes", count(r"SSR\.spectral_inter\.mlps\.(\d+)\.")),
