@@ -44,7 +44,7 @@ def name_of(page: Path) -> str:
 
 
 def outside_input(folder: Path) -> None:
-    """Put into a folder what pages may take for granted: ``scene.tif`` and ``photo.jpg``, three bands each."""
+    """Put into a folder what pages may take for granted: ``scene.tif``, ``photo.png`` and ``photo.jpg``."""
     import imageio.v3 as iio
 
     from finewave.imaging.files import save_scene
@@ -54,7 +54,8 @@ def outside_input(folder: Path) -> None:
     values = random.random((3, 24, 20), dtype=np.float32)
     place = {"crs": "EPSG:32631", "transform": (10.0, 0.0, 500000.0, 0.0, -10.0, 4400000.0)}
     save_scene(make_scene(values, wavelengths=[600.0, 540.0, 460.0], **place), folder / "scene.tif")
-    iio.imwrite(folder / "photo.jpg", random.integers(0, 256, (24, 20, 3), dtype=np.uint8))
+    for name in ("photo.png", "photo.jpg"):
+        iio.imwrite(folder / name, random.integers(0, 256, (24, 20, 3), dtype=np.uint8))
 
 
 WITH_PYTHON = [page for page in PAGES if blocks(page, "python")]
@@ -175,7 +176,7 @@ def test_named_functions_exist(page: Path) -> None:
 
 def resolves(dotted: str) -> bool:
     """Tell whether a dotted name is a module, or something in one."""
-    module, _, rest = dotted, "", ""
+    module, rest = dotted, ""
     while module:
         try:
             value = importlib.import_module(module)
@@ -189,6 +190,12 @@ def resolves(dotted: str) -> bool:
             value = getattr(value, part)
         return True
     return False
+
+
+def test_wrong_names_are_noticed() -> None:
+    assert resolves("finewave.nn.sampling.Up")
+    assert not resolves("finewave.nn.sampling.Upp")
+    assert not resolves("finewave.nm.sampling")
 
 
 def test_every_page_is_in_the_index() -> None:
@@ -248,6 +255,13 @@ def test_recipes_and_keys_are_those_of_the_code() -> None:
     from finewave.learning.recipes import list_recipes
 
     assert {row[0].strip("`") for row in rows_of("docs/training.md", "## Recipes")} == set(list_recipes())
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    recipe = load_recipe("jssunet-cave-x4")
+    keys = {key for key in recipe if not key.startswith("phase")}
+    keys |= {f"data.{key}" for key in recipe["data"]}
+    keys |= {key for phase in ("phase1", "phase2") for key in recipe[phase]}
+    untold = [key for key in keys if f"`{key}`" not in page and f"`phaseN.{key}`" not in page and key != "data"]
+    assert untold == []
 
 
 def test_card_keys_are_those_of_the_code() -> None:
