@@ -162,3 +162,25 @@ def test_the_other_clusterings_train(overrides: list[str], clusters: str) -> Non
         centroids = load_file(folder / "model.safetensors")["ssr.clusters.centroids"]
         assert centroids.shape == (3, 3)
         assert len(centroids.unique(dim=0)) == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.hs_bands=12", r"model\.hs_bands=12, but the data set cave has 31 bands"),
+        ("model.ms_bands=4", r"model\.ms_bands=4, but the sensor nikon-d5100 has 3 bands"),
+        ("model.system=jsunet", "did you mean 'jssunet'"),
+        ("phase1.kind=unfold", "did you mean 'unfolding'"),
+        ("data.sensor=nikon", "unknown sensor"),
+        ("data.crop=18", r"data\.crop=18"),
+    ],
+)
+def test_a_recipe_that_cannot_be_run_is_refused(overrides: list[str], override: str, message: str) -> None:
+    with pytest.raises(fw.InputError, match=message):
+        train("jssunet-cave-x4", [*overrides, override])
+
+
+def test_an_output_folder_that_cannot_be_written(overrides: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(fw.InputError, match="cannot write to"):
+        train("jssunet-cave-x4", [*overrides, f"out={tmp_path / 'file' / 'run'}"])

@@ -39,6 +39,7 @@ class Phase(L.LightningModule):
         self.average.requires_grad_(False)
         self.accumulator: MetricAccumulator | None = None
         self.last_metrics: dict[str, float] = {}
+        self.validated_at = -1
 
     @property
     def averaged(self) -> nn.Module:
@@ -103,6 +104,7 @@ class Phase(L.LightningModule):
         """Log the means over the scenes."""
         assert self.accumulator is not None
         means = self.accumulator.compute().means
+        self.validated_at = self.global_step
         self.last_metrics = {name: float(means[name]) for name in ("psnr", "ssim", "sam", "ergas", "rmse")}
         for name, value in self.last_metrics.items():
             self.log(f"val_{name}", value)

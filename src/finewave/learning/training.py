@@ -70,6 +70,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> Path:
     L.seed_everything(config["seed"], verbose=False)
     store = open_dataset(config["data"]["dataset"], config["data"]["store"])
     response = get_sensor(config["data"]["sensor"]).response(store.wavelengths)
+    _check_bands(config, store, response)
     scale = config["model"]["scale"]
     degradation = config["data"]["degradation"]
     split = store.attributes["split"]
@@ -86,6 +87,14 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> Path:
         crops = _crops(config, phase, train_scenes, response)
         _run_phase(net, phase, out / name, crops, validation, scale)
     return _export(net, config, out, store, [name for name in phases if (out / name).exists()])
+
+
+def _check_bands(config: dict[str, Any], store: Store, response: np.ndarray) -> None:
+    given = {"hs_bands": len(store.wavelengths), "ms_bands": len(response)}
+    source = {"hs_bands": f"data set {config['data']['dataset']}", "ms_bands": f"sensor {config['data']['sensor']}"}
+    for key, bands in given.items():
+        if config["model"].get(key, bands) != bands:
+            raise InputError(f"model.{key}={config['model'][key]}, but the {source[key]} has {bands} bands")
 
 
 def build_network(config: dict[str, Any], scenes: Sequence[Scene], response: np.ndarray) -> nn.Module:
@@ -185,7 +194,8 @@ def _run_phase(
         trainer.fit(module, crops, validation, ckpt_path=resume, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
-        trainer.validate(module, validation, verbose=False)  # the last weights may be the best
+        if module.validated_at != trainer.global_step:
+            trainer.validate(module, validation, verbose=False)  # the last weights may be the best
         done.touch()
     fill_network(net, read_weights(best)[0], str(best))
     net.requires_grad_(True)
