@@ -180,3 +180,15 @@ def test_signed_bytes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown interleave 'bzq'"):
         save_scene(full_scene(), tmp_path / "a.img", interleave="bzq")
     assert names_in(tmp_path) == set()
+
+
+@pytest.mark.parametrize("length", [10, 8_000, 50_000])
+def test_attributes_of_any_length_come_back(tmp_path: Path, length: int) -> None:
+    """A model's card is longer than a line that GDAL reads."""
+    card = {"text": ('{"a=b", [c], \\ é} ' * (length // 16 + 1))[:length], "numbers": list(range(length // 10))}
+    scene = make_scene(np.zeros((2, 3, 4), np.float32), attrs={"model_card": card, "title": "x" * length})
+    save_scene(scene, tmp_path / "a.img")
+    attrs = open_scene(tmp_path / "a.img").attrs
+    assert attrs["model_card"] == card
+    assert attrs["title"] == "x" * length
+    spectral.envi.open(str(tmp_path / "a.hdr"))

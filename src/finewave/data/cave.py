@@ -6,15 +6,12 @@ Dynamic Range, and Spectrum", IEEE Trans. Image Processing 19(9), 2010. Free for
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from finewave.errors import InputError
 
-NAME = "cave"
-SENSOR = "nikon-d5100"
 FULL_SCALE = 65535  # of the 16-bit digital numbers; one scene is 8-bit and stored as value * 257
 SIZE = 512
 URL = "https://cave.cs.columbia.edu/repository/Multispectral"
@@ -117,15 +114,6 @@ def read_scene(path: Path) -> np.ndarray:
     if cube.shape != (31, SIZE, SIZE):
         raise InputError(f"{path.name}: shape {cube.shape}, expected (31, {SIZE}, {SIZE})")
     return cube
-
-
-def iterate(root: Path, names: tuple[str, ...]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield name and cube of the named scenes under ``root``."""
-    found = find_scenes(root)
-    for name in names:
-        if name not in found:
-            raise InputError(f"CAVE scene {name!r} is not in {root}")
-        yield name, read_scene(found[name])
 
 
 def _read_published(folder: Path) -> np.ndarray:

@@ -134,7 +134,10 @@ def _band_names(header: dict[str, str]) -> list[str] | None:
 
 
 def _our_attributes(header: dict[str, str]) -> dict[str, Any]:
-    attrs = attribute_from_text(header.get(_OUR_ATTRIBUTES, "{}"))
+    text = header.get(_OUR_ATTRIBUTES, "{}")
+    if parts := sorted(key for key in header if key.startswith(_OUR_ATTRIBUTES + "_")):
+        text = "".join(json.loads(header[key]) for key in parts)
+    attrs = attribute_from_text(text)
     return attrs if isinstance(attrs, dict) else {}
 
 
@@ -209,14 +212,20 @@ def _attribute_fields(attrs: dict[Any, Any]) -> dict[str, str]:
     others: dict[str, Any] = {}
     for key, value in json_attributes(attrs).items():
         plain_key = key.isidentifier() and key.isascii() and key == key.lower() and key not in _STRUCTURAL
-        if plain_key and isinstance(value, str) and _is_plain(value):
+        if plain_key and isinstance(value, str) and _is_plain(value) and len(value) <= _LONGEST_FIELD:
             fields[key] = attribute_to_text(value) or value
         else:
             others[key] = value
     # GDAL drops a field whose text contains "=", which JSON can spell otherwise.
     combined = json.dumps(others).replace("=", "\\u003d")
-    if others and len(combined) <= _LONGEST_FIELD:
-        fields[_OUR_ATTRIBUTES] = combined
+    if len(combined) <= _LONGEST_FIELD:
+        fields |= {_OUR_ATTRIBUTES: combined} if others else {}
+        return fields
+    # Too long for a line: pieces of it, each a JSON string in which no brace is left open.
+    size = _LONGEST_FIELD // 6  # of characters that may each become an escape of six
+    for i, start in enumerate(range(0, len(combined), size)):
+        piece = json.dumps(combined[start : start + size])
+        fields[f"{_OUR_ATTRIBUTES}_{i:03d}"] = piece.replace("{", "\\u007b").replace("}", "\\u007d")
     return fields
 
 
