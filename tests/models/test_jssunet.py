@@ -517,6 +517,7 @@ def test_mixed_precision_keeps_the_running_estimates() -> None:
     for got, want in zip((*stages.sr, *stages.ssr), (*expected.sr, *expected.ssr), strict=True):
         assert torch.equal(got, want)
     assert torch.equal(stages.assignment, expected.assignment)
+    assert torch.equal(stages.probability, expected.probability)
 
 
 def test_mixed_precision_has_gradients_in_single_precision() -> None:

@@ -66,7 +66,7 @@ def test_channel_attention_scales_channels_by_their_means(reduction: int) -> Non
 
 
 def test_channel_means_of_a_large_bfloat16_image_keep_their_digits() -> None:
-    """A running bfloat16 sum stops growing at 256 times its summand; the mean would come out far too small."""
+    """A sum kept in bfloat16 stops growing at 256 times its summand; the mean would come out far too small."""
     attention = ChannelAttention(2)
     x = torch.full((1, 2, 128, 128), 0.75)
     halves = attention.bfloat16()(x.bfloat16())

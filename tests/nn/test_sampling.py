@@ -125,6 +125,14 @@ def test_down_starts_as_an_average_of_each_band(scale: int, groups: int) -> None
     torch.testing.assert_close(inside, constants[..., :2, :2])
 
 
+def test_average_of_the_start_is_triangular() -> None:
+    down = cleared(Down(1, [2, 3]))
+    down.reset_to_average()
+    for layer, row in zip(down, ([1, 2, 3, 2, 1], [1, 2, 3, 4, 3, 2, 1]), strict=True):
+        ramp = torch.tensor(row) / sum(row)
+        torch.testing.assert_close(layer.weight[0, 0], torch.outer(ramp, ramp))
+
+
 def test_start_as_average_keeps_a_little_of_the_random_weights() -> None:
     down = Down(3, [2, 3])
     random = [layer.weight.detach().clone() for layer in down]
