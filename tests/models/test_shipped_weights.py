@@ -77,3 +77,18 @@ def test_the_card_tells_the_truth(name: str, real_images: Path) -> None:
         assert scores["baseline"]["mean"][metric] == pytest.approx(value, rel=2e-3), metric
     assert scores["mean"]["psnr"] > scores["baseline"]["mean"]["psnr"] + 1
     assert scores["mean"]["sam"] < scores["baseline"]["mean"]["sam"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_readme_prints_the_card(name: str) -> None:
+    card = fw.load_model(name).card
+    row = next(
+        line
+        for line in (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith(f"| `{name}`")
+    )
+    mean, floor = card.metrics["cave/val"]["mean"], card.metrics["cave/val"]["baseline"]["mean"]
+    figures = [cell.strip() for cell in row.strip("|").split("|")]
+    expected = [f"{mean['psnr']:.2f}", f"{mean['ssim']:.4f}", f"{mean['sam']:.2f}", f"{mean['ergas']:.2f}"]
+    assert figures[-6:-2] == expected
+    assert figures[-2:] == [f"{floor['psnr']:.2f}", f"{floor['sam']:.2f}"]
