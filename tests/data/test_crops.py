@@ -75,3 +75,14 @@ def test_grid_sampling_takes_the_published_crops() -> None:
 def test_bad_options(scenes: list[Scene], options: dict, message: str) -> None:
     with pytest.raises(fw.InputError, match=message):
         Crops(scenes, RESPONSE, scale=4, **options)
+
+
+def test_mixtures_obey_the_observation_model() -> None:
+    """A mixed crop is no crop of one scene, and its LR-HSI is still the HR-HSI degraded."""
+    scene = Scene("a", smooth_scene(1, 64), 65535, 4, {})
+    other = Scene("b", smooth_scene(2, 64), 65535, 4, {})
+    mixed = Crops([scene, other], RESPONSE, scale=4, crop=48, batch_size=16, mix=1.0).batch(0)
+    plain = Crops([scene, other], RESPONSE, scale=4, crop=48, batch_size=16).batch(0)
+    middle = (..., slice(3, -3), slice(3, -3))
+    torch.testing.assert_close(fw.degrade(mixed["hr_hsi"], 4)[middle], mixed["lr_hsi"][middle], rtol=0, atol=1e-3)
+    assert not torch.equal(mixed["hr_hsi"], plain["hr_hsi"])

@@ -79,7 +79,10 @@ class Crops:
     augment : bool
         One of the eight flips and rotations, at random.
     gain : tuple of float
-        Range of a random brightness factor (log-uniform); (1, 1) for none.
+        Range of a random brightness factor (log-uniform); (1, 1) for none. Exposure is no property of a material.
+    mix : float
+        Part of the crops that are weighted means of two (mixup; Zhang et al., ICLR 2018). The observation model is
+        linear, so mixtures are as true as what they are made of, and fill the space between few materials.
     steps : int
         Length of one pass.
     seed : int
@@ -102,6 +105,7 @@ class Crops:
         sampling: str = "random",
         augment: bool = True,
         gain: tuple[float, float] = (1.0, 1.0),
+        mix: float = 0.0,
         steps: int = 100,
         seed: int = 0,
     ) -> None:
@@ -114,7 +118,7 @@ class Crops:
                 raise InputError(f"scene {scene.name!r} is {scene.hr_hsi.shape[1:]}, smaller than data.crop={crop}")
         self.scenes, self.response, self.scale, self.crop = scenes, response, scale, crop
         self.batch_size, self.sampling, self.augment, self.gain = batch_size, sampling, augment, tuple(gain)
-        self.steps, self.seed, self.start = steps, seed, 0
+        self.mix, self.steps, self.seed, self.start = mix, steps, seed, 0
 
     def __len__(self) -> int:
         return self.steps
@@ -136,9 +140,16 @@ class Crops:
     def batch(self, number: int) -> Sample:
         """Return batch ``number`` of the stream."""
         random = np.random.default_rng((self.seed, number))
-        crops = [self._crop(random) for _ in range(self.batch_size)]
+        crops = [self._mixed(random) for _ in range(self.batch_size)]
         batch = {key: torch.stack([crop[key] for crop in crops]) for key in crops[0]}
         return with_ms(batch, self.response)
+
+    def _mixed(self, random: np.random.Generator) -> Sample:
+        crop = self._crop(random)
+        if random.uniform() < self.mix:
+            other, share = self._crop(random), random.uniform()
+            crop = {key: share * crop[key] + (1 - share) * other[key] for key in crop}
+        return crop
 
     def _crop(self, random: np.random.Generator) -> Sample:
         scene, s, size = self.scenes[random.integers(len(self.scenes))], self.scale, self.crop // self.scale

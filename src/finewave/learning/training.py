@@ -154,6 +154,7 @@ def _crops(config: dict[str, Any], phase: dict[str, Any], scenes: list[Scene], r
         sampling=data["sampling"],
         augment=data["augment"],
         gain=data["gain"],
+        mix=data["mix"],
         steps=phase["steps"],
         seed=config["seed"],
     )
