@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from finewave.learning.losses import StageWeights, l1, phase1_loss, spectral_angle
+from finewave.learning.losses import StageWeights, l1, phase1_loss, spectral_angle, squared
 from finewave.learning.progress import RunClock
 from finewave.learning.schedules import learning_rate_factor, stepwise
 from finewave.metrics import MetricAccumulator
@@ -142,6 +142,9 @@ class UnfoldingPhase(Phase):
         if c["spectral_angle"]:
             parts["spectral_angle"] = spectral_angle(stages.fusion[-1], batch["hr_hsi"])
             loss = loss + c["spectral_angle"] * parts["spectral_angle"]
+        if c["squared"]:
+            parts["squared"] = squared(stages.fusion[-1], batch["hr_hsi"]) + squared(stages.ssr[-1], batch["lr_hsi"])
+            loss = loss + c["squared"] * parts["squared"]
         if c["cluster_balance"] and stages.probability.requires_grad:
             parts["balance"] = balance_penalty(stages.probability)
             loss = loss + c["cluster_balance"] * parts["balance"]
@@ -170,6 +173,8 @@ class PostProcessingPhase(Phase):
         loss = l1(output, batch["hr_hsi"])
         if self.config["spectral_angle"]:
             loss = loss + self.config["spectral_angle"] * spectral_angle(output, batch["hr_hsi"])
+        if self.config["squared"]:
+            loss = loss + self.config["squared"] * squared(output, batch["hr_hsi"])
         self.log("loss", loss.detach(), prog_bar=True)
         return loss
 
