@@ -94,8 +94,11 @@ def test_killed_and_started_again_it_ends_the_same(overrides: list[str], tmp_pat
     assert_same(weights(tmp_path / "calm"), weights(tmp_path / "killed"))
 
 
-def test_a_finished_run_is_not_run_again(overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("post", ["true", "false"])
+def test_a_finished_run_is_not_run_again(overrides: list[str], monkeypatch: pytest.MonkeyPatch, post: str) -> None:
+    overrides = [*overrides, f"model.post={post}"]
     folder = train("jssunet-cave-x4", overrides)
+    assert any(key.startswith("post.") for key in weights(folder.parent)) == (post == "true")
     before = (folder / "model.safetensors").stat().st_mtime_ns
 
     def refuse(*_: object, **__: object) -> None:

@@ -60,7 +60,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> Path:
     """
     config = load_recipe(recipe, overrides)
     out = _claim(Path(config["out"]), config)
-    phases = {key: value for key, value in config.items() if key.startswith("phase")}
+    phases = _phases(config)
     finished = out / MODEL_FOLDER
     if all((out / name / "done").exists() for name in phases) and finished.is_dir():
         return finished
@@ -80,13 +80,19 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> Path:
 
     net = build_network(config, train_scenes, response)
     for name, phase in phases.items():
-        if phase["kind"] not in PHASES:
-            raise unknown_name("kind of phase", phase["kind"], PHASES)
-        if phase["kind"] == "post" and net.post is None:
-            continue
         crops = _crops(config, phase, train_scenes, response)
         _run_phase(net, phase, out / name, crops, validation, scale)
-    return _export(net, config, out, store, [name for name in phases if (out / name).exists()])
+    return _export(net, config, out, store, list(phases))
+
+
+def _phases(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the phases of a recipe; a network without post-processing has none to train."""
+    phases = {key: value for key, value in config.items() if key.startswith("phase")}
+    for phase in phases.values():
+        if phase["kind"] not in PHASES:
+            raise unknown_name("kind of phase", phase["kind"], PHASES)
+    without_post = config["model"].get("post") is False
+    return {key: value for key, value in phases.items() if not (without_post and value["kind"] == "post")}
 
 
 def _check_bands(config: dict[str, Any], store: Store, response: np.ndarray) -> None:
