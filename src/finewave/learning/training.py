@@ -112,7 +112,7 @@ def build_network(config: dict[str, Any], scenes: Sequence[Scene], response: np.
         fill_network(net, start.net.state_dict(), f"init_from={config['init_from']}")
     elif options.get("clusters") == "kmeans":
         net.ssr.clusters.set_centroids(_kmeans_centroids(scenes, response, options["n_clusters"], config["seed"]))
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
 
 
 def _kmeans_centroids(scenes: Sequence[Scene], response: np.ndarray, n: int, seed: int) -> torch.Tensor:
@@ -251,12 +251,15 @@ def _with_scores(model: Model, store: Store) -> Model:
 def _commit() -> str | None:
     """Revision of the checkout that trains, marked when it has changes; None for an installation."""
     try:
-        run = {"cwd": Path(__file__).parent, "capture_output": True, "text": True, "check": True}
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], **run).stdout.strip()  # type: ignore[call-overload]
-        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], **run).stdout.strip()  # type: ignore[call-overload]
+        commit, changed = (_git("rev-parse", "HEAD"), _git("status", "--porcelain", "-uno"))
     except (OSError, subprocess.CalledProcessError):
         return None
     return commit + ("+changes" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _hardware() -> str:
