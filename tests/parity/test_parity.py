@@ -15,7 +15,14 @@ from tests.parity.metrics import check_metrics_case
 
 # Systems whose cases can be built; the folder's others wait for their system. Metrics are scalars in the conventions
 # of several systems, with tolerances of their own.
-SYSTEMS = {"jssunet": "tests.parity.jssunet"}
+SYSTEMS = {
+    "awan": "tests.parity.awan",
+    "mstpp": "tests.parity.mstpp",
+    "jssunet": "tests.parity.jssunet",
+    "sspsr": "tests.parity.sspsr",
+    "fusformer": "tests.parity.fusformer",
+    "sschsr": "tests.parity.sschsr",
+}
 CASES = sorted(path for name in (*SYSTEMS, "metrics") for path in (parity_folder() / name).glob("*.safetensors"))
 
 pytestmark = pytest.mark.parity

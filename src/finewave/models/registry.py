@@ -43,6 +43,11 @@ class System:
 
 SYSTEMS: dict[str, System] = {
     "jssunet": System("finewave.models.jssunet:JSSUNet", "sssr", ("lr_msi",), "hr_hsi"),
+    "awan": System("finewave.models.awan:AWAN", "ssr", ("hr_msi",), "hr_hsi"),
+    "mst++": System("finewave.models.mstpp:MSTPlusPlus", "ssr", ("hr_msi",), "hr_hsi"),
+    "sspsr": System("finewave.models.sspsr:SSPSR", "sr", ("lr_hsi",), "hr_hsi"),
+    "fusformer": System("finewave.models.fusformer:Fusformer", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi"),
+    "ssc-hsr": System("finewave.models.sschsr:SSCHSR", "refsr", ("lr_hsi", "ref_rgb"), "hr_hsi"),
 }
 
 
@@ -81,6 +86,11 @@ def system_named(name: str) -> System:
     if name not in SYSTEMS:
         raise unknown_name("model", name, SYSTEMS)
     return SYSTEMS[name]
+
+
+def options_of(name: str) -> set[str]:
+    """Return the options that a system has, see `create_model`."""
+    return set(inspect.signature(system_named(name).load()).parameters)
 
 
 def create_model(name: str, **config: Any) -> nn.Module:

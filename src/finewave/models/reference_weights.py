@@ -1,0 +1,100 @@
+"""Filling a network with a state dict whose keys are named otherwise: what every ``<system>_reference.py`` needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from finewave.errors import InputError, unknown_name
+
+Rules = Sequence[tuple[str, Any]]
+
+
+def bare(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the state dict without a prefix common to all keys: ``param.``, or a data-parallel wrapper's ``module.``.
+
+    A whole checkpoint, with ``"state_dict"`` beside optimiser and counters, is taken for what it holds.
+    """
+    inside = state_dict.get("state_dict")
+    result = dict(inside if isinstance(inside, Mapping) else state_dict)
+    for prefix in ("param.", "module."):
+        if result and all(key.startswith(prefix) for key in result):
+            result = {key.removeprefix(prefix): value for key, value in result.items()}
+    return result
+
+
+def check_names(system: str, config: Mapping[str, Any], known: Collection[str]) -> None:
+    """Raise `InputError` if ``config`` has a hyper-parameter that the public code of ``system`` does not have."""
+    for given in config:
+        if given not in known:
+            raise unknown_name(f"hyper-parameter of the public {system} code", given, known)
+
+
+def shape_of(system: str, state_dict: Mapping[str, Tensor], key: str) -> torch.Size:
+    """Return the shape of a tensor that every state dict of ``system`` has."""
+    if key not in state_dict:
+        raise InputError(f"the state dict is no {system}'s: it has no {key!r}")
+    return state_dict[key].shape
+
+
+def fill_renamed(
+    net: nn.Module, state_dict: Mapping[str, Tensor], rules: Rules, unused: str | None = None
+) -> nn.Module:
+    """Copy the reference's tensors into ``net``; every tensor of both must find its partner.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Filled in place.
+    state_dict : mapping of str to Tensor
+        The public code's. Counters of batch normalisation are passed over.
+    rules : sequence of (pattern, replacement)
+        Of ``re.sub``, applied to each key one after the other.
+    unused : str, optional
+        Pattern, searched for in a key, of tensors that the public code saves but never uses.
+
+    Returns
+    -------
+    nn.Module
+        ``net``.
+
+    Raises
+    ------
+    InputError
+        If a key has no partner or a shape does not fit. Singleton axes may differ.
+    """
+    own, given = net.state_dict(), {}
+    for key, value in state_dict.items():
+        if key.endswith("num_batches_tracked") or (unused and re.search(unused, key)):
+            continue
+        new = key
+        for pattern, replacement in rules:
+            new = re.sub(pattern, replacement, new)
+        if new not in own:
+            raise InputError(f"key {key!r} of the state dict has no place in {type(net).__name__}")
+        if new in given:
+            raise InputError(f"key {key!r} of the state dict stands for {new!r} of {type(net).__name__} a second time")
+        given[new] = value
+    for key, value in own.items():
+        if key.endswith("num_batches_tracked"):
+            given[key] = value
+        elif key not in given:
+            raise InputError(f"the state dict has nothing for {type(net).__name__}'s {key!r} of {tuple(value.shape)}")
+        elif _essential(given[key].shape) != _essential(value.shape):
+            raise InputError(
+                f"{type(net).__name__}'s {key!r} has shape {tuple(value.shape)}; "
+                f"the state dict's is {tuple(given[key].shape)}"
+            )
+        else:
+            given[key] = given[key].reshape(value.shape)
+    net.load_state_dict(given)
+    return net
+
+
+def _essential(shape: torch.Size) -> list[int]:
+    """Return a shape without its singleton axes."""
+    return [n for n in shape if n != 1]
