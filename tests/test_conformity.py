@@ -22,8 +22,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "awan": {"features": 16, "blocks": 2, "initialisation": "framework"},
     "mst++": {"stages": 2},
     "jssunet": {"features": 12, "stages": 2, "n_clusters": 2, "patch": 3, "window": 5, "heads": 2},
+    "us3rn": {"stages": 3, "corrections": 1},
     "sspsr": {"features": 12, "blocks": 2, "group_size": 4, "overlap": 1, "reduction": 3},
     "fusformer": {"features": 12, "heads": 2, "head_features": 4, "hidden": 8, "patch": 10},
+    "ssfin": {"features": 16, "blocks": 2},
     "ssc-hsr": {"features": 8, "flow_features": 8, "flow_iterations": 2, "warp_features": 4, "blocks": [1, 1, 1]},
 }
 BANDS = [(3, 31), (4, 6), (1, 5)]

@@ -20,7 +20,9 @@ SYSTEMS = {
     "mstpp": "tests.parity.mstpp",
     "jssunet": "tests.parity.jssunet",
     "sspsr": "tests.parity.sspsr",
+    "us3rn": "tests.parity.us3rn",
     "fusformer": "tests.parity.fusformer",
+    "ssfin": "tests.parity.ssfin",
     "sschsr": "tests.parity.sschsr",
 }
 CASES = sorted(path for name in (*SYSTEMS, "metrics") for path in (parity_folder() / name).glob("*.safetensors"))

@@ -45,8 +45,10 @@ SYSTEMS: dict[str, System] = {
     "jssunet": System("finewave.models.jssunet:JSSUNet", "sssr", ("lr_msi",), "hr_hsi"),
     "awan": System("finewave.models.awan:AWAN", "ssr", ("hr_msi",), "hr_hsi"),
     "mst++": System("finewave.models.mstpp:MSTPlusPlus", "ssr", ("hr_msi",), "hr_hsi"),
+    "us3rn": System("finewave.models.us3rn:US3RN", "sssr", ("lr_msi",), "hr_hsi"),
     "sspsr": System("finewave.models.sspsr:SSPSR", "sr", ("lr_hsi",), "hr_hsi"),
     "fusformer": System("finewave.models.fusformer:Fusformer", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi"),
+    "ssfin": System("finewave.models.ssfin:SSFIN", "sssr", ("lr_msi",), "hr_hsi"),
     "ssc-hsr": System("finewave.models.sschsr:SSCHSR", "refsr", ("lr_hsi", "ref_rgb"), "hr_hsi"),
 }
 
