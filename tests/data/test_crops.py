@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 
 import finewave as fw
-from finewave.data.crops import Crops, Scene, load_scenes
+from finewave.data.crops import Crops, Scene, load_scenes, with_ms
 from finewave.data.store import Store
 from tests.learning.conftest import small_store, smooth_scene  # noqa: F401 - a fixture
 
@@ -86,3 +88,66 @@ def test_mixtures_obey_the_observation_model() -> None:
     middle = (..., slice(3, -3), slice(3, -3))
     torch.testing.assert_close(fw.degrade(mixed["hr_hsi"], 4)[middle], mixed["lr_hsi"][middle], rtol=0, atol=1e-3)
     assert not torch.equal(mixed["hr_hsi"], plain["hr_hsi"])
+
+
+def naive_batch(scenes: list[Scene], n: int, seed: int, *, crop: int, batch_size: int, gain: tuple, mix: float) -> dict:
+    """Batch ``n`` of a stream by its definition, crop by crop, with PyTorch alone."""
+    random = np.random.default_rng((seed, n))
+
+    def one() -> tuple[torch.Tensor, torch.Tensor]:
+        scene, size = scenes[random.integers(len(scenes))], crop // 4
+        y, x = (random.integers(side - size + 1) for side in scene.lr_hsi.shape[1:])
+        factor = float(np.exp(random.uniform(*np.log(gain))))
+        turns, flip = int(random.integers(4)), bool(random.integers(2))
+        hr = torch.from_numpy(scene.hr_hsi[:, 4 * y : 4 * y + crop, 4 * x : 4 * x + crop].astype(np.float64))
+        pair = [hr / scene.full_scale, scene.lr_hsi[:, y : y + size, x : x + size].double()]
+        pair = [(factor * image).rot90(turns, (1, 2)) for image in pair]
+        return tuple(image.flip(2) if flip else image for image in pair)
+
+    crops = []
+    for _ in range(batch_size):
+        pair = one()
+        if random.uniform() < mix:
+            other, share = one(), random.uniform()
+            pair = tuple(share * a + (1 - share) * b for a, b in zip(pair, other, strict=True))
+        crops.append(pair)
+    hr_hsi, lr_hsi = (torch.stack(images) for images in zip(*crops, strict=True))
+    return with_ms({"hr_hsi": hr_hsi, "lr_hsi": lr_hsi}, RESPONSE)
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.5])
+def test_batches_are_those_of_the_definition(scenes: list[Scene], mix: float) -> None:
+    options = {"crop": 16, "batch_size": 6, "gain": (0.5, 2.0), "mix": mix}
+    stream = Crops(scenes, RESPONSE, scale=4, steps=3, seed=11, **options)
+    for number, batch in enumerate(stream):
+        expected = naive_batch(scenes, number, 11, **options)
+        assert batch.keys() == expected.keys()
+        for key, images in batch.items():
+            torch.testing.assert_close(images, expected[key].float(), rtol=1e-5, atol=1e-6)
+            assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_position_counts_what_was_handed_out(scenes: list[Scene]) -> None:
+    """A checkpoint after batch 2 continues with batch 3, however many were made ahead."""
+    stream = Crops(scenes, RESPONSE, scale=4, crop=16, batch_size=2, steps=9)
+    batches = iter(stream)
+    for _ in range(2):
+        next(batches)
+    time.sleep(0.2)
+    assert stream.state_dict() == {"start": 2}
+    assert torch.equal(next(batches)["hr_hsi"], stream.batch(2)["hr_hsi"])
+
+
+def test_a_stream_that_is_left_ends_its_thread(scenes: list[Scene]) -> None:
+    batches = iter(Crops(scenes, RESPONSE, scale=4, crop=16, batch_size=2, steps=1000))
+    next(batches)
+    assert any(thread.name == "crops" for thread in threading.enumerate())
+    batches.close()
+    assert not any(thread.name == "crops" for thread in threading.enumerate())
+
+
+def test_what_fails_in_the_making_shows(scenes: list[Scene]) -> None:
+    stream = Crops(scenes, RESPONSE, scale=4, crop=16, batch_size=2, steps=5)
+    stream.scenes = []
+    with pytest.raises(IndexError):
+        next(iter(stream))

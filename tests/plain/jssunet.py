@@ -7,6 +7,7 @@ says what the fast network must give, and how long and how much memory it took b
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple
 
 import torch
@@ -182,7 +183,7 @@ class PerCluster(nn.Module):
     def __init__(self, clusters: int, *widths: int, last_relu: bool = True) -> None:
         super().__init__()
         self.last_relu = last_relu
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(itertools.pairwise(widths))
         self.weight = nn.ParameterList(nn.Parameter(torch.randn(clusters, o, i) / i) for i, o in pairs)
         self.bias = nn.ParameterList(nn.Parameter(torch.zeros(clusters, o)) for _, o in pairs)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import queue
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from finewave.imaging.degradation import degrade
 from finewave.imaging.sensors import apply_response
 
 Sample = dict[str, Tensor]
+AHEAD = 2  # batches made while the network works on the one before
 
 
 class Scene:
@@ -23,21 +26,23 @@ class Scene:
     Attributes
     ----------
     hr_hsi : ndarray (C, H, W)
-        As stored (integers); `FULL_SCALE` is 1.
+        As stored (integers); `FULL_SCALE` is 1. In memory the bands of a pixel lie together, so that crops are read in
+        whole rows.
     lr_hsi : Tensor (C, h, w)
-        Degraded, in [0, 1].
+        Degraded, in [0, 1]; laid out in the same way.
     """
 
     def __init__(self, name: str, values: np.ndarray, full_scale: float, scale: int, degradation: dict[str, Any]):
         H, W = (n - n % scale for n in values.shape[1:])
         self.name, self.full_scale = name, full_scale
-        self.hr_hsi = values[:, :H, :W]
-        self.lr_hsi = degrade(torch.from_numpy(self.hr_hsi.astype(np.float32)) / full_scale, scale, **degradation)
+        lr_hsi = degrade(torch.from_numpy(values[:, :H, :W].astype(np.float32)) / full_scale, scale, **degradation)
+        self.hr_hsi = np.ascontiguousarray(values[:, :H, :W].transpose(1, 2, 0)).transpose(2, 0, 1)
+        self.lr_hsi = lr_hsi.permute(1, 2, 0).contiguous().permute(2, 0, 1)
 
     def whole(self, response: np.ndarray) -> Sample:
         """Return the whole scene as a batch of one, see `Crops`."""
-        hr_hsi = torch.from_numpy(self.hr_hsi.astype(np.float32)) / self.full_scale
-        sample = {"hr_hsi": hr_hsi, "lr_hsi": self.lr_hsi}
+        hr_hsi = torch.from_numpy(self.hr_hsi.astype(np.float32, order="C")) / self.full_scale
+        sample = {"hr_hsi": hr_hsi, "lr_hsi": self.lr_hsi.contiguous()}
         return with_ms({key: value[None] for key, value in sample.items()}, response)
 
 
@@ -124,9 +129,8 @@ class Crops:
         return self.steps
 
     def __iter__(self) -> Iterator[Sample]:
-        for _ in range(self.steps):
-            batch = self.batch(self.start)
-            self.start += 1
+        for batch in _ahead(self.batch, range(self.start, self.start + self.steps)):
+            self.start += 1  # of what was handed out, not of what was made ahead: a checkpoint loses nothing
             yield batch
 
     def state_dict(self) -> dict[str, int]:
@@ -138,36 +142,79 @@ class Crops:
         self.start = state["start"]
 
     def batch(self, number: int) -> Sample:
-        """Return batch ``number`` of the stream."""
+        """Return batch ``number`` of the stream, in the channels-last layout that convolutions are fastest in."""
         random = np.random.default_rng((self.seed, number))
-        crops = [self._mixed(random) for _ in range(self.batch_size)]
-        batch = {key: torch.stack([crop[key] for crop in crops]) for key in crops[0]}
-        return with_ms(batch, self.response)
+        size, bands = self.crop // self.scale, self.scenes[0].hr_hsi.shape[0]
+        sides = {"hr_hsi": self.crop, "lr_hsi": size}
+        # made with NumPy: a thread of PyTorch's would bring a second team of threads that fight for the same cores
+        batch = {key: np.empty((self.batch_size, side, side, bands), np.float32) for key, side in sides.items()}
+        for i in range(self.batch_size):
+            self._crop(random, {key: images[i] for key, images in batch.items()})
+            if random.uniform() < self.mix:
+                other = {key: np.empty_like(images[i]) for key, images in batch.items()}
+                self._crop(random, other)
+                share = random.uniform()
+                for key, images in batch.items():
+                    images[i] *= share
+                    images[i] += np.multiply(other[key], 1 - share, out=other[key])
+        response = self.response.T.astype(np.float32)
+        for ms, hs in (("hr_msi", "hr_hsi"), ("lr_msi", "lr_hsi")):  # as `with_ms`
+            batch[ms] = batch[hs] @ response
+        return {key: _ready(images) for key, images in batch.items()}
 
-    def _mixed(self, random: np.random.Generator) -> Sample:
-        crop = self._crop(random)
-        if random.uniform() < self.mix:
-            other, share = self._crop(random), random.uniform()
-            crop = {key: share * crop[key] + (1 - share) * other[key] for key in crop}
-        return crop
-
-    def _crop(self, random: np.random.Generator) -> Sample:
+    def _crop(self, random: np.random.Generator, out: dict[str, np.ndarray]) -> None:
+        """Cut a crop into ``out``, (crop, crop, C) and (crop / s, crop / s, C)."""
         scene, s, size = self.scenes[random.integers(len(self.scenes))], self.scale, self.crop // self.scale
         _, h, w = scene.lr_hsi.shape
         if self.sampling == "grid":
             y, x = size * random.integers(h // size), size * random.integers(w // size)
         else:
             y, x = random.integers(h - size + 1), random.integers(w - size + 1)
-        hr = scene.hr_hsi[:, y * s : (y + size) * s, x * s : (x + size) * s]
+        hr_hsi = scene.hr_hsi[:, y * s : (y + size) * s, x * s : (x + size) * s]
+        lr_hsi = scene.lr_hsi.numpy()[:, y : y + size, x : x + size]
         gain = float(np.exp(random.uniform(*np.log(self.gain))))
-        hr_hsi = torch.from_numpy(hr.astype(np.float32)).mul_(gain / scene.full_scale)
-        lr_hsi = scene.lr_hsi[:, y : y + size, x : x + size] * gain
-        if self.augment:
-            turns, flip = int(random.integers(4)), bool(random.integers(2))
-            hr_hsi, lr_hsi = (_turn(image, turns, flip) for image in (hr_hsi, lr_hsi))
-        return {"hr_hsi": hr_hsi, "lr_hsi": lr_hsi}
+        turns, flip = (int(random.integers(4)), bool(random.integers(2))) if self.augment else (0, False)
+        factors = {"hr_hsi": gain / scene.full_scale, "lr_hsi": gain}
+        for key, image in (("hr_hsi", hr_hsi), ("lr_hsi", lr_hsi)):
+            turned = np.rot90(image, turns, (1, 2)).transpose(1, 2, 0)
+            np.multiply(turned[:, ::-1] if flip else turned, np.float32(factors[key]), out=out[key])
 
 
-def _turn(image: Tensor, turns: int, flip: bool) -> Tensor:
-    image = image.rot90(turns, (1, 2))
-    return image.flip(2) if flip else image
+def _ready(images: np.ndarray) -> Tensor:
+    """Return images (B, H, W, C) as a tensor (B, C, H, W); where there is a GPU, in memory that it reads by itself."""
+    tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
+    return tensor.pin_memory() if torch.cuda.is_available() else tensor
+
+
+def _ahead(make: Callable[[int], Sample], numbers: range) -> Iterator[Sample]:
+    """Yield ``make(n)`` for each number in order, made by a thread while the caller works with those before."""
+    ready: queue.Queue[Sample | BaseException] = queue.Queue(AHEAD)
+    stop = threading.Event()
+
+    def put(item: Sample | BaseException) -> None:
+        while not stop.is_set():
+            try:
+                return ready.put(item, timeout=0.1)
+            except queue.Full:
+                pass
+
+    def work() -> None:
+        try:
+            for number in numbers:
+                if stop.is_set():
+                    return
+                put(make(number))
+        except BaseException as error:  # shown where the batch is asked for
+            put(error)
+
+    thread = threading.Thread(target=work, name="crops", daemon=True)
+    thread.start()
+    try:
+        for _ in numbers:
+            item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
