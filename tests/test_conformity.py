@@ -25,7 +25,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "us3rn": {"stages": 3, "corrections": 1},
     "sspsr": {"features": 12, "blocks": 2, "group_size": 4, "overlap": 1, "reduction": 3},
     "fusformer": {"features": 12, "heads": 2, "head_features": 4, "hidden": 8, "patch": 10},
-    "ssfin": {"features": 16, "blocks": 2},
+    "ssfin": {"features": 12, "blocks": 2, "reduction": 3},
     "ssc-hsr": {"features": 8, "flow_features": 8, "flow_iterations": 2, "warp_features": 4, "blocks": [1, 1, 1]},
 }
 BANDS = [(3, 31), (4, 6), (1, 5)]
