@@ -6,12 +6,16 @@ import math
 
 import pytest
 import torch
+from tests.plain import clusters as plain
 from torch import Tensor, nn
 
 from finewave.nn.clusters import (
+    BLOCK,
+    SLAB_PIXELS,
     ClusterMLP,
     ClusterNet,
     balance_penalty,
+    group_pixels,
     nearest_centroid,
     one_hot_of,
     straight_through,
@@ -64,21 +68,69 @@ def test_each_pixel_passes_through_its_own_mlp(widths: tuple[int, ...], relu_out
 
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
 @pytest.mark.parametrize("relu_output", [True, False])
-def test_both_ways_agree_in_value_and_gradients(labels: Tensor, relu_output: bool) -> None:
+@pytest.mark.parametrize("learned", [True, False])
+def test_values_and_gradients_are_those_of_the_plain_formulation(
+    labels: Tensor, relu_output: bool, learned: bool
+) -> None:
     mlp = ClusterMLP(4, (3, 8, 6), relu_output).double()
     x = image(3, labels).requires_grad_()
+    assignment = one_hot_of(labels, 4, x.dtype).requires_grad_(learned)
     weight_of_output = image(6, labels)
-    variables = [x, *mlp.parameters()]
-    values, gradients = [], []
-    for y in (mlp._grouped(x, labels), mlp._weighted_sum(x, one_hot_of(labels, 4, x.dtype))):
-        values.append(y.detach())
-        gradients.append(torch.autograd.grad((y * weight_of_output).sum(), variables))
-    torch.testing.assert_close(*values, rtol=1e-12, atol=1e-12)
-    for grouped, summed in zip(*gradients, strict=True):
-        torch.testing.assert_close(grouped, summed, rtol=1e-11, atol=1e-12)
+    variables = [x, *mlp.parameters(), *([assignment] if learned else [])]
+    y = mlp(x, assignment)
+    expected = plain.weighted_sum(x, assignment, list(mlp.weight), list(mlp.bias), relu_output)
+    picked = plain.by_mask(x, labels, list(mlp.weight), list(mlp.bias), relu_output)
+    torch.testing.assert_close(y, expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(y, picked, rtol=1e-12, atol=1e-12)
+    gradients = [torch.autograd.grad((v * weight_of_output).sum(), variables) for v in (y, expected)]
+    for got, want in zip(*gradients, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-11, atol=1e-12)
     absent = [m for m in range(4) if m not in labels]
     assert not gradients[0][1][absent].any()
     assert gradients[0][1][[m for m in range(4) if m in labels]].any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("pixels", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * SLAB_PIXELS["cpu"] + 17])
+@pytest.mark.parametrize("unequal", [1, 40])
+def test_blocks_of_any_filling(pixels: int, unequal: int, dtype: torch.dtype) -> None:
+    """Against the plain formulation, for clusters of about the same size and of very different ones."""
+    labels = (torch.rand(1, 1, pixels) ** unequal * 5).long()
+    mlp = ClusterMLP(5, (2, 6, 3)).to(dtype)
+    x = torch.randn(1, 2, 1, pixels).to(dtype)
+    with torch.no_grad():
+        y = mlp(x, one_hot_of(labels, 5, dtype))
+        expected = plain.by_mask(x, labels, list(mlp.weight), list(mlp.bias), True)
+    assert y.dtype == dtype
+    torch.testing.assert_close(y, expected)
+
+
+def test_groups_hold_every_pixel_once_with_its_cluster() -> None:
+    labels = (torch.rand(3, 20, 31) ** 3 * 7).long()
+    groups = group_pixels(one_hot_of(labels, 7, torch.float32))
+    assert len(groups.place.unique()) == labels.numel()
+    assert torch.equal(groups.owner[groups.place // BLOCK], labels.flatten())
+    mlp, x = ClusterMLP(7, (3, 4)), torch.randn(3, 3, 20, 31)
+    assignment = one_hot_of(labels, 7, torch.float32)
+    assert torch.equal(mlp(x, assignment, groups), mlp(x, assignment))
+
+
+def test_shapes_do_not_depend_on_labels() -> None:
+    """What would make a GPU wait for its results: the same shapes for any labels, so nothing has to be asked."""
+    sizes = set()
+    for labels in (torch.zeros(2, 9, 11).long(), torch.randint(0, 6, (2, 9, 11))):
+        groups = group_pixels(one_hot_of(labels, 6, torch.float32))
+        sizes.add((groups.place.shape, groups.owner.shape))
+    assert len(sizes) == 1
+    # tensors without values refuse whatever would read one
+    mlp = ClusterMLP(6, (3, 8, 5)).to("meta")
+    assignment = torch.zeros(2, 6, 9, 11, device="meta").requires_grad_()
+    y = mlp(torch.zeros(2, 3, 9, 11, device="meta"), assignment)
+    y.sum().backward()
+    assert y.shape == (2, 5, 9, 11)
+    assert assignment.grad.shape == assignment.shape
+    with pytest.raises(RuntimeError):
+        assignment.bool().nonzero()
 
 
 def test_assignment_with_a_gradient_gets_the_outputs_of_all_mlps() -> None:

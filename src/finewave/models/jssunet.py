@@ -15,6 +15,7 @@ M the number of clusters, C the hyperspectral bands.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -22,7 +23,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from finewave.errors import InputError
-from finewave.nn.clusters import ClusterMLP, ClusterNet, nearest_centroid, one_hot_of, straight_through
+from finewave.nn.clusters import (
+    ClusterMLP,
+    ClusterNet,
+    PixelGroups,
+    group_pixels,
+    kmeans_centroids,
+    nearest_centroid,
+    one_hot_of,
+    straight_through,
+)
 from finewave.nn.residual import RCAB, ResBlock, ResBlockBN, conv
 from finewave.nn.sampling import BPUp, Down, Up, bicubic, prime_factors
 from finewave.nn.window_attention import HeadAttention, MultiHeadAttention
@@ -140,10 +150,10 @@ class SSRStage(nn.Module):
         super().__init__()
         self.spec_down, self.spec_up, self.prox = spec_down, spec_up, prox
 
-    def forward(self, u: Tensor, f: Tensor, assignment: Tensor) -> Tensor:
+    def forward(self, u: Tensor, f: Tensor, assignment: Tensor, groups: PixelGroups | None = None) -> Tensor:
         """Return the next estimate of the LR-HSI from ``u`` (B, C, h, w) and the observed ``f`` (B, c, h, w)."""
         with _full_precision(u):
-            step = u - self.spec_up(self.spec_down(u, assignment) - f, assignment)
+            step = u - self.spec_up(self.spec_down(u, assignment, groups) - f, assignment, groups)
         return self.prox(step)
 
 
@@ -158,11 +168,12 @@ class SSRBranch(nn.Module):
     def forward(self, f: Tensor) -> tuple[Tensor, list[Tensor], Tensor, Tensor]:
         """Return u^0, [u^1 ... u^K] (B, C, h, w), and assignment and probability of the clusters (B, M, h, w)."""
         assignment, probability = self.clusters(f)
+        groups = group_pixels(assignment)
         with _full_precision(f):
-            initial = u = self.initial(f, assignment)
+            initial = u = self.initial(f, assignment, groups)
         estimates = []
         for stage in self.stages:
-            u = stage(u, f, assignment)
+            u = stage(u, f, assignment, groups)
             estimates.append(u)
         return initial, estimates, assignment, probability
 
@@ -481,6 +492,20 @@ class JSSUNet(nn.Module):
         )
         if initialisation == "operators":
             _start_as_operators(self)
+
+    def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int) -> None:
+        """Set the centroids of ``clusters="kmeans"`` from a quarter of the pixels of f, as in table IV.
+
+        Parameters
+        ----------
+        samples : iterable of mappings
+            Training images; ``lr_msi`` (B, c, h, w) is looked at.
+        seed : int
+            Of the choice of pixels.
+        """
+        if self.ssr.clusters.kind == "kmeans":
+            pixels = torch.cat([sample["lr_msi"].permute(0, 2, 3, 1).flatten(0, 2) for sample in samples])
+            self.ssr.clusters.set_centroids(kmeans_centroids(pixels, self.ssr.clusters.n_clusters, seed))
 
     def forward_stages(self, lr_msi: Tensor) -> Stages:
         """Return the K estimates of every branch, without post-processing (phase 1)."""

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+BLOCK = 64
+"""Pixels that share one matrix of weights in the batched product; a cluster's last block is filled up."""
+# Pixels whose hidden layers are held at a time: as many as stay in a processor's cache, or fill a GPU.
+SLAB_PIXELS = {"cpu": 4_096, "cuda": 4_194_304}
 
 
 class ClusterMLP(nn.Module):
@@ -38,7 +45,7 @@ class ClusterMLP(nn.Module):
             nn.init.uniform_(w, -bound, bound)
             nn.init.uniform_(b, -bound, bound)
 
-    def forward(self, x: Tensor, assignment: Tensor) -> Tensor:
+    def forward(self, x: Tensor, assignment: Tensor, groups: PixelGroups | None = None) -> Tensor:
         """Apply to every pixel the MLP of its cluster.
 
         Parameters
@@ -48,43 +55,100 @@ class ClusterMLP(nn.Module):
         assignment : Tensor
             (B, M, H, W), one-hot over M in value. Where it carries a gradient (straight-through), the output is
             the sum over m of ``assignment[m] * MLP_m(x)``, which has the same value and lets the gradient pass.
+        groups : PixelGroups, optional
+            `group_pixels` of the assignment; operators that share an assignment can share it.
 
         Returns
         -------
         Tensor
             (B, out, H, W).
         """
-        if assignment.requires_grad:
-            return self._weighted_sum(x, assignment)
-        return self._grouped(x, assignment.argmax(1))
-
-    def _weighted_sum(self, x: Tensor, assignment: Tensor) -> Tensor:
-        """All MLPs on all pixels: what the gradient with respect to the assignment needs."""
-        M, last = self.n_clusters, len(self.weight) - 1
-        for i, (w, b) in enumerate(zip(self.weight, self.bias, strict=True)):
-            # the first layer sees the same x for every cluster, the later ones their own cluster's features
-            x = F.conv2d(x, w.flatten(0, 1)[:, :, None, None], b.flatten(), groups=1 if i == 0 else M)
-            if i < last or self.relu_output:
-                x = F.relu(x)
-        return (x.unflatten(1, (M, -1)) * assignment.unsqueeze(2)).sum(1)
-
-    def _grouped(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Only the pixels of each cluster through its MLP: memory stays that of the output."""
         B, _, H, W = x.shape
         pixels = x.permute(0, 2, 3, 1).flatten(0, 2)
-        labels = labels.flatten()
-        order = labels.argsort()
-        counts = torch.bincount(labels, minlength=self.n_clusters).tolist()
+        output = self._grouped(pixels, group_pixels(assignment) if groups is None else groups)
+        if assignment.requires_grad and torch.is_grad_enabled():
+            shares = assignment.permute(0, 2, 3, 1).flatten(0, 2)
+            output = _ChoiceOfMLP.apply(output, shares, pixels.detach(), self.relu_output, *self.weight, *self.bias)
+        return output.view(B, H, W, -1).permute(0, 3, 1, 2)
+
+    def _grouped(self, pixels: Tensor, groups: PixelGroups) -> Tensor:
+        """Pixels (N, in) to (N, out): one batched product over all blocks, each block with its cluster's weights."""
+        laid_out = pixels.new_zeros(len(groups.owner) * BLOCK, pixels.shape[1]).index_copy(0, groups.place, pixels)
+        laid_out = laid_out.view(-1, BLOCK, pixels.shape[1])
+        slab = SLAB_PIXELS.get(pixels.device.type, SLAB_PIXELS["cuda"]) // BLOCK
         outputs = []
-        for m, group in enumerate(pixels[order].split(counts)):
+        for blocks, owner in zip(laid_out.split(slab), groups.owner.split(slab), strict=True):
             for i, (w, b) in enumerate(zip(self.weight, self.bias, strict=True)):
-                group = F.linear(group, w[m], b[m])
+                # index_select and not w[owner], whose backward pass sorts
+                w, b = w.index_select(0, owner), b.index_select(0, owner)
+                blocks = torch.baddbmm(b.unsqueeze(1), blocks, w.transpose(1, 2))
                 if i < len(self.weight) - 1 or self.relu_output:
-                    group = F.relu(group)
-            outputs.append(group)
-        grouped = torch.cat(outputs)
-        result = torch.empty_like(grouped).index_copy(0, order, grouped)
-        return result.view(B, H, W, -1).permute(0, 3, 1, 2)
+                    blocks = F.relu(blocks, inplace=True)
+            outputs.append(blocks)
+        return torch.cat(outputs).flatten(0, 1).index_select(0, groups.place)
+
+
+class _ChoiceOfMLP(torch.autograd.Function):
+    """The chosen MLP's output, with the gradient that the sum over m of ``share[m] * MLP_m(x)`` has for the shares.
+
+    The outputs of the MLPs that were not chosen matter for this gradient alone, so they are computed here, one MLP at
+    a time, and never all held.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, output: Tensor, shares: Tensor, pixels: Tensor, relu_output: bool, *parameters: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(pixels, *parameters)
+        ctx.relu_output, ctx.share_dtype = relu_output, shares.dtype
+        return output.view_as(output)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        pixels, *parameters = ctx.saved_tensors
+        n_layers = len(parameters) // 2
+        of_shares = []
+        for m in range(parameters[0].shape[0]):
+            x = pixels
+            for i, (w, b) in enumerate(zip(parameters[:n_layers], parameters[n_layers:], strict=True)):
+                x = F.linear(x, w[m], b[m])
+                if i < n_layers - 1 or ctx.relu_output:
+                    x = F.relu(x, inplace=True)
+            of_shares.append(x.mul_(gradient).sum(1))
+        return gradient, torch.stack(of_shares, 1).to(ctx.share_dtype), None, None, *([None] * len(parameters))
+
+
+class PixelGroups(NamedTuple):
+    """Where each pixel goes when the pixels of a cluster are put together, in blocks of `BLOCK`.
+
+    Attributes
+    ----------
+    place : Tensor
+        (N,), row of each of the N pixels in the laid-out blocks. Rows that no pixel has fill a cluster's last block.
+    owner : Tensor
+        (blocks,), the cluster of each block. There are as many blocks as the most unequal clusters would need, so
+        that their number is known without looking at the labels, for which a GPU would have to stop.
+    """
+
+    place: Tensor
+    owner: Tensor
+
+
+def group_pixels(assignment: Tensor) -> PixelGroups:
+    """Return the groups of an ``assignment`` (B, M, H, W) that is one-hot over M; pixels count row by row."""
+    labels, order = assignment.detach().argmax(1).flatten().sort()
+    N, M = len(labels), assignment.shape[1]
+    last = torch.searchsorted(labels, torch.arange(M, device=labels.device), right=True)
+    counts = last.diff(prepend=last.new_zeros(1))
+    last_block = (-(-counts // BLOCK)).cumsum(0)
+    first_row = (last_block - -(-counts // BLOCK)) * BLOCK
+    rank = torch.arange(N, device=labels.device) - (last - counts)[labels]
+    place = torch.empty_like(order).scatter_(0, order, first_row[labels] + rank)
+    blocks = torch.arange(N // BLOCK + M, device=labels.device)
+    # spare blocks, whose rows no pixel reads, count as the last cluster's
+    owner = torch.searchsorted(last_block, blocks, right=True).clamp(max=M - 1)
+    return PixelGroups(place, owner)
 
 
 class ClusterNet(nn.Sequential):
@@ -138,6 +202,17 @@ def one_hot_of(labels: Tensor, n_clusters: int, dtype: torch.dtype) -> Tensor:
     """Return labels (B, H, W) as one-hot (B, M, H, W)."""
     shape = (labels.shape[0], n_clusters, *labels.shape[1:])
     return torch.zeros(shape, dtype=dtype, device=labels.device).scatter_(1, labels.unsqueeze(1), 1)
+
+
+def kmeans_centroids(pixels: Tensor, n_clusters: int, seed: int) -> Tensor:
+    """Return the centroids (M, c) that k-means (k-means++ start) finds in a random quarter of ``pixels`` (N, c)."""
+    from scipy.cluster.vq import kmeans2
+
+    random = np.random.default_rng(seed)
+    values = pixels.cpu().numpy()
+    quarter = random.choice(values, len(values) // 4, replace=False).astype(np.float64)
+    centroids, _ = kmeans2(quarter, n_clusters, minit="++", rng=random)
+    return torch.from_numpy(centroids).float()
 
 
 def nearest_centroid(x: Tensor, centroids: Tensor) -> Tensor:
