@@ -9,6 +9,8 @@ import pytest
 
 from finewave.data.cave import wavelengths
 from finewave.data.store import write_store
+from finewave.models.registry import SYSTEMS
+from tests.learning.stand_ins import STAND_INS
 
 
 def smooth_scene(seed: int, size: int = 48) -> np.ndarray:
@@ -58,4 +60,25 @@ def overrides(small_store: Path, tmp_path: Path) -> list[str]:
         "phase1.clip=1.0",
         "phase2.steps=4",
         "phase2.validate_every=4",
+    ]
+
+
+@pytest.fixture
+def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small networks of each task under names of their own, see `STAND_INS`."""
+    for name, system in STAND_INS.items():
+        monkeypatch.setitem(SYSTEMS, name, system)
+
+
+@pytest.fixture
+def common(small_store: Path, tmp_path: Path, stand_ins: None) -> list[str]:
+    """What makes the common recipe a matter of seconds."""
+    return [
+        f"data.store={small_store}",
+        f"out={tmp_path / 'run'}",
+        "data.crop=16",
+        "data.batch_size=2",
+        "phase1.steps=6",
+        "phase1.validate_every=3",
+        "phase1.ema=0.9",
     ]

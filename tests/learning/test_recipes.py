@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import finewave as fw
-from finewave.learning.recipes import list_recipes, load_recipe
+from finewave.learning.recipes import list_recipes, load_recipe, network_options
 from finewave.models.registry import create_model
 
 
@@ -76,5 +76,36 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", list_recipes())
 def test_every_recipe_builds_its_network(name: str) -> None:
-    options = dict(load_recipe(name)["model"])
-    create_model(options.pop("system"), **options)
+    system, options = network_options(load_recipe(name))
+    create_model(system, **options)
+
+
+def test_a_system_is_not_given_what_it_has_no_option_for(stand_ins: None) -> None:
+    recipe = load_recipe("common-cave-x4", ["model.system=plain-ssr"])
+    assert network_options(recipe) == ("plain-ssr", {"ms_bands": 3, "hs_bands": 31})
+    assert network_options(load_recipe("common-cave-x4"))[1] == {"scale": 4, "ms_bands": 3, "hs_bands": 31}
+    assert recipe["out"] == "runs/plain-ssr-common-cave-x4"
+
+
+def test_options_of_the_system_are_keys(stand_ins: None, tmp_path: Path) -> None:
+    recipe = load_recipe("common-cave-x4", ["model.width=5", "model.system=plain-ssr"])
+    assert recipe["model"]["width"] == 5
+    with pytest.raises(fw.InputError, match=r"no key 'model\.widht'; did you mean 'model\.width'"):
+        load_recipe("common-cave-x4", ["model.system=plain-ssr", "model.widht=5"])
+    with pytest.raises(fw.InputError, match="did you mean 'jssunet'"):
+        load_recipe("common-cave-x4", ["model.system=jssunnet", "model.width=5"])
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: common-cave-x4\nmodel: {system: plain-ssr, width: 7}\n")
+    assert load_recipe(path, ["model.width=8"])["model"]["width"] == 8
+
+
+def test_a_further_phase_is_the_first_but_for_what_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: common-cave-x4\nphase1: {steps: 7}\nphase2: {learning_rate: 0.5}\n")
+    recipe = load_recipe(path)
+    base = load_recipe("common-cave-x4")["phase1"]
+    assert recipe["phase1"] == {**base, "steps": 7}
+    assert recipe["phase2"] == {**base, "learning_rate": 0.5}
+    path.write_text("base: common-cave-x4\nphase2: {learning_rat: 0.5}\n")
+    with pytest.raises(fw.InputError, match=r"did you mean 'phase2\.learning_rate'"):
+        load_recipe(path)

@@ -33,6 +33,26 @@ def test_the_learning_rate_ends_at_the_floor() -> None:
     assert learning_rate_factor("constant", 1, 0.1, 0.01) == 1
 
 
+def test_the_learning_rate_steps_down_at_milestones() -> None:
+    """SSFIN: halved at epochs 5, 15, 30, 60 of 100."""
+    milestones = [0.05, 0.15, 0.3, 0.6]
+    factors = [
+        learning_rate_factor("steps", x, 0, 0, milestones=milestones, decay=0.5) for x in (0, 0.049, 0.05, 0.3, 0.99)
+    ]
+    assert factors == [1, 1, 0.5, 0.125, 0.0625]
+
+
+def test_the_learning_rate_falls_as_a_power() -> None:
+    """AWAN: (1 - t)^1.5."""
+    factors = [learning_rate_factor("polynomial", x, 0, 0.001, power=1.5) for x in (0, 0.5, 0.75, 1)]
+    assert factors == pytest.approx([1, 0.5**1.5, 0.125, 0.001])
+
+
+def test_an_unknown_schedule_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown schedule 'cosin'; did you mean 'cosine'"):
+        learning_rate_factor("cosin", 0.5, 0, 0)
+
+
 def test_the_clock_counts_steps_or_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import lightning as L
@@ -30,7 +29,14 @@ class Phase(L.LightningModule):
         Tells the part of the run that is done.
     scale : int
         For ERGAS.
+
+    Attributes
+    ----------
+    response : Tensor (c, C), optional
+        The sensor's, for losses that look at the result through it; set before the training.
     """
+
+    response: Tensor | None = None
 
     def __init__(self, net: nn.Module, config: dict[str, Any], clock: RunClock, scale: int) -> None:
         super().__init__()
@@ -62,7 +68,8 @@ class Phase(L.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
         """Set the learning rate; stop at the end of the time budget."""
         c = self.config
-        factor = learning_rate_factor(c["schedule"], self.done, c["warmup"], c["floor"])
+        more = {key: c[key] for key in ("milestones", "decay", "power") if key in c}
+        factor = learning_rate_factor(c["schedule"], self.done, c["warmup"], c["floor"], **more)
         for group in self.optimizers().param_groups:
             group["lr"] = c["learning_rate"] * factor
         if self.done >= 1:
@@ -177,6 +184,3 @@ class PostProcessingPhase(Phase):
             loss = loss + self.config["squared"] * squared(output, batch["hr_hsi"])
         self.log("loss", loss.detach(), prog_bar=True)
         return loss
-
-
-PHASES: dict[str, Callable[..., Phase]] = {"unfolding": UnfoldingPhase, "post": PostProcessingPhase}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError, unknown_name
+from finewave.models.registry import options_of
 
 
 def recipe_folders() -> Iterator[Path]:
@@ -60,14 +62,16 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, 
 
     config = _read(find_recipe(recipe))
     known = set(_keys(OmegaConf.to_container(config)))
+    system = _system(config)
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
             raise InputError(f"override {override!r} is not of the form key=value")
-        if key not in known:
-            nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-            raise InputError(f"recipe {recipe} has no key {key!r}{hint}")
+        if key == "model.system":
+            system = value
+    for override in overrides:
+        key, _, value = override.partition("=")
+        _check_key(key, known, system, f"recipe {recipe} has no key {key!r}")
         try:
             config = OmegaConf.merge(config, OmegaConf.from_dotlist([override]))
         except Exception as error:
@@ -92,13 +96,46 @@ def _read(path: Path) -> Any:
     if base is None:
         return config
     parent = _read(find_recipe(base))
+    for key in config:
+        # a further phase is the first one but for what it says
+        if re.fullmatch(r"phase\d+", str(key)) and key not in parent and "phase1" in parent:
+            parent[key] = OmegaConf.to_container(parent["phase1"])
     known = set(_keys(OmegaConf.to_container(parent)))
+    system = _system(config) or _system(parent)
     for key in _keys(OmegaConf.to_container(config)):
-        if key not in known:
-            nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-            raise InputError(f"recipe {path} has key {key!r}, which its base {base} lacks{hint}")
+        _check_key(key, known, system, f"recipe {path} has key {key!r}, which its base {base} lacks")
     return OmegaConf.merge(parent, config)
+
+
+def network_options(config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the system of a recipe and the options for `create_model`.
+
+    Scale and band counts belong to the experiment: a system that has no such option is not given it.
+    """
+    options = dict(config["model"])
+    system = options.pop("system")
+    lacking = {"scale", "ms_bands", "hs_bands"} - options_of(system)
+    return system, {key: value for key, value in options.items() if key not in lacking}
+
+
+def _system(config: Any) -> str | None:
+    """Return the system that a recipe names, None if it leaves that to its base."""
+    model = config.get("model")
+    return model.get("system") if hasattr(model, "get") else None
+
+
+def _check_key(key: str, known: set[str], system: str | None, message: str) -> None:
+    """Refuse a key that neither is in ``known`` nor is an option of the system."""
+    if key in known:
+        return
+    if key.startswith("model.") and system is not None:
+        options = {f"model.{option}" for option in options_of(system)}
+        if ".".join(key.split(".")[:2]) in options:
+            return
+        known = known | options
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    raise InputError(f"{message}{hint}")
 
 
 def _keys(tree: Any, prefix: str = "") -> Iterator[str]:

@@ -26,12 +26,13 @@ from finewave.errors import InputError, unknown_name
 from finewave.imaging.sensors import get_sensor
 from finewave.learning.callbacks import BestWeights, MinuteCheckpoint, progress_callback
 from finewave.learning.evaluation import evaluate_model
-from finewave.learning.modules import PHASES
+from finewave.learning.phases import PHASES
 from finewave.learning.precision import training_precision
 from finewave.learning.progress import RunClock
-from finewave.learning.recipes import load_recipe
+from finewave.learning.recipes import load_recipe, network_options
+from finewave.learning.recomputation import compiling, recomputing
 from finewave.models.card import describe
-from finewave.models.pretrained import Model, load_model
+from finewave.models.pretrained import Model, load_model, prefers_channels_last
 from finewave.models.registry import create_model
 from finewave.models.weights import fill_network, read_weights
 
@@ -81,7 +82,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> Path:
     net = build_network(config, train_scenes, response)
     for name, phase in phases.items():
         crops = _crops(config, phase, train_scenes, response)
-        _run_phase(net, phase, out / name, crops, validation, scale)
+        _run_phase(net, phase, out / name, crops, validation)
     return _export(net, config, out, store, list(phases))
 
 
@@ -104,28 +105,21 @@ def _check_bands(config: dict[str, Any], store: Store, response: np.ndarray) -> 
 
 
 def build_network(config: dict[str, Any], scenes: Sequence[Scene], response: np.ndarray) -> nn.Module:
-    """Return the untrained (or initialised) network of a recipe."""
-    options = {key: value for key, value in config["model"].items() if key != "system"}
-    net = create_model(config["model"]["system"], **options)
+    """Return the untrained (or initialised) network of a recipe.
+
+    A network with the method ``prepare_from(samples, seed)`` is shown the training scenes before it learns: an iterable
+    of whole scenes as dicts of images by name, and the recipe's seed.
+    """
+    system, options = network_options(config)
+    net = create_model(system, **options)
     if config["init_from"]:
         start = load_model(config["init_from"])
         fill_network(net, start.net.state_dict(), f"init_from={config['init_from']}")
-    elif options.get("clusters") == "kmeans":
-        net.ssr.clusters.set_centroids(_kmeans_centroids(scenes, response, options["n_clusters"], config["seed"]))
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
-
-
-def _kmeans_centroids(scenes: Sequence[Scene], response: np.ndarray, n: int, seed: int) -> torch.Tensor:
-    """Centroids (M, c) of a quarter of the training pixels of f, as in table IV of arXiv 2505.24605."""
-    from scipy.cluster.vq import kmeans2
-
-    random = np.random.default_rng(seed)
-    pixels = np.concatenate(
-        [np.einsum("kc,chw->hwk", response, s.lr_hsi.numpy()).reshape(-1, len(response)) for s in scenes]
-    )
-    quarter = random.choice(pixels, len(pixels) // 4, replace=False).astype(np.float64)
-    centroids, _ = kmeans2(quarter, n, minit="++", rng=random)
-    return torch.from_numpy(centroids).float()
+    elif hasattr(net, "prepare_from"):
+        net.prepare_from((scene.whole(response) for scene in scenes), config["seed"])
+    if prefers_channels_last(net):
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
+    return net
 
 
 def _claim(out: Path, config: dict[str, Any]) -> Path:
@@ -166,16 +160,15 @@ def _crops(config: dict[str, Any], phase: dict[str, Any], scenes: list[Scene], r
     )
 
 
-def _run_phase(
-    net: nn.Module, phase: dict[str, Any], folder: Path, crops: Crops, validation: DataLoader[Any], scale: int
-) -> None:
+def _run_phase(net: nn.Module, phase: dict[str, Any], folder: Path, crops: Crops, validation: DataLoader[Any]) -> None:
     """Train one phase, or what is left of it, and load its best weights into ``net``."""
     best = folder / "best.safetensors"
     done = folder / "done"
     if not done.exists():
         folder.mkdir(exist_ok=True)
         clock = RunClock(phase["steps"], phase["minutes"])
-        module = PHASES[phase["kind"]](net, phase, clock, scale)
+        module = PHASES[phase["kind"]](net, phase, clock, crops.scale)
+        module.response = torch.as_tensor(crops.response, dtype=torch.float32)
         checkpoint = folder / "last.ckpt"
         trainer = L.Trainer(
             accelerator="auto",
@@ -198,7 +191,9 @@ def _run_phase(
         resume = checkpoint if checkpoint.exists() else None
         if resume:
             print(f"continuing {folder.name} from {checkpoint}", flush=True)
-        trainer.fit(module, crops, validation, ckpt_path=resume, weights_only=True)
+        # the module holds a copy of the network for its average: only the one that learns is changed
+        with recomputing(net, phase.get("checkpoint")), compiling(net, phase.get("compile", False)):
+            trainer.fit(module, crops, validation, ckpt_path=resume, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
         if module.validated_at != trainer.global_step:
@@ -221,7 +216,7 @@ def _export(net: nn.Module, config: dict[str, Any], out: Path, store: Store, pha
         ms_bands=list(sensor.bands),
         ms_wavelengths_nm=[round(float(centre), 1) for centre in sensor.centres],
         sensor=config["data"]["sensor"],
-        degradation={**config["data"]["degradation"], "scale": config["model"]["scale"]},
+        degradation={**config["data"]["degradation"], "scale": int(getattr(net, "scale", 1))},
         data={
             "dataset": config["data"]["dataset"],
             "citation": dataset.CITATION,

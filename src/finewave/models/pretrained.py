@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 import warnings
@@ -123,13 +124,13 @@ class Model:
     def run(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Run the network on inputs known to fit and to be finite, without the checks of `predict`."""
         first = inputs[self.inputs[0]]
-        parameter = next(self.net.parameters())
+        like = next(itertools.chain(self.net.parameters(), self.net.buffers()), first)  # some learn nothing
         was_training = self.net.training
         self.net.eval()
         try:
             with torch.no_grad():
-                tensors = [inputs[name].to(parameter.device, parameter.dtype) for name in self.inputs]
-                if _prefers_channels_last(self.net):
+                tensors = [inputs[name].to(like.device, like.dtype) for name in self.inputs]
+                if prefers_channels_last(self.net):
                     tensors = [x.contiguous(memory_format=torch.channels_last) for x in tensors]
                 output = self.net(**dict(zip(self.inputs, tensors, strict=True)))
         finally:
@@ -277,7 +278,7 @@ def load_model(which: str | Path) -> Model:
             f"{weights} does not fit its card: its sha256 is {sha256[:12]}..., the card says "
             f"{card.sha256[:12]}...; one of the two was damaged or replaced"
         )
-    if _prefers_channels_last(net):
+    if prefers_channels_last(net):
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
     return Model(net.eval(), card)
 
@@ -307,7 +308,7 @@ def _locate(which: str | Path) -> tuple[Path, Path]:
     raise unknown_name("trained model", str(which), shipped)
 
 
-def _prefers_channels_last(net: nn.Module) -> bool:
+def prefers_channels_last(net: nn.Module) -> bool:
     """Two-dimensional convolutions are fastest so; networks with 3-D kernels have no such layout."""
     return all(p.ndim <= 4 for p in net.parameters())
 
