@@ -35,8 +35,8 @@ from finewave.nn.sampling import prime_factors
 
 
 def _kernel_size(p: int) -> int:
-    """Kernel of a layer with stride ``p``: 3 for 2, as published; for odd factors wide enough to leave no gaps."""
-    return p + 1 if p % 2 == 0 else p + 2
+    """Kernel of a layer with stride ``p``: 3 for 2, as published, and wide enough to leave no gaps for the others."""
+    return 2 * p - 1
 
 
 class Down(nn.Sequential):
@@ -330,6 +330,9 @@ def _start_as_operators(net: US3RN) -> None:
     for i in range(net.stages):
         net.merge.weight[:, i * C : (i + 1) * C, 1, 1] += torch.eye(C) / net.stages
     net.skip.weight.mul_(0.1)
+    for layer in (net.skip, net.merge):
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
     _near_identity(net.final, 1.0)
 
 
