@@ -1,0 +1,108 @@
+"""Less memory or time for the same gradients: activations computed anew in the backward pass, compiled blocks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from finewave.errors import InputError
+from finewave.warnings import FinewaveWarning
+
+
+@contextmanager
+def recomputing(net: nn.Module, which: str | None) -> Iterator[None]:
+    """Keep only the inputs of some modules for the backward pass, and compute what is inside them anew.
+
+    Gradients are the same. The activations of one such module are held at a time, for about a third more arithmetic.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Its modules are changed while the context lasts; a copy must be made before.
+    which : str or None
+        Attribute by which the network calls the modules: of JSSUNet ``"stages"`` or, inside them, ``"prox"``. Lists of
+        modules stand for what is in them. None changes nothing.
+
+    Raises
+    ------
+    InputError
+        If there are no such modules.
+
+    Notes
+    -----
+    A module that normalises by its batch is left alone: its running means would move twice.
+    """
+    chosen = [] if which is None else _called(net, which)
+    if which is not None and not chosen:
+        names = sorted({name.rpartition(".")[2] for name, m in net.named_modules() if name and list(m.parameters())})
+        accepted = ", ".join(name for name in names if not name.isdigit())
+        raise InputError(f"checkpoint={which!r}, but {type(net).__name__} has no such modules; it has {accepted}")
+    for module in chosen:
+        module.forward = partial(_recomputed, module.forward)
+    try:
+        yield
+    finally:
+        for module in chosen:
+            del module.forward  # the class's own is back
+
+
+def _recomputed(forward: Any, *args: Any, **kwargs: Any) -> Any:
+    if not torch.is_grad_enabled():
+        return forward(*args, **kwargs)
+    return checkpoint(forward, *args, use_reentrant=False, **kwargs)
+
+
+def _called(net: nn.Module, which: str) -> list[nn.Module]:
+    """Return the outermost modules of that name, without those that normalise by their batch."""
+    chosen: list[nn.Module] = []
+    inside: set[nn.Module] = set()
+    for name, module in net.named_modules():
+        if name.rpartition(".")[2] == which and module not in inside:
+            chosen.extend(module if isinstance(module, nn.ModuleList) else [module])
+            inside.update(module.modules())
+    return [m for m in chosen if not any(isinstance(part, _BatchNorm) for part in m.modules())]
+
+
+@contextmanager
+def compiling(net: nn.Module, wanted: bool) -> Iterator[None]:
+    """Run the network's residual blocks through ``torch.compile``; where that cannot work, warn and go on without.
+
+    Blocks are what fusing helps, and what checkpointing leaves whole. A network without modules called ``blocks``
+    is compiled child by child.
+    """
+    chosen = _to_compile(net) if wanted and _can_compile(next(net.parameters()).device) else []
+    for module in chosen:
+        module.compile()
+    try:
+        yield
+    finally:
+        for module in chosen:
+            module._compiled_call_impl = None
+
+
+def _to_compile(net: nn.Module) -> list[nn.Module]:
+    blocks = [m for name, m in net.named_modules() if name.rpartition(".")[2] == "blocks"]
+    return blocks or list(net.children())
+
+
+def _can_compile(device: torch.device) -> bool:
+    """Tell whether this machine compiles, by trying; it needs a C++ compiler, or Triton on a GPU."""
+
+    def probe(x: Tensor) -> Tensor:
+        return (x.relu() + 1).sum()
+
+    try:
+        torch.compile(probe)(torch.ones(8, device=device))
+    except Exception as error:  # of the compiler's many, none is ours to know
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        warnings.warn(f"compile: torch.compile does not work here ({reason}); going on without", FinewaveWarning, 3)
+        return False
+    return True
