@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.plain.post_processing import plain_head
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from finewave.nn import window_attention
+from finewave.nn import window_attention_ops
+from finewave.nn import window_attention_plain as in_torch
 from finewave.nn.window_attention import HeadAttention, MultiHeadAttention, attend
 
 
-def laid_out(x: Tensor, side: int) -> Tensor:
-    """Return (B, C, side * side, H W): the zero-padded neighbourhood of every pixel, row by row."""
-    return F.unfold(x, side, padding=side // 2).unflatten(1, (x.shape[1], side * side))
+@pytest.fixture
+def in_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Numba, as on other devices than the CPU."""
+    monkeypatch.setattr(window_attention_ops, "compiled", lambda: None)
 
 
-def naive_head(head: HeadAttention, x: Tensor) -> Tensor:
-    """Section 5 of the description, step by step, with everything in memory."""
-    _, C, H, W = x.shape
-    patches = laid_out(x, head.embed.kernel_size[0]).flatten(1, 2)  # (B, C P P, H W)
-    embedded = torch.einsum("en,bnp->bep", head.embed.weight.flatten(1), patches)  # a 1 x 1 convolution
-    phi = torch.einsum("fe,bep->bfp", head.phi.weight[:, :, 0, 0], embedded)
-    theta = torch.einsum("fe,bep->bfp", head.theta.weight[:, :, 0, 0], embedded)
-    value = torch.einsum("dc,bcp->bdp", head.value.weight[:, :, 0, 0], x.flatten(2))
-    scores = torch.einsum("bep,bewp->bwp", phi, laid_out(theta.unflatten(2, (H, W)), head.window))
-    best = scores.topk(head.k, dim=1)
-    values = laid_out(value.unflatten(2, (H, W)), head.window)  # (B, C, window^2, H W)
-    chosen = values.gather(2, best.indices.unsqueeze(1).expand(-1, C, -1, -1))
-    return (chosen * best.values.softmax(1).unsqueeze(1)).sum(2).unflatten(2, (H, W))
+@pytest.fixture(params=["compiled", "pytorch"])
+def either_way(request: pytest.FixtureRequest) -> None:
+    if request.param == "pytorch":
+        request.getfixturevalue("in_pytorch")
+    else:
+        assert window_attention_ops.compiled() is not None
 
 
 def head_of(channels: int, **options: float) -> HeadAttention:
@@ -41,12 +36,12 @@ def head_of(channels: int, **options: float) -> HeadAttention:
     return head
 
 
-def assert_like_naive(head: HeadAttention, x: Tensor) -> None:
+def assert_like_plain(head: HeadAttention, x: Tensor) -> None:
     """Compare values, and gradients with respect to the image and every weight."""
     x = x.requires_grad_()
     variables = [x, *head.parameters()]
     g = torch.randn_like(x)
-    got, expected = head(x), naive_head(head, x)
+    got, expected = head(x), plain_head(head, x)
     torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-11)
     for ours, theirs in zip(
         torch.autograd.grad((got * g).sum(), variables),
@@ -58,37 +53,42 @@ def assert_like_naive(head: HeadAttention, x: Tensor) -> None:
 
 @pytest.mark.parametrize("patch", [1, 3, 5, 11])
 @pytest.mark.parametrize("window", [3, 5, 11])
-def test_head_is_the_naive_one(patch: int, window: int) -> None:
-    assert_like_naive(head_of(3, patch=patch, window=window), torch.rand(2, 3, 9, 7, dtype=torch.float64))
+@pytest.mark.usefixtures("either_way")
+def test_head_is_the_plain_one(patch: int, window: int) -> None:
+    assert_like_plain(head_of(3, patch=patch, window=window), torch.rand(2, 3, 9, 7, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 6), (5, 1), (2, 3), (4, 13), (13, 12)])
 @pytest.mark.parametrize("channels", [1, 5])
-def test_head_is_the_naive_one_for_every_size(size: tuple[int, int], channels: int) -> None:
+@pytest.mark.usefixtures("either_way")
+def test_head_is_the_plain_one_for_every_size(size: tuple[int, int], channels: int) -> None:
     """Images smaller than window and patch included: most of the window is then outside."""
     x = torch.randn(2, channels, *size, dtype=torch.float64)
-    assert_like_naive(head_of(channels, patch=5, window=7, top_percent=25), x)
+    assert_like_plain(head_of(channels, patch=5, window=7, top_percent=25), x)
 
 
 @pytest.mark.parametrize("top_percent", [0.1, 4, 50, 100])
-def test_head_is_the_naive_one_for_every_share(top_percent: float) -> None:
+@pytest.mark.usefixtures("either_way")
+def test_head_is_the_plain_one_for_every_share(top_percent: float) -> None:
     head = head_of(2, patch=3, window=5, top_percent=top_percent)
     assert head.k == max(1, int(25 * top_percent / 100))
-    assert_like_naive(head, torch.randn(1, 2, 6, 7, dtype=torch.float64))
+    assert_like_plain(head, torch.randn(1, 2, 6, 7, dtype=torch.float64))
 
 
+@pytest.mark.usefixtures("either_way")
 def test_head_in_single_precision() -> None:
     """The tolerance that was asked for, in the precision that is used; rounding may not decide a rank here."""
     head, x = head_of(4, patch=5, window=11).float(), torch.rand(1, 4, 16, 14)
-    torch.testing.assert_close(head(x), naive_head(head, x), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(head(x), plain_head(head, x), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.4])
 @pytest.mark.parametrize("size", [(9, 8), (3, 4)])
-def test_head_is_the_naive_one_where_scores_tie(value: float, size: tuple[int, int]) -> None:
+@pytest.mark.usefixtures("either_way")
+def test_head_is_the_plain_one_where_scores_tie(value: float, size: tuple[int, int]) -> None:
     head, x = head_of(3, patch=3, window=5), torch.full((1, 3, *size), value, dtype=torch.float64)
     result = head(x)
-    torch.testing.assert_close(result, naive_head(head, x), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(result, plain_head(head, x), rtol=1e-10, atol=1e-12)
     assert result.any() == bool(value)
 
 
@@ -106,11 +106,13 @@ def test_weights_of_what_is_kept_sum_to_one() -> None:
     torch.testing.assert_close(inside, head.value(x)[..., 3:-3, 3:-3], rtol=1e-12, atol=0)
 
 
+@pytest.mark.usefixtures("either_way")
 def test_a_window_of_one_pixel_returns_the_values() -> None:
     head, x = head_of(3, patch=3, window=1), torch.rand(2, 3, 5, 4, dtype=torch.float64)
     torch.testing.assert_close(head(x), head.value(x), rtol=1e-12, atol=0)
 
 
+@pytest.mark.usefixtures("either_way")
 def test_positions_outside_take_part_with_score_and_value_zero() -> None:
     """One row of three pixels, by hand: 6 of 9 positions of the middle pixel's window are outside."""
     phi = torch.ones(1, 1, 1, 3, dtype=torch.float64)
@@ -135,6 +137,7 @@ def test_a_pixel_depends_on_its_window_and_patches_only() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.usefixtures("either_way")
 def test_ranking_and_softmax_of_halves_are_in_single_precision(dtype: torch.dtype) -> None:
     phi, theta = torch.randn(2, 1, 4, 8, 9).to(dtype)
     value = torch.rand(1, 3, 8, 9).to(dtype)
@@ -144,14 +147,13 @@ def test_ranking_and_softmax_of_halves_are_in_single_precision(dtype: torch.dtyp
 
 
 @pytest.mark.parametrize("chunk_pixels", [1, 20, 10**9])
+@pytest.mark.usefixtures("in_pytorch")
 def test_rows_held_at_a_time_do_not_matter(chunk_pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    head, x = head_of(3, patch=3, window=5), torch.rand(2, 3, 11, 7, dtype=torch.float64)
-    expected = head(x)
-    monkeypatch.setattr(window_attention, "CHUNK_PIXELS", chunk_pixels)
-    torch.testing.assert_close(head(x), expected, rtol=1e-13, atol=1e-14)
-    assert_like_naive(head, x)
+    monkeypatch.setitem(in_torch.CHUNK_PIXELS, "cpu", chunk_pixels)
+    assert_like_plain(head_of(3, patch=3, window=5), torch.rand(2, 3, 11, 7, dtype=torch.float64))
 
 
+@pytest.mark.usefixtures("in_pytorch")
 def test_a_selection_without_numpy_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """What runs on other devices than the CPU."""
     head, x = head_of(3, patch=3, window=5), torch.rand(2, 3, 8, 7, dtype=torch.float64)
@@ -160,9 +162,9 @@ def test_a_selection_without_numpy_is_the_same(monkeypatch: pytest.MonkeyPatch) 
 
     def topk(scores: Tensor, k: int) -> Tensor:
         calls.append(k)
-        return scores.topk(k, dim=1, sorted=False).indices
+        return scores.topk(k, sorted=False).indices
 
-    monkeypatch.setattr(window_attention, "_largest", topk)
+    monkeypatch.setattr(in_torch, "_largest", topk)
     torch.testing.assert_close(head(x), expected, rtol=1e-13, atol=1e-14)
     assert calls
 
@@ -174,12 +176,12 @@ def heads_of(**options: float) -> MultiHeadAttention:
 @pytest.mark.parametrize("heads", [1, 3])
 @pytest.mark.parametrize("chunk_values", [1, 7, 4096])
 def test_heads_are_combined_by_an_mlp_per_value(heads: int, chunk_values: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(window_attention.CHUNK_VALUES, "cpu", chunk_values)
+    monkeypatch.setitem(in_torch.CHUNK_VALUES, "cpu", chunk_values)
     net = heads_of(heads=heads)
     x = torch.rand(2, 3, 4, 5, dtype=torch.float64, requires_grad=True)
     g = torch.randn_like(x)
     first, last = net.mlp[0], net.mlp[2]
-    outputs = torch.stack([naive_head(head, x) for head in net.heads])
+    outputs = torch.stack([plain_head(head, x) for head in net.heads])
     hidden = torch.einsum("nh,hbcij->nbcij", first.weight, outputs) + first.bias.view(-1, 1, 1, 1, 1)
     expected = torch.einsum("n,nbcij->bcij", last.weight[0], hidden.clamp(min=0)) + last.bias
     got = net(x)
@@ -214,8 +216,8 @@ class Allocations(TorchDispatchMode):
 def test_memory_does_not_grow_with_the_window(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing as large as H W window^2 is made, let alone H W C window^2; what is kept is H W (C + k) large."""
     channels, window, embedding, hidden = 8, 21, 4, 16
-    monkeypatch.setattr(window_attention, "CHUNK_PIXELS", size)  # a row
-    monkeypatch.setitem(window_attention.CHUNK_VALUES, "cpu", 256)
+    monkeypatch.setitem(in_torch.CHUNK_PIXELS, "cpu", size)  # a row
+    monkeypatch.setitem(in_torch.CHUNK_VALUES, "cpu", 256)
     options = {"embedding": embedding, "patch": 3, "window": window, "top_percent": 1}
     net = MultiHeadAttention(channels, heads=2, mlp_hidden=hidden, **options)
     k = net.heads[0].k
@@ -244,8 +246,8 @@ def test_memory_does_not_grow_with_the_window(size: int, monkeypatch: pytest.Mon
 
 
 def test_allocations_notice_a_window_that_is_laid_out() -> None:
-    """The measure above would see what the naive version does."""
+    """The measure above would see what the plain version does."""
     head, x = HeadAttention(8, patch=3, window=21, top_percent=1), torch.rand(1, 8, 32, 32)
     with Allocations() as allocations:
-        naive_head(head, x)
+        plain_head(head, x)
     assert allocations.largest >= 4 * 32**2 * 8 * 21**2

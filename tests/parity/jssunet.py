@@ -10,7 +10,7 @@ from torch import Tensor
 from finewave.learning.losses import StageWeights, l1, phase1_loss
 from finewave.models.reference import from_reference
 from finewave.nn.clusters import one_hot_of
-from finewave.nn.window_attention import _most_similar
+from finewave.nn.window_attention_ops import attention
 
 Tensors = dict[str, Tensor]
 
@@ -59,16 +59,13 @@ def _numbered(name: str, tensors: list[Tensor]) -> Tensors:
 
 
 def _head(net: Any, x: Tensor) -> Tensors:
-    """The head's output, and its embedding and kept weights made again from its parts."""
+    """The head's output, and its embedding and kept weights, which it does not return."""
     embedding = net.embed(x)
-    phi, theta = net.phi(embedding), net.theta(embedding)
-    r = net.window // 2
-    padded = torch.nn.functional.pad(theta, (r, r, r, r))
-    chosen = _most_similar(phi, padded, net.window, net.k)
-    neighbours = padded.permute(0, 2, 3, 1).reshape(-1, theta.shape[1])[chosen]
-    scores = (phi.permute(0, 2, 3, 1).reshape(len(chosen), 1, -1) * neighbours).sum(-1)
-    weights = scores.softmax(1).sort(1, descending=True).values
-    return {"y": net(x), "embedding": embedding, "weights": weights.view(*x.shape[:1], *x.shape[2:], net.k)}
+    maps = [
+        image.permute(0, 2, 3, 1).contiguous() for image in (net.phi(embedding), net.theta(embedding), net.value(x))
+    ]
+    _, _, weights = attention(*maps, net.window, net.k, True)
+    return {"y": net(x), "embedding": embedding, "weights": weights.sort(-1, descending=True).values}
 
 
 def _loss(config: dict[str, Any], inputs: Tensors) -> Tensors:

@@ -1,21 +1,15 @@
 """Non-local attention of every pixel to the most similar pixels of its window.
 
-Memory grows with H W (C + k): scores are computed for a band of rows at a time, and of the window's values
-only the k chosen ones are read.
+Memory grows with H W (C + k): scores are held for a few rows at a time, and of the window's values only the k chosen
+ones are read. What computes it is in `window_attention_ops`.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-import torch.utils.checkpoint
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-# Pixels whose window scores are held at a time.
-CHUNK_PIXELS = 16_384
-# Values whose hidden layer is held at a time: as many as stay in a processor's cache, or fill a GPU.
-CHUNK_VALUES = {"cpu": 4_096, "cuda": 4_194_304}
+from finewave.nn import window_attention_ops as ops
 
 
 class HeadAttention(nn.Module):
@@ -45,7 +39,8 @@ class HeadAttention(nn.Module):
         self.value = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Filter ``x`` (B, C, H, W); same shape."""
+        """Filter ``x`` (B, C, H, W); same shape, channels last in memory."""
+        x = x.contiguous(memory_format=torch.channels_last)  # what the convolutions and `attend` are quickest with
         embedded = self.embed(x)
         return attend(self.phi(embedded), self.theta(embedded), self.value(x), self.window, self.k)
 
@@ -67,51 +62,18 @@ def attend(phi: Tensor, theta: Tensor, value: Tensor, window: int, k: int) -> Te
     Returns
     -------
     Tensor
-        (B, C, H, W) in value's dtype.
+        (B, C, H, W) in value's dtype, channels last in memory. Differentiable once. Of scores that tie for the last
+        place, any may be kept.
     """
-    B, C, H, W = value.shape
-    r = window // 2
     dtype = torch.promote_types(value.dtype, torch.float32)  # ranking and softmax need the digits
-    theta_padded = F.pad(theta.to(dtype), (r, r, r, r))
-    centre = phi.to(dtype).permute(0, 2, 3, 1).reshape(B * H * W, -1)
-    with torch.no_grad():
-        chosen = _most_similar(phi.detach().to(dtype), theta_padded.detach(), window, k)
-    neighbours = theta_padded.permute(0, 2, 3, 1).reshape(-1, theta.shape[1])
-    scores = torch.einsum("ne,nke->nk", centre, F.embedding(chosen, neighbours))
-    values = F.pad(value.to(dtype), (r, r, r, r)).permute(0, 2, 3, 1).reshape(-1, C)
-    summed = F.embedding_bag(chosen, values, per_sample_weights=scores.softmax(1), mode="sum")
-    return summed.view(B, H, W, C).permute(0, 3, 1, 2).to(value.dtype)
+    images = [_channels_last(image, dtype) for image in (phi, theta, value)]
+    keep = torch.is_grad_enabled() and any(image.requires_grad for image in images)
+    summed, _, _ = ops.attention(*images, window, k, keep)
+    return summed.permute(0, 3, 1, 2).to(value.dtype)
 
 
-def _most_similar(phi: Tensor, theta_padded: Tensor, window: int, k: int) -> Tensor:
-    """Return (B H W, k) flat indices into the padded images of the k best-scored window positions, in any order."""
-    B, _, H, W = phi.shape
-    padded_h, padded_w = theta_padded.shape[2:]
-    steps = torch.arange(window, device=phi.device)
-    offsets = (steps[:, None] * padded_w + steps).flatten()
-    corners = torch.arange(H, device=phi.device)[:, None] * padded_w + torch.arange(W, device=phi.device)
-    rows = max(1, CHUNK_PIXELS // W)
-    chosen = torch.empty(B, H, W, k, dtype=torch.long, device=phi.device)
-    for b in range(B):
-        for top in range(0, H, rows):
-            n = min(rows, H - top)
-            centre = phi[b, :, top : top + n]
-            scores = phi.new_empty(window * window, n, W)
-            for i in range(window * window):  # whole rows at a time: no window is ever laid out in memory
-                dy, dx = divmod(i, window)
-                neighbour = theta_padded[b, :, top + dy : top + dy + n, dx : dx + W]
-                torch.sum(centre * neighbour, 0, out=scores[i])
-            best = _largest(scores.flatten(1).T.contiguous(), k)
-            corner = b * padded_h * padded_w + corners[top : top + n]
-            chosen[b, top : top + n] = corner.unsqueeze(-1) + offsets[best].view(n, W, k)
-    return chosen.view(-1, k)
-
-
-def _largest(scores: Tensor, k: int) -> Tensor:
-    """Return the indices (n, k) of the k largest of each row of ``scores`` (n, m), in any order."""
-    if scores.device.type == "cpu":  # selection without sorting: five times quicker than topk
-        return torch.from_numpy(np.argpartition(scores.numpy(), -k, axis=1)[:, -k:])
-    return scores.topk(k, dim=1, sorted=False).indices
+def _channels_last(image: Tensor, dtype: torch.dtype) -> Tensor:
+    return image.to(dtype).permute(0, 2, 3, 1).contiguous()
 
 
 class MultiHeadAttention(nn.Module):
@@ -133,15 +95,10 @@ class MultiHeadAttention(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(heads, mlp_hidden), nn.ReLU(), nn.Linear(mlp_hidden, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Filter ``x`` (B, C, H, W); same shape."""
-        stacked = torch.stack([head(x) for head in self.heads], dim=-1)
-        # The MLP widens every value to mlp_hidden ones; a chunk at a time, recomputed in the backward pass,
-        # keeps that from being held for the whole image.
-        chunk_values = CHUNK_VALUES.get(x.device.type, CHUNK_VALUES["cuda"])
-        combined = [self._combine(chunk) for chunk in stacked.flatten(0, 3).split(chunk_values)]
-        return torch.cat(combined).view(x.shape)
-
-    def _combine(self, chunk: Tensor) -> Tensor:
-        if torch.is_grad_enabled():
-            return torch.utils.checkpoint.checkpoint(self.mlp, chunk, use_reentrant=False)
-        return self.mlp(chunk)
+        """Filter ``x`` (B, C, H, W); same shape, channels last in memory."""
+        x = x.contiguous(memory_format=torch.channels_last)  # once for all heads
+        first, _, last = self.mlp
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        heads = [_channels_last(head(x), dtype) for head in self.heads]
+        weights = [weight.to(dtype) for weight in (first.weight, first.bias, last.weight, last.bias)]
+        return ops.combination(heads, *weights).permute(0, 3, 1, 2).to(x.dtype)
