@@ -16,6 +16,7 @@ from finewave.errors import InputError
 from finewave.models import awan
 from finewave.models.awan import AWAN, AWCA, DRAB, PSNL, SecondOrderNonLocal, camera_discrepancy
 from finewave.models.reference import from_reference
+from finewave.nn.polynomial_attention import polynomial_attention
 from tests.models.largest import largest_tensor
 
 TINY: dict[str, Any] = {"ms_bands": 2, "hs_bands": 17, "features": 8, "blocks": 2, "initialisation": "framework"}
@@ -98,6 +99,26 @@ def test_psnl_is_the_plain_formulation(size: tuple[int, int], at_once: int, monk
     torch.testing.assert_close(psnl(x), plain_psnl(psnl, x))
     for ours, plain in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, plain)
+
+
+def test_evaluation_goes_another_way_to_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    psnl = PSNL(31)
+    nn.init.normal_(psnl.non_local.W.weight)
+    x = torch.rand(1, 31, 128, 130)
+    usual = psnl(x).detach()  # with gradients, PyTorch's kernel
+    results: list[Tensor | None] = []
+
+    def seen(*arguments: Any) -> Tensor | None:
+        results.append(polynomial_attention(*arguments))
+        return results[-1]
+
+    monkeypatch.setattr(awan, "polynomial_attention", seen)
+    with torch.no_grad():
+        torch.testing.assert_close(psnl(x), usual, rtol=1e-6, atol=1e-6)
+    assert len(results) == 4
+    assert all(result is not None for result in results)
+    psnl(x[..., :8, :8])
+    assert len(results) == 4
 
 
 def test_memory_of_psnl_is_linear() -> None:

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from finewave.errors import InputError
 from finewave.nn.full_precision import full_precision
 from finewave.nn.padding import ReflectConv2d
+from finewave.nn.polynomial_attention import polynomial_attention
 
 SCORES_AT_ONCE = 2**24  # where the attention kernel builds its matrix after all: 64 MB of float32
 
@@ -69,7 +70,10 @@ class SecondOrderNonLocal(nn.Module):
         nn.init.zeros_(self.W.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, C, H, W) from ``x`` of the same shape; memory is linear in the number of pixels."""
+        """Return (B, C, H, W) from ``x`` of the same shape; memory is linear in the number of pixels.
+
+        So is time, in evaluation on a processor, as long as scores are small enough for `polynomial_attention`.
+        """
         theta, g = (part.flatten(2).mT for part in (self.theta(x), self.g(x)))
         k = theta.shape[2]
         y = _attention(theta - theta.mean(2, keepdim=True), theta, g, 1 / k)
@@ -78,6 +82,12 @@ class SecondOrderNonLocal(nn.Module):
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """Return softmax(scale query key^T) value for (B, N, k) each, without the N x N matrix."""
+    learns = torch.is_grad_enabled() and (query.requires_grad or value.requires_grad)
+    # asking how large the scores are would make a GPU wait, which is quick enough with all pairs
+    if not learns and query.device.type == "cpu":
+        result = polynomial_attention(query, key, value, scale)
+        if result is not None:
+            return result
     k = query.shape[2]
     # zeros change no product, and the kernels without a matrix want rows of 8
     q, K, v = (F.pad(part, (0, -k % 8))[:, None] for part in (query, key, value))
@@ -160,8 +170,8 @@ class AWAN(nn.Module):
     Notes
     -----
     Attention weighs whole quadrants and AWCA the whole image, so every pixel acts on every other: `receptive_field`
-    is None, and a scene in tiles differs from one that is processed at once. Time grows with the square of the
-    number of pixels through PSNL, memory linearly.
+    is None, and a scene in tiles differs from one that is processed at once. Memory grows linearly with the number
+    of pixels; time, too, in evaluation on a processor, else with its square through PSNL.
     """
 
     task = "ssr"
