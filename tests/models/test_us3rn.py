@@ -229,7 +229,7 @@ def test_terms_of_the_loss() -> None:
     assert torch.equal(output, net(batch["lr_msi"]))
     _, estimates = net.forward_stages(batch["lr_msi"])
     means = [
-        [float((e - batch[name]).abs().mean().detach()) for e, name in zip(s[:3], ("hr_hsi", "hr_msi", "lr_hsi"), strict=True)]
+        [(e - batch[name]).abs().mean().item() for e, name in zip(s[:3], ("hr_hsi", "hr_msi", "lr_hsi"), strict=True)]
         for s in estimates
     ]
     assert terms["hr_msi"].item() == pytest.approx(means[3][1])
@@ -263,6 +263,33 @@ def test_estimates_start_near_the_grey_image(scale: int) -> None:
     assert ours.max() < 0.35
     assert ours.mean() < 0.2
     assert published.mean() > 1.5 * ours.mean()
+
+
+def test_prepared_from_scenes_spectra_start_at_the_linear_fit() -> None:
+    torch.manual_seed(5)
+    mixing = torch.rand(8, 3)
+    response = torch.tensor([[3.0, 3, 1, 0, 0, 0, 0, 0], [0, 0, 2, 3, 2, 0, 0, 0], [0, 0, 0, 0, 0, 2, 3, 2]]) / 7
+    spectra = torch.einsum("Cm,bmhw->bChw", mixing, torch.rand(2, 3, 12, 12))
+    samples = [{"lr_hsi": s[None], "lr_msi": torch.einsum("cC,bChw->bchw", response, s[None])} for s in spectra]
+    net, untouched = US3RN(2, 3, 8), US3RN(2, 3, 8, initialisation="published")
+    before = untouched.middle.inc_weight.clone()
+    net.prepare_from(iter(samples), 0)
+    untouched.prepare_from(iter(samples), 0)
+    assert torch.equal(untouched.middle.inc_weight, before)
+    for block in (net.opening, net.middle, net.closing):
+        for sample in samples:  # spectra of three dimensions are known from three bands, but for the ridge
+            torch.testing.assert_close(block.inc(sample["lr_msi"]), sample["lr_hsi"], rtol=0, atol=0.02)
+            torch.testing.assert_close(block.dec(sample["lr_hsi"]), sample["lr_msi"], rtol=0, atol=0.02)
+    flat = [{name: torch.full_like(image, 0.5) for name, image in samples[0].items()}]
+    net.prepare_from(flat)  # a scene of one colour leaves much open
+    assert torch.isfinite(net.middle.inc_weight).all()
+    net.eval()
+    net.prepare_from(samples)
+    smooth = F.avg_pool2d(samples[0]["lr_msi"], 5, 1, 2)
+    with torch.no_grad():
+        output, _ = net.forward_stages(smooth)
+        target = F.interpolate(F.conv2d(smooth, net.middle.inc_weight), scale_factor=2, mode="bilinear")
+    assert (output - target)[..., 2:-2, 2:-2].abs().mean() < 0.3 * target.mean()
 
 
 def test_published_start() -> None:

@@ -19,6 +19,7 @@ adjoint, a non-local block for an inverse, residual blocks for the prior.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import torch
@@ -215,8 +216,9 @@ class US3RN(nn.Module):
     corrections : int
         Residual blocks in each prior.
     initialisation : {"operators", "published"}
-        How weights start: each operator as what it stands for, with scalars that keep every part alive; or as in the
-        public code, scalars and spectral operators from normal distributions, the non-local blocks at the identity.
+        How weights start: each operator as what it stands for, with scalars that keep every part alive (in training,
+        spectral operators fitted to the scenes, see `prepare_from`); or as in the public code, scalars and spectral
+        operators from normal distributions, the non-local blocks at the identity.
 
     Raises
     ------
@@ -260,6 +262,7 @@ class US3RN(nn.Module):
         self.skip = nn.Conv2d(ms_bands, hs_bands, 1)
         self.merge = conv(stages * hs_bands, hs_bands)
         self.final = conv(hs_bands, hs_bands)
+        self.initialisation = initialisation
         if initialisation == "operators":
             _start_as_operators(self)
         else:
@@ -284,6 +287,30 @@ class US3RN(nn.Module):
         """Return the HR-HSI (B, C, s h, s w) of ``lr_msi`` (B, c, h, w)."""
         return self.forward_stages(lr_msi)[0]
 
+    @torch.no_grad()
+    def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int = 0) -> None:
+        """Start the spectral operators at the linear maps that fit training scenes best; nothing if ``"published"``.
+
+        Parameters
+        ----------
+        samples : iterable of mappings
+            ``lr_msi`` (B, c, h, w) and ``lr_hsi`` (B, C, h, w) of the same pixels.
+        seed : int
+            Not used: nothing is drawn.
+        """
+        if self.initialisation == "published":
+            return
+        c, C = self.ms_bands, self.hs_bands
+        moments = torch.zeros(c + C, c + C, dtype=torch.float64)
+        for sample in samples:
+            pixels = torch.cat([sample["lr_msi"], sample["lr_hsi"]], 1).transpose(0, 1).flatten(1).double()
+            moments += (pixels @ pixels.T).cpu()
+        ms, hs, both = moments[:c, :c], moments[c:, c:], moments[:c, c:]
+        inc, dec = _least_squares(ms, both).T, _least_squares(hs, both.T).T
+        for block in (self.opening, self.middle, self.closing):
+            block.inc_weight.copy_(inc[..., None, None])
+            block.dec_weight.copy_(dec[..., None, None])
+
     def training_loss(self, batch: dict[str, Tensor], done: float) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the output for ``batch`` and the terms of the published loss that look at the stages.
 
@@ -297,6 +324,12 @@ class US3RN(nn.Module):
         ]
         before = torch.stack([error for stage in errors[:-1] for error in stage]).sum()
         return output, {"hr_msi": errors[-1][1], "lr_hsi": errors[-1][2], "stages": before}
+
+
+def _least_squares(gram: Tensor, moments: Tensor) -> Tensor:
+    """Return gram^-1 moments, with a little ridge: bands are nearly dependent."""
+    ridge = 1e-5 * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
+    return torch.linalg.solve(gram + ridge, moments)
 
 
 @torch.no_grad()
@@ -329,7 +362,7 @@ def _start_as_operators(net: US3RN) -> None:
     net.merge.weight.mul_(0.1)
     for i in range(net.stages):
         net.merge.weight[:, i * C : (i + 1) * C, 1, 1] += torch.eye(C) / net.stages
-    net.skip.weight.mul_(0.1)
+    net.skip.weight.mul_(0.01)
     for layer in (net.skip, net.merge):
         assert layer.bias is not None
         nn.init.zeros_(layer.bias)
