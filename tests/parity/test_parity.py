@@ -23,6 +23,7 @@ SYSTEMS = {
     "us3rn": "tests.parity.us3rn",
     "fusformer": "tests.parity.fusformer",
     "ssfin": "tests.parity.ssfin",
+    "mulsr": "tests.parity.mulsr",
     "sschsr": "tests.parity.sschsr",
 }
 CASES = sorted(path for name in (*SYSTEMS, "metrics") for path in (parity_folder() / name).glob("*.safetensors"))

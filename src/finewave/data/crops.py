@@ -13,6 +13,7 @@ from torch import Tensor
 
 from finewave.data.store import Store
 from finewave.errors import InputError
+from finewave.imaging.blind import random_degradation
 from finewave.imaging.degradation import degrade
 from finewave.imaging.sensors import apply_response
 
@@ -88,6 +89,8 @@ class Crops:
     mix : float
         Part of the crops that are weighted means of two (mixup; Zhang et al., ICLR 2018). The observation model is
         linear, so mixtures are as true as what they are made of, and fill the space between few materials.
+    blind : bool
+        Each crop is degraded by itself, with options drawn by `random_degradation`, not cut from the degraded scene.
     steps : int
         Length of one pass.
     seed : int
@@ -111,6 +114,7 @@ class Crops:
         augment: bool = True,
         gain: tuple[float, float] = (1.0, 1.0),
         mix: float = 0.0,
+        blind: bool = False,
         steps: int = 100,
         seed: int = 0,
     ) -> None:
@@ -123,7 +127,7 @@ class Crops:
                 raise InputError(f"scene {scene.name!r} is {scene.hr_hsi.shape[1:]}, smaller than data.crop={crop}")
         self.scenes, self.response, self.scale, self.crop = scenes, response, scale, crop
         self.batch_size, self.sampling, self.augment, self.gain = batch_size, sampling, augment, tuple(gain)
-        self.mix, self.steps, self.seed, self.start = mix, steps, seed, 0
+        self.mix, self.blind, self.steps, self.seed, self.start = mix, blind, steps, seed, 0
 
     def __len__(self) -> int:
         return self.steps
@@ -178,6 +182,9 @@ class Crops:
         for key, image in (("hr_hsi", hr_hsi), ("lr_hsi", lr_hsi)):
             turned = np.rot90(image, turns, (1, 2)).transpose(1, 2, 0)
             np.multiply(turned[:, ::-1] if flip else turned, np.float32(factors[key]), out=out[key])
+        if self.blind:
+            observed = degrade(torch.from_numpy(out["hr_hsi"]).permute(2, 0, 1), s, **random_degradation(random, s))
+            out["lr_hsi"][:] = observed.permute(1, 2, 0).numpy()
 
 
 def _ready(images: np.ndarray) -> Tensor:

@@ -1,18 +1,21 @@
 """The observation model: blur, decimation by s, noise; one for training, evaluation and the demo.
 
-LR pixel i is centred at HR coordinate (i + 1/2) s - 1/2, for even and odd s. The kernels are separable, symmetric
-about that centre and sum to one, so degradation commutes with flips, rotations and any mixing of bands: with a
-sensor's response R, ``R degrade(G) = degrade(R G)``.
+LR pixel i is centred at HR coordinate (i + 1/2) s - 1/2, for even and odd s. Kernels sum to one, so degradation
+commutes with any mixing of bands: with a sensor's response R, ``R degrade(G) = degrade(R G)``. All but the anisotropic
+one are separable and symmetric about that centre, so degradation commutes with flips and rotations, too.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from finewave.errors import InputError, unknown_name
+from finewave.imaging.anisotropic import anisotropic_gaussian, blur, mirrored
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
 
     from finewave.imaging.sensors import Sensor
 
-KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias")
+KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias")
+"""The separable ones."""
+ANISOTROPIC = "anisotropic-gaussian"
+SAMPLINGS = ("bicubic", "bilinear", "strided")
 
 
 def degrade(
@@ -30,7 +36,13 @@ def degrade(
     *,
     kernel: str = "gaussian",
     fwhm: float | None = None,
+    size: int = 13,
+    variances: tuple[float, float] = (2.0, 10.0),
+    angle: float = math.pi / 2,
+    sampling: str = "bicubic",
+    centred: bool = True,
     noise: float = 0.0,
+    clip: bool = False,
     seed: int | None = None,
     wavelengths: Any = None,
 ) -> Any:
@@ -44,13 +56,25 @@ def degrade(
         s >= 1; 1 leaves the pixels alone.
     sensor : str, Sensor or None
         Response that makes the multispectral image; None keeps the bands. A tensor then needs ``wavelengths``.
-    kernel : {"gaussian", "bicubic", "bicubic-no-antialias"}
+    kernel : {"gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias", "anisotropic-gaussian"}
         Gaussian; cubic convolution (a = -0.5) stretched by s, as MATLAB's ``imresize`` shrinks; cubic interpolation
-        (a = -0.75) at the centres without a low-pass.
+        (a = -0.75) or linear interpolation at the centres without a low-pass; a Gaussian with ``size``, ``variances``
+        and ``angle``, followed by ``sampling``.
     fwhm : float, optional
         Full width at half maximum of the Gaussian, in HR pixels; default s.
+    size, variances, angle
+        Of the anisotropic Gaussian: see `finewave.imaging.anisotropic.anisotropic_gaussian`. The defaults are those of
+        MulSR's tests: 13 x 13, variance 10 along x and 2 along y.
+    sampling : {"bicubic", "bilinear", "strided"}
+        After the anisotropic Gaussian: interpolation at the centres without a low-pass, or every s-th pixel of an image
+        blurred about the centres.
+    centred : bool
+        False moves the anisotropic Gaussian by (s - 1) / 2 whatever the sampling, as MulSR's public code does in its
+        tests: LR pixels then show what lies to the lower right of where they stand.
     noise : float
         Standard deviation of additive Gaussian noise, in the image's units.
+    clip : bool
+        Cut the result to [0, 1].
     seed : int, optional
         Of the noise; the same seed gives the same noise on every device.
     wavelengths : array of shape (C,), optional
@@ -67,10 +91,18 @@ def degrade(
     """
     import torch
 
+    if kernel == ANISOTROPIC:
+        shrink = partial(_shrink_anisotropic, size=size, variances=variances, angle=angle, sampling=sampling)
+        shrink = partial(shrink, centred=centred)
+    else:
+        if kernel not in KERNELS:
+            raise unknown_name("degradation kernel", kernel, (*KERNELS, ANISOTROPIC))
+        shrink = partial(_shrink, kernel=kernel, fwhm=fwhm)
+    finish = partial(_finish, noise=noise, clip=clip, seed=seed)
     if isinstance(image, torch.Tensor):
-        return _degrade_tensor(image, scale, sensor, kernel, fwhm, noise, seed, wavelengths)
+        return _degrade_tensor(image, scale, sensor, shrink, finish, wavelengths)
     if hasattr(image, "dims"):
-        return _degrade_scene(image, scale, sensor, kernel, fwhm, noise, seed)
+        return _degrade_scene(image, scale, sensor, shrink, finish)
     raise InputError(f"degrade takes a torch tensor or a scene (DataArray), not {type(image).__name__}")
 
 
@@ -78,14 +110,10 @@ def _degrade_tensor(
     image: torch.Tensor,
     scale: int,
     sensor: str | Sensor | None,
-    kernel: str,
-    fwhm: float | None,
-    noise: float,
-    seed: int | None,
+    shrink: Callable[[torch.Tensor, int], torch.Tensor],
+    finish: Callable[[torch.Tensor], torch.Tensor],
     wavelengths: Any,
 ) -> torch.Tensor:
-    import torch
-
     if image.ndim not in (3, 4):
         raise InputError(f"degrade takes (B, C, H, W) or (C, H, W); given shape {tuple(image.shape)}")
     if not image.is_floating_point():
@@ -100,13 +128,45 @@ def _degrade_tensor(
 
         response = get_sensor(sensor).response(np.asarray(wavelengths))
         image = apply_response(response, image if image.ndim == 4 else image[None]).view(*image.shape[:-3], -1, H, W)
-    taps = kernel_taps(kernel, scale, fwhm)
-    for axis in (-2, -1):
-        image = _filter_and_decimate(image, taps, scale, axis)
+    return finish(shrink(image, scale))
+
+
+def _finish(image: torch.Tensor, noise: float, clip: bool, seed: int | None) -> torch.Tensor:
+    """Add noise and cut to the range."""
+    import torch
+
     if noise:
         generator = torch.Generator().manual_seed(0 if seed is None else seed)
         image = image + noise * torch.randn(image.shape, generator=generator, dtype=torch.float32).to(image)
+    return image.clamp(0, 1) if clip else image
+
+
+def _shrink(image: torch.Tensor, scale: int, kernel: str, fwhm: float | None = None) -> torch.Tensor:
+    """Shrink by a separable kernel."""
+    taps = kernel_taps(kernel, scale, fwhm)
+    for axis in (-2, -1):
+        image = _filter_and_decimate(image, taps, scale, axis)
     return image
+
+
+def _shrink_anisotropic(
+    image: torch.Tensor,
+    scale: int,
+    size: int,
+    variances: tuple[float, float],
+    angle: float,
+    sampling: str,
+    centred: bool,
+) -> torch.Tensor:
+    """Blur by an anisotropic Gaussian, then take the LR pixels."""
+    if sampling not in SAMPLINGS:
+        raise unknown_name("sampling", sampling, SAMPLINGS)
+    strided = sampling == "strided"
+    # every s-th pixel is the first of its block of s: blurred about the middle of the block, it stands at its centre
+    gaussian = anisotropic_gaussian(size, variances, angle, shift=(scale - 1) / 2 if strided or not centred else 0.0)
+    if strided:
+        return blur(image, gaussian, stride=scale)
+    return _shrink(blur(image, gaussian), scale, f"{sampling}-no-antialias")
 
 
 def kernel_taps(kernel: str, scale: int, fwhm: float | None = None) -> np.ndarray:
@@ -130,6 +190,8 @@ def kernel_taps(kernel: str, scale: int, fwhm: float | None = None) -> np.ndarra
         taps = np.exp(-0.5 * (x / sigma) ** 2)
     elif kernel == "bicubic":
         taps = _cubic(x / scale, -0.5)
+    elif kernel == "bilinear-no-antialias":
+        taps = np.maximum(0.0, 1 - np.abs(x))
     else:
         taps = _cubic(x, -0.75)
     return taps / taps.sum()
@@ -148,11 +210,7 @@ def _filter_and_decimate(image: torch.Tensor, taps: np.ndarray, scale: int, axis
     import torch
     from torch.nn import functional as F
 
-    margin = (len(taps) - scale) // 2
-    n = image.shape[axis]
-    index = np.arange(-margin, n + margin) % (2 * n)
-    index = np.where(index < n, index, 2 * n - 1 - index)
-    padded = image.index_select(axis, torch.from_numpy(index).to(image.device)) if margin else image
+    padded = mirrored(image, (len(taps) - scale) // 2, axis)
     dtype = torch.promote_types(image.dtype, torch.float32)
     weight = torch.as_tensor(taps, dtype=dtype, device=image.device)
     flat = padded.to(dtype).reshape(-1, 1, *padded.shape[-2:])
@@ -166,10 +224,8 @@ def _degrade_scene(
     scene: xr.DataArray,
     scale: int,
     sensor: str | Sensor | None,
-    kernel: str,
-    fwhm: float | None,
-    noise: float,
-    seed: int | None,
+    shrink: Callable[[torch.Tensor, int], torch.Tensor],
+    finish: Callable[[torch.Tensor], torch.Tensor],
 ) -> xr.DataArray:
     import torch
 
@@ -188,5 +244,5 @@ def _degrade_scene(
     values = torch.from_numpy(np.ascontiguousarray(scene.values))
     if not values.is_floating_point():
         values = values.float()
-    result = _degrade_tensor(values, scale, None, kernel, fwhm, noise, seed, None)
+    result = _degrade_tensor(values, scale, None, shrink, finish, None)
     return resized(scene, result.numpy(), scale)

@@ -23,12 +23,16 @@ TASKS = ("sssr", "sr", "ssr", "fusion", "refsr")
 
 @dataclass(frozen=True)
 class System:
-    """Where a network lives (``"module:Class"``) and what it maps to what."""
+    """Where a network lives (``"module:Class"``) and what it maps to what.
+
+    A ``baseline`` has no weights to be trained beforehand: it has none, or finds them in closed form.
+    """
 
     home: str
     task: str
     inputs: tuple[str, ...]
     output: str
+    baseline: bool = False
 
     @property
     def module(self) -> str:
@@ -49,7 +53,19 @@ SYSTEMS: dict[str, System] = {
     "sspsr": System("finewave.models.sspsr:SSPSR", "sr", ("lr_hsi",), "hr_hsi"),
     "fusformer": System("finewave.models.fusformer:Fusformer", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi"),
     "ssfin": System("finewave.models.ssfin:SSFIN", "sssr", ("lr_msi",), "hr_hsi"),
+    "mulsr": System("finewave.models.mulsr:MulSR", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi"),
     "ssc-hsr": System("finewave.models.sschsr:SSCHSR", "refsr", ("lr_hsi", "ref_rgb"), "hr_hsi"),
+    "sr-ssr": System("finewave.models.composition:SRThenSSR", "sssr", ("lr_msi",), "hr_hsi"),
+    "ssr-sr": System("finewave.models.composition:SSRThenSR", "sssr", ("lr_msi",), "hr_hsi"),
+    "sr-ssr-fusion": System("finewave.models.composition:SRAndSSRThenFusion", "sssr", ("lr_msi",), "hr_hsi"),
+    "bicubic": System("finewave.models.bicubic:Bicubic", "sr", ("lr_hsi",), "hr_hsi", baseline=True),
+    "ibp": System("finewave.models.back_projection:BackProjection", "sr", ("lr_hsi",), "hr_hsi", baseline=True),
+    "ridge": System("finewave.models.pixel_regression:RidgeRegression", "ssr", ("hr_msi",), "hr_hsi", baseline=True),
+    "quadratic": System(
+        "finewave.models.pixel_regression:QuadraticRegression", "ssr", ("hr_msi",), "hr_hsi", baseline=True
+    ),
+    "gsa": System("finewave.models.gsa:GSA", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi", baseline=True),
+    "cnmf": System("finewave.models.cnmf:CNMF", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi", baseline=True),
 }
 
 
