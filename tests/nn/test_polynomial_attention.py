@@ -51,7 +51,7 @@ def test_degree_keeps_its_promise() -> None:
 def test_monomials_are_all_there_once() -> None:
     for channels, degree in ((1, 5), (3, 4), (4, 3)):
         monomials = module._monomials(channels, degree)
-        assert monomials.count == math.comb(channels + degree, degree)
+        assert monomials.number == math.comb(channels + degree, degree)
         x = torch.rand(7, channels, dtype=torch.float64)
         y = torch.rand(7, channels, dtype=torch.float64)
         products = module._evaluate(monomials, x) * module._evaluate(monomials, y)

@@ -63,9 +63,9 @@ def _degree(bound: float, tolerance: float) -> int | None:
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, degree: int) -> Tensor:
     monomials = _monomials(k.shape[1], degree)
-    rows = max(VALUES_AT_ONCE // monomials.count, 1)
+    rows = max(VALUES_AT_ONCE // monomials.number, 1)
     with_ones = torch.cat((v, torch.ones_like(v[:, :1])), 1)
-    sums = torch.zeros(monomials.count, with_ones.shape[1], dtype=v.dtype, device=v.device)
+    sums = torch.zeros(monomials.number, with_ones.shape[1], dtype=v.dtype, device=v.device)
     for some, values in zip(k.split(rows), with_ones.split(rows), strict=True):
         sums.addmm_(_evaluate(monomials, some), values)
     sums *= torch.tensor(monomials.weights, dtype=v.dtype, device=v.device)[:, None]
@@ -84,7 +84,7 @@ class _Monomials(NamedTuple):
     weights: list[float]
 
     @property
-    def count(self) -> int:
+    def number(self) -> int:
         return len(self.weights)
 
 
@@ -105,7 +105,7 @@ def _monomials(channels: int, degree: int) -> _Monomials:
 
 def _evaluate(monomials: _Monomials, x: Tensor) -> Tensor:
     """Return the monomials of each row of ``x`` (rows, k): (monomials, rows)."""
-    values = torch.empty(monomials.count, len(x), dtype=x.dtype, device=x.device)
+    values = torch.empty(monomials.number, len(x), dtype=x.dtype, device=x.device)
     values[0] = 1
     before, first = values[:1], 1
     for prefix in monomials.prefixes:
