@@ -1,0 +1,120 @@
+"""Spectra from multispectral pixels by least squares: the floor of every table of spectral super-resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import combinations_with_replacement
+
+import torch
+from torch import Tensor, nn
+
+from finewave.errors import InputError
+
+
+class PixelRegression(nn.Module):
+    """HS bands as polynomials of the MS bands of the same pixel.
+
+    The coefficients are found in one pass over the training images (`prepare_from`), by ridge regression: least mean
+    squared error plus ``penalty`` times the mean square of all coefficients but the constant's.
+
+    Parameters
+    ----------
+    ms_bands, hs_bands : int
+        c and C.
+    penalty : float
+        >= 0.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if a value is out of range.
+    """
+
+    task = "ssr"
+    inputs = ("hr_msi",)
+    output = "hr_hsi"
+    size_multiple = 1
+    receptive_field = 0
+    scale = 1
+    degree = 1
+    name = "regression"
+
+    def __init__(self, ms_bands: int, hs_bands: int, penalty: float) -> None:
+        super().__init__()
+        for key, bands in (("ms_bands", ms_bands), ("hs_bands", hs_bands)):
+            if bands < 1:
+                raise InputError(f"{self.name}: {key}={bands} is out of range; it must be >= 1")
+        if penalty < 0:
+            raise InputError(f"{self.name}: {penalty=} is out of range; it must be >= 0")
+        self.ms_bands, self.hs_bands, self.penalty = ms_bands, hs_bands, penalty
+        # each monomial as the indices of its factors; () is the constant
+        self.monomials = [
+            factors
+            for degree in range(self.degree + 1)
+            for factors in combinations_with_replacement(range(ms_bands), degree)
+        ]
+        self.coefficients = nn.Parameter(torch.empty(len(self.monomials), hs_bands))
+        nn.init.normal_(self.coefficients, std=0.1)
+
+    def terms(self, ms: Tensor) -> Tensor:
+        """Return every monomial of every pixel of ``ms`` (B, c, H, W) as (pixels, terms)."""
+        x = ms.permute(0, 2, 3, 1).flatten(0, 2)
+        columns = []
+        for factors in self.monomials:
+            column = torch.ones_like(x[:, 0])
+            for i in factors:
+                column = column * x[:, i]
+            columns.append(column)
+        return torch.stack(columns, 1)
+
+    def forward(self, hr_msi: Tensor) -> Tensor:
+        """Return the HR-HSI (B, C, H, W) of ``hr_msi`` (B, c, H, W)."""
+        B, _, H, W = hr_msi.shape
+        wide = torch.promote_types(hr_msi.dtype, torch.float32)  # large terms may cancel
+        pixels = self.terms(hr_msi.to(wide)) @ self.coefficients.to(wide)
+        return pixels.to(hr_msi.dtype).view(B, H, W, -1).permute(0, 3, 1, 2)
+
+    def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int = 0) -> None:
+        """Fit the coefficients.
+
+        Parameters
+        ----------
+        samples : iterable of mappings
+            Images ``hr_msi`` (B, c, H, W) and ``hr_hsi`` (B, C, H, W); looked at once, one at a time.
+        seed : int
+            Not used: there is nothing random here.
+        """
+        gram: Tensor | float = 0.0
+        moment: Tensor | float = 0.0
+        count = 0
+        for sample in samples:
+            rows = self.terms(sample["hr_msi"].double())
+            gram = gram + rows.T @ rows
+            moment = moment + rows.T @ sample["hr_hsi"].double().permute(0, 2, 3, 1).flatten(0, 2)
+            count += len(rows)
+        if not isinstance(gram, Tensor) or not isinstance(moment, Tensor):
+            raise InputError(f"{self.name} needs training images to be fitted; there are none")
+        ridge = self.penalty * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+        ridge[0, 0] = 0
+        solution = torch.linalg.lstsq(gram / count + ridge, moment / count).solution
+        with torch.no_grad():
+            self.coefficients.copy_(solution)
+
+
+class RidgeRegression(PixelRegression):
+    """HS bands as affine maps of the MS bands; see `PixelRegression`."""
+
+    name = "ridge"
+
+    def __init__(self, ms_bands: int = 3, hs_bands: int = 31, *, penalty: float = 1e-4) -> None:
+        super().__init__(ms_bands, hs_bands, penalty)
+
+
+class QuadraticRegression(PixelRegression):
+    """HS bands from constant, linear and quadratic terms of the MS bands; see `PixelRegression`."""
+
+    degree = 2
+    name = "quadratic"
+
+    def __init__(self, ms_bands: int = 3, hs_bands: int = 31, *, penalty: float = 0.0) -> None:
+        super().__init__(ms_bands, hs_bands, penalty)
