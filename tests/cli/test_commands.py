@@ -13,7 +13,7 @@ from finewave.cli import main
 
 
 def test_help_of_every_command() -> None:
-    assert sorted(main.commands) == ["data", "demo", "evaluate", "models", "predict", "train"]
+    assert sorted(main.commands) == ["bench", "data", "demo", "evaluate", "models", "predict", "train"]
     assert run("--help").exit_code == 0
     for name in main.commands:
         result = run(name, "--help")

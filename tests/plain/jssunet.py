@@ -53,10 +53,10 @@ class Head(nn.Module):
         embedded = F.conv2d(patches, self.embed.weight.flatten(1)[:, :, None, None])
         theta = windows(self.theta(embedded), self.window)
         value = windows(self.value(x), self.window)
-        scores = (self.phi(embedded).unsqueeze(2) * theta).sum(1)
+        scores = torch.einsum("behw,benhw->bnhw", self.phi(embedded), theta)
         best = scores.topk(self.k, dim=1)
-        weights = torch.full_like(scores, float("-inf")).scatter(1, best.indices, best.values).softmax(1)
-        return (value * weights.unsqueeze(1)).sum(2)
+        chosen = value.gather(2, best.indices.unsqueeze(1).expand(-1, x.shape[1], -1, -1, -1))
+        return (chosen * best.values.softmax(1).unsqueeze(1)).sum(2)
 
 
 class MultiHead(nn.Module):
@@ -178,7 +178,7 @@ class Prox(nn.Module):
 
 
 class PerCluster(nn.Module):
-    """One MLP after the other, each on all pixels, times the share of its cluster."""
+    """One MLP after the other; where the choice learns, each on all pixels, times the share of its cluster."""
 
     def __init__(self, clusters: int, *widths: int, last_relu: bool = True) -> None:
         super().__init__()
@@ -187,16 +187,23 @@ class PerCluster(nn.Module):
         self.weight = nn.ParameterList(nn.Parameter(torch.randn(clusters, o, i) / i) for i, o in pairs)
         self.bias = nn.ParameterList(nn.Parameter(torch.zeros(clusters, o)) for _, o in pairs)
 
+    def mlp(self, m: int, pixels: Tensor) -> Tensor:
+        for i, (w, b) in enumerate(zip(self.weight, self.bias, strict=True)):
+            pixels = F.linear(pixels, w[m], b[m])
+            if i + 1 < len(self.weight) or self.last_relu:
+                pixels = F.relu(pixels)
+        return pixels
+
     def forward(self, x: Tensor, assignment: Tensor) -> Tensor:
-        total: Tensor | float = 0.0
+        pixels, shares = x.permute(0, 2, 3, 1), assignment.permute(0, 2, 3, 1)
+        total = x.new_zeros(*pixels.shape[:3], self.weight[-1].shape[1])
         for m in range(assignment.shape[1]):
-            y = x
-            for i, (w, b) in enumerate(zip(self.weight, self.bias, strict=True)):
-                y = F.conv2d(y, w[m][:, :, None, None], b[m])
-                if i + 1 < len(self.weight) or self.last_relu:
-                    y = F.relu(y)
-            total = total + assignment[:, m : m + 1] * y
-        return total
+            if assignment.requires_grad:
+                total = total + shares[..., m : m + 1] * self.mlp(m, pixels)
+            else:
+                chosen = shares[..., m] > 0.5
+                total = total.masked_scatter(chosen.unsqueeze(-1), self.mlp(m, pixels[chosen]))
+        return total.permute(0, 3, 1, 2)
 
 
 class Clusters(nn.Module):

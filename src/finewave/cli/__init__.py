@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import finewave
+from finewave.cli.bench import bench
 from finewave.cli.data import data
 from finewave.cli.demo import demo
 from finewave.cli.evaluate import evaluate
@@ -21,5 +22,5 @@ def main() -> None:
     """From a low-resolution multispectral image to a high-resolution hyperspectral one."""
 
 
-for _command in (demo, models, train, evaluate, predict, data):
+for _command in (demo, models, train, evaluate, predict, data, bench):
     main.add_command(_command)

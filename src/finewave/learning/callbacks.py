@@ -109,4 +109,5 @@ def state_of(trainer: L.Trainer, pl_module: L.LightningModule) -> str:
 
 def progress_callback() -> L.Callback:
     """Return the bar on a terminal, plain lines elsewhere."""
-    return BarProgress() if sys.stderr.isatty() else PlainProgress()
+    # reading the loss waits for the GPU: not after every step
+    return BarProgress(refresh_rate=10) if sys.stderr.isatty() else PlainProgress()

@@ -1,0 +1,120 @@
+"""What is measured: one `Case` for each process."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from finewave.errors import InputError, unknown_name
+
+STANDARD = "jssunet"
+GROUPS = {
+    "peak": "a large matrix product and a large convolution",
+    "head": "one attention head, patch 5 and 11",
+    "post": "the post-processing: memory on large images",
+    "forward": "the network's forward pass, its stages, its operators",
+    "train": "a training step, with and without checkpointing",
+    "growth": "forward passes of growing images",
+    "data": "how long training waits for its crops",
+    "compile": "a training step with torch.compile",
+}
+DEFAULT = tuple(group for group in GROUPS if group != "compile")  # compiling takes minutes
+
+
+@dataclass(frozen=True)
+class Case:
+    """One measurement.
+
+    Attributes
+    ----------
+    group : str
+        Key of `GROUPS`.
+    variant : {"finewave", "plain"}
+        Which formulation.
+    precision : {"float32", "bfloat16"}
+        Of the arithmetic; "bfloat16" is mixed precision.
+    options : dict
+        What the group needs to know: sizes, options of the network.
+    """
+
+    group: str
+    variant: str = "finewave"
+    precision: str = "float32"
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the case as JSON has it."""
+        return asdict(self)
+
+    @property
+    def title(self) -> str:
+        """The case on one line."""
+        said = {key: value for key, value in self.options.items() if key not in ("network", "device")}
+        return " ".join([self.group, self.variant, self.precision, *(f"{k}={v}" for k, v in said.items())])
+
+
+def choose_groups(only: str | None) -> tuple[str, ...]:
+    """Return the groups that ``--only`` names, in the order of `GROUPS`; all but "compile" without it."""
+    if not only:
+        return DEFAULT
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    for name in names:
+        if name not in GROUPS:
+            raise unknown_name("group of measurements", name, GROUPS)
+    if not names:
+        raise InputError(f"--only names no group; there are {', '.join(GROUPS)}")
+    return tuple(group for group in GROUPS if group in names)
+
+
+def cases_of(network: str, groups: tuple[str, ...], *, quick: bool, plain: bool, device: str) -> list[Case]:
+    """Return what is to be measured.
+
+    Parameters
+    ----------
+    network : str
+        A system or trained weights. Only the standard one has the groups "head" and "post" and plain formulations.
+    groups : tuple of str
+        Keys of `GROUPS`.
+    quick : bool
+        Small sizes: a test that everything runs, not a measurement.
+    plain : bool
+        The plain formulations, too.
+    device : str
+        ``"cpu"`` or ``"cuda"``.
+    """
+    standard = network == STANDARD
+    small: dict[str, Any] = {"features": 8, "stages": 1, "n_clusters": 3, "patch": 3, "window": 5, "heads": 2}
+    tiny = small if quick and standard else {}
+    crop = 16 if quick else 128
+    formulations = ("finewave", "plain") if plain and standard else ("finewave",)
+    found: list[Case] = []
+
+    def add(group: str, variant: str = "finewave", precision: str = "float32", **options: Any) -> None:
+        if group in groups:
+            found.append(Case(group, variant, precision, {"network": network, "device": device, **options}))
+
+    add("peak", side=256 if quick else 4096, pixels=32 if quick else 512, features=16 if quick else 128)
+    if standard:
+        for patch in (5, 11):
+            for variant in formulations:
+                add("head", variant, patch=patch, size=[crop, crop], hs_bands=31)
+        for variant in formulations:
+            add("post", variant, size=[20, 24] if quick else [512, 512], hs_bands=31, config=tiny)
+        add("post", size=[24, 20] if quick else [1096, 715], hs_bands=102, config=tiny)
+    for variant in formulations:
+        add("forward", variant, crop=crop, batch=1, config=tiny)
+    add("forward", precision="bfloat16", crop=crop, batch=1, config=tiny)
+    narrow = {"features": 64, "post": False, **tiny} if standard else {}
+    training: dict[str, Any] = {"crop": crop, "batch": 2 if quick else 8, "config": narrow}
+    for variant in formulations:
+        add("train", variant, **training)
+    add("train", precision="bfloat16", **training)
+    if standard:
+        for checkpoint in ("prox", "stages"):
+            add("train", precision="bfloat16", checkpoint=checkpoint, **training)
+    for side in (16, 32) if quick else (128, 256, 512, 1024):
+        add("growth", precision="best", crop=side, batch=1, config=tiny)
+    if standard:
+        add("data", precision="best", steps=2 if quick else 6, **training)
+    add("compile", precision="best", compile=True, **training)
+    return found

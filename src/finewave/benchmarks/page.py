@@ -1,0 +1,298 @@
+"""The figures of a run as tables: for a terminal, and as the page ``docs/performance.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from finewave.benchmarks.targets import GIB, find, growth_of, shares_of
+
+MIB = 2**20
+STAGES = {"sr": "SR branch", "ssr": "SSR branch", "fusion": "fusion branch", "post": "post-processing"}
+
+
+class Table(NamedTuple):
+    """A heading, column names and rows of text."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+def tables_of(run: dict[str, Any]) -> list[Table]:
+    """Return the tables of a run; those without rows are left out."""
+    results = run["results"]
+    made = [
+        _targets(run),
+        _times(results, run["ratios"]),
+        _stages(results),
+        _peak(results),
+        _arithmetic(results),
+        _operators(results),
+        _checkpoints(results),
+        _growth(results),
+        _data(results),
+        Table("Not measured", ("what", "why"), [(_name(r), r["error"]) for r in results if "error" in r]),
+    ]
+    return [table for table in made if table.rows]
+
+
+def page_of(run: dict[str, Any]) -> str:
+    """Return the page ``docs/performance.md``, Markdown."""
+    lines = [
+        "# Performance",
+        "",
+        "Written by `finewave bench`; every number on this page comes from one run of it, whose figures stand in",
+        "[performance.json](performance.json). To measure another machine, or to write the page anew:",
+        "",
+        "```console",
+        "finewave bench                                          # all of it, as tables",
+        "finewave bench --only head,post --json figures.json     # parts of it",
+        "finewave bench jssunet-cave-x4                          # other weights or systems",
+        "finewave bench --json docs/performance.json --write docs/performance.md",
+        "finewave bench --from docs/performance.json --write docs/performance.md",
+        "```",
+        "",
+        *_how(run),
+    ]
+    for table in tables_of(run):
+        lines += ["", f"## {table.title}", "", *_markdown(table)]
+        lines += ["", *_NOTES[table.title]] if table.title in _NOTES else []
+    return "\n".join(lines) + "\n"
+
+
+def machine_line(run: dict[str, Any]) -> str:
+    """Return on what and when a run was made."""
+    machine = run["machine"]
+    units = " with AMX" if machine["amx_bf16"] else ""
+    where = machine["gpu"] or f"{machine['cores']} cores of {machine['processor']}{units}, {machine['threads']} threads"
+    quick = "; quick: small sizes, the figures mean nothing" if run["quick"] else ""
+    load = f", load {machine['load']:g} at the start" if machine["load"] is not None else ""
+    return (
+        f"{run['network']} on {where}{load}; PyTorch {machine['torch']}, {machine['date']}, "
+        f"commit {machine['commit'] or 'unknown'}{quick}"
+    )
+
+
+def _how(run: dict[str, Any]) -> list[str]:
+    plain = (
+        [
+            "*Plain* is the formulation that the tests keep as a reference (`tests/plain/jssunet.py`): windows laid",
+            "out in memory, one pass per cluster, float32, (B, C, H, W). The tests hold both to the same outputs and",
+            "gradients.",
+        ]
+        if run["plain"]
+        else ["The plain formulations were not at hand (they come with a checkout), so there are no ratios."]
+    )
+    return [
+        f"This run: {machine_line(run)}.",
+        "",
+        *plain,
+        "",
+        "Each measurement is a process of its own. Times are medians of at least three runs after one to warm up; what",
+        "takes longer than four seconds is run once after it, and the post-processing of large images once in all.",
+        "Memory is the process's peak above what it held when network and input were there; on a GPU that of PyTorch's",
+        "allocator. bfloat16 is mixed precision. A training step is forward, losses of all stages, backward and Adam.",
+    ]
+
+
+_NOTES = {
+    "Targets": [
+        "Where a target is missed, the tables below say where the time goes. Time or memory per pixel below 1 comes of",
+        "a cost that does not grow with the image.",
+    ],
+    "Arithmetic": [
+        "FLOPs are those of convolutions and matrix products, a multiply-add being two; interpolation, compiled",
+        "kernels and element-wise work are not counted, but their time is. The last two columns divide the",
+        "convolutions' FLOPs by the time that a profile gives to them. Shares are of the larger measured peak.",
+    ],
+    "Checkpointing": [
+        "`phaseN.checkpoint` of a recipe; see [training](training.md).",
+    ],
+    "Data": [
+        "Crops with mixtures, gains and turns, made by a thread while the step before them runs.",
+    ],
+}
+
+
+# --- The tables ---------------------------------------------------------------------------------------------------
+
+
+def _targets(run: dict[str, Any]) -> Table:
+    rows = [
+        (
+            target["what"],
+            f"{'at least' if target['bound'] == '>=' else 'at most'} {target['target']:g}",
+            "" if target["measured"] is None else f"{target['measured']:.3g}",
+            {None: "not measured", True: "yes", False: "no"}[target["reached"]],
+        )
+        for target in run["targets"]
+    ]
+    return Table("Targets", ("what", "target", "measured", "reached"), rows)
+
+
+def _times(results: Sequence[dict[str, Any]], ratios: Sequence[dict[str, Any]]) -> Table:
+    rows = []
+    for result in results:
+        if result["group"] not in ("head", "post", "forward", "train", "compile") or "error" in result:
+            continue
+        if result["options"].get("checkpoint"):
+            continue
+        ratio = next((r for r in ratios if _is_of(r, result)), None)
+        rows.append(
+            (
+                _name(result),
+                result["variant"],
+                result["precision"],
+                _time(result["seconds"]),
+                _memory(result["peak_bytes"]),
+                f"{ratio['faster']:.1f}x" if ratio else "",
+                f"{ratio['smaller']:.1f}x" if ratio else "",
+            )
+        )
+    header = ("what", "formulation", "precision", "time", "peak memory", "faster", "less memory")
+    return Table("Time and memory", header, rows)
+
+
+def _is_of(ratio: dict[str, Any], result: dict[str, Any]) -> bool:
+    return (
+        result["variant"] == "finewave"
+        and (ratio["group"], ratio["precision"]) == (result["group"], result["precision"])
+        and all(result["options"].get(key) == value for key, value in ratio["options"].items())
+    )
+
+
+def _stages(results: Sequence[dict[str, Any]]) -> Table:
+    rows = []
+    for result in results:
+        for name, seconds in result.get("stages", {}).items():
+            total = sum(result["stages"].values())
+            part = STAGES.get(name, name)
+            rows.append(
+                (part, result["variant"], result["precision"], _time(seconds), f"{100 * seconds / total:.0f} %")
+            )
+    return Table("Stages of the forward pass", ("part", "formulation", "precision", "time", "share"), rows)
+
+
+def _peak(results: Sequence[dict[str, Any]]) -> Table:
+    peak = find(results, "peak")
+    rates = {} if peak is None else peak["flops_per_second"]
+    rows = [(f"{kind} {precision}", _rate(rates[key])) for key in rates for kind, _, precision in [key.partition("_")]]
+    return Table("Peak of the machine", ("what", "FLOP/s"), rows)
+
+
+def _arithmetic(results: Sequence[dict[str, Any]]) -> Table:
+    rows = [
+        (
+            _WHAT[row["group"]],
+            row["precision"],
+            f"{row['flops'] / 1e9:.1f} GFLOP",
+            _rate(row["flops_per_second"]),
+            _percent(row["share"]),
+            "" if row["convolutions_per_second"] is None else _rate(row["convolutions_per_second"]),
+            _percent(row["convolutions_share"]),
+        )
+        for row in shares_of(results)
+    ]
+    header = ("what", "precision", "FLOPs", "FLOP/s", "share of peak", "convolutions alone", "their share of peak")
+    return Table("Arithmetic", header, rows)
+
+
+def _operators(results: Sequence[dict[str, Any]], most: int = 6) -> Table:
+    rows = []
+    for result in results:
+        operators = result.get("operators", {})
+        total = sum(operators.values())
+        for name, seconds in list(operators.items())[:most]:
+            rows.append(
+                (_WHAT[result["group"]], result["precision"], f"`{name}`", _time(seconds), _percent(seconds / total))
+            )
+    return Table("Where the time goes", ("what", "precision", "operator", "time", "share"), rows)
+
+
+def _checkpoints(results: Sequence[dict[str, Any]]) -> Table:
+    found = [r for r in results if r["group"] == "train" and r["variant"] == "finewave" and "error" not in r]
+    names = [result["options"].get("checkpoint") for result in found]
+    rows = [
+        (f"`{name}`" if name else "none", result["precision"], _time(result["seconds"]), _memory(result["peak_bytes"]))
+        for name, result in zip(names, found, strict=True)
+    ]
+    return Table("Checkpointing", ("checkpoint", "precision", "step", "peak memory"), rows if any(names) else [])
+
+
+def _growth(results: Sequence[dict[str, Any]]) -> Table:
+    rows = [
+        (
+            f"{row['crop']} x {row['crop']}",
+            _time(row["seconds"]),
+            _memory(row["peak_bytes"]),
+            f"{row['time_per_pixel']:.2f}",
+            f"{row['memory_per_pixel']:.2f}",
+        )
+        for row in growth_of(results)
+    ]
+    return Table("Growth", ("output", "time", "peak memory", "time per pixel", "memory per pixel"), rows)
+
+
+def _data(results: Sequence[dict[str, Any]]) -> Table:
+    rows = [
+        (
+            _time(r["batch_seconds"]),
+            _time(r["step_seconds"]),
+            _time(r["wait_seconds"]),
+            f"{100 * r['wait_share']:.2f} %",
+        )
+        for r in results
+        if r["group"] == "data" and "error" not in r
+    ]
+    return Table("Data", ("a batch of crops", "a training step", "the step waits", "share of the time"), rows)
+
+
+_WHAT = {
+    "head": "attention head",
+    "post": "post-processing",
+    "forward": "forward pass",
+    "train": "training step",
+    "compile": "training step, compiled",
+    "growth": "forward pass",
+    "peak": "peak of the machine",
+    "data": "data",
+}
+
+
+def _name(result: dict[str, Any]) -> str:
+    o = result["options"]
+    size = o.get("size") or ([o["crop"], o["crop"]] if "crop" in o else [])
+    said = [_WHAT[result["group"]]]
+    said += [f"P = {o['patch']}"] if "patch" in o else []
+    said += [f"{size[0]} x {size[1]}"] if size else []
+    said += [f"C = {o['hs_bands']}"] if "hs_bands" in o else []
+    said += [f"batch {o['batch']}"] if "batch" in o else []
+    said += [f"{o['config']['features']} features"] if "features" in o.get("config", {}) else []
+    said += [f"checkpoint {o['checkpoint']}"] if "checkpoint" in o else []
+    return ", ".join(said)
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
+
+
+def _memory(count: int) -> str:
+    return f"{count / GIB:.2f} GiB" if count >= GIB else f"{count / MIB:.0f} MiB"
+
+
+def _rate(flops_per_second: float) -> str:
+    if flops_per_second >= 1e12:
+        return f"{flops_per_second / 1e12:.2f} TFLOP/s"
+    return f"{flops_per_second / 1e9:.0f} GFLOP/s"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.0f} %"
+
+
+def _markdown(table: Table) -> Iterable[str]:
+    yield "| " + " | ".join(table.header) + " |"
+    yield "|" + "---|" * len(table.header)
+    for row in table.rows:
+        yield "| " + " | ".join(row) + " |"

@@ -1,0 +1,95 @@
+"""All measurements of a run, each in a fresh process, and what follows from them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from finewave.benchmarks.cases import Case, cases_of
+from finewave.benchmarks.machine import describe_machine
+from finewave.benchmarks.plain import has_plain
+from finewave.benchmarks.targets import ratios_of, targets_of
+from finewave.errors import InputError
+from finewave.models.registry import SYSTEMS
+
+FORMAT = 1
+
+
+def run_suite(
+    network: str,
+    groups: tuple[str, ...],
+    *,
+    quick: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Measure, and return everything as JSON has it.
+
+    Parameters
+    ----------
+    network : str
+        A system or trained weights.
+    groups : tuple of str
+        See `finewave.benchmarks.cases.choose_groups`.
+    quick : bool
+        Small sizes; the figures mean nothing.
+    progress : callable
+        Called with (done, total).
+
+    Returns
+    -------
+    dict
+        ``format``, ``network``, ``quick``, ``device``, ``machine``, ``plain`` (whether the plain formulations were at
+        hand), ``results`` (a case and its figures, or its ``error``), ``ratios`` and ``targets``.
+    """
+    import torch
+
+    if network not in SYSTEMS:
+        from finewave.models.pretrained import load_model
+
+        load_model(network)  # a wrong name shows at once
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    machine = describe_machine()
+    plain = has_plain()
+    results = []
+    cases = cases_of(network, groups, quick=quick, plain=plain, device=device)
+    for done, case in enumerate(cases):
+        progress(done, len(cases))
+        results.append({**case.as_dict(), **measure_apart(case)})
+    progress(len(cases), len(cases))
+    return {
+        "format": FORMAT,
+        "network": network,
+        "quick": quick,
+        "device": device,
+        "machine": machine,
+        "plain": plain,
+        "results": results,
+        "ratios": ratios_of(results),
+        "targets": [] if quick else targets_of(results, machine),
+    }
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """Read a run's JSON."""
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    if not isinstance(run, dict) or run.get("format") != FORMAT:
+        raise InputError(f"{path} does not hold the figures of a finewave bench of this version")
+    return run
+
+
+def measure_apart(case: Case) -> dict[str, Any]:
+    """Measure one case in a new process, so that no memory of another one counts; its failure is a result too."""
+    command = [sys.executable, "-m", "finewave.benchmarks.worker", json.dumps(case.as_dict())]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines()
+        killed = f"ended by signal {-done.returncode}, as when memory is short" if done.returncode < 0 else "failed"
+        return {"error": lines[-1] if lines and done.returncode > 0 else killed}
+    return json.loads(done.stdout.splitlines()[-1])

@@ -1,0 +1,60 @@
+"""``finewave bench``: how fast, and in how much memory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from finewave.cli.progress import Progress
+from finewave.cli.table import table
+
+
+@click.command()
+@click.argument("name", default="jssunet")
+@click.option("--only", metavar="GROUP,...", help="peak, head, post, forward, train, growth, data, compile.")
+@click.option("--quick", is_flag=True, help="Small sizes: shows that all of it runs, measures nothing.")
+@click.option("--json", "-o", "output", type=click.Path(path_type=Path), help="Write all figures to a JSON file.")
+@click.option("--write", "page", type=click.Path(path_type=Path), help="Write the tables as a Markdown page.")
+@click.option("--from", "source", type=click.Path(path_type=Path), help="Show an earlier run's JSON; measure nothing.")
+def bench(
+    name: str, only: str | None, quick: bool, output: Path | None, page: Path | None, source: Path | None
+) -> None:
+    """Measure speed and memory of a network, and compare with its plain formulation.
+
+    NAME is a system, trained weights, a folder or a .safetensors file; without, JSSUNet as published. It takes about
+    five minutes on two processor cores; a quiet machine is needed for figures that mean something. The plain
+    formulations come with a checkout of the repository; without one, ratios are left out. The group "compile", a
+    training step with torch.compile, runs only when --only names it.
+    """
+    from contextlib import ExitStack
+
+    from finewave.benchmarks.cases import choose_groups
+    from finewave.benchmarks.page import machine_line, page_of, tables_of
+    from finewave.benchmarks.suite import read_run, run_suite
+    from finewave.imaging.atomic import atomic_output
+
+    groups = choose_groups(only)
+    with ExitStack() as files:  # a missing folder shows before the work, not after
+        json_file = files.enter_context(atomic_output(output)) if output else None
+        page_file = files.enter_context(atomic_output(page)) if page else None
+        if source:
+            run = read_run(source)
+        else:
+            with Progress("bench") as progress:
+                run = run_suite(name, groups, quick=quick, progress=progress)
+        if json_file:
+            json_file.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+        if page_file:
+            page_file.write_text(page_of(run), encoding="utf-8")
+    click.echo(machine_line(run))
+    if not run["plain"]:
+        click.echo("the plain formulations are not at hand (no checkout): ratios are left out")
+    for each in tables_of(run):
+        click.echo(f"\n{each.title}")
+        columns = [[row[i] for row in each.rows if row[i]] for i in range(len(each.header))]
+        numbers = [i for i, cells in enumerate(columns) if all(cell[0].isdigit() for cell in cells)]
+        click.echo(table(each.header, each.rows, right=numbers))
+    for path in filter(None, (output, page)):
+        click.echo(f"written: {path}")

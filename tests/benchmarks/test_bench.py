@@ -1,0 +1,309 @@
+"""``finewave bench``: figures that are measured, and tables that hold what was measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import finewave as fw
+from finewave.benchmarks import meter, suite, worker
+from finewave.benchmarks.cases import DEFAULT, GROUPS, Case, cases_of, choose_groups
+from finewave.benchmarks.page import page_of, tables_of
+from finewave.benchmarks.plain import plain_network
+from finewave.benchmarks.suite import measure_apart, read_run, run_suite
+from finewave.benchmarks.targets import growth_of, ratios_of, shares_of, targets_of
+from finewave.models.registry import create_model
+from finewave.nn.fused_conv import fused_conv
+from tests.cli.command_line import assert_refused, run
+from tests.plain.jssunet import PlainJSSUNet
+
+CPU = torch.device("cpu")
+
+
+# --- Meters -------------------------------------------------------------------------------------------------------
+
+
+def test_time_is_the_median_of_warm_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([9.0, 1.0, 3.0, 2.0])  # the warm-up is not counted
+    monkeypatch.setattr(meter, "seconds_of", lambda *_: next(clock))
+    assert meter.timed(lambda: None, CPU, budget=0)["seconds"] == 1.0  # 9 s: once more is enough
+    clock = iter([1.0, 1.0, 3.0, 2.0])
+    assert meter.timed(lambda: None, CPU, budget=0) == {
+        "seconds": 2.0,
+        "least_seconds": 1.0,
+        "runs": 3,
+        "warm_up": True,
+    }
+
+
+def test_flops_of_a_convolution_by_hand() -> None:
+    layer, x = nn.Conv2d(3, 5, 3, padding=1, bias=False), torch.rand(2, 3, 7, 8)
+    flops = meter.flops_of(lambda: layer(x) + (torch.rand(4, 6) @ torch.rand(6, 9)).sum())
+    assert flops["convolutions"] == 2 * 9 * 3 * 5 * 2 * 7 * 8
+    assert flops["all"] == flops["convolutions"] + 2 * 4 * 6 * 9
+
+
+def test_flops_of_fused_convolutions_by_hand() -> None:
+    x, conv = torch.rand(2, 3, 7, 8), nn.Conv2d(3, 4, 3, padding=1).eval()
+    residual = torch.rand(2, 4, 7, 8)
+    by_hand = 2 * 9 * 3 * 4 * 2 * 7 * 8
+    with torch.no_grad():
+        assert meter.flops_of(lambda: fused_conv(x, conv, relu=True))["convolutions"] == by_hand
+        assert meter.flops_of(lambda: fused_conv(x, conv, residual=residual))["convolutions"] == by_hand
+
+
+def test_fused_and_plain_networks_have_the_same_flops() -> None:
+    """The fast network must not look quick, or slow, for what the counter misses."""
+    net = create_model("jssunet", features=8, stages=1, clusters="none", post=False).eval()
+    plain = plain_network(net)
+    x = torch.rand(1, 3, 5, 4)
+    with torch.no_grad():
+        counts = [meter.flops_of(lambda each=each: each(x))["convolutions"] for each in (net, plain)]
+    assert counts[0] == counts[1] > 0
+
+
+def test_stages_add_up_to_the_whole() -> None:
+    net = nn.ModuleDict({"slow": nn.Conv2d(8, 64, 7), "quick": nn.Identity()})
+    x = torch.rand(1, 8, 96, 96)
+    stages = meter.stage_seconds(net, lambda: net["quick"](net["slow"](x)), CPU)
+    assert set(stages) == {"slow", "quick", "rest"}
+    assert stages["slow"] > stages["quick"] >= 0
+    assert not net["slow"]._forward_hooks  # taken away again
+
+
+def test_the_profile_names_the_convolution() -> None:
+    layer, x = nn.Conv2d(16, 16, 3), torch.rand(1, 16, 64, 64)
+    operators = meter.operator_seconds(lambda: layer(x), CPU)
+    assert any("conv" in name for name in operators)
+    assert list(operators.values()) == sorted(operators.values(), reverse=True)
+
+
+def test_peak_memory_in_a_process_of_its_own() -> None:
+    """The plain head holds windows of every band, 121 values for one: the figure must be that much at least."""
+    options = {"network": "jssunet", "device": "cpu", "patch": 3, "size": [96, 96], "hs_bands": 31}
+    figures = measure_apart(Case("head", "plain", "float32", options))
+    windows = 96 * 96 * 31 * 121 * 4
+    assert windows < figures["peak_bytes"] < 6 * windows
+    assert figures["seconds"] > 0
+
+
+def test_a_failure_is_a_result() -> None:
+    figures = measure_apart(Case("head", "plain", "float32", {"device": "cpu"}))
+    assert figures == {"error": "KeyError: 'hs_bands'"}
+
+
+# --- What is measured ---------------------------------------------------------------------------------------------
+
+
+def quick_cases(group: str) -> list[Case]:
+    return cases_of("jssunet", (group,), quick=True, plain=True, device="cpu")
+
+
+@pytest.mark.parametrize("group", DEFAULT)
+def test_every_group_measures(group: str) -> None:
+    for case in quick_cases(group):
+        figures = worker.measure(case)
+        assert figures["precision"] in ("float32", "bfloat16"), case.title
+        times = [value for key, value in figures.items() if key.endswith("seconds")]
+        assert all(seconds > 0 for seconds in times), case.title
+        json.dumps(figures)
+
+
+def test_both_formulations_compute_the_same_in_the_bench() -> None:
+    """What is timed as plain is the same network with the same weights."""
+    fast, plain = (case for case in quick_cases("forward") if case.precision == "float32")
+    outputs = []
+    for case in (fast, plain):
+        torch.manual_seed(0)
+        net = worker._network(case, CPU).eval()
+        assert isinstance(net, PlainJSSUNet) == (case.variant == "plain")
+        torch.manual_seed(1)
+        outputs.append(net(**worker._inputs(net, case, CPU)))
+    torch.testing.assert_close(*outputs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"checkpoint": "stages"}])
+def test_the_training_step_trains(options: dict[str, Any]) -> None:
+    case = next(case for case in quick_cases("train") if case.variant == "finewave")
+    torch.manual_seed(0)
+    net = worker._network(case, CPU).train()
+    before = [p.detach().clone() for p in net.parameters()]
+    step, batch = worker._step_of(net, case, CPU), worker._batch(net, case, CPU)
+    with worker.recomputing(net, options.get("checkpoint")):
+        step(batch)
+    moved = [not torch.equal(p, old) for p, old in zip(net.parameters(), before, strict=True)]
+    assert np.mean(moved) > 0.9
+
+
+def test_the_plain_loss_is_the_loss() -> None:
+    case = next(case for case in quick_cases("train") if case.variant == "finewave")
+    net = worker._network(case, CPU)
+    batch = worker._batch(net, case, CPU)
+    stages = net.forward_stages(batch["lr_msi"])
+    images = (stages.sr, stages.ssr, stages.fusion, batch["hr_msi"], batch["lr_hsi"], batch["hr_hsi"])
+    torch.testing.assert_close(worker._plain_loss(*images), worker.phase1_loss(*images, worker.WEIGHTS)[0])
+
+
+@pytest.mark.parametrize("group", ["forward", "train"])
+def test_trained_weights_are_measured_too(group: str, tiny_weights: Path) -> None:
+    cases = cases_of(str(tiny_weights), (group,), quick=True, plain=True, device="cpu")
+    assert {case.variant for case in cases} == {"finewave"}
+    assert worker.measure(cases[0])["seconds"] > 0
+
+
+def test_groups_by_name() -> None:
+    assert choose_groups(None) == DEFAULT
+    assert choose_groups("post, head") == ("head", "post")
+    assert set(GROUPS) == {*DEFAULT, "compile"}
+    with pytest.raises(fw.InputError, match="did you mean 'train'"):
+        choose_groups("trian")
+
+
+# --- What follows -------------------------------------------------------------------------------------------------
+
+
+def result(group: str, variant: str, precision: str, seconds: float, peak: int, **options: Any) -> dict[str, Any]:
+    figures = {"seconds": seconds, "least_seconds": seconds, "runs": 3, "peak_bytes": peak}
+    return {"group": group, "variant": variant, "precision": precision, "options": options, **figures}
+
+
+RESULTS = [
+    {
+        "group": "peak",
+        "variant": "finewave",
+        "precision": "float32",
+        "options": {},
+        "flops_per_second": {
+            "matrix_float32": 2e11,
+            "convolution_float32": 3e11,
+            "matrix_bfloat16": 4e12,
+            "convolution_bfloat16": 3e12,
+        },
+    },
+    result("head", "finewave", "float32", 0.02, 10, patch=5),
+    result("head", "plain", "float32", 0.4, 500, patch=5),
+    result("post", "finewave", "float32", 1.0, 2**30, hs_bands=31, size=[512, 512]),
+    result("post", "plain", "float32", 9.0, 10 * 2**30, hs_bands=31, size=[512, 512]),
+    result("post", "finewave", "float32", 4.0, 2 * 2**30, hs_bands=102, size=[1096, 715]),
+    {
+        **result("forward", "finewave", "float32", 0.5, 7, crop=128),
+        "flops": {"all": 1e11, "convolutions": 9e10},
+        "operators": {"aten::mkldnn_convolution": 0.45, "aten::add": 0.05},
+    },
+    result("forward", "plain", "float32", 3.0, 21, crop=128),
+    result("forward", "finewave", "bfloat16", 0.1, 7, crop=128),
+    {**result("growth", "finewave", "bfloat16", 0.1, 100, crop=128), "pixels": 1},
+    {**result("growth", "finewave", "bfloat16", 7.0, 5000, crop=1024), "pixels": 64},
+]
+AMX = {"amx_bf16": True, "gpu": None}
+
+
+def test_ratios_and_targets_by_hand() -> None:
+    ratios = {(r["group"], r["precision"], r["options"].get("patch")): r for r in ratios_of(RESULTS)}
+    assert ratios["head", "float32", 5]["faster"] == pytest.approx(20)
+    assert ratios["head", "float32", 5]["smaller"] == pytest.approx(50)
+    assert ratios["forward", "bfloat16", None]["faster"] == pytest.approx(30)
+    targets = {
+        t["what"]: (t["measured"] and pytest.approx(t["measured"]), t["reached"]) for t in targets_of(RESULTS, AMX)
+    }
+    assert targets == {
+        "attention head, P = 5, times faster": (20, True),
+        "attention head, P = 11, times faster": (None, None),
+        "post-processing at 512 x 512, C = 31, times less memory": (10, False),
+        "post-processing at 1096 x 715, C = 102, GiB": (2, True),
+        "whole network, float32, times faster": (6, True),
+        "whole network, bfloat16, times faster": (30, True),
+        "training step, 64 features, batch 8, times faster": (None, None),
+        "time per pixel, largest image against smallest": (7 / 6.4, True),
+        "memory per pixel, largest image against smallest": (50 / 64, True),
+    }
+    without = {t["what"] for t in targets_of(RESULTS, {"amx_bf16": False, "gpu": None})}
+    assert "whole network, bfloat16, times faster" not in without
+
+
+def test_shares_of_the_peak_by_hand() -> None:
+    (row,) = shares_of(RESULTS)
+    assert row["flops_per_second"] == pytest.approx(2e11)
+    assert row["share"] == pytest.approx(2 / 3)
+    assert row["convolutions_share"] == pytest.approx(2 / 3)
+
+
+def test_growth_by_hand() -> None:
+    assert growth_of(RESULTS)[1]["time_per_pixel"] == pytest.approx(7 / 6.4)
+    assert growth_of([]) == []
+
+
+# --- The command --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def measured_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure in this process: starting another takes longer than what it measures."""
+    monkeypatch.setattr(suite, "measure_apart", worker.measure)
+
+
+def test_the_command_writes_figures_and_page(measured_here: None, tmp_path: Path) -> None:
+    figures, page = tmp_path / "figures.json", tmp_path / "page.md"
+    shown = run("bench", "--quick", "--only", "head,forward", "--json", figures, "--write", page)
+    assert shown.exit_code == 0, shown.output
+    written = json.loads(figures.read_text())
+    assert {r["group"] for r in written["results"]} == {"head", "forward"}
+    assert len(written["ratios"]) == 4
+    assert "Time and memory" in shown.stdout
+    assert "quick: small sizes" in shown.stdout
+    assert page.read_text() == page_of(written)
+    again = run("bench", "--from", figures, "--write", tmp_path / "again.md")
+    assert (tmp_path / "again.md").read_text() == page.read_text()
+    assert again.stdout.replace("again.md", "") == shown.stdout.replace(f"written: {figures}\n", "").replace(
+        "page.md", ""
+    )
+
+
+def test_without_a_checkout_ratios_are_left_out(measured_here: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "has_plain", lambda: False)
+    shown = run("bench", "--quick", "--only", "head")
+    assert shown.exit_code == 0, shown.output
+    assert "ratios are left out" in shown.stdout
+    assert run_suite("jssunet", ("head",), quick=True)["ratios"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--only", "heads"], ["unknown group of measurements 'heads'", "did you mean 'head'"]),
+        (["jsunet"], ["jsunet"]),
+        (["--quick", "--json", "none/figures.json"], ["none"]),
+        (["--from", "none.json"], ["none.json"]),
+    ],
+)
+def test_bad_input(arguments: list[str], words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_refused(run("bench", *arguments), *words)
+
+
+def test_a_file_of_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text("[1]")
+    with pytest.raises(fw.InputError, match=r"other\.json does not hold"):
+        read_run(path)
+
+
+def test_what_failed_is_told() -> None:
+    run_ = {"results": [{**Case("post", options={"size": [5, 5]}).as_dict(), "error": "no memory"}], "targets": []}
+    (table,) = tables_of({**run_, "ratios": []})
+    assert table.rows == [("post-processing, 5 x 5", "no memory")]
+
+
+def test_a_network_of_any_task_is_measured() -> None:
+    """A training step needs a target of the output's shape, whatever the output is."""
+    name = "awan"
+    net = create_model(name)
+    case = next(c for c in cases_of(name, ("train",), quick=True, plain=False, device="cpu"))
+    assert worker._batch(net, case, CPU).keys() == set(net.inputs)
+    assert worker.measure(case)["seconds"] > 0
