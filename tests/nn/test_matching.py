@@ -12,7 +12,7 @@ from finewave.nn.matching import best_patches, match
 def test_best_patches_of_all_pairs(monkeypatch) -> None:
     torch.manual_seed(0)
     a, b = torch.randn(2, 4, 5, 6), torch.randn(2, 4, 6, 5)
-    monkeypatch.setattr(matching, "CHUNK", 30)  # two rows at a time
+    monkeypatch.setattr(matching, "CHUNK", 4 * 6 * 30)  # two rows at a time
     index, similarity = best_patches(a, b)
     for n in range(2):
         for i in range(3):

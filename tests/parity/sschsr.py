@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from finewave.data.unaligned import published_degradation
 from finewave.models.reference import from_reference
 from finewave.nn.matching import best_patches, match
 from finewave.nn.raft import Correlation, convex_upsample
@@ -69,14 +70,14 @@ def _feature_match(config: dict[str, Any], inputs: Tensors) -> Tensors:
 
 def _degradation(config: dict[str, Any], inputs: Tensors) -> Tensors:
     """The published blur and decimation: a kernel of even size, then the top left pixel of every cell."""
-    size, s = config["kernel"], config["scale"]
-    x = torch.arange(size) - (size - 1) / 2
-    taps = torch.exp(-(x**2) / (2 * config["sigma"] ** 2))
-    kernel = torch.outer(taps, taps) / taps.sum() ** 2
-    padded = F.pad(inputs["hr"][:, None], (size // 2 - 1, size // 2, size // 2 - 1, size // 2), mode="replicate")
-    lr = F.conv2d(padded, kernel[None, None], stride=s)
-    up = F.interpolate(lr, scale_factor=s, mode="bicubic")
-    return {"kernel": kernel, "lr": lr[:, 0], "lr_up": up[:, 0]}
+    hr, s, options = inputs["hr"][None], config["scale"], {"size": config["kernel"], "sigma": config["sigma"]}
+    lr = published_degradation(hr, s, **options)
+    point = torch.zeros(1, 1, 64, 64)
+    point[..., 32, 32] = 1
+    response = published_degradation(point, 1, **options)[0, 0]
+    reach = config["kernel"] // 2
+    kernel = response[32 - reach : 32 + reach, 32 - reach : 32 + reach].flip(0, 1)
+    return {"kernel": kernel, "lr": lr[0], "lr_up": F.interpolate(lr, scale_factor=s, mode="bicubic")[0]}
 
 
 _FUNCTIONS: dict[str, Any] = {

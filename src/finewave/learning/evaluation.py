@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -10,13 +11,13 @@ from torch import Tensor
 from finewave.data.crops import Sample, Scene
 from finewave.data.registry import SceneSource, get_dataset, open_scenes
 from finewave.data.store import Store
+from finewave.data.unaligned import DEFAULTS as REFERENCE_DEFAULTS
+from finewave.data.unaligned import scene_with_reference
 from finewave.errors import InputError, unknown_name
 from finewave.imaging.sensors import get_sensor
-from finewave.learning.regression import QuadraticRegression
+from finewave.learning.baselines import FLOORS, build_baseline, list_baselines
 from finewave.metrics import MetricAccumulator
 from finewave.models.pretrained import Model
-
-BASELINE = "bicubic + quadratic regression"
 
 
 def evaluate_model(
@@ -26,6 +27,7 @@ def evaluate_model(
     *,
     baseline: bool = False,
     store: Store | None = None,
+    precision: str = "float32",
     progress: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Score a model on whole scenes.
@@ -39,9 +41,11 @@ def evaluate_model(
     split : {"train", "val", "test"}
         Which scenes.
     baseline : bool
-        Score `QuadraticRegression`, fitted on the training scenes, on the same images too.
+        Score what the task can do without a network on the same images too, see `FLOORS`.
     store : Store, optional
         A prepared dataset with a split of its own; by default the usual one, or the files in ``FINEWAVE_DATA``.
+    precision : {"float32", "bfloat16", "auto"}
+        Arithmetic of inner features, see `Model`; float32, so that figures do not depend on the machine.
     progress : callable
         Called with a line for each image.
 
@@ -49,13 +53,15 @@ def evaluate_model(
     -------
     dict
         ``images`` (metrics by name), ``mean``, ``left_out`` (zero spectra, dark bands, invalid pixels), ``protocol``
-        (what made the numbers), and with ``baseline`` its ``mean`` under ``"baseline"``.
+        (what made the numbers), and with ``baseline`` the means of all of them by name under
+        ``"baselines"``, and ``name`` and ``mean`` of the one with the highest PSNR under ``"baseline"``.
 
     Raises
     ------
     InputError
         If scenes of the split are nowhere to be found, or the model does not fit its bands.
     """
+    model = model.with_precision(precision)
     if model.card is None or model.card.sensor is None or model.card.degradation is None:
         raise InputError("only weights whose card names sensor and degradation can be evaluated on a dataset")
     known = get_dataset(dataset).SPLIT if store is None else store.attributes["split"]
@@ -70,8 +76,11 @@ def evaluate_model(
     response = get_sensor(model.card.sensor).response(wavelengths)
     degradation = {key: value for key, value in model.card.degradation.items() if key != "scale"}
 
+    reference = _reference(model)
+
     def sample(source: SceneSource, name: str) -> Sample:
-        return Scene(name, source.read(name), full_scale, model.scale, degradation).whole(response)
+        whole = Scene(name, source.read(name), full_scale, model.scale, degradation).whole(response)
+        return whole if reference is None else scene_with_reference(whole, name, **reference)
 
     def scores(predict: Callable[[Sample], Tensor], label: str) -> Any:
         accumulator = MetricAccumulator(scale=model.scale)
@@ -81,7 +90,7 @@ def evaluate_model(
             progress(f"{label}: {name}")
         return accumulator.compute()
 
-    summary = scores(lambda image: model.predict(**{name: image[name] for name in model.inputs}), model.name)
+    summary = scores(partial(_predict, model), model.name)
     result: dict[str, Any] = {
         "model": model.name,
         "images": {row["name"]: {k: v for k, v in row.items() if k in summary.means} for row in summary.rows},
@@ -94,12 +103,94 @@ def evaluate_model(
             "scale": model.scale,
             "sensor": model.card.sensor,
             "degradation": degradation,
+            "precision": precision,
+            **({} if reference is None else {"reference": reference}),
             "metrics": f"convention {summary.convention}, data range {summary.data_range:g}, mean over images",
             "scenes_sha256": {name: source.checksum(name) for name in names},
         },
     }
     if baseline:
-        training = open_scenes(dataset, known["train"]) if store is None else store
-        fitted = QuadraticRegression(sample(training, name) for name in known["train"])
-        result["baseline"] = {"name": BASELINE, "mean": scores(fitted, BASELINE).means}
+
+        def training() -> Iterable[Sample]:
+            scenes = open_scenes(dataset, known["train"]) if store is None else store
+            return (sample(scenes, name) for name in known["train"])
+
+        means = {}
+        for label, (system, options) in FLOORS[model.task].items():
+            floor = build_baseline(
+                system,
+                wavelengths=wavelengths,
+                sensor=model.card.sensor,
+                scale=model.scale,
+                degradation=degradation,
+                samples=training,
+                **options,
+            )
+            means[label] = scores(partial(_predict, floor), label).means
+        best = max(means, key=lambda label: means[label]["psnr"])
+        result["baseline"] = {"name": best, "mean": means[best]}
+        result["baselines"] = means
     return result
+
+
+def baseline_for(
+    system: str,
+    dataset: str,
+    *,
+    scale: int = 4,
+    sensor: str = "nikon-d5100",
+    degradation: dict[str, Any] | None = None,
+    store: Store | None = None,
+) -> Model:
+    """Return a baseline by name, fitted on the training scenes of a dataset where it has coefficients.
+
+    Parameters
+    ----------
+    system : str
+        One of `finewave.learning.baselines.list_baselines`.
+    dataset : str
+        See `evaluate_model`.
+    scale : int
+        s; a spectral baseline keeps the size whatever it is.
+    sensor : str
+        Whose multispectral bands.
+    degradation : dict, optional
+        Keyword arguments of `degrade` that make the LR images; by default its Gaussian of FWHM s.
+    store : Store, optional
+        See `evaluate_model`.
+
+    Returns
+    -------
+    Model
+        With a card, so that `evaluate_model` scores it like any other.
+    """
+    if system not in list_baselines():
+        raise unknown_name("baseline", system, list_baselines())
+    module = get_dataset(dataset)
+    known = module.SPLIT if store is None else store.attributes["split"]
+    wavelengths = module.wavelengths() if store is None else store.wavelengths
+    response = get_sensor(sensor).response(wavelengths)
+    chosen = {"kernel": "gaussian"} if degradation is None else degradation
+
+    def training() -> Iterable[Sample]:
+        source = open_scenes(dataset, known["train"]) if store is None else store
+        full_scale = float(source.attributes["full_scale"])
+        # a spectral baseline is fitted to the HR pair, which no degradation touches
+        return (Scene(name, source.read(name), full_scale, 1, {}).whole(response) for name in known["train"])
+
+    return build_baseline(
+        system, wavelengths=wavelengths, sensor=sensor, scale=scale, degradation=chosen, samples=training
+    )
+
+
+def _predict(model: Model, image: Sample) -> Tensor:
+    return model.predict(**{name: image[name] for name in model.inputs})
+
+
+def _reference(model: Model) -> dict[str, Any] | None:
+    """Return all options of the synthetic reference: those that the model was trained with, by its card."""
+    if "ref_rgb" not in model.inputs:
+        return None
+    assert model.card is not None
+    recipe = model.card.recipe or {}
+    return {**REFERENCE_DEFAULTS, **(recipe.get("data", {}).get("reference") or {})}

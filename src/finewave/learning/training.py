@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from finewave.data.crops import Crops, Scene, load_scenes
 from finewave.data.registry import get_dataset, open_dataset
 from finewave.data.store import Store
+from finewave.data.unaligned import UnalignedCrops, room, scene_with_reference
 from finewave.errors import InputError, unknown_name
 from finewave.imaging.sensors import get_sensor
 from finewave.learning.callbacks import BestWeights, MinuteCheckpoint, progress_callback
@@ -33,7 +34,7 @@ from finewave.learning.recipes import load_recipe, network_options
 from finewave.learning.recomputation import compiling, recomputing
 from finewave.models.card import describe
 from finewave.models.pretrained import Model, load_model, prefers_channels_last
-from finewave.models.registry import create_model
+from finewave.models.registry import create_model, system_named
 from finewave.models.weights import fill_network, read_weights
 
 MODEL_FOLDER = "model"
@@ -76,7 +77,10 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> Path:
     degradation = config["data"]["degradation"]
     split = store.attributes["split"]
     train_scenes = load_scenes(store, split["train"], scale, degradation)
+    reference = _reference(config)
     whole = [s.whole(response) for s in load_scenes(store, split["val"], scale, degradation)]
+    if reference is not None:
+        whole = [scene_with_reference(s, name, **reference) for s, name in zip(whole, split["val"], strict=True)]
     validation: DataLoader[Any] = DataLoader(whole, batch_size=None)  # type: ignore[arg-type]  # a list is a dataset
 
     net = build_network(config, train_scenes, response)
@@ -143,24 +147,37 @@ def _claim(out: Path, config: dict[str, Any]) -> Path:
     return out
 
 
-def _crops(config: dict[str, Any], phase: dict[str, Any], scenes: list[Scene], response: np.ndarray) -> Crops:
-    data = config["data"]
-    return Crops(
+def _reference(config: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the options of the synthetic reference for a network that takes one, else None."""
+    needed = "ref_rgb" in system_named(config["model"]["system"]).inputs
+    return dict(config["data"].get("reference") or {}) if needed else None
+
+
+def _crops(
+    config: dict[str, Any], phase: dict[str, Any], scenes: list[Scene], response: np.ndarray
+) -> Crops | UnalignedCrops:
+    data, scale, reference = config["data"], config["model"]["scale"], _reference(config)
+    margin = 0 if reference is None else room(scale, reference)
+    crops = Crops(
         scenes,
         response,
-        scale=config["model"]["scale"],
-        crop=data["crop"],
+        scale=scale,
+        crop=data["crop"] + 2 * margin,
         batch_size=data["batch_size"],
         sampling=data["sampling"],
         augment=data["augment"],
         gain=data["gain"],
         mix=data["mix"],
+        blind=data.get("blind", False),
         steps=phase["steps"],
         seed=config["seed"],
     )
+    return crops if reference is None else UnalignedCrops(crops, margin, **reference)
 
 
-def _run_phase(net: nn.Module, phase: dict[str, Any], folder: Path, crops: Crops, validation: DataLoader[Any]) -> None:
+def _run_phase(
+    net: nn.Module, phase: dict[str, Any], folder: Path, crops: Crops | UnalignedCrops, validation: DataLoader[Any]
+) -> None:
     """Train one phase, or what is left of it, and load its best weights into ``net``."""
     best = folder / "best.safetensors"
     done = folder / "done"

@@ -8,7 +8,8 @@ among the files that could be looked at. Differences from it, all explained in `
 - the reference's features are warped by matches between patch centres (``match_anchor="corner"``: between corners);
 - colours are matched to the degraded reference, never to the image that is sought; nothing is normalised by it either;
 - the flow network sees both images in one range;
-- predicted offsets start near zero, not at zero, so that what predicts them learns from the first step;
+- predicted offsets start near zero, not at zero, so that what predicts them learns from the first step; the last
+  convolutions of decoder and warp network start at a tenth of their usual size;
 - any size, band count and scale: images are padded inside; a reference of another size is resampled;
 - the encoder of the reference's features is trainable; it is VGG-19's when its weights are given and frozen.
 
@@ -416,6 +417,9 @@ class SSCHSR(nn.Module):
         self.reference_features = VGGTrunk(features)
         self.hsi_encoder = HSIEncoder(hs_bands, features)
         self.decoder = Decoder(hs_bands, features, blocks, heads, groups, match_anchor, encoder_skip)
+        with torch.no_grad():  # the start is near the interpolated HSI and the warped reference
+            self.decoder.fusion[-1].get_submodule("out").weight.mul_(0.1)
+            self.warp_network.out.weight.mul_(0.1)
 
     def prepare(self, lr_hsi: Tensor, ref_rgb: Tensor) -> Prepared:
         """Return h, i and r, of one size, padded."""

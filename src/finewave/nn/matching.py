@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 PATCH = 3
-CHUNK = 1 << 24  # correlations held at a time
+CHUNK = 1 << 25  # correlations of pixels held at a time
 
 
 class Correspondence(NamedTuple):
@@ -33,8 +33,8 @@ class Correspondence(NamedTuple):
 def best_patches(features: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     """Find for each 3 x 3 patch the reference patch with the highest normalised correlation.
 
-    The correlations of all pairs are never held at once: the patches of the input go through in chunks, without a
-    gradient, and the similarity of the chosen pair is computed again with one.
+    The correlations of all pairs are never held at once: rows of the input go through in chunks, without a gradient,
+    and the similarity of the chosen pair is computed again with one.
 
     Parameters
     ----------
@@ -47,22 +47,39 @@ def best_patches(features: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     similarity : Tensor (B, h - 2, w - 2)
         Differentiable in both arguments.
     """
-    a, b = (_normalised_patches(x) for x in (features, reference))
-    size = (features.shape[2] - PATCH + 1, features.shape[3] - PATCH + 1)
-    step = max(1, CHUNK // b.shape[2])
-    indices = []
+    height, width = (n - PATCH + 1 for n in features.shape[2:])
+    step = max(1, CHUNK // (features.shape[3] * reference.shape[2] * reference.shape[3]) - PATCH + 1)
     with torch.no_grad():
-        for first, second in zip(a.transpose(1, 2), b, strict=True):
-            indices.append(torch.cat([(rows @ second).argmax(1) for rows in first.split(step)]))
-    index = torch.stack(indices)
-    chosen = b.gather(2, index[:, None].expand(-1, b.shape[1], -1))
-    return index.view(-1, *size), (a * chosen).sum(1).view(-1, *size)
+        index = torch.stack(
+            [
+                torch.cat([_best(a[:, i : i + step + PATCH - 1], b) for i in range(0, height, step)])
+                for a, b in zip(features, reference, strict=True)
+            ]
+        )
+    patches = F.unfold(reference, PATCH)
+    chosen = patches.gather(2, index.flatten(1)[:, None].expand(-1, patches.shape[1], -1))
+    own = F.unfold(features, PATCH)
+    norms = [torch.linalg.vector_norm(x, dim=1) + 1e-5 for x in (own, chosen)]
+    return index, ((own * chosen).sum(1) / (norms[0] * norms[1])).view(-1, height, width)
 
 
-def _normalised_patches(x: Tensor) -> Tensor:
-    """Return the patches (B, 9 D, n) of ``x`` (B, D, h, w), each divided by its norm."""
-    patches = F.unfold(x, PATCH)
-    return patches / (torch.linalg.vector_norm(patches, dim=1, keepdim=True) + 1e-5)
+def _best(a: Tensor, b: Tensor) -> Tensor:
+    """Return the best patch of ``b`` (D, h', w') for each patch of ``a`` (D, n, w), long (n - 2, w - 2).
+
+    The correlation of two patches is the sum of nine correlations of pixels, each of which nine patches share.
+    """
+    rows, columns = a.shape[1] - PATCH + 1, a.shape[2] - PATCH + 1
+    height, width = b.shape[1] - PATCH + 1, b.shape[2] - PATCH + 1
+    pixels = (a.flatten(1).transpose(0, 1) @ b.flatten(1)).view(*a.shape[1:], *b.shape[1:])
+    along = pixels[:, :columns, :, :width].clone()
+    for d in range(1, PATCH):
+        along += pixels[:, d : d + columns, :, d : d + width]
+    total = along[:rows, :, :height].clone()
+    for d in range(1, PATCH):
+        total += along[d : d + rows, :, d : d + height]
+    # the norm of the patch in ``a`` is the same for all candidates
+    squares = F.avg_pool2d(b.square().sum(0)[None, None], PATCH, 1, divisor_override=1)[0, 0]
+    return (total / (squares.sqrt() + 1e-5)).flatten(2).argmax(2)
 
 
 def match(features: Tensor, reference: Tensor, levels: int = 3) -> list[Correspondence]:

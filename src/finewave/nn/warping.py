@@ -1,4 +1,4 @@
-"""Bilinear sampling of images at pixel coordinates, and backward warping by a flow."""
+"""Sampling of images at pixel coordinates, and backward warping by a flow."""
 
 from __future__ import annotations
 
@@ -17,8 +17,13 @@ def pixel_grid(height: int, width: int, like: Tensor) -> Tensor:
     return torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1])[None]
 
 
-def sample_at(image: Tensor, coordinates: Tensor, padding: Literal["zeros", "border"] = "zeros") -> Tensor:
-    """Sample an image bilinearly.
+def sample_at(
+    image: Tensor,
+    coordinates: Tensor,
+    padding: Literal["zeros", "border"] = "zeros",
+    mode: Literal["bilinear", "bicubic"] = "bilinear",
+) -> Tensor:
+    """Sample an image between its pixels.
 
     Parameters
     ----------
@@ -28,6 +33,7 @@ def sample_at(image: Tensor, coordinates: Tensor, padding: Literal["zeros", "bor
         beyond 128.
     padding : {"zeros", "border"}
         What lies outside of the image.
+    mode : {"bilinear", "bicubic"}
 
     Returns
     -------
@@ -40,7 +46,7 @@ def sample_at(image: Tensor, coordinates: Tensor, padding: Literal["zeros", "bor
     y = (2 * coordinates[:, 1] + 1) / height - 1
     wide = image.to(coordinates.dtype)
     with torch.autocast(image.device.type, enabled=False):
-        sampled = F.grid_sample(wide, torch.stack((x, y), -1), padding_mode=padding, align_corners=False)
+        sampled = F.grid_sample(wide, torch.stack((x, y), -1), mode=mode, padding_mode=padding, align_corners=False)
     return sampled.to(image.dtype)
 
 
