@@ -155,10 +155,8 @@ class Opening(Block):
     def forward(self, w: Tensor, mixed: bool = False) -> Estimates:
         """Return the first estimates from ``w`` (B, c, h, w)."""
         y = self.solve_y(2 * self.alpha * self.up1(w))
-        g = self.inc(-y)
         z = F.relu(self.mix(2 * (1 - self.alpha) * self.inc(w)))
-        h = self.up3(-z)
-        x = self.prior(self.beta * g + self.gamma * h, mixed)
+        x = self.prior(self.inc(-self.beta * y) + self.gamma * self.up3(-z), mixed)
         return Estimates(x, y, z, self.dec(x) - y, self.down2(x) - z)
 
 
@@ -177,8 +175,9 @@ class Closing(Block):
         seen = self.dec(x)
         y = self.solve_y(2 * self.alpha * self.up1(w) + self.beta * (u + seen))
         z = F.relu(self.mix(self.gamma * (self.down3(x) + v) + 2 * (1 - self.alpha) * self.inc(w)))
-        from_y = self.beta * self.inc(u - y) + self.gamma * self.up3(self.down2(x))
-        from_z = self.beta * self.inc(seen) + self.gamma * self.up4(v - z)
+        # gradient of the augmented Lagrangian; the spectral operators are linear, so sums and factors go in first
+        from_y = self.inc(self.beta * (u - y + seen))
+        from_z = self.gamma * (self.up3(self.down2(x)) + self.up4(v - z))
         return self.prior(x - F.relu(self.eta) * (from_y + from_z), mixed), y, z
 
     def forward(self, w: Tensor, before: Estimates, mixed: bool = False) -> Estimates:
