@@ -133,6 +133,15 @@ def attention(
     return summed, chosen, weights
 
 
+@numba.njit
+def _steps(window):
+    """Return rows and columns from the centre to each position of the window: dividing again and again is slow."""
+    y, x = np.empty(window * window, np.intp), np.empty(window * window, np.intp)
+    for i in range(window * window):
+        y[i], x[i] = i // window - window // 2, i % window - window // 2
+    return y, x
+
+
 @_compiled
 def _attend_rows(phi, theta, value, summed, chosen, weights, scores, bits, keys, window, k, image, top, bottom):
     H, W, E = phi.shape[1:]
@@ -153,6 +162,7 @@ def _attend_rows(phi, theta, value, summed, chosen, weights, scores, bits, keys,
     picked = np.empty(len(keys), np.intp)
     weight = np.empty(k, scores.dtype)
     inside_at, inside_weight = np.empty(k, np.intp), np.empty(k, scores.dtype)
+    step_y, step_x = _steps(window)
     for left in range(0, W, TILE):
         width = min(TILE, W - left)
         first = max(0, r - left)  # of the columns around the tile, those inside the image
@@ -277,8 +287,8 @@ def _attend_rows(phi, theta, value, summed, chosen, weights, scores, bits, keys,
                 inside = 0
                 for j in range(k):
                     weight[j] /= total
-                    at_y = row + picked[j] // window - r
-                    at_x = left + x + picked[j] % window - r
+                    at_y = row + step_y[picked[j]]
+                    at_x = left + x + step_x[picked[j]]
                     if 0 <= at_y < H and 0 <= at_x < W:
                         inside_at[inside] = (image * H + at_y) * W + at_x
                         inside_weight[inside] = weight[j]
@@ -342,36 +352,37 @@ def _attend_rows_backward(
 ):
     H, W, C = value.shape[1:]
     E, k = phi.shape[3], chosen.shape[3]
-    r = window // 2
     weight_gradient = np.empty(k, value.dtype)
+    inside_y, inside_x, inside_j = np.empty(k, np.intp), np.empty(k, np.intp), np.empty(k, np.intp)
+    step_y, step_x = _steps(window)
     zero = np.zeros(1, value.dtype)[0]
     for y in range(top, bottom):
         for x in range(W):
             g, w = gradient[image, y, x], weights[image, y, x]
-            centre, centre_gradient = phi[image, y, x], phi_gradient[image, y, x]
-            mean = zero
+            inside = 0
+            mean = zero  # of the gradients with respect to the weights, which are zero for positions outside
             for j in range(k):
-                position = np.intp(chosen[image, y, x, j])
-                at_y, at_x = y + position // window - r, x + position % window - r
-                product = zero
+                position = chosen[image, y, x, j]
+                at_y, at_x = y + step_y[position], x + step_x[position]
                 if 0 <= at_y < H and 0 <= at_x < W:
-                    v, v_gradient, share = value[image, at_y, at_x], value_gradient[image, at_y, at_x], w[j]
+                    share, product = w[j], zero
+                    v, v_gradient = value[image, at_y, at_x], value_gradient[image, at_y, at_x]
                     for c in range(C):
                         product += g[c] * v[c]
                         v_gradient[c] += share * g[c]
-                weight_gradient[j] = product
-                mean += w[j] * product
+                    mean += share * product
+                    weight_gradient[inside] = product
+                    inside_y[inside], inside_x[inside], inside_j[inside] = at_y, at_x, j
+                    inside += 1
+            centre, centre_gradient = phi[image, y, x], phi_gradient[image, y, x]
             for e in range(E):
                 centre_gradient[e] = 0
-            for j in range(k):
-                position = np.intp(chosen[image, y, x, j])
-                at_y, at_x = y + position // window - r, x + position % window - r
-                if 0 <= at_y < H and 0 <= at_x < W:
-                    score_gradient = w[j] * (weight_gradient[j] - mean)
-                    t, t_gradient = theta[image, at_y, at_x], theta_gradient[image, at_y, at_x]
-                    for e in range(E):
-                        centre_gradient[e] += score_gradient * t[e]
-                        t_gradient[e] += score_gradient * centre[e]
+            for i in range(inside):
+                score_gradient = w[inside_j[i]] * (weight_gradient[i] - mean)
+                t, t_gradient = theta[image, inside_y[i], inside_x[i]], theta_gradient[image, inside_y[i], inside_x[i]]
+                for e in range(E):
+                    centre_gradient[e] += score_gradient * t[e]
+                    t_gradient[e] += score_gradient * centre[e]
 
 
 # --- The MLP over the heads ---------------------------------------------------------------------------------------
