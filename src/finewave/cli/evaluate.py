@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from finewave.cli.options import precision_option
 from finewave.cli.table import table
 
 
@@ -16,7 +17,8 @@ from finewave.cli.table import table
 @click.option("--split", default="test", show_default=True, help="train, val or test.")
 @click.option("--baseline", is_flag=True, help="Score bicubic interpolation and regression, too.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: MODEL-DATASET-SPLIT.json]")
-def evaluate(model_name: str, dataset: str, split: str, baseline: bool, output: Path | None) -> None:
+@precision_option(default="float32")
+def evaluate(model_name: str, dataset: str, split: str, baseline: bool, output: Path | None, precision: str) -> None:
     """Score a model on a dataset: metrics per image and their mean, also as JSON."""
     from finewave.imaging.atomic import atomic_output
     from finewave.learning.evaluation import evaluate_model
@@ -25,7 +27,7 @@ def evaluate(model_name: str, dataset: str, split: str, baseline: bool, output: 
     model = load_model(model_name)
     target = output or Path(f"{model.name}-{dataset}-{split}.json")
     with atomic_output(target) as temporary:  # a missing folder shows before the work, not after
-        scores = evaluate_model(model, dataset, split, baseline=baseline, progress=_say)
+        scores = evaluate_model(model, dataset, split, baseline=baseline, precision=precision, progress=_say)
         temporary.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
     rows = {**scores["images"], "mean": scores["mean"]}
     if "baseline" in scores:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from finewave.cli.options import precision_option
 from finewave.cli.progress import Progress
 
 
@@ -16,7 +17,16 @@ from finewave.cli.progress import Progress
 @click.option("--format", "suffix", default=".tif", show_default=True, help="Of files in a folder.")
 @click.option("--wavelengths", help="Band centres in nm of the input, comma-separated, or a CSV file.")
 @click.option("--tile", type=click.IntRange(min=16), help="Tile side, in input pixels.")
-def predict(source: Path, output: Path, model: str, suffix: str, wavelengths: str | None, tile: int | None) -> None:
+@precision_option(default="auto")
+def predict(
+    source: Path,
+    output: Path,
+    model: str,
+    suffix: str,
+    wavelengths: str | None,
+    tile: int | None,
+    precision: str,
+) -> None:
     """Apply a model to files.
 
     INPUT is a file or a folder of files. The output's format is that of its extension: .tif, .nc, .zarr,
@@ -33,6 +43,7 @@ def predict(source: Path, output: Path, model: str, suffix: str, wavelengths: st
             suffix=suffix,
             wavelengths=_numbers(wavelengths),
             tile=tile,
+            precision=precision,
             progress=progress,
         )
     for path in written:

@@ -23,6 +23,7 @@ def predict_file(
     suffix: str = ".tif",
     wavelengths: Any = None,
     tile: int | None = None,
+    precision: str = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Apply a model to a file, or to every file of a folder.
@@ -43,6 +44,8 @@ def predict_file(
         Band centres in nm of the input, where the file does not have them; see `open_scene`.
     tile : int, optional
         See `super_resolve`.
+    precision : {"auto", "float32", "bfloat16"}
+        Of a model that is loaded here, see `load_model`.
     progress : callable, optional
         Called with what is done and the whole: tiles of one file, or files of a folder.
 
@@ -72,7 +75,7 @@ def predict_file(
         output = output / f"{source.stem}{suffix}"
     _check_output(output, suffix if many else output.suffix)
     if not isinstance(model, Model):
-        model = load_model(model)
+        model = load_model(model, precision=precision)
 
     def one(path: Path, target: Path, progress: Callable[[int, int], None] | None) -> None:
         from finewave.imaging.files import load_scene, save_scene

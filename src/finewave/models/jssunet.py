@@ -33,15 +33,11 @@ from finewave.nn.clusters import (
     one_hot_of,
     straight_through,
 )
+from finewave.nn.full_precision import full_precision
+from finewave.nn.fused_conv import as_features, fused_conv
 from finewave.nn.residual import RCAB, ResBlock, ResBlockBN, conv
 from finewave.nn.sampling import BPUp, Down, Up, bicubic, prime_factors
 from finewave.nn.window_attention import HeadAttention, MultiHeadAttention
-
-
-def _full_precision(x: Tensor) -> torch.autocast:
-    """Leave mixed precision: the running estimates keep their digits, only inner features lose some."""
-    return torch.autocast(x.device.type, enabled=False)
-
 
 # --- Spatial super-resolution (section III-A) ---------------------------------------------------------------------
 
@@ -57,7 +53,8 @@ class ProxSR(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the operator."""
-        return x + self.tail(self.blocks(F.relu(self.head(x), inplace=True)))
+        features = self.blocks(fused_conv(x, self.head, relu=True))
+        return x + fused_conv(features, self.tail).to(x.dtype)
 
 
 class SRStage(nn.Module):
@@ -71,7 +68,7 @@ class SRStage(nn.Module):
 
     def forward(self, u: Tensor, f: Tensor) -> Tensor:
         """Return the next estimate of the HR-MSI from ``u`` (B, c, H, W) and the observed ``f`` (B, c, h, w)."""
-        with _full_precision(u):
+        with full_precision(u):
             step = u - self.up(self.down(u) - f)
         return self.prox(step)
 
@@ -119,7 +116,7 @@ class Clusters(nn.Module):
     def forward(self, f: Tensor) -> tuple[Tensor, Tensor]:
         """Return assignment (one-hot) and probability, each (B, M, h, w), of the pixels of ``f`` (B, c, h, w)."""
         if self.kind == "learned":
-            with _full_precision(f):
+            with full_precision(f):
                 return straight_through(self.net(f))
         if self.kind == "kmeans":
             labels = nearest_centroid(f, self.get_buffer("centroids"))
@@ -140,7 +137,7 @@ class ProxSSR(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the operator."""
-        return x + self.tail(self.blocks(self.head(x)))
+        return x + fused_conv(self.blocks(fused_conv(x, self.head)), self.tail).to(x.dtype)
 
 
 class SSRStage(nn.Module):
@@ -152,7 +149,7 @@ class SSRStage(nn.Module):
 
     def forward(self, u: Tensor, f: Tensor, assignment: Tensor, groups: PixelGroups | None = None) -> Tensor:
         """Return the next estimate of the LR-HSI from ``u`` (B, C, h, w) and the observed ``f`` (B, c, h, w)."""
-        with _full_precision(u):
+        with full_precision(u):
             step = u - self.spec_up(self.spec_down(u, assignment, groups) - f, assignment, groups)
         return self.prox(step)
 
@@ -169,7 +166,7 @@ class SSRBranch(nn.Module):
         """Return u^0, [u^1 ... u^K] (B, C, h, w), and assignment and probability of the clusters (B, M, h, w)."""
         assignment, probability = self.clusters(f)
         groups = group_pixels(assignment)
-        with _full_precision(f):
+        with full_precision(f):
             initial = u = self.initial(f, assignment, groups)
         estimates = []
         for stage in self.stages:
@@ -191,9 +188,7 @@ class LFE(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the module."""
-        features = self.conv1(x)
-        with _full_precision(x):
-            return F.relu(self.conv2(features.to(x.dtype)))
+        return fused_conv(fused_conv(x, self.conv1), self.conv2, relu=True).to(x.dtype)
 
 
 class HFI(nn.Module):
@@ -208,10 +203,9 @@ class HFI(nn.Module):
 
     def forward(self, low: Tensor, u_sr: Tensor, hs_up: Tensor) -> Tensor:
         """Return (B, C, H, W) from low frequencies and upsampled HSI (B, C, H, W) and the HR-MSI (B, c, H, W)."""
-        x = torch.cat((u_sr, hs_up, low) if self.with_low else (u_sr, hs_up), 1)
-        features = self.conv2(self.conv1(x))
-        with _full_precision(x):
-            return F.relu(low + self.conv3(features.to(x.dtype)))
+        x = torch.cat([as_features(x) for x in ((u_sr, hs_up, low) if self.with_low else (u_sr, hs_up))], 1)
+        features = fused_conv(fused_conv(x, self.conv1), self.conv2)
+        return F.relu(low + fused_conv(features, self.conv3).to(low.dtype), inplace=True)
 
 
 class ProxFus(nn.Module):
@@ -225,8 +219,8 @@ class ProxFus(nn.Module):
 
     def forward(self, u: Tensor, u_sr: Tensor) -> Tensor:
         """Apply the operator to ``u``, with ``u_sr`` (B, c, H, W) beside it."""
-        x = F.relu(self.head(torch.cat((u, u_sr), 1)), inplace=True)
-        return u + self.tail(self.blocks(x))
+        x = fused_conv(torch.cat((as_features(u), as_features(u_sr)), 1), self.head, relu=True)
+        return u + fused_conv(self.blocks(x), self.tail).to(u.dtype)
 
 
 class FusionStage(nn.Module):
@@ -243,8 +237,8 @@ class FusionStage(nn.Module):
 
     def forward(self, u: Tensor, a: Tensor, bz: Tensor, u_sr: Tensor) -> Tensor:
         """Return the next estimate of the HR-HSI from ``u``, a and the product b z, all (B, C, H, W)."""
-        gradient = a * (a * u - bz)
-        return self.prox(u - self.step_size * gradient, u_sr)
+        residual = torch.addcmul(bz, a, u, value=-1)
+        return self.prox(torch.addcmul(u, self.step_size * a, residual), u_sr)
 
 
 class FusionBranch(nn.Module):
@@ -314,11 +308,12 @@ class PostProcessing(nn.Module):
 
     def forward(self, u: Tensor) -> Tensor:
         """Refine ``u`` (B, C, H, W); same shape."""
-        with _full_precision(u):
+        with full_precision(u):
             v = self.attention1(u)
             # the second pass meets the image's borders elsewhere, where they did no harm the first time
             v = self.attention2(v.roll((self.shift, self.shift), (2, 3))).roll((-self.shift, -self.shift), (2, 3))
-        return u + self.tail(self.block(self.head(torch.cat((v, u), 1))))
+        x = fused_conv(torch.cat((as_features(v), as_features(u)), 1), self.head)
+        return u + fused_conv(self.block(x), self.tail).to(u.dtype)
 
 
 # --- The network --------------------------------------------------------------------------------------------------
@@ -394,6 +389,7 @@ class JSSUNet(nn.Module):
     inputs = ("lr_msi",)
     output = "hr_hsi"
     size_multiple = 1
+    mixed_precision = True
 
     def __init__(
         self,
@@ -509,6 +505,8 @@ class JSSUNet(nn.Module):
 
     def forward_stages(self, lr_msi: Tensor) -> Stages:
         """Return the K estimates of every branch, without post-processing (phase 1)."""
+        # convolutions on processors are many times quicker so; what is made of f keeps the layout
+        lr_msi = lr_msi.contiguous(memory_format=torch.channels_last)
         sr = self.sr(lr_msi)
         _, ssr, assignment, probability = self.ssr(lr_msi)
         return Stages(sr, ssr, self.fusion(sr[-1], ssr[-1]), assignment, probability)

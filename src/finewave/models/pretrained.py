@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from finewave.errors import InputError, unknown_name
 from finewave.models.card import Card, describe
 from finewave.models.invalid_pixels import blank, fill_invalid
+from finewave.models.precision import check_precision, uses_bfloat16
 from finewave.models.registry import SYSTEMS, create_model
 from finewave.models.shelf import CARD, WEIGHTS, weight_folders
 from finewave.models.weights import fill_network, read_weights, write_weights
@@ -31,6 +32,9 @@ class Model:
         Trained or not, with the class attributes ``task``, ``inputs``, ``output`` and ``size_multiple``.
     card : Card, optional
         Of its weights; without, the network is taken as untrained.
+    precision : {"auto", "float32", "bfloat16"}
+        Arithmetic of inner features. ``"auto"`` is bfloat16 where the machine gains from it and the network
+        declares that it keeps its digits (``mixed_precision``), else float32. Inputs and outputs are float32.
 
     Attributes
     ----------
@@ -48,7 +52,7 @@ class Model:
     torch.Size([1, 31, 10, 14])
     """
 
-    def __init__(self, net: nn.Module, card: Card | None = None) -> None:
+    def __init__(self, net: nn.Module, card: Card | None = None, *, precision: str = "auto") -> None:
         for attribute in ("task", "inputs", "output"):
             if not hasattr(net, attribute):
                 raise InputError(f"{type(net).__name__} is no finewave network: it does not declare its {attribute}")
@@ -59,6 +63,7 @@ class Model:
         self.inputs: tuple[str, ...] = tuple(net.inputs)  # type: ignore[arg-type]  # nn.Module types all as tensors
         self.output = str(net.output)
         self.size_multiple = int(getattr(net, "size_multiple", 1))
+        self.precision = check_precision(precision)
 
     def __repr__(self) -> str:
         return f"Model({self.name}: {', '.join(self.inputs)} -> {self.output}, scale {self.scale})"
@@ -132,10 +137,16 @@ class Model:
                 tensors = [inputs[name].to(like.device, like.dtype) for name in self.inputs]
                 if prefers_channels_last(self.net):
                     tensors = [x.contiguous(memory_format=torch.channels_last) for x in tensors]
-                output = self.net(**dict(zip(self.inputs, tensors, strict=True)))
+                mixed = uses_bfloat16(self.precision, self.net, like.device)
+                with torch.autocast(like.device.type, torch.bfloat16, enabled=mixed):
+                    output = self.net(**dict(zip(self.inputs, tensors, strict=True)))
         finally:
             self.net.train(was_training)
-        return output.to(first.device).contiguous()
+        return output.to(first.device, like.dtype).contiguous()
+
+    def with_precision(self, precision: str) -> Model:
+        """Return this model, on the same network, with another ``precision``."""
+        return Model(self.net, self.card, precision=precision)
 
     def to(self, *args: Any, **kwargs: Any) -> Model:
         """Move the network to a device or dtype, as ``torch.nn.Module.to`` does, and return this model."""
@@ -247,7 +258,7 @@ class Model:
             )
 
 
-def load_model(which: str | Path) -> Model:
+def load_model(which: str | Path, *, precision: str = "auto") -> Model:
     """Load a trained network with its card.
 
     Parameters
@@ -255,6 +266,8 @@ def load_model(which: str | Path) -> Model:
     which : str or Path
         A name from ``list_models(trained=True)``, a folder with ``model.safetensors`` and ``card.json``, or a
         ``.safetensors`` file with ``card.json`` beside it.
+    precision : {"auto", "float32", "bfloat16"}
+        Arithmetic of inner features, see `Model`.
 
     Returns
     -------
@@ -267,6 +280,7 @@ def load_model(which: str | Path) -> Model:
         A ``ValueError``, if there is no such name, folder or file, or the weights do not fit their card: the
         message names the first key, shape or checksum that differs.
     """
+    check_precision(precision)
     weights, card_file = _locate(which)
     card = Card.read(card_file)
     with torch.random.fork_rng(devices=[]):  # loading is no reason for the user's random numbers to change
@@ -280,7 +294,7 @@ def load_model(which: str | Path) -> Model:
         )
     if prefers_channels_last(net):
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
-    return Model(net.eval(), card)
+    return Model(net.eval(), card, precision=precision)
 
 
 def _locate(which: str | Path) -> tuple[Path, Path]:

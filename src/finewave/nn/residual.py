@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# In-place activations and sums below act on fresh convolution outputs, which no backward pass needs:
-# the element-wise part of these blocks is bound by memory traffic.
+from finewave.nn.fused_conv import as_features, fused_conv, fused_resblock
 
 
 def conv(in_channels: int, out_channels: int, kernel_size: int = 3, bias: bool = True) -> nn.Conv2d:
@@ -25,9 +24,7 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
-        y = F.relu(self.conv1(x), inplace=True)
-        y = F.relu(self.conv2(y), inplace=True)
-        return F.relu(self.conv3(y) + x, inplace=True)
+        return fused_resblock(x, self.conv1, self.conv2, self.conv3)
 
 
 class ResBlockBN(nn.Module):
@@ -43,9 +40,9 @@ class ResBlockBN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
-        y = self.norm1(F.relu(self.conv1(x)))
-        y = self.norm2(F.relu(self.conv2(y)))
-        return F.relu(self.conv3(y) + x, inplace=True)
+        y = self.norm1(fused_conv(x, self.conv1, relu=True))
+        y = self.norm2(fused_conv(y, self.conv2, relu=True))
+        return fused_conv(y, self.conv3, residual=as_features(x), relu=True)
 
 
 class ChannelAttention(nn.Module):
@@ -78,4 +75,5 @@ class RCAB(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block; (B, F, H, W) to the same shape."""
-        return x + self.attention(self.conv2(F.relu(self.conv1(x), inplace=True)))
+        x = as_features(x)
+        return x + self.attention(fused_conv(fused_conv(x, self.conv1, relu=True), self.conv2))

@@ -1,0 +1,19 @@
+"""Options that more than one command has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+
+def precision_option(default: str) -> Callable[[Any], Any]:
+    """Return ``--precision``; the names are those of `finewave.models.precision`, which would load PyTorch."""
+    return click.option(
+        "--precision",
+        type=click.Choice(["auto", "float32", "bfloat16"]),
+        default=default,
+        show_default=True,
+        help="Arithmetic inside the network; auto is bfloat16 where that is quicker.",
+    )
