@@ -12,26 +12,53 @@ from finewave.cli.table import table
 
 
 @click.command()
-@click.option("--model", "model_name", metavar="MODEL", required=True, help="Name, folder or .safetensors file.")
+@click.option(
+    "--model", "model_name", metavar="MODEL", required=True, help="Name, folder or .safetensors file, or a baseline."
+)
 @click.option("--dataset", required=True, help="See finewave data list.")
 @click.option("--split", default="test", show_default=True, help="train, val or test.")
-@click.option("--baseline", is_flag=True, help="Score bicubic interpolation and regression, too.")
+@click.option("--baseline", is_flag=True, help="Score what the task can do without a network, too.")
+@click.option("--scale", type=click.IntRange(min=2), help="Of a baseline.  [default: 4]")
+@click.option("--sensor", help="Of a baseline: whose MS bands.  [default: nikon-d5100]")
+@click.option("--kernel", help="Of a baseline: blur of the LR images.  [default: gaussian]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: MODEL-DATASET-SPLIT.json]")
 @precision_option(default="float32")
-def evaluate(model_name: str, dataset: str, split: str, baseline: bool, output: Path | None, precision: str) -> None:
-    """Score a model on a dataset: metrics per image and their mean, also as JSON."""
+def evaluate(
+    model_name: str,
+    dataset: str,
+    split: str,
+    baseline: bool,
+    scale: int | None,
+    sensor: str | None,
+    kernel: str | None,
+    output: Path | None,
+    precision: str,
+) -> None:
+    """Score a model on a dataset: metrics per image and their mean, also as JSON.
+
+    MODEL may be a baseline, which needs no weights: bicubic, ibp, ridge, quadratic, gsa, cnmf. What the card of a model
+    says about scale, sensor and degradation is then said by the options.
+    """
+    from finewave.errors import InputError
     from finewave.imaging.atomic import atomic_output
-    from finewave.learning.evaluation import evaluate_model
+    from finewave.learning.baselines import list_baselines
+    from finewave.learning.evaluation import baseline_for, evaluate_model
     from finewave.models.pretrained import load_model
 
-    model = load_model(model_name)
+    said = {"scale": scale, "sensor": sensor, "degradation": None if kernel is None else {"kernel": kernel}}
+    said = {key: value for key, value in said.items() if value is not None}
+    if model_name in list_baselines():
+        model = baseline_for(model_name, dataset, **said)
+    elif said:
+        raise InputError(f"--scale, --sensor and --kernel are for baselines; the card of {model_name} says them")
+    else:
+        model = load_model(model_name)
     target = output or Path(f"{model.name}-{dataset}-{split}.json")
     with atomic_output(target) as temporary:  # a missing folder shows before the work, not after
         scores = evaluate_model(model, dataset, split, baseline=baseline, precision=precision, progress=_say)
         temporary.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
     rows = {**scores["images"], "mean": scores["mean"]}
-    if "baseline" in scores:
-        rows[scores["baseline"]["name"]] = scores["baseline"]["mean"]
+    rows.update(scores.get("baselines", {}))
     names = list(scores["mean"])
     lines = [(image, *(f"{row[name]:.4g}" for name in names)) for image, row in rows.items()]
     click.echo(table(("image", *names), lines, right=range(1, len(names) + 1)))

@@ -19,8 +19,9 @@ def models() -> None:
     for name in list_models():
         system = SYSTEMS[name]
         mapping = f"{' + '.join(system.inputs)} -> {system.output}"
+        without = "baseline: needs none" if system.baseline else "none"
         mine = [card for card in cards.values() if card.system == name]
-        rows.append((name, system.task, mapping, f"{_default_parameters(name):,}", "" if mine else "none"))
+        rows.append((name, system.task, mapping, f"{_default_parameters(name):,}", "" if mine else without))
         rows.extend(("", "", "", f"{card.parameters:,}", card.name) for card in mine)
     click.echo(table(("name", "task", "inputs", "params", "trained weights"), rows, right=(3,)))
 

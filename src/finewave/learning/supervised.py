@@ -80,7 +80,7 @@ class SupervisedPhase(Phase):
         images = dict(batch)
         if self.part is not None:
             images = net.batch_of(self.part, images, estimates=self.config["estimates"])
-        elif self.response is not None:
+        if self.response is not None and self.part != "sr":  # there both images may be the camera's
             images["response"] = self.response.to(batch["hr_hsi"])
         return images
 

@@ -6,13 +6,13 @@ M. Irani, S. Peleg, "Improving resolution by image registration", CVGIP: Graphic
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from finewave.errors import InputError
-from finewave.imaging.degradation import degrade, kernel_taps
+from finewave.models.observation import Observation
 from finewave.nn.sampling import bicubic
 
 
@@ -30,8 +30,8 @@ class BackProjection(nn.Module):
         C.
     iterations : int
         >= 0.
-    kernel, fwhm
-        Of D, see `degrade`.
+    degradation : dict, optional
+        D: keyword arguments of `degrade`; by default its Gaussian.
 
     Raises
     ------
@@ -50,22 +50,19 @@ class BackProjection(nn.Module):
         hs_bands: int = 31,
         *,
         iterations: int = 20,
-        kernel: Literal["gaussian", "bicubic", "bicubic-no-antialias"] = "gaussian",
-        fwhm: float | None = None,
+        degradation: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if scale < 2:
-            raise InputError(f"ibp: {scale=} is out of range; it must be an integer >= 2")
+        self.observation = Observation(scale, degradation, "ibp")
         for name, value, least in (("hs_bands", hs_bands, 1), ("iterations", iterations, 0)):
             if value < least:
                 raise InputError(f"ibp: {name}={value} is out of range; it must be >= {least}")
-        self.scale, self.hs_bands, self.iterations, self.kernel, self.fwhm = scale, hs_bands, iterations, kernel, fwhm
+        self.scale, self.hs_bands, self.iterations = scale, hs_bands, iterations
 
     @property
     def receptive_field(self) -> int:
         """Distance in LR pixels up to which an input pixel acts on an output pixel."""
-        blur = -(-len(kernel_taps(self.kernel, self.scale, self.fwhm)) // (2 * self.scale))
-        return 2 + self.iterations * (2 + blur)
+        return 2 + self.iterations * (2 + self.observation.reach)
 
     def forward(self, lr_hsi: Tensor) -> Tensor:
         """Return (B, C, s h, s w) of ``lr_hsi`` (B, C, h, w)."""
@@ -73,5 +70,5 @@ class BackProjection(nn.Module):
         size = (y.shape[2] * self.scale, y.shape[3] * self.scale)
         x = bicubic(y, size)
         for _ in range(self.iterations):
-            x = x + bicubic(y - degrade(x, self.scale, kernel=self.kernel, fwhm=self.fwhm), size)
+            x = x + bicubic(y - self.observation(x), size)
         return x.to(lr_hsi.dtype)

@@ -7,14 +7,14 @@ et al., 2001), which is deterministic, in place of VCA; the spectral response is
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from finewave.errors import InputError
-from finewave.imaging.degradation import degrade
+from finewave.models.observation import Observation
 from finewave.nn.sampling import bicubic
 
 TINY = 1e-9
@@ -38,8 +38,8 @@ class CNMF(nn.Module):
         Alternations between the two images, and updates in each.
     sum_to_one : float
         Weight of the constraint, a further band of that constant value; 0 for none.
-    kernel, fwhm
-        How the LR-HSI was blurred, see `degrade`.
+    degradation : dict, optional
+        How the LR-HSI was made: keyword arguments of `degrade`; by default its Gaussian.
 
     Raises
     ------
@@ -61,14 +61,12 @@ class CNMF(nn.Module):
         *,
         endmembers: int = 20,
         turns: int = 3,
-        iterations: int = 100,
+        iterations: int = 50,
         sum_to_one: float = 0.0,
-        kernel: Literal["gaussian", "bicubic", "bicubic-no-antialias"] = "gaussian",
-        fwhm: float | None = None,
+        degradation: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if scale < 2:
-            raise InputError(f"cnmf: {scale=} is out of range; it must be an integer >= 2")
+        self.observation = Observation(scale, degradation, "cnmf")
         counts = {"ms_bands": ms_bands, "hs_bands": hs_bands, "endmembers": endmembers, "turns": turns}
         for name, value in {**counts, "iterations": iterations}.items():
             if value < 1:
@@ -77,7 +75,6 @@ class CNMF(nn.Module):
             raise InputError(f"cnmf: {sum_to_one=} is out of range; it must be >= 0")
         self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
         self.endmembers, self.turns, self.iterations, self.sum_to_one = endmembers, turns, iterations, sum_to_one
-        self.kernel, self.fwhm = kernel, fwhm
 
     def forward(self, lr_hsi: Tensor, hr_msi: Tensor) -> Tensor:
         """Return (B, C, s h, s w) of ``lr_hsi`` (B, C, h, w) and ``hr_msi`` (B, c, s h, s w)."""
@@ -88,7 +85,7 @@ class CNMF(nn.Module):
     def _fuse(self, h: Tensor, m: Tensor) -> Tensor:
         """Fuse one pair (C, h, w), (c, H, W)."""
         (C, height, width), (_, H, W) = h.shape, m.shape
-        low_msi = self._degraded(m)
+        low_msi = self.observation(m)
         hs, ms = h.flatten(1), m.flatten(1)
         response = nonnegative_response(hs, low_msi.flatten(1))
 
@@ -104,11 +101,8 @@ class CNMF(nn.Module):
                 high = bicubic(low.view(1, M, height, width), (H, W))[0].clamp(min=0).flatten(1)
             seen = response @ spectra
             high = self._abundances(high, seen, ms, self.iterations)
-            low = self._degraded(high.view(M, H, W)).clamp(min=TINY).flatten(1)
+            low = self.observation(high.view(M, H, W)).clamp(min=TINY).flatten(1)
         return (spectra @ high).view(C, H, W)
-
-    def _degraded(self, image: Tensor) -> Tensor:
-        return degrade(image, self.scale, kernel=self.kernel, fwhm=self.fwhm)
 
     def _abundances(self, abundances: Tensor, spectra: Tensor, image: Tensor, steps: int = 1) -> Tensor:
         """Return the abundances (M, N) after updates for ``image`` (bands, N)."""

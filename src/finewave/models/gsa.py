@@ -8,13 +8,13 @@ from the MS bands. No training.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from finewave.errors import InputError
-from finewave.imaging.degradation import degrade
+from finewave.models.observation import Observation
 from finewave.nn.sampling import bicubic
 
 
@@ -35,8 +35,8 @@ class GSA(nn.Module):
         s >= 2.
     ms_bands, hs_bands : int
         c and C.
-    kernel, fwhm
-        How the LR-HSI was blurred, see `degrade`.
+    degradation : dict, optional
+        How the LR-HSI was made: keyword arguments of `degrade`; by default its Gaussian.
 
     Raises
     ------
@@ -56,22 +56,20 @@ class GSA(nn.Module):
         ms_bands: int = 3,
         hs_bands: int = 31,
         *,
-        kernel: Literal["gaussian", "bicubic", "bicubic-no-antialias"] = "gaussian",
-        fwhm: float | None = None,
+        degradation: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if scale < 2:
-            raise InputError(f"gsa: {scale=} is out of range; it must be an integer >= 2")
+        self.observation = Observation(scale, degradation, "gsa")
         for name, bands in (("ms_bands", ms_bands), ("hs_bands", hs_bands)):
             if bands < 1:
                 raise InputError(f"gsa: {name}={bands} is out of range; it must be >= 1")
-        self.scale, self.ms_bands, self.hs_bands, self.kernel, self.fwhm = scale, ms_bands, hs_bands, kernel, fwhm
+        self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
 
     def forward(self, lr_hsi: Tensor, hr_msi: Tensor) -> Tensor:
         """Return (B, C, s h, s w) of ``lr_hsi`` (B, C, h, w) and ``hr_msi`` (B, c, s h, s w)."""
         wide = torch.promote_types(lr_hsi.dtype, torch.float32)
         h, sharp = lr_hsi.to(wide), hr_msi.to(wide)
-        low = degrade(sharp, self.scale, kernel=self.kernel, fwhm=self.fwhm)
+        low = self.observation(sharp)
         pixels, low_pixels = _pixels(h).double(), _pixels(low).double()
 
         to_band = _regression(low_pixels, pixels)  # (B, 1 + c, C)
