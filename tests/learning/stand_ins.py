@@ -65,7 +65,21 @@ class PlainFusion(nn.Module):
         return x + self.mix(torch.cat((x, hr_msi), 1))
 
 
+class PlainRefSR(PlainSR):
+    """`PlainSR` that also knows the mean colour of the reference."""
+
+    task, inputs = "refsr", ("lr_hsi", "ref_rgb")
+
+    def __init__(self, scale: int = 4, hs_bands: int = 31) -> None:
+        super().__init__(scale, hs_bands)
+        self.colour = nn.Linear(3, hs_bands)
+
+    def forward(self, lr_hsi: Tensor, ref_rgb: Tensor) -> Tensor:
+        return super().forward(lr_hsi) + self.colour(ref_rgb.mean((2, 3)))[:, :, None, None]
+
+
 STAND_INS = {
+    "plain-refsr": System(f"{__name__}:PlainRefSR", "refsr", ("lr_hsi", "ref_rgb"), "hr_hsi"),
     "plain-sr": System(f"{__name__}:PlainSR", "sr", ("lr_hsi",), "hr_hsi"),
     "plain-ssr": System(f"{__name__}:PlainSSR", "ssr", ("hr_msi",), "hr_hsi"),
     "plain-fusion": System(f"{__name__}:PlainFusion", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi"),

@@ -35,7 +35,7 @@ def logged(run: Path, name: str) -> list[float]:
         return [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
 
 
-@pytest.mark.parametrize("system", ["plain-sr", "plain-ssr", "plain-fusion", "jssunet"])
+@pytest.mark.parametrize("system", ["plain-sr", "plain-ssr", "plain-fusion", "plain-refsr", "jssunet"])
 def test_every_task_learns(common: list[str], tmp_path: Path, system: str) -> None:
     small = ["model.features=8", "model.stages=1", "model.n_clusters=2", "model.post=false"]
     longer = ["phase1.steps=80", "phase1.validate_every=80", "phase1.learning_rate=0.01", "data.gain=[1, 1]"]
@@ -126,6 +126,27 @@ def test_killed_and_started_again_it_ends_the_same(common: list[str], tmp_path: 
     assert one.keys() == other.keys()
     for key in one:
         assert torch.equal(one[key], other[key]), key
+
+
+RECIPES = {"sr-ssr": ["sr", "ssr"], "ssr-sr": ["ssr", "sr"], "sr-ssr-fusion": ["sr", "ssr", "fusion"]}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_composition_learns_part_by_part_from_one_recipe(common: list[str], tmp_path: Path, name: str) -> None:
+    """Each phase changes its part alone, and the result is one model that does the whole."""
+    parts = RECIPES[name]
+    stand_ins = [f"model.{part}=plain-{part}" for part in parts]
+    fast = [f"phase{i}.{key}" for i in range(1, len(parts) + 1) for key in ("steps=4", "validate_every=4", "ema=0.5")]
+    folder = train(f"common-{name}-cave-x4", [*common, *stand_ins, *fast, "model.ssr_options={width: 5}"])
+    states = [load_file(tmp_path / "run" / f"phase{i}" / "best.safetensors") for i in range(1, len(parts) + 1)]
+    for part, before, after in zip(parts[1:], states, states[1:], strict=False):
+        for key in before:
+            same = torch.equal(before[key], after[key])
+            assert same or key.startswith(f"{part}."), key
+        assert any(not torch.equal(before[key], after[key]) for key in before if key.startswith(f"{part}."))
+    model = fw.load_model(folder)
+    assert model.card.config["ssr_options"] == {"width": 5}
+    assert model.predict(lr_msi=torch.rand(1, 3, 4, 5)).shape == (1, 31, 16, 20)
 
 
 def test_the_losses_by_hand() -> None:

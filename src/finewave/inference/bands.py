@@ -21,8 +21,8 @@ OTHER_BAND_NM = 60.0
 """Where the bands are as many as expected, a centre farther off is worth a warning."""
 
 
-def match_bands(scene: xr.DataArray, model: Model) -> list[int]:
-    """Return, for each band of the model's input, the index of the scene's band that it stands for.
+def match_bands(scene: xr.DataArray, model: Model, name: str | None = None) -> list[int]:
+    """Return, for each band of the model's input ``name`` (the first), the index of the scene's band it stands for.
 
     With wavelengths in the scene and in the model's card, bands are matched by wavelength: in the order of
     their wavelengths where they are as many, else each to the nearest within `SAME_BAND_NM`, leaving the
@@ -34,11 +34,11 @@ def match_bands(scene: xr.DataArray, model: Model) -> list[int]:
     InputError
         If the scene does not have the model's bands.
     """
-    name = model.inputs[0]
+    name = name or model.inputs[0]
     expected = model.bands_of(name)
     count = scene.sizes["band"]
     given = wavelengths_of(scene)
-    wanted = input_wavelengths(model)
+    wanted = input_wavelengths(model, name)
     if wanted is not None and given is not None:
         if count == len(wanted):
             order = np.empty(count, dtype=int)
@@ -60,7 +60,7 @@ def match_bands(scene: xr.DataArray, model: Model) -> list[int]:
     if expected is not None and count != expected:
         raise InputError(
             f"scene has {count} band{'s' * (count != 1)}{_in_brackets(given)}; "
-            f"{model.name} expects {expected}{expected_bands(model)}"
+            f"{model.name} expects {expected}{expected_bands(model, name)}"
         )
     return list(range(count))
 
@@ -85,17 +85,18 @@ def wavelengths_of(scene: xr.DataArray) -> np.ndarray | None:
     return values if values.size == scene.sizes["band"] and np.isfinite(values).all() else None
 
 
-def input_wavelengths(model: Model) -> np.ndarray | None:
-    """Return the band centres in nm of the model's input: from its card, else of the card's sensor."""
-    if model.card is None:
+def input_wavelengths(model: Model, name: str | None = None) -> np.ndarray | None:
+    """Return the band centres in nm of an input (the first): from the model's card, else of the card's sensor."""
+    name = name or model.inputs[0]
+    if model.card is None or name == "ref_rgb":
         return None
-    is_msi = model.inputs[0].endswith("msi")
+    is_msi = name.endswith("msi")
     values = model.card.ms_wavelengths_nm if is_msi else model.card.wavelengths_nm
     if values is None and is_msi and model.card.sensor is not None:
         from finewave.imaging.sensors import get_sensor
 
         values = get_sensor(model.card.sensor).centres.tolist()
-    if not values or len(values) != model.bands_of(model.inputs[0]):
+    if not values or len(values) != model.bands_of(name):
         return None  # trained on some of the sensor's bands only: then the order decides
     return np.asarray(values, dtype=float)
 
@@ -111,11 +112,12 @@ def output_wavelengths(model: Model, scene: xr.DataArray, bands: list[int]) -> n
     return given[bands] if given is not None and same_kind else None
 
 
-def expected_bands(model: Model) -> str:
-    """Return the names, else the wavelengths, of the bands that the model takes, in brackets."""
-    if model.card is not None and model.card.ms_bands and model.inputs[0].endswith("msi"):
+def expected_bands(model: Model, name: str | None = None) -> str:
+    """Return the names, else the wavelengths, of the bands of an input (the first), in brackets."""
+    name = name or model.inputs[0]
+    if model.card is not None and model.card.ms_bands and name.endswith("msi"):
         return f" ({', '.join(model.card.ms_bands)})"
-    return _in_brackets(input_wavelengths(model))
+    return _in_brackets(input_wavelengths(model, name))
 
 
 def _models_of_sensor(sensor: str, model: Model) -> list[str]:

@@ -20,6 +20,7 @@ def predict_file(
     output: str | Path,
     model: Model | str | Path,
     *,
+    guide: str | Path | None = None,
     suffix: str = ".tif",
     wavelengths: Any = None,
     tile: int | None = None,
@@ -38,6 +39,9 @@ def predict_file(
         which ``a.png`` becomes ``a`` + ``suffix``.
     model : Model, str or Path
         From `load_model`, or what to give it.
+    guide : str or Path, optional
+        File with the second image of a model that takes two, see `super_resolve`; for a folder of scenes a folder with
+        a file of the same stem for each.
     suffix : str
         Extension of the files in an output folder.
     wavelengths : sequence of float or path, optional
@@ -81,7 +85,8 @@ def predict_file(
         from finewave.imaging.files import load_scene, save_scene
 
         scene = load_scene(path, wavelengths=wavelengths)
-        save_scene(super_resolve(scene, model, tile=tile or TILE, progress=progress), target)
+        second = None if guide is None else load_scene(_guide_of(path, Path(guide), many))
+        save_scene(super_resolve(scene, model, second, tile=tile or TILE, progress=progress), target)
 
     if not many:
         one(source, output, progress)
@@ -105,6 +110,20 @@ def predict_file(
             output.rmdir()
         raise InputError(f"{len(failures)} of {len(pairs)} files could not be processed: {'; '.join(failures)}")
     return written
+
+
+def _guide_of(path: Path, guide: Path, many: bool) -> Path:
+    """Return the file that guides the scene in ``path``."""
+    if not guide.exists():
+        raise InputError(f"no such file or folder: {guide}")
+    if not many:
+        return guide
+    if not guide.is_dir():
+        raise InputError(f"the guides of a folder of scenes are a folder, too; {guide} is a file")
+    found = [other for other in _scenes_in(guide) if other.stem == path.stem]
+    if len(found) != 1:
+        raise InputError(f"{len(found)} files in {guide} are named {path.stem}; one guide is expected")
+    return found[0]
 
 
 def _check_output(output: Path, suffix: str) -> None:

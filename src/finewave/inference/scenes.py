@@ -26,6 +26,7 @@ MAX_HALO = 64
 def super_resolve(
     scene: xr.DataArray,
     model: Model | str,
+    guide: xr.DataArray | None = None,
     *,
     tile: int = TILE,
     progress: Callable[[int, int], None] | None = None,
@@ -43,6 +44,10 @@ def super_resolve(
         Reflectance-like values in the model's range, as `open_scene` returns them.
     model : Model or str
         From `load_model`, or the name to load.
+    guide : xarray.DataArray, optional
+        The second image of a model that takes two: the HR-MSI (band, y, x) of ``fusion``, s times as many rows and
+        columns, aligned with the scene; or the RGB reference of ``refsr``, of any size and viewpoint, with which the
+        scene is processed in one piece, never in tiles.
     tile : int
         Side of a tile in pixels of the scene.
     progress : callable, optional
@@ -58,7 +63,8 @@ def super_resolve(
     Raises
     ------
     InputError
-        A ``ValueError``, if the scene's dimensions, values or bands are not what the model takes.
+        A ``ValueError``, if the dimensions, values or bands of scene or guide are not what the model takes, a guide is
+        missing or one too many, or its size does not belong to the scene's.
 
     Warns
     -----
@@ -76,33 +82,37 @@ def super_resolve(
         model = load_model(model)
     scene = check_scene(scene)
     _check(scene, model, tile)
-    bands = match_bands(scene, model)
+    scenes = dict(zip(model.inputs, [scene, *_guides(guide, scene, model)], strict=True))
     warn_of_other_sensor(scene, model)
 
-    name = model.inputs[0]
-    values = np.ascontiguousarray(scene.values[bands], dtype=np.float32)
-    nodata = scene.attrs.get("_FillValue")
-    if nodata is not None and np.isfinite(nodata):
-        values[values == np.float32(nodata)] = np.nan
-    filled, invalid = fill_invalid(torch.from_numpy(values)[None])
-    model.warn_about({name: filled}, {name: invalid})
-    _warn_of_range(filled, model)
+    bands = {name: match_bands(image, model, name) for name, image in scenes.items()}
+    filled, invalid = {}, {}
+    for name, image in scenes.items():
+        values = np.ascontiguousarray(image.values[bands[name]], dtype=np.float32)
+        nodata = image.attrs.get("_FillValue")
+        if nodata is not None and np.isfinite(nodata):
+            values[values == np.float32(nodata)] = np.nan
+        filled[name], invalid[name] = fill_invalid(torch.from_numpy(values)[None])
+        _warn_of_range(filled[name], model)
+    model.warn_about(filled, invalid)
 
     result = _run_in_tiles(filled, model, tile, progress)
-    result = blank(result, invalid)
-    return _as_scene(result[0].numpy(), scene, model, bands)
+    for name, holes in invalid.items():
+        if name != "ref_rgb":
+            result = blank(result, holes)
+    return _as_scene(result[0].numpy(), scene, model, bands[model.inputs[0]])
 
 
 def _run_in_tiles(
-    image: torch.Tensor, model: Model, tile: int, progress: Callable[[int, int], None] | None
+    images: dict[str, torch.Tensor], model: Model, tile: int, progress: Callable[[int, int], None] | None
 ) -> torch.Tensor:
-    """Return the model's output (1, C, H, W), in float32, for ``image`` (1, c, h, w)."""
+    """Return the model's output (1, C, H, W), in float32, for ``images`` (1, c, h, w) by name."""
     import torch
 
-    name, scale = model.inputs[0], model.upscaling
-    height, width = image.shape[2:]
-    if max(height, width) <= tile:
-        whole = model.run({name: image}).float()
+    scale = model.upscaling
+    height, width = images[model.inputs[0]].shape[2:]
+    if max(height, width) <= tile or "ref_rgb" in images:
+        whole = model.run(images).float()
         if progress is not None:
             progress(1, 1)
         return whole
@@ -111,7 +121,7 @@ def _run_in_tiles(
     plan = list(tiles_of(height, width, tile, halo, model.size_multiple))
     result: torch.Tensor | None = None
     for done, (core, seen) in enumerate(plan, start=1):
-        part = model.run({name: image[:, :, seen[0], seen[1]]})
+        part = model.run({name: _part(image, seen, height) for name, image in images.items()})
         if result is None:
             result = torch.empty(1, part.shape[1], height * scale, width * scale)
         rows, columns = (slice(c.start * scale, c.stop * scale) for c in core)
@@ -120,6 +130,62 @@ def _run_in_tiles(
             progress(done, len(plan))
     assert result is not None  # a checked scene has pixels, hence tiles
     return result
+
+
+def _part(image: torch.Tensor, seen: tuple[slice, slice], height: int) -> torch.Tensor:
+    """Return the rows and columns that ``seen`` means in an image that may be finer than the first, of ``height``."""
+    s = image.shape[2] // height
+    rows, columns = (slice(c.start * s, c.stop * s) for c in seen)
+    return image[:, :, rows, columns]
+
+
+def _guides(guide: xr.DataArray | None, scene: xr.DataArray, model: Model) -> list[xr.DataArray]:
+    """Return the checked second image, if the model takes one."""
+    from finewave.imaging.scene import check_scene
+
+    if len(model.inputs) == 1:
+        if guide is not None:
+            raise InputError(f"{model.name} takes {model.inputs[0]} alone; a guide was given")
+        return []
+    first, second = model.inputs
+    if guide is None:
+        raise InputError(f"{model.name} needs {first} and {second}: give the {second} as guide")
+    guide = check_scene(guide)
+    _check_values(guide, "guide")
+    if second != "ref_rgb":
+        given = (guide.sizes["y"], guide.sizes["x"])
+        expected = tuple(n * model.upscaling for n in (scene.sizes["y"], scene.sizes["x"]))
+        if given != expected:
+            raise InputError(
+                f"the guide ({second}) has {given[0]} x {given[1]} pixels; with a scene ({first}) of "
+                f"{scene.sizes['y']} x {scene.sizes['x']} and scale {model.scale}, {expected[0]} x {expected[1]} are "
+                "expected"
+            )
+        _warn_of_other_place(guide, scene)
+    return [guide]
+
+
+def _warn_of_other_place(guide: xr.DataArray, scene: xr.DataArray) -> None:
+    """Warn where georeferences say that two images that are to be aligned are not."""
+    from finewave.imaging.scene import scene_crs, scene_transform
+
+    ours, theirs = scene_transform(scene), scene_transform(guide)
+    if ours is None or theirs is None:
+        return
+    if scene_crs(scene) is not None and scene_crs(guide) is not None and scene_crs(scene) != scene_crs(guide):
+        what = f"the scene is in {scene_crs(scene)}, the guide in {scene_crs(guide)}"
+    else:
+        ends = (0, 0), (scene.sizes["x"], scene.sizes["y"])
+        far = [ours * end for end in ends]
+        s = guide.sizes["y"] // scene.sizes["y"]
+        off = [~theirs * point for point in far]  # in pixels of the guide
+        away = max(
+            abs(a - s * b) for point, end in zip(off, ends, strict=True) for a, b in zip(point, end, strict=True)
+        )
+        if away <= 0.5:
+            return
+        what = f"their georeferences put them {away:.1f} pixels of the guide apart"
+    warnings.warn(f"scene and guide must be aligned; {what}", FinewaveWarning, stacklevel=4)
 
 
 def _as_scene(values: np.ndarray, scene: xr.DataArray, model: Model, bands: list[int]) -> xr.DataArray:
@@ -148,10 +214,7 @@ def _as_scene(values: np.ndarray, scene: xr.DataArray, model: Model, bands: list
 
 
 def _check(scene: xr.DataArray, model: Model, tile: int) -> None:
-    if scene.dtype.kind != "f":
-        raise InputError(f"the scene holds {scene.dtype}; scale it to reflectance in [0, 1], as open_scene does")
-    if len(model.inputs) != 1:
-        raise InputError(f"{model.name} needs {' and '.join(model.inputs)}; super_resolve takes one scene")
+    _check_values(scene, "scene")
     multiple = model.size_multiple
     height, width = scene.sizes["y"], scene.sizes["x"]
     if height % multiple or width % multiple:
@@ -161,6 +224,11 @@ def _check(scene: xr.DataArray, model: Model, tile: int) -> None:
         )
     if tile < 1:
         raise InputError(f"tile={tile} is out of range; it must be >= 1")
+
+
+def _check_values(scene: xr.DataArray, which: str) -> None:
+    if scene.dtype.kind != "f":
+        raise InputError(f"the {which} holds {scene.dtype}; scale it to reflectance in [0, 1], as open_scene does")
 
 
 def _warn_of_range(image: torch.Tensor, model: Model) -> None:

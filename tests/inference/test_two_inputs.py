@@ -1,0 +1,126 @@
+"""Scenes through models that take two images."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.learning.stand_ins import STAND_INS
+
+import finewave as fw
+from finewave.imaging.scene import make_scene, scene_transform
+from finewave.inference.files import predict_file
+from finewave.inference.scenes import super_resolve
+from finewave.models.pretrained import Model
+from finewave.models.registry import SYSTEMS, create_model
+from finewave.warnings import FinewaveWarning
+
+PLACE = {"crs": "EPSG:32631", "transform": (30.0, 0.0, 5e5, 0.0, -30.0, 4e6)}
+FINER = {"crs": "EPSG:32631", "transform": (10.0, 0.0, 5e5, 0.0, -10.0, 4e6)}
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Model:
+    monkeypatch.setitem(SYSTEMS, "plain-fusion", STAND_INS["plain-fusion"])
+    return Model(create_model("plain-fusion", scale=3, ms_bands=2, hs_bands=4))
+
+
+def scene_of(bands: int, height: int, width: int, **keywords: Any) -> Any:
+    return make_scene(np.random.default_rng(bands).random((bands, height, width), dtype=np.float32), **keywords)
+
+
+def test_a_guide_is_the_second_input(model: Model) -> None:
+    scene, guide = scene_of(4, 5, 6, **PLACE), scene_of(2, 15, 18, **FINER)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FinewaveWarning)
+        result = super_resolve(scene, model, guide)
+    tensors = {"lr_hsi": torch.from_numpy(scene.values)[None], "hr_msi": torch.from_numpy(guide.values)[None]}
+    np.testing.assert_allclose(result.values, model.predict(**tensors)[0].numpy(), rtol=1e-6)
+    assert tuple(scene_transform(result))[:6] == FINER["transform"][:3] + FINER["transform"][3:]
+
+
+def test_tiles_cut_both_images_at_the_same_place(model: Model) -> None:
+    scene, guide = scene_of(4, 40, 35), scene_of(2, 120, 105)
+    whole = super_resolve(scene, model, guide)
+    tiled = super_resolve(scene, model, guide, tile=16)
+    np.testing.assert_allclose(tiled.values, whole.values, atol=2e-5)  # positions are rounded
+
+
+def test_invalid_pixels_of_either_image_stay_invalid(model: Model) -> None:
+    scene, guide = scene_of(4, 5, 6), scene_of(2, 15, 18)
+    scene.values[1, 2, 3] = np.nan
+    guide.values[0, 1, 1] = np.nan
+    with pytest.warns(FinewaveWarning, match="NaN or infinite"):
+        result = super_resolve(scene, model, guide)
+    holes = np.isnan(result.values).all(0)
+    expected = np.zeros((15, 18), bool)
+    expected[6:9, 9:12] = True
+    expected[1, 1] = True
+    assert (holes == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("guide", "message"),
+    [
+        (None, r"PlainFusion needs lr_hsi and hr_msi: give the hr_msi as guide"),
+        ((2, 14, 18), r"guide \(hr_msi\) has 14 x 18 pixels; with a scene \(lr_hsi\) of 5 x 6 and scale 3, 15 x 18"),
+        ((3, 15, 18), "scene has 3 bands; PlainFusion expects 2"),
+    ],
+)
+def test_a_guide_that_does_not_fit_is_refused(model: Model, guide: tuple[int, int, int] | None, message: str) -> None:
+    with pytest.raises(fw.InputError, match=message):
+        super_resolve(scene_of(4, 5, 6), model, None if guide is None else scene_of(*guide))
+
+
+def test_a_guide_too_many_is_refused() -> None:
+    model = Model(create_model("bicubic", scale=2, hs_bands=4))
+    with pytest.raises(fw.InputError, match="takes lr_hsi alone; a guide was given"):
+        super_resolve(scene_of(4, 5, 6), model, scene_of(2, 10, 12))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"crs": "EPSG:32632"}, "the scene is in EPSG:32631, the guide in EPSG:32632"),
+        ({"transform": (10.0, 0.0, 5e5 + 20, 0.0, -10.0, 4e6)}, "put them 2.0 pixels of the guide apart"),
+        ({"transform": (11.0, 0.0, 5e5, 0.0, -10.0, 4e6)}, "pixels of the guide apart"),
+    ],
+)
+def test_georeferences_that_differ_are_a_warning(model: Model, change: dict, message: str) -> None:
+    with pytest.warns(FinewaveWarning, match=message):
+        super_resolve(scene_of(4, 5, 6, **PLACE), model, scene_of(2, 15, 18, **{**FINER, **change}))
+
+
+def test_files_and_folders_with_guides(model: Model, tmp_path: Path) -> None:
+    for folder in ("scenes", "guides"):
+        (tmp_path / folder).mkdir()
+    for name in ("a", "b"):
+        fw.save_scene(scene_of(4, 5, 6), tmp_path / "scenes" / f"{name}.nc")
+        fw.save_scene(scene_of(2, 15, 18), tmp_path / "guides" / f"{name}.nc")
+    scenes, guides = tmp_path / "scenes", tmp_path / "guides"
+    one = predict_file(scenes / "a.nc", tmp_path / "one.nc", model, guide=guides / "a.nc")
+    many = predict_file(scenes, tmp_path / "many", model, guide=guides, suffix=".nc")
+    assert [path.name for path in (*one, *many)] == ["one.nc", "a.nc", "b.nc"]
+    np.testing.assert_allclose(fw.open_scene(one[0]).values, fw.open_scene(many[0]).values)
+    with pytest.raises(fw.InputError, match="no such file or folder"):
+        predict_file(scenes / "a.nc", tmp_path / "other.nc", model, guide=tmp_path / "none")
+    (guides / "b.nc").unlink()
+    with pytest.raises(fw.InputError, match="0 files in"):
+        predict_file(scenes, tmp_path / "again", model, guide=guides, suffix=".nc")
+
+
+def test_a_reference_of_another_viewpoint_has_any_size(model: Model) -> None:
+    """Not aligned: neither its size nor its georeference has to do with the scene's."""
+    net = model.net
+    net.inputs, net.task = ("lr_hsi", "ref_rgb"), "refsr"
+    net.forward = lambda lr_hsi, ref_rgb: lr_hsi.repeat_interleave(3, 2).repeat_interleave(3, 3) + ref_rgb.mean()
+    scene, reference = scene_of(4, 20, 21, **PLACE), scene_of(3, 11, 7)
+    reference.values[0, 0, 0] = np.nan
+    with pytest.warns(FinewaveWarning, match="NaN or infinite"):
+        result = super_resolve(scene, Model(net), reference, tile=16)
+    assert result.shape == (4, 60, 63)
+    assert np.isfinite(result.values).all()
