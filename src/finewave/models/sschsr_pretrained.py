@@ -19,9 +19,9 @@ from finewave.models.sschsr_reference import RAFT_RULES, without_aliases
 from finewave.models.weights import read_weights
 
 _TORCHVISION_RAFT: Rules = [
-    (r"_encoder\.convnormrelu\.0\.", "_encoder.conv1."),
-    (r"_encoder\.convnormrelu\.1\.", "_encoder.norm1."),
-    (r"_encoder\.conv\.", "_encoder.conv2."),
+    (r"(feature|context)_encoder\.convnormrelu\.0\.", r"\1_encoder.conv1."),
+    (r"(feature|context)_encoder\.convnormrelu\.1\.", r"\1_encoder.norm1."),
+    (r"(feature|context)_encoder\.conv\.", r"\1_encoder.conv2."),
     (r"\bconvnormrelu(\d)\.0\.", r"conv\1."),
     (r"\bconvnormrelu(\d)\.1\.", r"norm\1."),
     (r"\bupdate_block\.motion_encoder\.convcorr(\d)\.0\.", r"update.encoder.convc\1."),
