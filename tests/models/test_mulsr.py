@@ -144,6 +144,15 @@ def test_half_scale_result_of_training_and_use_agree_where_the_rgb_image_is_smoo
         torch.testing.assert_close(net.eval()(lr_hsi, rgb[..., :8, :8]), trained, rtol=1e-4, atol=1e-5)
 
 
+def test_a_model_takes_either_size_of_the_rgb_image() -> None:
+    model = Model(small(scale=4))
+    lr_hsi = torch.rand(1, 5, 3, 2)
+    assert model.predict(lr_hsi=lr_hsi, hr_msi=torch.rand(1, 3, 12, 8)).shape == (1, 5, 12, 8)
+    assert model.predict(lr_hsi=lr_hsi, hr_msi=torch.rand(1, 3, 6, 4)).shape == (1, 5, 6, 4)
+    with pytest.raises(InputError, match="3 x 2 and scale 4 or 2, 12 x 8 or 6 x 4 are expected"):
+        model.predict(lr_hsi=lr_hsi, hr_msi=torch.rand(1, 3, 9, 6))
+
+
 @pytest.mark.parametrize("options", [{"scale": 3}, {"scale": 2}, {"scale": 4, "both_scales": False}])
 def test_networks_that_serve_one_scale(options: dict) -> None:
     net = small(**options).eval()

@@ -1,7 +1,7 @@
 """MulSR: two architectures, for the scales s and s/2, that learn jointly; fusion of LR-HSI and aligned HR-RGB.
 
-Q. Li, Y. Yuan, X. Jia, Q. Wang, "Multiscale Factor Joint Learning for Hyperspectral Image Super-Resolution", IEEE TGRS,
-2023. Public code: qianngli/MulSR; a licence was not found, and none of it is here. The differences, also in
+"Multiscale Factor Joint Learning for Hyperspectral Image Super-Resolution", IEEE TGRS 2023 (IEEE Xplore document
+10242161). Public code: qianngli/MulSR; a licence was not found, and none of it is here. The differences, also in
 ``docs/models/mulsr.md``:
 
 - two modules (RDE) in each encoder as published, where the public code has four;

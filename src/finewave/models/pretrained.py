@@ -226,12 +226,14 @@ class Model:
                     "they must be as many"
                 )
             if name != "ref_rgb":
-                ratio = self.scale if first.startswith("lr_") and name.startswith("hr_") else 1
-                expected = tuple(n * ratio for n in inputs[first].shape[2:])
-                if tuple(inputs[name].shape[2:]) != expected:
+                scales = getattr(self.net, "scales", (self.scale,))  # a network may serve more than the one declared
+                ratios = scales if first.startswith("lr_") and name.startswith("hr_") else (1,)
+                expected = [tuple(n * ratio for n in inputs[first].shape[2:]) for ratio in ratios]
+                if tuple(inputs[name].shape[2:]) not in expected:
                     raise InputError(
                         f"{name} has {_size(inputs[name])} pixels; with {first} of {_size(inputs[first])} "
-                        f"and scale {self.scale}, {expected[0]} x {expected[1]} are expected"
+                        f"and scale {' or '.join(map(str, scales))}, "
+                        f"{' or '.join(f'{rows} x {columns}' for rows, columns in expected)} are expected"
                     )
 
     def _check_one(self, name: str, x: Any) -> None:
