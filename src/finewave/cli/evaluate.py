@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -45,8 +46,8 @@ def evaluate(
     from finewave.learning.evaluation import baseline_for, evaluate_model
     from finewave.models.pretrained import load_model
 
-    said = {"scale": scale, "sensor": sensor, "degradation": None if kernel is None else {"kernel": kernel}}
-    said = {key: value for key, value in said.items() if value is not None}
+    options = {"scale": scale, "sensor": sensor, "degradation": None if kernel is None else {"kernel": kernel}}
+    said: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
     if model_name in list_baselines():
         model = baseline_for(model_name, dataset, **said)
     elif said:

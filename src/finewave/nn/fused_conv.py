@@ -83,7 +83,7 @@ def _onednn_takes(x: Tensor) -> bool:
     """Whether oneDNN's fused convolution is there for ``x``; a compiler is left to fuse by itself."""
     if not (_HAS_ONEDNN and x.device.type == "cpu" and x.dtype in _DTYPES):
         return False
-    return torch.backends.mkldnn.enabled and not torch.compiler.is_compiling()
+    return bool(torch.backends.mkldnn.enabled) and not torch.compiler.is_compiling()
 
 
 def _onednn(
