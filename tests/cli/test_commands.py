@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from command_line import run
 
 from finewave.cli import main
+from finewave.models.registry import list_models
 
 
 def test_help_of_every_command() -> None:
@@ -27,9 +29,32 @@ def test_models_table(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path) -> No
     assert result.exit_code == 0
     header, _, *rows = result.stdout.splitlines()
     assert header.split() == ["name", "task", "inputs", "params", "trained", "weights"]
-    assert rows[0].split()[:2] == ["jssunet", "sssr"]
+    named = [row.split()[0] for row in rows if not row.startswith(" ")]
+    assert named == list_models()
+    place = next(i for i, row in enumerate(rows) if row.startswith("jssunet "))
+    assert rows[place].split()[:2] == ["jssunet", "sssr"]
     card = json.loads((tiny_weights / "card.json").read_text())
-    assert rows[1].split() == [f"{card['parameters']:,}", "tiny"]
+    assert rows[place + 1].split() == [f"{card['parameters']:,}", "tiny"]
+    assert next(row for row in rows if row.startswith("gsa ")).endswith("baseline: needs none")
+
+
+def test_evaluate_takes_baselines_by_name(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path, tmp_path: Path) -> None:
+    scores = {"images": {}, "mean": {"psnr": 30.0}, "left_out": {}, "baselines": {"bicubic": {"psnr": 28.5}}}
+    seen = []
+
+    def evaluate_model(model: Any, *_: object, **__: object) -> dict:
+        seen.append((model.name, model.scale, model.card.sensor, model.card.degradation))
+        return scores
+
+    monkeypatch.setattr("finewave.learning.evaluation.evaluate_model", evaluate_model)
+    there = ("--dataset", "cave", "--split", "val", "-o", tmp_path / "scores.json")
+    result = run("evaluate", "--model", "gsa", "--scale", 3, "--sensor", "srgb", "--kernel", "bicubic", *there)
+    assert result.exit_code == 0, result.output
+    assert seen == [("gsa", 3, "srgb", {"kernel": "bicubic", "scale": 3})]
+    assert result.stdout.splitlines()[-2].split() == ["bicubic", "28.5"]
+    result = run("evaluate", "--model", tiny_weights, "--scale", 3, *there)
+    assert result.exit_code == 2
+    assert "--scale, --sensor and --kernel are for baselines" in result.stderr
 
 
 def test_data_list_and_download() -> None:
