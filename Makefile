@@ -25,8 +25,8 @@ endif
 demo: $(STAMP)  ## a real photograph becomes 31 bands at four times the resolution
 	$(BIN)/finewave demo
 
-test: $(STAMP)  ## the test suite
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## the test suite, on up to four processor cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 lint: $(STAMP)  ## ruff and the direction of imports between rooms
 	$(BIN)/ruff check .
