@@ -51,7 +51,7 @@ class AlignedPhase(SupervisedPhase):
 
     def terms(self, batch: Sample) -> dict[str, Tensor]:
         """Return the unweighted terms of the loss by name."""
-        raise NotImplementedError
+        raise NotImplementedError  # each of the three phases has terms of its own
 
     def training_step(self, batch: Sample, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""

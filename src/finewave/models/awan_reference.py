@@ -8,9 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from finewave.errors import InputError, unknown_name
 from finewave.models.awan import AWAN, AWCA, DRAB, PSNL
-from finewave.models.reference_weights import Rules, bare, check_names, fill_renamed, shape_of
+from finewave.models.reference_weights import Rules, bare, build_module, check_names, fill_renamed, shape_of
 from finewave.models.registry import create_model
 
 RULES: Rules = [
@@ -67,12 +66,7 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
         "DRAB": lambda c: DRAB(c["features"], c.get("k1", 5), c.get("k2", 3)),
     }
     name = config.get("module", "AWAN")
-    if name not in builders:
-        raise unknown_name("module of awan", name, builders)
-    try:
-        net = builders[name](config)
-    except KeyError as error:
-        raise InputError(f"awan's module {name} needs the hyper-parameter {error.args[0]!r}") from error
+    net = build_module("awan", name, builders, config)
     return fill_renamed(net, weights, RULES)
 
 

@@ -8,9 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from finewave.errors import InputError, unknown_name
 from finewave.models.mstpp import FFN, SST, MSTPlusPlus, SpectralMSA, sabs
-from finewave.models.reference_weights import Rules, bare, check_names, fill_renamed, shape_of
+from finewave.models.reference_weights import Rules, bare, build_module, check_names, fill_renamed, shape_of
 from finewave.models.registry import create_model
 
 RULES: Rules = [
@@ -73,12 +72,7 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
         "FeedForward": lambda c: FFN(c["dim"], c.get("mult", 4)),
     }
     name = str(config.get("module", "MST_Plus_Plus")).split(" ")[0]
-    if name not in builders:
-        raise unknown_name("module of mst++", name, builders)
-    try:
-        net = builders[name](config)
-    except KeyError as error:
-        raise InputError(f"mst++'s module {name} needs the hyper-parameter {error.args[0]!r}") from error
+    net = build_module("mst++", name, builders, config)
     return fill_renamed(net, weights, RULES)
 
 

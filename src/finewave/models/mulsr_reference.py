@@ -10,9 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from finewave.errors import InputError, unknown_name
 from finewave.models.mulsr import DSCA, RDE, CrossFusion, MulSR, Scan, Unit
-from finewave.models.reference_weights import Rules, bare, check_names, fill_renamed, shape_of
+from finewave.models.reference_weights import Rules, bare, build_module, check_names, fill_renamed, shape_of
 from finewave.models.registry import create_model
 
 Config = Mapping[str, Any]
@@ -92,16 +91,9 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
     check_names("mulsr", config, _HYPER_PARAMETERS)
     state_dict = bare(state_dict)
     name = str(config.get("module", "MulSR")).partition(" ")[0]  # what follows is a remark
-    if name == "MulSR":
-        return fill_renamed(_network(state_dict, config), state_dict, _NETWORK)
-    if name not in _MODULES:
-        raise unknown_name("module of mulsr", name, ["MulSR", *_MODULES])
-    build, rules = _MODULES[name]
-    try:
-        net = build(config)
-    except KeyError as error:
-        raise InputError(f"mulsr's module {name} needs the hyper-parameter {error.args[0]!r}") from error
-    return fill_renamed(net, state_dict, rules)
+    modules = {"MulSR": (lambda c: _network(state_dict, c), _NETWORK), **_MODULES}
+    net = build_module("mulsr", name, {key: build for key, (build, _) in modules.items()}, config)
+    return fill_renamed(net, state_dict, modules[name][1])
 
 
 def _network(state_dict: Mapping[str, Tensor], config: Config) -> MulSR:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -39,6 +39,18 @@ def shape_of(system: str, state_dict: Mapping[str, Tensor], key: str) -> torch.S
     if key not in state_dict:
         raise InputError(f"the state dict is no {system}'s: it has no {key!r}")
     return state_dict[key].shape
+
+
+def build_module(
+    system: str, name: str, builders: Mapping[str, Callable[[Mapping[str, Any]], nn.Module]], config: Mapping[str, Any]
+) -> nn.Module:
+    """Return the module that the public code of ``system`` calls ``name``; `InputError` for what is missing."""
+    if name not in builders:
+        raise unknown_name(f"module of {system}", name, builders)
+    try:
+        return builders[name](config)
+    except KeyError as error:
+        raise InputError(f"{system}'s module {name} needs the hyper-parameter {error.args[0]!r}") from error
 
 
 def fill_renamed(

@@ -13,8 +13,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from finewave.errors import InputError, unknown_name
-from finewave.models.reference_weights import Rules, bare, check_names, fill_renamed, shape_of
+from finewave.errors import InputError
+from finewave.models.reference_weights import Rules, bare, build_module, check_names, fill_renamed, shape_of
 from finewave.models.registry import create_model
 from finewave.models.sspsr import SSB, SSPN, SSPSR, BranchUnit
 from finewave.nn.sampling import prime_factors
@@ -105,16 +105,9 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
     config = {_PUBLIC_WORDS.get(key, key): value for key, value in config.items()}
     state_dict = bare(state_dict)
     name = config.get("module", "SSPSR")
-    if name == "SSPSR":
-        return fill_renamed(_network(state_dict, config), state_dict, _NETWORK)
-    if name not in _MODULES:
-        raise unknown_name("module of sspsr", name, ["SSPSR", *_MODULES])
-    build, rules = _MODULES[name]
-    try:
-        net = build(config)
-    except KeyError as error:
-        raise InputError(f"sspsr's module {name} needs the hyper-parameter {error.args[0]!r}") from error
-    return fill_renamed(net, state_dict, rules)
+    modules = {"SSPSR": (lambda c: _network(state_dict, c), _NETWORK), **_MODULES}
+    net = build_module("sspsr", name, {key: build for key, (build, _) in modules.items()}, config)
+    return fill_renamed(net, state_dict, modules[name][1])
 
 
 def _network(state_dict: Mapping[str, Tensor], config: Config) -> SSPSR:

@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from finewave.errors import InputError, unknown_name
-from finewave.models.reference_weights import Rules, bare, check_names, fill_renamed, shape_of
+from finewave.errors import InputError
+from finewave.models.reference_weights import Rules, bare, build_module, check_names, fill_renamed, shape_of
 from finewave.models.registry import create_model
 from finewave.models.us3rn import US3RN, Block, Closing, Down, Middle, Opening, ResBlock, Up
 from finewave.nn.nonlocal_attention import NonLocalBlock
@@ -105,16 +105,9 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
     whole = state_dict.get("param")
     state_dict = bare(whole if isinstance(whole, Mapping) else state_dict)
     name = str(config.get("module", "S3RNet")).partition(" ")[0]
-    if name == "S3RNet":
-        return fill_renamed(_network(state_dict, config), state_dict, _NETWORK)
-    if name not in _MODULES:
-        raise unknown_name("module of us3rn", name, ["S3RNet", *_MODULES])
-    build, rules = _MODULES[name]
-    try:
-        net = build(config)
-    except KeyError as error:
-        raise InputError(f"us3rn's module {name} needs the hyper-parameter {error.args[0]!r}") from error
-    return fill_renamed(net, state_dict, rules)
+    modules = {"S3RNet": (lambda c: _network(state_dict, c), _NETWORK), **_MODULES}
+    net = build_module("us3rn", name, {key: build for key, (build, _) in modules.items()}, config)
+    return fill_renamed(net, state_dict, modules[name][1])
 
 
 def _network(state_dict: Mapping[str, Tensor], config: Config) -> US3RN:
