@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from finewave.errors import InputError
+from finewave.imaging.atomic import remove_folder
 
 FORMAT = 1
 CROP = 128  # chunk side: the crop that the field trains on
@@ -65,7 +66,7 @@ def write_store(
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; nothing was left there") from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        remove_folder(temporary)
     return path
 
 

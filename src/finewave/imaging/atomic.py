@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from finewave.errors import InputError
@@ -52,7 +55,45 @@ def atomic_output(path: Path | str, needed_bytes: int = 0) -> Iterator[Path]:
             yield workshop / final.name
             _publish(workshop, final)
         finally:
-            shutil.rmtree(workshop, ignore_errors=True)
+            remove_folder(workshop)
+
+
+def remove_folder(folder: Path, patience: float = 5.0) -> None:
+    """Remove a temporary folder and all in it, even if a library's threads are still writing there.
+
+    Libraries that write in parallel report the first failure at once, while their other threads are at work: a file
+    that one of them adds during the removal would keep the folder, or bring it back.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        It need not exist.
+    patience : float
+        Seconds until the removal is given up: what remains then is left there without an error, because the
+        caller has a more important one to report.
+    """
+    _wait_for_zarr(patience)
+    deadline = time.monotonic() + patience
+    while True:
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists() or time.monotonic() > deadline:
+            return
+        time.sleep(0.01)
+
+
+def _wait_for_zarr(patience: float) -> None:
+    """Wait until zarr, if it is in use, has ended what it began: it writes chunks as tasks of one event loop."""
+    if "zarr" not in sys.modules:
+        return
+    from zarr.core.sync import sync
+
+    async def finish() -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=patience)
+
+    with suppress(RuntimeError):  # its loop is closed: nothing is at work any more
+        sync(finish())
 
 
 def _publish(workshop: Path, final: Path) -> None:
