@@ -40,8 +40,10 @@ class ResBlockBN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
-        y = self.norm1(fused_conv(x, self.conv1, relu=True))
-        y = self.norm2(fused_conv(y, self.conv2, relu=True))
+        y = fused_conv(x, self.conv1, relu=True)
+        y = self.norm1(y)  # a line each: what a layer has read is freed before the next makes its output
+        y = fused_conv(y, self.conv2, relu=True)
+        y = self.norm2(y)
         return fused_conv(y, self.conv3, residual=as_features(x), relu=True)
 
 
