@@ -124,9 +124,18 @@ def _system(config: Any) -> str | None:
     return model.get("system") if hasattr(model, "get") else None
 
 
+def _open_keys(known: set[str]) -> set[str]:
+    """Return the keys that any recipe may add to its base: losses, and what a supervised phase can be given."""
+    from finewave.learning.image_losses import LOSSES
+
+    losses = [key for key in known if re.fullmatch(r"phase\d+\.losses", key)]
+    supervised = [key.removesuffix(".losses") for key in losses]
+    return {f"{key}.{name}" for key in losses for name in LOSSES} | {f"{key}.output_start" for key in supervised}
+
+
 def _check_key(key: str, known: set[str], system: str | None, message: str) -> None:
     """Refuse a key that neither is in ``known`` nor is an option of the system."""
-    if key in known:
+    if key in known or key in _open_keys(known):
         return
     if key.startswith("model.") and system is not None:
         options = {f"model.{option}" for option in options_of(system)}

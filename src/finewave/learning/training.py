@@ -30,14 +30,17 @@ from finewave.learning.evaluation import evaluate_model
 from finewave.learning.phases import PHASES
 from finewave.learning.precision import training_precision
 from finewave.learning.progress import RunClock
+from finewave.learning.readout import fit_last_convolution
 from finewave.learning.recipes import load_recipe, network_options
 from finewave.learning.recomputation import compiling, recomputing
+from finewave.learning.supervised import SupervisedPhase
 from finewave.models.card import describe
 from finewave.models.pretrained import Model, load_model, prefers_channels_last
 from finewave.models.registry import create_model, system_named
 from finewave.models.weights import fill_network, read_weights
 
 MODEL_FOLDER = "model"
+_START_BATCHES = 64  # a quarter of a million pixels at 4 crops of 32 x 32: hundreds for each coefficient
 
 
 def train(recipe: str | Path, overrides: Sequence[str] = ()) -> Path:
@@ -175,6 +178,20 @@ def _crops(
     return crops if reference is None else UnalignedCrops(crops, margin, **reference)
 
 
+def _start_output(net: nn.Module, phase: dict[str, Any], crops: Crops | UnalignedCrops, *, resumed: bool) -> None:
+    """Fit the network's last convolution before the first step, if the recipe says so."""
+    start = phase.get("output_start")
+    if start is None:
+        return
+    if start != "least-squares":
+        raise unknown_name("output_start", str(start), ("least-squares",))
+    if phase["kind"] != "supervised" or phase.get("part") is not None:
+        raise InputError("output_start belongs to a phase of kind supervised without a part")
+    if not resumed:
+        first = (crops.batch(number) for number in range(_START_BATCHES))
+        fit_last_convolution(net, first, lambda images: SupervisedPhase.output_of(net, images).float())
+
+
 def _run_phase(
     net: nn.Module, phase: dict[str, Any], folder: Path, crops: Crops | UnalignedCrops, validation: DataLoader[Any]
 ) -> None:
@@ -184,9 +201,10 @@ def _run_phase(
     if not done.exists():
         folder.mkdir(exist_ok=True)
         clock = RunClock(phase["steps"], phase["minutes"])
+        checkpoint = folder / "last.ckpt"
+        _start_output(net, phase, crops, resumed=checkpoint.exists())
         module = PHASES[phase["kind"]](net, phase, clock, crops.scale)
         module.response = torch.as_tensor(crops.response, dtype=torch.float32)
-        checkpoint = folder / "last.ckpt"
         trainer = L.Trainer(
             accelerator="auto",
             devices=1,

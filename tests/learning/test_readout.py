@@ -1,0 +1,111 @@
+"""The last convolution by least squares: against the closed form, and on what it cannot be used for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from finewave.errors import InputError
+from finewave.learning.readout import fit_last_convolution
+from finewave.learning.recipes import load_recipe
+from finewave.models.registry import create_model
+
+
+class Small(nn.Module):
+    """Random features, a convolution, a shortcut."""
+
+    output = "y"
+
+    def __init__(self, bias: bool, clip: bool = False, after: nn.Module | None = None) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 5, 3, padding=1), nn.Conv2d(5, 2, 3, padding=1, bias=bias)
+        self.shortcut = nn.Conv2d(3, 2, 1)
+        self.clip, self.after = clip, after or nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.after(self.last(self.first(x).relu()) + 0.1 * self.shortcut(x))
+        return y.clamp(-3, 3) if self.clip else y
+
+
+def samples(count: int = 3) -> list[dict[str, Tensor]]:
+    generator = torch.Generator().manual_seed(1)
+    return [{n: torch.randn(2, c, 7, 9, generator=generator) for n, c in (("x", 3), ("y", 2))} for _ in range(count)]
+
+
+@pytest.mark.parametrize("clip", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_it_is_the_least_squares_solution(bias: bool, clip: bool) -> None:
+    torch.manual_seed(0)
+    net, data = Small(bias, clip), samples()
+    layer = fit_last_convolution(net, data, lambda s: net(s["x"]), ridge=0.0)
+    assert layer is net.last
+    assert net.training
+    rows, targets = [], []
+    with torch.no_grad():
+        for s in data:
+            features = net.first(s["x"]).relu().double().numpy()
+            goal = (s["y"] - 0.1 * net.shortcut(s["x"])).numpy()
+            for b in range(2):
+                for i in range(1, 6):
+                    for j in range(1, 8):
+                        rows.append([*features[b, :, i - 1 : i + 2, j - 1 : j + 2].ravel(), *([1.0] * bias)])
+                        targets.append(goal[b, :, i, j])
+    solution = np.linalg.lstsq(np.array(rows), np.array(targets), rcond=None)[0]
+    np.testing.assert_allclose(layer.weight.detach().reshape(2, -1).T, solution[:45], atol=2e-5)
+    if bias:
+        np.testing.assert_allclose(layer.bias.detach(), solution[45], atol=2e-5)
+
+
+def test_ridge_shrinks() -> None:
+    torch.manual_seed(0)
+    net, data = Small(True), samples()
+    free = fit_last_convolution(net, data, lambda s: net(s["x"]), ridge=0.0).weight.norm().item()
+    assert fit_last_convolution(net, data, lambda s: net(s["x"]), ridge=10.0).weight.norm().item() < 0.5 * free
+
+
+@pytest.mark.parametrize("after", [nn.Tanh(), nn.Conv2d(2, 2, 1, groups=2)])
+def test_what_does_not_end_in_a_convolution_is_refused(after: nn.Module) -> None:
+    net = Small(False, after=after)
+    with pytest.raises(InputError, match="Small does not end in a convolution"):
+        fit_last_convolution(net, samples(), lambda s: net(s["x"]))
+
+
+def test_without_samples() -> None:
+    net = Small(True)
+    with pytest.raises(InputError, match="there are none"):
+        fit_last_convolution(net, [], lambda s: net(s["x"]))
+
+
+@pytest.mark.parametrize(
+    ("system", "options"),
+    [
+        ("awan", {"features": 8, "blocks": 1, "reduction": 4, "hs_bands": 6, "nonlocal_reduction": 2}),
+        ("mst++", {"stages": 1, "hs_bands": 6}),
+    ],
+)
+def test_systems_that_can_be_fitted(system: str, options: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    net = create_model(system, **options)
+    generator = torch.Generator().manual_seed(2)
+    mix = torch.rand(6, 3, generator=generator)
+    data = [{"hr_msi": torch.rand(2, 3, 16, 16, generator=generator)} for _ in range(4)]
+    for sample in data:
+        sample["hr_hsi"] = torch.einsum("oc,bchw->bohw", mix, sample["hr_msi"]) ** 2 / 3
+
+    def error() -> float:
+        with torch.no_grad():
+            return float(np.mean([(net(s["hr_msi"]) - s["hr_hsi"]).square().mean().item() for s in data]))
+
+    before = error()
+    fit_last_convolution(net, data, lambda s: net(s["hr_msi"]))
+    assert error() < 0.25 * before
+
+
+def test_recipes_may_ask_for_it() -> None:
+    recipe = load_recipe("awan-cave", ["phase1.output_start=least-squares", "phase1.losses.sam=0.1"])
+    assert recipe["phase1"]["output_start"] == "least-squares"
+    assert recipe["phase1"]["losses"]["sam"] == 0.1
+    with pytest.raises(InputError, match=r"phase1\.losses\.san.*did you mean"):
+        load_recipe("awan-cave", ["phase1.losses.san=0.1"])
