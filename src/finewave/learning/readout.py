@@ -19,7 +19,7 @@ from finewave.data.crops import Sample
 from finewave.errors import InputError
 
 RIDGE = 1e-4
-"""Weight of the penalty on the coefficients, in units of each feature's own energy."""
+"""Weight of the penalty on the coefficients, in units of how far each feature varies."""
 
 
 @torch.no_grad()
@@ -70,10 +70,12 @@ def fit_last_convolution(
         moment += (design.mT @ inner).double()
     if layer is None:
         raise InputError("a convolution is fitted to samples, and there are none")
+    count, sums = normal[-1, -1], normal[-1]
+    scatter = (normal.diagonal() - sums.square() / count).clamp_min(0)  # zero for the column of ones: no penalty
     if layer.bias is None:
-        normal, moment = normal[:-1, :-1], moment[:-1]
-    energy = normal.diagonal().clamp_min(normal.diagonal().max() * 1e-12)
-    solution = torch.linalg.solve(normal + ridge * energy.diag(), moment).to(layer.weight)
+        normal, moment, scatter = normal[:-1, :-1], moment[:-1], scatter[:-1]
+    floor = 1e-10 * normal.diagonal()  # features that never change
+    solution = torch.linalg.solve(normal + (ridge * scatter + floor).diag(), moment).to(layer.weight)
     taps = layer.weight[0].numel()
     layer.weight.copy_(solution[:taps].T.reshape(layer.weight.shape))
     if layer.bias is not None:
