@@ -58,6 +58,16 @@ def test_it_is_the_least_squares_solution(bias: bool, clip: bool) -> None:
         np.testing.assert_allclose(layer.bias.detach(), solution[45], atol=2e-5)
 
 
+def test_features_that_are_always_zero() -> None:
+    torch.manual_seed(0)
+    net = Small(True)
+    with torch.no_grad():
+        net.first.weight[0], net.first.bias[0] = 0, -1
+    layer = fit_last_convolution(net, samples(), lambda s: net(s["x"]))
+    assert torch.isfinite(layer.weight).all()
+    assert layer.weight[:, 0].abs().max() == 0
+
+
 def test_ridge_shrinks() -> None:
     torch.manual_seed(0)
     net, data = Small(True), samples()

@@ -74,7 +74,7 @@ def fit_last_convolution(
     scatter = (normal.diagonal() - sums.square() / count).clamp_min(0)  # zero for the column of ones: no penalty
     if layer.bias is None:
         normal, moment, scatter = normal[:-1, :-1], moment[:-1], scatter[:-1]
-    floor = 1e-10 * normal.diagonal()  # features that never change
+    floor = (1e-10 * normal.diagonal()).clamp_min(1e-14 * normal.diagonal().max())  # features that never change
     solution = torch.linalg.solve(normal + (ridge * scatter + floor).diag(), moment).to(layer.weight)
     taps = layer.weight[0].numel()
     layer.weight.copy_(solution[:taps].T.reshape(layer.weight.shape))
