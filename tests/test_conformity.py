@@ -28,6 +28,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "ssfin": {"features": 12, "blocks": 2, "reduction": 3},
     "mulsr": {"features": 8, "modules": 1},
     "ssc-hsr": {"features": 8, "flow_features": 8, "flow_iterations": 2, "warp_features": 4, "blocks": [1, 1, 1]},
+    "jssunet-sr": {"features": 12, "stages": 2},
+    "jssunet-ssr": {"features": 12, "stages": 2, "n_clusters": 2},
     "sr-ssr": {"sr": "bicubic", "ssr": "quadratic"},
     "ssr-sr": {"sr": "ibp", "ssr": "ridge", "sr_options": {"iterations": 2}},
     "sr-ssr-fusion": {

@@ -12,6 +12,7 @@ from finewave.cli.evaluate import evaluate
 from finewave.cli.models import models
 from finewave.cli.predict import predict
 from finewave.cli.program import Program
+from finewave.cli.study import study
 from finewave.cli.train import train
 
 
@@ -22,5 +23,5 @@ def main() -> None:
     """From a low-resolution multispectral image to a high-resolution hyperspectral one."""
 
 
-for _command in (demo, models, train, evaluate, predict, data, bench):
+for _command in (demo, models, train, evaluate, predict, data, bench, study):
     main.add_command(_command)

@@ -55,6 +55,8 @@ SYSTEMS: dict[str, System] = {
     "ssfin": System("finewave.models.ssfin:SSFIN", "sssr", ("lr_msi",), "hr_hsi"),
     "mulsr": System("finewave.models.mulsr:MulSR", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi"),
     "ssc-hsr": System("finewave.models.sschsr:SSCHSR", "refsr", ("lr_hsi", "ref_rgb"), "hr_hsi"),
+    "jssunet-sr": System("finewave.models.jssunet_branches:JSSUNetSR", "sr", ("lr_hsi",), "hr_hsi"),
+    "jssunet-ssr": System("finewave.models.jssunet_branches:JSSUNetSSR", "ssr", ("hr_msi",), "hr_hsi"),
     "sr-ssr": System("finewave.models.composition:SRThenSSR", "sssr", ("lr_msi",), "hr_hsi"),
     "ssr-sr": System("finewave.models.composition:SSRThenSR", "sssr", ("lr_msi",), "hr_hsi"),
     "sr-ssr-fusion": System("finewave.models.composition:SRAndSSRThenFusion", "sssr", ("lr_msi",), "hr_hsi"),

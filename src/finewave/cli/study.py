@@ -1,0 +1,134 @@
+"""``finewave study``: published tables made again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+LISTS = ("--datasets", "--scales", "--systems", "--rows")
+
+
+class ListsCommand(click.Command):
+    """A command without arguments whose options in `LISTS` take several values: ``--scales 2 4 8``, or ``2,4,8``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Say the option again before each of its values, which is what click knows."""
+        plain: list[str] = []
+        option = None
+        for word in args:
+            name, equals, value = word.partition("=")
+            if name in LISTS:
+                option = name
+                if not equals:
+                    continue
+                word = value
+            elif word.startswith("-"):
+                option = None
+            if option is None:
+                plain.append(word)
+            else:
+                plain += [part for value in word.split(",") if value for part in (option, value)]
+        return super().parse_args(ctx, plain)
+
+
+class Studies(click.Group):
+    """One command for each study, and ``merge``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the studies in the order of their publication, then what else there is."""
+        from finewave.studies.catalogue import STUDIES
+
+        return [*STUDIES, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return the command of a study."""
+        from finewave.studies.catalogue import STUDIES
+
+        if name in STUDIES:
+            study = STUDIES[name]
+            help_text = f"{study.title} ({study.source}).\n\nRows: {', '.join(row.key for row in study.rows)}."
+            return ListsCommand(name, callback=_run, params=list(_OPTIONS), help=help_text, short_help=study.title)
+        return super().get_command(ctx, name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Name the nearest study where there is none of a name."""
+        from finewave.errors import unknown_name
+
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise unknown_name("study", args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Studies)
+def study() -> None:
+    """Make a published table again: train what is missing, score, write the table.
+
+    The same command continues after a kill, and changes nothing when all is there. Results lie in --out, one JSON for
+    each cell, and can be copied and merged. --dry-run says what will be trained and how long it will take.
+    """
+
+
+@study.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--out", "out", required=True, type=click.Path(path_type=Path), help="Folder to merge into.")
+def merge(folders: tuple[Path, ...], out: Path) -> None:
+    """Bring the results of several folders together in one; cells that contradict each other are refused."""
+    from finewave.studies.merging import merge as run
+
+    count = run(folders, out)
+    click.echo(f"{count} cells in {out}")
+
+
+_OPTIONS: tuple[click.Option, ...] = (
+    click.Option(["--datasets"], multiple=True, metavar="NAME...", help="[default: those of the publication at hand]"),
+    click.Option(["--scales"], multiple=True, type=click.IntRange(min=2), metavar="N...", help="[default: published]"),
+    click.Option(["--systems", "--rows", "rows"], multiple=True, metavar="KEY...", help="Rows.  [default: all]"),
+    click.Option(["--split"], default="test", show_default=True, help="val or test."),
+    click.Option(["--recipes"], type=click.Choice(["published", "short", "common"]), default="published",
+                 show_default=True, help="Which recipe of each system: as published, for a processor, common to all."),
+    click.Option(["--budget"], default="published", show_default=True, metavar="LENGTH",
+                 help="published, a part (0.05, 5%), steps (800), HR pixels seen (2e7px)."),
+    click.Option(["--protocol"], help="finewave, jssunet, sspsr, mulsr or ssc-hsr.  [default: the study's]"),
+    click.Option(["--seeds"], type=click.IntRange(min=1), default=1, show_default=True, help="Trainings of each row."),
+    click.Option(["--out"], type=click.Path(path_type=Path), default=Path("studies"), show_default=True,
+                 help="Folder of results."),
+    click.Option(["--no-train"], is_flag=True, help="Only the table of what is there."),
+)  # fmt: skip
+
+
+def _run(
+    datasets: tuple[str, ...],
+    scales: tuple[int, ...],
+    rows: tuple[str, ...],
+    split: str,
+    recipes: str,
+    budget: str,
+    protocol: str | None,
+    seeds: int,
+    out: Path,
+    no_train: bool,
+) -> None:
+    from finewave.errors import InputError
+    from finewave.studies.asking import ask
+    from finewave.studies.rendering import markdown, write_table
+    from finewave.studies.running import missing_groups, run_groups
+    from finewave.studies.tables import build_table
+
+    name = click.get_current_context().info_name or ""
+    request = ask(name, datasets, scales, rows, split, recipes, budget, protocol, seeds)
+    groups = missing_groups(request.cells(), out)
+    failures = {} if no_train else run_groups(groups, out, _say)
+    table = build_table(request, out)
+    written = write_table(table, out)
+    click.echo(markdown(table), nl=False)
+    for path in written:
+        click.echo(f"written: {path}")
+    if failures:
+        reasons = "; ".join(f"{training}: {why}" for training, why in failures.items())
+        raise InputError(f"{len(failures)} of {len(groups)} trainings were not possible: {reasons}")
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)

@@ -1,0 +1,217 @@
+"""A study asked for: which cells it has, and what each of them is down to the last number."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Literal
+
+from finewave.data.registry import get_dataset
+from finewave.errors import InputError
+from finewave.learning.recipes import list_recipes, load_recipe
+from finewave.studies.budget import Budget
+from finewave.studies.protocols import Protocol
+from finewave.studies.study import Row, Study
+
+RecipeSet = Literal["published", "short", "common"]
+RECIPE_SETS: dict[str, str] = {
+    "published": "of each system as published",
+    "short": "of each system for a processor (-short)",
+    "common": "the common one for every system",
+}
+COMMON = "common"
+SENSOR = "nikon-d5100"
+"""Makes the multispectral images of a data set that names no sensor of its own."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of a table: a system, trained or not, scored on one data set at one scale.
+
+    Parameters
+    ----------
+    row : Row
+    dataset, scale, split : str, int, str
+    protocol : Protocol
+    number : int
+        Of the seed: 0 for the recipe's own, n for n more.
+    recipe_name : str or None
+        Where the recipe came from; None for a baseline.
+    recipe : dict or None
+        Resolved: with the row's overrides, budget, seed, data set, scale and the protocol's degradation.
+    """
+
+    row: Row
+    dataset: str
+    scale: int
+    split: str
+    protocol: Protocol
+    number: int = 0
+    recipe_name: str | None = None
+    recipe: dict[str, Any] | None = None
+
+    @cached_property
+    def what(self) -> dict[str, Any]:
+        """What makes the network: all that decides about its weights."""
+        if self.recipe is None:
+            return {"system": self.row.system, "options": dict(self.row.options), "sensor": sensor_of(self.dataset)}
+        recipe = {key: value for key, value in self.recipe.items() if key not in ("name", "out")}
+        recipe["data"] = {key: value for key, value in recipe["data"].items() if key != "store"}
+        return {"system": self.row.system, "recipe": recipe}
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """All that decides about the numbers of the cell, code and data apart."""
+        return {
+            "dataset": self.dataset,
+            "scale": self.scale,
+            "split": self.split,
+            "protocol": self.protocol.as_dict(),
+            "image": self.row.image,
+            "post": self.row.post,
+            **self.what,
+        }
+
+    @property
+    def training(self) -> str:
+        """Name of the training's folder: cells of one training share it."""
+        return f"{self.dataset}-x{self.scale}-{self.row.system}-{digest(self.what)}"
+
+    @property
+    def key(self) -> str:
+        """Name of the cell's file."""
+        return key_of(self.facts)
+
+    def __str__(self) -> str:
+        seed = f", seed +{self.number}" if self.number else ""
+        return f"{self.row.label} on {self.dataset} x{self.scale} ({self.split}{seed})"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What of a study is to be made, and how.
+
+    Parameters
+    ----------
+    study : Study
+    datasets, scales, rows : tuple
+        Of the study or beyond it; rows are its own.
+    split : str
+    protocol : Protocol
+    budget : Budget
+    recipes : {"published", "short", "common"}
+        Which recipe of each system, see `RECIPE_SETS`.
+    seeds : int
+        How many; the first is the recipe's own, each further one is one more.
+    """
+
+    study: Study
+    datasets: tuple[str, ...]
+    scales: tuple[int, ...]
+    rows: tuple[Row, ...]
+    split: str
+    protocol: Protocol
+    budget: Budget
+    recipes: RecipeSet = "published"
+    seeds: int = 1
+
+    def cells(self) -> Iterator[Cell]:
+        """Yield the cells in the order of the table; a baseline has one seed."""
+        for dataset in self.datasets:
+            for scale in self.scales:
+                for row in self.rows:
+                    for number in range(self.seeds if row.family else 1):
+                        yield self.cell(row, dataset, scale, number)
+
+    def cell(self, row: Row, dataset: str, scale: int, number: int = 0) -> Cell:
+        """Return one cell.
+
+        Raises
+        ------
+        InputError
+            If there is no such recipe, or it has no such key.
+        """
+        place = row.key, dataset, scale, number
+        if place not in self._made:
+            self._made[place] = self._make(row, dataset, scale, number)
+        return self._made[place]
+
+    @cached_property
+    def _made(self) -> dict[tuple[str, str, int, int], Cell]:
+        """Cells by their place: recipes take long to read."""
+        return {}
+
+    def _make(self, row: Row, dataset: str, scale: int, number: int) -> Cell:
+        name, recipe = None, None
+        if row.family is not None:
+            name, recipe = _recipe(row, row.family, self.recipes, dataset, scale)
+            recipe["data"]["degradation"] = dict(self.protocol.degradation)
+            recipe["seed"] += number
+            recipe = self.budget.apply(recipe)
+        return Cell(row, dataset, scale, self.split, self.protocol, number, name, recipe)
+
+
+def digest(facts: dict[str, Any]) -> str:
+    """Return twelve characters that tell facts apart."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, ensure_ascii=True).encode()).hexdigest()[:12]
+
+
+def key_of(facts: dict[str, Any]) -> str:
+    """Return the name of the file of the cell with these facts."""
+    what = f"{facts['dataset']}-x{facts['scale']}-{facts['system']}-{facts['protocol']['name']}-{facts['split']}"
+    return f"{what}-{digest(facts)}"
+
+
+def sensor_of(dataset: str) -> str:
+    """Return the sensor that makes a data set's multispectral images."""
+    return getattr(get_dataset(dataset), "SENSOR", SENSOR)
+
+
+def _recipe(row: Row, family: str, which: RecipeSet, dataset: str, scale: int) -> tuple[str, dict[str, Any]]:
+    """Return name and content of the recipe of a row for a data set and a scale."""
+    overrides = list(row.overrides)
+    if which == "common" and not family.startswith(COMMON):
+        if row.image != "hr_hsi":
+            raise InputError(f"{row.label} trains one branch, by a recipe of its own; use --recipes published or short")
+        overrides = [f"model.system={row.system}", *overrides]
+        family = COMMON
+    name = recipe_name(family, dataset, scale, short=which == "short")
+    recipe = copy.deepcopy(_loaded(name, tuple(overrides)))
+    module, sensor = get_dataset(dataset), sensor_of(dataset)
+    if dataset != recipe["data"]["dataset"]:
+        from finewave.imaging.sensors import get_sensor
+
+        recipe["model"].update(hs_bands=len(module.wavelengths()), ms_bands=len(get_sensor(sensor).bands))
+        recipe["data"].update(dataset=dataset, sensor=sensor)
+    recipe["model"]["scale"] = scale
+    recipe["data"]["crop"] += -recipe["data"]["crop"] % scale
+    recipe["name"] = f"{row.system}-{dataset}-x{scale}"
+    return name, recipe
+
+
+@lru_cache
+def _loaded(name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
+    return load_recipe(name, overrides)
+
+
+def recipe_name(family: str, dataset: str, scale: int, *, short: bool) -> str:
+    """Return the name of the recipe of a family that is nearest to a data set and a scale.
+
+    ``<family>-<data set>-x<scale>`` if there is one, else of another scale or without, else of another data set.
+    """
+    end = "-short" if short else ""
+    pattern = re.compile(rf"{re.escape(family)}-(?P<dataset>[a-z]+[a-z0-9]*)(-x(?P<scale>\d+))?{end}")
+    found = {name: match for name in list_recipes() if (match := pattern.fullmatch(name))}
+    if not found:
+        raise InputError(f"there is no {'short ' if short else ''}recipe of {family}; see finewave study --help")
+
+    def distance(name: str) -> tuple[bool, int, str]:
+        said = found[name]["scale"]
+        return found[name]["dataset"] != dataset, abs(int(said or 0) - scale), name
+
+    return min(found, key=distance)

@@ -1,0 +1,167 @@
+"""Metrics of a model by a protocol, on a split of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from finewave.data.crops import Sample, Scene
+from finewave.data.registry import SceneSource, get_dataset, open_dataset, open_scenes
+from finewave.data.unaligned import DEFAULTS as REFERENCE_DEFAULTS
+from finewave.data.unaligned import scene_with_reference
+from finewave.errors import InputError, unknown_name
+from finewave.imaging.sensors import get_sensor
+from finewave.learning.baselines import build_baseline
+from finewave.metrics import MetricAccumulator
+from finewave.models.pretrained import Model
+from finewave.models.registry import config_of, create_model
+from finewave.studies.experiment import Cell, sensor_of
+from finewave.studies.protocols import Protocol
+
+AT_ONCE = 16
+"""Crops that are predicted together."""
+
+
+def score(model: Model, cell: Cell, progress: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+    """Score a model for a cell.
+
+    Parameters
+    ----------
+    model : Model
+        In float32 whatever its precision says, so that figures do not depend on the machine.
+    cell : Cell
+        Tells data set, split, scale, protocol and image.
+    progress : callable
+        Called with a line for each scene.
+
+    Returns
+    -------
+    dict
+        ``images`` (metrics by image; a crop is ``<scene>[<row>,<column>]`` in HR pixels), ``mean``, ``left_out``
+        and ``scenes_sha256``.
+
+    Raises
+    ------
+    InputError
+        If scenes of the split are missing, or are smaller than the protocol's crops.
+    """
+    model = (model if cell.row.post else without_post(model)).with_precision("float32")
+    source, names = scenes_of(cell.dataset, cell.split)
+    accumulator = MetricAccumulator(scale=cell.scale, convention=cell.protocol.convention)
+    reference = _reference(model)
+    for name in names:
+        whole = whole_scene(source, name, cell)
+        if reference is not None:
+            whole = scene_with_reference(whole, name, **reference)
+        for labels, images in _images(whole, name, cell.protocol, cell.scale):
+            accumulator.update(estimate(model, images, cell.row.image), images[cell.row.image], names=labels)
+        progress(f"{model.name}: {name}")
+    summary = accumulator.compute()
+    return {
+        "images": {row["name"]: {k: v for k, v in row.items() if k in summary.means} for row in summary.rows},
+        "mean": summary.means,
+        "left_out": summary.left_out,
+        "scenes_sha256": {name: source.checksum(name) for name in names},
+    }
+
+
+def scenes_of(dataset: str, split: str) -> tuple[SceneSource, list[str]]:
+    """Return where the scenes of a split are read, and their names.
+
+    Raises
+    ------
+    InputError
+        If there is no such split, or some of its scenes are missing: a mean over the rest would pass for the whole.
+    """
+    store = open_dataset(dataset)
+    splits = store.attributes["split"]
+    if split not in splits:
+        raise unknown_name("split", split, splits)
+    names = list(splits[split])
+    published = list(getattr(get_dataset(dataset), "SPLIT", {}).get(split, ()))
+    if not names or (set(names) < set(published)):
+        return open_scenes(dataset, published), published  # complete, or an error that names what is missing
+    return store, names
+
+
+def whole_scene(source: SceneSource, name: str, cell: Cell) -> Sample:
+    """Return a scene with its degraded versions, see `finewave.data.crops.Crops`."""
+    response = get_sensor(sensor_of(cell.dataset)).response(source.wavelengths)
+    full_scale = float(source.attributes["full_scale"])
+    return Scene(name, source.read(name), full_scale, cell.scale, dict(cell.protocol.degradation)).whole(response)
+
+
+def estimate(model: Model, images: Sample, image: str) -> Tensor:
+    """Return the prediction of an image: the model's output, or what a composition makes on the way to it."""
+    if image == model.output:
+        return model.predict(**{name: images[name] for name in model.inputs})
+    steps = getattr(model.net, "estimates", None)
+    if steps is None:
+        raise InputError(f"{model.name} makes no {image}")
+    model.net.eval()
+    with torch.no_grad():
+        return steps(images)[image]
+
+
+def without_post(model: Model) -> Model:
+    """Return a model with the same weights and no post-processing."""
+    system, config = config_of(model.net)
+    net = create_model(system, **{**config, "post": False})
+    net.load_state_dict({key: value for key, value in model.net.state_dict().items() if not key.startswith("post.")})
+    return Model(net.eval(), model.card)
+
+
+def baseline(cell: Cell) -> Model:
+    """Return the baseline of a cell, fitted on the training scenes where it has coefficients."""
+    store = open_dataset(cell.dataset)
+
+    def training() -> Iterable[Sample]:
+        return (whole_scene(store, name, cell) for name in store.attributes["split"]["train"])
+
+    return build_baseline(
+        cell.row.system,
+        wavelengths=store.wavelengths,
+        sensor=sensor_of(cell.dataset),
+        scale=cell.scale,
+        degradation=dict(cell.protocol.degradation),
+        samples=training,
+        **cell.row.options,
+    )
+
+
+def _images(whole: Sample, name: str, protocol: Protocol, scale: int) -> Iterator[tuple[list[str], Sample]]:
+    """Yield names and images, as a protocol cuts them out of a scene."""
+    if protocol.crop is None:
+        yield [name], whole
+        return
+    side, (rows, columns) = protocol.crop, whole["hr_hsi"].shape[2:]
+    if side % scale or side > min(rows, columns):
+        raise InputError(
+            f"protocol {protocol.name} cuts {side} x {side} crops: scene {name} ({rows} x {columns}) at scale {scale} "
+            "has none; choose another one with --protocol"
+        )
+    places = [(y, x) for y in range(0, rows - side + 1, side) for x in range(0, columns - side + 1, side)]
+    for start in range(0, len(places), AT_ONCE):
+        some = places[start : start + AT_ONCE]
+        yield (
+            [f"{name}[{y},{x}]" for y, x in some],
+            {key: torch.cat([_cut(image, y, x, side, rows) for y, x in some]) for key, image in whole.items()},
+        )
+
+
+def _cut(image: Tensor, y: int, x: int, side: int, rows: int) -> Tensor:
+    """Cut what lies on an HR crop out of an image of either resolution."""
+    ratio = rows // image.shape[2]
+    y, x, side = y // ratio, x // ratio, side // ratio
+    return image[:, :, y : y + side, x : x + side]
+
+
+def _reference(model: Model) -> dict[str, Any] | None:
+    """Return the options of the synthetic reference for a network that takes one."""
+    if "ref_rgb" not in model.inputs:
+        return None
+    recipe = (model.card.recipe if model.card is not None else None) or {}
+    return {**REFERENCE_DEFAULTS, **(recipe.get("data", {}).get("reference") or {})}

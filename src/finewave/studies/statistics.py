@@ -1,0 +1,85 @@
+"""Spread over seeds, and whether the two best methods differ on the same scenes."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from finewave.errors import InputError
+
+LEVEL = 0.05
+LEAST = 6
+"""Scenes below which a two-sided Wilcoxon test cannot reach `LEVEL`: its least value is 2 / 2^n."""
+
+
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
+    """Return the mean, and the sample standard deviation (n - 1), None for a single value."""
+    if not values:
+        raise InputError("there is nothing to average")
+    mean = sum(values) / len(values)
+    return mean, statistics.stdev(values) if len(values) > 1 and math.isfinite(mean) else None
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """Comparison of two methods on the same scenes.
+
+    Parameters
+    ----------
+    scenes : int
+        Pairs with a value in both methods.
+    difference : float
+        Mean of the first minus the second.
+    wilcoxon, t : float or None
+        Two-sided p-values of the signed-rank test (exact where SciPy has it) and of Student's paired test, which
+        supposes that differences are normally distributed. None where it says nothing: fewer than two pairs, or no
+        difference at all.
+    """
+
+    scenes: int
+    difference: float
+    wilcoxon: float | None
+    t: float | None
+
+    @property
+    def verdict(self) -> str:
+        """What the signed-rank test says, in words."""
+        if self.scenes < LEAST:
+            return f"{self.scenes} scenes say nothing: at least {LEAST} are needed for p < {LEVEL:g}"
+        if self.wilcoxon is None:
+            return "no difference"
+        return "significant" if self.wilcoxon < LEVEL else "not significant"
+
+
+def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
+    """Compare two methods scene by scene.
+
+    Parameters
+    ----------
+    first, second : sequence of float
+        One value a scene, in the same order. Crops of one scene are no independent observations: average them before.
+
+    Returns
+    -------
+    PairedTest
+
+    Raises
+    ------
+    InputError
+        If they are not as many.
+    """
+    from scipy import stats
+
+    if len(first) != len(second):
+        raise InputError(f"{len(first)} scenes cannot be paired with {len(second)}")
+    pairs = [(a, b) for a, b in zip(first, second, strict=True) if math.isfinite(a) and math.isfinite(b)]
+    differences = [a - b for a, b in pairs]
+    mean = sum(differences) / len(differences) if differences else math.nan
+    if len(pairs) < 2 or not any(differences):
+        return PairedTest(len(pairs), mean, None, None)
+    wilcoxon = float(stats.wilcoxon(differences).pvalue)
+    # differences that are all the same have no spread: t is infinite
+    t = float(stats.ttest_1samp(differences, 0.0).pvalue) if len(set(differences)) > 1 else 0.0
+    return PairedTest(len(pairs), mean, wilcoxon, t)

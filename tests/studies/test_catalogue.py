@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import pytest
+
+import finewave as fw
+from finewave.learning.recipes import load_recipe, network_options
+from finewave.metrics import METRICS
+from finewave.metrics.conventions import CONVENTIONS
+from finewave.models.registry import create_model, list_models
+from finewave.studies.asking import ask
+from finewave.studies.catalogue import STUDIES
+from finewave.studies.experiment import recipe_name
+from finewave.studies.protocols import PROTOCOLS
+from finewave.studies.published import FOLDER, published_row, published_values
+
+
+def test_protocols_are_whole() -> None:
+    from finewave.imaging.degradation import degrade
+
+    for name, protocol in PROTOCOLS.items():
+        assert protocol.name == name
+        assert protocol.convention in CONVENTIONS
+        assert set(protocol.metrics) <= set(METRICS)
+        import torch
+
+        degrade(torch.rand(1, 2, 32, 32), 4, **protocol.degradation)
+        assert name in protocol.text
+        assert protocol.source in protocol.text
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("recipes", ["published", "short"])
+def test_every_row_has_a_recipe_that_builds_its_network(name: str, recipes: str) -> None:
+    """Sizes that take long to build are left at what the recipe says but for the widths."""
+    for cell in ask(name, datasets=["cave"], recipes=recipes).cells():
+        assert cell.row.system in list_models()
+        if cell.recipe is None:
+            create_model(cell.row.system, **cell.row.options)
+            continue
+        assert cell.recipe["model"]["system"] == cell.row.system
+        assert cell.recipe["model"]["scale"] == cell.scale
+        assert cell.recipe["data"]["degradation"] == cell.protocol.as_dict()["degradation"]
+        assert cell.recipe["data"]["crop"] % cell.scale == 0
+        assert cell.recipe_name.endswith("-short") == (recipes == "short")
+        if recipes == "short":
+            system, options = network_options(cell.recipe)
+            create_model(system, **{**options, **({"features": 8} if "features" in options else {})})
+
+
+def test_each_row_of_an_ablation_is_another_training() -> None:
+    shared = {"table8": 1}
+    for name, study in STUDIES.items():
+        cells = list(ask(name, datasets=["cave"], scales=[4]).cells())
+        assert len({cell.key for cell in cells}) == len(study.rows)
+        assert len({cell.training for cell in cells}) == shared.get(name, len(study.rows))
+
+
+def test_the_ablations_are_those_of_the_paper() -> None:
+    def recipes(name: str) -> dict[str, dict]:
+        return {cell.row.key: cell.recipe for cell in ask(name, datasets=["cave"]).cells()}
+
+    assert {key: r["model"]["sr_options"]["upsampling"] for key, r in recipes("table3").items()} == {
+        "forward-single": "forward",
+        "forward-progressive": "forward",
+        "back-projection-single": "back-projection",
+        "back-projection-progressive": "back-projection",
+    }
+    assert [r["model"]["sr_options"]["progressive"] for r in recipes("table3").values()] == [False, True, False, True]
+    assert [r["model"]["ssr_options"]["clusters"] for r in recipes("table4").values()] == ["none", "kmeans", "learned"]
+    for name, option, values in (("table5", "stages", [2, 4, 6, 8]), ("table6", "features", [16, 32, 64, 128, 256])):
+        assert [r["model"][option] for r in recipes(name).values()] == values
+        for recipe in recipes(name).values():
+            assert recipe["phase1"]["stage_weights"] == [[0, 0.5, 0.2, 0.3]]
+            assert recipe["model"]["post"] is False
+    schedules = {key: r["phase1"]["stage_weights"] for key, r in recipes("table7").items()}
+    assert schedules["211"] == load_recipe("jssunet-cave-x4")["phase1"]["stage_weights"]
+    assert schedules["122"] == [[0, 1, 2, 0], [0.3, 1, 0.5, 0.5], [0.6, 0.5, 0, 2]]
+
+
+def test_published_numbers_are_of_rows_that_exist() -> None:
+    files = {study.published for study in STUDIES.values()}
+    assert files == {path.name for path in FOLDER.glob("*.csv")}
+    for study in STUDIES.values():
+        for (dataset, scale, row), numbers in published_values(study.published).items():
+            assert dataset in (*study.datasets, "*")
+            assert scale in (*study.scales, 0)
+            assert row in {each.key for each in study.rows}
+            assert set(numbers) <= set(PROTOCOLS[study.protocol].metrics)
+            assert all(float(value) > 0 for value in numbers.values())
+    values = published_values("jssunet-table2.csv")
+    assert len(values) == 3 * 3 * 6
+    assert published_row(values, "cave", 4, "jssunet") == {
+        "psnr": "37.40",
+        "ssim": "0.9427",
+        "sam": "8.96",
+        "ergas_4": "8.28",
+    }
+    assert published_row(published_values("mulsr.csv"), "cave", 8, "mulsr-2")["psnr"] == "44.745"
+    assert published_row(values, "cave", 16, "jssunet") == {}
+
+
+def test_the_nearest_recipe_of_a_family() -> None:
+    assert recipe_name("sspsr", "cave", 8, short=False) == "sspsr-cave-x8"
+    assert recipe_name("sspsr", "cave", 2, short=False) == "sspsr-cave-x4"
+    assert recipe_name("ssfin", "elsewhere", 4, short=True) == "ssfin-cave-x2-short"
+    assert recipe_name("mstpp", "cave", 4, short=False) == "mstpp-cave"
+    assert recipe_name("common", "cave", 4, short=False) == "common-cave-x4"
+    with pytest.raises(fw.InputError, match="no short recipe of common"):
+        recipe_name("common", "cave", 4, short=True)
+
+
+def test_the_common_recipe_for_every_system() -> None:
+    cells = [cell for cell in ask("table2", datasets=["cave"], scales=[4], recipes="common").cells() if cell.recipe]
+    assert len({(c.recipe["phase1"]["steps"], c.recipe["data"]["crop"], str(c.recipe["data"])) for c in cells}) == 1
+    with pytest.raises(fw.InputError, match=r"no key 'phase1\.stage_weights'"):
+        list(ask("table7", datasets=["cave"], recipes="common").cells())
+    with pytest.raises(fw.InputError, match="trains one branch"):
+        list(ask("table4", datasets=["cave"], recipes="common").cells())
+
+
+def test_seeds_are_further_trainings_of_what_is_trained() -> None:
+    cells = list(ask("table2", datasets=["cave"], scales=[4], seeds=3, rows=["floor", "ssfin"]).cells())
+    assert [cell.recipe and cell.recipe["seed"] for cell in cells] == [None, 123, 124, 125]
+    assert len({cell.key for cell in cells}) == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"name": "tabel2"}, "did you mean 'table2'"),
+        ({"rows": ["jsunet"]}, "did you mean 'jssunet'"),
+        ({"datasets": ["cav"]}, "did you mean 'cave'"),
+        ({"protocol": "jsunet"}, "did you mean 'jssunet'"),
+        ({"recipes": "shot"}, "did you mean 'short'"),
+        ({"budget": "lots"}, "budget 'lots'"),
+    ],
+)
+def test_what_is_not_there_is_named_with_the_nearest(said: dict, message: str) -> None:
+    with pytest.raises(fw.InputError, match=message):
+        ask(**{"name": "table2", **said})

@@ -1,0 +1,38 @@
+"""A study that trains in seconds: a small JSSUNet in two variants, scored with and without post-processing."""
+
+from __future__ import annotations
+
+from finewave.studies import catalogue
+from finewave.studies.protocols import PROTOCOLS, Protocol
+from finewave.studies.study import Row, Study
+
+SMALL = (
+    "model.features=8",
+    "model.stages=1",
+    "model.n_clusters=3",
+    "model.patch=3",
+    "model.window=5",
+    "data.crop=16",
+    "data.batch_size=2",
+    "data.sampling=random",
+    "phase1.ema=0.9",
+)
+CROPS = Protocol("tiny", "For tests.", {"kernel": "gaussian"}, 16, "jssunet", ("psnr", "ssim", "sam", "ergas_4"))
+STUDY = Study(
+    "tiny",
+    "A study for tests",
+    "nobody, table 0",
+    "tiny",
+    (
+        Row("floor", "bicubic + quadratic", "sr-ssr", options={"sr": "bicubic", "ssr": "quadratic"}),
+        Row("none", "no clusters", "jssunet", "jssunet", (*SMALL, "model.clusters=none", "model.post=false")),
+        Row("without", "learned, without post", "jssunet", "jssunet", SMALL, post=False),
+        Row("with", "learned, with post", "jssunet", "jssunet", SMALL),
+    ),
+)
+
+
+def register() -> None:
+    """Add study and protocol."""
+    catalogue.STUDIES["tiny"] = STUDY
+    PROTOCOLS["tiny"] = CROPS
