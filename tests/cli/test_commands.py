@@ -15,7 +15,7 @@ from finewave.models.registry import list_models
 
 
 def test_help_of_every_command() -> None:
-    assert sorted(main.commands) == ["bench", "data", "demo", "evaluate", "models", "predict", "train"]
+    assert sorted(main.commands) == ["bench", "data", "demo", "evaluate", "models", "predict", "study", "train"]
     assert run("--help").exit_code == 0
     for name in main.commands:
         result = run(name, "--help")
