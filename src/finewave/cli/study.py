@@ -94,6 +94,9 @@ _OPTIONS: tuple[click.Option, ...] = (
     click.Option(["--seeds"], type=click.IntRange(min=1), default=1, show_default=True, help="Trainings of each row."),
     click.Option(["--out"], type=click.Path(path_type=Path), default=Path("studies"), show_default=True,
                  help="Folder of results."),
+    click.Option(["--dry-run"], is_flag=True, help="Say what will be trained, how long, and how much disk."),
+    click.Option(["--workers"], type=click.IntRange(min=1), help="Trainings at a time, as processes on this machine."),
+    click.Option(["--cluster"], metavar="ADDRESS", help="Of a Dask scheduler: trainings run on its workers."),
     click.Option(["--no-train"], is_flag=True, help="Only the table of what is there."),
 )  # fmt: skip
 
@@ -109,6 +112,9 @@ def _run(
     seeds: int,
     out: Path,
     no_train: bool,
+    dry_run: bool,
+    workers: int | None,
+    cluster: str | None,
 ) -> None:
     from finewave.errors import InputError
     from finewave.studies.asking import ask
@@ -119,7 +125,13 @@ def _run(
     name = click.get_current_context().info_name or ""
     request = ask(name, datasets, scales, rows, split, recipes, budget, protocol, seeds)
     groups = missing_groups(request.cells(), out)
-    failures = {} if no_train else run_groups(groups, out, _say)
+    if dry_run:
+        _forecast(groups, out)
+        return
+    failures: dict[str, str] = {}
+    if not no_train:
+        spread = workers is not None or cluster is not None
+        failures = _spread(groups, out, workers, cluster) if spread else run_groups(groups, out, _say)
     table = build_table(request, out)
     written = write_table(table, out)
     click.echo(markdown(table), nl=False)
@@ -128,6 +140,39 @@ def _run(
     if failures:
         reasons = "; ".join(f"{training}: {why}" for training, why in failures.items())
         raise InputError(f"{len(failures)} of {len(groups)} trainings were not possible: {reasons}")
+
+
+def _spread(groups: list[Any], out: Path, workers: int | None, cluster: str | None) -> dict[str, str]:
+    from finewave.studies.cluster import run_spread
+
+    return run_spread(groups, out, _say, workers=workers, address=cluster)
+
+
+def _forecast(groups: list[Any], out: Path) -> None:
+    """Print what is missing and what it will cost."""
+    from finewave.cli.table import table
+    from finewave.studies.cost import cost_of, in_words
+
+    if not groups:
+        click.echo("nothing is missing")
+        return
+    cost = cost_of(groups, out, _say)
+    lines = []
+    for each in cost.estimates:
+        steps = " + ".join(map(str, each.steps)) or "-"
+        step = " / ".join(f"{pair.low:.2g}-{pair.high:.2g}" for pair in each.step) or "-"
+        time = in_words(each.whole) if each.recipe else "not estimated"
+        lines.append(("; ".join(each.cells), each.recipe or "only scored", steps, step, time))
+    click.echo(table(("cells", "recipe", "steps", "s a step", "time"), lines))
+    click.echo(f"together: {in_words(cost.seconds)}, one after the other on this machine")
+    click.echo(f"disk: {cost.bytes / 1e6:.0f} MB at most, {cost.free_bytes / 1e9:.1f} GB free")
+    click.echo(
+        "measured on random images: a few steps of each recipe, and the prediction of a small image, taken to grow "
+        "with the pixels. Ranges are from the quickest to the slowest; networks that look at the whole image at once take "
+        "longer on large ones, and fitting baselines is not counted"
+    )
+    if cost.load is not None and cost.load > cost.cores:
+        click.echo(f"the machine is busy (load {cost.load} on {cost.cores} cores): so are these times")
 
 
 def _say(line: str) -> None:

@@ -1,0 +1,98 @@
+"""The trainings of a study over several processes, GPUs or hosts, with Dask."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from finewave.errors import InputError
+from finewave.studies.experiment import Cell
+from finewave.studies.running import run_group
+
+
+def run_spread(
+    groups: list[list[Cell]],
+    out: Path,
+    say: Callable[[str], None],
+    *,
+    workers: int | None = None,
+    address: str | None = None,
+) -> dict[str, str]:
+    """Make cells, several trainings at a time.
+
+    Parameters
+    ----------
+    groups : list of list of Cell
+        See `finewave.studies.running.missing_groups`.
+    out : Path
+        Results folder, which all workers see under this name.
+    say : callable
+        Called with a line for each training.
+    workers : int, optional
+        Processes on this machine, which share its cores.
+    address : str, optional
+        Of a scheduler (``tcp://host:8786``) in place of processes of our own. For several GPUs each of its workers
+        sees one, as those of ``dask-cuda`` do.
+
+    Returns
+    -------
+    dict
+        As of `finewave.studies.running.run_groups`.
+
+    Raises
+    ------
+    InputError
+        If Dask is missing, the scheduler cannot be reached, or both ways are asked for.
+    """
+    if workers is not None and address is not None:
+        raise InputError("--workers starts processes here, --cluster uses those of a scheduler; give one of them")
+    try:
+        from distributed import Client, LocalCluster, as_completed
+    except ImportError:
+        raise InputError("several trainings at a time need Dask: pip install 'finewave[cluster]'") from None
+    if not groups:
+        return {}
+    out = out.absolute()
+    cluster = None
+    if address is None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cluster = LocalCluster(
+            n_workers=min(workers or 1, len(groups)), threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        )
+    threads = None if cluster is None else max(1, cores // len(cluster.workers))
+    try:
+        try:
+            client = Client(cluster if cluster is not None else address, timeout="20s")
+        except OSError as error:
+            raise InputError(f"no Dask scheduler answers at {address} ({error})") from error
+        with client:
+            # one training is one task; keys of their own, so that a cluster remembers nothing of another folder
+            tasks = {client.submit(_work, group, out, threads, pure=False, retries=0): group for group in groups}
+            failures: dict[str, str] = {}
+            done: Any
+            for count, done in enumerate(as_completed(list(tasks)), start=1):
+                group = tasks[done]
+                reason = done.result()
+                say(f"{count} of {len(groups)} done: {', '.join(map(str, group))}")
+                if reason is not None:
+                    say(f"not possible: {reason}")
+                    failures[group[0].training] = reason
+            return failures
+    finally:
+        if cluster is not None:
+            cluster.close()
+
+
+def _work(group: list[Cell], out: Path, threads: int | None) -> str | None:
+    """Make the cells of one training in a worker; return why it was not possible, if so."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    try:
+        run_group(group, out)
+    except InputError as error:
+        return str(error)
+    return None

@@ -1,0 +1,308 @@
+"""What a study will cost: time on this machine from a few real training steps of each recipe, and disk."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from finewave.data.registry import get_dataset
+from finewave.data.store import Store, prepared_folder
+from finewave.errors import InputError
+from finewave.imaging.atomic import atomic_output
+from finewave.studies.experiment import Cell, digest
+
+PATIENCE = 8.0
+"""Seconds that a measurement of training steps may take, as far as single steps allow."""
+STEPS = 5
+SIDE = 128
+"""Of the image, in HR pixels, whose prediction is timed; a scene takes as many times longer as it has more pixels."""
+USUAL_SIDE = 512
+"""Of the scenes of a data set that is not prepared."""
+VALUES_WHILE_TRAINING = 5
+"""Numbers on the disk for each parameter while it trains: weights, their average, Adam's two, the best weights."""
+
+
+class Range(NamedTuple):
+    """Seconds, from the quickest to the slowest that was measured."""
+
+    low: float
+    high: float
+
+    def __mul__(self, factor: float) -> Range:  # type: ignore[override]
+        return Range(self.low * factor, self.high * factor)
+
+    def __add__(self, other: Range) -> Range:  # type: ignore[override]
+        return Range(self.low + other.low, self.high + other.high)
+
+
+NO_TIME = Range(0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One training and the cells that hang on it.
+
+    Parameters
+    ----------
+    cells : tuple of str
+        Rows.
+    recipe : str or None
+        Name; None for a baseline, whose time is not estimated.
+    steps : tuple of int
+        Of each phase.
+    step : tuple of Range
+        Seconds for a step of each phase.
+    whole : Range
+        Seconds for all: steps, validations, scores.
+    parameters : int
+    """
+
+    cells: tuple[str, ...]
+    recipe: str | None
+    steps: tuple[int, ...] = ()
+    step: tuple[Range, ...] = ()
+    whole: Range = NO_TIME
+    parameters: int = 0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """All that is missing of a study."""
+
+    estimates: tuple[Estimate, ...]
+    free_bytes: int
+    load: float | None
+    cores: int
+
+    @property
+    def seconds(self) -> Range:
+        """Of all trainings, one after the other."""
+        total = NO_TIME
+        for each in self.estimates:
+            total = total + each.whole
+        return total
+
+    @property
+    def bytes(self) -> int:
+        """What is needed at most: all weights, and the state of the largest training."""
+        sizes = [4 * each.parameters for each in self.estimates]
+        return sum(sizes) + VALUES_WHILE_TRAINING * max(sizes, default=0)
+
+
+def cost_of(groups: Sequence[Sequence[Cell]], out: Path, say: Callable[[str], None] = lambda line: None) -> Cost:
+    """Estimate what the missing cells of a study will take; nothing is trained.
+
+    Parameters
+    ----------
+    groups : sequence of sequences of Cell
+        See `finewave.studies.running.missing_groups`.
+    out : Path
+        Results folder: measurements are kept there as ``timings.json``, for the machine that made them.
+    say : callable
+        Called with a line for each measurement.
+    """
+    from finewave.benchmarks.machine import describe_machine
+
+    machine = describe_machine()
+    timings = _Timings(out / "timings.json", {key: machine[key] for key in ("processor", "cores", "threads", "gpu")})
+    estimates = tuple(_estimate(group, timings, say) for group in groups)
+    folder = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
+    return Cost(estimates, shutil.disk_usage(folder).free, machine["load"], machine["cores"])
+
+
+def _estimate(group: Sequence[Cell], timings: _Timings, say: Callable[[str], None]) -> Estimate:
+    rows = tuple(map(str, group))
+    recipe = group[0].recipe
+    if recipe is None:
+        return Estimate(rows, None)
+    phases = [phase for key, phase in recipe.items() if key.startswith("phase")]
+    if recipe["model"].get("post") is False:
+        phases = [phase for phase in phases if phase["kind"] != "post"]
+    found = timings.of(recipe, phases, say)
+    steps = tuple(phase["steps"] for phase in phases)
+    step = tuple(Range(*pair) for pair in found["step"])
+    predictions = sum(-(-phase["steps"] // phase["validate_every"]) for phase in phases) + 1 + len(group)
+    scenes, pixels = scenes_and_pixels(group[0].dataset, group[0].split)
+    whole = Range(*found["scene"]) * (predictions * scenes * pixels / SIDE**2)
+    for number, each in zip(steps, step, strict=True):
+        whole = whole + each * number
+    return Estimate(rows, group[0].recipe_name, steps, step, whole, found["parameters"])
+
+
+def scenes_and_pixels(dataset: str, split: str) -> tuple[int, int]:
+    """Return how many scenes a split has, and the pixels of one: of the prepared store, or what is usual."""
+    path = prepared_folder() / f"{dataset}.zarr"
+    if path.exists():
+        store = Store(path)
+        names = store.attributes["split"].get(split) or store.attributes["split"]["val"]
+        if names:
+            return len(names), int(np.prod(store.read(names[0]).shape[1:]))
+    names = getattr(get_dataset(dataset), "SPLIT", {}).get(split, ())
+    return len(names) or 1, USUAL_SIDE**2
+
+
+class _Timings:
+    """Measurements, kept by what was measured and on what machine."""
+
+    def __init__(self, path: Path, machine: dict[str, Any]) -> None:
+        self.path, self.machine = path, machine
+        try:
+            self.known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        except ValueError:  # measured again
+            self.known = {}
+
+    def of(self, recipe: dict[str, Any], phases: list[dict[str, Any]], say: Callable[[str], None]) -> dict[str, Any]:
+        """Return seconds for a step of each phase and for a `SIDE` x `SIDE` image, and the parameters of a network."""
+        timeless = [{k: v for k, v in phase.items() if k not in ("steps", "validate_every")} for phase in phases]
+        data = {key: recipe["data"][key] for key in ("crop", "batch_size")}
+        key = digest({"model": recipe["model"], "data": data, "phases": timeless, "machine": self.machine})
+        if key not in self.known:
+            say(f"timing {recipe['name']}")
+            self.known[key] = measure(recipe, phases)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_output(self.path) as temporary:
+                temporary.write_text(json.dumps(self.known, indent=1) + "\n", encoding="utf-8")
+        return self.known[key]
+
+
+def measure(recipe: dict[str, Any], phases: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Time training steps of each phase of a recipe on random images, and a prediction with its metrics.
+
+    Returns
+    -------
+    dict
+        ``step``: for each phase the least and the greatest seconds for a step; ``scene``: the same for a prediction of
+        `SIDE` x `SIDE` pixels and its metrics; ``parameters``.
+    """
+    import torch
+
+    from finewave.learning.recipes import network_options
+    from finewave.models.pretrained import prefers_channels_last
+    from finewave.models.registry import create_model
+
+    system, options = network_options(recipe)
+    with torch.random.fork_rng():
+        net = create_model(system, **options)
+        if prefers_channels_last(net):
+            net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        step = [_time_phase(net, phase, recipe) for phase in phases]
+        net.requires_grad_(True)
+        return {
+            "step": [list(each) for each in step],
+            "scene": list(_time_prediction(net, recipe)),
+            "parameters": sum(p.numel() for p in net.parameters()),
+        }
+
+
+def _time_phase(net: Any, phase: dict[str, Any], recipe: dict[str, Any]) -> Range:
+    """Return seconds for a step: of whole batches if they are quick, else of one crop and of two, times the batch."""
+    crops = recipe["data"]["batch_size"]
+    one = _time_steps(net, phase, recipe, 1)
+    if crops == 1:
+        return one
+    if one.high * crops * 3 <= PATIENCE:
+        return _time_steps(net, phase, recipe, crops)
+    two = _time_steps(net, phase, recipe, 2)
+    bounds = (two.low * crops / 2, two.high * crops / 2, one.high * crops)
+    return Range(min(bounds), max(bounds))
+
+
+def _time_steps(net: Any, phase: dict[str, Any], recipe: dict[str, Any], crops: int) -> Range:
+    """Return the least and the greatest time of some steps; the first, which sets things up, does not count."""
+    import copy
+    import logging
+
+    import lightning as L
+    import torch
+    from torch.utils.data import DataLoader
+
+    from finewave.learning.phases import PHASES
+    from finewave.learning.precision import training_precision
+    from finewave.learning.progress import RunClock
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices and tips are no news
+    batch = _random_batch(recipe, recipe["data"]["crop"], crops)
+    clock = RunClock(10**9)
+    module = PHASES[phase["kind"]](copy.deepcopy(net), phase, clock, recipe["model"]["scale"])
+    module.response = torch.rand(recipe["model"]["ms_bands"], recipe["model"]["hs_bands"])
+    times: list[float] = []
+
+    class StepTimes(L.Callback):
+        def on_train_batch_start(self, *_: Any) -> None:
+            self.begun = time.perf_counter()
+
+        def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            times.append(time.perf_counter() - self.begun)
+            trainer.should_stop = len(times) > 2 and sum(times) > PATIENCE
+
+    trainer = L.Trainer(
+        accelerator="auto",
+        devices=1,
+        precision=training_precision("cuda" if torch.cuda.is_available() else "cpu"),  # type: ignore[arg-type]
+        max_steps=STEPS + 1,
+        logger=False,
+        callbacks=[StepTimes()],
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+    )
+    trainer.fit(module, DataLoader([batch] * (STEPS + 1), batch_size=None))  # type: ignore[arg-type]  # a list is one
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return Range(min(times[1:]), max(times[1:]))
+
+
+def _time_prediction(net: Any, recipe: dict[str, Any]) -> Range:
+    """Return seconds for a prediction and its metrics."""
+    from finewave.metrics import evaluate
+    from finewave.models.pretrained import Model
+
+    batch, times, model = _random_batch(recipe, SIDE, 1), [], Model(net)
+    for _ in range(3):
+        begun = time.perf_counter()
+        output = model.predict(**{name: batch[name] for name in model.inputs})
+        evaluate(output, batch[model.output], recipe["model"]["scale"])
+        times.append(time.perf_counter() - begun)
+    return Range(min(times), statistics.median(times))
+
+
+def _random_batch(recipe: dict[str, Any], side: int, crops: int) -> dict[str, Any]:
+    """Return images of the sizes that the recipe trains on."""
+    import torch
+
+    scale = recipe["model"]["scale"]
+    if "reference" in recipe["data"]:
+        raise InputError("the time of a training with references is not estimated")
+    sizes = {"hr": side, "lr": side // scale}
+    bands = {"hsi": recipe["model"]["hs_bands"], "msi": recipe["model"].get("ms_bands", 3)}
+    return {
+        f"{resolution}_{kind}": torch.rand(crops, channels, size, size).contiguous(memory_format=torch.channels_last)
+        for resolution, size in sizes.items()
+        for kind, channels in bands.items()
+    }
+
+
+def in_words(seconds: Range) -> str:
+    """Return a span of time as one says it: ``"2 h 05 min to 2 h 40 min"``."""
+    low, high = _duration(seconds.low), _duration(seconds.high)
+    return low if low == high else f"{low} to {high}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours / 24:.1f} days"
