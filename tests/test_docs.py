@@ -201,7 +201,15 @@ def test_wrong_names_are_noticed() -> None:
 def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     pages = [page.relative_to(ROOT / "docs") for page in (ROOT / "docs").rglob("*.md")]
-    missing = [str(page) for page in pages if str(page) != "README.md" and f"({page})" not in index]
+    results = ROOT / "docs" / "results" / "README.md"  # tables of studies have an index of their own
+    told = results.read_text(encoding="utf-8") if results.exists() else ""
+    missing = [
+        str(page)
+        for page in pages
+        if str(page) != "README.md"
+        and f"({page})" not in index
+        and not (page.parent.name == "results" and f"({page.name})" in told)
+    ]
     assert missing == []
 
 

@@ -49,7 +49,7 @@ def test_only_the_table(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("tiny", "prepared")
 def test_what_is_not_possible_is_said_after_the_rest(tmp_path: Path) -> None:
     result = run("study", "tiny", *ASKED[:-2], "--scales", "4", "5", "--rows", "floor", "--out", tmp_path)
-    assert_refused(result_without_progress(result), "1 of 2 trainings were not possible", "crops")
+    assert_refused(result_without_progress(result), "trainings that were not possible", "crops")
     assert len(all_results(tmp_path)) == 1
     assert "| bicubic + quadratic | –" in result.stdout
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from finewave.studies.experiment import Request
 
 LISTS = ("--datasets", "--scales", "--systems", "--rows")
 
@@ -38,14 +41,22 @@ class Studies(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the studies in the order of their publication, then what else there is."""
-        from finewave.studies.catalogue import STUDIES
+        from finewave.studies.catalogue import FIGURES, STUDIES
 
-        return [*STUDIES, *super().list_commands(ctx)]
+        return [*STUDIES, *FIGURES, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Return the command of a study."""
-        from finewave.studies.catalogue import STUDIES
+        from finewave.studies.catalogue import FIGURES, STUDIES
 
+        if name in FIGURES:
+            figure = FIGURES[name]
+            help_text = (
+                f"{figure.title} ({figure.source}), from the models of {figure.table}.\n\nSide by side with a part "
+            )
+            help_text += "magnified, error maps, spectra at points."
+            params: list[click.Parameter] = [*_OPTIONS, _SCENE]
+            return ListsCommand(name, callback=_draw, params=params, help=help_text, short_help=figure.title)
         if name in STUDIES:
             study = STUDIES[name]
             help_text = f"{study.title} ({study.source}).\n\nRows: {', '.join(row.key for row in study.rows)}."
@@ -101,51 +112,84 @@ _OPTIONS: tuple[click.Option, ...] = (
 )  # fmt: skip
 
 
-def _run(
-    datasets: tuple[str, ...],
-    scales: tuple[int, ...],
-    rows: tuple[str, ...],
-    split: str,
-    recipes: str,
-    budget: str,
-    protocol: str | None,
-    seeds: int,
-    out: Path,
-    no_train: bool,
-    dry_run: bool,
-    workers: int | None,
-    cluster: str | None,
-) -> None:
-    from finewave.errors import InputError
+_SCENE = click.Option(["--scene"], help="Of the split.  [default: the published one if it is there, else the first]")
+
+
+def _run(out: Path, **said: Any) -> None:
+    """Make a table."""
     from finewave.studies.asking import ask
     from finewave.studies.rendering import markdown, write_table
-    from finewave.studies.running import missing_groups, run_groups
     from finewave.studies.tables import build_table
 
-    name = click.get_current_context().info_name or ""
-    request = ask(name, datasets, scales, rows, split, recipes, budget, protocol, seeds)
-    groups = missing_groups(request.cells(), out)
-    if dry_run:
-        _forecast(groups, out)
+    request = ask(click.get_current_context().info_name or "", **_asked(said))
+    failures = _make(request, out, **said)
+    if failures is None:
         return
-    failures: dict[str, str] = {}
-    if not no_train:
-        spread = workers is not None or cluster is not None
-        failures = _spread(groups, out, workers, cluster) if spread else run_groups(groups, out, _say)
     table = build_table(request, out)
     written = write_table(table, out)
     click.echo(markdown(table), nl=False)
     for path in written:
         click.echo(f"written: {path}")
-    if failures:
-        reasons = "; ".join(f"{training}: {why}" for training, why in failures.items())
-        raise InputError(f"{len(failures)} of {len(groups)} trainings were not possible: {reasons}")
+    _tell(failures)
 
 
-def _spread(groups: list[Any], out: Path, workers: int | None, cluster: str | None) -> dict[str, str]:
+def _draw(out: Path, scene: str | None, **said: Any) -> None:
+    """Make a figure."""
+    from finewave.studies.asking import ask
+    from finewave.studies.catalogue import FIGURES
+    from finewave.studies.figures import make_figure
+
+    figure = FIGURES[click.get_current_context().info_name or ""]
+    asked = _asked(said)
+    asked["datasets"] = asked["datasets"] or (figure.dataset,)
+    asked["scales"] = asked["scales"] or (figure.scale,)
+    request = ask(figure.table, **asked)
+    failures = _make(request, out, **said)
+    if failures is None:
+        return
+    click.echo(f"written: {make_figure(figure, request, out, scene)}")
+    _tell(failures)
+
+
+def _asked(said: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that say what is asked for, not how it is made."""
+    how = ("no_train", "dry_run", "workers", "cluster")
+    return {key: value for key, value in said.items() if key not in how}
+
+
+def _make(
+    request: Request,
+    out: Path,
+    *,
+    no_train: bool,
+    dry_run: bool,
+    workers: int | None,
+    cluster: str | None,
+    **_: Any,
+) -> dict[str, str] | None:
+    """Make what is missing of a request; return what was not possible, None after a dry run."""
+    from finewave.studies.running import missing_groups, run_groups
+
+    if no_train and not dry_run:
+        return {}
+    groups = missing_groups(request.cells(), out)
+    if dry_run:
+        _forecast(groups, out)
+        return None
+    if workers is None and cluster is None:
+        return run_groups(groups, out, _say)
     from finewave.studies.cluster import run_spread
 
     return run_spread(groups, out, _say, workers=workers, address=cluster)
+
+
+def _tell(failures: dict[str, str]) -> None:
+    """End with what was not possible, if anything was not."""
+    from finewave.errors import InputError
+
+    if failures:
+        reasons = "; ".join(f"{training}: {why}" for training, why in failures.items())
+        raise InputError(f"trainings that were not possible: {reasons}")
 
 
 def _forecast(groups: list[Any], out: Path) -> None:
@@ -168,8 +212,8 @@ def _forecast(groups: list[Any], out: Path) -> None:
     click.echo(f"disk: {cost.bytes / 1e6:.0f} MB at most, {cost.free_bytes / 1e9:.1f} GB free")
     click.echo(
         "measured on random images: a few steps of each recipe, and the prediction of a small image, taken to grow "
-        "with the pixels. Ranges are from the quickest to the slowest; networks that look at the whole image at once take "
-        "longer on large ones, and fitting baselines is not counted"
+        "with the pixels. Ranges are from the quickest to the slowest; networks that look at the whole image at once "
+        "take longer on large ones, and fitting baselines is not counted"
     )
     if cost.load is not None and cost.load > cost.cores:
         click.echo(f"the machine is busy (load {cost.load} on {cost.cores} cores): so are these times")

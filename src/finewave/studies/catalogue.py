@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from finewave.errors import unknown_name
+from finewave.studies.jssunet import FIGURES as JSSUNET_FIGURES
 from finewave.studies.jssunet import TABLES as JSSUNET
 from finewave.studies.other_systems import TABLES as OTHERS
-from finewave.studies.study import Study
+from finewave.studies.study import Figure, Study
 
 STUDIES: dict[str, Study] = {study.name: study for study in (*JSSUNET, *OTHERS)}
+
+
+FIGURES: dict[str, Figure] = {figure.name: figure for figure in JSSUNET_FIGURES}
 
 
 def get_study(name: str) -> Study:

@@ -1,4 +1,4 @@
-"""Tables II to VIII of arXiv 2505.24605: joint super-resolution compared, and the ablations of JSSUNet.
+"""Tables II to VIII and figures 8 to 10 of arXiv 2505.24605: systems compared, and the ablations of JSSUNet.
 
 All ablations are on CAVE, s = 4. Tables III and IV train one branch alone; V and VI hold the weights of the loss fixed;
 V to VII are without post-processing.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from finewave.studies.study import Row, Study
+from finewave.studies.study import Figure, Row, Study
 
 PAPER = "arXiv 2505.24605"
 CONSTANT = "phase1.stage_weights=[[0, 0.5, 0.2, 0.3]]"
@@ -141,4 +141,10 @@ TABLES = (
         published="jssunet-table8.csv",
         notes="Both rows are one training: the first scores the network without its post-processing.",
     ),
+)
+
+FIGURES = (
+    Figure("figure8", "CAVE, x2", f"{PAPER}, fig. 8: jelly beans", "table2", "cave", 2, "jelly_beans"),
+    Figure("figure9", "Pavia Centre, x2", f"{PAPER}, fig. 9", "table2", "pavia-centre", 2),
+    Figure("figure10", "NTIRE2020, x8", f"{PAPER}, fig. 10", "table2", "ntire2020", 8),
 )

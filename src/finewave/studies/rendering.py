@@ -30,7 +30,7 @@ LATEX.update({"$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^"
 def stem_of(request: Request) -> str:
     """Return the name of a table's files: study, split, recipes, budget, and the protocol if not the study's own."""
     own = "" if request.protocol.name == request.study.protocol else f"-{request.protocol.name}"
-    return f"{request.study.name}-{request.split}{own}-{request.recipes}-{_slug(request.budget)}"
+    return f"{request.study.name}-{request.split}{own}-{request.recipes}-{slug(request.budget)}"
 
 
 def write_table(table: Table, out: Path) -> list[Path]:
@@ -87,7 +87,7 @@ def comma_separated(table: Table) -> str:
                         request.split,
                         request.protocol.name,
                         request.recipes,
-                        _slug(request.budget),
+                        slug(request.budget),
                         block.dataset,
                         block.scale,
                         line.row.key,
@@ -174,7 +174,8 @@ def _tests(table: Table, block: Block) -> list[str]:
     return words
 
 
-def _slug(budget: Budget) -> str:
+def slug(budget: Budget) -> str:
+    """Return a budget as part of a file's name."""
     units = {"published": "published", "fraction": "part", "steps": "steps", "pixels": "px"}
     return "published" if budget.kind == "published" else f"{budget.value:g}{units[budget.kind]}"
 

@@ -86,3 +86,28 @@ class Study:
             if key not in known:
                 raise unknown_name(f"row of {self.name}", key, known)
         return tuple(row for row in self.rows if not keys or row.key in keys)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A published figure: rows of a table on one scene.
+
+    Parameters
+    ----------
+    name, title, source : str
+        Of the command; above the figure; publication and figure.
+    table : str
+        Study that has the models.
+    dataset, scale : str, int
+        As published.
+    scene : str or None
+        As published, where that is known; it is taken where the split has it.
+    """
+
+    name: str
+    title: str
+    source: str
+    table: str
+    dataset: str
+    scale: int
+    scene: str | None = None

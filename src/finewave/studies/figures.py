@@ -1,0 +1,168 @@
+"""Figures of a study: what its models make of one scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from finewave.errors import InputError, unknown_name
+from finewave.imaging.atomic import atomic_output
+from finewave.studies.experiment import Request
+from finewave.studies.rendering import slug
+from finewave.studies.running import trainings_folder
+from finewave.studies.study import Figure
+
+POINTS = 4
+"""Whose spectra are drawn."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one row of the table makes of the scene.
+
+    Parameters
+    ----------
+    label : str
+    values : ndarray (C, H, W)
+    psnr, sam : float
+        Of the whole scene, in the protocol's convention.
+    """
+
+    label: str
+    values: np.ndarray
+    psnr: float
+    sam: float
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All that a figure shows.
+
+    Parameters
+    ----------
+    scene : str
+    truth : ndarray (C, H, W)
+    observed : ndarray (c, h, w)
+        What networks see: the LR-MSI.
+    wavelengths : ndarray (C,)
+        nm.
+    panels : tuple of Panel
+    missing : tuple of str
+        Rows whose models are not there.
+    """
+
+    scene: str
+    truth: np.ndarray
+    observed: np.ndarray
+    wavelengths: np.ndarray
+    panels: tuple[Panel, ...]
+    missing: tuple[str, ...] = ()
+
+
+def choose_scene(figure: Figure, names: list[str], wanted: str | None) -> str:
+    """Return the scene to show: the one asked for, else the published one if it is there, else the first."""
+    if wanted is not None:
+        if wanted not in names:
+            raise unknown_name("scene of the split", wanted, names)
+        return wanted
+    return figure.scene if figure.scene in names and figure.scene is not None else names[0]
+
+
+def take_picture(figure: Figure, request: Request, out: Path, scene: str | None = None) -> Picture:
+    """Return what the models of a request make of a scene, as a whole.
+
+    Raises
+    ------
+    InputError
+        If no model is there, or the scene is not in the split.
+    """
+    from finewave.metrics import evaluate
+    from finewave.models.pretrained import load_model
+    from finewave.studies.scoring import baseline, estimate, scenes_of, whole_scene, without_post
+
+    dataset, scale = request.datasets[0], request.scales[0]
+    source, names = scenes_of(dataset, request.split)
+    name = choose_scene(figure, names, scene)
+    panels, missing = [], []
+    images = None
+    for row in request.rows:
+        cell = request.cell(row, dataset, scale)
+        folder = trainings_folder(out) / cell.training / "model"
+        if cell.recipe is not None and not folder.is_dir():
+            missing.append(row.label)
+            continue
+        model = baseline(cell) if cell.recipe is None else load_model(folder)
+        model = (model if row.post else without_post(model)).with_precision("float32")
+        images = images or whole_scene(source, name, cell)
+        made = estimate(model, images, row.image)
+        scores = evaluate(made, images[row.image], scale, convention=request.protocol.convention)
+        panels.append(Panel(row.label, made[0].numpy(), scores["psnr"], scores["sam"]))
+    if images is None:
+        raise InputError(
+            f"no model of {figure.table} lies in {trainings_folder(out)}: leave out --no-train to train them"
+        )
+    return Picture(
+        name,
+        images["hr_hsi"][0].numpy(),
+        images["lr_msi"][0].numpy(),
+        np.asarray(source.wavelengths),
+        tuple(panels),
+        tuple(missing),
+    )
+
+
+def make_figure(figure: Figure, request: Request, out: Path, scene: str | None = None) -> Path:
+    """Draw a figure from the models in a results folder and return its file.
+
+    Raises
+    ------
+    InputError
+        If no model is there, the scene is not in the split, or matplotlib is missing.
+    """
+    from finewave.studies.drawing import draw
+
+    picture = take_picture(figure, request, out, scene)
+    folder = out / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    what = f"{request.datasets[0]}-x{request.scales[0]}-{picture.scene}-{request.recipes}-{slug(request.budget)}"
+    path = folder / f"{figure.name}-{what}.png"
+    title = f"{request.datasets[0]}, x{request.scales[0]}, {picture.scene} ({request.split})"
+    with atomic_output(path) as temporary:
+        draw(picture, title, temporary)
+    return path
+
+
+def busiest_part(truth: np.ndarray) -> tuple[int, int, int]:
+    """Return (top, left, side) of the square of the truth with most contrast between neighbours."""
+    from scipy.ndimage import uniform_filter
+
+    grey = truth.mean(0)
+    side = min(max(24, min(grey.shape) // 5), *grey.shape)
+    contrast = np.hypot(*np.gradient(grey))
+    # the mean over a window belongs to its centre
+    rows, columns = (n - side + 1 for n in grey.shape)
+    inside = uniform_filter(contrast, side, mode="constant")[side // 2 :, side // 2 :][:rows, :columns]
+    top, left = np.unravel_index(int(inside.argmax()), inside.shape)
+    return int(top), int(left), side
+
+
+def telling_points(truth: np.ndarray, count: int = POINTS) -> list[tuple[int, int]]:
+    """Return (y, x) of pixels in even areas whose spectra differ as much as can be, brightest first."""
+    from scipy.ndimage import uniform_filter
+
+    mean = np.stack([uniform_filter(band, 5) for band in truth])
+    spread = np.mean([uniform_filter(band**2, 5) for band in truth], axis=0) - (mean**2).mean(0)
+    even = spread <= np.quantile(spread, 0.3)
+    margin = min(8, min(spread.shape) // 4)
+    even[:margin], even[-margin:], even[:, :margin], even[:, -margin:] = False, False, False, False
+    if not even.any():
+        even[spread.shape[0] // 2, spread.shape[1] // 2] = True
+    rows, columns = np.nonzero(even)
+    spectra = np.sqrt(np.maximum(mean[:, rows, columns].T, 0))  # steps of equal visibility, roughly
+    chosen = [int(spectra.sum(1).argmax())]
+    while len(chosen) < min(count, len(rows)):
+        distance = np.min([np.linalg.norm(spectra - spectra[i], axis=1) for i in chosen], axis=0)
+        chosen.append(int(distance.argmax()))
+    return [(int(rows[i]), int(columns[i])) for i in chosen]
