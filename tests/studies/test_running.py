@@ -118,11 +118,9 @@ def test_what_a_branch_makes_is_scored_against_its_own_truth(prepared: Path) -> 
 
 
 def test_a_split_that_is_not_whole_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from finewave.data import cave
-
     failures = finish(tmp_path / "out", rows=["floor"], split="test")  # the small store has no test scenes
     assert ["cave lacks" in why and "flowers" in why for why in failures.values()] == [True]
-    monkeypatch.setitem(cave.SPLIT, "val", ("scene3", "scene9"))
+    monkeypatch.setattr("finewave.studies.scoring.split_of", lambda _: {"val": ("scene3", "scene9")})
     failures = finish(tmp_path / "out", rows=["floor"])
     assert ["scene9" in why for why in failures.values()] == [True]
     assert all_results(tmp_path / "out") == []

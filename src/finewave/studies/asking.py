@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import cast
 
 from finewave.data.registry import get_dataset, list_datasets
-from finewave.data.store import prepared_folder
 from finewave.errors import unknown_name
-from finewave.locations import data_folder
 from finewave.studies.budget import Budget
 from finewave.studies.catalogue import get_study
+from finewave.studies.datasets import at_hand
 from finewave.studies.experiment import RECIPE_SETS, RecipeSet, Request
 from finewave.studies.protocols import get_protocol
 
@@ -51,7 +50,7 @@ def ask(
         raise unknown_name("set of recipes", recipes, RECIPE_SETS)
     if not datasets:
         known = [dataset for dataset in study.datasets if dataset in list_datasets()]
-        datasets = [dataset for dataset in known if _at_hand(dataset)] or known
+        datasets = [dataset for dataset in known if at_hand(dataset)] or known
     for dataset in datasets:
         get_dataset(dataset)
     return Request(
@@ -65,7 +64,3 @@ def ask(
         cast(RecipeSet, recipes),
         seeds,
     )
-
-
-def _at_hand(dataset: str) -> bool:
-    return (prepared_folder() / f"{dataset}.zarr").exists() or (data_folder() / dataset).is_dir()

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from finewave.data.registry import get_dataset
 from finewave.data.store import Store, prepared_folder
 from finewave.errors import InputError
 from finewave.imaging.atomic import atomic_output
+from finewave.studies.datasets import split_of
 from finewave.studies.experiment import Cell, digest
 
 PATIENCE = 8.0
@@ -145,7 +145,7 @@ def scenes_and_pixels(dataset: str, split: str) -> tuple[int, int]:
         names = store.attributes["split"].get(split) or store.attributes["split"]["val"]
         if names:
             return len(names), int(np.prod(store.read(names[0]).shape[1:]))
-    names = getattr(get_dataset(dataset), "SPLIT", {}).get(split, ())
+    names = split_of(dataset).get(split, ())
     return len(names) or 1, USUAL_SIDE**2
 
 

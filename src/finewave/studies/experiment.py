@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
-from finewave.data.registry import get_dataset
 from finewave.errors import InputError
 from finewave.learning.recipes import list_recipes, load_recipe
 from finewave.studies.budget import Budget
+from finewave.studies.datasets import base_of, sensor_of, wavelengths_of
 from finewave.studies.protocols import Protocol
 from finewave.studies.study import Row, Study
 
@@ -25,8 +25,6 @@ RECIPE_SETS: dict[str, str] = {
     "common": "the common one for every system",
 }
 COMMON = "common"
-SENSOR = "nikon-d5100"
-"""Makes the multispectral images of a data set that names no sensor of its own."""
 
 
 @dataclass(frozen=True)
@@ -167,11 +165,6 @@ def key_of(facts: dict[str, Any]) -> str:
     return f"{what}-{digest(facts)}"
 
 
-def sensor_of(dataset: str) -> str:
-    """Return the sensor that makes a data set's multispectral images."""
-    return getattr(get_dataset(dataset), "SENSOR", SENSOR)
-
-
 def _recipe(row: Row, family: str, which: RecipeSet, dataset: str, scale: int) -> tuple[str, dict[str, Any]]:
     """Return name and content of the recipe of a row for a data set and a scale."""
     overrides = list(row.overrides)
@@ -182,12 +175,12 @@ def _recipe(row: Row, family: str, which: RecipeSet, dataset: str, scale: int) -
         family = COMMON
     name = recipe_name(family, dataset, scale, short=which == "short")
     recipe = copy.deepcopy(_loaded(name, tuple(overrides)))
-    module, sensor = get_dataset(dataset), sensor_of(dataset)
+    sensor = sensor_of(dataset)
     if dataset != recipe["data"]["dataset"]:
         from finewave.imaging.sensors import get_sensor
 
-        recipe["model"].update(hs_bands=len(module.wavelengths()), ms_bands=len(get_sensor(sensor).bands))
-        recipe["data"].update(dataset=dataset, sensor=sensor)
+        recipe["model"].update(hs_bands=len(wavelengths_of(dataset)), ms_bands=len(get_sensor(sensor).bands))
+    recipe["data"].update(dataset=dataset, sensor=sensor)
     recipe["model"]["scale"] = scale
     recipe["data"]["crop"] += -recipe["data"]["crop"] % scale
     recipe["name"] = f"{row.system}-{dataset}-x{scale}"
@@ -212,6 +205,6 @@ def recipe_name(family: str, dataset: str, scale: int, *, short: bool) -> str:
 
     def distance(name: str) -> tuple[bool, int, str]:
         said = found[name]["scale"]
-        return found[name]["dataset"] != dataset, abs(int(said or 0) - scale), name
+        return found[name]["dataset"] != base_of(dataset), abs(int(said or 0) - scale), name
 
     return min(found, key=distance)

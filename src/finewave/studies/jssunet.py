@@ -55,7 +55,7 @@ TABLES = (
             Row("us3rn", "US3RN", "us3rn", "us3rn"),
             Row("jssunet", "JSSUNet", "jssunet", "jssunet"),
         ),
-        ("cave", "ntire2020", "pavia-centre"),
+        ("cave", "ntire2020", "pavia-centre@jssunet"),
         (2, 4, 8),
         published="jssunet-table2.csv",
         notes="The first row needs no network. How the publication trained the compositions' parts is not stated; here "
@@ -145,6 +145,6 @@ TABLES = (
 
 FIGURES = (
     Figure("figure8", "CAVE, x2", f"{PAPER}, fig. 8: jelly beans", "table2", "cave", 2, "jelly_beans"),
-    Figure("figure9", "Pavia Centre, x2", f"{PAPER}, fig. 9", "table2", "pavia-centre", 2),
+    Figure("figure9", "Pavia Centre, x2", f"{PAPER}, fig. 9", "table2", "pavia-centre@jssunet", 2),
     Figure("figure10", "NTIRE2020, x8", f"{PAPER}, fig. 10", "table2", "ntire2020", 8),
 )

@@ -15,7 +15,7 @@ TABLES = (
             Row("ibp", "iterative back-projection", "ibp"),
             Row("sspsr", "SSPSR", "sspsr", "sspsr"),
         ),
-        ("chikusei", "pavia-centre", "cave"),
+        ("chikusei", "pavia-centre@sspsr", "cave"),
         (4, 8),
         published="sspsr.csv",
     ),

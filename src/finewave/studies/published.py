@@ -8,6 +8,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from finewave.studies.datasets import base_of
+
 FOLDER = Path(__file__).parent / "published"
 
 
@@ -26,4 +28,4 @@ def published_row(
     values: dict[tuple[str, int, str], dict[str, str]], dataset: str, scale: int, row: str
 ) -> dict[str, str]:
     """Return the numbers of a row as printed; nothing where there are none."""
-    return values.get((dataset, scale, row)) or values.get(("*", 0, row)) or {}
+    return values.get((base_of(dataset), scale, row)) or values.get(("*", 0, row)) or {}

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from finewave.data.crops import Sample, Scene
-from finewave.data.registry import SceneSource, get_dataset, open_dataset, open_scenes
+from finewave.data.crops import Sample, load_scenes
+from finewave.data.registry import SceneSource, open_dataset, open_scenes
 from finewave.data.unaligned import DEFAULTS as REFERENCE_DEFAULTS
 from finewave.data.unaligned import scene_with_reference
 from finewave.errors import InputError, unknown_name
@@ -18,7 +18,8 @@ from finewave.learning.baselines import build_baseline
 from finewave.metrics import MetricAccumulator
 from finewave.models.pretrained import Model
 from finewave.models.registry import config_of, create_model
-from finewave.studies.experiment import Cell, sensor_of
+from finewave.studies.datasets import sensor_of, split_of
+from finewave.studies.experiment import Cell
 from finewave.studies.protocols import Protocol
 
 AT_ONCE = 16
@@ -81,7 +82,7 @@ def scenes_of(dataset: str, split: str) -> tuple[SceneSource, list[str]]:
     if split not in splits:
         raise unknown_name("split", split, splits)
     names = list(splits[split])
-    published = list(getattr(get_dataset(dataset), "SPLIT", {}).get(split, ()))
+    published = list(split_of(dataset).get(split, ()))
     if not names or (set(names) < set(published)):
         return open_scenes(dataset, published), published  # complete, or an error that names what is missing
     return store, names
@@ -90,8 +91,8 @@ def scenes_of(dataset: str, split: str) -> tuple[SceneSource, list[str]]:
 def whole_scene(source: SceneSource, name: str, cell: Cell) -> Sample:
     """Return a scene with its degraded versions, see `finewave.data.crops.Crops`."""
     response = get_sensor(sensor_of(cell.dataset)).response(source.wavelengths)
-    full_scale = float(source.attributes["full_scale"])
-    return Scene(name, source.read(name), full_scale, cell.scale, dict(cell.protocol.degradation)).whole(response)
+    (scene,) = load_scenes(source, [name], cell.scale, dict(cell.protocol.degradation))  # type: ignore[arg-type]
+    return scene.whole(response)
 
 
 def estimate(model: Model, images: Sample, image: str) -> Tensor:
