@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -119,3 +121,20 @@ def test_recipes_may_ask_for_it() -> None:
     assert recipe["phase1"]["losses"]["sam"] == 0.1
     with pytest.raises(InputError, match=r"phase1\.losses\.san.*did you mean"):
         load_recipe("awan-cave", ["phase1.losses.san=0.1"])
+
+
+def test_a_part_of_a_composition_is_fitted_to_what_it_will_see(common: list[str], monkeypatch: Any) -> None:
+    """Before its phase, from the images that the part before it makes."""
+    from finewave.learning import training
+
+    asked = []
+
+    def fit(net: nn.Module, batches: Any, output_of: Any) -> None:
+        batch = next(iter(batches))
+        asked.append((type(net).__name__, {key: tuple(image.shape[1:]) for key, image in batch.items()}))
+        assert output_of(batch).shape == batch["hr_hsi"].shape
+
+    monkeypatch.setattr(training, "fit_last_convolution", fit)
+    overrides = [*common, "model.sr=plain-sr", "model.ssr=awan", "model.ssr_options={features: 16, blocks: 1}"]
+    training.train("common-sr-ssr-cave-x4", [*overrides, "phase2.output_start=least-squares", "phase2.steps=1"])
+    assert asked == [("AWAN", {"hr_msi": (3, 16, 16), "hr_hsi": (31, 16, 16)})]

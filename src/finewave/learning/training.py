@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from finewave.data.crops import Crops, Scene, load_scenes
+from finewave.data.crops import Crops, Sample, Scene, load_scenes
 from finewave.data.registry import get_dataset, open_dataset
 from finewave.data.store import Store
 from finewave.data.unaligned import UnalignedCrops, room, scene_with_reference
@@ -185,11 +185,19 @@ def _start_output(net: nn.Module, phase: dict[str, Any], crops: Crops | Unaligne
         return
     if start != "least-squares":
         raise unknown_name("output_start", str(start), ("least-squares",))
-    if phase["kind"] != "supervised" or phase.get("part") is not None:
-        raise InputError("output_start belongs to a phase of kind supervised without a part")
-    if not resumed:
-        first = (crops.batch(number) for number in range(_START_BATCHES))
-        fit_last_convolution(net, first, lambda images: SupervisedPhase.output_of(net, images).float())
+    if phase["kind"] != "supervised":
+        raise InputError("output_start belongs to a phase of kind supervised")
+    part = phase.get("part")
+    if resumed or (part is not None and part not in getattr(net, "parts", ())):  # which the phase refuses
+        return
+    learner = net if part is None else net.get_submodule(part)
+
+    def images(number: int) -> Sample:
+        batch = crops.batch(number)
+        return batch if part is None else net.batch_of(part, batch, estimates=phase["estimates"])
+
+    first = (images(number) for number in range(_START_BATCHES))
+    fit_last_convolution(learner, first, lambda batch: SupervisedPhase.output_of(learner, batch).float())
 
 
 def _run_phase(
