@@ -133,7 +133,6 @@ def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:
     failures = run_groups(missing_groups(request.cells(), tmp_path)[:1], tmp_path, quiet)
     assert "choose another one with --protocol" in next(iter(failures.values()))
     table = build_table(request, tmp_path)
-    assert not table.complete
     assert "–: not made" in table.notes
 
 

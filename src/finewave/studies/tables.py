@@ -99,12 +99,6 @@ class Table:
     blocks: list[Block]
     notes: list[str]
 
-    @property
-    def complete(self) -> bool:
-        """Whether no cell is missing."""
-        seeds = self.request.seeds
-        return all(line.seeds == (seeds if line.row.family else 1) for block in self.blocks for line in block.lines)
-
 
 def build_table(request: Request, out: Path) -> Table:
     """Return the table of what is there of a request's cells.
