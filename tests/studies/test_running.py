@@ -96,6 +96,26 @@ def test_scores_are_those_of_the_crops_by_hand(tmp_path: Path, prepared: Path) -
         assert scores["scenes_sha256"] == {"scene3": store.checksum("scene3")}
 
 
+def test_scores_do_not_depend_on_a_training_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def estimate(model: object, images: dict, image: str) -> torch.Tensor:
+        seen.append((torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32))
+        return images[image]
+
+    monkeypatch.setattr("finewave.studies.scoring.estimate", estimate)
+    cell = next(iter(request_of(rows=["floor"]).cells()))
+    from finewave.studies.scoring import baseline
+
+    torch.set_float32_matmul_precision("high")  # as `finewave.learning.training.train` leaves it
+    try:
+        score(baseline(cell), cell)
+        assert set(seen) == {("highest", False)}
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
 def test_what_a_branch_makes_is_scored_against_its_own_truth(prepared: Path) -> None:
     from finewave.models.pretrained import Model
     from finewave.studies.asking import ask

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -58,7 +59,9 @@ def score(model: Model, cell: Cell, progress: Callable[[str], None] = lambda lin
         if reference is not None:
             whole = scene_with_reference(whole, name, **reference)
         for labels, images in _images(whole, name, cell.protocol, cell.scale):
-            accumulator.update(estimate(model, images, cell.row.image), images[cell.row.image], names=labels)
+            with exact_float32():
+                made = estimate(model, images, cell.row.image)
+            accumulator.update(made, images[cell.row.image], names=labels)
         progress(f"{model.name}: {name}")
     summary = accumulator.compute()
     return {
@@ -67,6 +70,19 @@ def score(model: Model, cell: Cell, progress: Callable[[str], None] = lambda lin
         "left_out": summary.left_out,
         "scenes_sha256": {name: source.checksum(name) for name in names},
     }
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """Multiply in float32 proper, whatever a training in the same process allowed: scores are the same without it."""
+    matmul, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(matmul)
+        torch.backends.cudnn.allow_tf32 = convolutions
 
 
 def scenes_of(dataset: str, split: str) -> tuple[SceneSource, list[str]]:
