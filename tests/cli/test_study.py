@@ -27,8 +27,8 @@ def test_a_table_of_baselines(tmp_path: Path) -> None:
     made = run("study", "tiny", *ASKED, "--scales", "2", "4", "--systems", "floor", "--out", out)
     assert made.exit_code == 0, made.output
     assert [line for line in made.stdout.splitlines() if line.startswith("## ")] == [
-        "## cave, x2, split val, 1 scenes",
-        "## cave, x4, split val, 1 scenes",
+        "## cave, x2, split val, 1 scene",
+        "## cave, x4, split val, 1 scene",
     ]
     assert "1 of 2: bicubic + quadratic on cave x2 (val)" in made.stderr
     assert len(all_results(out)) == 2

@@ -67,7 +67,7 @@ def test_the_foot_says_what_made_the_numbers(tmp_path: Path) -> None:
     assert "protocol tiny: LR images by kernel gaussian; metrics on non-overlapping 16 x 16 crops" in text
     assert "jssunet-cave-x4; training 5 % of the recipe's steps" in text
     assert "made by finewave 0.1 (abc)" in text
-    assert "## cave, x4, split val, 1 scenes" in text
+    assert "## cave, x4, split val, 1 scene" in text.splitlines()
 
 
 def test_a_cell_of_another_commit_is_marked(tmp_path: Path) -> None:

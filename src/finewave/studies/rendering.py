@@ -146,7 +146,7 @@ def _heads(metrics: tuple[str, ...]) -> list[str]:
 
 
 def _title(table: Table, block: Block) -> str:
-    scenes = f", {block.scenes} scenes" if block.scenes else ""
+    scenes = f", {block.scenes} scene{'' if block.scenes == 1 else 's'}" if block.scenes else ""
     return f"{block.dataset}, x{block.scale}, split {table.request.split}{scenes}"
 
 
