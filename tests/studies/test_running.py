@@ -24,10 +24,12 @@ from tests.studies.conftest import request_of
 SCRIPT = """
 import sys
 from finewave.cli import main
-from finewave.learning import callbacks
+from finewave.benchmarks import machine
+from finewave.learning import callbacks, training
 from tests.studies.tiny import register
 register()
 callbacks.CHECKPOINT_SECONDS = 0.0
+machine._commit = training._commit = lambda: "one"  # the checkout may change while this test runs
 main(sys.argv[1:])
 """
 ROOT = Path(__file__).parents[2]
