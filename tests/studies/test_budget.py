@@ -42,7 +42,7 @@ def test_phases_change_by_one_factor() -> None:
     pixels = Budget("pixels", 16 * 128**2 * 30).apply(recipe)
     assert (pixels["phase1"]["steps"], pixels["phase2"]["steps"]) == (30, 3)
     assert recipe == load_recipe("jssunet-cave-x4")
-    # a recipe that validates once keeps to that, and a phase has at least one step
-    once = Budget("steps", 4).apply(load_recipe("common-sr-ssr-cave-x4-short"))
-    assert (once["phase1"]["steps"], once["phase1"]["validate_every"]) == (4, 4)
+    # a recipe that validates twice keeps to that, and a phase has at least one step
+    twice = Budget("steps", 4).apply(load_recipe("common-sr-ssr-cave-x4-short"))
+    assert (twice["phase1"]["steps"], twice["phase1"]["validate_every"]) == (4, 2)
     assert Budget("steps", 1).apply(recipe)["phase2"]["steps"] == 1
