@@ -195,3 +195,12 @@ def test_killed_and_started_again_it_is_the_same_table(tmp_path: Path) -> None:
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes(), name
     a, b = (json.loads(all_results(tmp_path / out)[0].read_text()) for out in ("killed", "calm"))
     assert a["images"] == b["images"]
+
+
+def test_a_revision_is_said_in_one_way() -> None:
+    """Cards hold it in full, the description of the machine in short: both are one revision."""
+    from finewave.studies.running import _short
+
+    assert _short("0123456789abcdef") == _short("0123456") == "0123456"
+    assert _short("0123456789abcdef+changes") == "0123456+changes"
+    assert _short(None) is None

@@ -125,11 +125,11 @@ def _trained(cell: Cell, out: Path) -> tuple[Any, float]:
 
 
 def _short(commit: str | None) -> str | None:
-    """Return a revision in nine characters, and whether the checkout had changes."""
+    """Return a revision as short as `describe_machine` says it, and whether the checkout had changes."""
     if commit is None:
         return None
     revision, plus, changes = commit.partition("+")
-    return f"{revision[:9]}{plus}{changes}"
+    return f"{revision[:7]}{plus}{changes}"
 
 
 def _forget_checkpoints(run: Path) -> None:
