@@ -9,6 +9,7 @@ otherwise go into what has a closed form.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -56,7 +57,7 @@ def fit_last_convolution(
     normal = moment = None
     for sample in samples:
         if layer is None:
-            layer = _last_convolution(net, lambda sample=sample: output_of(sample))
+            layer = _last_convolution(net, partial(output_of, sample))
             k = layer.in_channels * layer.kernel_size[0] * layer.kernel_size[1] + 1
             normal = torch.zeros(k, k, dtype=torch.float64, device=layer.weight.device)
             moment = torch.zeros(k, layer.out_channels, dtype=torch.float64, device=layer.weight.device)
