@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -9,6 +10,7 @@ import pytest
 
 import finewave as fw
 from finewave.data import cave
+from finewave.data import store as stores
 from finewave.data.registry import open_dataset, open_scenes, prepare
 from finewave.data.store import Store
 from finewave.warnings import FinewaveWarning
@@ -17,8 +19,8 @@ from finewave.warnings import FinewaveWarning
 @pytest.fixture(autouse=True)
 def small_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The layout of the database with small images and few scenes."""
-    monkeypatch.setattr(cave, "SIZE", 12)
-    monkeypatch.setattr(cave, "SPLIT", {"train": ("cd", "watercolors"), "val": ("beads",), "test": ("face",)})
+    few = {"train": ("cd", "watercolors"), "val": ("beads",), "test": ("face",)}
+    monkeypatch.setitem(cave.DATASETS, "cave", replace(cave.DATASETS["cave"], size=(12, 12), split=few))
 
 
 def write_scene(root: Path, name: str, nested: bool = True, eight_bit: bool = False) -> np.ndarray:
@@ -113,11 +115,13 @@ def test_a_scene_twice_is_refused(published: Path, tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_old_store(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = prepare("cave", published, tmp_path / "out" / "cave.zarr")
 
-    def full(path: Path) -> np.ndarray:
+    def full(root: object, name: str, values: np.ndarray) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cave, "read_scene", full)
-    with pytest.raises(fw.InputError, match="No space left on device; nothing was left there"):
+    monkeypatch.setattr(stores, "_write", full)
+    changed = published / "complete_ms_data" / "cd_ms" / "cd_ms" / "cd_ms_07.png"
+    iio.imwrite(changed, np.zeros((12, 12), np.uint16))
+    with pytest.raises(fw.InputError, match="the disk is full"):
         prepare("cave", published, target)
     assert Store(target).names == ["beads", "cd", "face", "watercolors"]
     assert list(target.parent.iterdir()) == [target]
@@ -143,8 +147,7 @@ def test_an_unknown_dataset() -> None:
 
 
 @pytest.mark.data
-def test_the_compact_scenes(real_images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cave, "SIZE", 512)
+def test_the_compact_scenes(real_images: Path) -> None:
     cube = cave.read_scene(real_images / "cave" / "balloons_ms.npz")
     assert cube.shape == (31, 512, 512)
     assert cube.dtype == np.uint16

@@ -3,48 +3,189 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from finewave.cli.table import table
 
+if TYPE_CHECKING:
+    from finewave.data.dataset import Dataset
+
 
 @click.group()
 def data() -> None:
-    """Datasets: list, find, prepare."""
+    """Datasets: list, show, download, prepare."""
 
 
 @data.command("list")
 def list_() -> None:
-    """List the datasets and whether they are ready for training."""
-    from finewave.data.registry import list_datasets
-    from finewave.data.store import prepared_folder
+    """List the datasets: bands, split, sensor, licence, and whether they are ready for training."""
+    from finewave.data.registry import get_dataset, list_datasets
 
+    header = ("dataset", "bands", "nm", "train/val/test", "sensor", "state", "licence")
     rows = []
     for name in list_datasets():
-        store = prepared_folder() / f"{name}.zarr"
-        rows.append((name, str(store) if store.exists() else "not prepared"))
-    click.echo(table(("dataset", "prepared"), rows))
+        dataset = get_dataset(name)
+        state = _state(dataset)[0]
+        rows.append(
+            (
+                name,
+                str(len(dataset.wavelengths)),
+                _range(dataset),
+                _counts(dataset),
+                dataset.sensor or "-",
+                state,
+                dataset.licence,
+            )
+        )
+    click.echo(table(header, rows, right=(1,)))
+    click.echo("finewave data show DATASET says more")
+
+
+def _range(dataset: Dataset) -> str:
+    return f"{dataset.wavelengths.min():.0f}-{dataset.wavelengths.max():.0f}"
+
+
+def _counts(dataset: Dataset) -> str:
+    if not dataset.split:
+        return "in its files"
+    return "/".join(str(len(dataset.split.get(part, ()))) for part in ("train", "val", "test"))
+
+
+def _state(dataset: Dataset) -> tuple[str, str]:
+    """Return how far a dataset is, in a word and in a sentence."""
+    from finewave.data.registry import published_folder
+    from finewave.data.store import prepared_store
+
+    store, folder = prepared_store(dataset.name), published_folder(dataset)
+    if store.exists():
+        return "prepared", f"prepared: {store}"
+    if folder.is_dir():
+        return "present", f"present, not prepared: {folder}"
+    return "absent", f"neither prepared ({store}) nor present ({folder})"
 
 
 @data.command()
 @click.argument("dataset")
-def download(dataset: str) -> None:
-    """Say where DATASET is published: its owner's terms are accepted there, by the user."""
+def show(dataset: str) -> None:
+    """Say all that is known about DATASET."""
     from finewave.data.registry import get_dataset
 
-    module = get_dataset(dataset)
-    click.echo(f"{dataset}: {module.URL}")
-    click.echo(f"cite:  {module.CITATION}")
-    click.echo(f"terms: {module.LICENCE}")
-    click.echo(f"then: finewave data prepare {dataset} --from FOLDER")
+    described = get_dataset(dataset)
+    size = "sizes differ" if described.size is None else f"{described.size[0]} x {described.size[1]} pixels"
+    scale = "maximum of each image" if described.full_scale is None else f"{described.full_scale:g}"
+    wavelengths = ", ".join(f"{w:.4g}" for w in described.wavelengths)
+    facts = {
+        "": described.title,
+        "bands": f"{len(described.wavelengths)}, {_range(described)} nm: {wavelengths}",
+        "left out": described.dropped_bands and f"bands {_join(described.dropped_bands)} (from 0)",
+        "images": size,
+        "1.0 is": scale,
+        "sensor": described.sensor or "none: choose one",
+        "also": "; ".join(f"{name}: {what}" for name, what in described.companions.items()),
+    }
+    if not described.split:
+        facts["split"] = "by the published files"
+    for part, names in described.split.items():
+        facts[part] = f"{len(names)}: {', '.join(names)}" if names else "none"
+    facts |= {
+        "parts": "; ".join(
+            f"{name}: rows {region.rows[0]}-{region.rows[1]}, columns {region.columns[0]}-{region.columns[1]} of "
+            f"{region.image}"
+            for name, region in described.regions.items()
+        ),
+        "notes": described.notes,
+        "cite": described.citation,
+        "terms": described.licence,
+        "page": described.home or "not known",
+        "fetch": described.instructions,
+        "state": _state(described)[1],
+    }
+    for key, text in facts.items():
+        if text:
+            click.echo(f"{key + ':':10}{text}" if key else f"{described.name}: {text}")
+
+
+def _join(numbers: object) -> str:
+    return ", ".join(map(str, numbers))  # type: ignore[call-overload]
+
+
+@data.command()
+@click.argument("dataset")
+@click.option("--to", "folder", type=click.Path(path_type=Path), help="Folder.  [default: ./DATASET]")
+def download(dataset: str, folder: Path | None) -> None:
+    """Fetch DATASET where its owner has direct links; else say what to fetch from where.
+
+    The owner's terms are accepted by the user. DATASET may also be a finewave-dataset.yaml that names downloads.
+    """
+    from finewave.data.download import download as run
+    from finewave.data.own import read_description, remote_files
+    from finewave.data.registry import get_dataset
+
+    if dataset.endswith((".yaml", ".yml")):
+        files, target = remote_files(read_description(Path(dataset))), folder or Path(dataset).parent
+    else:
+        described = get_dataset(dataset)
+        files, target = tuple(described.files), folder or Path(dataset.partition("@")[0])
+        click.echo(f"{dataset}: {described.home or 'its page is not known'}")
+        click.echo(f"cite:  {described.citation}")
+        click.echo(f"terms: {described.licence}")
+        if not files:
+            click.echo("finewave knows no direct link with a checksum; fetch yourself:")
+            click.echo(f"fetch: {described.instructions}")
+            click.echo(f"then:  finewave data prepare {dataset} --from FOLDER")
+            return
+    for path in run(files, target, _say):
+        click.echo(f"fetched: {path}")
+    if not dataset.endswith((".yaml", ".yml")):
+        click.echo(f"then:  finewave data prepare {dataset} --from {target}")
 
 
 @data.command()
 @click.argument("dataset")
 @click.option("--from", "source", required=True, type=click.Path(path_type=Path), help="Folder as published.")
-def prepare(dataset: str, source: Path) -> None:
-    """Check DATASET as published and write it ready for training."""
+@click.option("--own", is_flag=True, help="DATASET is a new name for a folder of your own.")
+@click.option("--wavelengths", type=click.Path(path_type=Path), help="Of your own: CSV with the band centres.")
+@click.option("--full-scale", type=float, help="Of your own: the stored number that stands for 1.0.")
+@click.option("--sensor", help="Of your own: whose MS bands are simulated.")
+@click.option("--val", metavar="SCENE,...", help="Of your own: scenes that validate.")
+@click.option("--test", metavar="SCENE,...", help="Of your own: scenes that test; all others train.")
+def prepare(
+    dataset: str,
+    source: Path,
+    own: bool,
+    wavelengths: Path | None,
+    full_scale: float | None,
+    sensor: str | None,
+    val: str | None,
+    test: str | None,
+) -> None:
+    """Check DATASET as published and write it ready for training.
+
+    A folder of files that finewave opens is prepared under a name of its own with --own, or with a
+    finewave-dataset.yaml in it. Without --val and --test its scenes are split by the SHA-256 of their names, 70 / 15 /
+    15 %; one or two scenes are each cut in three.
+    """
+    from finewave.data.own import OwnOptions
+    from finewave.data.registry import describe_folder
     from finewave.data.registry import prepare as run
 
-    click.echo(f"prepared: {run(dataset, source)}")
+    split = {part: _names(names) for part, names in (("val", val), ("test", test)) if names is not None}
+    told = OwnOptions(
+        wavelengths=None if wavelengths is None else str(wavelengths.absolute()),
+        full_scale=full_scale,
+        sensor=sensor,
+        split=split or None,
+    )
+    described = describe_folder(dataset, source, told if own or told != OwnOptions() else None)
+    click.echo(f"prepared: {run(described, source, progress=_say)}")
+
+
+def _names(given: str) -> list[str]:
+    return [name for name in (part.strip() for part in given.split(",")) if name]
+
+
+def _say(line: str) -> None:
+    """Show progress: a scene takes seconds, so that a line for each is no flood."""
+    click.echo(line, err=True)

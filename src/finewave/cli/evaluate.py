@@ -20,7 +20,7 @@ from finewave.cli.table import table
 @click.option("--split", default="test", show_default=True, help="train, val or test.")
 @click.option("--baseline", is_flag=True, help="Score what the task can do without a network, too.")
 @click.option("--scale", type=click.IntRange(min=2), help="Of a baseline.  [default: 4]")
-@click.option("--sensor", help="Of a baseline: whose MS bands.  [default: nikon-d5100]")
+@click.option("--sensor", help="Of a baseline: whose MS bands.  [default: the dataset's]")
 @click.option("--kernel", help="Of a baseline: blur of the LR images.  [default: gaussian]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: MODEL-DATASET-SPLIT.json]")
 @precision_option(default="float32")

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from finewave.data.dataset import Dataset
+from finewave.data.published_files import read_compact
 from finewave.errors import InputError
 
-FULL_SCALE = 65535  # of the 16-bit digital numbers; one scene is 8-bit and stored as value * 257
-SIZE = 512
-URL = "https://cave.cs.columbia.edu/repository/Multispectral"
-CITATION = "Yasuma et al., Generalized Assorted Pixel Camera, IEEE TIP 19(9), 2010"
-LICENCE = "free for research, cite"
+BANDS = 31
+HOME = "https://cave.cs.columbia.edu/repository/Multispectral"
 
 
 def wavelengths() -> np.ndarray:
@@ -86,15 +85,9 @@ def find_scenes(root: Path) -> dict[str, Path]:
     if not scenes:
         raise InputError(
             f"no CAVE scene in {root}: expected folders such as balloons_ms with balloons_ms_01.png to _31.png "
-            f"(from {URL}) or compact files such as balloons_ms.npz"
+            f"(from {HOME}) or compact files such as balloons_ms.npz"
         )
     return scenes
-
-
-def missing_scenes(found: dict[str, Path], splits: tuple[str, ...] = ("train", "val", "test")) -> dict[str, list[str]]:
-    """Return for each split the names that are not in ``found``; splits that are complete are left out."""
-    absent = {split: [name for name in SPLIT[split] if name not in found] for split in splits}
-    return {split: names for split, names in absent.items() if names}
 
 
 def read_scene(path: Path) -> np.ndarray:
@@ -102,7 +95,7 @@ def read_scene(path: Path) -> np.ndarray:
 
     Returns
     -------
-    ndarray of uint16, shape (31, 512, 512)
+    ndarray of uint16, shape (31, H, W)
         Digital numbers, 0 to 65535.
 
     Raises
@@ -110,17 +103,16 @@ def read_scene(path: Path) -> np.ndarray:
     InputError
         If a band is missing or damaged, or has another size; the message names it.
     """
-    cube = _read_compact(path) if path.suffix == ".npz" else _read_published(path)
-    if cube.shape != (31, SIZE, SIZE):
-        raise InputError(f"{path.name}: shape {cube.shape}, expected (31, {SIZE}, {SIZE})")
-    return cube
+    if path.suffix == ".npz":
+        return read_compact(path)[0].astype(np.uint16)
+    return _read_published(path)
 
 
 def _read_published(folder: Path) -> np.ndarray:
     import imageio.v3 as iio
 
-    bands = []
-    for i in range(1, 32):
+    bands: list[np.ndarray] = []
+    for i in range(1, BANDS + 1):
         path = folder / f"{folder.name}_{i:02d}.png"
         if not path.is_file():
             raise InputError(f"scene {folder.name}: band {i} is missing ({path.name})")
@@ -130,23 +122,28 @@ def _read_published(folder: Path) -> np.ndarray:
             raise InputError(f"scene {folder.name}: band {i} is damaged ({path.name}: {error})") from error
         if band.dtype == np.uint8:  # watercolors: grey in red, green and blue of an 8-bit RGBA file
             band = (band[..., 0] if band.ndim == 3 else band).astype(np.uint16) * 257
-        if band.shape != (SIZE, SIZE) or band.dtype != np.uint16:
-            raise InputError(
-                f"scene {folder.name}: band {i} is {band.dtype} {band.shape}, expected uint16 ({SIZE}, {SIZE})"
-            )
+        expected = bands[0].shape if bands else band.shape[:2]
+        if band.shape != expected or band.dtype != np.uint16:
+            raise InputError(f"scene {folder.name}: band {i} is {band.dtype} {band.shape}, expected uint16 {expected}")
         bands.append(band)
     return np.stack(bands)
 
 
-def _read_compact(path: Path) -> np.ndarray:
-    """Undo zigzag-coded first differences; values are square roots where ``k`` is set."""
-    try:
-        with np.load(path, allow_pickle=False) as d:
-            zigzag = d["lo"].astype(np.int32) | (d["hi"].astype(np.int32) << 8)
-            values = (zigzag >> 1) ^ -(zigzag & 1)
-            for axis in d.get("axes", (0, 1, 2)):
-                values = np.cumsum(values, axis=axis, dtype=np.int32)
-            k = int(d["k"])
-    except Exception as error:
-        raise InputError(f"{path.name} is damaged or not a compact scene ({error})") from error
-    return np.rint((values / k) ** 2).astype(np.uint16) if k else values.astype(np.uint16)
+DATASETS = {
+    "cave": Dataset(
+        name="cave",
+        title="CAVE, 32 indoor scenes",
+        wavelengths=wavelengths(),
+        find=find_scenes,
+        read=read_scene,
+        split=SPLIT,
+        citation="Yasuma et al., Generalized Assorted Pixel Camera, IEEE TIP 19(9), 2010",
+        licence="free for research, cite",
+        home=HOME,
+        sensor="nikon-d5100",
+        full_scale=65535,  # of the 16-bit digital numbers; one scene is 8-bit and read as value * 257
+        size=(512, 512),
+        instructions="complete_ms_data.zip, unpacked: folders such as balloons_ms with balloons_ms_01.png to _31.png",
+        notes="The split has the sizes of the JSSUNet paper (20 / 6 / 6); which scenes it used is not published.",
+    )
+}

@@ -27,7 +27,7 @@ class Scene:
     Attributes
     ----------
     hr_hsi : ndarray (C, H, W)
-        As stored (integers); `FULL_SCALE` is 1. In memory the bands of a pixel lie together, so that crops are read in
+        As stored; ``full_scale`` is 1. In memory the bands of a pixel lie together, so that crops are read in
         whole rows.
     lr_hsi : Tensor (C, h, w)
         Degraded, in [0, 1]; laid out in the same way.
@@ -59,8 +59,7 @@ def with_ms(batch: Sample, response: np.ndarray) -> Sample:
 
 def load_scenes(store: Store, names: list[str], scale: int, degradation: dict[str, Any]) -> list[Scene]:
     """Read the named scenes and degrade each once."""
-    full_scale = float(store.attributes["full_scale"])
-    return [Scene(name, store.read(name), full_scale, scale, degradation) for name in names]
+    return [Scene(name, store.read(name), store.full_scale(name), scale, degradation) for name in names]
 
 
 class Crops:

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from finewave.data.dataset import Image
 from finewave.errors import InputError
-from finewave.imaging.atomic import remove_folder
+from finewave.imaging.atomic import atomic_output
 
 FORMAT = 1
 CROP = 128  # chunk side: the crop that the field trains on
+COMPANIONS = "companions"
 
 
 def prepared_folder() -> Path:
@@ -28,46 +28,76 @@ def prepared_folder() -> Path:
     return Path(os.environ.get("FINEWAVE_PREPARED", default))
 
 
+def prepared_store(name: str) -> Path:
+    """Where the store of a data set lies, if it is prepared."""
+    return prepared_folder() / f"{name}.zarr"
+
+
 def write_store(
-    path: Path, scenes: Iterable[tuple[str, np.ndarray]], wavelengths: np.ndarray, attributes: dict[str, Any]
+    path: Path,
+    scenes: Iterable[tuple[str, np.ndarray | Image]],
+    wavelengths: np.ndarray,
+    attributes: dict[str, Any],
 ) -> Path:
-    """Write a store of the scenes (C, H, W) under ``path``; nothing is left there if it fails.
+    """Write a store; nothing is left there if it fails, and an earlier store stays.
+
+    Parameters
+    ----------
+    path : Path
+        The store; its folder is made.
+    scenes : iterable of (str, ndarray (C, H, W) or Image)
+        By name; read one after the other.
+    wavelengths : ndarray (C,)
+        Band centres in nm.
+    attributes : dict
+        What the manifest says beside the checksums: at least ``dataset``, ``full_scale`` and ``split``. The full scale
+        of scenes that bring their own takes the place of ``full_scale``: a number by scene.
 
     Raises
     ------
     InputError
-        If the folder cannot be written or the disk is full.
+        If two scenes have one name, the folder cannot be written or the disk is full.
     """
     import zarr
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
-    try:
+    with atomic_output(path) as temporary:
         root = zarr.open_group(temporary, mode="w")
-        checksums = {}
-        for name, cube in scenes:
-            array = root.create_array(name, shape=cube.shape, dtype=cube.dtype, chunks=(cube.shape[0], CROP, CROP))
-            array[...] = cube
-            checksums[name] = checksum(cube)
+        checksums: dict[str, str] = {}
+        full_scales: dict[str, float] = {}
+        companions: dict[str, dict[str, str]] = {}
+        for name, scene in scenes:
+            image = scene if isinstance(scene, Image) else Image(scene)
+            if name in checksums:
+                raise InputError(f"cannot write {path}: two scenes are called {name!r}")
+            _write(root, name, image.values)
+            checksums[name] = checksum(image.values)
+            if image.full_scale is not None:
+                full_scales[name] = image.full_scale
+            for kind, companion in image.companions.items():
+                _write(root, f"{COMPANIONS}/{kind}/{name}", companion)
+                companions.setdefault(kind, {})[name] = checksum(companion)
+        distinct = set(full_scales.values())
+        own = {"full_scale": distinct.pop() if len(distinct) == 1 else full_scales} if full_scales else {}
         root.attrs.update(
             {
                 **attributes,
+                **own,
                 "format": FORMAT,
                 "wavelengths_nm": [float(w) for w in wavelengths],
                 "sha256": checksums,
+                "companions_sha256": companions,
             }
         )
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.rename(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; nothing was left there") from error
-    finally:
-        remove_folder(temporary)
     return path
+
+
+def _write(root: Any, name: str, values: np.ndarray) -> None:
+    array = root.create_array(name, shape=values.shape, dtype=values.dtype, chunks=(values.shape[0], CROP, CROP))
+    array[...] = values
 
 
 def checksum(cube: np.ndarray) -> str:
@@ -78,9 +108,13 @@ def checksum(cube: np.ndarray) -> str:
 class Store:
     """A prepared dataset, open for reading.
 
-    Attributes
+    Parameters
     ----------
     path : Path
+        Written by `write_store`.
+
+    Attributes
+    ----------
     attributes : dict
         Manifest: dataset, split, full scale, wavelengths, checksum of every scene.
     """
@@ -107,6 +141,16 @@ class Store:
         """Scenes in the store."""
         return sorted(self.attributes["sha256"])
 
+    @property
+    def companions(self) -> list[str]:
+        """What is stored with the scenes; see `Dataset`."""
+        return sorted(self.attributes.get("companions_sha256", {}))
+
+    def full_scale(self, name: str) -> float:
+        """Return the stored number that stands for 1.0 in a scene."""
+        stored = self.attributes["full_scale"]
+        return float(stored[name] if isinstance(stored, dict) else stored)
+
     def checksum(self, name: str) -> str:
         """Return the sha256 of a scene's values."""
         return self.attributes["sha256"][name]
@@ -114,12 +158,29 @@ class Store:
     def __contains__(self, name: str) -> bool:
         return name in self.attributes["sha256"]
 
-    def read(self, name: str) -> np.ndarray:
-        """Return the scene (C, H, W) as stored; divide by ``attributes["full_scale"]`` for [0, 1]."""
+    def read(self, name: str, companion: str | None = None) -> np.ndarray:
+        """Return a scene (C, H, W) as stored, or one of its companions (c, s H, s W).
+
+        Parameters
+        ----------
+        name : str
+            One of `names`; divide by its `full_scale` for [0, 1].
+        companion : str, optional
+            One of `companions`, in the numbers of its file.
+
+        Raises
+        ------
+        InputError
+            If it is not in the store.
+        """
         import zarr
 
         if name not in self:
             raise InputError(f"scene {name!r} is not in {self.path}; it holds {', '.join(self.names)}")
-        array = self._root[name]
+        if companion is not None and companion not in self.companions:
+            raise InputError(
+                f"{self.path} holds no {companion!r} of its scenes, but {', '.join(self.companions) or 'nothing more'}"
+            )
+        array = self._root[name if companion is None else f"{COMPANIONS}/{companion}/{name}"]
         assert isinstance(array, zarr.Array)
         return np.asarray(array[...])

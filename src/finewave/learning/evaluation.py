@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from torch import Tensor
 
 from finewave.data.crops import Sample, Scene
-from finewave.data.registry import SceneSource, get_dataset, open_scenes
+from finewave.data.registry import SceneSource, get_dataset, known_split, open_scenes, sensor_of
 from finewave.data.store import Store
 from finewave.data.unaligned import DEFAULTS as REFERENCE_DEFAULTS
 from finewave.data.unaligned import scene_with_reference
@@ -64,12 +64,14 @@ def evaluate_model(
     model = model.with_precision(precision)
     if model.card is None or model.card.sensor is None or model.card.degradation is None:
         raise InputError("only weights whose card names sensor and degradation can be evaluated on a dataset")
-    known = get_dataset(dataset).SPLIT if store is None else store.attributes["split"]
+    known = known_split(dataset) if store is None else store.attributes["split"]
     if split not in known:
         raise unknown_name("split", split, known)
     names = list(known[split])
+    if not names:
+        raise InputError(f"dataset {dataset} has no scenes for {split}; others: {_filled(known)}")
     source = open_scenes(dataset, names) if store is None else store
-    wavelengths, full_scale = source.wavelengths, float(source.attributes["full_scale"])
+    wavelengths = source.wavelengths
     bands = model.bands_of("hr_hsi")
     if bands != len(wavelengths):
         raise InputError(f"{model.name} makes {bands} bands; {dataset} has {len(wavelengths)}")
@@ -79,7 +81,7 @@ def evaluate_model(
     reference = _reference(model)
 
     def sample(source: SceneSource, name: str) -> Sample:
-        whole = Scene(name, source.read(name), full_scale, model.scale, degradation).whole(response)
+        whole = Scene(name, source.read(name), source.full_scale(name), model.scale, degradation).whole(response)
         return whole if reference is None else scene_with_reference(whole, name, **reference)
 
     def scores(predict: Callable[[Sample], Tensor], label: str) -> Any:
@@ -138,7 +140,7 @@ def baseline_for(
     dataset: str,
     *,
     scale: int = 4,
-    sensor: str = "nikon-d5100",
+    sensor: str | None = None,
     degradation: dict[str, Any] | None = None,
     store: Store | None = None,
 ) -> Model:
@@ -152,8 +154,8 @@ def baseline_for(
         See `evaluate_model`.
     scale : int
         s; a spectral baseline keeps the size whatever it is.
-    sensor : str
-        Whose multispectral bands.
+    sensor : str, optional
+        Whose multispectral bands; by default the dataset's.
     degradation : dict, optional
         Keyword arguments of `degrade` that make the LR images; by default its Gaussian of FWHM s.
     store : Store, optional
@@ -166,21 +168,27 @@ def baseline_for(
     """
     if system not in list_baselines():
         raise unknown_name("baseline", system, list_baselines())
-    module = get_dataset(dataset)
-    known = module.SPLIT if store is None else store.attributes["split"]
-    wavelengths = module.wavelengths() if store is None else store.wavelengths
+    described = get_dataset(dataset)
+    known = known_split(dataset) if store is None else store.attributes["split"]
+    wavelengths = described.wavelengths if store is None else store.wavelengths
+    sensor = sensor or sensor_of(described)
     response = get_sensor(sensor).response(wavelengths)
     chosen = {"kernel": "gaussian"} if degradation is None else degradation
 
     def training() -> Iterable[Sample]:
         source = open_scenes(dataset, known["train"]) if store is None else store
-        full_scale = float(source.attributes["full_scale"])
         # a spectral baseline is fitted to the HR pair, which no degradation touches
-        return (Scene(name, source.read(name), full_scale, 1, {}).whole(response) for name in known["train"])
+        return (
+            Scene(name, source.read(name), source.full_scale(name), 1, {}).whole(response) for name in known["train"]
+        )
 
     return build_baseline(
         system, wavelengths=wavelengths, sensor=sensor, scale=scale, degradation=chosen, samples=training
     )
+
+
+def _filled(split: Mapping[str, Sequence[str]]) -> str:
+    return ", ".join(part for part, names in split.items() if names)
 
 
 def _predict(model: Model, image: Sample) -> Tensor:

@@ -9,7 +9,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from finewave.data.registry import get_dataset, sensor_of
+from finewave.data.store import Store
 from finewave.errors import InputError, unknown_name
+from finewave.imaging.sensors import get_sensor
 from finewave.models.registry import options_of
 
 
@@ -46,7 +49,8 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, 
     recipe : str or Path
         Name of a recipe that comes along, or a YAML file. Its key ``base`` names the recipe that it changes.
     overrides : sequence of str
-        ``key.sub=value`` with YAML values, e.g. ``model.features=64``.
+        ``key.sub=value`` with YAML values, e.g. ``model.features=64``. Where ``data.sensor``, ``model.ms_bands`` and
+        ``model.hs_bands`` are null, they follow from the data set.
 
     Returns
     -------
@@ -77,9 +81,26 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, 
         except Exception as error:
             raise InputError(f"override {key}={value}: {_first_line(error)}") from error
     try:
-        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]  # a mapping at the top
+        plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]  # a mapping
     except Exception as error:
         raise InputError(f"recipe {recipe}: {_first_line(error)}") from error
+    _follow_dataset(plain)
+    return plain
+
+
+def _follow_dataset(config: dict[str, Any]) -> None:
+    """Fill in sensor and band counts that a recipe leaves to its data set."""
+    data, model = config.get("data"), config.get("model")
+    if not isinstance(data, dict) or not isinstance(model, dict) or data.get("dataset") is None:
+        return
+    if "sensor" in data and data["sensor"] is None:
+        data["sensor"] = sensor_of(get_dataset(data["dataset"]))
+    if "ms_bands" in model and model["ms_bands"] is None:
+        model["ms_bands"] = len(get_sensor(data["sensor"]).bands)
+    if "hs_bands" in model and model["hs_bands"] is None:
+        prepared = data.get("store") and Path(data["store"]).exists()
+        source = Store(Path(data["store"])) if prepared else get_dataset(data["dataset"])
+        model["hs_bands"] = len(source.wavelengths)
 
 
 def _read(path: Path) -> Any:

@@ -262,7 +262,7 @@ def _export(net: nn.Module, config: dict[str, Any], out: Path, store: Store, pha
         degradation={**config["data"]["degradation"], "scale": int(getattr(net, "scale", 1))},
         data={
             "dataset": config["data"]["dataset"],
-            "citation": dataset.CITATION,
+            "citation": dataset.citation,
             "split": {key: split[key] for key in ("train", "val")},
             "sha256": {name: store.attributes["sha256"][name] for key in ("train", "val") for name in split[key]},
         },
