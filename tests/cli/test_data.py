@@ -44,6 +44,14 @@ def test_list_has_a_row_for_each(tmp_path: Path) -> None:
     assert rows["vnir100"][1:6] == ["100", "430-860", "4/1/3", "ikonos", "present"]
 
 
+def test_list_shows_the_others_beside_a_damaged_store(tmp_path: Path) -> None:
+    (tmp_path / "prepared" / "mine.zarr").mkdir(parents=True)
+    result = run("data", "list")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^mine .* damaged store", result.stdout, re.MULTILINE)
+    assert re.search(r"^vnir100 ", result.stdout, re.MULTILINE)
+
+
 @pytest.mark.parametrize("name", ["cave", "vnir100", "chikusei", "ntire2020"])
 def test_show_says_everything(name: str) -> None:
     result = run("data", "show", name)

@@ -170,3 +170,15 @@ def test_scenes_are_found_in_the_store_or_as_published(
     assert not isinstance(straight, Store)
     np.testing.assert_array_equal(stored.read("face"), straight.read("face"))
     assert stored.checksum("face") == straight.checksum("face")
+
+
+def test_a_store_of_an_older_description_is_a_warning(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = prepare("cave", published, tmp_path / "cave.zarr")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        open_dataset("cave", target)
+    monkeypatch.setitem(cave.DATASETS, "cave", replace(cave.DATASETS["cave"], version=2))
+    with pytest.warns(FinewaveWarning, match="prepared by version 1 of cave, which is now at 2"):
+        open_dataset("cave", target)

@@ -11,10 +11,12 @@ import torch
 import finewave as fw
 from finewave.data.registry import prepare
 from finewave.data.store import Store
+from finewave.learning import evaluation
 from finewave.learning.evaluation import baseline_for, evaluate_model
 from finewave.learning.recipes import load_recipe
 from finewave.learning.training import train
-from finewave.models.registry import SYSTEMS
+from finewave.models.pretrained import Model
+from finewave.models.registry import SYSTEMS, create_model
 from tests.data.layouts import LAYOUTS
 from tests.learning.stand_ins import STAND_INS
 
@@ -65,6 +67,24 @@ def test_each_scene_is_divided_by_its_own_full_scale(vnir100: Path) -> None:
         lr_hsi = fw.degrade(target, 4)
         expected = fw.metrics.evaluate(model.predict(lr_hsi=lr_hsi), target, scale=4)
         assert scores["images"][name] == pytest.approx(expected, rel=1e-4, nan_ok=True)  # SSIM: no window fits
+
+
+def test_pairs_are_evaluated_with_their_measured_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SYSTEMS, "plain-refsr", STAND_INS["plain-refsr"])
+    layout = LAYOUTS["ssc-hsr"]()
+    store = Store(prepare(layout.dataset, layout.publish(tmp_path / "published"), tmp_path / "ssc-hsr.zarr"))
+    facts = {"sensor": "nikon-d5100", "degradation": {"kernel": "gaussian", "scale": 2}}
+    model = fw.load_model(Model(create_model("plain-refsr", scale=2)).save(tmp_path / "net", **facts))
+    seen = []
+
+    def predict(model: Model, image: dict[str, torch.Tensor]) -> torch.Tensor:
+        seen.append(image["ref_rgb"])
+        return 0.9 * image["hr_hsi"]
+
+    monkeypatch.setattr(evaluation, "_predict", predict)
+    scores = evaluate_model(model, "ssc-hsr", "test", store=store)
+    assert scores["protocol"]["reference"] == {"measured": "ref_rgb"}
+    torch.testing.assert_close(seen, [torch.full((1, 3, 6, 6), 10 / 255)])  # the test pair is the eleventh
 
 
 def test_a_part_without_scenes_is_refused(vnir100: Path) -> None:

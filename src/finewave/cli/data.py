@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from finewave.cli.table import table
+from finewave.errors import InputError
 
 if TYPE_CHECKING:
     from finewave.data.dataset import Dataset
@@ -26,7 +27,11 @@ def list_() -> None:
     header = ("dataset", "bands", "nm", "train/val/test", "sensor", "state", "licence")
     rows = []
     for name in list_datasets():
-        dataset = get_dataset(name)
+        try:
+            dataset = get_dataset(name)
+        except InputError:  # the others are still to be seen
+            rows.append((name, *4 * ("?",), "damaged store", "?"))
+            continue
         state = _state(dataset)[0]
         rows.append(
             (

@@ -50,7 +50,7 @@ DATASETS = {
         full_scale=None,  # SSPSR: the maximum of the crop
         size=(2304, 2048),
         instructions="HyperspecVNIR_Chikusei_20140729.mat of the MATLAB archive of the page, in a folder of its own "
-        "(preparing takes about 5 GB of memory)",
+        "(preparing takes up to 10 GB of memory)",
         notes="Test images are those of SSPSR's public code: the top 512 rows of the crop in four. SSPSR moves a "
         "tenth of its training patches to validation by hand; here the lowest 192 rows validate. Wavelengths are "
         "taken as evenly spaced from 363 to 1018 nm.",

@@ -10,6 +10,8 @@ import numpy as np
 from finewave.errors import InputError
 from finewave.imaging.file_errors import reading
 
+_SLAB = 16  # bands
+
 
 def find_files(root: Path, patterns: str | tuple[str, ...], what: str) -> dict[str, Path]:
     """Return the files under a folder, at any depth, by name without extension.
@@ -92,8 +94,13 @@ def read_matlab(
             stored = file[variable]
             if stored.ndim not in (2, 3):
                 raise InputError(f"{path}: {variable} has {stored.ndim} axes; expected rows x columns x bands")
-            part = _part(path, stored.shape[:-3:-1], rows, columns)
-            return np.ascontiguousarray(np.atleast_3d(stored[..., part[1], part[0]].T).transpose(2, 0, 1))
+            high, wide = _part(path, stored.shape[:-3:-1], rows, columns)
+            if stored.ndim == 2:
+                return np.ascontiguousarray(stored[wide, high].T[None])
+            cube = np.empty((len(stored), high.stop - high.start, wide.stop - wide.start), stored.dtype)
+            for first in range(0, len(cube), _SLAB):  # turned in pieces: an image may fill the memory once, not twice
+                cube[first : first + _SLAB] = stored[first : first + _SLAB, wide, high].transpose(0, 2, 1)
+            return cube
 
 
 def _check_variable(path: Path, variable: str, names: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from finewave.data.reading import read_scenes
 from finewave.data.store import Store, checksum, prepared_folder, prepared_store
 from finewave.errors import InputError, unknown_name
 from finewave.locations import data_folder
+from finewave.warnings import FinewaveWarning
 
 # name: module with the description, by name in `DATASETS`
 _DATASETS = {
@@ -173,6 +175,11 @@ def open_dataset(name: str | Dataset, store: Path | None = None) -> Store:
     ------
     InputError
         If it is neither prepared nor there to be prepared.
+
+    Warns
+    -----
+    FinewaveWarning
+        If the store was made by another version of the description.
     """
     dataset = get_dataset(name)
     path = Path(store) if store else prepared_store(dataset.name)
@@ -184,7 +191,16 @@ def open_dataset(name: str | Dataset, store: Path | None = None) -> Store:
                 f"run: finewave data prepare {dataset.name} --from FOLDER"
             )
         prepare(dataset, source, path)
-    return Store(path)
+    opened = Store(path)
+    version = opened.attributes.get("version", 1)
+    if version != dataset.version:
+        warnings.warn(
+            f"{path} was prepared by version {version} of {dataset.name}, which is now at {dataset.version}; "
+            f"prepare it again: finewave data prepare {dataset.name} --from FOLDER",
+            FinewaveWarning,
+            stacklevel=2,
+        )
+    return opened
 
 
 def published_folder(dataset: Dataset) -> Path:
@@ -202,6 +218,10 @@ class SceneSource(Protocol):
     @property
     def attributes(self) -> dict[str, Any]:
         """At least ``dataset`` and ``split``."""
+
+    @property
+    def companions(self) -> list[str]:
+        """What comes with the scenes; see `Dataset`."""
 
     def full_scale(self, name: str) -> float:
         """Return the stored number that stands for 1.0 in a scene."""
@@ -229,6 +249,11 @@ class PublishedScenes:
             "sensor": self._dataset.sensor,
             "split": {split: list(names) for split, names in self._dataset.split.items()},
         }
+
+    @property
+    def companions(self) -> list[str]:
+        """What comes with the scenes; see `Dataset`."""
+        return sorted(self._dataset.companions)
 
     def _scene(self, name: str) -> Image:
         """Return a scene; full scale, values and checksum are asked for one after the other."""

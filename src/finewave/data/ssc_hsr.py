@@ -86,6 +86,7 @@ DATASETS = {
         instructions="the folder real of the release linked there: train.txt, test.txt, img1_hsi/HR/NAME.mat, "
         "img2/HR/NAME.png or img2_cmatch/HR/NAME.png",
         notes="Wavelengths are not in the release: 400 to 700 nm in steps of 10 is what its response matrix implies. "
-        "The authors rescale every image from its minimum to its maximum; here the maximum alone is divided out.",
+        "The authors rescale every image from its minimum to its maximum; here the maximum alone is divided out. "
+        "Evaluation uses the measured references; training makes synthetic ones.",
     )
 }

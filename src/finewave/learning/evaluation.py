@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from finewave.data.crops import Sample, Scene
@@ -18,6 +20,8 @@ from finewave.imaging.sensors import get_sensor
 from finewave.learning.baselines import FLOORS, build_baseline, list_baselines
 from finewave.metrics import MetricAccumulator
 from finewave.models.pretrained import Model
+
+REFERENCE = "ref_rgb"  # of a dataset of pairs, the measured one
 
 
 def evaluate_model(
@@ -79,10 +83,16 @@ def evaluate_model(
     degradation = {key: value for key, value in model.card.degradation.items() if key != "scale"}
 
     reference = _reference(model)
+    if reference is not None and REFERENCE in source.companions:
+        reference = {"measured": REFERENCE}
 
     def sample(source: SceneSource, name: str) -> Sample:
         whole = Scene(name, source.read(name), source.full_scale(name), model.scale, degradation).whole(response)
-        return whole if reference is None else scene_with_reference(whole, name, **reference)
+        if reference is None:
+            return whole
+        if "measured" in reference:
+            return {**whole, "ref_rgb": _measured_reference(source, name, whole)}
+        return scene_with_reference(whole, name, **reference)
 
     def scores(predict: Callable[[Sample], Tensor], label: str) -> Any:
         accumulator = MetricAccumulator(scale=model.scale)
@@ -193,6 +203,13 @@ def _filled(split: Mapping[str, Sequence[str]]) -> str:
 
 def _predict(model: Model, image: Sample) -> Tensor:
     return model.predict(**{name: image[name] for name in model.inputs})
+
+
+def _measured_reference(source: SceneSource, name: str, whole: Sample) -> Tensor:
+    """Return the second camera's image (1, 3, H, W) of a scene in [0, 1]; it is stored in bytes."""
+    _, _, height, width = whole["hr_hsi"].shape
+    rgb = source.read(name, REFERENCE)[:, :height, :width]
+    return torch.from_numpy(rgb.astype(np.float32) / 255)[None]
 
 
 def _reference(model: Model) -> dict[str, Any] | None:
