@@ -226,6 +226,14 @@ def test_a_pair_without_its_reference_is_refused(layout: Layout, published: Path
 
 
 @of("ssc-hsr")
+def test_another_reference_is_another_source(layout: Layout, published: Path, tmp_path: Path) -> None:
+    target = prepare(layout.dataset, published, tmp_path / "a.zarr")
+    shutil.copy(published / "img2_cmatch" / "HR" / "scene_4.png", published / "img2_cmatch" / "HR" / "scene_3.png")
+    prepare(layout.dataset, published, target)
+    np.testing.assert_array_equal(Store(target).read("scene_3", "ref_rgb"), np.full((3, 6, 7), 4))
+
+
+@of("ssc-hsr")
 def test_the_reference_is_stored_with_its_scene(layout: Layout, published: Path, tmp_path: Path) -> None:
     store = Store(prepare(layout.dataset, published, tmp_path / "a.zarr"))
     np.testing.assert_array_equal(store.read("scene_3", "ref_rgb"), np.full((3, 6, 7), 3))

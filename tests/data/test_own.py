@@ -11,7 +11,8 @@ import pytest
 
 import finewave as fw
 from finewave.data.dataset import RemoteFile
-from finewave.data.own import DESCRIPTION, OwnOptions, default_split, from_folder, remote_files
+from finewave.data.own import DESCRIPTION, OwnOptions, default_split, find_scenes, from_folder, remote_files
+from finewave.data.published_files import files_of
 from finewave.data.registry import describe_folder, get_dataset, list_datasets, open_scenes, prepare
 from finewave.data.store import Store
 from finewave.imaging.scene import make_scene
@@ -62,6 +63,22 @@ def test_a_folder_becomes_a_data_set_by_its_name(folder: Path, prepared: Path) -
     with pytest.raises(fw.InputError, match="data set of your own; prepare it again"):
         prepare("my-lake", folder)
     assert prepare(describe_folder("my-lake", folder), folder) == store.path  # known by now
+
+
+def test_other_values_under_the_same_header_are_noticed(folder: Path) -> None:
+    described = from_folder("mine", folder)
+    prepare(described, folder)
+    cube = values("ccc")[:, ::-1]
+    save(folder / "ccc.hdr", np.ascontiguousarray(cube))
+    np.testing.assert_array_equal(Store(prepare(described, folder)).read("ccc"), cube)
+
+
+def test_an_envi_image_is_one_scene_however_its_header_is_called(folder: Path) -> None:
+    (data,) = (path for path in folder.glob("ccc*") if path.suffix != ".hdr")
+    data.rename(folder / "ccc.img")
+    (folder / "ccc.hdr").rename(folder / "ccc.img.hdr")
+    assert sorted(find_scenes(folder)) == ["a", "bb", "ccc.img"]
+    assert files_of(folder / "ccc.img.hdr") == [folder / "ccc.img", folder / "ccc.img.hdr"]
 
 
 def test_scenes_may_differ_in_size(folder: Path) -> None:

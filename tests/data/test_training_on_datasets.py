@@ -36,6 +36,9 @@ def test_a_recipe_leaves_bands_and_sensor_to_the_data_set() -> None:
     assert (recipe["data"]["sensor"], recipe["model"]["ms_bands"]) == ("sentinel2a", 13)
     recipe = load_recipe("common-cave-x4", ["data.dataset=vnir100", "model.hs_bands=7"])
     assert recipe["model"]["hs_bands"] == 7
+    recipe = load_recipe("common-cave-x4", ["data.dataset=pavia-centre@sspsr"])
+    assert recipe["model"]["hs_bands"] == 102
+    assert recipe["name"] == "jssunet-common-pavia-centre@sspsr-x4"
 
 
 def test_training_on_another_data_set(vnir100: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

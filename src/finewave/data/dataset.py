@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from finewave.data.published_files import files_of
 from finewave.errors import InputError
 
 Split = Mapping[str, Sequence[str]]
@@ -100,6 +101,8 @@ class Dataset:
         Scenes that are parts of an image; any other scene is the image of its name.
     split_of : callable, optional
         Where the names of the scenes stand in the files alone: takes the folder, returns the split.
+    sources : callable
+        Takes what ``find`` gave for one image; returns all files that ``read`` will read for it.
     dropped_bands : sequence of int
         Bands of the files, from 0, that are left out.
     companions : mapping of str to str
@@ -130,6 +133,7 @@ class Dataset:
     size: tuple[int, int] | None = None
     regions: Mapping[str, Region] = field(default_factory=dict)
     split_of: Callable[[Path], Split] | None = None
+    sources: Callable[[Path], list[Path]] = files_of
     dropped_bands: Sequence[int] = ()
     companions: Mapping[str, str] = field(default_factory=dict)
     folder: str = ""

@@ -232,7 +232,8 @@ def find_scenes(folder: Path, pattern: str | None = None) -> dict[str, Path]:
     for path in sorted(folder.glob(pattern) if pattern else folder.iterdir()):
         if path.name.startswith(".") or path.suffix.lower() not in extensions:
             continue
-        if path.suffix.lower() != ".hdr" and path.with_suffix(".hdr").is_file():
+        headers = (path.with_suffix(".hdr"), path.with_name(f"{path.name}.hdr"))
+        if path.suffix.lower() != ".hdr" and any(header.is_file() for header in headers):
             continue
         if path.stem in found:
             raise InputError(

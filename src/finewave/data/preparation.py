@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from finewave.data.dataset import Dataset, Image, listed
-from finewave.data.published_files import files_of
 from finewave.data.reading import read_scenes
 from finewave.data.store import Store, write_store
 from finewave.errors import InputError
@@ -95,7 +94,7 @@ def _present(dataset: Dataset, found: Mapping[str, Path], source: Path) -> list[
 def _sources(dataset: Dataset, found: Mapping[str, Path], names: list[str], source: Path) -> dict[str, str]:
     """Return the SHA-256 of each file that is used, by its place in the folder."""
     images = dict.fromkeys(dataset.image_of(name) for name in names)
-    files = [file for image in images for file in files_of(found[image])]
+    files = [file for image in images for file in dataset.sources(found[image])]
     return {file.relative_to(source).as_posix(): _file_checksum(file) for file in files}
 
 

@@ -50,8 +50,12 @@ def find_by(root: Path, patterns: tuple[str, ...], what: str, name_of: Callable[
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the file, or all files of the folder, that an image is."""
-    return sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+    """Return the files that an image is: one, all of a folder, or an ENVI header with its data."""
+    if path.is_dir():
+        return sorted(each for each in path.rglob("*") if each.is_file())
+    if path.suffix.lower() != ".hdr":
+        return [path]
+    return sorted(each for each in path.parent.iterdir() if each.is_file() and path.stem in (each.stem, each.name))
 
 
 def read_matlab(

@@ -36,11 +36,7 @@ def read(path: Path) -> Image:
     """Read ``gt`` (31, H, W) of the first camera, and the reference image of the second as ``ref_rgb`` (3, H, W)."""
     import imageio.v3 as iio
 
-    base = path.parents[len(_HSI.parts)]
-    candidates = [base / folder / f"{path.stem}.png" for folder in _REFERENCES]
-    reference = next((each for each in candidates if each.is_file()), None)
-    if reference is None:
-        raise InputError(f"{path}: its reference image is missing ({' or '.join(map(str, candidates))})")
+    reference = _reference(path)
     with reading(reference, "PNG"):
         rgb = np.asarray(iio.imread(reference))
     if rgb.ndim != 3 or rgb.shape[2] < 3:
@@ -49,6 +45,16 @@ def read(path: Path) -> Image:
     if rgb.shape[:2] != cube.shape[1:]:
         raise InputError(f"{reference}: {rgb.shape[0]} x {rgb.shape[1]} pixels, its pair has {cube.shape[1:]}")
     return Image(cube, {"ref_rgb": np.ascontiguousarray(rgb[..., :3].transpose(2, 0, 1))})
+
+
+def _reference(path: Path) -> Path:
+    """Return the reference image that belongs to a hyperspectral one."""
+    base = path.parents[len(_HSI.parts)]
+    candidates = [base / folder / f"{path.stem}.png" for folder in _REFERENCES]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise InputError(f"{path}: its reference image is missing ({' or '.join(map(str, candidates))})")
 
 
 def split_of(root: Path) -> dict[str, list[str]]:
@@ -77,6 +83,7 @@ DATASETS = {
         read=read,
         split={},
         split_of=split_of,
+        sources=lambda path: [path, _reference(path)],
         citation="Lai et al., Hyperspectral Image Super Resolution with Real Unaligned RGB Guidance, 2022",
         licence="released for research with the code; no licence stated",
         home="https://github.com/Zeqiang-Lai/HSI-RefSR",
