@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from finewave.cli.options import precision_option
+from finewave.cli.options import pooling_option, precision_option
 from finewave.cli.table import table
 
 
@@ -24,6 +24,7 @@ from finewave.cli.table import table
 @click.option("--kernel", help="Of a baseline: blur of the LR images.  [default: gaussian]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: MODEL-DATASET-SPLIT.json]")
 @precision_option(default="float32")
+@pooling_option(default="image")
 def evaluate(
     model_name: str,
     dataset: str,
@@ -34,6 +35,7 @@ def evaluate(
     kernel: str | None,
     output: Path | None,
     precision: str,
+    pooling: str,
 ) -> None:
     """Score a model on a dataset: metrics per image and their mean, also as JSON.
 
@@ -56,7 +58,9 @@ def evaluate(
         model = load_model(model_name)
     target = output or Path(f"{model.name}-{dataset}-{split}.json")
     with atomic_output(target) as temporary:  # a missing folder shows before the work, not after
-        scores = evaluate_model(model, dataset, split, baseline=baseline, precision=precision, progress=_say)
+        scores = evaluate_model(
+            model, dataset, split, baseline=baseline, precision=precision, pooling=pooling, progress=_say
+        )
         temporary.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
     rows = {**scores["images"], "mean": scores["mean"]}
     rows.update(scores.get("baselines", {}))

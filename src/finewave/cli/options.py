@@ -17,3 +17,14 @@ def precision_option(default: str) -> Callable[[Any], Any]:
         show_default=True,
         help="Arithmetic inside the network; auto is bfloat16 where that is quicker.",
     )
+
+
+def pooling_option(default: str) -> Callable[[Any], Any]:
+    """Return ``--pooling``; the names are those of `finewave.models.pretrained`, which would load PyTorch."""
+    return click.option(
+        "--pooling",
+        type=click.Choice(["image", "local"]),
+        default=default,
+        show_default=True,
+        help="Channel attention's means: over the image, or over windows of the training crop's size.",
+    )

@@ -32,6 +32,7 @@ def evaluate_model(
     baseline: bool = False,
     store: Store | None = None,
     precision: str = "float32",
+    pooling: str = "image",
     progress: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Score a model on whole scenes.
@@ -50,6 +51,8 @@ def evaluate_model(
         A prepared dataset with a split of its own; by default the usual one, or the files in ``FINEWAVE_DATA``.
     precision : {"float32", "bfloat16", "auto"}
         Arithmetic of inner features, see `Model`; float32, so that figures do not depend on the machine.
+    pooling : {"image", "local"}
+        Over what channel attention takes its means, see `Model`.
     progress : callable
         Called with a line for each image.
 
@@ -65,7 +68,7 @@ def evaluate_model(
     InputError
         If scenes of the split are nowhere to be found, or the model does not fit its bands.
     """
-    model = model.with_precision(precision)
+    model = model.with_precision(precision).with_pooling(pooling)
     if model.card is None or model.card.sensor is None or model.card.degradation is None:
         raise InputError("only weights whose card names sensor and degradation can be evaluated on a dataset")
     known = known_split(dataset) if store is None else store.attributes["split"]
@@ -116,6 +119,7 @@ def evaluate_model(
             "sensor": model.card.sensor,
             "degradation": degradation,
             "precision": precision,
+            "pooling": pooling,
             **({} if reference is None else {"reference": reference}),
             "metrics": f"convention {summary.convention}, data range {summary.data_range:g}, mean over images",
             "scenes_sha256": {name: source.checksum(name) for name in names},

@@ -129,6 +129,15 @@ class Composition(nn.Module):
             reach[step.makes] = own + max(reach[image] for image in step.reads.values())
         return reach[self.output]
 
+    @property
+    def poolings(self) -> int:
+        """How many poolings over the image follow each other on the way from input to output."""
+        before = {"lr_msi": 0}
+        for step in self.steps:
+            own = getattr(getattr(self, step.part), "poolings", 0)
+            before[step.makes] = own + max(before[image] for image in step.reads.values())
+        return before[self.output]
+
     @staticmethod
     def _reads_low(step: Step) -> bool:
         return next(iter(step.reads.values())).startswith("lr_")

@@ -542,6 +542,11 @@ class JSSUNet(nn.Module):
             fusion += -(-reach // s)
         return max(sr, ssr) + fusion
 
+    @property
+    def poolings(self) -> int:
+        """How many poolings over the image follow each other on the way from input to output."""
+        return sum(len(stage.prox.blocks) for stage in self.ssr.stages)
+
 
 @torch.no_grad()
 def _start_as_operators(net: JSSUNet) -> None:

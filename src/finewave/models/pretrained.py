@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,12 @@ from finewave.models.precision import check_precision, uses_bfloat16
 from finewave.models.registry import SYSTEMS, create_model
 from finewave.models.shelf import CARD, WEIGHTS, weight_folders
 from finewave.models.weights import fill_network, read_weights, write_weights
+from finewave.nn.pooling import local_pooling
 from finewave.warnings import FinewaveWarning
+
+POOLINGS = ("image", "local")
+USUAL_CROP = 128
+"""Side in output pixels of training crops, where a card does not say it: that of arXiv 2505.24605, section V."""
 
 
 class Model:
@@ -35,6 +41,9 @@ class Model:
     precision : {"auto", "float32", "bfloat16"}
         Arithmetic of inner features. ``"auto"`` is bfloat16 where the machine gains from it and the network
         declares that it keeps its digits (``mixed_precision``), else float32. Inputs and outputs are float32.
+    pooling : {"image", "local"}
+        Over what channel attention takes its means: the whole image, as the networks are defined; or windows of the
+        training crop's size, as it saw them in training. Images no larger than the window give the same either way.
 
     Attributes
     ----------
@@ -52,7 +61,9 @@ class Model:
     torch.Size([1, 31, 10, 14])
     """
 
-    def __init__(self, net: nn.Module, card: Card | None = None, *, precision: str = "auto") -> None:
+    def __init__(
+        self, net: nn.Module, card: Card | None = None, *, precision: str = "auto", pooling: str = "image"
+    ) -> None:
         for attribute in ("task", "inputs", "output"):
             if not hasattr(net, attribute):
                 raise InputError(f"{type(net).__name__} is no finewave network: it does not declare its {attribute}")
@@ -64,6 +75,9 @@ class Model:
         self.output = str(net.output)
         self.size_multiple = int(getattr(net, "size_multiple", 1))
         self.precision = check_precision(precision)
+        if pooling not in POOLINGS:
+            raise unknown_name("pooling", pooling, POOLINGS)
+        self.pooling = pooling
 
     def __repr__(self) -> str:
         return f"Model({self.name}: {', '.join(self.inputs)} -> {self.output}, scale {self.scale})"
@@ -80,8 +94,31 @@ class Model:
 
     @property
     def receptive_field(self) -> int | None:
-        """Distance in input pixels up to which a pixel acts on the output; None for the whole image."""
+        """Distance in input pixels up to which a pixel acts on the output; None for the whole image.
+
+        Pooling over the image apart, see `reach`.
+        """
         return getattr(self.net, "receptive_field", None)
+
+    @property
+    def poolings(self) -> int:
+        """How many poolings over the image follow each other on the way from input to output."""
+        return int(getattr(self.net, "poolings", 0))
+
+    @property
+    def pooling_window(self) -> int:
+        """Side in input pixels of the windows of ``pooling="local"``: the training crop's, by the card."""
+        recipe = self.card.recipe if self.card is not None else None
+        crop = ((recipe or {}).get("data") or {}).get("crop")
+        return max(1, (crop if isinstance(crop, int) else USUAL_CROP) // self.upscaling)
+
+    @property
+    def reach(self) -> int | None:
+        """`receptive_field` with the windows of local pooling; None where a pixel acts on the whole image."""
+        local, poolings = self.receptive_field, self.poolings
+        if local is None or (poolings and self.pooling == "image"):
+            return None
+        return local + poolings * -(-self.pooling_window // 2)
 
     def bands_of(self, name: str) -> int | None:
         """Return how many bands ``"lr_msi"``, ``"hr_hsi"``, ... have; None where the network does not say."""
@@ -138,15 +175,24 @@ class Model:
                 if prefers_channels_last(self.net):
                     tensors = [x.contiguous(memory_format=torch.channels_last) for x in tensors]
                 mixed = uses_bfloat16(self.precision, self.net, like.device)
-                with torch.autocast(like.device.type, torch.bfloat16, enabled=mixed):
+                with torch.autocast(like.device.type, torch.bfloat16, enabled=mixed), self._pooling(first):
                     output = self.net(**dict(zip(self.inputs, tensors, strict=True)))
         finally:
             self.net.train(was_training)
         return output.to(first.device, like.dtype).contiguous()
 
+    def _pooling(self, first: Tensor) -> AbstractContextManager[None]:
+        if self.pooling == "image" or not self.poolings:
+            return nullcontext()
+        return local_pooling(self.pooling_window, (first.shape[2], first.shape[3]))
+
     def with_precision(self, precision: str) -> Model:
         """Return this model, on the same network, with another ``precision``."""
-        return Model(self.net, self.card, precision=precision)
+        return Model(self.net, self.card, precision=precision, pooling=self.pooling)
+
+    def with_pooling(self, pooling: str) -> Model:
+        """Return this model, on the same network, with another ``pooling``."""
+        return Model(self.net, self.card, precision=self.precision, pooling=pooling)
 
     def to(self, *args: Any, **kwargs: Any) -> Model:
         """Move the network to a device or dtype, as ``torch.nn.Module.to`` does, and return this model."""
@@ -192,22 +238,29 @@ class Model:
 
     def warn_about(self, filled: Mapping[str, Tensor], invalid: Mapping[str, Tensor]) -> None:
         """Warn of inputs that are usable, but from which not much can be expected; see `predict`."""
-        window = _attention_window(self.net)
         for name, image in filled.items():
-            holes = int(invalid[name].sum())
-            if holes:
-                _warn(
-                    f"{name}: {holes} of {invalid[name].numel()} pixels are NaN or infinite; "
-                    "they were filled from their nearest neighbours for the network and are NaN in the output"
-                )
-            if not image.any():
-                _warn(f"{name} is zero everywhere; the output is what the network answers to darkness")
-            height, width = (n * self.upscaling for n in image.shape[2:])
-            if min(height, width) < window:
-                _warn(
-                    f"{name} of {_size(image)} pixels makes an output of {height} x {width}, smaller than "
-                    f"the attention window of {window}; much of what the network sees is beyond the border"
-                )
+            self.warn_of_values(name, int(invalid[name].sum()), invalid[name].numel(), not image.any())
+            self.warn_of_size(name, image.shape[2], image.shape[3])
+
+    def warn_of_values(self, name: str, holes: int, pixels: int, dark: bool) -> None:
+        """Warn if an input of so many pixels has some without a value, or nothing but zeros."""
+        if holes:
+            _warn(
+                f"{name}: {holes} of {pixels} pixels are NaN or infinite; "
+                "they were filled from their nearest neighbours for the network and are NaN in the output"
+            )
+        if dark:
+            _warn(f"{name} is zero everywhere; the output is what the network answers to darkness")
+
+    def warn_of_size(self, name: str, rows: int, columns: int) -> None:
+        """Warn if an input of this size is smaller than what the network's attention looks at."""
+        window = _attention_window(self.net)
+        height, width = rows * self.upscaling, columns * self.upscaling
+        if min(height, width) < window:
+            _warn(
+                f"{name} of {rows} x {columns} pixels makes an output of {height} x {width}, smaller than "
+                f"the attention window of {window}; much of what the network sees is beyond the border"
+            )
 
     def _check(self, inputs: Mapping[str, Any]) -> None:
         """Raise an `InputError` if ``inputs`` are not what the network takes."""

@@ -267,6 +267,11 @@ class SSFIN(nn.Module):
         low = 1 + INTERACTIONS * (group + 4) + len(self.fusion_up)
         return low + -(-(1 + CHAIN * group + 2) // self.scale)
 
+    @property
+    def poolings(self) -> int:
+        """How many poolings over the image follow each other on the way from input to output."""
+        return INTERACTIONS * len(self.spectral[0].blocks) + CHAIN * len(self.fusion_group.blocks)
+
 
 def auxiliary_weight(epoch: int) -> float:
     """Return a(e), e from 1 to 100: 0.5 up to epoch 10, then a quarter of a cosine down to 0 at epoch 90."""

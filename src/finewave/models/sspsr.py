@@ -295,6 +295,13 @@ class SSPSR(nn.Module):
         reach += 1 + convolutions
         return max(reach, 3)  # the enlargement reads 2 pixels to each side, the two convolutions after it one more
 
+    @property
+    def poolings(self) -> int:
+        """How many poolings over the image follow each other on the way from input to output."""
+        branch = self.branches[0]
+        assert isinstance(branch, BranchUnit)
+        return len(branch.body) + len(self.trunk.body)
+
 
 @torch.no_grad()
 def _start_at_interpolation(net: SSPSR) -> None:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from finewave.nn.fused_conv import as_features, fused_conv, fused_resblock
+from finewave.nn.pooling import image_mean
 
 
 def conv(in_channels: int, out_channels: int, kernel_size: int = 3, bias: bool = True) -> nn.Conv2d:
@@ -50,7 +51,8 @@ class ResBlockBN(nn.Module):
 class ChannelAttention(nn.Module):
     """Scale each channel by a sigmoid of the image's channel means (squeeze and excitation).
 
-    The means are taken over the whole image given, so the result depends on all of its pixels.
+    The means are taken over the whole image given, so the result depends on all of its pixels; under `local_pooling`
+    over windows of it.
     """
 
     def __init__(self, features: int, reduction: int = 1) -> None:
@@ -60,9 +62,7 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` (B, F, H, W) with its channels scaled."""
-        # float sums: a bfloat16 mean over a whole image would lose digits
-        mean = x.float().mean((2, 3), keepdim=True) if x.dtype.itemsize < 4 else x.mean((2, 3), keepdim=True)
-        weight = F.relu(self.squeeze(mean.to(x.dtype)))
+        weight = F.relu(self.squeeze(image_mean(x).to(x.dtype)))
         return x * self.excite(weight).sigmoid()
 
 

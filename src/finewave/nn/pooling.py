@@ -1,0 +1,113 @@
+"""Means over an image, or over a window around each pixel of it.
+
+Attention that weighs channels by their means over the image is trained on crops and asked about scenes. X. Chu et al.,
+"Improving Image Restoration by Revisiting Global Information Aggregation", ECCV 2022, arXiv 2112.04491, let it see at
+prediction what it saw in training: means over windows of the crop's size. That also makes the network local, so that a
+scene may be cut into overlapping tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class _Pooling(NamedTuple):
+    window: int
+    size: tuple[int, int]
+
+
+_POOLING: ContextVar[_Pooling | None] = ContextVar("pooling", default=None)
+
+
+@contextmanager
+def local_pooling(window: int, size: tuple[int, int]) -> Iterator[None]:
+    """Let `image_mean` take means over windows, in this thread.
+
+    Parameters
+    ----------
+    window : int
+        Side in pixels of the network's first input, >= 1.
+    size : (int, int)
+        Height and width of that input. Features of k times the size have windows of k times the side.
+    """
+    before = _POOLING.set(_Pooling(window, size))
+    try:
+        yield
+    finally:
+        _POOLING.reset(before)
+
+
+def image_mean(x: Tensor) -> Tensor:
+    """Return the channels' means over the image (B, F, 1, 1); under `local_pooling`, over windows (B, F, H, W).
+
+    Parameters
+    ----------
+    x : Tensor (B, F, H, W)
+
+    Returns
+    -------
+    Tensor
+        In at least float32: a bfloat16 sum over many pixels would lose digits.
+    """
+    if x.dtype.itemsize < 4:
+        x = x.float()
+    chosen = _POOLING.get()
+    if chosen is None:
+        return x.mean((2, 3), keepdim=True)
+    sides = [
+        max(1, round(chosen.window * n / whole)) for n, whole in zip(x.shape[2:], chosen.size, strict=True)
+    ]
+    if sides[0] >= x.shape[2] and sides[1] >= x.shape[3]:
+        return x.mean((2, 3), keepdim=True)
+    return window_mean(x, (sides[0], sides[1]))
+
+
+def window_mean(x: Tensor, window: tuple[int, int]) -> Tensor:
+    """Return the mean over a window around each pixel; at borders the window is moved into the image, not cut.
+
+    So each mean is over as many pixels, and an image no larger than the window has one mean everywhere.
+
+    Parameters
+    ----------
+    x : Tensor (B, F, H, W)
+    window : (int, int)
+        Rows and columns, >= 1. An even window reaches one pixel farther down and to the right.
+
+    Returns
+    -------
+    Tensor (B, F, H, W)
+    """
+    for dim, asked in ((2, window[0]), (3, window[1])):
+        side = min(asked, x.shape[dim])
+        before, after = (side - 1) // 2, side // 2
+        x = _window_sum(x, side, dim) / side
+        x = F.pad(x, (0, 0, before, after) if dim == 2 else (before, after, 0, 0), mode="replicate")
+    return x
+
+
+def _window_sum(x: Tensor, side: int, dim: int) -> Tensor:
+    """Return the sums of ``side`` neighbours along an axis, where all of them are in the image.
+
+    From sums of 1, 2, 4, ... neighbours: log2(side) additions a pixel, without the digits that running sums lose.
+    """
+    length = x.shape[dim] - side + 1
+    total: Tensor | None = None
+    covered, doubled, width = 0, x, 1
+    while True:
+        if side & width:
+            part = doubled.narrow(dim, covered, length)
+            total = part if total is None else total + part
+            covered += width
+        if covered == side:
+            assert total is not None
+            return total
+        n = doubled.shape[dim] - width
+        doubled = torch.add(doubled.narrow(dim, 0, n), doubled.narrow(dim, width, n))
+        width *= 2
