@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from tests.test_conformity import build
 
 from finewave.errors import InputError
 from finewave.models.card import describe
 from finewave.models.pretrained import USUAL_CROP, Model
+from tests.test_conformity import build
 
 POOLING: dict[str, dict[str, Any]] = {
     "jssunet": {"ms_bands": 3, "hs_bands": 5, "post": False},

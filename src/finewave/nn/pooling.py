@@ -61,9 +61,7 @@ def image_mean(x: Tensor) -> Tensor:
     chosen = _POOLING.get()
     if chosen is None:
         return x.mean((2, 3), keepdim=True)
-    sides = [
-        max(1, round(chosen.window * n / whole)) for n, whole in zip(x.shape[2:], chosen.size, strict=True)
-    ]
+    sides = [max(1, round(chosen.window * n / whole)) for n, whole in zip(x.shape[2:], chosen.size, strict=True)]
     if sides[0] >= x.shape[2] and sides[1] >= x.shape[3]:
         return x.mean((2, 3), keepdim=True)
     return window_mean(x, (sides[0], sides[1]))
