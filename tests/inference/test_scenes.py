@@ -11,7 +11,7 @@ import torch
 import finewave as fw
 from finewave.imaging.scene import make_scene, scene_crs, scene_transform
 from finewave.inference.scenes import super_resolve
-from finewave.inference.tiles import tiles_of, within
+from finewave.inference.tiles import Tiling, within
 from finewave.models.pretrained import Model, load_model
 from finewave.warnings import FinewaveWarning
 
@@ -63,7 +63,7 @@ def test_what_is_known_of_the_result(model: Model) -> None:
     assert '"nikon-d5100"' in result.attrs["model_card"]
     assert "sensor" not in result.attrs  # 31 bands are not that camera's
     assert result.time == scene.time
-    expected = model.predict(lr_msi=torch.from_numpy(scene.values)[None])[0].numpy()
+    expected = model.with_pooling("local").predict(lr_msi=torch.from_numpy(scene.values)[None])[0].numpy()
     np.testing.assert_allclose(result.values, expected, atol=1e-6)
 
 
@@ -161,7 +161,7 @@ def test_tiles_make_the_same_image_for_a_local_network() -> None:
 
 def test_tiles_cover_an_image_once() -> None:
     covered = np.zeros((38, 54), int)
-    for core, seen in tiles_of(38, 54, 15, 3, multiple=2):
+    for core, seen in Tiling(38, 54, 15, 3, multiple=2):
         covered[core] += 1
         for c, s in zip(core, seen, strict=True):
             assert s.start <= c.start < c.stop <= s.stop

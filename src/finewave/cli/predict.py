@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from finewave.cli.options import precision_option
+from finewave.cli.options import pooling_option, precision_option
 from finewave.cli.progress import Progress
 
 
@@ -17,8 +17,17 @@ from finewave.cli.progress import Progress
 @click.option("--guide", type=click.Path(path_type=Path), help="HR-MSI (fusion) or RGB reference (refsr).")
 @click.option("--format", "suffix", default=".tif", show_default=True, help="Of files in a folder.")
 @click.option("--wavelengths", help="Band centres in nm of the input, comma-separated, or a CSV file.")
-@click.option("--tile", type=click.IntRange(min=16), help="Tile side, in input pixels.")
+@click.option("--tile", type=click.IntRange(min=16), help="Tile side, in input pixels.  [default: 512 output pixels]")
+@click.option("--halo", default="exact", show_default=True, help="Seen around a tile: exact, fast, or input pixels.")
+@pooling_option(default="local")
 @precision_option(default="auto")
+@click.option("--dtype", help="Of the stored numbers, e.g. uint16.  [default: float32]")
+@click.option("--scale-factor", type=float, help="The stored number that stands for 1.0.")
+@click.option("--nodata", type=float, help="The stored number for missing pixels.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes that share the work.")
+@click.option("--cluster", help="Dask scheduler whose workers do it, e.g. tcp://host:8786.")
+@click.option("--device", help="Where the network runs, e.g. cuda.")
+@click.option("--restart", is_flag=True, help="Throw away the tiles of an earlier, unfinished run.")
 def predict(
     source: Path,
     output: Path,
@@ -27,13 +36,25 @@ def predict(
     suffix: str,
     wavelengths: str | None,
     tile: int | None,
+    halo: str,
+    pooling: str,
     precision: str,
+    dtype: str | None,
+    scale_factor: float | None,
+    nodata: float | None,
+    workers: int | None,
+    cluster: str | None,
+    device: str | None,
+    restart: bool,
 ) -> None:
     """Apply a model to files.
 
     INPUT is a file or a folder of files. The output's format is that of its extension: .tif, .nc, .zarr,
     .h5, .mat, .hdr, ... If OUTPUT has no extension it is a folder, and each file in the folder INPUT becomes
     one in OUTPUT. A model that takes two images gets the second, a file or a folder, by --guide.
+
+    Scenes of any size are processed in tiles. A run that was stopped goes on where it was, if the same command is
+    given again.
     """
     from finewave.inference.files import predict_file
 
@@ -46,7 +67,16 @@ def predict(
             suffix=suffix,
             wavelengths=_numbers(wavelengths),
             tile=tile,
+            halo=int(halo) if halo.isdecimal() else halo,
+            pooling=pooling,
             precision=precision,
+            dtype=dtype,
+            scale=scale_factor,
+            nodata=nodata,
+            workers=workers,
+            cluster=cluster,
+            device=device,
+            restart=restart,
             progress=progress,
         )
     for path in written:

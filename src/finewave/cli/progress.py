@@ -28,20 +28,33 @@ class Progress:
         self.what = what
         self.bar: tqdm[NoReturn] | None = None
         self.last = time.monotonic()
+        self.begun: tuple[int, float] | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` pieces are ready."""
         if total <= 1:
             return
+        if self.begun is None:
+            self.begun = (0 if done == 1 else done, self.last)  # what an earlier run has done took no time
         if sys.stderr.isatty():
             if self.bar is None:
                 from tqdm import tqdm
 
-                self.bar = tqdm(total=total, desc=self.what, leave=False)
+                self.bar = tqdm(total=total, desc=self.what, leave=False, initial=self.begun[0])
             self.bar.update(done - self.bar.n)
         elif time.monotonic() - self.last >= QUIET_SECONDS:
             self.last = time.monotonic()
-            click.echo(f"{self.what}: {done} of {total}", err=True)
+            click.echo(f"{self.what}: {done} of {total}{self._left(done, total)}", err=True)
+
+    def _left(self, done: int, total: int) -> str:
+        """Return how long the rest takes at the speed so far."""
+        assert self.begun is not None
+        first, start = self.begun
+        if done <= first:
+            return ""
+        seconds = (time.monotonic() - start) / (done - first) * (total - done)
+        hours, minutes = divmod(round(seconds / 60), 60)
+        return f", {hours} h {minutes:02d} min left" if hours else f", {max(minutes, 1)} min left"
 
     def __enter__(self) -> Progress:
         return self

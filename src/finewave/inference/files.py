@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError, unknown_name
-from finewave.inference.scenes import TILE, super_resolve
+from finewave.inference.file_job import FileOptions, run_file
+from finewave.inference.workers import connected
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
@@ -24,10 +26,22 @@ def predict_file(
     suffix: str = ".tif",
     wavelengths: Any = None,
     tile: int | None = None,
+    halo: str | int = "exact",
+    pooling: str = "local",
     precision: str = "auto",
+    dtype: str | None = None,
+    scale: float | None = None,
+    nodata: float | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    device: str | None = None,
+    restart: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Apply a model to a file, or to every file of a folder.
+    """Apply a model to a file, or to every file of a folder, in memory that does not grow with the scene.
+
+    Tiles that are finished are kept in a hidden folder beside the output. A run that was stopped, whatever by, goes on
+    from them when it is started again in the same way.
 
     Parameters
     ----------
@@ -46,10 +60,20 @@ def predict_file(
         Extension of the files in an output folder.
     wavelengths : sequence of float or path, optional
         Band centres in nm of the input, where the file does not have them; see `open_scene`.
-    tile : int, optional
+    tile, halo, pooling : optional
         See `super_resolve`.
     precision : {"auto", "float32", "bfloat16"}
         Of a model that is loaded here, see `load_model`.
+    dtype, scale, nodata : optional
+        How values are stored, see `save_scene`; float32 by default.
+    workers : int, optional
+        Processes of this machine that share the work; by default threads of this one do it.
+    cluster : str, optional
+        Address of a Dask scheduler whose workers do it. They must see input and output under the same names.
+    device : str, optional
+        Where networks run, ``"cuda"`` for instance; by default where the model is.
+    restart : bool
+        Throw away what an earlier, unfinished run has left, instead of going on from it.
     progress : callable, optional
         Called with what is done and the whole: tiles of one file, or files of a folder.
 
@@ -61,7 +85,8 @@ def predict_file(
     Raises
     ------
     InputError
-        A ``ValueError``, if a path cannot be used or a file does not fit the model. In a folder the other
+        A ``ValueError``, if a path cannot be used, a file does not fit the model, the disk is full, another run writes
+        the same output, or an unfinished one with other inputs or options has. In a folder the other
         files are processed first, and the message names those that failed.
     """
     from finewave.models.pretrained import Model, load_model
@@ -78,20 +103,39 @@ def predict_file(
             raise InputError(f"{output} has no extension to name a format; try {output.name}.tif")
         output = output / f"{source.stem}{suffix}"
     _check_output(output, suffix if many else output.suffix)
+    model_path = None if isinstance(model, Model) else str(model)
     if not isinstance(model, Model):
         model = load_model(model, precision=precision)
+    model = model.with_pooling(pooling)
+    if device is not None:
+        model = _on_device(model, device)
+    options = FileOptions(wavelengths, tile, halo, dtype, scale, nodata, restart)
+    with connected(cluster, workers) as client:
 
-    def one(path: Path, target: Path, progress: Callable[[int, int], None] | None) -> None:
-        from finewave.imaging.files import load_scene, save_scene
+        def one(path: Path, target: Path, progress: Callable[[int, int], None] | None) -> None:
+            second = None if guide is None else _guide_of(path, Path(guide), many)
+            run_file(path, target, model, second, options, client=client, model_path=model_path, progress=progress)
 
-        scene = load_scene(path, wavelengths=wavelengths)
-        second = None if guide is None else load_scene(_guide_of(path, Path(guide), many))
-        save_scene(super_resolve(scene, model, second, tile=tile or TILE, progress=progress), target)
+        if not many:
+            one(source, output, progress)
+            return [output]
+        return _all_of(_pairs(source, output, suffix), output, one, progress)
 
-    if not many:
-        one(source, output, progress)
-        return [output]
-    pairs = _pairs(source, output, suffix)
+
+def _on_device(model: Model, device: str) -> Model:
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"the model cannot be moved to {device!r}: {str(error).splitlines()[0]}") from error
+
+
+def _all_of(
+    pairs: Sequence[tuple[Path, Path]],
+    output: Path,
+    one: Callable[[Path, Path, Callable[[int, int], None] | None], None],
+    progress: Callable[[int, int], None] | None,
+) -> list[Path]:
+    """Process each pair of a folder; say at the end which ones failed."""
     made = not output.exists()
     output.mkdir(exist_ok=True)
     failures: list[str] = []
@@ -107,7 +151,8 @@ def predict_file(
             progress(done, len(pairs))
     if failures:
         if made and not written:
-            output.rmdir()
+            with suppress(OSError):  # tiles of an unfinished output may be in it
+                output.rmdir()
         raise InputError(f"{len(failures)} of {len(pairs)} files could not be processed: {'; '.join(failures)}")
     return written
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from finewave.errors import InputError
-from finewave.inference.bands import match_bands, output_wavelengths, warn_of_other_sensor
-from finewave.inference.tiles import tiles_of, within
-from finewave.warnings import FinewaveWarning
+from finewave.inference.plan import plan_tiles
+from finewave.inference.request import Request, make_request
+from finewave.inference.sources import OpenScene, masked
+from finewave.inference.tile_run import TileFacts, run_tile, window_of
+from finewave.inference.tiles import Tile, Tiling, enlarged
 
 if TYPE_CHECKING:
-    import torch
     import xarray as xr
 
     from finewave.models.pretrained import Model
-
-TILE = 256
-MAX_HALO = 64
 
 
 def super_resolve(
@@ -28,15 +26,16 @@ def super_resolve(
     model: Model | str,
     guide: xr.DataArray | None = None,
     *,
-    tile: int = TILE,
+    tile: int | None = None,
+    halo: str | int = "exact",
+    pooling: str = "local",
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.DataArray:
     """Apply a model to a scene.
 
-    A scene of more than ``tile`` x ``tile`` pixels is processed in tiles that see a halo of the model's
-    receptive field, at most `MAX_HALO` pixels, around them. Networks that pool over the whole image, as
-    channel attention does, or reach farther than the halo, answer slightly differently there from one pass
-    over the whole scene. The result is held in memory.
+    A scene that is larger than what the network sees for a tile is processed in tiles that overlap. The result of a
+    scene of dask arrays is one of dask arrays, a chunk for each tile: nothing is computed before it is asked for.
+    That of any other scene is held in memory; `predict_file` goes from file to file without that.
 
     Parameters
     ----------
@@ -48,10 +47,17 @@ def super_resolve(
         The second image of a model that takes two: the HR-MSI (band, y, x) of ``fusion``, s times as many rows and
         columns, aligned with the scene; or the RGB reference of ``refsr``, of any size and viewpoint, with which the
         scene is processed in one piece, never in tiles.
-    tile : int
-        Side of a tile in pixels of the scene.
+    tile : int, optional
+        Side of a tile in pixels of the scene; by default as many as make 512 pixels of the output.
+    halo : {"exact", "fast"} or int
+        How far the network sees beyond a tile. ``"exact"``: as far as any pixel acts on it, so that the result is
+        that of the scene in one piece. ``"fast"``: so far that it sees a quarter more pixels. Else in pixels of the
+        scene.
+    pooling : {"local", "image"}
+        Over what channel attention takes its means: windows of the training crop's size, or all pixels that the
+        network sees at once; see `Model`. With ``"image"`` tiles cannot equal the scene in one piece.
     progress : callable, optional
-        Called with the number of tiles done and of all tiles, after each.
+        Called with the number of tiles done and of all tiles, after each; not for dask arrays.
 
     Returns
     -------
@@ -70,174 +76,87 @@ def super_resolve(
     -----
     FinewaveWarning
         If bands are left out, the scene comes from another sensor, its values are far beyond the model's
-        range, or for the reasons of `Model.predict`.
+        range, tiles cannot be exact, or for the reasons of `Model.predict`.
     """
-    import torch
-
-    from finewave.imaging.scene import check_scene
-    from finewave.models.invalid_pixels import blank, fill_invalid
     from finewave.models.pretrained import load_model
 
     if isinstance(model, str):
         model = load_model(model)
-    scene = check_scene(scene)
-    _check(scene, model, tile)
-    scenes = dict(zip(model.inputs, [scene, *_guides(guide, scene, model)], strict=True))
-    warn_of_other_sensor(scene, model)
-
-    bands = {name: match_bands(image, model, name) for name, image in scenes.items()}
-    filled, invalid = {}, {}
-    for name, image in scenes.items():
-        values = np.ascontiguousarray(image.values[bands[name]], dtype=np.float32)
-        nodata = image.attrs.get("_FillValue")
-        if nodata is not None and np.isfinite(nodata):
-            values[values == np.float32(nodata)] = np.nan
-        filled[name], invalid[name] = fill_invalid(torch.from_numpy(values)[None])
-        _warn_of_range(filled[name], model)
-    model.warn_about(filled, invalid)
-
-    result = _run_in_tiles(filled, model, tile, progress)
-    for name, holes in invalid.items():
-        if name != "ref_rgb":
-            result = blank(result, holes)
-    return _as_scene(result[0].numpy(), scene, model, bands[model.inputs[0]])
+    model = model.with_pooling(pooling)
+    request = make_request(scene, model, guide)
+    tiling = plan_tiles(model, request.first.sizes["y"], request.first.sizes["x"], tile=tile, halo=halo)
+    request.warn_of_range()
+    if any(image.chunks is not None for image in request.scenes.values()):
+        return request.result(_lazy(request, tiling))
+    return request.result(_at_once(request, tiling, progress))
 
 
-def _run_in_tiles(
-    images: dict[str, torch.Tensor], model: Model, tile: int, progress: Callable[[int, int], None] | None
-) -> torch.Tensor:
-    """Return the model's output (1, C, H, W), in float32, for ``images`` (1, c, h, w) by name."""
-    import torch
+def warn_of_facts(request: Request, facts: list[TileFacts]) -> None:
+    """Warn of what all tiles together have met: pixels without a value, nothing but zeros."""
+    for name, image in request.scenes.items():
+        holes = sum(each.holes.get(name, 0) for each in facts)
+        dark = all(each.dark.get(name, False) for each in facts)
+        request.model.warn_of_values(name, holes, image.sizes["y"] * image.sizes["x"], dark)
 
-    scale = model.upscaling
-    height, width = images[model.inputs[0]].shape[2:]
-    if max(height, width) <= tile or "ref_rgb" in images:
-        whole = model.run(images).float()
+
+def _at_once(request: Request, tiling: Tiling, progress: Callable[[int, int], None] | None) -> NDArray[np.float32]:
+    """Return the output (C, s h, s w), tile after tile."""
+    sources = {name: OpenScene(image, request.bands[name]) for name, image in request.scenes.items()}
+    scale = request.model.upscaling
+    result: NDArray[np.float32] | None = None
+    facts = []
+    for done, tile in enumerate(tiling, start=1):
+        images = {
+            name: source.read(window_of(name, tile, tiling, request.ratio(name))) for name, source in sources.items()
+        }
+        part, met = run_tile(request.model, images, tile, tiling)
+        facts.append(met)
+        if len(tiling) == 1:
+            result = part
+        else:
+            if result is None:
+                result = np.empty((part.shape[0], tiling.height * scale, tiling.width * scale), np.float32)
+            rows, columns = enlarged(tile.core, scale)
+            result[:, rows, columns] = part
         if progress is not None:
-            progress(1, 1)
-        return whole
-    reach = model.receptive_field
-    halo = MAX_HALO if reach is None else min(reach, MAX_HALO)
-    plan = list(tiles_of(height, width, tile, halo, model.size_multiple))
-    result: torch.Tensor | None = None
-    for done, (core, seen) in enumerate(plan, start=1):
-        part = model.run({name: _part(image, seen, height) for name, image in images.items()})
-        if result is None:
-            result = torch.empty(1, part.shape[1], height * scale, width * scale)
-        rows, columns = (slice(c.start * scale, c.stop * scale) for c in core)
-        result[:, :, rows, columns] = part[:, :, within(core[0], seen[0], scale), within(core[1], seen[1], scale)]
-        if progress is not None:
-            progress(done, len(plan))
+            progress(done, len(tiling))
     assert result is not None  # a checked scene has pixels, hence tiles
+    warn_of_facts(request, facts)
     return result
 
 
-def _part(image: torch.Tensor, seen: tuple[slice, slice], height: int) -> torch.Tensor:
-    """Return the rows and columns that ``seen`` means in an image that may be finer than the first, of ``height``."""
-    s = image.shape[2] // height
-    rows, columns = (slice(c.start * s, c.stop * s) for c in seen)
-    return image[:, :, rows, columns]
+def _lazy(request: Request, tiling: Tiling) -> Any:
+    """Return the output (C, s h, s w) as a dask array with a chunk for each tile."""
+    import dask
+    import dask.array as da
+
+    model = request.model
+    bands = model.bands_of(model.output)
+    if bands is None:
+        raise InputError(f"{model.name} does not say how many bands it makes; load the scene first: scene.load()")
+    arrays = {
+        name: masked(_as_dask(image)[request.bands[name]], image.attrs.get("_FillValue"))
+        for name, image in request.scenes.items()
+    }
+    shared = dask.delayed(model, traverse=False)
+    rows, columns = tiling.grid
+
+    def part(number: int) -> Any:
+        tile = tiling[number]
+        images = {}
+        for name, array in arrays.items():
+            window = window_of(name, tile, tiling, request.ratio(name))
+            images[name] = array if window is None else array[:, window[0], window[1]]
+        core = [each.stop - each.start for each in enlarged(tile.core, model.upscaling)]
+        values = dask.delayed(_values)(shared, images, tile, tiling)
+        return da.from_delayed(values, (bands, *core), np.float32)
+
+    return da.block([[part(row * columns + column) for column in range(columns)] for row in range(rows)])
 
 
-def _guides(guide: xr.DataArray | None, scene: xr.DataArray, model: Model) -> list[xr.DataArray]:
-    """Return the checked second image, if the model takes one."""
-    from finewave.imaging.scene import check_scene
-
-    if len(model.inputs) == 1:
-        if guide is not None:
-            raise InputError(f"{model.name} takes {model.inputs[0]} alone; a guide was given")
-        return []
-    first, second = model.inputs
-    if guide is None:
-        raise InputError(f"{model.name} needs {first} and {second}: give the {second} as guide")
-    guide = check_scene(guide)
-    _check_values(guide, "guide")
-    if second != "ref_rgb":
-        given = (guide.sizes["y"], guide.sizes["x"])
-        expected = tuple(n * model.upscaling for n in (scene.sizes["y"], scene.sizes["x"]))
-        if given != expected:
-            raise InputError(
-                f"the guide ({second}) has {given[0]} x {given[1]} pixels; with a scene ({first}) of "
-                f"{scene.sizes['y']} x {scene.sizes['x']} and scale {model.scale}, {expected[0]} x {expected[1]} are "
-                "expected"
-            )
-        _warn_of_other_place(guide, scene)
-    return [guide]
+def _as_dask(image: xr.DataArray) -> Any:
+    return image.data if image.chunks is not None else image.chunk().data
 
 
-def _warn_of_other_place(guide: xr.DataArray, scene: xr.DataArray) -> None:
-    """Warn where georeferences say that two images that are to be aligned are not."""
-    from finewave.imaging.scene import scene_crs, scene_transform
-
-    ours, theirs = scene_transform(scene), scene_transform(guide)
-    if ours is None or theirs is None:
-        return
-    if scene_crs(scene) is not None and scene_crs(guide) is not None and scene_crs(scene) != scene_crs(guide):
-        what = f"the scene is in {scene_crs(scene)}, the guide in {scene_crs(guide)}"
-    else:
-        ends = (0, 0), (scene.sizes["x"], scene.sizes["y"])
-        far = [ours * end for end in ends]
-        s = guide.sizes["y"] // scene.sizes["y"]
-        off = [~theirs * point for point in far]  # in pixels of the guide
-        away = max(
-            abs(a - s * b) for point, end in zip(off, ends, strict=True) for a, b in zip(point, end, strict=True)
-        )
-        if away <= 0.5:
-            return
-        what = f"their georeferences put them {away:.1f} pixels of the guide apart"
-    warnings.warn(f"scene and guide must be aligned; {what}", FinewaveWarning, stacklevel=4)
-
-
-def _as_scene(values: np.ndarray, scene: xr.DataArray, model: Model, bands: list[int]) -> xr.DataArray:
-    """Return (C, H, W) values as a scene on the finer grid of ``scene``."""
-    from affine import Affine
-
-    from finewave.imaging.scene import STRUCTURE, make_scene, scene_crs, scene_transform
-
-    attributes = {key: value for key, value in scene.attrs.items() if key not in STRUCTURE | {"sensor"}}
-    attributes["model"] = model.name
-    if model.card is not None:
-        attributes["model_card"] = model.card.to_json()
-    transform = scene_transform(scene)
-    if transform is not None:
-        # pixel corners keep their place, so that pixel centres move by the exact half of the new pixel size
-        transform = transform * Affine.scale(1 / model.upscaling)
-    result = make_scene(
-        values,
-        output_wavelengths(model, scene, bands),
-        crs=scene_crs(scene),
-        transform=transform,
-        attrs=attributes,
-    )
-    of_the_whole = {key: c for key, c in scene.coords.items() if not c.dims and key not in result.coords}
-    return result.assign_coords(of_the_whole)
-
-
-def _check(scene: xr.DataArray, model: Model, tile: int) -> None:
-    _check_values(scene, "scene")
-    multiple = model.size_multiple
-    height, width = scene.sizes["y"], scene.sizes["x"]
-    if height % multiple or width % multiple:
-        raise InputError(
-            f"scene of {height} x {width} pixels; {model.name} takes heights and widths that are multiples "
-            f"of {multiple}: crop it"
-        )
-    if tile < 1:
-        raise InputError(f"tile={tile} is out of range; it must be >= 1")
-
-
-def _check_values(scene: xr.DataArray, which: str) -> None:
-    if scene.dtype.kind != "f":
-        raise InputError(f"the {which} holds {scene.dtype}; scale it to reflectance in [0, 1], as open_scene does")
-
-
-def _warn_of_range(image: torch.Tensor, model: Model) -> None:
-    low, high = model.card.value_range if model.card is not None else (0.0, 1.0)
-    largest = float(image.max())
-    if largest > low + 2 * (high - low):
-        warnings.warn(
-            f"the scene's values reach {largest:g}; {model.name} was trained on {low:g} to {high:g}: divide "
-            "by the scene's scale factor first",
-            FinewaveWarning,
-            stacklevel=3,
-        )
+def _values(model: Model, images: Mapping[str, NDArray[Any]], tile: Tile, tiling: Tiling) -> NDArray[np.float32]:
+    return run_tile(model, images, tile, tiling)[0]

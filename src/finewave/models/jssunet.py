@@ -35,6 +35,7 @@ from finewave.nn.clusters import (
 )
 from finewave.nn.full_precision import full_precision
 from finewave.nn.fused_conv import as_features, fused_conv
+from finewave.nn.pooling import pools_locally
 from finewave.nn.residual import RCAB, ResBlock, ResBlockBN, conv
 from finewave.nn.sampling import BPUp, Down, Up, bicubic, prime_factors
 from finewave.nn.window_attention import HeadAttention, MultiHeadAttention
@@ -311,7 +312,12 @@ class PostProcessing(nn.Module):
         with full_precision(u):
             v = self.attention1(u)
             # the second pass meets the image's borders elsewhere, where they did no harm the first time
-            v = self.attention2(v.roll((self.shift, self.shift), (2, 3))).roll((-self.shift, -self.shift), (2, 3))
+            if pools_locally():  # a shift that brings in the opposite border is no matter of neighbourhood
+                n = self.shift
+                v = self.attention2(F.pad(v, (n, n, n, n), mode="replicate"))
+                v = v[:, :, n : v.shape[2] - n, n : v.shape[3] - n]
+            else:
+                v = self.attention2(v.roll((self.shift, self.shift), (2, 3))).roll((-self.shift, -self.shift), (2, 3))
         x = fused_conv(torch.cat((as_features(v), as_features(u)), 1), self.head)
         return u + fused_conv(self.block(x), self.tail).to(u.dtype)
 
@@ -545,7 +551,7 @@ class JSSUNet(nn.Module):
     @property
     def poolings(self) -> int:
         """How many poolings over the image follow each other on the way from input to output."""
-        return sum(len(stage.prox.blocks) for stage in self.ssr.stages)
+        return sum(isinstance(module, RCAB) for module in self.ssr.modules())
 
 
 @torch.no_grad()

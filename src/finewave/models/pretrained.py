@@ -43,7 +43,8 @@ class Model:
         declares that it keeps its digits (``mixed_precision``), else float32. Inputs and outputs are float32.
     pooling : {"image", "local"}
         Over what channel attention takes its means: the whole image, as the networks are defined; or windows of the
-        training crop's size, as it saw them in training. Images no larger than the window give the same either way.
+        training crop's size, as it saw them in training. Images no larger than the window give the same either way
+        (but for JSSUNet's post-processing, whose shifted copy then has its border continued, not the opposite one).
 
     Attributes
     ----------
@@ -182,7 +183,7 @@ class Model:
         return output.to(first.device, like.dtype).contiguous()
 
     def _pooling(self, first: Tensor) -> AbstractContextManager[None]:
-        if self.pooling == "image" or not self.poolings:
+        if self.pooling == "image":
             return nullcontext()
         return local_pooling(self.pooling_window, (first.shape[2], first.shape[3]))
 

@@ -270,7 +270,9 @@ class SSFIN(nn.Module):
     @property
     def poolings(self) -> int:
         """How many poolings over the image follow each other on the way from input to output."""
-        return INTERACTIONS * len(self.spectral[0].blocks) + CHAIN * len(self.fusion_group.blocks)
+        spectral = self.spectral[0]
+        assert isinstance(spectral, Group)
+        return INTERACTIONS * len(spectral.blocks) + CHAIN * len(self.fusion_group.blocks)
 
 
 def auxiliary_weight(epoch: int) -> float:

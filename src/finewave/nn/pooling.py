@@ -44,6 +44,11 @@ def local_pooling(window: int, size: tuple[int, int]) -> Iterator[None]:
         _POOLING.reset(before)
 
 
+def pools_locally() -> bool:
+    """Whether this is under `local_pooling`: then nothing should look at the whole image."""
+    return _POOLING.get() is not None
+
+
 def image_mean(x: Tensor) -> Tensor:
     """Return the channels' means over the image (B, F, 1, 1); under `local_pooling`, over windows (B, F, H, W).
 

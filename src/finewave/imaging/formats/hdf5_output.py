@@ -14,7 +14,7 @@ from finewave.errors import InputError
 _SMALL = 2**30
 
 
-def write_hdf5(path: Path, size: int, build: Callable[[Any], None]) -> None:
+def write_hdf5(path: Path, size: int, build: Callable[[Any], None], *, in_memory: bool = True) -> None:
     """Write an HDF5 file through a function that builds it.
 
     A disk that fills up while HDF5 writes can bring the whole process down, because its clean-up fails again
@@ -29,13 +29,15 @@ def write_hdf5(path: Path, size: int, build: Callable[[Any], None]) -> None:
         Bytes of its values, without compression.
     build : callable
         Takes a path or a binary file object and writes the HDF5 file to it.
+    in_memory : bool
+        Whether the values are; if not, the file is not put together there either.
 
     Raises
     ------
     InputError
         A large file may not fit the disk.
     """
-    if size <= _SMALL:
+    if in_memory and size <= _SMALL:
         memory = io.BytesIO()
         build(memory)
         path.write_bytes(memory.getbuffer())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,10 @@ from finewave.imaging.file_errors import reading
 from finewave.imaging.formats.decoding import Decoding
 
 Slices = tuple[slice, ...]
+
+BLOCK = 512
+"""Side in pixels of the blocks in which a large scene is written, where nothing else is known."""
+_WHOLE_BYTES = 2**28
 
 
 class LazyValues(BackendArray):
@@ -111,3 +116,30 @@ def _windows(length: int) -> list[slice]:
     if length <= 512:
         return [slice(0, length)]
     return [slice(start, start + 128) for start in (0, length // 2 - 64, length - 128)]
+
+
+def in_blocks(scene: xr.DataArray) -> xr.DataArray:
+    """Return a large scene that is still in its file as dask arrays, so that it can be written block by block.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Canonical dims; ``encoding["preferred_chunks"]`` may name the ``y`` and ``x`` size that is cheap to read.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``scene`` itself, if it is in memory, of dask arrays already, or small.
+    """
+    if scene.chunks is not None or scene.variable._in_memory or scene.nbytes <= _WHOLE_BYTES:
+        return scene
+    preferred = scene.encoding.get("preferred_chunks") or {}
+    chunks = {"band": -1, **{axis: int(preferred.get(axis, BLOCK)) for axis in ("y", "x")}}
+    return scene.copy(data=scene.variable.chunk(chunks).data)  # the values alone, coordinates stay as they are
+
+
+def few_blocks_at_once() -> AbstractContextManager[Any]:
+    """Compute dask arrays in two threads of this process: one reads and computes while the other one writes."""
+    import dask
+
+    return dask.config.set(scheduler="threads", num_workers=2)

@@ -14,7 +14,7 @@ from finewave.imaging.file_errors import reading
 from finewave.imaging.formats import arrays
 from finewave.imaging.formats.decoding import Decoding, choose_decoding
 from finewave.imaging.formats.hdf5_output import write_hdf5
-from finewave.imaging.formats.lazy import LazyValues
+from finewave.imaging.formats.lazy import LazyValues, few_blocks_at_once, in_blocks
 from finewave.imaging.formats.options import OpenOptions, SaveOptions
 from finewave.imaging.formats.storage import Storage, choose_storage
 from finewave.imaging.scene import (
@@ -260,7 +260,7 @@ def dataset_from_scene(scene: xr.DataArray, storage: Storage) -> tuple[xr.Datase
     scene : xarray.DataArray
         Canonical dims.
     storage : Storage
-        How values become stored numbers.
+        How values become stored numbers; of a scene of dask arrays, block by block when it is written.
 
     Returns
     -------
@@ -286,7 +286,11 @@ def dataset_from_scene(scene: xr.DataArray, storage: Storage) -> tuple[xr.Datase
     for name in ("wavelength", "fwhm"):
         if band_values(scene, name) is not None:
             coords[name] = ("band", np.asarray(band_values(scene, name), np.float64), {"units": "nm"})
-    written = xr.DataArray(storage.encode(scene.values), coords, scene.dims, "scene", attrs)
+    if scene.chunks is None:
+        numbers = storage.encode(scene.values)
+    else:
+        numbers = scene.data.map_blocks(storage.encode, dtype=storage.dtype, meta=np.empty((0, 0, 0), storage.dtype))
+    written = xr.DataArray(numbers, coords, scene.dims, "scene", attrs)
     mapping = scene.encoding.get("grid_mapping", "spatial_ref")
     encoding: dict[str, Any] = {} if "_FillValue" in attrs else {"_FillValue": None}
     if mapping in scene.coords:
@@ -306,7 +310,7 @@ def dataset_from_scene(scene: xr.DataArray, storage: Storage) -> tuple[xr.Datase
 
 
 def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
-    """Write a compressed NetCDF 4 file by the CF conventions; the values pass through memory.
+    """Write a compressed NetCDF 4 file by the CF conventions; a scene in a file or of dask arrays block by block.
 
     Parameters
     ----------
@@ -318,7 +322,8 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
         What the user stated.
     """
     storage = choose_storage(scene, options)
-    with atomic_output(path) as temporary:
+    scene = in_blocks(scene)
+    with atomic_output(path) as temporary, few_blocks_at_once():
         dataset, encoding = dataset_from_scene(scene, storage)
         dataset.attrs["Conventions"] = "CF-1.8"
         shape = dataset["scene"].shape
@@ -327,5 +332,6 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
             temporary,
             dataset.nbytes,
             lambda target: dataset.to_netcdf(target, engine="h5netcdf", encoding={"scene": encoding}),
+            in_memory=scene.chunks is None,
         )
     storage.warn(path)

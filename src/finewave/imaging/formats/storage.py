@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +15,14 @@ from finewave.errors import InputError
 from finewave.imaging.formats.options import SaveOptions
 from finewave.warnings import FinewaveWarning
 
+_COUNTING = threading.Lock()
+
 
 @dataclass
 class Storage:
     """How values become stored numbers: ``(value - offset) / scale_factor``, NaN becomes nodata.
 
-    Counts what does not fit, so that one warning can say it at the end.
+    Counts what does not fit, so that one warning can say it at the end; threads may share it.
 
     Parameters
     ----------
@@ -79,14 +82,19 @@ class Storage:
         if self.nodata is not None:
             on_nodata = (rounded == self.nodata) & ~missing
             rounded = np.where(on_nodata & (low < self.nodata < high), self.nodata + 1, rounded)
+        clipped = int(np.count_nonzero(((rounded < low) | (rounded > high)) & ~missing))
+        if self.nodata is not None:
             # At the ends of the range the clip below moves them.
-            self.clipped -= int(np.count_nonzero(on_nodata & ((self.nodata < low) | (self.nodata > high))))
-        self.clipped += int(np.count_nonzero(((rounded < low) | (rounded > high)) & ~missing))
+            clipped -= int(np.count_nonzero(on_nodata & ((self.nodata < low) | (self.nodata > high))))
         numbers = np.clip(rounded, low, high).astype(self.dtype)
+        lost = 0
         if self.nodata is None:
-            self.lost += int(np.count_nonzero(missing))
+            lost = int(np.count_nonzero(missing))
         else:
             numbers[missing] = self.nodata
+        with _COUNTING:
+            self.clipped += clipped
+            self.lost += lost
         return numbers
 
     def warn(self, path: object) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
 from finewave.errors import InputError
 from finewave.imaging.atomic import atomic_output
 from finewave.imaging.file_errors import reading
+from finewave.imaging.formats.lazy import few_blocks_at_once, in_blocks
 from finewave.imaging.formats.netcdf import dataset_from_scene, scene_from_dataset
 from finewave.imaging.formats.options import OpenOptions, SaveOptions
-from finewave.imaging.formats.storage import choose_storage
+from finewave.imaging.formats.storage import Storage, choose_storage
 
 _CHUNK = 512
 
@@ -46,7 +48,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
 
 def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
-    """Write a Zarr store by the conventions of xarray and CF; the values pass through memory.
+    """Write a Zarr store by the conventions of xarray and CF; a scene in a file or of dask arrays block by block.
 
     Parameters
     ----------
@@ -63,12 +65,45 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     if path.exists() and not any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
         raise InputError(f"cannot write {path}: it exists and is no Zarr store; choose another name")
     storage = choose_storage(scene, options)
-    with atomic_output(path) as temporary, warnings.catch_warnings():
+    scene = in_blocks(scene)
+    with atomic_output(path) as temporary, few_blocks_at_once():
+        _write(scene, temporary, storage, version, _CHUNK, compute=True)
+    storage.warn(path)
+
+
+def lay_out(scene: xr.DataArray, path: Path, options: SaveOptions, side: int) -> Storage:
+    """Write all of a store but the values, which others then write chunk by chunk into its array ``scene``.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Canonical dims, of dask arrays, whose values are never computed.
+    path : pathlib.Path
+        The folder, not there yet.
+    options : SaveOptions
+        What the user stated.
+    side : int
+        Of a chunk, in pixels.
+
+    Returns
+    -------
+    Storage
+        What turns values into the numbers that the array holds.
+    """
+    storage = choose_storage(scene, options)
+    _write(scene, path, storage, 2, side, compute=False)
+    return storage
+
+
+def _write(scene: xr.DataArray, path: Path, storage: Storage, version: Any, side: int, *, compute: bool) -> None:
+    with warnings.catch_warnings():
         # Zarr 3 has not settled how it spells texts; xarray and zarr-python agree, which is what counts here.
         warnings.filterwarnings("ignore", message=".*(Zarr V3|Zarr format 3|zarr v3|Consolidated).*")
         dataset, encoding = dataset_from_scene(scene, storage)
         dataset.attrs["Conventions"] = "CF-1.8"
-        shape = dataset["scene"].shape
-        encoding["chunks"] = (min(shape[0], 32), min(shape[1], _CHUNK), min(shape[2], _CHUNK))
-        dataset.to_zarr(temporary, mode="w", zarr_format=version, encoding={"scene": encoding})
-    storage.warn(path)
+        shape = scene.shape
+        encoding["chunks"] = (min(shape[0], 32), min(shape[1], side), min(shape[2], side))
+        if scene.chunks is not None:  # the values alone: coordinates are written at once
+            dataset["scene"].data = dataset["scene"].data.rechunk((-1, side, side))
+        options: dict[str, Any] = {"zarr_format": version, "encoding": {"scene": encoding}, "compute": compute}
+        dataset.to_zarr(path, mode="w", **options)

@@ -1,0 +1,128 @@
+"""Tiles as tasks of Dask: threads of this process, processes of this machine, or a cluster, by the same graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from finewave.errors import InputError
+from finewave.inference.sources import Source
+from finewave.inference.tile_run import run_tile, window_of
+from finewave.inference.tiles import Tiling
+from finewave.inference.unfinished import Unfinished
+from finewave.inference.workers import ModelSource
+
+THREADS = 2
+"""One runs the network, on all cores; the other one reads and writes."""
+_KEY = "tile"
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a worker needs to know.
+
+    Parameters
+    ----------
+    model : ModelSource
+    sources : mapping of str to (Source, int)
+        The inputs by name, with how many of their pixels stand on one of the tiling, per axis.
+    tiling : Tiling
+    unfinished : Unfinished
+        Where tiles go.
+    """
+
+    model: ModelSource
+    sources: Mapping[str, tuple[Source, int]]
+    tiling: Tiling
+    unfinished: Unfinished
+
+    def do(self, number: int) -> None:
+        """Read, run and store one tile, unless it is finished."""
+        if self.unfinished.facts(number) is not None:
+            return  # a worker was lost after it had stored the tile, and before it could say so
+        tile = self.tiling[number]
+        images = {
+            name: source.read(window_of(name, tile, self.tiling, ratio))
+            for name, (source, ratio) in self.sources.items()
+        }
+        values, facts = run_tile(self.model.get(), images, tile, self.tiling)
+        self.unfinished.write(number, tile, values, facts)
+
+
+def run_job(job: Job, numbers: Sequence[int], client: Any | None, progress: Progress | None = None) -> None:
+    """Do tiles.
+
+    Parameters
+    ----------
+    job : Job
+    numbers : sequence of int
+        Which tiles.
+    client : distributed.Client, optional
+        Whose workers do it; by default threads of this process.
+    progress : callable, optional
+        Called with the number of tiles done and of all tiles.
+
+    Raises
+    ------
+    InputError
+        What a tile raised, or if workers die again and again.
+    """
+    import dask
+
+    shared = dask.delayed(job, traverse=False)
+    tasks = [dask.delayed(_do)(shared, number, dask_key_name=(_KEY, number)) for number in numbers]
+    total = len(job.tiling)
+    if progress is not None:
+        progress(total - len(tasks), total)
+    if not tasks:
+        return
+
+    def count(done: int) -> None:
+        if progress is not None:
+            progress(total - len(tasks) + done, total)
+
+    if client is None:
+        _in_threads(tasks, count)
+    else:
+        _on_workers(tasks, client, count)
+
+
+def _do(job: Job, number: int) -> None:
+    job.do(number)
+
+
+def _in_threads(tasks: list[Any], count: Callable[[int], None]) -> None:
+    import dask
+    from dask.callbacks import Callback
+
+    done = 0
+
+    def after(key: Any, result: Any, graph: Any, state: Any, worker: Any) -> None:
+        nonlocal done
+        if isinstance(key, tuple) and key[0] == _KEY:
+            done += 1
+            count(done)
+
+    with Callback(posttask=after):
+        dask.compute(*tasks, scheduler="threads", num_workers=THREADS)
+
+
+def _on_workers(tasks: list[Any], client: Any, count: Callable[[int], None]) -> None:
+    from distributed import as_completed
+    from distributed.scheduler import KilledWorker
+
+    futures = client.compute(tasks)
+    try:
+        for done, future in enumerate(as_completed(futures), start=1):
+            future.result()
+            future.release()  # else a tile would be made again when the worker that made it is lost
+            count(done)
+    except KilledWorker as error:
+        raise InputError(
+            f"workers died at one tile after another, perhaps for want of memory: try a smaller tile ({error})"
+        ) from error
+    finally:
+        client.cancel([future for future in futures if not future.done()], force=True)

@@ -1,0 +1,266 @@
+"""One file through a model, in bounded memory, tile by tile; what is finished is kept until all is."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finewave.errors import InputError
+from finewave.imaging.file_errors import writing
+from finewave.inference.engine import Job, Progress, run_job
+from finewave.inference.plan import plan_tiles
+from finewave.inference.request import Request, make_request
+from finewave.inference.scenes import warn_of_facts
+from finewave.inference.sources import OpenScene, SceneFile, Source, stamp_of
+from finewave.inference.tile_run import TileFacts
+from finewave.inference.tiles import Tiling
+from finewave.inference.unfinished import Unfinished, begin, establish, finished, locked, store_in
+from finewave.inference.workers import LoadedModel, ModelSource, SavedModel
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from finewave.models.pretrained import Model
+
+COG_EXTENSIONS = (".tif", ".tiff", ".gtiff")
+_ARITHMETIC = "arithmetic"
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """How `predict_file` works; see there."""
+
+    wavelengths: Any = None
+    tile: int | None = None
+    halo: str | int = "exact"
+    dtype: str | None = None
+    scale: float | None = None
+    nodata: float | None = None
+    restart: bool = False
+    open_keywords: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def storage(self) -> dict[str, Any]:
+        """Keywords of `save_scene`."""
+        return {"dtype": self.dtype, "scale": self.scale, "nodata": self.nodata}
+
+
+def run_file(
+    source: Path,
+    output: Path,
+    model: Model,
+    guide: Path | None,
+    options: FileOptions,
+    *,
+    client: Any | None = None,
+    model_path: str | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Apply a model to a file and write the result under its final name when it is whole.
+
+    Parameters
+    ----------
+    source, output, guide : Path
+    model : Model
+    options : FileOptions
+    client : distributed.Client, optional
+        Whose workers do the tiles; they see the same files under the same names.
+    model_path : str, optional
+        What workers give to `load_model`; without, a copy of the model is kept beside the tiles for them.
+    progress : callable, optional
+        Called with the number of tiles done and of all tiles.
+    """
+    keywords = {"wavelengths": options.wavelengths, **options.open_keywords}
+    paths = dict(zip(model.inputs, [source] if guide is None else [source, guide], strict=False))
+    scenes = {name: _opened(path, keywords if name == model.inputs[0] else {}) for name, path in paths.items()}
+    try:
+        request = make_request(scenes[model.inputs[0]], model, scenes.get(model.inputs[-1]) if guide else None)
+        tiling = plan_tiles(
+            model, request.first.sizes["y"], request.first.sizes["x"], tile=options.tile, halo=options.halo
+        )
+        request.warn_of_range()
+        job = _description(paths, request, tiling, options)
+        with locked(output) as folder:
+            with writing(output):
+                unfinished = _prepare(folder, output, job, request, tiling, options)
+            model = model.with_precision(unfinished.precision)
+            missing = []
+            for number, tile in enumerate(tiling):
+                if not unfinished.is_whole(number, tile):
+                    unfinished.forget(number)
+                    missing.append(number)
+            if client is None:
+                sources: dict[str, Source] = {n: OpenScene(s, request.bands[n]) for n, s in request.scenes.items()}
+                loaded: ModelSource = LoadedModel(model)
+            else:
+                sources = {
+                    name: SceneFile(
+                        str(path.absolute()),
+                        tuple(keywords.items()) if name == model.inputs[0] else (),
+                        tuple(request.bands[name]),
+                        stamp_of(path),
+                    )
+                    for name, path in paths.items()
+                }
+                loaded = _for_workers(model, model_path, folder)
+            with_ratios = {name: (each, request.ratio(name)) for name, each in sources.items()}
+            with _kept(unfinished), writing(output):
+                run_job(Job(loaded, with_ratios, tiling, unfinished), missing, client, progress)
+                _finish(output, unfinished, request, tiling, options)
+            finished(folder)
+    finally:
+        for scene in scenes.values():
+            scene.close()
+
+
+@contextmanager
+def _kept(unfinished: Unfinished) -> Iterator[None]:
+    """Add to an error that the work so far is not lost."""
+    try:
+        yield
+    except InputError as error:
+        if not unfinished.any():
+            raise
+        raise InputError(f"{error}. Finished tiles are kept: the same command goes on from them") from error
+
+
+def _opened(path: Path, keywords: dict[str, Any]) -> xr.DataArray:
+    from finewave.imaging.files import open_scene
+
+    return open_scene(path, **keywords)
+
+
+def _description(paths: dict[str, Path], request: Request, tiling: Tiling, options: FileOptions) -> dict[str, Any]:
+    """Return everything that the output depends on, in words for which `begin` can say what differs."""
+    import finewave
+
+    model = request.model
+    job = {
+        "version": finewave.__version__,
+        **{f"input {name}": f"{path.absolute()} {stamp_of(path)}" for name, path in paths.items()},
+        "bands": request.bands,
+        "wavelengths": None if options.wavelengths is None else str(options.wavelengths),
+        "model": f"{model.name} {_weights_of(model)}",
+        "pooling": model.pooling,
+        "precision": model.precision,
+        "tile": [tiling.side, tiling.height, tiling.width],
+        "halo": [tiling.halo, tiling.border],
+        "storage": {key: None if value is None else str(value) for key, value in options.storage.items()},
+    }
+    return json.loads(json.dumps(job))
+
+
+def _weights_of(model: Model) -> str:
+    """Return a checksum of the network's values."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for name, tensor in model.net.state_dict().items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensor.detach().cpu().double().numpy()).tobytes())
+    return digest.hexdigest()
+
+
+def _prepare(
+    folder: Path, output: Path, job: dict[str, Any], request: Request, tiling: Tiling, options: FileOptions
+) -> Unfinished:
+    """Return the store for the tiles: the one that an earlier run has left, or a new one."""
+    import dask.array as da
+
+    from finewave.imaging.formats.options import SaveOptions
+    from finewave.imaging.formats.storage import choose_storage
+    from finewave.imaging.formats.zarr_store import lay_out
+
+    before = begin(folder, job, restart=options.restart)
+    model = request.model
+    bands = model.bands_of(model.output)
+    if bands is None:
+        raise InputError(f"{model.name} does not say how many bands it makes; give its network hs_bands")
+    s = model.upscaling
+    shape, side = (bands, tiling.height * s, tiling.width * s), min(tiling.side, max(tiling.height, tiling.width)) * s
+    blocks = da.full(shape, np.nan, dtype=np.float32, chunks=(bands, side, side))
+    template = request.result(blocks)
+    save_options = SaveOptions(**options.storage)
+    if before is not None:
+        return Unfinished(str(folder.absolute()), choose_storage(template, save_options), s, before[_ARITHMETIC])
+    _try_out(template, folder, output, options)
+    # decided once: machines, and one machine at different times, may differ in what they find quicker
+    precision = _arithmetic(model)
+    storage = lay_out(template, store_in(folder), save_options, side)
+    establish(folder, {**job, _ARITHMETIC: precision})
+    return Unfinished(str(folder.absolute()), storage, s, precision)
+
+
+def _arithmetic(model: Model) -> str:
+    import torch
+
+    from finewave.models.precision import uses_bfloat16
+
+    like = next(model.net.parameters(), torch.empty(0))
+    return "bfloat16" if uses_bfloat16(model.precision, model.net, like.device) else "float32"
+
+
+def _try_out(template: xr.DataArray, folder: Path, output: Path, options: FileOptions) -> None:
+    """Write one pixel in the output's format: what it cannot hold shows before the work, not after."""
+    import warnings
+
+    pixel = template[:, :1, :1].copy(data=np.zeros((template.sizes["band"], 1, 1), np.float32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _save(pixel, folder / f"trial{output.suffix}", options)
+    for each in folder.glob("trial*"):
+        if each.is_dir():
+            from finewave.imaging.atomic import remove_folder
+
+            remove_folder(each)
+        else:
+            each.unlink()
+
+
+def _for_workers(model: Model, path: str | None, folder: Path) -> SavedModel:
+    """Return the model as workers load it."""
+    if path is None:
+        path = str(model.save(folder / "model").absolute())
+    elif os.path.exists(path):  # noqa: PTH110 - a name such as jssunet-cave-x4 is no path
+        path = str(Path(path).absolute())
+    device = next((p.device.type for p in model.net.parameters()), "cpu")
+    return SavedModel(path, model.precision, model.pooling, device, _weights_of(model))
+
+
+def _finish(output: Path, unfinished: Unfinished, request: Request, tiling: Tiling, options: FileOptions) -> None:
+    """Give the finished tiles the output's format and name."""
+    from finewave.imaging.atomic import atomic_output
+    from finewave.imaging.files import open_scene
+
+    records = [unfinished.facts(number) for number in range(len(tiling))]
+    assert all(record is not None for record in records)
+    known = [record for record in records if record is not None]
+    warn_of_facts(request, [TileFacts(record["holes"], record["dark"]) for record in known])
+    unfinished.warn(output, known)
+    if output.suffix.lower() == ".zarr":
+        if output.exists() and not any((output / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
+            raise InputError(f"cannot write {output}: it exists and is no Zarr store; choose another name")
+        with atomic_output(output) as temporary:
+            unfinished.scene.rename(temporary)
+        return
+    scene = open_scene(unfinished.scene)
+    side = tiling.side * request.model.upscaling
+    scene.encoding["preferred_chunks"] = {"y": side, "x": side}
+    try:
+        _save(scene, output, options)
+    finally:
+        scene.close()
+
+
+def _save(scene: xr.DataArray, output: Path, options: FileOptions) -> None:
+    from finewave.imaging.files import save_scene
+
+    more: dict[str, Any] = {"cog": True} if output.suffix.lower() in COG_EXTENSIONS else {}
+    save_scene(scene, output, **options.storage, **more)

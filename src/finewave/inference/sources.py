@@ -1,0 +1,121 @@
+"""Windows of a scene, from memory, from a file, or from a file that each worker opens for itself."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.inference.tiles import Window
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class Source(Protocol):
+    """Something with windows."""
+
+    def read(self, window: Window | None) -> NDArray[np.float32]:
+        """Return the bands (c, rows, columns) of a window, or of the whole scene; NaN where there is no value."""
+
+
+class OpenScene:
+    """Windows of a scene that is open, or in memory.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray with dims (band, y, x)
+    bands : list of int
+        Which of its bands, in which order.
+    """
+
+    def __init__(self, scene: xr.DataArray, bands: list[int]) -> None:
+        self.scene, self.bands = scene, bands
+
+    def read(self, window: Window | None) -> NDArray[np.float32]:
+        """Return a window; see `Source`."""
+        rows, columns = (slice(None), slice(None)) if window is None else window
+        first, last = min(self.bands), max(self.bands) + 1
+        stored = self.scene.variable
+        if last - first <= 2 * len(self.bands):
+            values = np.asarray(stored[first:last, rows, columns].values)[[band - first for band in self.bands]]
+        else:
+            values = np.stack([stored[band, rows, columns].values for band in self.bands])
+        return masked(values, self.scene.attrs.get("_FillValue"))
+
+
+def masked(values: Any, nodata: Any) -> Any:
+    """Return values in float32, NaN where they are ``nodata``; NumPy or dask arrays."""
+    values = values.astype(np.float32)
+    if nodata is None or not np.isfinite(nodata):
+        return values
+    wheres = np.where
+    if not isinstance(values, np.ndarray):
+        import dask.array as da
+
+        wheres = da.where
+    return wheres(values == np.float32(nodata), np.float32(np.nan), values)
+
+
+@dataclass(frozen=True)
+class SceneFile:
+    """Windows of a file, which every process that reads it opens once.
+
+    Parameters
+    ----------
+    path : str
+        As every worker finds it.
+    keywords : tuple of (str, value)
+        Of `open_scene`.
+    bands : tuple of int
+        Which bands, in which order.
+    stamp : str
+        Changes with the file.
+    """
+
+    path: str
+    keywords: tuple[tuple[str, Any], ...]
+    bands: tuple[int, ...]
+    stamp: str
+
+    def read(self, window: Window | None) -> NDArray[np.float32]:
+        """Return a window; see `Source`."""
+        with _OPEN.lock:
+            key = (self.path, self.stamp, repr(self.keywords))
+            if key not in _OPEN.scenes:
+                import warnings
+
+                from finewave.imaging.files import open_scene
+
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # said once, where the work was started
+                    _OPEN.scenes[key] = open_scene(self.path, **dict(self.keywords))
+            scene = _OPEN.scenes[key]
+        return OpenScene(scene, list(self.bands)).read(window)
+
+
+@dataclass
+class _OpenScenes:
+    lock: Any = field(default_factory=threading.Lock)
+    scenes: dict[Any, Any] = field(default_factory=dict)
+
+
+_OPEN = _OpenScenes()
+
+
+def stamp_of(path: Path) -> str:
+    """Return a text that changes when a file, or one in a folder, changes: names, sizes and times of change."""
+    import hashlib
+
+    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+    if path.is_file() and path.suffix.lower() in (".hdr", ".img", ".dat", ".bsq", ".bil", ".bip", ".raw", ".envi"):
+        files = sorted(each for each in path.parent.glob(f"{path.stem}*") if each.is_file())
+    digest = hashlib.sha256()
+    for each in files:
+        status = each.stat()
+        digest.update(f"{each.relative_to(path.parent)} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

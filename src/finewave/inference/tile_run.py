@@ -1,0 +1,108 @@
+"""One tile through a model: pixels without a value filled, the halo cut off again."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.inference.tiles import Tile, Tiling, Window, enlarged, widened, within
+
+if TYPE_CHECKING:
+    from finewave.models.pretrained import Model
+
+FARTHEST_FILL = 256
+"""In input pixels: how far around what the network sees a value for an empty pixel is looked for."""
+
+_NETWORK = threading.Lock()
+
+
+@dataclass
+class TileFacts:
+    """What was met in a tile: pixels without a value by input, and whether all else was zero."""
+
+    holes: dict[str, int] = field(default_factory=dict)
+    dark: dict[str, bool] = field(default_factory=dict)
+
+
+def read_window(tile: Tile, tiling: Tiling) -> Window:
+    """Return what is read of an image for a tile: what the network sees and, around it, what may fill its holes.
+
+    A hole h that acts on a valid pixel v is at most sqrt(2) times the halo away from it, so the value nearest to h
+    is no farther from h. So with this margin a tile's holes are filled as those of the whole image, up to
+    `FARTHEST_FILL`.
+    """
+    if len(tiling) == 1:
+        return tile.seen
+    margin = min(math.ceil(math.sqrt(2) * tiling.halo), FARTHEST_FILL)
+    return widened(tile.seen, margin, tiling.height, tiling.width)
+
+
+def run_tile(
+    model: Model, images: Mapping[str, NDArray[Any]], tile: Tile, tiling: Tiling
+) -> tuple[NDArray[np.float32], TileFacts]:
+    """Return the model's output for a tile's core.
+
+    Parameters
+    ----------
+    model : Model
+        Run by one thread at a time: it uses all cores by itself.
+    images : mapping of str to ndarray (c, h, w), float
+        The inputs by name, within `read_window`; images at the finer size within that window there, a ``ref_rgb``
+        whole.
+    tile, tiling : Tile, Tiling
+        In pixels of the first input.
+
+    Returns
+    -------
+    ndarray (C, s h, s w), float32
+        Of the core; NaN where a pixel of an aligned input is not finite.
+    TileFacts
+    """
+    import torch
+
+    from finewave.models.invalid_pixels import blank, fill_invalid
+
+    read = read_window(tile, tiling)
+    facts = TileFacts()
+    tensors, holes_of = {}, []
+    all_empty = False
+    for name, values in images.items():
+        filled, invalid = fill_invalid(torch.from_numpy(np.array(values, dtype=np.float32))[None])
+        if name == "ref_rgb":
+            core = invalid
+        else:
+            s = values.shape[1] // (read[0].stop - read[0].start)
+            filled, seen_holes = (_cut(x, read, tile.seen, s) for x in (filled, invalid))
+            core = _cut(seen_holes, tile.seen, tile.core, s)
+            holes_of.append(core)
+            all_empty = all_empty or bool(core.all())
+        facts.holes[name] = int(core.sum())
+        facts.dark[name] = not bool(filled.any())
+        tensors[name] = filled
+    scale = model.upscaling
+    height, width = ((each.stop - each.start) * scale for each in tile.core)
+    if all_empty and (bands := model.bands_of(model.output)) is not None:
+        return np.full((bands, height, width), np.nan, np.float32), facts
+    with _NETWORK:
+        output = model.run(tensors).float()
+    output = _cut(output, tile.seen, tile.core, scale)
+    for holes in holes_of:
+        output = blank(output, holes)
+    return output[0].numpy(), facts
+
+
+def _cut(x: Any, given: Window, wanted: Window, scale: int) -> Any:
+    """Return the part ``wanted`` of an image (B, c, h, w) of the part ``given``, both before scaling."""
+    rows, columns = (within(w, g, scale) for w, g in zip(wanted, given, strict=True))
+    return x[:, :, rows, columns]
+
+
+def window_of(name: str, tile: Tile, tiling: Tiling, ratio: int) -> Window | None:
+    """Return what is read of an input of ``ratio`` times the first one's size; None for all of it."""
+    return None if name == "ref_rgb" else enlarged(read_window(tile, tiling), ratio)
