@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,8 +107,9 @@ def _in_threads(tasks: list[Any], count: Callable[[int], None]) -> None:
             done += 1
             count(done)
 
-    with Callback(posttask=after):
-        dask.compute(*tasks, scheduler="threads", num_workers=THREADS)
+    # the pool waits for its threads, also after an error: none writes when the lock on the output is given back
+    with ThreadPoolExecutor(THREADS) as pool, Callback(posttask=after):
+        dask.compute(*tasks, scheduler="threads", pool=pool)
 
 
 def _on_workers(tasks: list[Any], client: Any, count: Callable[[int], None]) -> None:
@@ -116,7 +118,7 @@ def _on_workers(tasks: list[Any], client: Any, count: Callable[[int], None]) -> 
 
     futures = client.compute(tasks)
     try:
-        for done, future in enumerate(as_completed(futures), start=1):
+        for done, future in enumerate(as_completed(futures, loop=client.loop), start=1):
             future.result()
             future.release()  # else a tile would be made again when the worker that made it is lost
             count(done)

@@ -1,0 +1,76 @@
+"""Processes and clusters do what threads do; workers may be lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.inference.tiny_models import save_model, write_scene
+
+from finewave.errors import InputError
+from finewave.imaging.files import load_scene
+from finewave.inference.engine import Job, run_job
+from finewave.inference.file_job import FileOptions, run_file
+from finewave.inference.files import predict_file
+from finewave.inference.workers import connected
+from finewave.models.pretrained import load_model
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return save_model(tmp_path / "tiny")
+
+
+def test_two_workers_one_of_which_is_lost(model: Path, tmp_path: Path) -> None:
+    source = write_scene(tmp_path / "scene.tif", 50, 75)
+    predict_file(source, tmp_path / "threads.zarr", model, tile=20, precision="float32")
+    killed = []
+    with connected(None, 2) as client:
+        assert client is not None
+        pids = client.run(os.getpid)
+        assert len(set(pids.values()) - {os.getpid()}) == 2
+
+        def progress(done: int, total: int) -> None:
+            if done >= 3 and not killed:
+                killed.append(next(iter(pids.values())))
+                os.kill(killed[0], signal.SIGKILL)
+
+        loaded = load_model(model, precision="float32").with_pooling("local")
+        options = FileOptions(tile=20)
+        run_file(source, tmp_path / "workers.tif", loaded, None, options, client=client, progress=progress)
+        # a model that is no file, and a scene that these workers have seen with other values
+        write_scene(source, 50, 75, attrs={"title": "another"})
+        run_file(source, tmp_path / "again.nc", loaded, None, options, client=client, model_path=str(model))
+    assert killed
+    expected = load_scene(tmp_path / "threads.zarr").values
+    for name in ("workers.tif", "again.nc"):
+        np.testing.assert_allclose(load_scene(tmp_path / name).values, expected, rtol=0, atol=1e-6)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_scheduler_that_does_not_answer(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write_scene(tmp_path / "scene.tif", 5, 7)
+    monkeypatch.setattr("finewave.inference.workers.CONNECTION_SECONDS", 0.2)
+    with pytest.raises(InputError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        predict_file(source, tmp_path / "out.tif", model, cluster="tcp://127.0.0.1:9")
+    with pytest.raises(InputError, match="--cluster or --workers"):
+        predict_file(source, tmp_path / "out.tif", model, cluster="tcp://127.0.0.1:9", workers=2)
+
+
+def test_what_a_tile_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Job):
+        def do(self, number: int) -> None:
+            raise InputError("the file ends in the middle")
+
+    job = Broken(None, {}, range(3), None)  # type: ignore[arg-type]  # nothing of it is looked at
+    with pytest.raises(InputError, match="ends in the middle"):
+        run_job(job, [0, 1, 2], None)
+
+
+def test_unknown_device(model: Path, tmp_path: Path) -> None:
+    source = write_scene(tmp_path / "scene.tif", 5, 7)
+    with pytest.raises(InputError, match="cannot be moved to 'abacus'"):
+        predict_file(source, tmp_path / "out.tif", model, device="abacus")
