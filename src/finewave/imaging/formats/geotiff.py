@@ -13,7 +13,7 @@ from finewave.imaging.atomic import atomic_output
 from finewave.imaging.file_errors import reading
 from finewave.imaging.formats.gdal_bands import band_metadata, default_name
 from finewave.imaging.formats.options import OpenOptions, SaveOptions
-from finewave.imaging.formats.raster import is_georeferenced, open_raster, quiet_gdal, write_raster
+from finewave.imaging.formats.raster import is_georeferenced, open_raster, quiet_gdal, small_gdal_cache, write_raster
 from finewave.imaging.formats.storage import choose_storage
 from finewave.imaging.scene import STRUCTURE, attribute_from_text, attribute_to_text, band_values
 
@@ -156,7 +156,7 @@ def _check_written(path: Path) -> None:
 def _make_cloud_optimised(plain: Path, target: Path, compress: str) -> None:
     from rasterio.shutil import copy
 
-    with quiet_gdal():
+    with quiet_gdal(), small_gdal_cache():
         copy(plain, target, driver="COG", COMPRESS=compress.upper(), PREDICTOR="YES", BIGTIFF="IF_SAFER")
     plain.unlink()
 

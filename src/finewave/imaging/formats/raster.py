@@ -22,6 +22,8 @@ from finewave.imaging.scene import make_scene, scene_crs, scene_transform
 
 # Values of one window while writing; several copies of it live at the same time.
 _WINDOW_BYTES = 64 * 2**20
+# GDAL would take a twentieth of the machine's memory for blocks that are read or written a second time.
+_GDAL_CACHE_BYTES = 128 * 2**20
 
 
 @contextmanager
@@ -41,6 +43,15 @@ def quiet_gdal() -> Iterator[None]:
     finally:
         logger.propagate = propagate
         logger.setLevel(level)
+
+
+@contextmanager
+def small_gdal_cache() -> Iterator[None]:
+    """Bound the memory that GDAL keeps blocks in."""
+    import rasterio
+
+    with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE_BYTES):
+        yield
 
 
 def is_georeferenced(dataset: Any) -> bool:
@@ -184,7 +195,7 @@ def write_raster(
         transform = scene_transform(scene)
         profile.update(crs=scene_crs(scene), **({} if transform is None else {"transform": transform}))
     rows, columns = window_shape(scene, step)
-    with quiet_gdal():
+    with quiet_gdal(), small_gdal_cache():
         dataset = rasterio.open(
             path,
             "w",

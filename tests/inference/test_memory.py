@@ -1,0 +1,70 @@
+"""Memory does not grow with the scene."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finewave.imaging.files import open_scene, save_scene
+from finewave.imaging.scene import make_scene
+from finewave.models.card import describe
+from finewave.models.pretrained import Model
+from finewave.models.registry import create_model
+
+BANDS, SCALE, WIDTH = 8, 4, 512
+MEGABYTE = 2**20
+# of what is in memory anyway, a few tiles in float32, the caches of GDAL and the allocator
+BOUND = 300 * MEGABYTE
+MEASURED = """
+import resource, sys
+import finewave.inference.files as files, rasterio, torch, dask.array, xarray, zarr, rioxarray, h5netcdf
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for line in open("/proc/self/status"):
+    if line.startswith("VmRSS"):
+        before = int(line.split()[1])
+files.predict_file(*sys.argv[1:4], dtype="uint16")
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+def peak_of(source: Path, output: Path, model: Path) -> int:
+    """Return by how many bytes a process grows that predicts."""
+    command = [sys.executable, "-c", MEASURED, str(source), str(output), str(model)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    net = create_model("bicubic", scale=SCALE, hs_bands=BANDS)
+    return Model(net, describe(net, wavelengths_nm=list(np.linspace(450, 800, BANDS)))).save(tmp_path / "model")
+
+
+def write_source(path: Path, height: int) -> Path:
+    values = np.linspace(0, 1, BANDS * height * WIDTH, dtype=np.float32).reshape(BANDS, height, WIDTH)
+    save_scene(make_scene(values, wavelengths=np.linspace(450, 800, BANDS)), path, dtype="uint16")
+    return path
+
+
+def test_peak_is_bounded(model: Path, tmp_path: Path) -> None:
+    height = 2048
+    source, output = write_source(tmp_path / "scene.tif", height), tmp_path / "out.zarr"
+    assert BANDS * height * WIDTH * SCALE**2 * 4 > 1.5 * BOUND  # the result in memory would not fit
+    assert peak_of(source, output, model) < BOUND
+    assert open_scene(output).shape == (BANDS, height * SCALE, WIDTH * SCALE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".tif", ".nc", ".img", ".zarr"])
+def test_peak_does_not_grow_with_the_scene(suffix: str, model: Path, tmp_path: Path) -> None:
+    peaks = []
+    for height in (2048, 8192):
+        source = write_source(tmp_path / f"{height}.tif", height)
+        peaks.append(peak_of(source, tmp_path / f"{height}{suffix}", model))
+    assert peaks[1] < peaks[0] + 100 * MEGABYTE
