@@ -44,6 +44,7 @@ FORMATS = (
     Format("photograph", "photo", (".png", ".jpg", ".jpeg"), save_options=("quality",)),
 )
 _BAND_FOLDER = Format("folder of bands", "band_folder", ())
+_SENTINEL2 = Format("Sentinel-2 product", "sentinel2", ())
 _BY_EXTENSION = {extension: each for each in FORMATS for extension in each.extensions}
 
 
@@ -55,18 +56,20 @@ def open_scene(
     scale: float | None = None,
     linearise: bool = True,
     band_axis: int | None = None,
+    resolution: float | None = None,
     chunks: int | str | Mapping[str, Any] | None = None,
 ) -> xr.DataArray:
     """Open an image as a scene.
 
-    GeoTIFF (also cloud-optimised), ENVI, NetCDF, Zarr and HDF5 (also MATLAB 7.3) stay in the file until their
-    values are asked for; photographs, older MATLAB files and folders of bands are read at once.
+    GeoTIFF (also cloud-optimised), ENVI, NetCDF, Zarr, HDF5 (also MATLAB 7.3), Sentinel-2 products and folders of
+    georeferenced bands stay in the file until their values are asked for; photographs, older MATLAB files and folders
+    of pictures are read at once.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        GeoTIFF, ENVI (header or data file), NetCDF, Zarr, HDF5, MATLAB, PNG, JPEG, or a folder with one image
-        per band, in the natural order of their names.
+        GeoTIFF, ENVI (header or data file), NetCDF, Zarr, HDF5, MATLAB, PNG, JPEG, a Sentinel-2 product (a folder
+        ``*.SAFE``), or a folder with one image per band, in the natural order of their names.
     wavelengths : sequence of float or path, optional
         Centre wavelengths in nm, one a band, or a CSV file with a column ``wavelength_nm``; for files
         without, and in place of the file's own.
@@ -84,6 +87,9 @@ def open_scene(
         Which axis of an HDF5 or MATLAB array (as h5py and MATLAB show it) is the band. By default the axis as
         long as the list of wavelengths; else the last one for MATLAB, and for HDF5 the one that differs from
         two equal ones, or the shortest.
+    resolution : float, optional
+        Of a folder of georeferenced bands at several resolutions: the side of a pixel, in units of the map, of the
+        grid on which all are brought; one of those that there are, by default the finest.
     chunks : int, str or mapping, optional
         Chunks as in ``xarray.DataArray.chunk``, for users of dask.
 
@@ -103,6 +109,8 @@ def open_scene(
     chosen = _format_to_open(source)
     if variable is not None and not chosen.has_variables:
         raise InputError(f"variable= has no meaning for {source}, a {chosen.name} holds one image")
+    if resolution is not None and chosen not in (_BAND_FOLDER, _SENTINEL2):
+        raise InputError(f"resolution= has no meaning for {source}, a {chosen.name} has one")
     from finewave.imaging.formats.options import OpenOptions
     from finewave.imaging.scene import with_wavelengths
     from finewave.imaging.wavelengths import given_wavelengths
@@ -113,6 +121,7 @@ def open_scene(
         scale=scale,
         linearise=linearise,
         band_axis=band_axis,
+        resolution=resolution,
     )
     scene = _module(chosen).open_file(source, options)
     if options.wavelengths is not None:
@@ -249,6 +258,8 @@ def _format_to_open(path: Path) -> Format:
             near = f"; did you mean {match[0]}?" if match else ""
         raise InputError(f"no such file: {path}{near}")
     if path.is_dir():
+        if path.suffix.lower() == ".safe":
+            return _SENTINEL2
         is_store = any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
         return _BY_EXTENSION[".zarr"] if is_store or path.suffix.lower() == ".zarr" else _BAND_FOLDER
     if chosen is None and path.with_name(path.name + ".hdr").is_file():

@@ -80,6 +80,11 @@ def run_file(
     keywords = {"wavelengths": options.wavelengths, **options.open_keywords}
     paths = dict(zip(model.inputs, [source] if guide is None else [source, guide], strict=False))
     scenes = {name: _opened(path, keywords if name == model.inputs[0] else {}) for name, path in paths.items()}
+    resolution = _own_resolution(scenes[model.inputs[0]], model)
+    if resolution is not None:
+        keywords["resolution"] = resolution
+        scenes[model.inputs[0]].close()
+        scenes[model.inputs[0]] = _opened(source, keywords)
     try:
         request = make_request(scenes[model.inputs[0]], model, scenes.get(model.inputs[-1]) if guide else None)
         tiling = plan_tiles(
@@ -135,6 +140,26 @@ def _opened(path: Path, keywords: dict[str, Any]) -> xr.DataArray:
     from finewave.imaging.files import open_scene
 
     return open_scene(path, **keywords)
+
+
+def _own_resolution(scene: xr.DataArray, model: Model) -> float | None:
+    """Return the finest resolution of the bands that the model uses, where that is not the scene's grid.
+
+    A product may have finer bands, which are no reason to interpolate those that the model was trained on.
+    """
+    import warnings
+
+    from finewave.imaging.scene import check_scene, scene_transform
+    from finewave.inference.bands import match_bands
+
+    transform = scene_transform(scene)
+    if "native_resolution" not in scene.coords or transform is None:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said when the scene is used
+        bands = match_bands(check_scene(scene), model)
+    finest = float(scene.coords["native_resolution"].values[bands].min())
+    return finest if finest > 1.01 * abs(transform.determinant) ** 0.5 else None
 
 
 def _description(paths: dict[str, Path], request: Request, tiling: Tiling, options: FileOptions) -> dict[str, Any]:

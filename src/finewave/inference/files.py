@@ -96,7 +96,8 @@ def predict_file(
         raise InputError(f"no such file or folder: {source}")
     suffix = suffix if suffix.startswith(".") else f".{suffix}"
     into_folder = not output.suffix or (output.is_dir() and output.suffix.lower() not in _extensions())
-    is_one_scene = source.is_file() or source.suffix.lower() in _extensions()  # a Zarr store is a folder, too
+    # a Zarr store is a folder, too, and so is a product of Sentinel-2
+    is_one_scene = source.is_file() or source.suffix.lower() in (*_extensions(), ".safe")
     many = into_folder and not is_one_scene
     if into_folder and is_one_scene:
         if not output.is_dir():

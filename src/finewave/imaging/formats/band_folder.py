@@ -15,18 +15,23 @@ from numpy.typing import NDArray
 from finewave.errors import InputError
 from finewave.imaging.file_errors import reading
 from finewave.imaging.formats import photo
+from finewave.imaging.formats.band_files import BandFile, open_bands, read_header
 from finewave.imaging.formats.decoding import Decoding, choose_decoding
 from finewave.imaging.formats.options import OpenOptions
 from finewave.imaging.formats.raster import is_georeferenced, quiet_gdal
+from finewave.imaging.formats.sentinel2 import band_of, wavelengths_of
 from finewave.imaging.scene import make_scene
 from finewave.imaging.wavelengths import wavelength_in_text
 from finewave.warnings import FinewaveWarning
 
-_EXTENSIONS = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".tif": "tif", ".tiff": "tif"}
+_EXTENSIONS = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".tif": "tif", ".tiff": "tif", ".jp2": "jp2"}
+_RASTERS = ("tif", "jp2")
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
-    """Open a folder with one image per band; all are read at once.
+    """Open a folder with one image per band: georeferenced ones lazily, others at once.
+
+    Georeferenced bands may have several resolutions, see `finewave.imaging.formats.band_files`.
 
     Parameters
     ----------
@@ -48,6 +53,12 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         No images, or images that differ in size, type or georeference, or hold several bands.
     """
     files = _band_files(path)
+    if _EXTENSIONS[files[0].suffix.lower()] in _RASTERS:
+        headers = [read_header(file) for file in files]
+        if all(header.located for header in headers):
+            return _open_rasters(path, headers, options)
+    if options.resolution is not None:
+        raise InputError(f"resolution= has no meaning for {path}: its bands have no georeference")
     bands: list[NDArray[Any]] = []
     first: dict[str, Any] = {}
     for file in files:
@@ -66,7 +77,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         first = first or place
         bands.append(band)
     stacked = np.stack(bands)
-    is_picture = _EXTENSIONS[files[0].suffix.lower()] != "tif"
+    is_picture = _EXTENSIONS[files[0].suffix.lower()] not in _RASTERS
     nodata = first.pop("nodata", None)
     if is_picture and options.scale is None:
         decoding = Decoding(stacked.dtype, 1.0 / np.iinfo(stacked.dtype).max)
@@ -89,6 +100,19 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         transform=first.get("transform"),
         encoding={} if is_picture else decoding.encoding,
     )
+
+
+def _open_rasters(path: Path, headers: list[BandFile], options: OpenOptions) -> xr.DataArray:
+    """Open georeferenced bands; those of Sentinel-2, which their names tell, with their wavelengths."""
+    stems = [header.path.stem for header in headers]
+    metadata: dict[str, Any] = {"band_names": stems}
+    wavelengths = [wavelength_in_text(stem) for stem in stems]
+    if None not in wavelengths:
+        metadata["wavelengths"] = wavelengths
+    names = [band_of(header.path.name) for header in headers]
+    if None not in names and len(set(names)) == len(names):
+        metadata |= wavelengths_of([str(name) for name in names], "sentinel2a")
+    return open_bands(headers, path, options, **metadata)
 
 
 def natural_order(name: str) -> list[tuple[int, int, str]]:
@@ -117,6 +141,10 @@ def _band_files(folder: Path) -> list[Path]:
     if not images:
         found = ", ".join(sorted(each.name for each in folder.iterdir())[:5]) or "nothing"
         raise InputError(f"the folder {folder} holds no images (PNG, JPEG or TIFF), one per band; it holds: {found}")
+    ours = [each for each in images if band_of(each.name) is not None]
+    if ours and len(ours) < len(images):  # true colour, aerosols, ... beside the bands of Sentinel-2
+        _warn(f"{folder}: left out {', '.join(sorted(each.name for each in images if each not in ours))}")
+        images = ours
     kinds = Counter(_EXTENSIONS[each.suffix.lower()] for each in images)
     kind = kinds.most_common(1)[0][0]
     others = sorted(each.name for each in images if _EXTENSIONS[each.suffix.lower()] != kind)
@@ -142,7 +170,7 @@ def _warn_about_gaps(folder: Path, files: list[Path]) -> None:
 
 
 def _read_band(file: Path) -> tuple[NDArray[Any], dict[str, Any]]:
-    if _EXTENSIONS[file.suffix.lower()] == "tif":
+    if _EXTENSIONS[file.suffix.lower()] in _RASTERS:
         return _read_tiff(file)
     channels, _ = photo.read_channels(file)
     # A grey image may be stored as colour with the same value in each channel.
@@ -154,12 +182,7 @@ def _read_band(file: Path) -> tuple[NDArray[Any], dict[str, Any]]:
 def _read_tiff(file: Path) -> tuple[NDArray[Any], dict[str, Any]]:
     import rasterio
 
-    from finewave.imaging.formats.geotiff import check_complete
-
-    check_complete(file)
     with reading(file, "TIFF"), quiet_gdal(), rasterio.open(file) as dataset:
-        if dataset.count != 1:
-            raise InputError(f"{file} has {dataset.count} bands; a folder of bands holds one per file")
         place: dict[str, Any] = {"nodata": dataset.nodata}
         if is_georeferenced(dataset):
             place.update(crs=dataset.crs, transform=dataset.transform)

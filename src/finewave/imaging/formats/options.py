@@ -18,6 +18,7 @@ class OpenOptions:
     scale: float | None = None
     linearise: bool = True
     band_axis: int | None = None
+    resolution: float | None = None
 
 
 @dataclass(frozen=True)
