@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
@@ -140,6 +142,60 @@ def test_given_wavelengths_and_tiles(tiny_weights: Path, tmp_path: Path) -> None
     a, b = (load_scene(tmp_path / name).values for name in ("a.nc", "b.nc"))
     assert a.shape == b.shape
     assert not np.allclose(a, b, atol=1e-4)  # the bands came in another order
+
+
+def large(folder: Path) -> Path:
+    """Write a scene of six tiles of 16 pixels."""
+    values = np.random.default_rng(0).random((3, 20, 40), dtype=np.float32)
+    save_scene(make_scene(values, wavelengths=[600.0, 540.0, 460.0]), folder / "in.nc")
+    return folder / "in.nc"
+
+
+def test_stored_numbers_halo_and_pooling(tiny_weights: Path, tmp_path: Path) -> None:
+    said = ("--tile", "16", "--halo", "3", "--pooling", "local", "--precision", "float32")
+    stored = ("--dtype", "int16", "--scale-factor", "1000", "--nodata", "-1")
+    warned = predict(large(tmp_path), tmp_path / "out.zarr", tiny_weights, *said, *stored)
+    assert any("sees 3 around a tile" in line and "root mean square" in line for line in warned)
+    encoding = load_scene(tmp_path / "out.zarr").encoding
+    assert (encoding["dtype"], encoding["scale_factor"], encoding["_FillValue"]) == ("int16", 1e-3, -1)
+    warned = predict(large(tmp_path), tmp_path / "out.tif", tiny_weights, "--tile", "16", "--pooling", "image")
+    assert any("looks at the whole image" in line for line in warned)
+    result = run("predict", large(tmp_path), "-o", tmp_path / "x.tif", "--model", tiny_weights, "--halo", "wide")
+    assert_refused(result, "halo='wide'", "'exact', 'fast' or a number")
+
+
+def test_how_far_it_is(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("finewave.cli.progress.QUIET_SECONDS", 0)
+    result = run("predict", large(tmp_path), "-o", tmp_path / "out.zarr", "--model", tiny_weights, "--tile", "16")
+    lines = [line for line in result.stderr.splitlines() if line.startswith("predict: ")]
+    assert [line.partition(",")[0] for line in lines] == [f"predict: {n} of 6" for n in range(7)]
+    assert lines[3].endswith(", 1 min left")
+
+
+def test_unfinished_work_of_another_kind(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, output = large(tmp_path), tmp_path / "out.tif"
+    command = ("predict", source, "-o", output, "--model", tiny_weights, "--tile", "16", "--dtype", "uint16")
+    with monkeypatch.context() as patch:
+        patch.setattr("finewave.inference.file_job._save", _after_the_trial())
+        assert_refused(run(*command), "the disk is full", "Finished tiles are kept: the same command goes on")
+    assert not output.exists()
+    refused = run(*command[:-1], "int16")
+    assert_refused(refused, "unfinished work of another run", "storage was different", "--restart")
+    predict(source, output, tiny_weights, "--tile", "16", "--dtype", "int16", "--restart")
+    assert load_scene(output).encoding["dtype"] == "int16"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.nc", "out.tif"]
+
+
+def _after_the_trial() -> Any:
+    """Return a stand-in for saving that fails as on a full disk, but for the pixel that is written beforehand."""
+    calls = []
+
+    def save(*args: Any) -> None:
+        calls.append(args)
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    return save
 
 
 def test_as_a_program(photograph: Path, tiny_weights: Path, tmp_path: Path) -> None:

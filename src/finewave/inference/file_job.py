@@ -15,10 +15,11 @@ import numpy as np
 from finewave.errors import InputError
 from finewave.imaging.file_errors import writing
 from finewave.inference.engine import Job, Progress, run_job
+from finewave.inference.halo_check import say_what_the_halo_changes
 from finewave.inference.plan import plan_tiles
 from finewave.inference.request import Request, make_request
 from finewave.inference.scenes import warn_of_facts
-from finewave.inference.sources import OpenScene, SceneFile, Source, stamp_of
+from finewave.inference.sources import SceneFile, stamp_of
 from finewave.inference.tile_run import TileFacts
 from finewave.inference.tiles import Tiling
 from finewave.inference.unfinished import Unfinished, begin, establish, finished, locked, store_in
@@ -101,11 +102,12 @@ def run_file(
                 if not unfinished.is_whole(number, tile):
                     unfinished.forget(number)
                     missing.append(number)
-            if client is None:
-                sources: dict[str, Source] = {n: OpenScene(s, request.bands[n]) for n, s in request.scenes.items()}
-                loaded: ModelSource = LoadedModel(model)
-            else:
-                sources = {
+            sources = request.sources()
+            loaded: ModelSource = LoadedModel(model)
+            if missing:
+                say_what_the_halo_changes(model, sources, tiling)
+            if client is not None:
+                files = {
                     name: SceneFile(
                         str(path.absolute()),
                         tuple(keywords.items()) if name == model.inputs[0] else (),
@@ -114,10 +116,10 @@ def run_file(
                     )
                     for name, path in paths.items()
                 }
+                sources = {name: (each, request.ratio(name)) for name, each in files.items()}
                 loaded = _for_workers(model, model_path, folder)
-            with_ratios = {name: (each, request.ratio(name)) for name, each in sources.items()}
             with _kept(unfinished), writing(output):
-                run_job(Job(loaded, with_ratios, tiling, unfinished), missing, client, progress)
+                run_job(Job(loaded, sources, tiling, unfinished), missing, client, progress)
                 _finish(output, unfinished, request, tiling, options)
             finished(folder)
     finally:

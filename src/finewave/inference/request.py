@@ -10,6 +10,7 @@ import numpy as np
 
 from finewave.errors import InputError
 from finewave.inference.bands import match_bands, output_wavelengths, warn_of_other_sensor
+from finewave.inference.sources import OpenScene, Source
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ class Request:
     def ratio(self, name: str) -> int:
         """Return how many pixels of an input stand on one of the first, per axis."""
         return self.scenes[name].sizes["y"] // self.first.sizes["y"]
+
+    def sources(self) -> dict[str, tuple[Source, int]]:
+        """Return windows of every input, and its `ratio`."""
+        return {name: (OpenScene(scene, self.bands[name]), self.ratio(name)) for name, scene in self.scenes.items()}
 
     def result(self, values: Any) -> xr.DataArray:
         """Return values (C, s h, s w), a NumPy or dask array, as a scene on the finer grid of the first one."""
@@ -169,8 +174,6 @@ def _warn_of_other_place(guide: xr.DataArray, scene: xr.DataArray) -> None:
 
 def _largest(scene: xr.DataArray, bands: list[int]) -> float:
     """Return the largest value, of a sample of nine windows if the scene is neither in memory nor small."""
-    from finewave.inference.sources import OpenScene
-
     if scene.chunks is not None:
         return 0.0  # asking would compute it
     windows = [

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
+from finewave.inference.halo_check import say_what_the_halo_changes
 from finewave.inference.plan import plan_tiles
 from finewave.inference.request import Request, make_request
-from finewave.inference.sources import OpenScene, masked
+from finewave.inference.sources import masked
 from finewave.inference.tile_run import TileFacts, run_tile, window_of
 from finewave.inference.tiles import Tile, Tiling, enlarged
 
@@ -52,7 +53,7 @@ def super_resolve(
     halo : {"exact", "fast"} or int
         How far the network sees beyond a tile. ``"exact"``: as far as any pixel acts on it, so that the result is
         that of the scene in one piece. ``"fast"``: so far that it sees a quarter more pixels. Else in pixels of the
-        scene.
+        scene. What a halo that is not exact changes is measured on one tile and said.
     pooling : {"local", "image"}
         Over what channel attention takes its means: windows of the training crop's size, or all pixels that the
         network sees at once; see `Model`. With ``"image"`` tiles cannot equal the scene in one piece.
@@ -76,7 +77,7 @@ def super_resolve(
     -----
     FinewaveWarning
         If bands are left out, the scene comes from another sensor, its values are far beyond the model's
-        range, tiles cannot be exact, or for the reasons of `Model.predict`.
+        range, tiles are not exact, or for the reasons of `Model.predict`.
     """
     from finewave.models.pretrained import load_model
 
@@ -101,14 +102,13 @@ def warn_of_facts(request: Request, facts: list[TileFacts]) -> None:
 
 def _at_once(request: Request, tiling: Tiling, progress: Callable[[int, int], None] | None) -> NDArray[np.float32]:
     """Return the output (C, s h, s w), tile after tile."""
-    sources = {name: OpenScene(image, request.bands[name]) for name, image in request.scenes.items()}
+    sources = request.sources()
+    say_what_the_halo_changes(request.model, sources, tiling)
     scale = request.model.upscaling
     result: NDArray[np.float32] | None = None
     facts = []
     for done, tile in enumerate(tiling, start=1):
-        images = {
-            name: source.read(window_of(name, tile, tiling, request.ratio(name))) for name, source in sources.items()
-        }
+        images = {name: source.read(window_of(name, tile, tiling, ratio)) for name, (source, ratio) in sources.items()}
         part, met = run_tile(request.model, images, tile, tiling)
         facts.append(met)
         if len(tiling) == 1:
