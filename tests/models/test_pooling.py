@@ -29,7 +29,8 @@ def test_a_pixel_acts_no_farther_than_the_reach(name: str) -> None:
     model = model_of(name, crop=8, pooling="local").to(torch.float64)  # small changes must not round away
     assert model.pooling_window == 4
     reach = model.reach
-    assert reach == model.receptive_field + 2 * model.poolings
+    assert model.receptive_field <= reach <= model.receptive_field + 2 * model.poolings
+    assert model.net.reach_with_windows(0) == model.receptive_field
     bands, middle, side = model.bands_of(model.inputs[0]), reach + 6, 2 * (reach + 6)
     x = torch.rand(1, bands, 4, side, dtype=torch.float64)
     other = x.clone()
@@ -51,6 +52,16 @@ def test_images_of_the_crops_size_give_the_same_either_way(name: str) -> None:
     for model in (local, image):
         model.net.load_state_dict(local.net.state_dict())
     torch.testing.assert_close(*(m.predict(**{m.inputs[0]: x}) for m in (local, image)), rtol=0, atol=0)
+
+
+def test_reach_of_a_composition() -> None:
+    parts = {"sr_options": {"features": 12, "blocks": 1, "reduction": 3}, "ssr": "ridge"}
+    net = build("sr-ssr", sr="sspsr", **parts)
+    own = build("sspsr", blocks=1)
+    assert net.poolings == own.poolings == 2
+    assert net.reach_with_windows(9) == own.receptive_field + 2 * 5
+    assert net.receptive_field == own.receptive_field
+    assert Model(net).with_pooling("image").reach is None
 
 
 def test_window_is_that_of_training() -> None:

@@ -120,23 +120,25 @@ class Composition(nn.Module):
     @property
     def receptive_field(self) -> int | None:
         """Distance in LR pixels up to which an input pixel acts on an output pixel; None for the whole image."""
-        reach = {"lr_msi": 0}
-        for step in self.steps:
-            own = getattr(getattr(self, step.part), "receptive_field", None)
-            if own is None:
-                return None
-            own = own if self._reads_low(step) else -(-own // self.scale)
-            reach[step.makes] = own + max(reach[image] for image in step.reads.values())
-        return reach[self.output]
+        return self.reach_with_windows(0)
 
     @property
     def poolings(self) -> int:
-        """How many poolings over the image follow each other on the way from input to output."""
-        before = {"lr_msi": 0}
+        """How many poolings over the image the parts have."""
+        return sum(getattr(getattr(self, part), "poolings", 0) for part in self.parts)
+
+    def reach_with_windows(self, window: int) -> int | None:
+        """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
+        reach = {"lr_msi": 0}
         for step in self.steps:
-            own = getattr(getattr(self, step.part), "poolings", 0)
-            before[step.makes] = own + max(before[image] for image in step.reads.values())
-        return before[self.output]
+            net, s = getattr(self, step.part), 1 if self._reads_low(step) else self.scale
+            own = getattr(net, "receptive_field", None)
+            if own is None:
+                return None
+            if getattr(net, "poolings", 0):
+                own = net.reach_with_windows(s * window)
+            reach[step.makes] = -(-own // s) + max(reach[image] for image in step.reads.values())
+        return reach[self.output]
 
     @staticmethod
     def _reads_low(step: Step) -> bool:

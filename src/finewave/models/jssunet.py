@@ -525,6 +525,10 @@ class JSSUNet(nn.Module):
     @property
     def receptive_field(self) -> int:
         """Distance in LR pixels up to which an input pixel acts on an output pixel, channel pooling apart."""
+        return self.reach_with_windows(0)
+
+    def reach_with_windows(self, window: int) -> int:
+        """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
         s = self.scale
         sr, ssr = 3, 3  # bicubic interpolation reads 2 pixels to each side; cluster network
         for stage in self.sr.stages:
@@ -536,7 +540,7 @@ class JSSUNet(nn.Module):
             sr += 3 * chain + -(-convs // s)
         for stage in self.ssr.stages:
             assert isinstance(stage, SSRStage)
-            ssr += 2 + 2 * len(stage.prox.blocks)
+            ssr += 2 + (2 + -(-window // 2)) * len(stage.prox.blocks)
         fusion = 4 + -(-3 // s)
         for stage in self.fusion.stages:
             assert isinstance(stage, FusionStage)
@@ -550,7 +554,7 @@ class JSSUNet(nn.Module):
 
     @property
     def poolings(self) -> int:
-        """How many poolings over the image follow each other on the way from input to output."""
+        """How many poolings over the image there are."""
         return sum(isinstance(module, RCAB) for module in self.ssr.modules())
 
 

@@ -103,7 +103,7 @@ class Model:
 
     @property
     def poolings(self) -> int:
-        """How many poolings over the image follow each other on the way from input to output."""
+        """How many poolings over the image the network has; 0 where it does not say."""
         return int(getattr(self.net, "poolings", 0))
 
     @property
@@ -116,10 +116,9 @@ class Model:
     @property
     def reach(self) -> int | None:
         """`receptive_field` with the windows of local pooling; None where a pixel acts on the whole image."""
-        local, poolings = self.receptive_field, self.poolings
-        if local is None or (poolings and self.pooling == "image"):
-            return None
-        return local + poolings * -(-self.pooling_window // 2)
+        if not self.poolings:
+            return self.receptive_field
+        return None if self.pooling == "image" else self.net.reach_with_windows(self.pooling_window)
 
     def bands_of(self, name: str) -> int | None:
         """Return how many bands ``"lr_msi"``, ``"hr_hsi"``, ... have; None where the network does not say."""

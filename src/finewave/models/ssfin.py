@@ -269,10 +269,14 @@ class SSFIN(nn.Module):
 
     @property
     def poolings(self) -> int:
-        """How many poolings over the image follow each other on the way from input to output."""
+        """How many poolings over the image follow each other."""
         spectral = self.spectral[0]
         assert isinstance(spectral, Group)
         return INTERACTIONS * len(spectral.blocks) + CHAIN * len(self.fusion_group.blocks)
+
+    def reach_with_windows(self, window: int) -> int:
+        """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
+        return self.receptive_field + self.poolings * -(-window // 2)
 
 
 def auxiliary_weight(epoch: int) -> float:

@@ -297,10 +297,14 @@ class SSPSR(nn.Module):
 
     @property
     def poolings(self) -> int:
-        """How many poolings over the image follow each other on the way from input to output."""
+        """How many poolings over the image follow each other."""
         branch = self.branches[0]
         assert isinstance(branch, BranchUnit)
         return len(branch.body) + len(self.trunk.body)
+
+    def reach_with_windows(self, window: int) -> int:
+        """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
+        return self.receptive_field + self.poolings * -(-window // 2)
 
 
 @torch.no_grad()
