@@ -35,7 +35,8 @@ class Progress:
         if total <= 1:
             return
         if self.begun is None:
-            self.begun = (0 if done == 1 else done, self.last)  # what an earlier run has done took no time
+            # what is done by the first call was done earlier, unless it is one piece of work that is told when done
+            self.begun = (0, self.last) if done == 1 else (done, time.monotonic())
         if sys.stderr.isatty():
             if self.bar is None:
                 from tqdm import tqdm
@@ -50,7 +51,7 @@ class Progress:
         """Return how long the rest takes at the speed so far."""
         assert self.begun is not None
         first, start = self.begun
-        if done <= first:
+        if done <= first or done == total:
             return ""
         seconds = (time.monotonic() - start) / (done - first) * (total - done)
         hours, minutes = divmod(round(seconds / 60), 60)
