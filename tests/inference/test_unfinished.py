@@ -221,7 +221,13 @@ def test_nothing_is_left_where_nothing_was_done(source: Path, model: Path, tmp_p
         predict_file(source, tmp_path / "out.img", model, dtype="int8")  # found out before the work
     with pytest.raises(InputError, match="unknown dtype"):
         predict_file(source, tmp_path / "out.tif", model, dtype="number")
-    assert [each.name for each in tmp_path.iterdir()] == ["scene.tif"]
+    (tmp_path / "folder.tif").mkdir()
+    (tmp_path / "folder.zarr").mkdir()
+    with pytest.raises(InputError, match="it is a folder"):
+        predict_file(source, tmp_path / "folder.tif", model)
+    with pytest.raises(InputError, match="is no Zarr store"):
+        predict_file(source, tmp_path / "folder.zarr", model)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["folder.tif", "folder.zarr", "scene.tif"]
 
 
 def test_arithmetic_is_that_of_the_first_run(source: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

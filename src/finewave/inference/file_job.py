@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,6 @@ class FileOptions:
     scale: float | None = None
     nodata: float | None = None
     restart: bool = False
-    open_keywords: dict[str, Any] = field(default_factory=dict)
 
     @property
     def storage(self) -> dict[str, Any]:
@@ -78,7 +77,11 @@ def run_file(
     progress : callable, optional
         Called with the number of tiles done and of all tiles.
     """
-    keywords = {"wavelengths": options.wavelengths, **options.open_keywords}
+    from finewave.imaging.wavelengths import given_wavelengths
+
+    _check_target(output)
+    given = options.wavelengths
+    keywords: dict[str, Any] = {"wavelengths": None if given is None else given_wavelengths(given).tolist()}
     paths = dict(zip(model.inputs, [source] if guide is None else [source, guide], strict=False))
     scenes = {name: _opened(path, keywords if name == model.inputs[0] else {}) for name, path in paths.items()}
     resolution = _own_resolution(scenes[model.inputs[0]], model)
@@ -136,6 +139,15 @@ def _kept(unfinished: Unfinished) -> Iterator[None]:
         if not unfinished.any():
             raise
         raise InputError(f"{error}. Finished tiles are kept: the same command goes on from them") from error
+
+
+def _check_target(output: Path) -> None:
+    """Refuse, before any work, a name that something else has."""
+    if output.suffix.lower() == ".zarr":
+        if output.exists() and not any((output / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
+            raise InputError(f"cannot write {output}: it exists and is no Zarr store; choose another name")
+    elif output.is_dir():
+        raise InputError(f"cannot write {output}: it is a folder; give the name of a file")
 
 
 def _opened(path: Path, keywords: dict[str, Any]) -> xr.DataArray:
@@ -272,8 +284,6 @@ def _finish(output: Path, unfinished: Unfinished, request: Request, tiling: Tili
     warn_of_facts(request, [TileFacts(record["holes"], record["dark"]) for record in known])
     unfinished.warn(output, known)
     if output.suffix.lower() == ".zarr":
-        if output.exists() and not any((output / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
-            raise InputError(f"cannot write {output}: it exists and is no Zarr store; choose another name")
         with atomic_output(output) as temporary:
             unfinished.scene.rename(temporary)
         return

@@ -104,7 +104,8 @@ def connected(cluster: str | None, workers: int | None) -> Iterator[Any | None]:
             yield client
         return
     assert workers is not None
-    threads = str(max(1, len(os.sched_getaffinity(0)) // workers))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = str(max(1, cores // workers))
     environment = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
