@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+KEPT_OPEN = 4
+"""Files that a worker keeps open."""
+
+
 class Source(Protocol):
     """Something with windows."""
 
@@ -91,6 +95,8 @@ class SceneFile:
 
                 from finewave.imaging.files import open_scene
 
+                while len(_OPEN.scenes) >= KEPT_OPEN:
+                    _OPEN.scenes.pop(next(iter(_OPEN.scenes)))  # closed when its last reader lets go of it
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # said once, where the work was started
                     _OPEN.scenes[key] = open_scene(self.path, **dict(self.keywords))

@@ -388,7 +388,9 @@ class JSSUNet(nn.Module):
     Notes
     -----
     ``ProxSSR`` pools over the whole image (channel attention), so each output pixel depends, through that pooling,
-    on all input pixels; `receptive_field` states the local part.
+    on all input pixels; `receptive_field` states the local part. Under `finewave.nn.pooling.local_pooling`, as whole
+    scenes are predicted, it pools over windows (`reach_with_windows`), and the shifted copy of the post-processing has
+    its border continued in place of the opposite one.
     """
 
     task = "sssr"
