@@ -23,7 +23,7 @@ from finewave.inference.sources import SceneFile, stamp_of
 from finewave.inference.tile_run import TileFacts
 from finewave.inference.tiles import Tiling
 from finewave.inference.unfinished import Unfinished, begin, establish, finished, locked, store_in
-from finewave.inference.workers import LoadedModel, ModelSource, SavedModel
+from finewave.inference.workers import LoadedModel, SavedModel
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -95,39 +95,40 @@ def run_file(
             model, request.first.sizes["y"], request.first.sizes["x"], tile=options.tile, halo=options.halo
         )
         request.warn_of_range()
-        job = _description(paths, request, tiling, options)
+        description = _description(paths, request, tiling, options)
         with locked(output) as folder:
             with writing(output):
-                unfinished = _prepare(folder, output, job, request, tiling, options)
+                unfinished = _prepare(folder, output, description, request, tiling, options)
             model = model.with_precision(unfinished.precision)
-            missing = []
-            for number, tile in enumerate(tiling):
-                if not unfinished.is_whole(number, tile):
-                    unfinished.forget(number)
-                    missing.append(number)
-            sources = request.sources()
-            loaded: ModelSource = LoadedModel(model)
+            missing = _missing(unfinished, tiling)
             if missing:
-                say_what_the_halo_changes(model, sources, tiling)
-            if client is not None:
-                files = {
-                    name: SceneFile(
-                        str(path.absolute()),
-                        tuple(keywords.items()) if name == model.inputs[0] else (),
-                        tuple(request.bands[name]),
-                        stamp_of(path),
-                    )
+                say_what_the_halo_changes(model, request.sources(), tiling)
+            if client is None:
+                job = Job(LoadedModel(model), request.sources(), tiling, unfinished)
+            else:
+                keywords_of = {model.inputs[0]: keywords}
+                sources = {
+                    name: (_for_workers(path, keywords_of.get(name, {}), request.bands[name]), request.ratio(name))
                     for name, path in paths.items()
                 }
-                sources = {name: (each, request.ratio(name)) for name, each in files.items()}
-                loaded = _for_workers(model, model_path, folder)
+                job = Job(_model_for_workers(model, model_path, folder), sources, tiling, unfinished)
             with _kept(unfinished), writing(output):
-                run_job(Job(loaded, sources, tiling, unfinished), missing, client, progress)
+                run_job(job, missing, client, progress)
                 _finish(output, unfinished, request, tiling, options)
             finished(folder)
     finally:
         for scene in scenes.values():
             scene.close()
+
+
+def _missing(unfinished: Unfinished, tiling: Tiling) -> list[int]:
+    """Return the numbers of the tiles that are to be made; what is damaged no longer counts as finished."""
+    missing = []
+    for number, tile in enumerate(tiling):
+        if not unfinished.is_whole(number, tile):
+            unfinished.forget(number)
+            missing.append(number)
+    return missing
 
 
 @contextmanager
@@ -263,7 +264,12 @@ def _try_out(template: xr.DataArray, folder: Path, output: Path, options: FileOp
             each.unlink()
 
 
-def _for_workers(model: Model, path: str | None, folder: Path) -> SavedModel:
+def _for_workers(path: Path, keywords: dict[str, Any], bands: list[int]) -> SceneFile:
+    """Return a file as workers open it."""
+    return SceneFile(str(path.absolute()), tuple(keywords.items()), tuple(bands), stamp_of(path))
+
+
+def _model_for_workers(model: Model, path: str | None, folder: Path) -> SavedModel:
     """Return the model as workers load it."""
     if path is None:
         path = str(model.save(folder / "model").absolute())
