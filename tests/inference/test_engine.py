@@ -41,9 +41,9 @@ def test_two_workers_one_of_which_is_lost(model: Path, tmp_path: Path) -> None:
         loaded = load_model(model, precision="float32").with_pooling("local")
         options = FileOptions(tile=20)
         run_file(source, tmp_path / "workers.tif", loaded, None, options, client=client, progress=progress)
-        # a model that is no file, and a scene that these workers have seen with other values
-        write_scene(source, 50, 75, attrs={"title": "another"})
-        run_file(source, tmp_path / "again.nc", loaded, None, options, client=client, model_path=str(model))
+        # as a user's cluster: by its address
+        address = client.scheduler.address
+        predict_file(source, tmp_path / "again.nc", model, tile=20, precision="float32", cluster=address)
     assert killed
     expected = load_scene(tmp_path / "threads.zarr").values
     for name in ("workers.tif", "again.nc"):
@@ -68,6 +68,19 @@ def test_what_a_tile_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     job = Broken(None, {}, range(3), None)  # type: ignore[arg-type]  # nothing of it is looked at
     with pytest.raises(InputError, match="ends in the middle"):
         run_job(job, [0, 1, 2], None)
+
+
+def test_neighbours_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what a file's compressed blocks cost is paid once."""
+    done = []
+
+    class Listed(Job):
+        def do(self, number: int) -> None:
+            done.append(number)
+
+    monkeypatch.setattr("finewave.inference.engine.THREADS", 1)
+    run_job(Listed(None, {}, range(30), None), [*range(3, 14), *range(20, 30)], None)  # type: ignore[arg-type]
+    assert done == [*range(3, 14), *range(20, 30)]
 
 
 def test_unknown_device(model: Path, tmp_path: Path) -> None:

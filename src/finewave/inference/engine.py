@@ -74,8 +74,10 @@ def run_job(job: Job, numbers: Sequence[int], client: Any | None, progress: Prog
     import dask
 
     shared = dask.delayed(job, traverse=False)
-    tasks = [dask.delayed(_do)(shared, number, dask_key_name=(_KEY, number)) for number in numbers]
     total = len(job.tiling)
+    # Dask takes tasks that do not depend on each other from the last key to the first; neighbours in a file follow
+    keys = [(_KEY, f"{total - number:09d}") for number in numbers]
+    tasks = [dask.delayed(_do)(shared, number, dask_key_name=key) for key, number in zip(keys, numbers, strict=True)]
     if progress is not None:
         progress(total - len(tasks), total)
     if not tasks:
