@@ -61,6 +61,7 @@ def test_peak_is_bounded(model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("suffix", [".tif", ".nc", ".img", ".zarr"])
 def test_peak_does_not_grow_with_the_scene(suffix: str, model: Path, tmp_path: Path) -> None:
     peaks = []
