@@ -27,6 +27,8 @@ EXACT: dict[str, dict[str, Any]] = {
         **{"hs_bands": 4, "stages": 1, "patch": 3, "window": 3, "heads": 1, "features": 8},
         "initialisation": "framework",  # its own start adds little to interpolation
     },
+    "jssunet-sr": {"hs_bands": 4, "stages": 1, "initialisation": "framework"},
+    "jssunet-ssr": {"hs_bands": 4, "stages": 1, "initialisation": "framework"},
     "sspsr": {"hs_bands": 4, "blocks": 1, "initialisation": "framework"},
     "ssfin": {"hs_bands": 4, "blocks": 1},
     "bicubic": {"hs_bands": 4},

@@ -92,6 +92,19 @@ class SRBranch(nn.Module):
             estimates.append(u)
         return estimates
 
+    @property
+    def receptive_field(self) -> int:
+        """Distance in LR pixels up to which an input pixel acts on an output pixel."""
+        reach = 3  # bicubic interpolation reads 2 pixels to each side
+        for stage in self.stages:
+            assert isinstance(stage, SRStage)
+            convs = 2 + 3 * len(stage.prox.blocks)
+            # DB and its adjoint reach at most 2p + 1 pixels of each level; the levels' sum stays below 3 LR pixels
+            # for Down and 3 for each Up, and back-projection chains Up and, in each iteration, Down, Up
+            chain = 2 + 2 * len(stage.up.down) if isinstance(stage.up, BPUp) else 2
+            reach += 3 * chain + -(-convs // self.scale)
+        return reach
+
 
 # --- Spectral super-resolution (section III-B) --------------------------------------------------------------------
 
@@ -174,6 +187,19 @@ class SSRBranch(nn.Module):
             u = stage(u, f, assignment, groups)
             estimates.append(u)
         return initial, estimates, assignment, probability
+
+    @property
+    def poolings(self) -> int:
+        """How many poolings over the image there are."""
+        return sum(isinstance(module, RCAB) for module in self.modules())
+
+    def reach_with_windows(self, window: int) -> int:
+        """Return how far a pixel acts, in pixels, with channel pooling over windows of so many a side."""
+        reach = 3  # cluster network
+        for stage in self.stages:
+            assert isinstance(stage, SSRStage)
+            reach += 2 + (2 + -(-window // 2)) * len(stage.prox.blocks)
+        return reach
 
 
 # --- Fusion (section III-C) ---------------------------------------------------------------------------------------
@@ -532,17 +558,7 @@ class JSSUNet(nn.Module):
     def reach_with_windows(self, window: int) -> int:
         """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
         s = self.scale
-        sr, ssr = 3, 3  # bicubic interpolation reads 2 pixels to each side; cluster network
-        for stage in self.sr.stages:
-            assert isinstance(stage, SRStage)
-            convs = 2 + 3 * len(stage.prox.blocks)
-            # DB and its adjoint reach at most 2p + 1 pixels of each level; the levels' sum stays below 3 LR pixels
-            # for Down and 3 for each Up, and back-projection chains Up and, in each iteration, Down, Up
-            chain = 2 + 2 * len(stage.up.down) if isinstance(stage.up, BPUp) else 2
-            sr += 3 * chain + -(-convs // s)
-        for stage in self.ssr.stages:
-            assert isinstance(stage, SSRStage)
-            ssr += 2 + (2 + -(-window // 2)) * len(stage.prox.blocks)
+        sr, ssr = self.sr.receptive_field, self.ssr.reach_with_windows(window)
         fusion = 4 + -(-3 // s)
         for stage in self.fusion.stages:
             assert isinstance(stage, FusionStage)
@@ -557,7 +573,7 @@ class JSSUNet(nn.Module):
     @property
     def poolings(self) -> int:
         """How many poolings over the image there are."""
-        return sum(isinstance(module, RCAB) for module in self.ssr.modules())
+        return self.ssr.poolings
 
 
 @torch.no_grad()

@@ -66,8 +66,8 @@ class JSSUNetSR(nn.Module):
             initialisation=initialisation,
         )
         self.scale, self.hs_bands = scale, hs_bands
-        self.receptive_field = whole.receptive_field  # of the whole: more than the branch has
         self.branch = whole.sr
+        self.receptive_field = self.branch.receptive_field
 
     def forward(self, lr_hsi: Tensor) -> Tensor:
         """Return the last estimate, (B, C, s h, s w)."""
@@ -127,8 +127,12 @@ class JSSUNetSSR(nn.Module):
             initialisation=initialisation,
         )
         self.ms_bands, self.hs_bands = ms_bands, hs_bands
-        self.receptive_field = 2 * whole.receptive_field  # of the whole, in its HR pixels: more than the branch has
         self.branch = whole.ssr
+        self.receptive_field, self.poolings = self.reach_with_windows(0), self.branch.poolings
+
+    def reach_with_windows(self, window: int) -> int:
+        """Return `receptive_field` with channel pooling over windows of so many pixels a side."""
+        return self.branch.reach_with_windows(window)
 
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int) -> None:
         """Set the centroids of ``clusters="kmeans"`` from a quarter of the pixels, as in table IV."""
