@@ -17,8 +17,8 @@ from finewave.models.registry import create_model
 
 BANDS, SCALE, WIDTH = 8, 4, 512
 MEGABYTE = 2**20
-# of what is in memory anyway, a few tiles in float32, the caches of GDAL and the allocator
-BOUND = 300 * MEGABYTE
+# what is loaded at first use, a few tiles in float32, the caches of GDAL and the allocator
+BOUND = 400 * MEGABYTE
 MEASURED = """
 import resource, sys
 import finewave.inference.files as files, rasterio, torch, dask.array, xarray, zarr, rioxarray, h5netcdf
@@ -53,7 +53,7 @@ def write_source(path: Path, height: int) -> Path:
 
 
 def test_peak_is_bounded(model: Path, tmp_path: Path) -> None:
-    height = 2048
+    height = 3072
     source, output = write_source(tmp_path / "scene.tif", height), tmp_path / "out.zarr"
     assert BANDS * height * WIDTH * SCALE**2 * 4 > 1.5 * BOUND  # the result in memory would not fit
     assert peak_of(source, output, model) < BOUND
