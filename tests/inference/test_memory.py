@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ BANDS, SCALE, WIDTH = 8, 4, 512
 MEGABYTE = 2**20
 # what is loaded at first use, a few tiles in float32, the caches of GDAL and the allocator
 BOUND = 400 * MEGABYTE
+# large blocks go back to the system when they are freed: what is measured is what is in use
+ALLOCATOR = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(MEGABYTE)}
 MEASURED = """
 import resource, sys
 import finewave.inference.files as files, rasterio, torch, dask.array, xarray, zarr, rioxarray, h5netcdf
@@ -35,7 +38,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 def peak_of(source: Path, output: Path, model: Path) -> int:
     """Return by how many bytes a process grows that predicts."""
     command = [sys.executable, "-c", MEASURED, str(source), str(output), str(model)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | ALLOCATOR)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 
