@@ -18,7 +18,7 @@ from finewave.imaging.files import open_scene, save_scene
 from finewave.imaging.scene import with_georeference
 from finewave.inference.unfinished import unfinished_folder
 
-MODEL, SIDE = "jssunet-photo-x4", 384
+MODEL, SIDE = "jssunet-photo-x4", 192
 PLACE = ("EPSG:32633", (10.0, 0.0, 300_000.0, 0.0, -10.0, 5_200_000.0))
 
 
@@ -32,7 +32,7 @@ class Run(NamedTuple):
 
 def predict(source: Path, output: Path, *options: str, kill_a_worker: bool = False) -> Run:
     """Run ``finewave predict`` in a process of its own."""
-    said = ["--halo", "fast", "--precision", "float32", "--dtype", "uint16", *options]
+    said = ["--tile", "64", "--halo", "fast", "--precision", "float32", "--dtype", "uint16", *options]
     command = [sys.executable, "-m", "finewave", "predict", str(source), "-o", str(output), "--model", MODEL, *said]
     start = time.perf_counter()
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
