@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,8 +113,8 @@ def show(dataset: str) -> None:
             click.echo(f"{key + ':':10}{text}" if key else f"{described.name}: {text}")
 
 
-def _join(numbers: object) -> str:
-    return ", ".join(map(str, numbers))  # type: ignore[call-overload]
+def _join(numbers: Iterable[object]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 @data.command()
