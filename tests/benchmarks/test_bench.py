@@ -13,11 +13,11 @@ from torch import nn
 
 import finewave as fw
 from finewave.benchmarks import meter, suite, worker
-from finewave.benchmarks.cases import DEFAULT, GROUPS, Case, cases_of, choose_groups
+from finewave.benchmarks.cases import DEFAULT, GROUPS, Case, cases_of, choose_groups, scene_cases, system_cases
 from finewave.benchmarks.page import page_of, tables_of
 from finewave.benchmarks.plain import plain_network
 from finewave.benchmarks.suite import measure_apart, read_run, run_suite
-from finewave.benchmarks.targets import growth_of, ratios_of, shares_of, targets_of
+from finewave.benchmarks.targets import growth_of, ratios_of, scene_targets, shares_of, targets_of
 from finewave.models.registry import create_model
 from finewave.nn.fused_conv import fused_conv
 from tests.cli.command_line import assert_refused, run
@@ -165,6 +165,37 @@ def test_groups_by_name() -> None:
         choose_groups("trian")
 
 
+def test_every_system_has_its_figures() -> None:
+    """A forward pass of each; those that may run in bfloat16 also so."""
+    cases = system_cases(quick=True, device="cpu")
+    assert {case.options["network"] for case in cases} == set(fw.list_models())
+    assert [c.options["network"] for c in cases if c.precision == "bfloat16"] == ["jssunet"]
+    case = next(case for case in cases if case.options["network"] == "mst++")
+    figures = worker.measure(case)
+    net = create_model("mst++")
+    assert figures["parameters"] == sum(p.numel() for p in net.parameters())
+    assert figures["task"] == "ssr"
+    with torch.no_grad():
+        by_hand = meter.flops_of(lambda: net.eval()(torch.rand(1, 3, 32, 32)))["all"]
+    assert figures["flops"]["all"] == by_hand > 0
+
+
+def test_a_whole_scene_is_measured_with_its_processes() -> None:
+    """Peak memory of the process that predicts, not of this one."""
+    case = next(case for case in scene_cases(quick=True, device="cpu") if case.options.get("tile") == 16)
+    figures = worker.measure(case)
+    assert figures["pixels"] == 16 * np.prod(case.options["size"])
+    assert 1e8 < figures["peak_bytes"] < 4e9  # PyTorch alone is some hundred megabytes
+    assert figures["seconds"] > 0.5
+
+
+def test_a_scene_that_fails_says_why() -> None:
+    case = next(case for case in scene_cases(quick=True, device="cpu") if case.options.get("tile"))
+    wrong = Case("scene", precision="best", options={**case.options, "halo": "wide"})
+    with pytest.raises(RuntimeError, match="wide"):
+        worker.measure(wrong)
+
+
 # --- What follows -------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +256,32 @@ def test_ratios_and_targets_by_hand() -> None:
     }
     without = {t["what"] for t in targets_of(RESULTS, {"amx_bf16": False, "gpu": None})}
     assert "whole network, bfloat16, times faster" not in without
+
+
+def scene(seconds: float, peak: int, rows: int, **options: Any) -> dict[str, Any]:
+    said = {"size": [rows, 512], "halo": "fast", "config": {"ms_bands": 4, "hs_bands": 31}, **options}
+    return {**result("scene", "finewave", "bfloat16", seconds, peak, **said), "pixels": 16 * rows * 512}
+
+
+def test_targets_of_scenes_by_hand() -> None:
+    results = [
+        scene(100, 3 * 10**9, 2048),
+        scene(200, 33 * 10**8, 4096),
+        scene(10, 1, 512, tile=512),
+        scene(12, 1, 512, tile=128),
+        scene(19, 1, 512, tile=128, halo="exact"),
+        scene(32, 1, 512, workers=1),
+        scene(20, 1, 512, workers=2),
+    ]
+    targets = scene_targets(results)
+    assert [t["measured"] for t in targets] == pytest.approx([3, 1.1, 0.2, 0.9, 1.6])
+    assert [t["reached"] for t in targets] == [True, True, True, False, True]
+    assert {t["measured"] for t in scene_targets([])} == {None}
+    run_ = {"network": "scenes", "results": results, "ratios": [], "targets": targets, "plain": False, "quick": False}
+    machine = {"gpu": None, "amx_bf16": True, "cores": 2, "processor": "P", "threads": 2, "load": 0.0}
+    page = page_of({**run_, "machine": {**machine, "torch": "2", "date": "today", "commit": None}})
+    assert page.startswith("# Performance on whole scenes")
+    assert "| 512 x 512 x 4 | 248 MiB | one piece | threads | 10 s | 0 MiB |" in page
 
 
 def test_shares_of_the_peak_by_hand() -> None:

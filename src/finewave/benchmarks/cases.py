@@ -6,8 +6,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from finewave.errors import InputError, unknown_name
+from finewave.models.registry import SYSTEMS
 
 STANDARD = "jssunet"
+MODELS, SCENES = "models", "scenes"
+"""Names that stand for all systems, and for whole scenes, in the place of a network's."""
 GROUPS = {
     "peak": "a large matrix product and a large convolution",
     "head": "one attention head, patch 5 and 11",
@@ -64,6 +67,44 @@ def choose_groups(only: str | None) -> tuple[str, ...]:
     if not names:
         raise InputError(f"--only names no group; there are {', '.join(GROUPS)}")
     return tuple(group for group in GROUPS if group in names)
+
+
+def system_cases(*, quick: bool, device: str) -> list[Case]:
+    """Return a forward pass of every system at its published size, for one output of 128 x 128 pixels and 31 bands.
+
+    In float32, and in bfloat16 those that may be run so.
+    """
+    found = []
+    for name, system in SYSTEMS.items():
+        crop = 32 if quick else 128
+        options: dict[str, Any] = {"network": name, "device": device, "config": {}, "crop": crop, "batch": 1}
+        precisions = ["float32"] + ["bfloat16"] * getattr(system.load(), "mixed_precision", False)
+        found += [Case("system", precision=precision, options=options) for precision in precisions]
+    return found
+
+
+def scene_cases(*, quick: bool, device: str) -> list[Case]:
+    """Return runs of ``finewave predict``: a scene of 4 bands and one twice as long, halos, workers."""
+    config: dict[str, Any] = {"ms_bands": 4, "hs_bands": 31, "stages": 1, "features": 32, "post": False}
+    small = {"ms_bands": 4, "hs_bands": 4, "stages": 1, "features": 4, "post": False, "clusters": "none"}
+    side, part = (64, 64) if quick else (2048, 512)
+    common = {"network": STANDARD, "device": device, "config": small if quick else config}
+    # on one thread each, so that two workers have twice what one has; on the GPU there is nothing to share
+    alone = {} if device == "cuda" else {"threads": 1}
+
+    def scene(rows: int, columns: int, **options: Any) -> Case:
+        said = {**common, "size": [rows, columns], "format": ".tif", "halo": "fast", **options}
+        return Case("scene", precision="best", options=said)
+
+    return [
+        scene(side, side),
+        scene(2 * side, side),
+        scene(part, part, tile=part),
+        scene(part, part, tile=part // 4),
+        scene(part, part, tile=part // 4, halo="exact"),
+        scene(part, 2 * part, workers=1, **alone),
+        scene(part, 2 * part, workers=2, **alone),
+    ]
 
 
 def cases_of(network: str, groups: tuple[str, ...], *, quick: bool, plain: bool, device: str) -> list[Case]:

@@ -5,10 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from finewave.benchmarks.targets import GIB, find, growth_of, shares_of
+from finewave.benchmarks.cases import MODELS, SCENES, STANDARD
+from finewave.benchmarks.targets import GIB, find, growth_of, is_one_piece, shares_of
 
 MIB = 2**20
 STAGES = {"sr": "SR branch", "ssr": "SSR branch", "fusion": "fusion branch", "post": "post-processing"}
+
+
+_PAGES = {
+    STANDARD: (
+        "Performance",
+        "performance",
+        [
+            "finewave bench                                          # all of it, as tables",
+            "finewave bench --only head,post --json figures.json     # parts of it",
+            "finewave bench jssunet-cave-x4                          # other weights or systems",
+            "finewave bench --json docs/performance.json --write docs/performance.md",
+            "finewave bench --from docs/performance.json --write docs/performance.md",
+        ],
+    ),
+    MODELS: (
+        "Performance of all systems",
+        "performance-systems",
+        ["finewave bench models --json docs/performance-systems.json --write docs/performance-systems.md"],
+    ),
+    SCENES: (
+        "Performance on whole scenes",
+        "performance-scenes",
+        ["finewave bench scenes --json docs/performance-scenes.json --write docs/performance-scenes.md"],
+    ),
+}
+"""By what is measured: title, name of the file, commands."""
 
 
 class Table(NamedTuple):
@@ -24,6 +51,8 @@ def tables_of(run: dict[str, Any]) -> list[Table]:
     results = run["results"]
     made = [
         _targets(run),
+        _systems(results),
+        _scenes(results),
         _times(results, run["ratios"]),
         _stages(results),
         _peak(results),
@@ -38,19 +67,16 @@ def tables_of(run: dict[str, Any]) -> list[Table]:
 
 
 def page_of(run: dict[str, Any]) -> str:
-    """Return the page ``docs/performance.md``, Markdown."""
+    """Return the page, Markdown: ``docs/performance.md``, or that of all systems, or of whole scenes."""
+    title, stem, commands = _PAGES.get(run["network"], _PAGES[STANDARD])
     lines = [
-        "# Performance",
+        f"# {title}",
         "",
         "Written by `finewave bench`; every number on this page comes from one run of it, whose figures stand in",
-        "[performance.json](performance.json). To measure another machine, or to write the page anew:",
+        f"[{stem}.json]({stem}.json). To measure another machine, or to write the page anew:",
         "",
         "```console",
-        "finewave bench                                          # all of it, as tables",
-        "finewave bench --only head,post --json figures.json     # parts of it",
-        "finewave bench jssunet-cave-x4                          # other weights or systems",
-        "finewave bench --json docs/performance.json --write docs/performance.md",
-        "finewave bench --from docs/performance.json --write docs/performance.md",
+        *commands,
         "```",
         "",
         *_how(run),
@@ -84,6 +110,24 @@ def _how(run: dict[str, Any]) -> list[str]:
         if run["plain"]
         else ["The plain formulations were not at hand (they come with a checkout), so there are no ratios."]
     )
+    if run["network"] == SCENES:
+        return [
+            f"This run: {machine_line(run)}.",
+            "",
+            "Each row is one run of `finewave predict`, from GeoTIFF to GeoTIFF (uint16), with an untrained JSSUNet of",
+            "one stage and 32 features at s = 4. Time is from the start of the command to its end. Memory is the sum",
+            "of the peaks of all its processes. Workers have one thread each.",
+        ]
+    if run["network"] == MODELS:
+        return [
+            f"This run: {machine_line(run)}.",
+            "",
+            "Each system as `create_model` builds it without options: the published size. One output of 128 x 128",
+            "pixels and 31 bands; s = 4, of SSFIN 2. Times are medians of at least three runs after one to warm up;",
+            "what takes longer than four seconds is run once after it. Memory is the process's peak above what it held",
+            "when network and input were there. A multiply-add is two FLOPs; only convolutions and matrix products",
+            "count.",
+        ]
     return [
         f"This run: {machine_line(run)}.",
         "",
@@ -160,6 +204,43 @@ def _is_of(ratio: dict[str, Any], result: dict[str, Any]) -> bool:
         and (ratio["group"], ratio["precision"]) == (result["group"], result["precision"])
         and all(result["options"].get(key) == value for key, value in ratio["options"].items())
     )
+
+
+def _systems(results: Sequence[dict[str, Any]]) -> Table:
+    rows = [
+        (
+            r["options"]["network"],
+            r["task"],
+            f"{r['parameters']:,}",
+            f"{r['flops']['all'] / 1e9:.3g} GFLOP",
+            r["precision"],
+            _time(r["seconds"]),
+            _memory(r["peak_bytes"]),
+        )
+        for r in results
+        if r["group"] == "system" and "error" not in r
+    ]
+    header = ("system", "task", "parameters", "FLOPs", "precision", "time", "peak memory")
+    return Table("Systems", header, rows)
+
+
+def _scenes(results: Sequence[dict[str, Any]]) -> Table:
+    rows = []
+    for r in results:
+        if r["group"] != "scene" or "error" in r:
+            continue
+        o = r["options"]
+        rows.append(
+            (
+                f"{o['size'][0]:,} x {o['size'][1]:,} x {o['config']['ms_bands']}",
+                _memory(2 * r["pixels"] * o["config"]["hs_bands"]),
+                "one piece" if is_one_piece(r) else o["halo"],
+                f"{o.get('workers', 'threads')}",
+                _time(r["seconds"]),
+                _memory(r["peak_bytes"]),
+            )
+        )
+    return Table("Whole scenes", ("scene", "output", "halo", "workers", "time", "peak memory"), rows)
 
 
 def _stages(results: Sequence[dict[str, Any]]) -> Table:
@@ -257,6 +338,8 @@ _WHAT = {
     "growth": "forward pass",
     "peak": "peak of the machine",
     "data": "data",
+    "system": "forward pass",
+    "scene": "whole scene",
 }
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from finewave.benchmarks.cases import Case, cases_of
+from finewave.benchmarks.cases import MODELS, SCENES, Case, cases_of, scene_cases, system_cases
 from finewave.benchmarks.machine import describe_machine
 from finewave.benchmarks.plain import has_plain
-from finewave.benchmarks.targets import ratios_of, targets_of
+from finewave.benchmarks.targets import ratios_of, scene_targets, targets_of
 from finewave.errors import InputError
 from finewave.models.registry import SYSTEMS
 
@@ -31,9 +31,9 @@ def run_suite(
     Parameters
     ----------
     network : str
-        A system or trained weights.
+        A system or trained weights; ``"models"``: every system; ``"scenes"``: whole scenes.
     groups : tuple of str
-        See `finewave.benchmarks.cases.choose_groups`.
+        See `finewave.benchmarks.cases.choose_groups`; of one network.
     quick : bool
         Small sizes; the figures mean nothing.
     progress : callable
@@ -47,7 +47,7 @@ def run_suite(
     """
     import torch
 
-    if network not in SYSTEMS:
+    if network not in (*SYSTEMS, MODELS, SCENES):
         from finewave.models.pretrained import load_model
 
         load_model(network)  # a wrong name shows at once
@@ -55,7 +55,12 @@ def run_suite(
     machine = describe_machine()
     plain = has_plain()
     results = []
-    cases = cases_of(network, groups, quick=quick, plain=plain, device=device)
+    if network == MODELS:
+        cases = system_cases(quick=quick, device=device)
+    elif network == SCENES:
+        cases = scene_cases(quick=quick, device=device)
+    else:
+        cases = cases_of(network, groups, quick=quick, plain=plain, device=device)
     for done, case in enumerate(cases):
         progress(done, len(cases))
         results.append({**case.as_dict(), **measure_apart(case)})
@@ -69,7 +74,7 @@ def run_suite(
         "plain": plain,
         "results": results,
         "ratios": ratios_of(results),
-        "targets": [] if quick else targets_of(results, machine),
+        "targets": [] if quick else scene_targets(results) if network == SCENES else targets_of(results, machine),
     }
 
 

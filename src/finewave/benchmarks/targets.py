@@ -67,7 +67,7 @@ def shares_of(results: Sequence[Result]) -> list[dict[str, Any]]:
     peak = find(results, "peak")
     shares = []
     for result in results:
-        if "flops" not in result:
+        if "flops" not in result or result["group"] == "system":
             continue
         flops, operators = result["flops"], result.get("operators", {})
         convolving = sum(seconds for name, seconds in operators.items() if "conv" in name)
@@ -134,6 +134,57 @@ def targets_of(results: Sequence[Result], machine: dict[str, Any]) -> list[dict[
         ("time per pixel, largest image against smallest", "<=", 1.15, last["time_per_pixel"] if last else None),
         ("memory per pixel, largest image against smallest", "<=", 1.15, last["memory_per_pixel"] if last else None),
     ]
+    return _judged(rows)
+
+
+def of_tiles(result: Result) -> bool:
+    """Whether a run on a whole scene is one of those that compare tiles."""
+    return result["options"].get("tile") is not None
+
+
+def is_one_piece(result: Result) -> bool:
+    """Whether a run on a whole scene has one tile."""
+    return of_tiles(result) and result["options"]["tile"] == result["options"]["size"][0]
+
+
+def scene_targets(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Return the targets set for whole scenes, as `targets_of` does."""
+    done = [result for result in results if result["group"] == "scene" and "error" not in result]
+
+    def of(**wanted: Any) -> list[Result]:
+        return [r for r in done if all(r["options"].get(key) == value for key, value in wanted.items())]
+
+    whole = of(workers=None, tile=None)
+    cut = {("one piece" if is_one_piece(r) else r["options"]["halo"]): r["seconds"] for r in done if of_tiles(r)}
+    one, two = of(workers=1), of(workers=2)
+    rows: list[tuple[str, str, float, float | None]] = [
+        ("memory of predict, 4.2 GB of output, GB", "<=", 4, whole[0]["peak_bytes"] / 1e9 if whole else None),
+        (
+            "the same for a scene twice as long, times as much",
+            "<=",
+            1.1,
+            whole[1]["peak_bytes"] / whole[0]["peak_bytes"] if len(whole) > 1 else None,
+        ),
+        *(
+            (
+                f"tiles of 512 output pixels with the {halo} halo, time above one piece",
+                "<=",
+                0.25,
+                cut[halo] / cut["one piece"] - 1 if {halo, "one piece"} <= cut.keys() else None,
+            )
+            for halo in ("fast", "exact")
+        ),
+        (
+            "two workers of one thread, times faster than one",
+            ">=",
+            1.6,
+            one[0]["seconds"] / two[0]["seconds"] if one and two else None,
+        ),
+    ]
+    return _judged(rows)
+
+
+def _judged(rows: Sequence[tuple[str, str, float, float | None]]) -> list[dict[str, Any]]:
     return [
         {
             "what": what,

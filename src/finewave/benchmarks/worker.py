@@ -26,6 +26,7 @@ from finewave.benchmarks.meter import (
     timed,
 )
 from finewave.benchmarks.plain import plain_module, plain_network
+from finewave.benchmarks.scene import measure_scene
 from finewave.data.crops import Crops, Sample, Scene
 from finewave.learning.losses import StageWeights, l1, phase1_loss
 from finewave.learning.precision import training_precision
@@ -161,6 +162,22 @@ def _forward(case: Case, device: torch.device) -> Result:
     return figures
 
 
+def _system(case: Case, device: torch.device) -> Result:
+    net = _network(case, device).eval()
+    inputs = _inputs(net, case, device)
+
+    def work() -> None:
+        with torch.no_grad(), arithmetic(case.precision, device):
+            net(**inputs)
+
+    return {
+        "task": net.task,
+        "parameters": sum(p.numel() for p in net.parameters()),
+        **_forward_figures(net, inputs, case, device),
+        "flops": flops_of(work),
+    }
+
+
 def _growth(case: Case, device: torch.device) -> Result:
     net = _network(case, device).eval()
     inputs = _inputs(net, case, device)
@@ -259,6 +276,8 @@ _MEASUREMENTS: dict[str, Callable[[Case, torch.device], Result]] = {
     "growth": _growth,
     "data": _data,
     "compile": _train,
+    "system": _system,
+    "scene": lambda case, _: measure_scene(case),
 }
 
 if __name__ == "__main__":

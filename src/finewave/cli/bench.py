@@ -23,8 +23,9 @@ def bench(
 ) -> None:
     """Measure speed and memory of a network, and compare with its plain formulation.
 
-    NAME is a system, trained weights, a folder or a .safetensors file; without, JSSUNet as published. It takes about
-    five minutes on two processor cores; a quiet machine is needed for figures that mean something. The plain
+    NAME is a system, trained weights, a folder or a .safetensors file; without, JSSUNet as published. "models" is one
+    forward pass of each system, "scenes" are whole scenes through `finewave predict`. It takes about five minutes on
+    two processor cores, "scenes" half an hour; a quiet machine is needed for figures that mean something. The plain
     formulations come with a checkout of the repository; without one, ratios are left out. The group "compile", a
     training step with torch.compile, runs only when --only names it.
     """

@@ -1,0 +1,107 @@
+"""A whole scene through ``finewave predict``, as a process of its own: time, and memory of all its processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finewave.benchmarks.cases import Case
+
+SAMPLING_SECONDS = 0.05
+
+
+def measure_scene(case: Case) -> dict[str, Any]:
+    """Return ``seconds``, ``peak_bytes`` of all processes together and ``pixels`` of the output.
+
+    The process begins with loading PyTorch and ends when the output has its name: that is what a user waits for.
+    Memory is the sum of each process's own peak, an upper bound where they do not fall together.
+    """
+    if not Path("/proc/self/status").exists():
+        raise RuntimeError("the memory of other processes is read from /proc, which is not there")
+    o = case.options
+    with tempfile.TemporaryDirectory(prefix="finewave-bench-") as folder:
+        source, output, model = (Path(folder) / name for name in ("scene.tif", f"result{o['format']}", "model"))
+        scale = _write_model(model, o["network"], o["config"])
+        _write_scene(source, o["size"], bands=o["config"]["ms_bands"])
+        said = ["--halo", o["halo"], "--dtype", "uint16", "--device", o["device"]]
+        said += ["--tile", str(o["tile"])] if o.get("tile") else []
+        said += ["--workers", str(o["workers"])] if o.get("workers") else []
+        command = [sys.executable, "-m", "finewave", "predict", source, "-o", output, "--model", model, *said]
+        threads = {"OMP_NUM_THREADS": str(o["threads"])} if o.get("threads") else {}
+        start = time.perf_counter()
+        with (Path(folder) / "said.txt").open("w+") as words:
+            process = subprocess.Popen(command, env=os.environ | threads, stdout=words, stderr=words)
+            peak = _watch(process)
+            seconds = time.perf_counter() - start
+            words.seek(0)
+            if process.returncode != 0:
+                raise RuntimeError((words.read().strip().splitlines() or ["no output"])[-1])
+    return {"seconds": seconds, "peak_bytes": peak, "pixels": o["size"][0] * o["size"][1] * scale**2}
+
+
+def _write_model(folder: Path, network: str, config: dict[str, Any]) -> int:
+    """Save an untrained network: neither time nor memory depend on what its weights are."""
+    import torch
+
+    from finewave.models.card import describe
+    from finewave.models.pretrained import Model
+    from finewave.models.registry import create_model
+
+    torch.manual_seed(0)
+    net: Any = create_model(network, **config)
+    input_nm, output_nm = ([*np.linspace(450, 850, bands)] for bands in (net.ms_bands, net.hs_bands))
+    Model(net, describe(net, wavelengths_nm=output_nm, ms_wavelengths_nm=input_nm)).save(folder)
+    return int(net.scale)
+
+
+def _write_scene(path: Path, size: tuple[int, int], bands: int) -> None:
+    """Save a georeferenced scene of uint16, whose texture compresses about as badly as a photograph's."""
+    from finewave.imaging.files import save_scene
+    from finewave.imaging.scene import make_scene, with_georeference
+
+    rows, columns = size
+    random = np.random.default_rng(0)
+    y, x = np.arange(rows, dtype=np.float32)[:, None], np.arange(columns, dtype=np.float32)
+    values = np.empty((bands, rows, columns), np.float32)
+    for band in range(bands):
+        waves = np.sin(x / (17 + band)) * np.cos(y / (29 - band))
+        values[band] = 0.4 + 0.2 * waves + 0.02 * random.standard_normal(size, dtype=np.float32)
+    scene = make_scene(np.clip(values, 0, 1), wavelengths=np.linspace(450, 850, bands))
+    place = ("EPSG:32633", (10.0, 0.0, 300_000.0, 0.0, -10.0, 5_200_000.0))
+    save_scene(with_georeference(scene, *place), path, dtype="uint16")
+
+
+def _watch(process: subprocess.Popen[Any]) -> int:
+    """Wait for a process, and return the sum of the peaks of it and of all below it, in bytes."""
+    peaks: dict[int, int] = {}
+    while process.poll() is None:
+        for pid in _tree(process.pid):
+            peaks[pid] = max(peaks.get(pid, 0), _own_peak(pid))
+        time.sleep(SAMPLING_SECONDS)
+    return sum(peaks.values())
+
+
+def _tree(pid: int) -> list[int]:
+    found = [pid]
+    for parent in found:
+        for path in Path(f"/proc/{parent}/task").glob("*/children"):
+            try:
+                found += [int(child) for child in path.read_text().split()]
+            except OSError:  # it has ended meanwhile
+                continue
+    return found
+
+
+def _own_peak(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
