@@ -38,7 +38,7 @@ def measure_scene(case: Case) -> dict[str, Any]:
         start = time.perf_counter()
         with (Path(folder) / "said.txt").open("w+") as words:
             process = subprocess.Popen(command, env=os.environ | threads, stdout=words, stderr=words)
-            peak = _watch(process)
+            peak = watch(process)
             seconds = time.perf_counter() - start
             words.seek(0)
             if process.returncode != 0:
@@ -78,8 +78,8 @@ def _write_scene(path: Path, size: tuple[int, int], bands: int) -> None:
     save_scene(with_georeference(scene, *place), path, dtype="uint16")
 
 
-def _watch(process: subprocess.Popen[Any]) -> int:
-    """Wait for a process, and return the sum of the peaks of it and of all below it, in bytes."""
+def watch(process: subprocess.Popen[Any]) -> int:
+    """Wait for a process, and return the sum of the peaks of it and of all below it, in bytes (Linux)."""
     peaks: dict[int, int] = {}
     while process.poll() is None:
         for pid in _tree(process.pid):
