@@ -16,6 +16,7 @@ PUBLIC = [
     "InputError",
     "create_model",
     "degrade",
+    "export",
     "from_reference",
     "get_sensor",
     "list_models",

@@ -16,6 +16,7 @@ _HOME_OF = {
     "create_model": "finewave.models.registry",
     "list_models": "finewave.models.registry",
     "load_model": "finewave.models.pretrained",
+    "export": "finewave.models.export",
     "from_reference": "finewave.models.reference",
     "open_scene": "finewave.imaging.files",
     "save_scene": "finewave.imaging.files",
@@ -30,6 +31,7 @@ __all__ = [
     "InputError",
     "create_model",
     "degrade",
+    "export",
     "from_reference",
     "get_sensor",
     "list_models",
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from finewave.imaging.files import save_scene as save_scene
     from finewave.imaging.sensors import get_sensor as get_sensor
     from finewave.inference.scenes import super_resolve as super_resolve
+    from finewave.models.export import export as export
     from finewave.models.pretrained import load_model as load_model
     from finewave.models.reference import from_reference as from_reference
     from finewave.models.registry import create_model as create_model

@@ -20,6 +20,7 @@ from finewave.nn.clusters import (
     one_hot_of,
     straight_through,
 )
+from finewave.nn.exporting import export_paths
 
 # labels of an image (B, H, W), for 4 clusters: all present, two absent, one alone, single pixels
 LABELS = {
@@ -286,3 +287,20 @@ def test_balance_penalty_has_a_finite_gradient_where_probabilities_underflow() -
     balance_penalty(probability).backward()
     assert torch.isfinite(logits.grad).all()
     assert logits.grad.any()
+
+
+@pytest.mark.parametrize("n_clusters", [1, 3, 7])
+@pytest.mark.parametrize("size", [(1, 1), (9, 14), (20, 20)])
+def test_groups_by_counting_serve_as_those_by_sorting(n_clusters: int, size: tuple[int, int]) -> None:
+    """As an exported network finds them; which row of its cluster a pixel has is free."""
+    labels = torch.randint(0, max(1, n_clusters - 1), (2, *size))  # the last cluster has no pixel
+    assignment = one_hot_of(labels, n_clusters, torch.float32)
+    sorted_groups = group_pixels(assignment)
+    with export_paths():
+        counted = group_pixels(assignment)
+    assert torch.equal(counted.owner, sorted_groups.owner)
+    assert len(counted.place.unique()) == labels.numel()
+    assert torch.equal(counted.owner[counted.place // BLOCK], labels.flatten())
+    mlp, x = ClusterMLP(n_clusters, (4, 6, 5)), torch.rand(2, 4, *size)
+    with torch.no_grad():
+        torch.testing.assert_close(mlp(x, assignment, counted), mlp(x, assignment, sorted_groups))

@@ -9,6 +9,7 @@ from finewave.cli.bench import bench
 from finewave.cli.data import data
 from finewave.cli.demo import demo
 from finewave.cli.evaluate import evaluate
+from finewave.cli.export import export
 from finewave.cli.models import models
 from finewave.cli.predict import predict
 from finewave.cli.program import Program
@@ -23,5 +24,5 @@ def main() -> None:
     """From a low-resolution multispectral image to a high-resolution hyperspectral one."""
 
 
-for _command in (demo, models, train, evaluate, predict, data, bench, study):
+for _command in (demo, models, train, evaluate, predict, export, data, bench, study):
     main.add_command(_command)

@@ -14,7 +14,11 @@ from finewave.cli.table import table
 
 @click.command()
 @click.option(
-    "--model", "model_name", metavar="MODEL", required=True, help="Name, folder or .safetensors file, or a baseline."
+    "--model",
+    "model_name",
+    metavar="MODEL",
+    required=True,
+    help="Name, folder, .safetensors file, hf:owner/name or baseline.",
 )
 @click.option("--dataset", required=True, help="See finewave data list.")
 @click.option("--split", default="test", show_default=True, help="train, val or test.")

@@ -9,20 +9,22 @@ from finewave.cli.table import table
 
 @click.command()
 def models() -> None:
-    """List systems and their trained weights."""
+    """List systems and their trained weights: those that came along, and those fetched from the Hub."""
     from finewave.models.card import Card
+    from finewave.models.hub import cached
     from finewave.models.registry import SYSTEMS, list_models
     from finewave.models.shelf import CARD, weight_folders
 
-    cards = {name: Card.read(folder / CARD) for name, folder in weight_folders().items()}
+    shipped = {name: Card.read(folder / CARD) for name, folder in weight_folders().items()}
+    cards = shipped | {name: Card.read(folder / CARD) for name, folder in cached().items()}
     rows = []
     for name in list_models():
         system = SYSTEMS[name]
         mapping = f"{' + '.join(system.inputs)} -> {system.output}"
         without = "baseline: needs none" if system.baseline else "none"
-        mine = [card for card in cards.values() if card.system == name]
+        mine = {which: card for which, card in cards.items() if card.system == name}
         rows.append((name, system.task, mapping, f"{_default_parameters(name):,}", "" if mine else without))
-        rows.extend(("", "", "", f"{card.parameters:,}", card.name) for card in mine)
+        rows.extend(("", "", "", f"{card.parameters:,}", which) for which, card in mine.items())
     click.echo(table(("name", "task", "inputs", "params", "trained weights"), rows, right=(3,)))
 
 

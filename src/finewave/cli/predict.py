@@ -13,7 +13,7 @@ from finewave.cli.progress import Progress
 @click.command()
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File, or folder.")
-@click.option("--model", required=True, help="Name, folder or .safetensors file; see `finewave models`.")
+@click.option("--model", required=True, help="Name, folder, .safetensors file or hf:owner/name; see `finewave models`.")
 @click.option("--guide", type=click.Path(path_type=Path), help="HR-MSI (fusion) or RGB reference (refsr).")
 @click.option("--format", "suffix", default=".tif", show_default=True, help="Of files in a folder.")
 @click.option("--wavelengths", help="Band centres in nm of the input, comma-separated, or a CSV file.")

@@ -79,6 +79,8 @@ def mirrored(image: torch.Tensor, margin: int, axis: int) -> torch.Tensor:
     if not margin:
         return image
     n = image.shape[axis]
-    index = np.arange(-margin, n + margin) % (2 * n)
-    index = np.where(index < n, index, 2 * n - 1 - index)
-    return image.index_select(axis, torch.from_numpy(index).to(image.device))
+    index = torch.arange(-margin, n + margin, device=image.device)
+    if margin > n:  # images of images; kept apart because only the simpler formula can be exported for any size
+        index = index % (2 * n)
+    index = torch.where(index < 0, -1 - index, index)
+    return image.index_select(axis, torch.minimum(index, 2 * n - 1 - index))

@@ -24,6 +24,7 @@ from finewave.inference.tile_run import TileFacts
 from finewave.inference.tiles import Tiling
 from finewave.inference.unfinished import Unfinished, begin, establish, finished, locked, store_in
 from finewave.inference.workers import LoadedModel, SavedModel
+from finewave.models import hub
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -271,7 +272,7 @@ def _for_workers(path: Path, keywords: dict[str, Any], bands: list[int]) -> Scen
 
 def _model_for_workers(model: Model, path: str | None, folder: Path) -> SavedModel:
     """Return the model as workers load it."""
-    if path is None:
+    if path is None or path.startswith(hub.PREFIX):  # workers may have no network, and a branch may move
         path = str(model.save(folder / "model").absolute())
     elif os.path.exists(path):  # noqa: PTH110 - a name such as jssunet-cave-x4 is no path
         path = str(Path(path).absolute())

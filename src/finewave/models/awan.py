@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from finewave.errors import InputError
+from finewave.nn.exporting import exporting
 from finewave.nn.full_precision import full_precision
 from finewave.nn.padding import ReflectConv2d
 from finewave.nn.polynomial_attention import polynomial_attention
@@ -84,13 +85,15 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tenso
     """Return softmax(scale query key^T) value for (B, N, k) each, without the N x N matrix."""
     learns = torch.is_grad_enabled() and (query.requires_grad or value.requires_grad)
     # asking how large the scores are would make a GPU wait, which is quick enough with all pairs
-    if not learns and query.device.type == "cpu":
+    if not learns and query.device.type == "cpu" and not exporting():
         result = polynomial_attention(query, key, value, scale)
         if result is not None:
             return result
     k = query.shape[2]
     # zeros change no product, and the kernels without a matrix want rows of 8
     q, K, v = (F.pad(part, (0, -k % 8))[:, None] for part in (query, key, value))
+    if exporting():  # how many parts there are depends on the image
+        return F.scaled_dot_product_attention(q, K, v, scale=scale)[:, 0, :, :k]
     rows = max(SCORES_AT_ONCE // max(key.shape[0] * key.shape[1], 1), 1)
     parts = [F.scaled_dot_product_attention(some, K, v, scale=scale) for some in q.split(rows, 2)]
     return torch.cat(parts, 2)[:, 0, :, :k]
@@ -180,6 +183,7 @@ class AWAN(nn.Module):
     size_multiple = 1
     scale = 1
     receptive_field = None
+    export_multiple = 2  # of halves of one size
 
     def __init__(
         self,

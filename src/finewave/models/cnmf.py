@@ -7,7 +7,7 @@ et al., 2001), which is deterministic, in place of VCA; the spectral response is
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -52,6 +52,9 @@ class CNMF(nn.Module):
     output = "hr_hsi"
     size_multiple = 1
     receptive_field = None  # statistics of the whole image
+    export_lacks: ClassVar = dict.fromkeys(
+        ("onnx", "pt2"), "it looks at values to choose endmembers, and solves least squares by SciPy"
+    )
 
     def __init__(
         self,

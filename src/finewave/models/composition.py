@@ -111,11 +111,31 @@ class Composition(nn.Module):
     @property
     def size_multiple(self) -> int:
         """Multiple that height and width of the LR-MSI must be of."""
+        return self._common_multiple("size_multiple")
+
+    def _common_multiple(self, attribute: str) -> int:
         multiples = [1]
         for step in self.steps:
-            own = int(getattr(getattr(self, step.part), "size_multiple", 1))
+            own = int(getattr(getattr(self, step.part), attribute, 1))
             multiples.append(own if self._reads_low(step) else own // math.gcd(own, self.scale))
         return math.lcm(*multiples)
+
+    @property
+    def export_multiple(self) -> int:
+        """See `finewave.models.export`; as `size_multiple`."""
+        return self._common_multiple("export_multiple")
+
+    @property
+    def export_fixed(self) -> str | None:
+        """See `finewave.models.export`: the reason of the first part that has one."""
+        reasons = ((part, getattr(getattr(self, part), "export_fixed", None)) for part in self.parts)
+        return next((f"{part}: {reason}" for part, reason in reasons if reason), None)
+
+    @property
+    def export_lacks(self) -> dict[str, str]:
+        """See `finewave.models.export`: what any of the parts lacks."""
+        every = [(part, getattr(getattr(self, part), "export_lacks", {})) for part in reversed(self.parts)]
+        return {kind: f"{part}: {reason}" for part, lacks in every for kind, reason in lacks.items()}
 
     @property
     def receptive_field(self) -> int | None:

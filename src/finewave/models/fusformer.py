@@ -194,6 +194,11 @@ class Fusformer(nn.Module):
         return x.clamp(0, 1) if self.clamp else x
 
     @property
+    def export_fixed(self) -> str | None:
+        """Why an exported network has one size; see `finewave.models.export`."""
+        return None if self.patch is None else "how many patches there are depends on the image"
+
+    @property
     def receptive_field(self) -> int | None:
         """Distance in LR pixels up to which an input pixel acts on an output pixel; None with whole-image attention."""
         if self.patch is None:

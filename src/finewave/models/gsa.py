@@ -8,7 +8,7 @@ from the MS bands. No training.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,7 @@ class GSA(nn.Module):
     output = "hr_hsi"
     size_multiple = 1
     receptive_field = None  # statistics of the whole image
+    export_lacks: ClassVar = {"onnx": "its least squares need a pseudo-inverse, which ONNX has not"}
 
     def __init__(
         self,

@@ -210,6 +210,7 @@ class MSTPlusPlus(nn.Module):
     size_multiple = 1
     scale = 1
     receptive_field = None
+    export_multiple = PADDED_TO  # no padding is needed then
 
     def __init__(
         self, ms_bands: int = 3, hs_bands: int = 31, *, stages: int = 3, blocks: Sequence[int] = (1, 1, 1)

@@ -249,6 +249,7 @@ class MulSR(nn.Module):
     output = "hr_hsi"
     size_multiple = 1
     receptive_field = None  # DSCA carries context over the whole image
+    export_fixed = "its scans go from line to line, as many steps as there are lines"
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ import itertools
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from finewave.errors import InputError, unknown_name
+from finewave.models import hub
 from finewave.models.card import Card, describe
 from finewave.models.invalid_pixels import blank, fill_invalid
 from finewave.models.precision import check_precision, uses_bfloat16
@@ -216,20 +217,96 @@ class Model:
         InputError
             If the network's constructor arguments are not known, or a fact is no key of the card.
         """
-        folder = Path(folder)
+        return self._write(Path(folder), dtype, facts, lambda card: {})
+
+    def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None, **facts: Any) -> Path:
+        """Write what `save` writes and ``README.md``, the card in words: a folder ready for sharing.
+
+        The page is headed by the metadata that model hubs index. It is written anew each time; words of your own
+        belong into the card's ``notes``, which it shows. `load_model` takes the folder.
+
+        Parameters
+        ----------
+        folder, dtype, **facts
+            As in `save`.
+
+        Raises
+        ------
+        InputError
+            As in `save`.
+        """
+        from finewave.models.readme import README, readme_of
+
+        return self._write(Path(folder), dtype, facts, lambda card: {README: readme_of(card)})
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        revision: str | None = None,
+        private: bool | None = None,
+        message: str = "Weights and card, by finewave",
+        token: str | None = None,
+        dtype: torch.dtype | None = None,
+        **facts: Any,
+    ) -> str:
+        """Share the model on the Hugging Face Hub, from where ``load_model("hf:owner/name")`` loads it.
+
+        Weights, card and page go up in one commit. Repository and branch are made if missing.
+
+        Parameters
+        ----------
+        repository : str
+            ``"owner/name"``.
+        revision : str, optional
+            Branch to push to; the main one by default.
+        private : bool, optional
+            Of a repository that is made now; by default what the owner has set.
+        message : str
+            Of the commit.
+        token : str, optional
+            By default that of ``hf auth login`` or of the variable ``HF_TOKEN``.
+        dtype, **facts
+            As in `save`; the name of an untrained network's card is that of the repository.
+
+        Returns
+        -------
+        str
+            Address of the commit.
+
+        Raises
+        ------
+        InputError
+            If huggingface_hub is not installed, the Hub cannot be reached or refuses, or as in `save`.
+        """
+        from finewave.models.hub import parse_address, push
+        from finewave.models.readme import README, readme_of
+
+        address = parse_address(repository).repository
+        with tempfile.TemporaryDirectory() as workshop:
+            folder = Path(workshop) / address.partition("/")[2]
+            self._write(folder, dtype, facts, lambda card: {README: readme_of(card, address)})
+            return push(folder, repository, revision, private, message, token)
+
+    def _write(
+        self, folder: Path, dtype: torch.dtype | None, facts: dict[str, Any], more: Callable[[Card], dict[str, str]]
+    ) -> Path:
+        """Write weights, card and ``more``, texts by file name, into ``folder``."""
         card = describe(self.net) if self.card is None else self.card
         card = card.with_facts(**{"name": folder.name, **facts} if self.card is None else facts)
         if not folder.parent.is_dir():
             raise InputError(f"the folder {folder.parent} does not exist; create it first")
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            sha256 = write_weights(self.net, temporary / WEIGHTS, dtype)
-            (temporary / CARD).write_text(card.with_facts(sha256=sha256).to_json(), encoding="utf-8")
+            card = card.with_facts(sha256=write_weights(self.net, temporary / WEIGHTS, dtype))
+            texts = {CARD: card.to_json(), **more(card)}
+            for name, text in texts.items():
+                (temporary / name).write_text(text, encoding="utf-8")
             temporary.chmod(0o755)  # mkdtemp makes it private
             if folder.is_dir():
-                # two renames: should the machine stop between them, the checksum tells
-                (temporary / WEIGHTS).replace(folder / WEIGHTS)
-                (temporary / CARD).replace(folder / CARD)
+                # several renames: should the machine stop between them, the checksum tells
+                for name in (WEIGHTS, *texts):
+                    (temporary / name).replace(folder / name)
             else:
                 temporary.replace(folder)
         finally:
@@ -319,8 +396,9 @@ def load_model(which: str | Path, *, precision: str = "auto") -> Model:
     Parameters
     ----------
     which : str or Path
-        A name from ``list_models(trained=True)``, a folder with ``model.safetensors`` and ``card.json``, or a
-        ``.safetensors`` file with ``card.json`` beside it.
+        A name from ``list_models(trained=True)``, a folder with ``model.safetensors`` and ``card.json``, a
+        ``.safetensors`` file with ``card.json`` beside it, or a model on the Hugging Face Hub, ``"hf:owner/name"`` or
+        ``"hf:owner/name@revision"``, which is fetched once and then used from the cache, without a network too.
     precision : {"auto", "float32", "bfloat16"}
         Arithmetic of inner features, see `Model`.
 
@@ -332,8 +410,9 @@ def load_model(which: str | Path, *, precision: str = "auto") -> Model:
     Raises
     ------
     InputError
-        A ``ValueError``, if there is no such name, folder or file, or the weights do not fit their card: the
-        message names the first key, shape or checksum that differs.
+        A ``ValueError``, if there is no such name, folder, file, repository or revision, the Hub is out of reach and
+        the model not in the cache, or the weights do not fit their card: the message names the first key, shape or
+        checksum that differs.
     """
     check_precision(precision)
     weights, card_file = _locate(which)
@@ -355,12 +434,15 @@ def load_model(which: str | Path, *, precision: str = "auto") -> Model:
 def _locate(which: str | Path) -> tuple[Path, Path]:
     """Return paths of weights and card."""
     shipped = weight_folders()
+    if isinstance(which, str) and which.startswith(hub.PREFIX):
+        which = hub.fetch(which)
     path = Path(which)
     if isinstance(which, str) and which in shipped:
         path = shipped[which]
     if path.is_dir():
         if not (path / WEIGHTS).is_file():
-            raise InputError(f"no trained model in the folder {path}: {WEIGHTS} is missing")
+            there = (each.name for each in path.iterdir())
+            raise InputError(f"no trained model in the folder {path}: {hub.absence(WEIGHTS, there)}")
         return path / WEIGHTS, path / CARD
     if path.is_file():
         if path.suffix != ".safetensors":

@@ -373,6 +373,7 @@ class SSCHSR(nn.Module):
     output = "hr_hsi"
     size_multiple = 1
     receptive_field = None  # attention, matching and correlation look at the whole image
+    export_fixed = "its flow pads images to multiples of 8 and at least 64, and matches all pairs of patches"
 
     def __init__(
         self,

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from finewave.errors import InputError
+from finewave.nn.exporting import exporting
 from finewave.nn.full_precision import full_precision
 from finewave.nn.matlab_bicubic import matlab_enlarge
 from finewave.nn.residual import ChannelAttention, conv
@@ -265,7 +266,7 @@ class SSPSR(nn.Module):
         r, n = self.branch_factor, self.group_size
         total = lr_hsi.new_zeros(B, self.hs_bands, r * h, r * w)
         shared = len(self.branches) == 1
-        together = max(1, _PIXELS_AT_ONCE // (B * h * w)) if shared else 1
+        together = 1 if not shared else len(self.groups) if exporting() else max(1, _PIXELS_AT_ONCE // (B * h * w))
         for i in range(0, len(self.groups), together):
             firsts = self.groups[i : i + together]
             x = torch.cat([lr_hsi[:, first : first + n] for first in firsts])

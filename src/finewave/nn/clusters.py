@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from finewave.nn.exporting import exporting
+
 BLOCK = 64
 """Pixels that share one matrix of weights in the batched product; a cluster's last block is filled up."""
 # Pixels whose hidden layers are held at a time: as many as stay in a processor's cache, or fill a GPU.
@@ -73,11 +75,15 @@ class ClusterMLP(nn.Module):
 
     def _grouped(self, pixels: Tensor, groups: PixelGroups) -> Tensor:
         """Pixels (N, in) to (N, out): one batched product over all blocks, each block with its cluster's weights."""
-        laid_out = pixels.new_zeros(len(groups.owner) * BLOCK, pixels.shape[1]).index_copy(0, groups.place, pixels)
+        laid_out = pixels.new_zeros(groups.owner.shape[0] * BLOCK, pixels.shape[1]).index_copy(0, groups.place, pixels)
         laid_out = laid_out.view(-1, BLOCK, pixels.shape[1])
-        slab = SLAB_PIXELS.get(pixels.device.type, SLAB_PIXELS["cuda"]) // BLOCK
+        if exporting():  # how many slabs there are depends on the image
+            slabs = [(laid_out, groups.owner)]
+        else:
+            slab = SLAB_PIXELS.get(pixels.device.type, SLAB_PIXELS["cuda"]) // BLOCK
+            slabs = list(zip(laid_out.split(slab), groups.owner.split(slab), strict=True))
         outputs = []
-        for blocks, owner in zip(laid_out.split(slab), groups.owner.split(slab), strict=True):
+        for blocks, owner in slabs:
             for i, (w, b) in enumerate(zip(self.weight, self.bias, strict=True)):
                 # index_select and not w[owner], whose backward pass sorts
                 w, b = w.index_select(0, owner), b.index_select(0, owner)
@@ -137,6 +143,8 @@ class PixelGroups(NamedTuple):
 
 def group_pixels(assignment: Tensor) -> PixelGroups:
     """Return the groups of an ``assignment`` (B, M, H, W) that is one-hot over M; pixels count row by row."""
+    if exporting():
+        return _group_by_counting(assignment)
     labels, order = assignment.detach().argmax(1).flatten().sort()
     N, M = len(labels), assignment.shape[1]
     last = torch.searchsorted(labels, torch.arange(M, device=labels.device), right=True)
@@ -148,6 +156,19 @@ def group_pixels(assignment: Tensor) -> PixelGroups:
     blocks = torch.arange(N // BLOCK + M, device=labels.device)
     # spare blocks, whose rows no pixel reads, count as the last cluster's
     owner = torch.searchsorted(last_block, blocks, right=True).clamp(max=M - 1)
+    return PixelGroups(place, owner)
+
+
+def _group_by_counting(assignment: Tensor) -> PixelGroups:
+    """Return `group_pixels` without sorting and searching, which ONNX lacks; it takes M numbers for each pixel."""
+    member = assignment.detach().permute(0, 2, 3, 1).flatten(0, 2).long()  # (N, M)
+    N, M = member.shape
+    of_cluster = (member.sum(0) + BLOCK - 1) // BLOCK
+    last_block = of_cluster.cumsum(0)
+    first_row = (last_block - of_cluster) * BLOCK
+    place = (member * (first_row + member.cumsum(0) - 1)).sum(1)
+    blocks = torch.arange(N // BLOCK + M, device=member.device)
+    owner = (blocks[:, None] >= last_block).long().sum(1).clamp(max=M - 1)
     return PixelGroups(place, owner)
 
 

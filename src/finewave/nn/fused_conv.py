@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from finewave.nn.exporting import exporting
+
 
 def features_dtype(x: Tensor) -> torch.dtype:
     """Return the number type of inner features made from ``x``: that of mixed precision, where it is on."""
@@ -80,10 +82,10 @@ if _HAS_ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported():
 
 
 def _onednn_takes(x: Tensor) -> bool:
-    """Whether oneDNN's fused convolution is there for ``x``; a compiler is left to fuse by itself."""
+    """Whether oneDNN's fused convolution is there for ``x``; compilers and other programs fuse by themselves."""
     if not (_HAS_ONEDNN and x.device.type == "cpu" and x.dtype in _DTYPES):
         return False
-    return bool(torch.backends.mkldnn.enabled) and not torch.compiler.is_compiling()
+    return bool(torch.backends.mkldnn.enabled) and not (torch.compiler.is_compiling() or exporting())
 
 
 def _onednn(
@@ -187,7 +189,7 @@ _COPIES: Any = WeakTensorKeyDictionary()  # beside the modules, so that copies a
 @torch.no_grad()
 def _copy_for_inference(parameter: Tensor, dtype: torch.dtype) -> Tensor:
     """Return ``parameter`` in ``dtype``, converted once and again only when it has changed since."""
-    if parameter.dtype == dtype or torch.compiler.is_compiling() or parameter.is_inference():
+    if parameter.dtype == dtype or torch.compiler.is_compiling() or exporting() or parameter.is_inference():
         return parameter.detach().to(dtype)
     state = (parameter._version, parameter.data_ptr(), parameter.device, parameter.shape, dtype)
     known = _COPIES.get(parameter)

@@ -29,13 +29,34 @@ def match_histograms(image: Tensor, reference: Tensor) -> Tensor:
 
 
 def _matched(values: Tensor, wanted: Tensor) -> Tensor:
-    """Match one band, (n,), to the values (m,)."""
-    _, place, count = torch.unique(values, return_inverse=True, return_counts=True)
-    levels, often = torch.unique(wanted, return_counts=True)
-    share = count.cumsum(0).double() / len(values)
-    reached = often.cumsum(0).double() / len(wanted)
-    above = torch.searchsorted(reached, share).clamp(max=len(levels) - 1)
-    below = (above - 1).clamp(min=0)
-    span = (reached[above] - reached[below]).clamp(min=1e-12)
-    part = ((share - reached[below]) / span).clamp(0, 1).to(values.dtype)
-    return torch.where(above == 0, levels[0], torch.lerp(levels[below], levels[above], part))[place]
+    """Match one band, (n,), to the values (m,).
+
+    Shares are counted in whole values, so that no rounding decides; the operators are those that can be exported.
+    """
+    n, m = len(values), len(wanted)
+    _, run, reached = _levels(values)
+    levels, _, wanted_reached = _levels(wanted)
+    # below[q] is how many levels of the reference reach less than q of its m values
+    ends = torch.zeros(m + 2, dtype=torch.long, device=values.device)
+    below = ends.scatter_add(0, wanted_reached + 1, torch.ones_like(wanted_reached)).cumsum(0)
+    above = below[(reached * m + n - 1) // n]
+    under = (above - 1).clamp(min=0)
+    share, shares = reached.double() / n, wanted_reached.double() / m
+    span = (shares[above] - shares[under]).clamp(min=1e-12)
+    part = ((share - shares[under]) / span).clamp(0, 1).to(values.dtype)
+    return torch.where(above == 0, levels[0], torch.lerp(levels[under], levels[above], part))[run]
+
+
+def _levels(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the different values in ascending order, each value's number among them, and how many are as low.
+
+    All have as many elements as there are values, because how many are different depends on them: what lies beyond the
+    last level is 0 for the levels, and all values for the counts.
+    """
+    ascending, order = values.sort()
+    starts = torch.cat((torch.zeros_like(order[:1]), (ascending[1:] != ascending[:-1]).long()))
+    number = starts.cumsum(0)
+    nothing = torch.zeros_like(order)
+    levels = torch.zeros_like(values).scatter(0, number, ascending)
+    reached = nothing.scatter_add(0, number, torch.ones_like(number)).cumsum(0)
+    return levels, nothing.scatter(0, order, number), reached

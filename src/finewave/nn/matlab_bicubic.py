@@ -28,5 +28,6 @@ def matlab_enlarge(x: Tensor, scale: int) -> Tensor:
 
 def _mirrored(n: int, device: torch.device) -> Tensor:
     """Return indices of n pixels with a margin on both sides; the edge pixel is repeated, however small n is."""
-    index = torch.arange(-_REACH, n + _REACH, device=device) % (2 * n)
-    return torch.where(index < n, index, 2 * n - 1 - index)
+    index = torch.arange(-_REACH, n + _REACH, device=device)
+    index = torch.where(index < 0, -1 - index, index)
+    return torch.minimum(index, 2 * n - 1 - index).clamp(min=0)  # a single pixel has two images of itself beside it

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from finewave.nn.exporting import exporting
+
 # Similarities that are held at once, of all images in the batch: 16 MiB in float32.
 _AT_ONCE = 2**22
 
@@ -47,6 +49,8 @@ class NonLocalBlock(nn.Module):
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Return softmax(query key^T) value, a part of the queries at a time; each (B, N, E)."""
+    if exporting():  # how many parts there are depends on the image
+        return _attend_part(query, key, value)
     B, N, _ = query.shape
     rows = max(1, _AT_ONCE // (B * N))
     if rows >= N:

@@ -6,10 +6,14 @@ ones are read. What computes it is in `window_attention_ops`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from finewave.nn import window_attention_export as standard
 from finewave.nn import window_attention_ops as ops
+from finewave.nn.exporting import exporting
 
 
 class HeadAttention(nn.Module):
@@ -66,6 +70,8 @@ def attend(phi: Tensor, theta: Tensor, value: Tensor, window: int, k: int) -> Te
         place, any may be kept.
     """
     dtype = torch.promote_types(value.dtype, torch.float32)  # ranking and softmax need the digits
+    if exporting():
+        return standard.attention(phi.to(dtype), theta.to(dtype), value.to(dtype), window, k).to(value.dtype)
     images = [_channels_last(image, dtype) for image in (phi, theta, value)]
     keep = torch.is_grad_enabled() and any(image.requires_grad for image in images)
     summed, _, _ = ops.attention(*images, window, k, keep)
@@ -99,6 +105,8 @@ class MultiHeadAttention(nn.Module):
         x = x.contiguous(memory_format=torch.channels_last)  # once for all heads
         first, _, last = self.mlp
         dtype = torch.promote_types(x.dtype, torch.float32)
+        weights: list[Any] = [weight.to(dtype) for weight in (first.weight, first.bias, last.weight, last.bias)]
+        if exporting():
+            return standard.combination([head(x).to(dtype) for head in self.heads], *weights).to(x.dtype)
         heads = [_channels_last(head(x), dtype) for head in self.heads]
-        weights = [weight.to(dtype) for weight in (first.weight, first.bias, last.weight, last.bias)]
         return ops.combination(heads, *weights).permute(0, 3, 1, 2).to(x.dtype)

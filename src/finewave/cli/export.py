@@ -1,0 +1,37 @@
+"""``finewave export``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from finewave.errors import InputError
+
+
+@click.command()
+@click.argument("model")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File, .onnx or .pt2.")
+@click.option("--size", metavar="HEIGHTxWIDTH", help="Of the first input, for a file that takes this size alone.")
+def export(model: str, output: Path, size: str | None) -> None:
+    """Write a network for other programs: as ONNX (.onnx) or for torch.export (.pt2).
+
+    MODEL is a name, a folder, a .safetensors file or hf:owner/name. The file takes images of any size where the network
+    allows it, its output is compared with PyTorch's, and bands, wavelengths, sensor and card are in its metadata.
+    """
+    from finewave.models.export import export as run
+
+    written = run(model, output, size=_pixels(size))
+    taken = "any size" if written.size is None else f"{written.size[0]} x {written.size[1]} pixels"
+    click.echo(f"{written.path}: {taken}, within {written.difference:.1g} of PyTorch")
+
+
+def _pixels(text: str | None) -> tuple[int, int] | None:
+    """Return height and width from ``"64x48"``."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)[x×](\d+)", text)
+    if match is None:
+        raise InputError(f"--size {text} is no size; height and width in pixels are expected, as in 64x48")
+    return int(match[1]), int(match[2])

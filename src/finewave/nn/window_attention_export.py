@@ -1,0 +1,52 @@
+"""The operators of window attention from standard operators alone, for `finewave.nn.exporting`.
+
+Equal to `window_attention_plain`, which cannot be exported: it works on bands of rows, whose number depends on the
+image. Here all pixels go together, with W^2 scores for each. Images have their channels first, (B, C, H, W).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def attention(phi: Tensor, theta: Tensor, value: Tensor, window: int, k: int) -> Tensor:
+    """Sum the ``k`` values of the window that score best, weighted by the softmax of their scores; (B, C, H, W).
+
+    Parameters
+    ----------
+    phi, theta : Tensor (B, e, H, W)
+    value : Tensor (B, C, H, W)
+    window, k : int
+        Side of the window, and how many of its positions are kept.
+    """
+    H, W = value.shape[2:]
+    r = window // 2
+    thetas = F.pad(theta, (r, r, r, r))
+    shifts = [divmod(i, window) for i in range(window * window)]
+    scores = torch.stack([(phi * thetas[:, :, dy : dy + H, dx : dx + W]).sum(1) for dy, dx in shifts], 1)
+    best, positions = scores.topk(k, 1)
+    share = best.softmax(1)
+    values = F.pad(value, (r, r, r, r)).flatten(2)
+    columns = W + 2 * r
+    corner = torch.arange(H, device=value.device)[:, None] * columns + torch.arange(W, device=value.device)
+    at = (corner + positions // window * columns + positions % window).flatten(2)  # (B, k, H W)
+    total = torch.zeros_like(value)
+    for j in range(k):
+        chosen = values.gather(2, at[:, j : j + 1].expand(-1, value.shape[1], -1))
+        total = total + share[:, j : j + 1] * chosen.unflatten(2, (H, W))
+    return total
+
+
+def combination(heads: Sequence[Tensor], weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
+    """Return ``weight2 relu(weight1 [heads] + bias1) + bias2`` for each value; heads and result (B, C, H, W).
+
+    A band at a time, because the hidden layer is many times as large as the image.
+    """
+    stacked = torch.stack(tuple(heads), 2)  # (B, C, N, H, W)
+    first, last = weight1[:, :, None, None], weight2[:, :, None, None]
+    bands = [F.conv2d(F.conv2d(stacked[:, c], first, bias1).relu(), last, bias2) for c in range(stacked.shape[1])]
+    return torch.cat(bands, 1)
