@@ -8,7 +8,7 @@ import pytest
 
 import finewave as fw
 from finewave.studies import catalogue
-from finewave.studies.figures import busiest_part, choose_scene, take_picture, telling_points
+from finewave.studies.figures import choose_scene, take_picture
 from finewave.studies.study import Figure
 from tests.cli.command_line import assert_refused, run
 from tests.studies.conftest import request_of
@@ -22,32 +22,6 @@ def test_the_published_figures_have_tables() -> None:
         study = catalogue.get_study(figure.table)
         assert figure.dataset in study.datasets
         assert figure.scale in study.scales
-
-
-def test_the_busiest_part_is_where_the_contrast_is() -> None:
-    truth = np.zeros((2, 60, 80), np.float32)
-    truth[:, 30:50, 40:60] = np.indices((20, 20)).sum(0) % 2
-    top, left, side = busiest_part(truth)
-    assert side == 24
-    assert top <= 30
-    assert top + side >= 50
-    assert left <= 40
-    assert left + side >= 60
-    small = np.random.default_rng(0).random((1, 10, 12))
-    assert busiest_part(small)[2] == 10
-
-
-def test_points_lie_in_even_areas_of_different_spectra() -> None:
-    random = np.random.default_rng(1)
-    truth = np.empty((3, 90, 90))
-    for i, spectrum in enumerate(([0.9, 0.9, 0.9], [0.8, 0.1, 0.1], [0.1, 0.1, 0.8])):
-        truth[:, 30 * i : 30 * (i + 1)] = np.array(spectrum)[:, None, None]
-    truth[:, :, 45:] += random.uniform(-0.1, 0.1, (3, 90, 45))  # not even
-    points = telling_points(truth, 3)
-    assert sorted(y // 30 for y, _ in points) == [0, 1, 2]
-    assert points[0][0] // 30 == 0
-    assert all(x < 45 for _, x in points)
-    assert len(telling_points(np.full((2, 9, 9), 0.5))) >= 1
 
 
 def test_the_scene_to_show() -> None:

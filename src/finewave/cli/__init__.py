@@ -10,6 +10,7 @@ from finewave.cli.data import data
 from finewave.cli.demo import demo
 from finewave.cli.evaluate import evaluate
 from finewave.cli.export import export
+from finewave.cli.figure import figure
 from finewave.cli.models import models
 from finewave.cli.predict import predict
 from finewave.cli.program import Program
@@ -24,5 +25,5 @@ def main() -> None:
     """From a low-resolution multispectral image to a high-resolution hyperspectral one."""
 
 
-for _command in (demo, models, train, evaluate, predict, export, data, bench, study):
+for _command in (demo, models, train, evaluate, predict, export, data, bench, study, figure):
     main.add_command(_command)

@@ -14,9 +14,6 @@ from finewave.studies.rendering import slug
 from finewave.studies.running import trainings_folder
 from finewave.studies.study import Figure
 
-POINTS = 4
-"""Whose spectra are drawn."""
-
 
 @dataclass(frozen=True)
 class Panel:
@@ -132,37 +129,3 @@ def make_figure(figure: Figure, request: Request, out: Path, scene: str | None =
     with atomic_output(path) as temporary:
         draw(picture, title, temporary)
     return path
-
-
-def busiest_part(truth: np.ndarray) -> tuple[int, int, int]:
-    """Return (top, left, side) of the square of the truth with most contrast between neighbours."""
-    from scipy.ndimage import uniform_filter
-
-    grey = truth.mean(0)
-    side = min(max(24, min(grey.shape) // 5), *grey.shape)
-    contrast = np.hypot(*np.gradient(grey))
-    # the mean over a window belongs to its centre
-    rows, columns = (n - side + 1 for n in grey.shape)
-    inside = uniform_filter(contrast, side, mode="constant")[side // 2 :, side // 2 :][:rows, :columns]
-    top, left = np.unravel_index(int(inside.argmax()), inside.shape)
-    return int(top), int(left), side
-
-
-def telling_points(truth: np.ndarray, count: int = POINTS) -> list[tuple[int, int]]:
-    """Return (y, x) of pixels in even areas whose spectra differ as much as can be, brightest first."""
-    from scipy.ndimage import uniform_filter
-
-    mean = np.stack([uniform_filter(band, 5) for band in truth])
-    spread = np.mean([uniform_filter(band**2, 5) for band in truth], axis=0) - (mean**2).mean(0)
-    even = spread <= np.quantile(spread, 0.3)
-    margin = min(8, min(spread.shape) // 4)
-    even[:margin], even[-margin:], even[:, :margin], even[:, -margin:] = False, False, False, False
-    if not even.any():
-        even[spread.shape[0] // 2, spread.shape[1] // 2] = True
-    rows, columns = np.nonzero(even)
-    spectra = np.sqrt(np.maximum(mean[:, rows, columns].T, 0))  # steps of equal visibility, roughly
-    chosen = [int(spectra.sum(1).argmax())]
-    while len(chosen) < min(count, len(rows)):
-        distance = np.min([np.linalg.norm(spectra - spectra[i], axis=1) for i in chosen], axis=0)
-        chosen.append(int(distance.argmax()))
-    return [(int(rows[i]), int(columns[i])) for i in chosen]

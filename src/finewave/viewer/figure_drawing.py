@@ -1,0 +1,260 @@
+"""The drawing of a figure: images side by side, magnified, errors, spectra."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from finewave.errors import InputError
+
+# Okabe and Ito's colours, which stay apart for colour-blind readers
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+INK, GREY = "#111111", "#888888"
+STYLES = ("-", "--", "-.", ":")
+WIDTH = 2.1
+"""Of a column, in inches, where there are four or more."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One image of a figure.
+
+    Parameters
+    ----------
+    label : str
+    role : {"reference", "input", "result"}
+    colours : ndarray (h, w, 3)
+        As it is shown, in [0, 1]; of any resolution, every image covers the same place.
+    spectra : ndarray (points, C) or None
+        At the points of the drawing.
+    wavelengths : ndarray (C,) or None
+        nm, in any order; None draws over the number of the band.
+    error : ndarray (H, W) or None
+        Of each pixel.
+    scores : str
+        Above the error.
+    """
+
+    label: str
+    role: Literal["reference", "input", "result"]
+    colours: np.ndarray
+    spectra: np.ndarray | None = None
+    wavelengths: np.ndarray | None = None
+    error: np.ndarray | None = None
+    scores: str = ""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """All that a figure shows.
+
+    Parameters
+    ----------
+    columns : tuple of Column
+        From left to right.
+    size : (int, int)
+        Rows and columns of the finest image: the unit of ``region`` and ``points``.
+    region : (int, int, int, int)
+        Top, left, height, width of the magnified part.
+    points : tuple of (int, int)
+        (y, x); none leaves out the spectra.
+    title : str
+        Empty for none.
+    note : str
+        In the free place beside the errors; not drawn where there are none.
+    """
+
+    columns: tuple[Column, ...]
+    size: tuple[int, int]
+    region: tuple[int, int, int, int]
+    points: tuple[tuple[int, int], ...]
+    title: str = ""
+    note: str = ""
+
+
+def draw(drawing: Drawing, path: Path, dpi: int = 200) -> None:
+    """Draw a figure in the format of the file's extension: what matplotlib writes.
+
+    A column for each image; lines are the image, its magnified part, and the error of each pixel on one scale. Below,
+    spectra at points marked in the first image. Text in a PDF stays text, in embedded TrueType fonts; the same drawing
+    gives the same bytes.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is missing.
+    """
+    try:
+        from matplotlib import rc_context
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError("figures need matplotlib: pip install 'finewave[viewer]'") from None
+
+    with rc_context({"pdf.fonttype": 42, "font.family": "DejaVu Sans", "text.usetex": False}):
+        heights = _heights(drawing)
+        figure = Figure(
+            figsize=(_width(drawing) * len(drawing.columns), sum(heights.values()) + (0.35 if drawing.title else 0.1)),
+            dpi=dpi,
+            facecolor="white",
+            layout="constrained",
+        )
+        FigureCanvasAgg(figure)
+        if drawing.title:
+            figure.suptitle(drawing.title, fontsize=12, x=0.01, ha="left", fontweight="bold")
+        grid = figure.add_gridspec(len(heights), len(drawing.columns), height_ratios=list(heights.values()))
+        lines = {name: number for number, name in enumerate(heights)}
+        _images(figure, grid, drawing)
+        if "errors" in lines:
+            _errors(figure, grid, lines["errors"], drawing)
+        if "spectra" in lines:
+            _spectra(figure, grid[lines["spectra"], :], drawing)
+        # no date and no version: the same drawing is the same file
+        unsaid = {"CreationDate": None, "Producer": None} if path.suffix.lower() == ".pdf" else {"Software": None}
+        figure.savefig(path, metadata=unsaid)
+
+
+def _width(drawing: Drawing) -> float:
+    """Return the width of a column: a figure of one or two images is still as wide as its spectra need."""
+    return float(np.clip(6.6 / len(drawing.columns), WIDTH, 3.3))
+
+
+def _heights(drawing: Drawing) -> dict[str, float]:
+    """Return the lines of a figure and how high they are."""
+    width = _width(drawing)
+    rows, columns = drawing.size
+    shape = float(np.clip(rows / columns, 0.2, 3.0))
+    part = float(np.clip(drawing.region[2] / drawing.region[3], 0.2, 3.0))
+    heights = {"images": width * shape + 0.25, "magnified": width * part + 0.1}
+    if any(column.error is not None for column in drawing.columns):
+        heights["errors"] = width * shape + 0.45
+    if drawing.points and any(column.spectra is not None for column in drawing.columns):
+        heights["spectra"] = 2.6
+    return heights
+
+
+def _images(figure: Any, grid: Any, drawing: Drawing) -> None:
+    """Draw each image, and below it the part in the frame."""
+    rows, width = drawing.size
+    extent = (-0.5, width - 0.5, rows - 0.5, -0.5)
+    top, left, height, across = drawing.region
+    for number, column in enumerate(drawing.columns):
+        axes = _image(figure.add_subplot(grid[0, number]), column.colours, extent)
+        axes.set_title(_broken(column.label), fontsize=8.5, loc="left")
+        _box(axes, drawing.region)
+        if number == 0:
+            _marks(axes, drawing.points)
+        close = _image(figure.add_subplot(grid[1, number]), column.colours, extent)
+        close.set_xlim(left - 0.5, left + across - 0.5)
+        close.set_ylim(top + height - 0.5, top - 0.5)
+
+
+def _errors(figure: Any, grid: Any, line: int, drawing: Drawing) -> None:
+    """Draw the error of each pixel, all on one scale, and the note where there is none."""
+    errors = [column.error for column in drawing.columns if column.error is not None]
+    finite = np.concatenate([error[np.isfinite(error)] for error in errors])
+    worst = (float(np.quantile(finite, 0.99)) if finite.size else 0.0) or 1e-6
+    shades: Any = None
+    maps, free = [], []
+    for number, column in enumerate(drawing.columns):
+        if column.error is None:
+            free.append(number)
+            continue
+        axes = figure.add_subplot(grid[line, number])
+        axes.set_facecolor("#bbbbbb")  # of pixels without data
+        shades = axes.imshow(column.error, cmap="magma", vmin=0, vmax=worst, interpolation="nearest")
+        axes.set_title(column.scores, fontsize=8.5, loc="left")
+        _bare(axes)
+        maps.append(axes)
+    bar = figure.colorbar(
+        shades, ax=maps, location="bottom", shrink=0.6 if len(maps) > 1 else 1.0, aspect=40, pad=0.02, extend="max"
+    )
+    bar.ax.tick_params(labelsize=7)
+    bar.set_label("error (root mean square over the bands)", fontsize=7.5)
+    if drawing.note and free:
+        note = figure.add_subplot(grid[line, free[0] : free[-1] + 1])
+        note.set_axis_off()
+        text = note.text(0, 0.97, drawing.note, fontsize=7.5, va="top", color=INK)
+        text.set_in_layout(False)
+
+
+def _spectra(figure: Any, place: Any, drawing: Drawing) -> None:
+    """Draw one plot of spectra for each point: reference in black, input as marks, each result in its colour."""
+    inner = place.subgridspec(1, len(drawing.points), wspace=0.05)
+    with_nm = all(column.wavelengths is not None for column in drawing.columns if column.role == "result")
+    for number in range(len(drawing.points)):
+        axes = figure.add_subplot(inner[number])
+        results = 0
+        for column in drawing.columns:
+            look: dict[str, Any] = {"color": INK, "linewidth": 2.0}
+            if column.role == "result":
+                look = {"color": COLOURS[results % len(COLOURS)], "linestyle": STYLES[results % len(STYLES)]}
+                look["linewidth"] = 1.3
+                results += 1
+            if column.spectra is None or (with_nm and column.wavelengths is None):
+                continue
+            if column.role == "input":
+                look = {"color": INK, "linestyle": "none", "marker": "D", "markersize": 4, "markerfacecolor": "white"}
+            x = column.wavelengths if with_nm else None
+            x = np.arange(1, column.spectra.shape[1] + 1) if x is None else x
+            order = np.argsort(x)
+            axes.plot(x[order], column.spectra[number, order], label=column.label, **look)
+        axes.set_title(f"point {number + 1}", fontsize=8.5, loc="left")
+        axes.set_xlabel("wavelength (nm)" if with_nm else "band", fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        axes.grid(color="#dddddd", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        if number == 0:
+            axes.set_ylabel("value", fontsize=8)
+            handles, labels = axes.get_legend_handles_labels()
+            figure.legend(
+                handles, labels, loc="outside lower center", ncols=min(len(labels), 4), fontsize=8, frameon=False
+            )
+
+
+def _image(axes: Any, colours: np.ndarray, extent: tuple[float, ...]) -> Any:
+    axes.imshow(colours, extent=extent, interpolation="nearest")
+    return _bare(axes)
+
+
+def _bare(axes: Any) -> Any:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for side in axes.spines.values():
+        side.set(edgecolor=GREY, linewidth=0.5)
+    return axes
+
+
+def _box(axes: Any, region: tuple[int, int, int, int]) -> None:
+    from matplotlib.patches import Rectangle
+
+    top, left, height, width = region
+    for colour, line in (("white", 2.4), (INK, 1.0)):
+        axes.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=colour, linewidth=line))
+
+
+def _marks(axes: Any, points: tuple[tuple[int, int], ...]) -> None:
+    for number, (y, x) in enumerate(points, start=1):
+        axes.plot(x, y, "o", markersize=3.5, color="white", markeredgecolor=INK, markeredgewidth=0.8)
+        axes.annotate(
+            str(number),
+            (x, y),
+            xytext=(3, 3),
+            textcoords="offset points",
+            fontsize=8,
+            fontweight="bold",
+            color="white",
+            bbox={"boxstyle": "round,pad=0.15", "facecolor": INK, "edgecolor": "none", "alpha": 0.75},
+        )
+
+
+def _broken(label: str) -> str:
+    """Return a label on two lines if it is long."""
+    if len(label) <= 20 or " " not in label:
+        return label
+    middle = min((i for i, letter in enumerate(label) if letter == " "), key=lambda i: abs(i - len(label) / 2))
+    return f"{label[:middle]}\n{label[middle + 1 :]}"

@@ -1,0 +1,57 @@
+"""Where to look in a scene: the part with most contrast, points whose spectra differ."""
+
+from __future__ import annotations
+
+import numpy as np
+
+POINTS = 4
+"""Whose spectra are drawn."""
+
+
+def busiest_part(values: np.ndarray) -> tuple[int, int, int]:
+    """Return (top, left, side) of the square of an image (C, H, W) with most contrast between neighbours.
+
+    Pixels without data (NaN) have no contrast.
+    """
+    from scipy.ndimage import uniform_filter
+
+    grey = values.mean(0)
+    side = min(max(24, min(grey.shape) // 5), *grey.shape)
+    contrast = np.nan_to_num(_contrast(grey))
+    # the mean over a window belongs to its centre
+    rows, columns = (n - side + 1 for n in grey.shape)
+    inside = uniform_filter(contrast, side, mode="constant")[side // 2 :, side // 2 :][:rows, :columns]
+    top, left = np.unravel_index(int(inside.argmax()), inside.shape)
+    return int(top), int(left), side
+
+
+def telling_points(values: np.ndarray, count: int = POINTS) -> list[tuple[int, int]]:
+    """Return (y, x) of pixels in even areas whose spectra differ as much as can be, brightest first.
+
+    Pixels without data (NaN) are passed over; there may be fewer than ``count``, but one at least.
+    """
+    from scipy.ndimage import uniform_filter
+
+    there = np.isfinite(values).all(0)
+    values = np.where(there, values, 0.0)
+    mean = np.stack([uniform_filter(band, 5) for band in values])
+    spread = np.mean([uniform_filter(band**2, 5) for band in values], axis=0) - (mean**2).mean(0)
+    margin = min(8, min(spread.shape) // 4)
+    inside = np.zeros_like(there)
+    inside[margin : spread.shape[0] - margin, margin : spread.shape[1] - margin] = True
+    even = inside & there & (spread <= np.quantile(spread[there], 0.3) if there.any() else False)
+    if not even.any():
+        even[spread.shape[0] // 2, spread.shape[1] // 2] = True
+    rows, columns = np.nonzero(even)
+    spectra = np.sqrt(np.maximum(mean[:, rows, columns].T, 0))  # steps of equal visibility, roughly
+    chosen = [int(spectra.sum(1).argmax())]
+    while len(chosen) < min(count, len(rows)):
+        distance = np.min([np.linalg.norm(spectra - spectra[i], axis=1) for i in chosen], axis=0)
+        chosen.append(int(distance.argmax()))
+    return [(int(rows[i]), int(columns[i])) for i in chosen]
+
+
+def _contrast(grey: np.ndarray) -> np.ndarray:
+    """Return the length of the gradient; an axis of one pixel has none."""
+    slopes = [np.gradient(grey, axis=axis) for axis in (0, 1) if grey.shape[axis] > 1]
+    return np.hypot(*slopes) if len(slopes) == 2 else np.abs(slopes[0]) if slopes else np.zeros_like(grey)
