@@ -14,6 +14,7 @@ from finewave.cli.figure import figure
 from finewave.cli.models import models
 from finewave.cli.predict import predict
 from finewave.cli.program import Program
+from finewave.cli.report import report
 from finewave.cli.study import study
 from finewave.cli.train import train
 
@@ -25,5 +26,5 @@ def main() -> None:
     """From a low-resolution multispectral image to a high-resolution hyperspectral one."""
 
 
-for _command in (demo, models, train, evaluate, predict, export, data, bench, study, figure):
+for _command in (demo, models, train, evaluate, predict, export, data, bench, study, figure, report):
     main.add_command(_command)

@@ -1,0 +1,53 @@
+"""``finewave report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from finewave.errors import InputError
+
+
+@click.command()
+@click.argument("result", metavar="RESULT", type=click.Path(path_type=Path))
+@click.option("-o", "--output", default="report.html", show_default=True, type=click.Path(path_type=Path))
+@click.option("--input", "observed", type=click.Path(path_type=Path), help="What the result was made from.")
+@click.option("--reference", type=click.Path(path_type=Path), help="The truth: error maps, metrics.")
+@click.option("--rgb", nargs=3, type=float, metavar="NM NM NM", help="Bands shown first.  [default: 650 550 450]")
+@click.option("--convention", help="Of the metrics.  [default: finewave]")
+@click.option("--title", default="", help="Of the page.  [default: name of RESULT]")
+def report(
+    result: Path,
+    output: Path,
+    observed: Path | None,
+    reference: Path | None,
+    rgb: tuple[float, float, float] | None,
+    convention: str | None,
+    title: str,
+) -> None:
+    """Write one HTML file that works offline.
+
+    RESULT is a scene, or the folder of results of finewave study. Of a scene: composites, bands, swipe between input,
+    result and reference, spectra at points, maps of errors, metrics. Of a study: its tables, figures and cells.
+    """
+    from finewave.studies.report import is_study, write_study_report
+    from finewave.viewer.report import write_report
+
+    if is_study(result):
+        own = {"--input": observed, "--reference": reference, "--rgb": rgb, "--convention": convention}
+        given = [name for name, value in own.items() if value is not None]
+        if given:
+            raise InputError(f"{', '.join(given)} has no meaning for {result}, a study; leave it out")
+        written = write_study_report(result, output, title=title)
+    else:
+        written = write_report(
+            result,
+            output,
+            observed=observed,
+            reference=reference,
+            rgb=rgb,
+            convention=convention or "finewave",
+            title=title,
+        )
+    click.echo(f"written: {written} ({written.stat().st_size / 1e6:.1f} MB)")

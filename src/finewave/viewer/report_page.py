@@ -1,0 +1,99 @@
+"""The frame of a report: one HTML file that asks nothing of anybody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from finewave.errors import unknown_name
+
+EXTENSIONS = (".html", ".htm")
+# the browser itself refuses whatever is not in the file
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+def page(title: str, subtitle: str, body: str, data: dict[str, Any] | None = None) -> str:
+    """Return a whole page.
+
+    Parameters
+    ----------
+    title, subtitle : str
+        Plain text.
+    body : str
+        HTML.
+    data : dict, optional
+        For the script of a scene's page; without, the page has none.
+    """
+    import finewave
+
+    scripts = ""
+    if data is not None:
+        # "<" would end the element early, wherever it stands
+        text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+        scripts = f'<script type="application/json" id="data">{text}</script>\n<script>{_asset("report.js")}</script>\n'
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="generator" content="finewave {escape(finewave.__version__)}">
+<link rel="icon" href="data:,">
+<title>{escape(title)}</title>
+<style>
+{_asset("report.css")}</style>
+</head>
+<body>
+<header>
+<h1>{escape(title)}</h1>
+<p class="sub">{escape(subtitle)}</p>
+</header>
+<main>
+{body}</main>
+<footer>Made by finewave {escape(finewave.__version__)}. This file is complete: it loads nothing from anywhere.</footer>
+{scripts}</body>
+</html>
+"""
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", numbers: Iterable[int] = ()) -> str:
+    """Return a table as HTML; cells are plain text, columns whose index is in ``numbers`` are aligned at their end."""
+    right = set(numbers)
+
+    def kind(column: int) -> str:
+        return ' class="number"' if column in right else ""
+
+    head = "".join(f'<th scope="col"{kind(i)}>{escape(text)}</th>' for i, text in enumerate(header))
+    body = ""
+    for row in rows:
+        cells = "".join(f"<td{kind(i)}>{escape(text)}</td>" for i, text in enumerate(row) if i)
+        body += f'<tr><th scope="row"{kind(0)}>{escape(row[0])}</th>{cells}</tr>\n'
+    said = f"<caption>{escape(caption)}</caption>" if caption else ""
+    # a table that is wider than the page is moved by the keyboard, too
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption or header[0])}"><table>{said}\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n"
+    )
+
+
+def check_extension(path: str | Path) -> Path:
+    """Return the path of a report.
+
+    Raises
+    ------
+    InputError
+        If it is not named like an HTML file.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in EXTENSIONS:
+        raise unknown_name("extension of a report", target.suffix or target.name, EXTENSIONS)
+    return target
+
+
+def _asset(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
