@@ -17,6 +17,8 @@ FIGURE_BYTES = 8_000_000
 """Of all figures together."""
 FIGURE_WIDTH = 2000
 """Most pixels."""
+MOST_SAID = 4
+"""Differences that are named."""
 PARTS = ("cells", "trainings")
 """Folders that `finewave study` makes; one of them makes a folder a study's."""
 
@@ -102,11 +104,13 @@ def _table(file: Path, number: int) -> str:
     except ImportError:
         raise InputError("reports of studies need markdown-it-py: pip install 'finewave[viewer]'") from None
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    html = parser.render(file.read_text(encoding="utf-8"))
+    # two lists in a row would be one
+    text = re.sub(r"(\n- [^\n]*)\n\n- ", r"\1\n\nProtocol and notes:\n\n- ", file.read_text(encoding="utf-8"))
+    html = parser.render(text)
     # the page has its own first heading
     html = re.sub(r"<(/?)h([1-4])>", lambda found: f"<{found[1]}h{int(found[2]) + 1}>", html)
     html = html.replace("<table>", '<div class="wide right" tabindex="0" role="region" aria-label="Table"><table>')
-    html = html.replace("</table>", "</table></div>").replace("<th>", '<th scope="col">')
+    html = re.sub(r"<th(?=[ >])", '<th scope="col"', html.replace("</table>", "</table></div>"))
     return f'<section id="table-{number}">\n{html}<p class="hint">From {escape(file.name)}</p>\n</section>\n'
 
 
@@ -140,28 +144,54 @@ def _cells(cells: list[dict[str, Any]]) -> str:
     metrics = [name for name in LABELS if name in cells[0]["mean"]]
     heads = [f"{LABELS[name]} {'↑' if HIGHER[name] else '↓'}" for name in metrics]
     rows, protocols, images = [], {}, ""
-    for cell in cells:
+    apart = _differences([cell["facts"] for cell in cells])
+    for cell, difference in zip(cells, apart, strict=True):
         facts = cell["facts"]
         protocol = facts["protocol"]
         protocols[protocol["name"]] = protocol
         commits = [commit for commit in dict.fromkeys(cell["commit"].values()) if commit]
-        name = f"{facts['system']}, {facts['dataset']} x{facts['scale']}"
-        said = [f"{name}, {facts['split']}", protocol["name"], str(len(cell["images"]))]
+        name = f"{facts['system']}, {facts['dataset']} x{facts['scale']}, {facts['split']}"
+        name += f" ({difference})" if difference else ""
+        said = [name, protocol["name"], str(len(cell["images"]))]
         made = f"finewave {cell['finewave']}" + (
             f" ({', '.join(commit[:10] for commit in commits)})" if commits else ""
         )
         rows.append([*said, *(Value(cell["mean"][metric]).text(metric) for metric in metrics), made, _digest(cell)])
         each = [[image, *(Value(values[m]).text(m) for m in metrics)] for image, values in cell["images"].items()]
         images += (
-            f"<details><summary>{escape(name)}, {escape(_digest(cell))}: {_count(len(each), 'image')}</summary>\n"
+            f"<details><summary>{escape(name)}: {_count(len(each), 'image')}</summary>\n"
             f"{table(['image', *heads], each, numbers=range(1, len(metrics) + 1))}</details>\n"
         )
     header = ["cell", "protocol", "images", *heads, "made by", "digest"]
     caption = (
-        "Every figure that lies in the folder: means over images. The digest is that of all that decides about it."
+        "Every result that lies in the folder: means over images. The digest is that of all that decides about it."
     )
-    html = f"<h2>Cells</h2>\n{table(header, rows, caption, range(2, len(metrics) + 3))}"
+    html = f'<h2>Cells</h2>\n<div class="cells">{table(header, rows, caption, range(2, len(metrics) + 3))}</div>\n'
     return f"{html}<h3>Protocols</h3>\n{_protocols(protocols)}<h3>Image by image</h3>\n{images}"
+
+
+def _differences(facts: list[dict[str, Any]]) -> list[str]:
+    """Return for each cell what sets it apart from the others of its system, data set, scale, split and protocol."""
+
+    def group(of: dict[str, Any]) -> tuple[Any, ...]:
+        return of["system"], of["dataset"], of["scale"], of["split"], of["protocol"]["name"]
+
+    flat = [_flat({key: of[key] for key in ("image", "post", "recipe", "options") if key in of}) for of in facts]
+    words = []
+    for of, mine in zip(facts, flat, strict=True):
+        others = [other for theirs, other in zip(facts, flat, strict=True) if group(theirs) == group(of)]
+        keys = [key for key in mine if any(key not in other or other[key] != mine[key] for other in others)]
+        more = f" and {len(keys) - MOST_SAID} more" if len(keys) > MOST_SAID else ""
+        words.append(", ".join(f"{key.removeprefix('recipe.')} {mine[key]}" for key in keys[:MOST_SAID]) + more)
+    return words
+
+
+def _flat(facts: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """Return nested facts with dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in facts.items():
+        found |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
+    return found
 
 
 def _protocols(protocols: dict[str, dict[str, Any]]) -> str:

@@ -128,7 +128,7 @@ def _heights(drawing: Drawing) -> dict[str, float]:
     rows, columns = drawing.size
     shape = float(np.clip(rows / columns, 0.2, 3.0))
     part = float(np.clip(drawing.region[2] / drawing.region[3], 0.2, 3.0))
-    heights = {"images": width * shape + 0.25, "magnified": width * part + 0.1}
+    heights = {"images": width * shape + 0.25, "magnified": width * part + 0.25}
     if any(column.error is not None for column in drawing.columns):
         heights["errors"] = width * shape + 0.45
     if drawing.points and any(column.spectra is not None for column in drawing.columns):
