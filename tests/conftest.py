@@ -10,7 +10,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
-NEEDS_OUTSIDE_FILES = ("parity", "data")
+NEEDS_OUTSIDE_FILES = ("parity", "data", "browser")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

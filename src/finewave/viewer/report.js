@@ -158,6 +158,7 @@
 
   async function drawPicture() {
     const mine = ++turn;
+    document.documentElement.dataset.asked = String(mine);
     const [left, right] = await Promise.all([source(state.left), source(state.right)]);
     if (mine !== turn) return; // something else was asked for meanwhile
     const brush = canvas.getContext("2d");
