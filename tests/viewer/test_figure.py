@@ -13,7 +13,7 @@ from finewave.imaging.scene import make_scene
 from finewave.viewer import figure as figure_module
 from finewave.viewer.figure import make_figure
 from finewave.viewer.figure_composite import bands_of_rgb, choose_rgb
-from finewave.viewer.figure_drawing import Drawing
+from finewave.viewer.figure_drawing import Drawing, _with_gaps
 from finewave.viewer.figure_maps import angle_map, rmse_map
 from tests.cli.command_line import assert_refused, run
 from tests.viewer.scenes import WAVELENGTHS, truth_values
@@ -139,6 +139,13 @@ def test_maps_agree_with_the_metrics() -> None:
     assert np.isnan(angle_map(pred, target)[[0, 1], [0, 1]]).all()
     assert np.isnan(rmse_map(pred, target)[1, 1])
     assert np.isfinite(angle_map(pred, target)).sum() == 598
+
+
+def test_lines_end_where_bands_were_left_out() -> None:
+    x, values = _with_gaps(np.array([430.0, 400, 410, 420, 900, 910]), np.array([3.0, 0, 1, 2, 4, 5]))
+    np.testing.assert_array_equal(x, [400, 410, 420, 430, np.nan, 900, 910])
+    np.testing.assert_array_equal(values, [0, 1, 2, 3, np.nan, 4, 5])
+    assert _with_gaps(np.array([1.0]), np.array([2.0]))[0].tolist() == [1]
 
 
 def test_what_does_not_fit_is_refused(files: dict[str, Path], tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from finewave.errors import InputError
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 INK, GREY = "#111111", "#888888"
 STYLES = ("-", "--", "-.", ":")
+GAP = 4
+"""Times the usual distance of bands; farther ones are not joined."""
 WIDTH = 2.1
 """Of a column, in inches, where there are four or more."""
 
@@ -200,8 +202,7 @@ def _spectra(figure: Any, place: Any, drawing: Drawing) -> None:
                 look = {"color": INK, "linestyle": "none", "marker": "D", "markersize": 4, "markerfacecolor": "white"}
             x = column.wavelengths if with_nm else None
             x = np.arange(1, column.spectra.shape[1] + 1) if x is None else x
-            order = np.argsort(x)
-            axes.plot(x[order], column.spectra[number, order], label=column.label, **look)
+            axes.plot(*_with_gaps(x, column.spectra[number]), label=column.label, **look)
         axes.set_title(f"point {number + 1}", fontsize=8.5, loc="left")
         axes.set_xlabel("wavelength (nm)" if with_nm else "band", fontsize=8)
         axes.tick_params(labelsize=7)
@@ -214,6 +215,15 @@ def _spectra(figure: Any, place: Any, drawing: Drawing) -> None:
             figure.legend(
                 handles, labels, loc="outside lower center", ncols=min(len(labels), 4), fontsize=8, frameon=False
             )
+
+
+def _with_gaps(x: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a spectrum in the order of ``x``, with NaN where bands were left out, so that no line crosses the gap."""
+    order = np.argsort(x)
+    x, values = x[order].astype(float), values[order].astype(float)
+    steps = np.diff(x)
+    gaps = np.flatnonzero(steps > GAP * np.median(steps)) + 1 if len(steps) else np.array([], int)
+    return np.insert(x, gaps, np.nan), np.insert(values, gaps, np.nan)
 
 
 def _image(axes: Any, colours: np.ndarray, extent: tuple[float, ...]) -> Any:

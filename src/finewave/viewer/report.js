@@ -4,6 +4,7 @@
   const [rows, columns] = data.size;
   const $ = (id) => document.getElementById(id);
   const MOST_POINTS = 6;
+  const GAP = 4;
   const layerOf = (role) => data.layers.find((layer) => layer.role === role);
   const mapOf = (key) => data.maps.find((map) => map.key === key);
   const result = layerOf("result");
@@ -296,7 +297,10 @@
           svg.append(element("path", { d: `M${px(x)} ${py(y) - 5}l5 5l-5 5l-5 -5z`, stroke: colour, fill: "var(--page)", "stroke-width": 1.6 }));
         }
       } else {
-        const path = there.map(([x, y], i) => `${i ? "L" : "M"}${px(x).toFixed(2)} ${py(y).toFixed(2)}`).join("");
+        const apart = there.slice(1).map(([x], i) => x - there[i][0]).sort((a, b) => a - b);
+        const gap = GAP * apart[Math.floor(apart.length / 2)];
+        const joined = (i) => i && there[i][0] - there[i - 1][0] <= gap; // no line where bands were left out
+        const path = there.map(([x, y], i) => `${joined(i) ? "L" : "M"}${px(x).toFixed(2)} ${py(y).toFixed(2)}`).join("");
         const width = layer.role === "reference" ? 3 : 2;
         const dashes = layer.role === "reference" ? {} : { "stroke-dasharray": reference ? "6 3" : "none" };
         svg.append(element("path", { d: path, stroke: colour, fill: "none", "stroke-width": width, ...dashes }));

@@ -38,7 +38,7 @@ BAND_SAMPLES = 2**24
 SPECTRA = 1_200_000
 """Most values of the spectra of result and reference together."""
 INPUT_SPECTRA = 200_000
-METRIC_SAMPLES = 2**27
+METRIC_SAMPLES = 2**26
 """Scenes of more values are not read into memory at once, which metrics need."""
 COMPOSITE_BYTES, BAND_BYTES, MAP_BYTES = 2_000_000, 3_500_000, 1_000_000
 DEFAULT_POINTS = 3
