@@ -10,7 +10,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
-NEEDS_OUTSIDE_FILES = ("parity", "data", "browser")
+NEEDS_OUTSIDE = ("parity", "data", "browser")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> pytest.TestReport:
     """In CI a comparison that did not take place is a failure, not a skip."""
     report = yield
-    outside = any(item.get_closest_marker(name) for name in NEEDS_OUTSIDE_FILES)
+    outside = any(item.get_closest_marker(name) for name in NEEDS_OUTSIDE)
     if IN_CI and report.skipped and outside and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, which in CI is a failure: {report.longrepr}"
