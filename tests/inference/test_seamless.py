@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import dask.array as da
@@ -161,10 +162,36 @@ def test_halo_and_overhead() -> None:
         plan_tiles(model, 2048, 2048, tile=0)
 
 
-def test_networks_that_look_at_the_whole_image_say_so() -> None:
-    model = Model(build("awan"))
-    with pytest.warns(FinewaveWarning, match="tile as large as memory allows"):
-        plan_tiles(model, 600, 600, tile=300)
+@pytest.mark.parametrize("halo", ["exact", "fast", 5])
+@pytest.mark.parametrize("name", [name for name in WHOLE_IMAGE if name != "ssc-hsr"])
+def test_networks_whose_tiles_cannot_be_exact_say_so(name: str, halo: str | int) -> None:
+    model = Model(build(name, scale=2), pooling="local")
+    with pytest.warns(FinewaveWarning, match="tiles differ from the scene in one piece.*tile as large as memory"):
+        plan_tiles(model, 600, 600, tile=300, halo=halo)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(plan_tiles(model, 600, 600, tile=600, halo=halo)) == 1
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_the_others_have_no_reason_to(name: str) -> None:
+    model = model_of(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(plan_tiles(model, 600, 600, tile=100)) == 36
+
+
+def test_patches_counted_from_a_corner_are_the_reason() -> None:
+    model = Model(build("fusformer", scale=2, ms_bands=3, hs_bands=4))
+    assert model.reach is not None
+    scene, guide = scene_of(9, 30, bands=4), scene_of(18, 60)
+    whole = super_resolve(scene, model, guide, tile=30)
+    with pytest.warns(FinewaveWarning, match="counted from a corner"):
+        tiled = super_resolve(scene, model, guide, tile=8)
+    assert np.abs(tiled.values - whole.values).max() > 1e-4
+    composed = Model(build("sr-ssr-fusion", scale=2))
+    with pytest.warns(FinewaveWarning, match="counted from a corner"):
+        plan_tiles(composed, 600, 600, tile=300)
 
 
 def test_values_of_a_photograph_without_bands_to_name() -> None:

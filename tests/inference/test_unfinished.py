@@ -57,9 +57,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Numbers of the tiles that go through the network from here on."""
     run_tile, numbers = engine.run_tile, []
 
-    def counted(model: Any, images: Any, tile: Any, tiling: Any) -> Any:
+    def counted(model: Any, images: Any, tile: Any, tiling: Any, processing: Any) -> Any:
         numbers.append(list(tiling).index(tile))
-        return run_tile(model, images, tile, tiling)
+        return run_tile(model, images, tile, tiling, processing)
 
     monkeypatch.setattr(engine, "run_tile", counted)
     return numbers

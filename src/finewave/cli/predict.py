@@ -21,6 +21,11 @@ from finewave.cli.progress import Progress
 @click.option("--halo", default="exact", show_default=True, help="Seen around a tile: exact, fast, or input pixels.")
 @pooling_option(default="local")
 @precision_option(default="auto")
+@click.option("--consistent", is_flag=True, help="Degraded again, the result gives back the input.")
+@click.option("--self-ensemble", is_flag=True, help="Mean over eight flips and rotations.")
+@click.option("--uncertainty", is_flag=True, help="Their spread, in OUTPUT.uncertainty.EXTENSION.")
+@click.option("--quality", is_flag=True, help="Scores without a reference, in OUTPUT.quality.json.")
+@click.option("--clip", type=(float, float), metavar="LOW HIGH", help="Cut values to this range.")
 @click.option("--dtype", help="Of the stored numbers, e.g. uint16.  [default: float32]")
 @click.option("--scale-factor", type=float, help="The stored number that stands for 1.0.")
 @click.option("--nodata", type=float, help="The stored number for missing pixels.")
@@ -39,6 +44,11 @@ def predict(
     halo: str,
     pooling: str,
     precision: str,
+    consistent: bool,
+    self_ensemble: bool,
+    uncertainty: bool,
+    quality: bool,
+    clip: tuple[float, float] | None,
     dtype: str | None,
     scale_factor: float | None,
     nodata: float | None,
@@ -70,6 +80,11 @@ def predict(
             halo=int(halo) if halo.isdecimal() else halo,
             pooling=pooling,
             precision=precision,
+            consistent=consistent,
+            self_ensemble=self_ensemble,
+            uncertainty=uncertainty,
+            quality=quality,
+            clip=clip,
             dtype=dtype,
             scale=scale_factor,
             nodata=nodata,

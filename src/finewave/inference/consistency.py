@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from finewave.errors import InputError
 from finewave.inference.bands import match_bands
+from finewave.inference.observers import observers_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,19 +40,8 @@ def consistency_psnr(result: xr.DataArray, scene: xr.DataArray, model: Model) ->
     """
     import torch
 
-    from finewave.imaging.degradation import degrade
-
-    card = model.card
-    if card is None or card.sensor is None or card.degradation is None or card.wavelengths_nm is None:
-        raise InputError(f"the card of {model.name} does not say its sensor, degradation and wavelengths")
-    options = {key: card.degradation[key] for key in ("kernel", "fwhm") if key in card.degradation}
-    observed = degrade(
-        torch.from_numpy(result.values)[None],
-        model.upscaling,
-        sensor=card.sensor,
-        wavelengths=card.wavelengths_nm,
-        **options,
-    )[0].numpy()
+    observer = observers_of(model, "the consistency")[0]
+    observed = observer(torch.from_numpy(result.values)[None])[0].numpy()
     difference = observed - scene.values[match_bands(scene, model)]
     error = float(np.mean(np.square(difference[np.isfinite(difference)], dtype=np.float64)))
     return -10 * math.log10(error) if error > 0 else math.inf

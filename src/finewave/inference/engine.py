@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finewave.errors import InputError
+from finewave.inference.processing import PLAIN, Processing
 from finewave.inference.sources import Source
 from finewave.inference.tile_run import run_tile, window_of
 from finewave.inference.tiles import Tiling
@@ -33,12 +34,15 @@ class Job:
     tiling : Tiling
     unfinished : Unfinished
         Where tiles go.
+    processing : Processing
+        What is done around the network.
     """
 
     model: ModelSource
     sources: Mapping[str, tuple[Source, int]]
     tiling: Tiling
     unfinished: Unfinished
+    processing: Processing = PLAIN
 
     def do(self, number: int) -> None:
         """Read, run and store one tile, unless it is finished."""
@@ -49,8 +53,7 @@ class Job:
             name: source.read(window_of(name, tile, self.tiling, ratio))
             for name, (source, ratio) in self.sources.items()
         }
-        values, facts = run_tile(self.model.get(), images, tile, self.tiling)
-        self.unfinished.write(number, tile, values, facts)
+        self.unfinished.write(number, tile, run_tile(self.model.get(), images, tile, self.tiling, self.processing))
 
 
 def run_job(job: Job, numbers: Sequence[int], client: Any | None, progress: Progress | None = None) -> None:

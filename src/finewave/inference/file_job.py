@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,14 @@ from finewave.imaging.file_errors import writing
 from finewave.inference.engine import Job, Progress, run_job
 from finewave.inference.halo_check import say_what_the_halo_changes
 from finewave.inference.plan import plan_tiles
+from finewave.inference.processing import Processing, choose_processing
+from finewave.inference.quality import Scorer, quality_of, scorer_of, write_quality
 from finewave.inference.request import Request, make_request
 from finewave.inference.scenes import warn_of_facts
 from finewave.inference.sources import SceneFile, stamp_of
 from finewave.inference.tile_run import TileFacts
 from finewave.inference.tiles import Tiling
-from finewave.inference.unfinished import Unfinished, begin, establish, finished, locked, store_in
+from finewave.inference.unfinished import Unfinished, begin, establish, finished, locked, spread_store_in, store_in
 from finewave.inference.workers import LoadedModel, SavedModel
 from finewave.models import hub
 
@@ -46,11 +48,41 @@ class FileOptions:
     scale: float | None = None
     nodata: float | None = None
     restart: bool = False
+    consistent: bool = False
+    self_ensemble: bool = False
+    uncertainty: bool = False
+    clip: Sequence[float] | None = None
+    quality: bool = False
 
     @property
     def storage(self) -> dict[str, Any]:
         """Keywords of `save_scene`."""
         return {"dtype": self.dtype, "scale": self.scale, "nodata": self.nodata}
+
+    def beside(self, output: Path) -> list[Path]:
+        """Return the files that go beside an output."""
+        files = [uncertainty_file(output)] if self.uncertainty else []
+        return [*files, quality_file(output)] if self.quality else files
+
+    def processing(self, model: Model) -> Processing:
+        """Return what is done around the network."""
+        return choose_processing(
+            model,
+            consistent=self.consistent,
+            self_ensemble=self.self_ensemble,
+            uncertainty=self.uncertainty,
+            clip=self.clip,
+        )
+
+
+def uncertainty_file(output: Path) -> Path:
+    """Return where the uncertainty of an output goes: ``a.tif`` has ``a.uncertainty.tif``."""
+    return output.with_name(f"{output.stem}.uncertainty{output.suffix}")
+
+
+def quality_file(output: Path) -> Path:
+    """Return where the quality of an output goes: ``a.tif`` has ``a.quality.json``."""
+    return output.with_name(f"{output.stem}.quality.json")
 
 
 def run_file(
@@ -80,7 +112,10 @@ def run_file(
     """
     from finewave.imaging.wavelengths import given_wavelengths
 
-    _check_target(output)
+    for each in (output, *options.beside(output)):
+        _check_target(each)
+    processing = options.processing(model)
+    scorer = scorer_of(model) if options.quality else None
     given = options.wavelengths
     keywords: dict[str, Any] = {"wavelengths": None if given is None else given_wavelengths(given).tolist()}
     paths = dict(zip(model.inputs, [source] if guide is None else [source, guide], strict=False))
@@ -93,29 +128,33 @@ def run_file(
     try:
         request = make_request(scenes[model.inputs[0]], model, scenes.get(model.inputs[-1]) if guide else None)
         tiling = plan_tiles(
-            model, request.first.sizes["y"], request.first.sizes["x"], tile=options.tile, halo=options.halo
+            model,
+            *request.first.shape[1:],
+            tile=options.tile,
+            halo=options.halo,
+            beyond=processing.reach,
         )
         request.warn_of_range()
-        description = _description(paths, request, tiling, options)
+        description = _description(paths, request, tiling, options, processing)
         with locked(output) as folder:
             with writing(output):
                 unfinished = _prepare(folder, output, description, request, tiling, options)
             model = model.with_precision(unfinished.precision)
             missing = _missing(unfinished, tiling)
             if missing:
-                say_what_the_halo_changes(model, request.sources(), tiling)
+                say_what_the_halo_changes(model, request.sources(), tiling, processing.reach)
             if client is None:
-                job = Job(LoadedModel(model), request.sources(), tiling, unfinished)
+                job = Job(LoadedModel(model), request.sources(), tiling, unfinished, processing)
             else:
                 keywords_of = {model.inputs[0]: keywords}
                 sources = {
                     name: (_for_workers(path, keywords_of.get(name, {}), request.bands[name]), request.ratio(name))
                     for name, path in paths.items()
                 }
-                job = Job(_model_for_workers(model, model_path, folder), sources, tiling, unfinished)
+                job = Job(_model_for_workers(model, model_path, folder), sources, tiling, unfinished, processing)
             with _kept(unfinished), writing(output):
                 run_job(job, missing, client, progress)
-                _finish(output, unfinished, request, tiling, options)
+                _finish(output, unfinished, request, tiling, options, processing, scorer)
             finished(folder)
     finally:
         for scene in scenes.values():
@@ -178,7 +217,9 @@ def _own_resolution(scene: xr.DataArray, model: Model) -> float | None:
     return finest if finest > 1.01 * abs(transform.determinant) ** 0.5 else None
 
 
-def _description(paths: dict[str, Path], request: Request, tiling: Tiling, options: FileOptions) -> dict[str, Any]:
+def _description(
+    paths: dict[str, Path], request: Request, tiling: Tiling, options: FileOptions, processing: Processing
+) -> dict[str, Any]:
     """Return everything that the output depends on, in words for which `begin` can say what differs."""
     import finewave
 
@@ -193,6 +234,7 @@ def _description(paths: dict[str, Path], request: Request, tiling: Tiling, optio
         "precision": model.precision,
         "tile": [tiling.side, tiling.height, tiling.width],
         "halo": [tiling.halo, tiling.border],
+        **processing.identity(),
         "storage": {key: None if value is None else str(value) for key, value in options.storage.items()},
     }
     return json.loads(json.dumps(job))
@@ -229,14 +271,21 @@ def _prepare(
     blocks = da.full(shape, np.nan, dtype=np.float32, chunks=(bands, side, side))
     template = request.result(blocks)
     save_options = SaveOptions(**options.storage)
+    spread = request.spread(blocks) if options.uncertainty else None
+    as_floats = SaveOptions()
     if before is not None:
-        return Unfinished(str(folder.absolute()), choose_storage(template, save_options), s, before[_ARITHMETIC])
-    _try_out(template, folder, output, options)
+        storage = choose_storage(template, save_options)
+        spread_storage = None if spread is None else choose_storage(spread, as_floats)
+        return Unfinished(str(folder.absolute()), storage, s, before[_ARITHMETIC], spread_storage)
+    _try_out(template, folder, output, options.storage)
+    if spread is not None:
+        _try_out(spread, folder, output, {})
     # decided once: machines, and one machine at different times, may differ in what they find quicker
     precision = _arithmetic(model)
     storage = lay_out(template, store_in(folder), save_options, side)
+    spread_storage = None if spread is None else lay_out(spread, spread_store_in(folder), as_floats, side)
     establish(folder, {**job, _ARITHMETIC: precision})
-    return Unfinished(str(folder.absolute()), storage, s, precision)
+    return Unfinished(str(folder.absolute()), storage, s, precision, spread_storage)
 
 
 def _arithmetic(model: Model) -> str:
@@ -248,14 +297,14 @@ def _arithmetic(model: Model) -> str:
     return "bfloat16" if uses_bfloat16(model.precision, model.net, like.device) else "float32"
 
 
-def _try_out(template: xr.DataArray, folder: Path, output: Path, options: FileOptions) -> None:
+def _try_out(template: xr.DataArray, folder: Path, output: Path, storage: dict[str, Any]) -> None:
     """Write one pixel in the output's format: what it cannot hold shows before the work, not after."""
     import warnings
 
     pixel = template[:, :1, :1].copy(data=np.zeros((template.sizes["band"], 1, 1), np.float32))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        _save(pixel, folder / f"trial{output.suffix}", options)
+        _save(pixel, folder / f"trial{output.suffix}", storage)
     for each in folder.glob("trial*"):
         if each.is_dir():
             from finewave.imaging.atomic import remove_folder
@@ -280,31 +329,55 @@ def _model_for_workers(model: Model, path: str | None, folder: Path) -> SavedMod
     return SavedModel(path, model.precision, model.pooling, device, _weights_of(model))
 
 
-def _finish(output: Path, unfinished: Unfinished, request: Request, tiling: Tiling, options: FileOptions) -> None:
-    """Give the finished tiles the output's format and name."""
-    from finewave.imaging.atomic import atomic_output
+def _finish(
+    output: Path,
+    unfinished: Unfinished,
+    request: Request,
+    tiling: Tiling,
+    options: FileOptions,
+    processing: Processing,
+    scorer: Scorer | None,
+) -> None:
+    """Give the finished tiles the output's format and name; what belongs to the output comes before it."""
     from finewave.imaging.files import open_scene
 
     records = [unfinished.facts(number) for number in range(len(tiling))]
     assert all(record is not None for record in records)
     known = [record for record in records if record is not None]
-    warn_of_facts(request, [TileFacts(record["holes"], record["dark"]) for record in known])
+    facts = [TileFacts(record["holes"], record["dark"], record["cut"]) for record in known]
+    warn_of_facts(request, facts, processing)
     unfinished.warn(output, known)
+    side = tiling.side * request.model.upscaling
+    if scorer is not None:
+        scene = open_scene(unfinished.scene)
+        try:
+            write_quality(quality_file(output), quality_of(scene, request, scorer, tiling))
+        finally:
+            scene.close()
+    if processing.spread:
+        _publish(unfinished.spread, uncertainty_file(output), side, {})
+    _publish(unfinished.scene, output, side, options.storage)
+
+
+def _publish(store: Path, output: Path, side: int, storage: dict[str, Any]) -> None:
+    """Give a store of tiles of so many pixels a side an output's format and name."""
+    from finewave.imaging.atomic import atomic_output
+    from finewave.imaging.files import open_scene
+
     if output.suffix.lower() == ".zarr":
         with atomic_output(output) as temporary:
-            unfinished.scene.rename(temporary)
+            store.rename(temporary)
         return
-    scene = open_scene(unfinished.scene)
-    side = tiling.side * request.model.upscaling
+    scene = open_scene(store)
     scene.encoding["preferred_chunks"] = {"y": side, "x": side}
     try:
-        _save(scene, output, options)
+        _save(scene, output, storage)
     finally:
         scene.close()
 
 
-def _save(scene: xr.DataArray, output: Path, options: FileOptions) -> None:
+def _save(scene: xr.DataArray, output: Path, storage: dict[str, Any]) -> None:
     from finewave.imaging.files import save_scene
 
     more: dict[str, Any] = {"cog": True} if output.suffix.lower() in COG_EXTENSIONS else {}
-    save_scene(scene, output, **options.storage, **more)
+    save_scene(scene, output, **storage, **more)

@@ -29,6 +29,11 @@ def predict_file(
     halo: str | int = "exact",
     pooling: str = "local",
     precision: str = "auto",
+    consistent: bool = False,
+    self_ensemble: bool = False,
+    uncertainty: bool = False,
+    quality: bool = False,
+    clip: Sequence[float] | None = None,
     dtype: str | None = None,
     scale: float | None = None,
     nodata: float | None = None,
@@ -64,6 +69,14 @@ def predict_file(
         See `super_resolve`.
     precision : {"auto", "float32", "bfloat16"}
         Of a model that is loaded here, see `load_model`.
+    consistent, self_ensemble, clip : optional
+        See `super_resolve`.
+    uncertainty : bool
+        Write the standard deviation of the results of the eight orientations, in each pixel and band, beside the
+        output, in float32: ``a.tif`` has ``a.uncertainty.tif``. The output is then their mean.
+    quality : bool
+        Write scores that need no truth beside the output, in JSON: ``a.tif`` has ``a.quality.json``; see
+        `finewave.inference.quality.quality_of`.
     dtype, scale, nodata : optional
         How values are stored, see `save_scene`; float32 by default.
     workers : int, optional
@@ -80,7 +93,7 @@ def predict_file(
     Returns
     -------
     list of Path
-        The files written, each whole.
+        The outputs, each whole; what lies beside them goes by their names.
 
     Raises
     ------
@@ -110,7 +123,9 @@ def predict_file(
     model = model.with_pooling(pooling)
     if device is not None:
         model = _on_device(model, device)
-    options = FileOptions(wavelengths, tile, halo, dtype, scale, nodata, restart)
+    options = FileOptions(
+        wavelengths, tile, halo, dtype, scale, nodata, restart, consistent, self_ensemble, uncertainty, clip, quality
+    )
     with connected(cluster, workers) as client:
 
         def one(path: Path, target: Path, progress: Callable[[int, int], None] | None) -> None:
@@ -120,7 +135,14 @@ def predict_file(
         if not many:
             one(source, output, progress)
             return [output]
-        return _all_of(_pairs(source, output, suffix), output, one, progress)
+        pairs = _pairs(source, output, suffix)
+        targets = {target for _, target in pairs}
+        for _, target in pairs:
+            if taken := targets.intersection(options.beside(target)):
+                raise InputError(
+                    f"{taken.pop()} would be the uncertainty of {target.name} and a result by itself; rename a scene"
+                )
+        return _all_of(pairs, output, one, progress)
 
 
 def _on_device(model: Model, device: str) -> Model:

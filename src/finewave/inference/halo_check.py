@@ -50,14 +50,20 @@ def halo_difference(
     return float(np.sqrt(np.square(difference).mean())), float(np.abs(difference).max())
 
 
-def say_what_the_halo_changes(model: Model, sources: Mapping[str, tuple[Source, int]], tiling: Tiling) -> None:
-    """Warn of what a halo that is not exact changes; nothing, if it is, or if no halo would be."""
+def say_what_the_halo_changes(
+    model: Model, sources: Mapping[str, tuple[Source, int]], tiling: Tiling, beyond: int = 0
+) -> None:
+    """Warn of what a halo that is not exact changes; nothing, if it is, or if no halo would be.
+
+    ``beyond`` is that of `plan_tiles`; what is measured is the network's answer alone.
+    """
     reach = model.reach
-    if len(tiling) == 1 or reach is None or tiling.halo >= reach:
+    halo = tiling.halo - beyond
+    if len(tiling) == 1 or reach is None or not model.shift_equivariant or halo >= reach:
         return
     border = -(-model.pooling_window // 2) if model.poolings and model.pooling == "local" else 0
     exact = replace(tiling, halo=reach, border=border)
-    measured = halo_difference(model, sources, tiling, exact)
+    measured = halo_difference(model, sources, replace(tiling, halo=halo, border=min(border, halo)), exact)
     found = (
         ""
         if measured is None
@@ -65,8 +71,9 @@ def say_what_the_halo_changes(model: Model, sources: Mapping[str, tuple[Source, 
         f"mean square, {measured[1]:.2g} at most; "
     )
     warnings.warn(
-        f"the network reaches {reach} pixels and sees {tiling.halo} around a tile: {found}it works on "
-        f"{1 + tiling.overhead:.2f} times the scene's pixels instead of {1 + exact.overhead:.2f} times",
+        f"the network reaches {reach} pixels and sees {halo} around a tile: {found}it works on "
+        f"{1 + tiling.overhead:.2f} times the scene's pixels instead of "
+        f"{1 + replace(exact, halo=reach + beyond).overhead:.2f} times",
         FinewaveWarning,
         stacklevel=4,
     )

@@ -21,7 +21,9 @@ HALO_WITHOUT_REACH = 64
 """In input pixels, for networks that look at the whole image: no halo makes their tiles exact."""
 
 
-def plan_tiles(model: Model, height: int, width: int, *, tile: int | None = None, halo: str | int = "exact") -> Tiling:
+def plan_tiles(
+    model: Model, height: int, width: int, *, tile: int | None = None, halo: str | int = "exact", beyond: int = 0
+) -> Tiling:
     """Decide how a scene is cut.
 
     Parameters
@@ -35,6 +37,8 @@ def plan_tiles(model: Model, height: int, width: int, *, tile: int | None = None
     halo : {"exact", "fast"} or int
         What the network sees around a tile. ``"exact"``: its reach, so that tiles equal the scene in one piece.
         ``"fast"``: as much as makes `FAST_OVERHEAD` more pixels. Else a number of pixels of the scene.
+    beyond : int
+        How far around a tile the network's output is needed, in pixels of the scene; the halo lies around that.
 
     Returns
     -------
@@ -49,7 +53,7 @@ def plan_tiles(model: Model, height: int, width: int, *, tile: int | None = None
     Warns
     -----
     FinewaveWarning
-        If the scene is cut, the halo is to be exact, and the network looks at the whole image.
+        If the scene is cut and no halo makes the network's tiles equal the scene in one piece.
     """
     if tile is not None and tile < 1:
         raise InputError(f"tile={tile} is out of range; it must be >= 1")
@@ -58,25 +62,26 @@ def plan_tiles(model: Model, height: int, width: int, *, tile: int | None = None
         return whole  # the reference is not aligned: no part of it belongs to a tile
     side = tile or max(1, OUTPUT_TILE // model.upscaling)
     reach = model.reach
-    pixels = _halo(halo, side, reach)
+    pixels = _halo(halo, side, reach) + beyond
     border = -(-model.pooling_window // 2) if model.poolings and model.pooling == "local" else 0
     tiling = Tiling(height, width, side, pixels, model.size_multiple, min(border, pixels))
     fits = max(height, width) <= side if tile is not None else height * width <= (side + 2 * pixels) ** 2
     if fits:
         return whole
-    if reach is None and halo == "exact":
+    if reach is None or not model.shift_equivariant:
+        why = "looks at the whole image" if reach is None else "divides what it sees into parts, counted from a corner"
         warnings.warn(
-            f"{model.name} looks at the whole image, so tiles differ from the scene in one piece; they see {pixels} "
-            f"pixels around them ({why_not_exact(model)})",
+            f"{model.name} {why}, so tiles differ from the scene in one piece; they see {pixels} pixels around them "
+            f"({what_comes_closest(model)})",
             FinewaveWarning,
             stacklevel=3,
         )
     return tiling
 
 
-def why_not_exact(model: Model) -> str:
-    """Return what to do about a network without a reach."""
-    if model.receptive_field is not None and model.pooling == "image":
+def what_comes_closest(model: Model) -> str:
+    """Return what to do about a network whose tiles cannot be exact."""
+    if model.receptive_field is not None and model.pooling == "image" and model.poolings and model.shift_equivariant:
         return "pooling='local' makes them equal"
     return "a tile as large as memory allows comes closest"
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from finewave.models.pretrained import Model
 
+SPREAD = "standard deviation over eight flips and rotations"
+"""What the values of an uncertainty file are, in its attribute ``quantity``."""
 _SAMPLE = 128  # side in pixels of the windows in which a scene in a file is looked at beforehand
 
 
@@ -77,6 +79,12 @@ class Request:
         )
         of_the_whole = {key: c for key, c in scene.coords.items() if not c.dims and key not in result.coords}
         return result.assign_coords(of_the_whole)
+
+    def spread(self, values: Any) -> xr.DataArray:
+        """Return the spread of the result's values (C, s h, s w), likewise."""
+        result = self.result(values)
+        result.attrs["quantity"] = SPREAD
+        return result
 
     def warn_of_range(self) -> None:
         """Warn of values far beyond the model's range: of all, if they are in memory, else of a sample in the file."""

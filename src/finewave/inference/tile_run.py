@@ -1,19 +1,23 @@
-"""One tile through a model: pixels without a value filled, the halo cut off again."""
+"""One tile through a model: pixels without a value filled, the output processed, the halo cut off again."""
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from finewave.inference.ensemble import ORIENTATIONS, Spread
+from finewave.inference.processing import PLAIN, Processing
 from finewave.inference.tiles import Tile, Tiling, Window, enlarged, widened, within
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from finewave.models.pretrained import Model
 
 FARTHEST_FILL = 256
@@ -24,10 +28,19 @@ _NETWORK = threading.Lock()
 
 @dataclass
 class TileFacts:
-    """What was met in a tile: pixels without a value by input, and whether all else was zero."""
+    """What was met in a tile: pixels without a value by input, whether all else was zero, values cut to a range."""
 
     holes: dict[str, int] = field(default_factory=dict)
     dark: dict[str, bool] = field(default_factory=dict)
+    cut: int = 0
+
+
+class TileResult(NamedTuple):
+    """A tile's core: values (C, s h, s w), what was met, and the spread of the values if asked for; float32."""
+
+    values: NDArray[np.float32]
+    facts: TileFacts
+    spread: NDArray[np.float32] | None = None
 
 
 def read_window(tile: Tile, tiling: Tiling) -> Window:
@@ -44,8 +57,8 @@ def read_window(tile: Tile, tiling: Tiling) -> Window:
 
 
 def run_tile(
-    model: Model, images: Mapping[str, NDArray[Any]], tile: Tile, tiling: Tiling
-) -> tuple[NDArray[np.float32], TileFacts]:
+    model: Model, images: Mapping[str, NDArray[Any]], tile: Tile, tiling: Tiling, processing: Processing = PLAIN
+) -> TileResult:
     """Return the model's output for a tile's core.
 
     Parameters
@@ -57,12 +70,13 @@ def run_tile(
         whole.
     tile, tiling : Tile, Tiling
         In pixels of the first input.
+    processing : Processing
+        What is done around the network.
 
     Returns
     -------
-    ndarray (C, s h, s w), float32
+    TileResult
         Of the core; NaN where a pixel of an aligned input is not finite.
-    TileFacts
     """
     import torch
 
@@ -88,13 +102,43 @@ def run_tile(
     scale = model.upscaling
     height, width = ((each.stop - each.start) * scale for each in tile.core)
     if all_empty and (bands := model.bands_of(model.output)) is not None:
-        return np.full((bands, height, width), np.nan, np.float32), facts
+        nothing = np.full((bands, height, width), np.nan, np.float32)
+        return TileResult(nothing, facts, nothing if processing.spread else None)
     with _NETWORK:
-        output = model.run(tensors).float()
-    output = _cut(output, tile.seen, tile.core, scale)
+        outputs = _outputs(model, tensors, tile, tiling, processing)
+        spread = Spread(next(outputs))
+        for output in outputs:
+            spread.add(output)
+    result = spread.mean
+    deviation = spread.deviation if processing.spread else None
     for holes in holes_of:
-        output = blank(output, holes)
-    return output[0].numpy(), facts
+        result = blank(result, holes)
+        deviation = None if deviation is None else blank(deviation, holes)
+    if processing.clip is not None:
+        low, high = processing.clip
+        facts.cut = int(((result < low) | (result > high)).sum())
+        result = result.clamp(low, high)
+    return TileResult(result[0].numpy(), facts, None if deviation is None else deviation[0].numpy())
+
+
+def _outputs(
+    model: Model, tensors: Mapping[str, Tensor], tile: Tile, tiling: Tiling, processing: Processing
+) -> Iterator[Tensor]:
+    """Yield the output (1, C, s h, s w) of the core in each orientation that is asked for."""
+    scale = model.upscaling
+    near = widened(tile.core, processing.reach, tiling.height, tiling.width)
+    observed = {}
+    for name, image in tensors.items():
+        if name != "ref_rgb":
+            s = image.shape[2] // (tile.seen[0].stop - tile.seen[0].start)
+            observed[name] = _cut(image, tile.seen, near, s)
+    for orientation in ORIENTATIONS if processing.ensemble else ORIENTATIONS[:1]:
+        turned = {name: orientation.turn(image) for name, image in tensors.items()}
+        output = orientation.turn_back(model.run(turned).float())
+        output = _cut(output, tile.seen, near, scale)
+        if processing.projection is not None:
+            output = processing.projection(output, observed)
+        yield _cut(output, near, tile.core, scale)
 
 
 def _cut(x: Any, given: Window, wanted: Window, scale: int) -> Any:

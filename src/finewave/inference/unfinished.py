@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from finewave.errors import InputError
 from finewave.imaging.atomic import remove_folder
 from finewave.imaging.file_errors import writing
-from finewave.inference.tile_run import TileFacts
+from finewave.inference.tile_run import TileResult
 from finewave.inference.tiles import Tile, enlarged
 
 if TYPE_CHECKING:
     from finewave.imaging.formats.storage import Storage
 
-_JOB, _LOCK, _DONE, _SCENE = "job.json", "lock", "done", "scene.zarr"
+_JOB, _LOCK, _DONE, _SCENE, _SPREAD = "job.json", "lock", "done", "scene.zarr", "uncertainty.zarr"
 
 
 def unfinished_folder(output: Path) -> Path:
@@ -33,6 +33,11 @@ def unfinished_folder(output: Path) -> Path:
 def store_in(folder: Path) -> Path:
     """Return the Zarr store in a hidden folder."""
     return folder / _SCENE
+
+
+def spread_store_in(folder: Path) -> Path:
+    """Return the Zarr store of the spread in a hidden folder."""
+    return folder / _SPREAD
 
 
 @contextmanager
@@ -80,34 +85,46 @@ class Unfinished:
         Output pixels for each pixel of the tiling.
     precision : str
         Arithmetic of all tiles.
+    spread_storage : Storage, optional
+        That of the spread, if there is one.
     """
 
     folder: str
     storage: Storage
     scale: int
     precision: str = "float32"
+    spread_storage: Storage | None = None
 
     @property
     def scene(self) -> Path:
         """The Zarr store; a scene by itself."""
         return store_in(Path(self.folder))
 
+    @property
+    def spread(self) -> Path:
+        """The Zarr store of the spread, likewise."""
+        return spread_store_in(Path(self.folder))
+
     def any(self) -> bool:
         """Whether a tile is finished."""
         return any((Path(self.folder) / _DONE).glob("*.json"))
 
-    def write(self, number: int, tile: Tile, values: NDArray[np.float32], facts: TileFacts) -> None:
-        """Store a tile (C, rows, columns), and only then that it is finished."""
+    def write(self, number: int, tile: Tile, result: TileResult) -> None:
+        """Store a tile, and only then that it is finished."""
         storage = replace(self.storage, clipped=0, lost=0)
-        stored = storage.encode(values)
+        stored = storage.encode(result.values)
         rows, columns = enlarged(tile.core, self.scale)
-        self._array("r+")[:, rows, columns] = stored
+        _array(self.scene, "r+")[:, rows, columns] = stored
         record = {
-            **asdict(facts),
+            **asdict(result.facts),
             "checksum": _checksum(stored),
             "clipped": storage.clipped,
             "lost": storage.lost,
         }
+        if self.spread_storage is not None and result.spread is not None:
+            spread = self.spread_storage.encode(result.spread)
+            _array(self.spread, "r+")[:, rows, columns] = spread
+            record["spread_checksum"] = _checksum(spread)
         path = Path(self.folder) / _DONE / f"{number}.json"
         temporary = path.with_suffix(f".{id(record)}")
         temporary.write_text(json.dumps(record), encoding="utf-8")
@@ -135,16 +152,15 @@ class Unfinished:
         if facts is None:
             return False
         rows, columns = enlarged(tile.core, self.scale)
+        expected = {self.scene: facts["checksum"]}
+        if self.spread_storage is not None:
+            expected[self.spread] = facts.get("spread_checksum")
         try:
-            stored = self._array("r")[:, rows, columns]
+            return all(
+                _checksum(_array(store, "r")[:, rows, columns]) == checksum for store, checksum in expected.items()
+            )
         except Exception:  # a chunk that was cut off fails in as many ways as there are codecs
             return False
-        return _checksum(stored) == facts["checksum"]
-
-    def _array(self, mode: Any) -> Any:
-        import zarr
-
-        return zarr.open_array(self.scene, path="scene", mode=mode)
 
 
 def begin(folder: Path, job: dict[str, Any], *, restart: bool) -> dict[str, Any] | None:
@@ -177,7 +193,7 @@ def begin(folder: Path, job: dict[str, Any], *, restart: bool) -> dict[str, Any]
             )
         if (folder / _SCENE).is_dir():
             return before
-    for name in (_JOB, _SCENE, _DONE):  # the job first: without it nothing is taken for finished
+    for name in (_JOB, _SCENE, _SPREAD, _DONE):  # the job first: without it nothing is taken for finished
         each = folder / name
         remove_folder(each) if each.is_dir() else each.unlink(missing_ok=True)
     return None
@@ -194,6 +210,12 @@ def establish(folder: Path, job: dict[str, Any]) -> None:
 def finished(folder: Path) -> None:
     """Throw away what is left of a job whose output has its name."""
     (folder / _JOB).unlink(missing_ok=True)
+
+
+def _array(store: Path, mode: Any) -> Any:
+    import zarr
+
+    return zarr.open_array(store, path="scene", mode=mode)
 
 
 def _checksum(stored: NDArray[Any]) -> int:

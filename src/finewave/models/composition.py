@@ -143,6 +143,11 @@ class Composition(nn.Module):
         return self.reach_with_windows(0)
 
     @property
+    def shift_equivariant(self) -> bool:
+        """Whether every part does the same wherever a part of the image lies."""
+        return all(getattr(getattr(self, part), "shift_equivariant", True) for part in self.parts)
+
+    @property
     def poolings(self) -> int:
         """How many poolings over the image the parts have."""
         return sum(getattr(getattr(self, part), "poolings", 0) for part in self.parts)

@@ -131,6 +131,7 @@ class Fusformer(nn.Module):
     inputs = ("lr_hsi", "hr_msi")
     output = "hr_hsi"
     size_multiple = 1
+    shift_equivariant = False  # patches are counted from the corner of the image
 
     def __init__(
         self,

@@ -121,6 +121,14 @@ class Model:
             return self.receptive_field
         return None if self.pooling == "image" else self.net.reach_with_windows(self.pooling_window)
 
+    @property
+    def shift_equivariant(self) -> bool:
+        """Whether the network does the same wherever a part of the image lies, up to `size_multiple`.
+
+        Without that, tiles do not equal the scene in one piece, whatever the network's reach.
+        """
+        return bool(getattr(self.net, "shift_equivariant", True))
+
     def bands_of(self, name: str) -> int | None:
         """Return how many bands ``"lr_msi"``, ``"hr_hsi"``, ... have; None where the network does not say."""
         if name == "ref_rgb":

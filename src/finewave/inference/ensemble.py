@@ -1,0 +1,65 @@
+"""A network on an image in its eight orientations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """A flip of the columns, or none, and then quarter turns."""
+
+    flip: bool
+    quarters: int
+
+    def turn(self, image: Tensor) -> Tensor:
+        """Return an image (..., h, w) in this orientation, sides swapped by odd quarters."""
+        import torch
+
+        if self.flip:
+            image = image.flip(-1)
+        return torch.rot90(image, self.quarters, (-2, -1)).contiguous()
+
+    def turn_back(self, image: Tensor) -> Tensor:
+        """Return an image that is in this orientation as it was."""
+        import torch
+
+        image = torch.rot90(image, -self.quarters, (-2, -1))
+        return (image.flip(-1) if self.flip else image).contiguous()
+
+
+ORIENTATIONS = tuple(Orientation(flip, quarters) for flip in (False, True) for quarters in range(4))
+"""As the image is first."""
+
+
+class Spread:
+    """Mean and standard deviation of images that come one by one, by B. P. Welford (Technometrics 4(3), 1962).
+
+    Parameters
+    ----------
+    first : Tensor
+    """
+
+    def __init__(self, first: Tensor) -> None:
+        self.count = 1
+        self.mean = first
+        self._squares: Tensor | None = None
+
+    def add(self, image: Tensor) -> None:
+        """Take another image in."""
+        self.count += 1
+        before = image - self.mean
+        self.mean = self.mean + before / self.count
+        squares = before * (image - self.mean)
+        self._squares = squares if self._squares is None else self._squares.add_(squares)
+
+    @property
+    def deviation(self) -> Tensor:
+        """Root of the mean squared distance from the mean: the images are all there are, not a sample."""
+        if self._squares is None:
+            return self.mean * 0
+        return (self._squares / self.count).clamp(min=0).sqrt()

@@ -1,0 +1,261 @@
+"""How good a result is where no truth is known: observed again, against its inputs; for fusion, QNR.
+
+Scores are of what is written, after rounding and clipping, and across the borders of tiles. One tile is in memory at a
+time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.errors import InputError
+from finewave.inference.observers import Observer, observers_of
+from finewave.inference.sources import OpenScene, Source
+from finewave.inference.tiles import Tiling, Window, enlarged, widened, within
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from torch import Tensor
+
+    from finewave.inference.request import Request
+    from finewave.metrics.qnr import QNR
+    from finewave.models.pretrained import Model
+
+
+@dataclass
+class Differences:
+    """Sums over the pixels of one input at which the result, observed again, has a value."""
+
+    bands: int
+    pixels: int = 0
+    squares: NDArray[np.float64] = field(init=False)
+    largest: NDArray[np.float64] = field(init=False)
+    degrees: float = 0.0
+    directed: int = 0
+
+    def __post_init__(self) -> None:
+        """Begin at nothing."""
+        self.squares, self.largest = np.zeros(self.bands), np.zeros(self.bands)
+
+    def add(self, observed: Tensor, given: Tensor) -> None:
+        """Take in a part (c, h, w) of both images; NaN where there is no value."""
+        import torch
+
+        from finewave.metrics.sam import sam, zero_spectra
+
+        valid = torch.isfinite(observed).all(0) & torch.isfinite(given).all(0)
+        count = int(valid.sum())
+        if not count:
+            return
+        self.pixels += count
+        difference = (observed.double() - given.double())[:, valid].abs().numpy()
+        self.squares += np.square(difference).sum(1)
+        self.largest = np.maximum(self.largest, difference.max(1))
+        if self.bands > 1:
+            directed = count - zero_spectra(observed, given, valid=valid)
+            self.degrees += directed * sam(observed, given, valid=valid)
+            self.directed += directed
+
+    def merge(self, other: Differences) -> None:
+        """Take in the sums of another part."""
+        self.pixels += other.pixels
+        self.squares += other.squares
+        self.largest = np.maximum(self.largest, other.largest)
+        self.degrees += other.degrees
+        self.directed += other.directed
+
+    def scores(self, peak: float) -> dict[str, Any] | None:
+        """Return the figures; None where nothing could be compared."""
+        if not self.pixels:
+            return None
+        errors = self.squares / self.pixels
+        return {
+            "pixels": self.pixels,
+            "rmse": _number(math.sqrt(errors.mean())),
+            "psnr": _psnr(errors.mean(), peak),
+            "largest_difference": _number(self.largest.max()),
+            "sam": _number(self.degrees / self.directed) if self.directed else None,
+            "bands": {
+                "rmse": [_number(math.sqrt(error)) for error in errors],
+                "psnr": [_psnr(error, peak) for error in errors],
+                "largest_difference": [_number(each) for each in self.largest],
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """What a model's results are scored by.
+
+    Attributes
+    ----------
+    model : Model
+    observers : list of Observer
+        How its inputs are observed of its output.
+    """
+
+    model: Model
+    observers: Sequence[Observer]
+
+    @property
+    def reach(self) -> int:
+        """Distance in pixels of the first input up to which the result acts on a score."""
+        return max(observer.reach for observer in self.observers)
+
+    @property
+    def peak(self) -> float:
+        """Value range of the model, of which PSNR is."""
+        low, high = self.model.card.value_range if self.model.card is not None else (0.0, 1.0)
+        return high - low
+
+    def score(
+        self, result: Source, sources: Mapping[str, tuple[Source, int]], tiling: Tiling
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Return the scores of all tiles together and of each.
+
+        Parameters
+        ----------
+        result : Source
+            Windows of the output.
+        sources : mapping of str to (Source, int)
+            The inputs by name, with how many of their pixels stand on one of the tiling, per axis.
+        tiling : Tiling
+            In pixels of the first input; halos do not matter.
+        """
+        whole = {o.name: Differences(self._bands(o)) for o in self.observers}
+        quality = self._qnr()
+        tiles = []
+        for tile in tiling:
+            parts = {o.name: Differences(self._bands(o)) for o in self.observers}
+            own = self._qnr()
+            self._add(parts, [each for each in (quality, own) if each is not None], result, sources, tile.core, tiling)
+            for name, part in parts.items():
+                whole[name].merge(part)
+            rows, columns = ([each.start, each.stop] for each in tile.core)
+            tiles.append({"rows": rows, "columns": columns, **self._scores(parts, own)})
+        return self._scores(whole, quality), tiles
+
+    def _bands(self, observer: Observer) -> int:
+        bands = self.model.bands_of(observer.name)
+        if bands is None:
+            raise InputError(f"{self.model.name} does not say how many bands its {observer.name} has")
+        return bands
+
+    def _qnr(self) -> QNR | None:
+        from finewave.metrics.qnr import QNR
+
+        return QNR(self.model.scale) if len(self.observers) == 2 else None
+
+    def _scores(self, parts: Mapping[str, Differences], quality: QNR | None) -> dict[str, Any]:
+        scores: dict[str, Any] = {"consistency": {name: part.scores(self.peak) for name, part in parts.items()}}
+        if quality is not None:
+            found = quality.compute()
+            scores["qnr"] = None if found is None else {key: _number(value) for key, value in found.items()}
+        return scores
+
+    def _add(
+        self,
+        parts: Mapping[str, Differences],
+        qualities: Sequence[QNR],
+        result: Source,
+        sources: Mapping[str, tuple[Source, int]],
+        core: Window,
+        tiling: Tiling,
+    ) -> None:
+        """Take in a tile."""
+        import torch
+
+        near = widened(core, self.reach, tiling.height, tiling.width)
+        image = torch.from_numpy(result.read(enlarged(near, self.model.upscaling)))[None]
+        given = {}
+        for observer in self.observers:
+            source, ratio = sources[observer.name]
+            given[observer.name] = torch.from_numpy(source.read(enlarged(near, ratio)))[None]
+            observed = observer(image)
+            parts[observer.name].add(
+                _cut(observed, core, near, ratio)[0], _cut(given[observer.name], core, near, ratio)[0]
+            )
+        if qualities:
+            low, guide = self.observers
+            coarse = low.observation(given[guide.name]) if low.observation is not None else given[guide.name]
+            s = self.model.scale
+            sharp = [_cut(x, core, near, s)[0] for x in (image, given[guide.name])]
+            small = [_cut(x, core, near, 1)[0] for x in (given[low.name], coarse)]
+            for quality in qualities:
+                quality.add(sharp[0], small[0], sharp[1], small[1])
+
+
+def scorer_of(model: Model) -> Scorer:
+    """Return what a model's results are scored by.
+
+    Raises
+    ------
+    InputError
+        If the model's card does not say how its inputs are observed.
+    """
+    return Scorer(model, observers_of(model, "a quality file"))
+
+
+def quality_of(result: xr.DataArray, request: Request, scorer: Scorer, tiling: Tiling) -> dict[str, Any]:
+    """Return everything that a quality file says.
+
+    Parameters
+    ----------
+    result : xarray.DataArray with dims (band, y, x)
+        Of the request; in memory or in a file.
+    request : Request
+    scorer : Scorer
+    tiling : Tiling
+        The parts that are scored.
+
+    Returns
+    -------
+    dict
+        ``model``, ``observation`` (sensor, degradation, scale), ``peak`` (of PSNR), ``whole`` and ``tiles``. Each of
+        the last two has ``consistency``, by input, and for fusion ``qnr``; a tile also its ``rows`` and ``columns`` in
+        pixels of the scene. What is not defined is None: a PSNR without error, an angle of one band, a tile without
+        a pixel to compare.
+    """
+    card = request.model.card
+    whole, tiles = scorer.score(OpenScene(result, list(range(result.sizes["band"]))), request.sources(), tiling)
+    return {
+        "model": request.model.name,
+        "observation": {
+            "sensor": None if card is None else card.sensor,
+            "degradation": None if card is None else card.degradation,
+            "scale": request.model.scale,
+        },
+        "peak": scorer.peak,
+        "whole": whole,
+        "tiles": tiles,
+    }
+
+
+def write_quality(path: Path, quality: Mapping[str, Any]) -> None:
+    """Write a quality file, whole or not at all."""
+    from finewave.imaging.atomic import atomic_output
+
+    with atomic_output(path) as temporary:
+        temporary.write_text(json.dumps(quality, indent=1) + "\n", encoding="utf-8")
+
+
+def _cut(image: Tensor, core: Window, near: Window, ratio: int) -> Tensor:
+    rows, columns = (within(c, n, ratio) for c, n in zip(core, near, strict=True))
+    return image[:, :, rows, columns]
+
+
+def _psnr(error: float, peak: float) -> float | None:
+    return _number(10 * math.log10(peak**2 / error)) if error > 0 else None
+
+
+def _number(value: float) -> float:
+    """Return a number of six digits: more would be rounding."""
+    return float(f"{value:.6g}")

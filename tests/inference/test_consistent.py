@@ -1,0 +1,275 @@
+"""Results that, degraded again, give back their inputs."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from tests.inference.tiny_models import WAVELENGTHS, scene_of
+
+import finewave as fw
+from finewave.errors import InputError
+from finewave.imaging.scene import make_scene
+from finewave.inference.plan import plan_tiles
+from finewave.inference.processing import choose_processing
+from finewave.inference.scenes import super_resolve
+from finewave.models.card import describe
+from finewave.models.pretrained import Model
+from finewave.models.registry import create_model
+from finewave.warnings import FinewaveWarning
+
+OUTPUT_NM = np.arange(400.0, 701.0, 50.0)
+SENSOR = "nikon-d5100"
+CARD: dict[str, Any] = {
+    "wavelengths_nm": OUTPUT_NM.tolist(),
+    "ms_bands": ["R", "G", "B"],
+    "ms_wavelengths_nm": WAVELENGTHS,
+    "sensor": SENSOR,
+    "degradation": {"kernel": "gaussian", "scale": 2, "noise": 0.01},
+}
+
+
+def model_of(system: str, precision: str = "float32", card: dict[str, Any] = CARD, **config: Any) -> Model:
+    torch.manual_seed(5)
+    net = create_model(system, hs_bands=len(OUTPUT_NM), **config)
+    return Model(net, describe(net, **card), precision=precision)
+
+
+def joint(**card: Any) -> Model:
+    """LR-MSI to HR-HSI, at next to no cost."""
+    return model_of("ssr-sr", card={**CARD, **card}, scale=2, sr="bicubic", ssr="ridge")
+
+
+def jssunet(precision: str) -> Model:
+    small = {"features": 8, "stages": 1, "patch": 3, "window": 3, "heads": 1, "n_clusters": 2}
+    card = {**CARD, "recipe": {"data": {"crop": 12}}}
+    return model_of("jssunet", precision, card, scale=2, initialisation="framework", **small)
+
+
+def response() -> np.ndarray:
+    return fw.get_sensor(SENSOR).response(OUTPUT_NM)
+
+
+def observed(result: xr.DataArray, scale: int = 2) -> np.ndarray:
+    """Degrade a result by `finewave.degrade` alone: NaN where a pixel that acts on it is missing."""
+    values = torch.from_numpy(result.values)
+    return fw.degrade(values, scale, sensor=SENSOR, wavelengths=OUTPUT_NM).numpy()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_joint_result_gives_back_its_input(precision: str) -> None:
+    model, scene = jssunet(precision), scene_of(9, 12)
+    plain, result = (super_resolve(scene, model, consistent=each) for each in (False, True))
+    assert np.abs(observed(plain) - scene.values).max() > 0.1
+    assert np.abs(observed(result) - scene.values).max() < 1e-5
+
+
+def test_the_change_is_the_smallest() -> None:
+    """Its bands are mixtures of the responses, and the plain result's parts that no observation sees stay."""
+    model, scene = joint(), scene_of(9, 12)
+    change = super_resolve(scene, model, consistent=True) - super_resolve(scene, model)
+    R = response()
+    unseen = np.eye(len(OUTPUT_NM)) - np.linalg.pinv(R) @ R
+    assert np.abs(change).max() > 0.1
+    np.testing.assert_allclose(np.einsum("ij,jyx->iyx", unseen, change.values), 0, atol=1e-5)
+    # projected once more, nothing changes
+    processing = choose_processing(model, consistent=True)
+    result = torch.from_numpy(super_resolve(scene, model, consistent=True).values)[None]
+    again = processing.projection(result, {"lr_msi": torch.from_numpy(scene.values)[None]})
+    torch.testing.assert_close(again, result, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "bicubic"])
+def test_spatial_super_resolution(kernel: str) -> None:
+    degradation = {"kernel": kernel, "scale": 3}
+    model = model_of("bicubic", card={"degradation": degradation}, scale=3)
+    scene = scene_of(7, 8, bands=len(OUTPUT_NM))
+    plain, result = (super_resolve(scene, model, consistent=each) for each in (False, True))
+    errors = [np.abs(fw.degrade(each, 3, kernel=kernel).values - scene.values).max() for each in (plain, result)]
+    assert errors[0] > 0.05
+    assert errors[1] < 1e-5
+
+
+def test_spectral_super_resolution() -> None:
+    model = model_of("ridge", ms_bands=3)
+    scene = scene_of(6, 5)
+    plain, result = (super_resolve(scene, model, consistent=each) for each in (False, True))
+    seen = [np.einsum("kc,cyx->kyx", response(), each.values) for each in (plain, result)]
+    assert np.abs(seen[0] - scene.values).max() > 0.1
+    np.testing.assert_allclose(seen[1], scene.values, atol=1e-5)
+
+
+def fusion() -> Model:
+    return model_of("gsa", scale=2, ms_bands=3)
+
+
+def test_fusion_gives_back_both_images() -> None:
+    truth = scene_of(16, 20, bands=len(OUTPUT_NM), wavelengths=OUTPUT_NM)
+    scene, guide = fw.degrade(truth, 2), fw.degrade(truth, 1, sensor=SENSOR)
+    plain, result = (super_resolve(scene, fusion(), guide, consistent=each) for each in (False, True))
+    assert np.abs(fw.degrade(plain, 2).values - scene.values).max() > 0.05
+    np.testing.assert_allclose(fw.degrade(result, 2).values, scene.values, atol=1e-5)
+    np.testing.assert_allclose(np.einsum("kc,cyx->kyx", response(), result.values), guide.values, atol=1e-5)
+
+
+def test_fusion_of_images_that_contradict_each_other_gives_back_the_scene() -> None:
+    scene, guide = scene_of(8, 10, bands=len(OUTPUT_NM)), scene_of(16, 20)
+    result = super_resolve(scene, fusion(), guide, consistent=True)
+    np.testing.assert_allclose(fw.degrade(result, 2).values, scene.values, atol=1e-5)
+    # where the two agree, in what decimation takes away, the guide is given back
+    left = torch.from_numpy(np.einsum("kc,cyx->kyx", response(), result.values) - guide.values)
+    least_norm = choose_processing(fusion(), consistent=True).projection.constraints[-1].spatial
+    unseen = left - least_norm(fw.degrade(left, 2)[None])[0]
+    assert left.abs().max() > 0.1
+    assert unseen.abs().max() < 1e-4
+
+
+def test_a_reference_that_is_not_aligned_is_no_constraint(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.learning.stand_ins import STAND_INS
+
+    from finewave.models.registry import SYSTEMS
+
+    monkeypatch.setitem(SYSTEMS, "plain-refsr", STAND_INS["plain-refsr"])
+    model = model_of("plain-refsr", scale=2)
+    scene, reference = scene_of(8, 7, bands=len(OUTPUT_NM)), scene_of(13, 11)
+    result = super_resolve(scene, model, reference, consistent=True)
+    np.testing.assert_allclose(fw.degrade(result, 2).values, scene.values, atol=1e-5)
+
+
+@pytest.mark.parametrize("which", ["joint", "network", "fusion"])
+def test_tiles_equal_the_whole(which: str) -> None:
+    model = {"joint": joint, "network": lambda: jssunet("float32"), "fusion": fusion}[which]()
+    if which == "fusion":  # without its statistics of the image
+        model.net.receptive_field = 2
+        bands = len(OUTPUT_NM)
+        model.net.forward = lambda lr_hsi, hr_msi: (
+            torch.nn.functional.interpolate(lr_hsi, scale_factor=2) + hr_msi.mean(1, True).expand(-1, bands, -1, -1)
+        )
+    scene = scene_of(9, 110, **({"bands": len(OUTPUT_NM)} if which == "fusion" else {}))
+    guide = scene_of(18, 220) if which == "fusion" else None
+    processing = choose_processing(model, consistent=True)
+    tiling = plan_tiles(model.with_pooling("local"), 9, 110, tile=10, beyond=processing.reach)
+    assert any(tile.seen[1].stop - tile.seen[1].start < 110 for tile in tiling)
+    whole = super_resolve(scene, model, guide, consistent=True, tile=110)
+    tiled = super_resolve(scene, model, guide, consistent=True, tile=10)
+    np.testing.assert_allclose(tiled.values, whole.values, rtol=0, atol=5e-5)
+    assert np.abs(tiled.values - super_resolve(scene, model, guide, tile=10).values).max() > 0.05
+
+
+def test_a_halo_is_the_networks_alone() -> None:
+    """What the projection needs lies within it, so that tiles agree at their border."""
+    model, scene = jssunet("float32"), scene_of(9, 110)
+    with pytest.warns(FinewaveWarning, match=r"sees 0 around a tile.* works on 2.* times .* instead of [4-9].* times"):
+        result = super_resolve(scene, model, consistent=True, tile=16, halo="fast")
+    assert np.abs(observed(result) - scene.values).max() < 1e-3
+
+
+def test_islands_without_a_value_stay_and_do_not_ring() -> None:
+    model, scene = joint(), scene_of(24, 30)
+    holes = np.zeros((24, 30), bool)
+    holes[8:14, 10:19] = holes[3, 22] = True
+    scene.values[:, holes] = np.nan
+    filled = scene.copy(deep=True)
+    from finewave.models.invalid_pixels import fill_invalid
+
+    filled.values[:] = fill_invalid(torch.from_numpy(scene.values)[None])[0][0].numpy()
+    marked = scene.copy(data=np.nan_to_num(scene.values, nan=-9999.0))
+    marked.attrs["_FillValue"] = -9999.0
+    expected = super_resolve(filled, model, consistent=True).values
+    missing = holes.repeat(2, 0).repeat(2, 1)
+    for each in (scene, marked):
+        with pytest.warns(FinewaveWarning, match=f"{holes.sum()} of 720 pixels"):
+            result = super_resolve(each, model, consistent=True)
+        assert (np.isnan(result.values) == missing).all()
+        # to its neighbours an island is what surrounds it: nothing rings
+        np.testing.assert_array_equal(result.values[:, ~missing], expected[:, ~missing])
+        back = observed(result)
+        known = np.isfinite(back)
+        assert known.mean() > 0.6
+        assert np.abs(back - scene.values)[known].max() < 1e-5
+
+
+def test_dask_arrays_stay_lazy() -> None:
+    model, scene = joint(), scene_of(8, 40)
+    lazy = super_resolve(scene.chunk({"x": 20}), model, consistent=True, tile=10)
+    assert lazy.chunks is not None
+    np.testing.assert_allclose(lazy.values, super_resolve(scene, model, consistent=True).values, atol=1e-5)
+
+
+def test_bands_of_the_sensor_are_those_of_the_model() -> None:
+    scene = scene_of(6, 7)
+    turned = joint(ms_bands=["B", "G", "R"], ms_wavelengths_nm=WAVELENGTHS[::-1])
+    result = super_resolve(scene, turned, consistent=True)
+    assert np.abs(observed(result) - scene.values).max() < 1e-5
+    two = {**CARD, "ms_bands": ["red", "green"], "ms_wavelengths_nm": None}
+    model = model_of("ssr-sr", card=two, scale=2, ms_bands=2, sr="bicubic", ssr="ridge")
+    with pytest.raises(InputError, match="sensor nikon-d5100 of the card of untrained has 3 bands, its input lr_msi 2"):
+        super_resolve(scene_of(6, 7, bands=2), model, consistent=True)
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ({"degradation": None}, "a consistent result needs to know.*card of untrained does not say degradation"),
+        ({"sensor": None}, "does not say sensor and wavelengths"),
+        ({"degradation": {"kernel": "gaussian", "fwhm": 9.0}}, "blurs so much"),
+    ],
+)
+def test_what_cannot_be_made_consistent_is_refused(card: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        super_resolve(scene_of(6, 7), joint(**card), consistent=True)
+
+
+def test_bands_that_are_mixtures_of_others_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from finewave.imaging.sensors.sensor import Sensor
+
+    def twice(self: Sensor, wavelengths: Any) -> np.ndarray:
+        return np.tile(np.full(len(wavelengths), 1 / len(wavelengths)), (3, 1))
+
+    monkeypatch.setattr(Sensor, "response", twice)
+    with pytest.raises(InputError, match="a band of the sensor is a mixture"):
+        super_resolve(scene_of(6, 7), joint(), consistent=True)
+
+
+def test_without_a_card() -> None:
+    model = Model(create_model("bicubic", scale=2, hs_bands=3))
+    with pytest.raises(InputError, match="the card of Bicubic does not say degradation"):
+        super_resolve(scene_of(6, 7), model, consistent=True)
+
+
+def test_what_is_cut_is_counted() -> None:
+    model, scene = joint(), scene_of(6, 7)
+    plain = super_resolve(scene, model)
+    outside = int(((plain.values < 0.1) | (plain.values > 0.2)).sum())
+    assert outside > 10
+    with pytest.warns(FinewaveWarning, match=f"^{outside} values were cut to 0.1 to 0.2$"):
+        cut = super_resolve(scene, model, clip=(0.1, 0.2))
+    np.testing.assert_array_equal(cut.values, plain.values.clip(0.1, 0.2))
+    with pytest.warns(FinewaveWarning, match="cut to 0.1 to 0.2, where the result no longer gives back the scene"):
+        super_resolve(scene, model, consistent=True, clip=(0.1, 0.2))
+    for wrong in ((1, 0), (0.5,), (0, np.nan), (0, 0)):
+        with pytest.raises(InputError, match="is no range"):
+            super_resolve(scene, model, clip=wrong)
+
+
+def test_workers_get_it_by_pickle() -> None:
+    model = joint()
+    processing = choose_processing(model, consistent=True, uncertainty=True, clip=(0, 1))
+    again = pickle.loads(pickle.dumps(processing))
+    assert again.identity() == processing.identity()
+    image, scene = torch.rand(1, len(OUTPUT_NM), 12, 10), {"lr_msi": torch.rand(1, 3, 6, 5)}
+    torch.testing.assert_close(again.projection(image, scene), processing.projection(image, scene))
+
+
+def test_units_are_kept() -> None:
+    """A projection is linear: in percent it does what it does in parts of one."""
+    model = model_of("bicubic", card={"degradation": {"kernel": "gaussian"}}, scale=2)
+    values = np.random.default_rng(0).random((len(OUTPUT_NM), 6, 7), dtype=np.float32)
+    parts, percent = (
+        super_resolve(make_scene(each), model, consistent=True).values for each in (values, values * np.float32(2))
+    )
+    np.testing.assert_allclose(percent, 2 * parts, rtol=1e-5, atol=1e-6)
