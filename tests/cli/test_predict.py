@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -216,3 +217,39 @@ def test_as_a_program(photograph: Path, tiny_weights: Path, tmp_path: Path) -> N
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: no such file or folder: nowhere.png\n"
     assert iio.imread(photograph).shape == (6, 7, 3)
+
+
+def test_consistency_uncertainty_and_quality(tiny_weights: Path, tmp_path: Path) -> None:
+    options = ("--consistent", "--self-ensemble", "--uncertainty", "--quality", "--tile", "16", "--halo", "4")
+    result = run("predict", large(tmp_path), "-o", tmp_path / "out.tif", "--model", tiny_weights, *options)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.split() == [str(tmp_path / "out.tif")]
+    beside = ["in.nc", "out.quality.json", "out.tif", "out.uncertainty.tif"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == beside
+    told = json.loads((tmp_path / "out.quality.json").read_text())
+    assert told["whole"]["consistency"]["lr_msi"]["largest_difference"] < 1e-3
+    assert load_scene(tmp_path / "out.uncertainty.tif").shape == (31, 40, 80)
+
+
+def test_values_are_cut_where_that_is_asked_for(tiny_weights: Path, tmp_path: Path) -> None:
+    source = large(tmp_path)
+    predict(source, tmp_path / "plain.nc", tiny_weights)
+    warned = predict(source, tmp_path / "cut.nc", tiny_weights, "--clip", "0.2", "0.4")
+    plain, cut = (load_scene(tmp_path / name).values for name in ("plain.nc", "cut.nc"))
+    assert plain.min() < 0.2
+    np.testing.assert_allclose(cut, plain.clip(0.2, 0.4), atol=1e-6)
+    assert any(line.endswith("values were cut to 0.2 to 0.4") for line in warned)
+    assert_refused(
+        run("predict", source, "-o", tmp_path / "x.nc", "--model", tiny_weights, "--clip", "1", "0"), "clip="
+    )
+
+
+def test_a_model_that_does_not_say_how_it_was_trained(tiny_weights: Path, tmp_path: Path) -> None:
+    from finewave.models.pretrained import load_model
+
+    model = load_model(tiny_weights)
+    model.save(tmp_path / "silent", degradation=None)
+    for option, purpose in (("--consistent", "a consistent result"), ("--quality", "a quality file")):
+        result = run("predict", large(tmp_path), "-o", tmp_path / "out.tif", "--model", tmp_path / "silent", option)
+        assert_refused(result, purpose, "does not say degradation")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.nc", "silent"]

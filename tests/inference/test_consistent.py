@@ -13,7 +13,6 @@ from tests.inference.tiny_models import WAVELENGTHS, scene_of
 
 import finewave as fw
 from finewave.errors import InputError
-from finewave.imaging.scene import make_scene
 from finewave.inference.plan import plan_tiles
 from finewave.inference.processing import choose_processing
 from finewave.inference.scenes import super_resolve
@@ -263,13 +262,3 @@ def test_workers_get_it_by_pickle() -> None:
     assert again.identity() == processing.identity()
     image, scene = torch.rand(1, len(OUTPUT_NM), 12, 10), {"lr_msi": torch.rand(1, 3, 6, 5)}
     torch.testing.assert_close(again.projection(image, scene), processing.projection(image, scene))
-
-
-def test_units_are_kept() -> None:
-    """A projection is linear: in percent it does what it does in parts of one."""
-    model = model_of("bicubic", card={"degradation": {"kernel": "gaussian"}}, scale=2)
-    values = np.random.default_rng(0).random((len(OUTPUT_NM), 6, 7), dtype=np.float32)
-    parts, percent = (
-        super_resolve(make_scene(each), model, consistent=True).values for each in (values, values * np.float32(2))
-    )
-    np.testing.assert_allclose(percent, 2 * parts, rtol=1e-5, atol=1e-6)

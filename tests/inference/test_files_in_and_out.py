@@ -20,7 +20,9 @@ from finewave.errors import InputError
 from finewave.imaging.files import load_scene, open_scene, save_scene
 from finewave.imaging.scene import scene_crs, scene_transform
 from finewave.inference.files import predict_file
+from finewave.inference.scenes import super_resolve
 from finewave.models.card import describe
+from finewave.models.invalid_pixels import fill_invalid
 from finewave.models.pretrained import Model, load_model
 from finewave.models.registry import create_model
 from finewave.warnings import FinewaveWarning
@@ -153,6 +155,50 @@ def test_wavelengths_in_micrometres_or_none(model: Path, tmp_path: Path) -> None
     predict_file(bare, tmp_path / "a.zarr", model, wavelengths=[nm / 1000 for nm in WAVELENGTHS[::-1]])
     predict_file(given, tmp_path / "b.zarr", model)
     np.testing.assert_array_equal(*(load_scene(tmp_path / name).values for name in ("a.zarr", "b.zarr")))
+
+
+@pytest.mark.parametrize(("dtype", "nodata"), [("uint16", 0), ("int16", -32768), ("float32", -9999.0)])
+@pytest.mark.parametrize("more", [{}, {"consistent": True, "self_ensemble": True}])
+def test_islands_of_nodata(more: dict[str, bool], dtype: str, nodata: float, model: Path, tmp_path: Path) -> None:
+    """They are kept to the pixel, and whatever number stands in them does not ring into the pixels around."""
+    sensed = Model(load_model(model).net, describe_as_trained(load_model(model)), precision="float32")
+    scene = scene_of(24, 30, **PLACE)
+    scene.values[:] = np.rint(scene.values * 10000) / 10000
+    islands = np.zeros((24, 30), bool)
+    islands[5:13, 8:19] = islands[20, 3] = islands[:2, 28:] = True
+    scene.values[:, islands] = np.nan
+    save_scene(scene, tmp_path / "scene.tif", dtype=dtype, nodata=nodata)
+    with rasterio.open(tmp_path / "scene.tif") as file:
+        assert (file.read()[:, islands] == nodata).all()
+    with pytest.warns(FinewaveWarning, match=f"{islands.sum()} of 720 pixels"):
+        predict_file(tmp_path / "scene.tif", tmp_path / "out.tif", sensed, tile=11, **more)
+    with rasterio.open(tmp_path / "out.tif") as file:
+        result = file.read()
+    missing = islands.repeat(2, 0).repeat(2, 1)
+    assert (np.isnan(result) == missing).all()
+    filled = scene.copy(data=fill_invalid(torch.from_numpy(scene.values)[None])[0][0].numpy())
+    expected = super_resolve(filled, sensed, **more).values
+    np.testing.assert_allclose(result[:, ~missing], expected[:, ~missing], rtol=0, atol=2e-5)
+
+
+def describe_as_trained(model: Model) -> Any:
+    """Return the card of a model with sensor and degradation."""
+    return model.card.with_facts(sensor="nikon-d5100", degradation={"kernel": "gaussian", "scale": 2})
+
+
+def test_wavelengths_of_a_file_in_micrometres(model: Path, tmp_path: Path) -> None:
+    scene = scene_of(5, 6)
+    save_scene(scene, tmp_path / "nm.hdr")
+    save_scene(scene[::-1], tmp_path / "um.hdr")
+    header = (tmp_path / "um.hdr").read_text()
+    for nm in WAVELENGTHS:
+        header = header.replace(f"{nm:.1f}", f"{nm / 1000:g}")
+    header = header.replace("Nanometers", "Micrometers")
+    assert "{0.46, 0.54, 0.6}" in header
+    (tmp_path / "um.hdr").write_text(header)
+    for name in ("nm", "um"):
+        predict_file(tmp_path / f"{name}.hdr", tmp_path / f"{name}.zarr", model)
+    np.testing.assert_array_equal(*(load_scene(tmp_path / f"{name}.zarr").values for name in ("nm", "um")))
 
 
 def test_other_units_are_noticed_before_the_work(model: Path, tmp_path: Path) -> None:
