@@ -99,6 +99,21 @@ def test_stopped_work_goes_on_with_all_three(suffix: str, source: Path, model: M
     assert not unfinished_folder(output).exists()
 
 
+def test_one_of_two_stores_has_got_its_name(source: Path, model: Model, tmp_path: Path) -> None:
+    """And then the machine goes off: the tiles are made anew, and nothing is left over."""
+    output = tmp_path / "out.zarr"
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(4, patch)
+        with pytest.raises(KeyboardInterrupt):
+            predict_file(source, output, model, **ALL)
+    (unfinished_folder(output) / "uncertainty.zarr").rename(tmp_path / "out.uncertainty.zarr")
+    calls = []
+    predict_file(source, output, model, progress=lambda *call: calls.append(call), **ALL)
+    assert calls[0] == (0, 6)
+    assert np.isfinite(load_scene(tmp_path / "out.uncertainty.zarr").values).all()
+    assert names_in(tmp_path) == ["out.quality.json", "out.uncertainty.zarr", "out.zarr", "scene.tif"]
+
+
 @pytest.mark.parametrize(
     ("more", "told"),
     [

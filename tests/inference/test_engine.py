@@ -26,7 +26,7 @@ def model(tmp_path: Path) -> Path:
 
 def test_two_workers_one_of_which_is_lost(model: Path, tmp_path: Path) -> None:
     source = write_scene(tmp_path / "scene.tif", 50, 75)
-    predict_file(source, tmp_path / "threads.zarr", model, tile=20, precision="float32")
+    predict_file(source, tmp_path / "threads.zarr", model, tile=20, precision="float32", uncertainty=True)
     killed = []
     with connected(None, 2) as client:
         assert client is not None
@@ -39,15 +39,18 @@ def test_two_workers_one_of_which_is_lost(model: Path, tmp_path: Path) -> None:
                 os.kill(killed[0], signal.SIGKILL)
 
         loaded = load_model(model, precision="float32").with_pooling("local")
-        options = FileOptions(tile=20)
+        options = FileOptions(tile=20, uncertainty=True)
         run_file(source, tmp_path / "workers.tif", loaded, None, options, client=client, progress=progress)
         # as a user's cluster: by its address
         address = client.scheduler.address
-        predict_file(source, tmp_path / "again.nc", model, tile=20, precision="float32", cluster=address)
+        again = {"precision": "float32", "self_ensemble": True, "cluster": address}
+        predict_file(source, tmp_path / "again.nc", model, tile=20, **again)
     assert killed
-    expected = load_scene(tmp_path / "threads.zarr").values
-    for name in ("workers.tif", "again.nc"):
-        np.testing.assert_allclose(load_scene(tmp_path / name).values, expected, rtol=0, atol=1e-6)
+    results = {"threads.zarr": ("workers.tif", "again.nc"), "threads.uncertainty.zarr": ("workers.uncertainty.tif",)}
+    for one, others in results.items():
+        expected = load_scene(tmp_path / one).values
+        for name in others:
+            np.testing.assert_allclose(load_scene(tmp_path / name).values, expected, rtol=0, atol=1e-6)
     assert not list(tmp_path.glob(".*"))
 
 

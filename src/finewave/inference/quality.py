@@ -100,10 +100,13 @@ class Scorer:
     model : Model
     observers : list of Observer
         How its inputs are observed of its output.
+    bands : mapping of str to int
+        How many each of these inputs has.
     """
 
     model: Model
     observers: Sequence[Observer]
+    bands: Mapping[str, int]
 
     @property
     def reach(self) -> int:
@@ -130,11 +133,11 @@ class Scorer:
         tiling : Tiling
             In pixels of the first input; halos do not matter.
         """
-        whole = {o.name: Differences(self._bands(o)) for o in self.observers}
+        whole = self._differences()
         quality = self._qnr()
         tiles = []
         for tile in tiling:
-            parts = {o.name: Differences(self._bands(o)) for o in self.observers}
+            parts = self._differences()
             own = self._qnr()
             self._add(parts, [each for each in (quality, own) if each is not None], result, sources, tile.core, tiling)
             for name, part in parts.items():
@@ -143,11 +146,8 @@ class Scorer:
             tiles.append({"rows": rows, "columns": columns, **self._scores(parts, own)})
         return self._scores(whole, quality), tiles
 
-    def _bands(self, observer: Observer) -> int:
-        bands = self.model.bands_of(observer.name)
-        if bands is None:
-            raise InputError(f"{self.model.name} does not say how many bands its {observer.name} has")
-        return bands
+    def _differences(self) -> dict[str, Differences]:
+        return {name: Differences(bands) for name, bands in self.bands.items()}
 
     def _qnr(self) -> QNR | None:
         from finewave.metrics.qnr import QNR
@@ -199,9 +199,16 @@ def scorer_of(model: Model) -> Scorer:
     Raises
     ------
     InputError
-        If the model's card does not say how its inputs are observed.
+        If the model's card does not say how its inputs are observed, or the network how many bands they have.
     """
-    return Scorer(model, observers_of(model, "a quality file"))
+    observers = observers_of(model, "a quality file")
+    bands = {}
+    for observer in observers:
+        count = model.bands_of(observer.name)
+        if count is None:
+            raise InputError(f"a quality file: {model.name} does not say how many bands its {observer.name} has")
+        bands[observer.name] = count
+    return Scorer(model, observers, bands)
 
 
 def quality_of(result: xr.DataArray, request: Request, scorer: Scorer, tiling: Tiling) -> dict[str, Any]:

@@ -191,7 +191,8 @@ def begin(folder: Path, job: dict[str, Any], *, restart: bool) -> dict[str, Any]
                 f"{'was' if len(differing) == 1 else 'were'} different. Repeat that command to finish it, or begin "
                 "anew with --restart (restart=True)"
             )
-        if (folder / _SCENE).is_dir():
+        stores = (_SCENE, _SPREAD) if job.get("uncertainty") else (_SCENE,)
+        if all((folder / store).is_dir() for store in stores):  # else one has got its final name, and the other not
             return before
     for name in (_JOB, _SCENE, _SPREAD, _DONE):  # the job first: without it nothing is taken for finished
         each = folder / name
