@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 from tests.inference.test_consistent import OUTPUT_NM, joint, observed
+from tests.inference.test_seamless import model_of
 from tests.inference.tiny_models import scene_of
 from torch.nn import functional as F
 
 from finewave.imaging.scene import make_scene
 from finewave.inference.ensemble import ORIENTATIONS, Spread
+from finewave.inference.plan import plan_tiles
 from finewave.inference.scenes import super_resolve, super_resolve_with_uncertainty
 from finewave.models.pretrained import Model
 from finewave.warnings import FinewaveWarning
@@ -99,6 +101,16 @@ def test_mean_and_spread_of_a_scene_whose_sides_differ(tile: int) -> None:
     assert spread.attrs["quantity"] == "standard deviation over eight flips and rotations"
     np.testing.assert_array_equal(super_resolve(scene, model, tile=tile, self_ensemble=True).values, result.values)
     assert np.abs(super_resolve(scene, model).values - result.values).max() > 0.1
+
+
+def test_windows_of_pooling_are_turned_along() -> None:
+    """Those at a border are moved into the image, whichever border that is."""
+    model, scene = model_of("sspsr", dtype=torch.float64), scene_of(9, 48, bands=4)
+    tiling = plan_tiles(model, 9, 48, tile=6)
+    assert any(tile.seen[1].stop - tile.seen[1].start < 48 for tile in tiling)
+    whole, tiled = (super_resolve(scene, model, tile=tile, self_ensemble=True).values for tile in (48, 6))
+    assert np.abs(whole).max() > 1e-2
+    np.testing.assert_allclose(tiled, whole, rtol=1e-6, atol=5e-6)
 
 
 def test_a_turned_scene_gives_the_turned_result() -> None:

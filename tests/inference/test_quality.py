@@ -21,6 +21,7 @@ from finewave.inference.plan import plan_tiles
 from finewave.inference.quality import quality_of, scorer_of
 from finewave.inference.request import make_request
 from finewave.inference.scenes import super_resolve
+from finewave.inference.sources import OpenScene
 from finewave.metrics.qnr import qnr
 from finewave.models.pretrained import Model
 from finewave.models.registry import create_model
@@ -108,6 +109,23 @@ def test_fusion_is_scored_against_both_images_and_by_qnr() -> None:
     best = quality(super_resolve(scene, model, guide, consistent=True), scene, model, guide)["whole"]
     assert max(best["consistency"][name]["largest_difference"] for name in sums) < 1e-5
     assert best["qnr"]["qnr"] > 0.5
+
+
+def test_one_tile_is_in_memory_at_a_time() -> None:
+    model, scene = joint(), scene_of(9, 60)
+    scorer, sizes = scorer_of(model), []
+
+    class Watched(OpenScene):
+        def read(self, window: Any) -> np.ndarray:
+            values = super().read(window)
+            sizes.append(values.shape[2])
+            return values
+
+    result = super_resolve(scene, model)
+    sources = {"lr_msi": (Watched(scene, [0, 1, 2]), 1)}
+    scorer.score(Watched(result, list(range(len(OUTPUT_NM)))), sources, plan_tiles(model, 9, 60, tile=6))
+    assert len(sizes) == 2 * 2 * 10
+    assert max(sizes) == 2 * (6 + 2 * scorer.reach)
 
 
 def test_a_card_without_a_sensor_has_no_quality() -> None:
