@@ -20,6 +20,8 @@ class Orientation:
         """Return an image (..., h, w) in this orientation, sides swapped by odd quarters."""
         import torch
 
+        if self == ORIENTATIONS[0]:
+            return image  # unlike a turn by nothing, no copy
         if self.flip:
             image = image.flip(-1)
         return torch.rot90(image, self.quarters, (-2, -1)).contiguous()
@@ -28,6 +30,8 @@ class Orientation:
         """Return an image that is in this orientation as it was."""
         import torch
 
+        if self == ORIENTATIONS[0]:
+            return image
         image = torch.rot90(image, -self.quarters, (-2, -1))
         return (image.flip(-1) if self.flip else image).contiguous()
 
