@@ -22,7 +22,7 @@ from finewave.models.registry import create_model, list_models
 from finewave.nn.exporting import export_paths
 from tests.test_conformity import SMALL, build, inputs_of
 
-SLOW = {"jssunet", "mst++", "mulsr", "ssc-hsr", "ssfin"}
+SLOW = {"awan", "jssunet", "mst++", "mulsr", "sr-ssr-fusion", "ssc-hsr", "ssfin", "us3rn"}
 VARIANTS: dict[str, dict[str, Any]] = {
     "awan": {"blocks": 1},
     "jssunet": {"stages": 1},
@@ -66,6 +66,7 @@ def test_exported_network_equals_pytorch(system: str, tmp_path: Path) -> None:
             assert [each.name for each in tmp_path.glob(f"net.{kind}*")] == [path.name]  # nothing beside it
 
 
+@pytest.mark.slow
 def test_kmeans_clusters_are_exported(tmp_path: Path) -> None:
     model = small("jssunet-ssr", clusters="kmeans")
     model.net.branch.clusters.set_centroids(torch.rand(2, 3))

@@ -238,6 +238,13 @@ def test_address_that_is_none(address: str) -> None:
         load_model(address)
 
 
+def test_address_that_the_hub_does_not_allow(hub: Hub) -> None:
+    with pytest.raises(InputError, match="hf:a/b--c is no address on the Hub: ") as error:
+        load_model("hf:a/b--c")
+    one_line(error)
+    assert hub.requests == []
+
+
 def test_no_such_repository(hub: Hub) -> None:
     with pytest.raises(InputError, match=r"no model 'somebody/nothing' on http://127.0.0.1.*spelling") as error:
         load_model("hf:somebody/nothing")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,7 +123,7 @@ def trace(model: Model, size: tuple[int, int] | None = None) -> Traced:
     """
     net = copy.deepcopy(model.net).cpu().float().eval().requires_grad_(False)
     net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing in torch's overloads
-    multiple = max(int(getattr(net, "export_multiple", 1)), model.size_multiple)
+    multiple = math.lcm(int(getattr(net, "export_multiple", 1)), model.size_multiple)
     if model.pooling == "local" and size is None:
         raise InputError('a network that pools over windows is exported for one size: give size=, or pooling="image"')
     fixed = size is not None or getattr(net, "export_fixed", None) is not None

@@ -167,6 +167,8 @@ def _said_plainly(address: Address) -> Iterator[None]:
     of_http: Any = errors.HfHubHTTPError.__bases__  # the HTTP library's own error, whichever library that is
     try:
         yield
+    except errors.HFValidationError as error:
+        raise InputError(f"hf:{address} is no address on the Hub: {_first_line(error)}") from None
     except errors.GatedRepoError:
         raise InputError(
             f"hf:{address} is gated: accept its terms on {place}/{address.repository}, and log in"

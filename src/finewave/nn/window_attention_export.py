@@ -25,20 +25,20 @@ def attention(phi: Tensor, theta: Tensor, value: Tensor, window: int, k: int) ->
     """
     H, W = value.shape[2:]
     r = window // 2
-    thetas = F.pad(theta, (r, r, r, r))
-    shifts = [divmod(i, window) for i in range(window * window)]
-    scores = torch.stack([(phi * thetas[:, :, dy : dy + H, dx : dx + W]).sum(1) for dy, dx in shifts], 1)
+    scores = phi.new_zeros(())  # (B, W^2, H W) from the first term on
+    for centre, around in zip(phi.split(1, 1), theta.split(1, 1), strict=True):  # all channels at once would be large
+        scores = scores + centre.flatten(2) * F.unfold(around, window, padding=r)
     best, positions = scores.topk(k, 1)
     share = best.softmax(1)
     values = F.pad(value, (r, r, r, r)).flatten(2)
     columns = W + 2 * r
     corner = torch.arange(H, device=value.device)[:, None] * columns + torch.arange(W, device=value.device)
-    at = (corner + positions // window * columns + positions % window).flatten(2)  # (B, k, H W)
-    total = torch.zeros_like(value)
+    at = corner.flatten() + positions // window * columns + positions % window  # (B, k, H W)
+    total = torch.zeros_like(value.flatten(2))
     for j in range(k):
         chosen = values.gather(2, at[:, j : j + 1].expand(-1, value.shape[1], -1))
-        total = total + share[:, j : j + 1] * chosen.unflatten(2, (H, W))
-    return total
+        total = total + share[:, j : j + 1] * chosen
+    return total.unflatten(2, (H, W))
 
 
 def combination(heads: Sequence[Tensor], weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
