@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 import finewave as fw
-from finewave.imaging.degradation import KERNELS, kernel_taps
+from finewave.imaging.degradation import KERNELS, fwhm_of_mtf, kernel_taps
 
 WAVELENGTHS = np.arange(400.0, 701.0, 10.0)
 
@@ -176,3 +176,34 @@ def test_a_scene_keeps_its_place_on_the_ground() -> None:
     assert lr.x.values[0] == 500000 + 20
     expected = fw.degrade(torch.from_numpy(scene.values), 4, "nikon-d5100", wavelengths=WAVELENGTHS)
     np.testing.assert_allclose(lr.values, expected.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("mtf", [0.15, 0.3, 0.6])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_gaussian_has_the_mtf_asked_for_at_nyquist(mtf: float, scale: int) -> None:
+    """Measured on waves of the LR pixels' Nyquist frequency: amplitude after the blur over amplitude before."""
+    taps = kernel_taps("gaussian", scale, fwhm_of_mtf(mtf, scale))
+    x = np.arange(len(taps)) - (len(taps) - 1) / 2
+    assert float(taps @ np.cos(2 * np.pi * x / (2 * scale))) == pytest.approx(mtf, abs=0.01)
+
+
+def test_mtf_in_place_of_a_width() -> None:
+    image = torch.rand(1, 2, 16, 16, dtype=torch.float64)
+    wide = fw.degrade(image, 4, mtf=0.3)
+    torch.testing.assert_close(wide, fw.degrade(image, 4, fwhm=fwhm_of_mtf(0.3, 4)))
+    assert not torch.allclose(wide, fw.degrade(image, 4))
+    assert fwhm_of_mtf(0.4107, 4) == pytest.approx(4, abs=0.01)  # the default width, as the documentation says
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mtf": 1.2}, "between 0 and 1"),
+        ({"mtf": "sharp"}, "between 0 and 1"),
+        ({"mtf": 0.3, "fwhm": 4.0}, "without fwhm="),
+        ({"mtf": 0.3, "kernel": "bicubic"}, "not for 'bicubic'"),
+    ],
+)
+def test_a_wrong_mtf_is_refused(options: dict, message: str) -> None:
+    with pytest.raises(fw.InputError, match=message):
+        fw.degrade(torch.rand(1, 1, 8, 8), 2, **options)

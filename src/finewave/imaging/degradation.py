@@ -36,6 +36,7 @@ def degrade(
     *,
     kernel: str = "gaussian",
     fwhm: float | None = None,
+    mtf: float | None = None,
     size: int = 13,
     variances: tuple[float, float] = (2.0, 10.0),
     angle: float = math.pi / 2,
@@ -61,7 +62,10 @@ def degrade(
         (a = -0.75) or linear interpolation at the centres without a low-pass; a Gaussian with ``size``, ``variances``
         and ``angle``, followed by ``sampling``.
     fwhm : float, optional
-        Full width at half maximum of the Gaussian, in HR pixels; default s.
+        Full width at half maximum of the Gaussian, in HR pixels; default s, an MTF of 0.41.
+    mtf : float, optional
+        In place of ``fwhm``: the modulation transfer function of the Gaussian at the Nyquist frequency of the LR
+        pixels, 1 / (2 s), between 0 and 1; what is stated of instruments. See `fwhm_of_mtf`.
     size, variances, angle
         Of the anisotropic Gaussian: see `finewave.imaging.anisotropic.anisotropic_gaussian`. The defaults are those of
         MulSR's tests: 13 x 13, variance 10 along x and 2 along y.
@@ -97,7 +101,7 @@ def degrade(
     else:
         if kernel not in KERNELS:
             raise unknown_name("degradation kernel", kernel, (*KERNELS, ANISOTROPIC))
-        shrink = partial(_shrink, kernel=kernel, fwhm=fwhm)
+        shrink = partial(_shrink, kernel=kernel, fwhm=gaussian_width(kernel, scale, fwhm, mtf))
     finish = partial(_finish, noise=noise, clip=clip, seed=seed)
     if isinstance(image, torch.Tensor):
         return _degrade_tensor(image, scale, sensor, shrink, finish, wavelengths)
@@ -167,6 +171,50 @@ def _shrink_anisotropic(
     if strided:
         return blur(image, gaussian, stride=scale)
     return _shrink(blur(image, gaussian), scale, f"{sampling}-no-antialias")
+
+
+def fwhm_of_mtf(mtf: float, scale: int) -> float:
+    """Return the width of the Gaussian blur that has a given MTF at the Nyquist frequency of the LR pixels.
+
+    The transfer function of a Gaussian is exp(-2 (pi sigma f)^2), so that sigma = s / pi sqrt(-2 ln MTF) at
+    f = 1 / (2 s).
+
+    Parameters
+    ----------
+    mtf : float
+        Between 0 and 1.
+    scale : int
+        s.
+
+    Returns
+    -------
+    float
+        Full width at half maximum in HR pixels.
+
+    Raises
+    ------
+    InputError
+        If ``mtf`` is no number between 0 and 1.
+    """
+    if isinstance(mtf, bool) or not isinstance(mtf, int | float) or not 0 < mtf < 1:
+        raise InputError(f"an MTF at the Nyquist frequency lies between 0 and 1, e.g. 0.3; given {mtf!r}")
+    sigma = scale / math.pi * math.sqrt(-2 * math.log(mtf))
+    return sigma * math.sqrt(8 * math.log(2))
+
+
+def gaussian_width(kernel: str, scale: int, fwhm: float | None, mtf: float | None) -> float | None:
+    """Return the FWHM that is given, or that an MTF stands for; None where neither is.
+
+    Raises
+    ------
+    InputError
+        If both are given, or an MTF for a kernel that has its own.
+    """
+    if mtf is None:
+        return fwhm
+    if fwhm is not None or kernel != "gaussian":
+        raise InputError(f"mtf={mtf} is the width of the kernel 'gaussian': give it without fwhm=, not for {kernel!r}")
+    return fwhm_of_mtf(mtf, scale)
 
 
 def kernel_taps(kernel: str, scale: int, fwhm: float | None = None) -> np.ndarray:

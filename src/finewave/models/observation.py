@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from finewave.errors import InputError, unknown_name
-from finewave.imaging.degradation import ANISOTROPIC, degrade, kernel_taps
+from finewave.imaging.degradation import ANISOTROPIC, degrade, gaussian_width, kernel_taps
 
-BLUR = ("kernel", "fwhm", "size", "variances", "angle", "sampling", "centred")
+BLUR = ("kernel", "fwhm", "mtf", "size", "variances", "angle", "sampling", "centred")
 RANDOM = ("noise", "clip", "seed", "scale")
 
 
@@ -50,7 +50,8 @@ class Observation:
         """Distance in LR pixels up to which an HR pixel acts on an LR pixel."""
         kernel = self.options.get("kernel", "gaussian")
         if kernel != ANISOTROPIC:
-            taps = len(kernel_taps(kernel, self.scale, self.options.get("fwhm")))
+            width = gaussian_width(kernel, self.scale, self.options.get("fwhm"), self.options.get("mtf"))
+            taps = len(kernel_taps(kernel, self.scale, width))
         else:
             taps = self.options.get("size", 13) + 4
         return -(-taps // (2 * self.scale))

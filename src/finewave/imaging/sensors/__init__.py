@@ -11,6 +11,7 @@ from finewave.imaging.sensors.csv_response import has_wavelengths, read_csv_sens
 from finewave.imaging.sensors.projection import apply_response
 from finewave.imaging.sensors.satellites import satellite, satellite_names
 from finewave.imaging.sensors.sensor import Sensor
+from finewave.imaging.sensors.yaml_sensor import read_yaml_sensor
 from finewave.locations import data_folder
 
 __all__ = ["Sensor", "apply_response", "get_sensor", "list_sensors"]
@@ -28,8 +29,9 @@ def get_sensor(sensor: str | Path | Sensor, bands: str | int | Iterable[str | in
     Parameters
     ----------
     sensor : str, Path or Sensor
-        One of `list_sensors` (case, ``_`` and ``-`` do not matter), or a CSV file with a column
-        ``wavelength_nm`` and one column a band. A `Sensor` is passed through.
+        One of `list_sensors` (case, ``_`` and ``-`` do not matter), a CSV file with a column ``wavelength_nm`` and one
+        column a band, or a YAML file, see `finewave.imaging.sensors.yaml_sensor`. Names of bands may follow behind a
+        colon: ``"sentinel2a:B2,B3,B4,B8"``. A `Sensor` is passed through.
     bands : str, int or iterable of them, optional
         Only these bands, by name or index, in this order.
 
@@ -53,9 +55,15 @@ def get_sensor(sensor: str | Path | Sensor, bands: str | int | Iterable[str | in
 
 
 def _find(given: str | Path) -> Sensor:
-    """Return a sensor by file or name."""
+    """Return a sensor by file or name, with the bands behind a colon."""
+    if isinstance(given, str) and not Path(given).exists():
+        name, colon, bands = given.rpartition(":")
+        if colon and not set(bands) & set("/\\"):  # a drive's colon is followed by a path
+            return _find(name).select([band.strip() for band in bands.split(",") if band.strip()])
     if Path(given).suffix.lower() == ".csv":
         return read_csv_sensor(given)
+    if Path(given).suffix.lower() in (".yaml", ".yml"):
+        return read_yaml_sensor(given)
     wanted = _plain(str(given))
     # Cameras come last: they import colour-science, which takes a second.
     for name in satellite_names():

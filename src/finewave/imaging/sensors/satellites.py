@@ -7,6 +7,7 @@ them as a CSV (see `finewave.imaging.sensors.csv_response`).
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -73,22 +74,38 @@ def satellite(name: str) -> Sensor:
     """
     entry = _table()[_ALIASES.get(name, name)]
     bands: dict[str, dict[str, float]] = entry["bands"]
-    spans = [_centre_and_width(band) for band in bands.values()]
-    low = min(centre - 2 * width for centre, width in spans)
-    high = max(centre + 2 * width for centre, width in spans)
-    wavelengths = np.arange(np.floor(low), np.ceil(high) + 1.0)
-    curves = np.stack([band_model(wavelengths, *span, entry["shape"]) for span in spans])
-    heard = np.flatnonzero(curves.any(axis=0))
-    used = slice(heard[0], heard[-1] + 1)
+    wavelengths, curves = sampled_bands([_centre_and_width(band) for band in bands.values()], entry["shape"])
+    mtf = tuple(band.get("mtf") for band in bands.values())
+    source = entry["source"]
     return Sensor(
         name=_ALIASES.get(name, name),
         bands=tuple(bands),
-        wavelengths=wavelengths[used],
-        curves=curves[:, used],
+        wavelengths=wavelengths,
+        curves=curves,
         description=entry["description"],
-        source=entry["source"],
+        source=f"{source}; MTF: {entry['mtf_source']}" if any(mtf) else source,
         ground_sampling_distances=tuple(float(band["gsd"]) for band in bands.values()),
+        mtf=mtf if any(mtf) else None,
     )
+
+
+def sampled_bands(spans: Sequence[tuple[float, float]], shape: float) -> tuple[FloatArray, FloatArray]:
+    """Return the band model of several bands at 1 nm, (m,) wavelengths and (c, m) curves.
+
+    Parameters
+    ----------
+    spans : sequence of (float, float)
+        Centre and width of each band in nm.
+    shape : float
+        See `band_model`.
+    """
+    low = min(centre - 2 * width for centre, width in spans)
+    high = max(centre + 2 * width for centre, width in spans)
+    wavelengths = np.arange(np.floor(low), np.ceil(high) + 1.0)
+    curves = np.stack([band_model(wavelengths, *span, shape) for span in spans])
+    heard = np.flatnonzero(curves.any(axis=0))
+    used = slice(heard[0], heard[-1] + 1)
+    return wavelengths[used], curves[:, used]
 
 
 def _centre_and_width(band: dict[str, float]) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -40,6 +41,9 @@ class Sensor:
         Where the numbers come from.
     ground_sampling_distances : tuple of float, optional
         Pixel size on the ground in m, one a band; for satellites.
+    mtf : tuple of float or None, optional
+        Modulation transfer function at the Nyquist frequency of the band's own pixels, one a band, between 0 and 1;
+        None where it is not known.
 
     Raises
     ------
@@ -54,6 +58,7 @@ class Sensor:
     description: str = ""
     source: str = ""
     ground_sampling_distances: tuple[float, ...] | None = None
+    mtf: tuple[float | None, ...] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a sensor."""
@@ -71,6 +76,14 @@ class Sensor:
                 raise InputError(
                     f"sensor {self.name!r}, band {band!r}: the area under its response is {area:g}; it must be positive"
                 )
+        for what, values in (("ground sampling distances", self.ground_sampling_distances), ("MTFs", self.mtf)):
+            if values is not None and len(values) != len(self.bands):
+                raise InputError(f"sensor {self.name!r}: {len(values)} {what} for {len(self.bands)} bands")
+        for band, value in zip(self.bands, self.mtf or (), strict=False):
+            if value is not None and not 0 < value < 1:
+                raise InputError(
+                    f"sensor {self.name!r}, band {band!r}: mtf {value:g}; an MTF at Nyquist lies between 0 and 1"
+                )
 
     def __repr__(self) -> str:
         low, high = self.wavelengths[0], self.wavelengths[-1]
@@ -81,6 +94,16 @@ class Sensor:
         """Centroid of each band in nm, shape (c,)."""
         weights = np.abs(self.curves) * sample_widths(self.wavelengths)
         return weights @ self.wavelengths / weights.sum(axis=1)
+
+    @property
+    def nyquist_mtf(self) -> float | None:
+        """One MTF for all bands: the geometric mean of those that are known, None if none is.
+
+        Bands that are blurred alike are what makes blur and response commute. The squared width of a Gaussian is
+        proportional to -ln MTF, so the geometric mean of the MTFs is the mean of the squared widths.
+        """
+        known = [each for each in self.mtf or () if each is not None]
+        return float(np.exp(np.mean(np.log(known)))) if known else None
 
     def select(self, bands: str | int | Iterable[str | int]) -> Sensor:
         """Return the sensor with some of its bands, in the order given.
@@ -109,14 +132,16 @@ class Sensor:
             bands=tuple(self.bands[row] for row in rows),
             curves=self.curves[rows],
             ground_sampling_distances=None if gsd is None else tuple(gsd[row] for row in rows),
+            mtf=None if self.mtf is None else tuple(self.mtf[row] for row in rows),
         )
 
     def _index(self, band: str | int) -> int:
         """Row of a band given by name or index."""
         if isinstance(band, str):
-            for row, name in enumerate(self.bands):
-                if name.casefold() == band.casefold():
-                    return row
+            for form in (str.casefold, _without_zeros):  # "B02" of the file names is the operator's "B2"
+                for row, name in enumerate(self.bands):
+                    if form(name) == form(band):
+                        return row
             raise unknown_name(f"band of sensor {self.name}", band, self.bands)
         count = len(self.bands)
         if not -count <= band < count:
@@ -205,6 +230,11 @@ class Sensor:
             f"the scene's wavelengths ({_span(scene)}) cover less than {min_coverage:.0%} of these bands of "
             f"sensor {self.name!r}: {missing}; {mend}"
         )
+
+
+def _without_zeros(band: str) -> str:
+    """Lower case, and numbers without leading zeros."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", band.casefold())
 
 
 def _span(wavelengths: FloatArray) -> str:
