@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from finewave.errors import InputError
 from finewave.learning.readout import fit_last_convolution
@@ -47,12 +48,12 @@ def test_it_is_the_least_squares_solution(bias: bool, clip: bool) -> None:
     rows, targets = [], []
     with torch.no_grad():
         for s in data:
-            features = net.first(s["x"]).relu().double().numpy()
+            features = F.pad(net.first(s["x"]).relu(), (1, 1, 1, 1)).double().numpy()  # the zeros that the layer sees
             goal = (s["y"] - 0.1 * net.shortcut(s["x"])).numpy()
             for b in range(2):
-                for i in range(1, 6):
-                    for j in range(1, 8):
-                        rows.append([*features[b, :, i - 1 : i + 2, j - 1 : j + 2].ravel(), *([1.0] * bias)])
+                for i in range(7):
+                    for j in range(9):
+                        rows.append([*features[b, :, i : i + 3, j : j + 3].ravel(), *([1.0] * bias)])
                         targets.append(goal[b, :, i, j])
     solution = np.linalg.lstsq(np.array(rows), np.array(targets), rcond=None)[0]
     np.testing.assert_allclose(layer.weight.detach().reshape(2, -1).T, solution[:45], atol=2e-5)
@@ -138,3 +139,23 @@ def test_a_part_of_a_composition_is_fitted_to_what_it_will_see(common: list[str]
     overrides = [*common, "model.sr=plain-sr", "model.ssr=awan", "model.ssr_options={features: 16, blocks: 1}"]
     training.train("common-sr-ssr-cave-x4", [*overrides, "phase2.output_start=least-squares", "phase2.steps=1"])
     assert asked == [("AWAN", {"hr_msi": (3, 16, 16), "hr_hsi": (31, 16, 16)})]
+
+
+def test_a_layer_that_is_applied_without_being_called() -> None:
+    """JSSUNet's convolutions run fused, by their weights; the closed form is then no worse than what was there."""
+    torch.manual_seed(0)
+    net = create_model("jssunet-ssr", ms_bands=3, hs_bands=6, features=8, stages=1, clusters="none")
+    data = [{"hr_msi": torch.rand(1, 3, 12, 12), "hr_hsi": torch.rand(1, 6, 12, 12)} for _ in range(3)]
+
+    def error() -> float:
+        with torch.no_grad():
+            return sum(float((net(s["hr_msi"]) - s["hr_hsi"]).square().mean()) for s in data)
+
+    before = error()
+    layer = fit_last_convolution(net, data, lambda s: net(s["hr_msi"]), ridge=0.0)
+    assert layer is net.branch.stages[-1].prox.tail
+    assert error() < 0.9 * before
+    after = error()
+    with torch.no_grad():
+        layer.weight[0] += 0.01
+    assert error() > after

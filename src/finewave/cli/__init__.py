@@ -11,6 +11,7 @@ from finewave.cli.demo import demo
 from finewave.cli.evaluate import evaluate
 from finewave.cli.export import export
 from finewave.cli.figure import figure
+from finewave.cli.fit import fit
 from finewave.cli.models import models
 from finewave.cli.predict import predict
 from finewave.cli.program import Program
@@ -26,5 +27,5 @@ def main() -> None:
     """From a low-resolution multispectral image to a high-resolution hyperspectral one."""
 
 
-for _command in (demo, models, train, evaluate, predict, export, data, bench, study, figure, report):
+for _command in (demo, models, train, fit, evaluate, predict, export, data, bench, study, figure, report):
     main.add_command(_command)

@@ -108,7 +108,7 @@ def remote_files(options: OwnOptions) -> tuple[RemoteFile, ...]:
     return tuple(files)
 
 
-class _Survey(NamedTuple):
+class Survey(NamedTuple):
     """What a file says about its scene."""
 
     bands: int
@@ -151,8 +151,8 @@ def from_folder(name: str, folder: Path, options: OwnOptions | None = None) -> D
     wavelengths = told.wavelengths
     if isinstance(wavelengths, str):
         wavelengths = str(folder / wavelengths)
-    surveys = {image: _survey(path, wavelengths, told.full_scale) for image, path in find(folder).items()}
-    shared = _shared_wavelengths(surveys)
+    surveys = {image: survey_scene(path, wavelengths, told.full_scale) for image, path in find(folder).items()}
+    shared = shared_wavelengths(surveys)
     bad = sorted({band for survey in surveys.values() for band in survey.bad_bands})
     regions = {key: _region(key, value) for key, value in (told.regions or {}).items()}
     if told.split is None:
@@ -170,7 +170,7 @@ def from_folder(name: str, folder: Path, options: OwnOptions | None = None) -> D
         title=told.title or f"{len(surveys)} scenes of {folder.resolve().name}",
         wavelengths=np.delete(shared, bad),
         find=find,
-        read=partial(_read, wavelengths=wavelengths, full_scale=told.full_scale),
+        read=partial(read_reflectance, wavelengths=wavelengths, full_scale=told.full_scale),
         split=split,
         regions=regions,
         dropped_bands=tuple(bad),
@@ -245,18 +245,25 @@ def find_scenes(folder: Path, pattern: str | None = None) -> dict[str, Path]:
     return found
 
 
-def _survey(path: Path, wavelengths: Sequence[float] | str | None, full_scale: float | None) -> _Survey:
+def survey_scene(path: Path, wavelengths: Sequence[float] | str | None, full_scale: float | None) -> Survey:
+    """Return what a file says about its scene, without reading its pixels."""
     from finewave.imaging.files import open_scene
     from finewave.imaging.scene import band_values
 
     with open_scene(path, wavelengths=wavelengths, scale=full_scale) as scene:
         good = band_values(scene, "good_band")
         bad = () if good is None else tuple(np.flatnonzero(~good.astype(bool)).tolist())
-        return _Survey(scene.sizes["band"], (scene.sizes["y"], scene.sizes["x"]), band_values(scene, "wavelength"), bad)
+        return Survey(scene.sizes["band"], (scene.sizes["y"], scene.sizes["x"]), band_values(scene, "wavelength"), bad)
 
 
-def _shared_wavelengths(surveys: Mapping[str, _Survey]) -> np.ndarray:
-    """Return the wavelengths that all scenes have."""
+def shared_wavelengths(surveys: Mapping[str, Survey]) -> np.ndarray:
+    """Return the wavelengths in nm that all scenes have.
+
+    Raises
+    ------
+    InputError
+        If two differ in their bands, or one does not say them.
+    """
     first = next(iter(surveys))
     shared = surveys[first].wavelengths
     for image, survey in surveys.items():
@@ -280,7 +287,7 @@ def _shared_wavelengths(surveys: Mapping[str, _Survey]) -> np.ndarray:
     return np.asarray(shared, np.float64)
 
 
-def _read(path: Path, wavelengths: Sequence[float] | str | None, full_scale: float | None) -> np.ndarray:
+def read_reflectance(path: Path, wavelengths: Sequence[float] | str | None, full_scale: float | None) -> np.ndarray:
     """Read a scene as reflectance, float32."""
     from finewave.imaging.file_errors import reading
     from finewave.imaging.files import open_scene

@@ -51,13 +51,15 @@ def _own_datasets() -> list[str]:
     return sorted(name for name in names if name not in _DATASETS)
 
 
-def get_dataset(name: str | Dataset) -> Dataset:
+def get_dataset(name: str | Dataset, store: Path | None = None) -> Dataset:
     """Return the description of a dataset: wavelengths, split, sensor, citation, reader.
 
     Parameters
     ----------
     name : str or Dataset
         One of `list_datasets`. A `Dataset` is passed through.
+    store : Path, optional
+        Of a data set of your own that is prepared elsewhere: what it says is taken where the name is its own.
 
     Raises
     ------
@@ -67,6 +69,10 @@ def get_dataset(name: str | Dataset) -> Dataset:
     if isinstance(name, Dataset):
         return name
     if name not in _DATASETS:
+        if store is not None and store.exists():
+            told = Store(store).attributes
+            if told.get("dataset") == name:
+                return from_manifest(name, told)
         if name in _own_datasets():
             return from_manifest(name, Store(prepared_store(name)).attributes)
         raise unknown_name("dataset", name, list_datasets())
@@ -181,8 +187,9 @@ def open_dataset(name: str | Dataset, store: Path | None = None) -> Store:
     FinewaveWarning
         If the store was made by another version of the description.
     """
-    dataset = get_dataset(name)
-    path = Path(store) if store else prepared_store(dataset.name)
+    store = Path(store) if store else None
+    dataset = get_dataset(name, store)
+    path = store or prepared_store(dataset.name)
     if not path.exists():
         source = published_folder(dataset)
         if store or not source.is_dir():

@@ -250,6 +250,10 @@ class UnalignedCrops:
         for number, batch in zip(itertools.count(self.crops.start), self.crops, strict=False):
             yield self._paired(batch, number)
 
+    def share(self, rank: int, world: int) -> None:
+        """See `Crops.share`."""
+        self.crops.share(rank, world)
+
     def batch(self, number: int) -> Sample:
         """Return batch ``number`` of the stream."""
         return self._paired(self.crops.batch(number), number)

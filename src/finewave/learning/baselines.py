@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from finewave.models.pretrained import Model
 from finewave.models.registry import SYSTEMS, create_model, options_of
 
 JOINT = "bicubic + quadratic regression"
-FLOORS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
+Floor = tuple[str, dict[str, Any]]
+FLOORS: dict[str, dict[str, Floor]] = {
     "sssr": {JOINT: ("sr-ssr", {"sr": "bicubic", "ssr": "quadratic"})},
     "sr": {"bicubic": ("bicubic", {})},
     "ssr": {"quadratic regression": ("quadratic", {})},
@@ -22,6 +23,15 @@ FLOORS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
     "refsr": {"bicubic": ("bicubic", {})},
 }
 """For each task what every network has to beat, by name for tables: system and options."""
+
+SMALL_FLOORS: dict[str, dict[str, Floor]] = {
+    "sssr": {
+        "bicubic + linear regression": ("sr-ssr", {"sr": "bicubic", "ssr": "ridge", "ssr_options": {"penalty": 0.0}}),
+        **FLOORS["sssr"],
+    },
+    "ssr": {"linear regression": ("ridge", {"penalty": 0.0}), **FLOORS["ssr"]},
+}
+"""On few pixels squares and products may be too many terms: there the plain regression is the harder floor."""
 
 
 def list_baselines() -> list[str]:
@@ -33,10 +43,11 @@ def build_baseline(
     system: str,
     *,
     wavelengths: np.ndarray,
-    sensor: str,
+    sensor: str | None,
     scale: int,
     degradation: dict[str, Any],
     samples: Callable[[], Iterable[Sample]],
+    ms_bands: Sequence[str] | None = None,
     **options: Any,
 ) -> Model:
     """Return a baseline ready to be scored.
@@ -47,20 +58,23 @@ def build_baseline(
         One of `list_baselines`, or a composition of them.
     wavelengths : ndarray (C,)
         Band centres of the scenes in nm.
-    sensor : str
-        Whose multispectral bands.
+    sensor : str or None
+        Whose multispectral bands; None: measured ones, whose names are ``ms_bands``.
     scale : int
         s.
     degradation : dict
         Keyword arguments of `degrade` that make the LR images.
     samples : callable
         Returns the training images; called if there is something to be fitted.
+    ms_bands : sequence of str, optional
+        Names of the multispectral bands, where there is no sensor.
     **options
         Of the system.
     """
-    response = get_sensor(sensor)
+    known_sensor = None if sensor is None else get_sensor(sensor)
+    names = list((ms_bands or ()) if known_sensor is None else known_sensor.bands)
     known = options_of(system)
-    protocol = {"scale": scale, "ms_bands": len(response.bands), "hs_bands": len(wavelengths)}
+    protocol = {"scale": scale, "ms_bands": len(names), "hs_bands": len(wavelengths)}
     if "degradation" in known:
         options = {"degradation": {k: v for k, v in degradation.items() if k != "scale"}, **options}
     net = create_model(system, **options, **{key: value for key, value in protocol.items() if key in known})
@@ -71,8 +85,8 @@ def build_baseline(
         net,
         name=system,
         wavelengths_nm=[float(w) for w in wavelengths],
-        ms_bands=list(response.bands),
-        ms_wavelengths_nm=[round(float(centre), 1) for centre in response.centres],
+        ms_bands=names,
+        ms_wavelengths_nm=None if known_sensor is None else [round(float(c), 1) for c in known_sensor.centres],
         sensor=sensor,
         degradation={**degradation, "scale": int(getattr(net, "scale", 1))},
     )

@@ -30,8 +30,9 @@ class MinuteCheckpoint(L.Callback):
         self._last = time.monotonic()
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Save when the minute is over."""
-        if time.monotonic() - self._last > CHECKPOINT_SECONDS:
+        """Save when the minute is over; of several processes, when it is for one of them."""
+        due = time.monotonic() - self._last > CHECKPOINT_SECONDS
+        if trainer.strategy.reduce_boolean_decision(due, all=False):
             self._save(trainer)
 
     def on_validation_start(self, trainer: L.Trainer, *_: Any) -> None:
@@ -42,7 +43,8 @@ class MinuteCheckpoint(L.Callback):
     def _save(self, trainer: L.Trainer) -> None:
         temporary = self.path.with_suffix(".tmp")
         trainer.save_checkpoint(temporary)
-        temporary.replace(self.path)
+        if trainer.is_global_zero:
+            temporary.replace(self.path)
         self._last = time.monotonic()
 
 
@@ -61,6 +63,8 @@ class BestWeights(L.Callback):
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Compare and keep."""
         assert isinstance(pl_module, Phase)
+        if not trainer.is_global_zero:
+            return  # its weights are the same
         metrics = pl_module.last_metrics
         line = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         print(f"validation at step {trainer.global_step}: {line}", flush=True)

@@ -17,7 +17,7 @@ from finewave.data.unaligned import DEFAULTS as REFERENCE_DEFAULTS
 from finewave.data.unaligned import scene_with_reference
 from finewave.errors import InputError, unknown_name
 from finewave.imaging.sensors import get_sensor
-from finewave.learning.baselines import FLOORS, build_baseline, list_baselines
+from finewave.learning.baselines import FLOORS, Floor, build_baseline, list_baselines
 from finewave.metrics import MetricAccumulator
 from finewave.models.pretrained import Model
 
@@ -30,6 +30,7 @@ def evaluate_model(
     split: str = "test",
     *,
     baseline: bool = False,
+    floors: Mapping[str, Floor] | None = None,
     store: Store | None = None,
     precision: str = "float32",
     pooling: str = "image",
@@ -47,6 +48,8 @@ def evaluate_model(
         Which scenes.
     baseline : bool
         Score what the task can do without a network on the same images too, see `FLOORS`.
+    floors : mapping, optional
+        In place of those: system and options by name.
     store : Store, optional
         A prepared dataset with a split of its own; by default the usual one, or the files in ``FINEWAVE_DATA``.
     precision : {"float32", "bfloat16", "auto"}
@@ -69,7 +72,8 @@ def evaluate_model(
         If scenes of the split are nowhere to be found, or the model does not fit its bands.
     """
     model = model.with_precision(precision).with_pooling(pooling)
-    if model.card is None or model.card.sensor is None or model.card.degradation is None:
+    measured = _measured(model)
+    if model.card is None or model.card.degradation is None or (model.card.sensor is None and measured is None):
         raise InputError("only weights whose card names sensor and degradation can be evaluated on a dataset")
     known = known_split(dataset) if store is None else store.attributes["split"]
     if split not in known:
@@ -82,15 +86,20 @@ def evaluate_model(
     bands = model.bands_of("hr_hsi")
     if bands != len(wavelengths):
         raise InputError(f"{model.name} makes {bands} bands; {dataset} has {len(wavelengths)}")
-    response = get_sensor(model.card.sensor).response(wavelengths)
+    # of measured multispectral images no response is needed
+    response = np.empty(0) if model.card.sensor is None else get_sensor(model.card.sensor).response(wavelengths)
     degradation = {key: value for key, value in model.card.degradation.items() if key != "scale"}
+    if measured is not None and measured not in source.companions:
+        raise InputError(f"{model.name} was trained on measured images ({measured}), which {dataset} does not have")
 
     reference = _reference(model)
     if reference is not None and REFERENCE in source.companions:
         reference = {"measured": REFERENCE}
 
     def sample(source: SceneSource, name: str) -> Sample:
-        whole = Scene(name, source.read(name), source.full_scale(name), model.scale, degradation).whole(response)
+        msi = None if measured is None else source.read(name, measured)
+        scene = Scene(name, source.read(name), source.full_scale(name), model.scale, degradation, msi)
+        whole = scene.whole(response)
         if reference is None:
             return whole
         if "measured" in reference:
@@ -117,6 +126,7 @@ def evaluate_model(
             "images": "whole scenes",
             "scale": model.scale,
             "sensor": model.card.sensor,
+            **({} if measured is None else {"msi": measured}),
             "degradation": degradation,
             "precision": precision,
             "pooling": pooling,
@@ -132,11 +142,12 @@ def evaluate_model(
             return (sample(scenes, name) for name in known["train"])
 
         means = {}
-        for label, (system, options) in FLOORS[model.task].items():
+        for label, (system, options) in (floors or FLOORS[model.task]).items():
             floor = build_baseline(
                 system,
                 wavelengths=wavelengths,
                 sensor=model.card.sensor,
+                ms_bands=model.card.ms_bands,
                 scale=model.scale,
                 degradation=degradation,
                 samples=training,
@@ -214,6 +225,12 @@ def _measured_reference(source: SceneSource, name: str, whole: Sample) -> Tensor
     _, _, height, width = whole["hr_hsi"].shape
     rgb = source.read(name, REFERENCE)[:, :height, :width]
     return torch.from_numpy(rgb.astype(np.float32) / 255)[None]
+
+
+def _measured(model: Model) -> str | None:
+    """Return the companion whose multispectral images a model was trained with, by its card; None: simulated ones."""
+    recipe = (model.card.recipe if model.card is not None else None) or {}
+    return recipe.get("data", {}).get("msi")
 
 
 def _reference(model: Model) -> dict[str, Any] | None:

@@ -46,6 +46,7 @@ class Phase(L.LightningModule):
         self.accumulator: MetricAccumulator | None = None
         self.last_metrics: dict[str, float] = {}
         self.validated_at = -1
+        self._agreed: float | None = None
 
     @property
     def averaged(self) -> nn.Module:
@@ -62,12 +63,14 @@ class Phase(L.LightningModule):
 
     @property
     def done(self) -> float:
-        """Part of the phase that is done."""
-        return self.clock.progress(self.global_step)
+        """Part of the phase that is done; of several processes, by the clock of the first at the last step."""
+        return self.clock.progress(self.global_step) if self._agreed is None else self._agreed
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
         """Set the learning rate; stop at the end of the time budget."""
         c = self.config
+        if self.trainer.world_size > 1:
+            self._agreed = self.trainer.strategy.broadcast(self.clock.progress(self.global_step))
         more = {key: c[key] for key in ("milestones", "decay", "power") if key in c}
         factor = learning_rate_factor(c["schedule"], self.done, c["warmup"], c["floor"], **more)
         for group in self.optimizers().param_groups:

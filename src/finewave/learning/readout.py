@@ -88,9 +88,12 @@ def fit_last_convolution(
 def _design(layer: nn.Conv2d, features: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     """Return what the layer multiplies, with a column of ones, and what it should give; a row for each pixel.
 
-    Pixels whose window reaches beyond the features are left out: how a layer continues them is its own affair.
+    Pixels whose window reaches beyond the features see the zeros that the layer puts there; where it continues them
+    otherwise, they are left out.
     """
-    columns = F.unfold(features.float(), layer.kernel_size, layer.dilation)
+    top, left = (0, 0) if layer.padding_mode != "zeros" or isinstance(layer.padding, str) else layer.padding
+    features = F.pad(features.float(), (left, left, top, top))
+    columns = F.unfold(features, layer.kernel_size, layer.dilation)
     rows = columns.transpose(1, 2).flatten(0, 1)
     (H, W), kernel = features.shape[2:], zip(layer.kernel_size, layer.dilation, strict=True)
     h, w = (size - (k - 1) * d for size, (k, d) in zip((H, W), kernel, strict=True))

@@ -9,7 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from finewave.data.registry import get_dataset, sensor_of
+from finewave.data.held_out import measured_bands
+from finewave.data.registry import get_dataset, open_dataset, sensor_of
 from finewave.data.store import Store
 from finewave.errors import InputError, unknown_name
 from finewave.imaging.sensors import get_sensor
@@ -93,14 +94,23 @@ def _follow_dataset(config: dict[str, Any]) -> None:
     data, model = config.get("data"), config.get("model")
     if not isinstance(data, dict) or not isinstance(model, dict) or data.get("dataset") is None:
         return
-    if "sensor" in data and data["sensor"] is None:
-        data["sensor"] = sensor_of(get_dataset(data["dataset"]))
+    measured = data.get("msi")  # a companion of the data set in place of a sensor
+    if "sensor" in data and data["sensor"] is None and measured is None:
+        data["sensor"] = sensor_of(get_dataset(data["dataset"], _store(data)))
     if "ms_bands" in model and model["ms_bands"] is None:
-        model["ms_bands"] = len(get_sensor(data["sensor"]).bands)
+        if measured is None:
+            model["ms_bands"] = len(get_sensor(data["sensor"]).bands)
+        else:
+            names, _ = measured_bands(open_dataset(data["dataset"], _store(data)), measured)
+            model["ms_bands"] = len(names)
     if "hs_bands" in model and model["hs_bands"] is None:
-        prepared = data.get("store") and Path(data["store"]).exists()
-        source = Store(Path(data["store"])) if prepared else get_dataset(data["dataset"])
+        store = _store(data)
+        source = Store(store) if store and store.exists() else get_dataset(data["dataset"])
         model["hs_bands"] = len(source.wavelengths)
+
+
+def _store(data: dict[str, Any]) -> Path | None:
+    return Path(data["store"]) if data.get("store") else None
 
 
 def _read(path: Path) -> Any:
@@ -146,12 +156,13 @@ def _system(config: Any) -> str | None:
 
 
 def _open_keys(known: set[str]) -> set[str]:
-    """Return the keys that any recipe may add to its base: losses, and what a supervised phase can be given."""
+    """Return the keys any recipe may add: losses, what a supervised phase can be given, measured images."""
     from finewave.learning.image_losses import LOSSES
 
     losses = [key for key in known if re.fullmatch(r"phase\d+\.losses", key)]
     supervised = [key.removesuffix(".losses") for key in losses]
-    return {f"{key}.{name}" for key in losses for name in LOSSES} | {f"{key}.output_start" for key in supervised}
+    more = {f"{key}.{name}" for key in supervised for name in ("output_start", "precision")} | {"data.msi"}
+    return {f"{key}.{name}" for key in losses for name in LOSSES} | more
 
 
 def _check_key(key: str, known: set[str], system: str | None, message: str) -> None:

@@ -20,15 +20,18 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from finewave.data.crops import Crops, Sample, Scene, load_scenes
+from finewave.data.held_out import measured_bands
 from finewave.data.registry import get_dataset, open_dataset
 from finewave.data.store import Store
 from finewave.data.unaligned import UnalignedCrops, room, scene_with_reference
 from finewave.errors import InputError, unknown_name
 from finewave.imaging.sensors import get_sensor
+from finewave.imaging.sensors.estimation import estimate_response
 from finewave.learning.callbacks import BestWeights, MinuteCheckpoint, progress_callback
 from finewave.learning.evaluation import evaluate_model
 from finewave.learning.phases import PHASES
 from finewave.learning.precision import training_precision
+from finewave.learning.processes import is_first_process
 from finewave.learning.progress import RunClock
 from finewave.learning.readout import fit_last_convolution
 from finewave.learning.recipes import load_recipe, network_options
@@ -43,7 +46,7 @@ MODEL_FOLDER = "model"
 _START_BATCHES = 64  # a quarter of a million pixels at 4 crops of 32 x 32: hundreds for each coefficient
 
 
-def train(recipe: str | Path, overrides: Sequence[str] = ()) -> Path:
+def train(recipe: str | Path, overrides: Sequence[str] = (), *, devices: int = 1) -> Path:
     """Train a network by a recipe; a run that was killed continues where it was, at most a minute back.
 
     Parameters
@@ -52,6 +55,8 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> Path:
         Name or YAML file, see `load_recipe`.
     overrides : sequence of str
         ``key=value``.
+    devices : int
+        How many GPUs (processes, where there is none) share the work; each takes batches of its own.
 
     Returns
     -------
@@ -74,14 +79,18 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> Path:
     torch.set_float32_matmul_precision("high")
     L.seed_everything(config["seed"], verbose=False)
     store = open_dataset(config["data"]["dataset"], config["data"]["store"])
-    response = get_sensor(config["data"]["sensor"]).response(store.wavelengths)
-    _check_bands(config, store, response)
     scale = config["model"]["scale"]
     degradation = config["data"]["degradation"]
+    msi = config["data"].get("msi")
     split = store.attributes["split"]
-    train_scenes = load_scenes(store, split["train"], scale, degradation)
+    train_scenes = load_scenes(store, split["train"], scale, degradation, msi)
+    if msi is None:
+        response = get_sensor(config["data"]["sensor"]).response(store.wavelengths)
+    else:
+        response = estimate_response((scene.hr_msi, scene.hr_hsi) for scene in train_scenes if scene.hr_msi is not None)
+    _check_bands(config, store, response)
     reference = _reference(config)
-    whole = [s.whole(response) for s in load_scenes(store, split["val"], scale, degradation)]
+    whole = [s.whole(response) for s in load_scenes(store, split["val"], scale, degradation, msi)]
     if reference is not None:
         whole = [scene_with_reference(s, name, **reference) for s, name in zip(whole, split["val"], strict=True)]
     validation: DataLoader[Any] = DataLoader(whole, batch_size=None)  # type: ignore[arg-type]  # a list is a dataset
@@ -89,7 +98,9 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> Path:
     net = build_network(config, train_scenes, response)
     for name, phase in phases.items():
         crops = _crops(config, phase, train_scenes, response)
-        _run_phase(net, phase, out / name, crops, validation)
+        _run_phase(net, phase, out / name, crops, validation, devices)
+    if not is_first_process():
+        return finished
     return _export(net, config, out, store, list(phases))
 
 
@@ -105,7 +116,8 @@ def _phases(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _check_bands(config: dict[str, Any], store: Store, response: np.ndarray) -> None:
     given = {"hs_bands": len(store.wavelengths), "ms_bands": len(response)}
-    source = {"hs_bands": f"data set {config['data']['dataset']}", "ms_bands": f"sensor {config['data']['sensor']}"}
+    sensor = config["data"].get("msi") or f"sensor {config['data']['sensor']}"
+    source = {"hs_bands": f"data set {config['data']['dataset']}", "ms_bands": sensor}
     for key, bands in given.items():
         if config["model"].get(key, bands) != bands:
             raise InputError(f"model.{key}={config['model'][key]}, but the {source[key]} has {bands} bands")
@@ -200,8 +212,21 @@ def _start_output(net: nn.Module, phase: dict[str, Any], crops: Crops | Unaligne
     fit_last_convolution(learner, first, lambda batch: SupervisedPhase.output_of(learner, batch).float())
 
 
+def _precision(phase: dict[str, Any]) -> str:
+    """Return Lightning's name of the arithmetic: the quickest, unless the recipe wants every digit."""
+    asked = phase.get("precision") or "auto"
+    if asked not in ("auto", "float32"):
+        raise unknown_name("precision of a phase", str(asked), ("auto", "float32"))
+    return "32-true" if asked == "float32" else training_precision("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def _run_phase(
-    net: nn.Module, phase: dict[str, Any], folder: Path, crops: Crops | UnalignedCrops, validation: DataLoader[Any]
+    net: nn.Module,
+    phase: dict[str, Any],
+    folder: Path,
+    crops: Crops | UnalignedCrops,
+    validation: DataLoader[Any],
+    devices: int = 1,
 ) -> None:
     """Train one phase, or what is left of it, and load its best weights into ``net``."""
     best = folder / "best.safetensors"
@@ -215,8 +240,10 @@ def _run_phase(
         module.response = torch.as_tensor(crops.response, dtype=torch.float32)
         trainer = L.Trainer(
             accelerator="auto",
-            devices=1,
-            precision=training_precision("cuda" if torch.cuda.is_available() else "cpu"),  # type: ignore[arg-type]
+            devices=devices,
+            strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
+            use_distributed_sampler=False,  # every process validates on all scenes, and its crops are its own
+            precision=_precision(phase),  # type: ignore[arg-type]
             max_steps=phase["steps"],
             val_check_interval=min(phase["validate_every"], phase["steps"]),
             check_val_every_n_epoch=None,
@@ -235,12 +262,16 @@ def _run_phase(
         if resume:
             print(f"continuing {folder.name} from {checkpoint}", flush=True)
         # the module holds a copy of the network for its average: only the one that learns is changed
+        crops.share(trainer.global_rank, trainer.world_size)
+        if phase.get("output_start") and resume is None:
+            trainer.validate(module, validation, verbose=False)  # the closed form may be hard to beat
         with recomputing(net, phase.get("checkpoint")), compiling(net, phase.get("compile", False)):
             trainer.fit(module, crops, validation, ckpt_path=resume, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
         if module.validated_at != trainer.global_step:
             trainer.validate(module, validation, verbose=False)  # the last weights may be the best
+        trainer.strategy.barrier()  # the best weights are written by the first process
         done.touch()
     fill_network(net, read_weights(best)[0], str(best))
     net.requires_grad_(True)
@@ -248,16 +279,16 @@ def _run_phase(
 
 def _export(net: nn.Module, config: dict[str, Any], out: Path, store: Store, phases: list[str]) -> Path:
     """Write weights and card."""
-    dataset = get_dataset(config["data"]["dataset"])
+    dataset = get_dataset(config["data"]["dataset"], store.path)
     split = store.attributes["split"]
-    sensor = get_sensor(config["data"]["sensor"])
+    names, centres = _ms_bands(config, store)
     logs = [torch.load(out / p / "last.ckpt", map_location="cpu", weights_only=True) for p in phases]
     card = describe(
         net,
         name=config["name"],
         wavelengths_nm=[float(w) for w in store.wavelengths],
-        ms_bands=list(sensor.bands),
-        ms_wavelengths_nm=[round(float(centre), 1) for centre in sensor.centres],
+        ms_bands=names,
+        ms_wavelengths_nm=centres,
         sensor=config["data"]["sensor"],
         degradation={**config["data"]["degradation"], "scale": int(getattr(net, "scale", 1))},
         data={
@@ -275,6 +306,14 @@ def _export(net: nn.Module, config: dict[str, Any], out: Path, store: Store, pha
         licence="Apache-2.0",
     )
     return _with_scores(Model(net, card), store).save(out / MODEL_FOLDER)
+
+
+def _ms_bands(config: dict[str, Any], store: Store) -> tuple[list[str], list[float] | None]:
+    """Return names and centres in nm of the multispectral bands, simulated or measured."""
+    if config["data"].get("msi") is not None:
+        return measured_bands(store, config["data"]["msi"])
+    sensor = get_sensor(config["data"]["sensor"])
+    return list(sensor.bands), [round(float(centre), 1) for centre in sensor.centres]
 
 
 def _with_scores(model: Model, store: Store) -> Model:

@@ -45,6 +45,9 @@ def fused_conv(x: Tensor, conv: nn.Conv2d, *, residual: Tensor | None = None, re
         Whether negative values become zero at the end.
     """
     x = as_features(x)
+    if conv._forward_hooks:  # somebody watches the layer: it is called as a module, or the hooks would not run
+        y = conv(x) if residual is None else conv(x) + residual
+        return F.relu(y) if relu else y
     training = torch.is_grad_enabled() and (x.requires_grad or conv.weight.requires_grad)
     weight, bias = (
         (p.to(x.dtype) if training else _copy_for_inference(p, x.dtype)) if p is not None else None

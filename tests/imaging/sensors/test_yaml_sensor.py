@@ -79,7 +79,7 @@ def test_bands_behind_a_colon(tmp_path: Path) -> None:
     assert get_sensor("sentinel2a:B02,B03,B04,B08").bands == ("B2", "B3", "B4", "B8")
     assert get_sensor("Sentinel-2A: b8a").bands == ("B8A",)
     assert get_sensor(f"{write(tmp_path, MODELLED)}:red").mtf == (0.2,)
-    with pytest.raises(InputError, match="did you mean 'B2'|unknown band"):
+    with pytest.raises(InputError, match="unknown band of sensor sentinel2a"):
         get_sensor("sentinel2a:B22")
     with pytest.raises(InputError, match="no band of 'sentinel2a' chosen"):
         get_sensor("sentinel2a:")

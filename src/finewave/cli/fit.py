@@ -1,0 +1,105 @@
+"""``finewave fit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from finewave.cli.table import table
+
+if TYPE_CHECKING:
+    from finewave.models.card import Card
+
+
+@click.command()
+@click.argument("scenes", nargs=-1, metavar="SCENE...")
+@click.option("--sensor", help="Whose MS bands are simulated: a name (finewave sensors page), a .csv or a .yaml file.")
+@click.option("--sensor-bands", metavar="BAND,...", help="Only these bands of it, e.g. B2,B3,B4,B8.")
+@click.option("--scale", required=True, type=int, help="s >= 2, or 1 for spectra alone.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the model.")
+@click.option("--msi", multiple=True, metavar="FILE", help="Measured MS image of the same pixels, one for each SCENE.")
+@click.option("--system", help="Network.  [default: jssunet; jssunet-ssr at scale 1]")
+@click.option("--from", "start", metavar="MODEL", help="Trained model to start from: a name or a folder.")
+@click.option("--mtf", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="At Nyquist, of LR pixels.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Length of the training.")
+@click.option("--steps", type=click.IntRange(min=1), help="The same in steps; with --minutes, at most.")
+@click.option("--wavelengths", help="Band centres in nm of the scenes, comma-separated, or a CSV file.")
+@click.option("--full-scale", type=float, help="The stored number that stands for 1.0.")
+@click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="GPUs that share the work.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the recipe.")
+def fit(
+    scenes: tuple[str, ...],
+    sensor: str | None,
+    sensor_bands: str | None,
+    scale: int,
+    output: Path,
+    msi: tuple[str, ...],
+    system: str | None,
+    start: str | None,
+    mtf: float | None,
+    minutes: float | None,
+    steps: int | None,
+    wavelengths: str | None,
+    full_scale: float | None,
+    devices: int,
+    overrides: tuple[str, ...],
+) -> None:
+    """Train a network on hyperspectral scenes of your own, for a sensor of your choice.
+
+    Each SCENE is a file that finewave opens; one name of a prepared data set does, too. The MS images are simulated
+    by the sensor's response and MTF, unless measured ones are given with --msi. Blocks of each scene are held out; at
+    the end the scores on them are printed, beside those of bicubic interpolation and regression. KEY=VALUE may also
+    stand among the scenes, as with finewave train.
+
+    The folder is a model for finewave predict. The same command resumes after a kill.
+    """
+    from finewave.learning.fitting import FitOptions
+    from finewave.learning.fitting import fit as run
+
+    files = [scene for scene in scenes if not _is_override(scene)]
+    options = FitOptions(
+        scale=scale,
+        sensor=sensor,
+        sensor_bands=tuple(band.strip() for band in (sensor_bands or "").split(",") if band.strip()),
+        msi=msi,
+        mtf=mtf,
+        system=system,
+        start=start,
+        wavelengths=_numbers(wavelengths),
+        full_scale=full_scale,
+        minutes=minutes,
+        steps=steps,
+        devices=devices,
+        overrides=(*overrides, *(scene for scene in scenes if _is_override(scene))),
+    )
+    model = run(files, output, options, progress=lambda line: click.echo(line, err=True))
+    assert model.card is not None
+    click.echo(_scores(model.card))
+    click.echo(f"fitted: {output}")
+
+
+def _is_override(word: str) -> bool:
+    key, equals, _ = word.partition("=")
+    return bool(equals) and key.split(".")[0].isidentifier() and not Path(word).exists()
+
+
+def _numbers(text: str | None) -> list[float] | str | None:
+    """Return wavelengths from ``"490, 560"``; anything else names a file."""
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        return text
+
+
+def _scores(card: Card) -> str:
+    """Return the scores on the validation blocks as a table."""
+    ((_, scores),) = (card.metrics or {}).items()
+    rows: dict[str, dict[str, Any]] = {"fitted": scores["mean"]}
+    rows |= scores.get("baselines") or {scores["baseline"]["name"]: scores["baseline"]["mean"]}
+    names = list(scores["mean"])
+    lines = [(label, *(f"{row[name]:.4g}" for name in names)) for label, row in rows.items()]
+    return table(("validation", *names), lines, right=range(1, len(names) + 1))
