@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("scenes", nargs=-1, metavar="SCENE...")
-@click.option("--sensor", help="Whose MS bands are simulated: a name (finewave sensors page), a .csv or a .yaml file.")
+@click.option("--sensor", help="Whose MS bands are simulated: a name, a .csv or a .yaml file.")
 @click.option("--sensor-bands", metavar="BAND,...", help="Only these bands of it, e.g. B2,B3,B4,B8.")
 @click.option("--scale", required=True, type=int, help="s >= 2, or 1 for spectra alone.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the model.")

@@ -125,7 +125,7 @@ def cut_scene(name: str, valid: Mask, scale: int, crop: int) -> tuple[Rectangle,
         if training:
             return block, training
     height, width = valid.shape
-    missing = f", {1 - valid.mean():.0%} of them without values" if not valid.all() else ""
+    missing = f" ({1 - valid.mean():.1%} of them without values)" if not valid.all() else ""
     raise InputError(
         f"scene {name!r} of {height} x {width} pixels{missing} is too small for a validation block at scale {scale}: "
         f"{crop} x {least + gap + crop} pixels with values are needed; give a larger scene or a smaller data.crop"

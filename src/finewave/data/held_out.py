@@ -68,7 +68,7 @@ def hold_out(
     check : callable
         Called with the wavelengths in nm before any pixel is read; to refuse those that will not do.
     progress : callable
-        Called with a line for each scene.
+        Called with lines that say how the scenes were cut.
 
     Returns
     -------
@@ -115,7 +115,6 @@ def hold_out(
     regions: dict[str, Region] = {}
     split: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     for name in named:
-        progress(f"looking at {name}")
         image = read(name)
         valid = np.all([np.isfinite(each).all(0) for each in (image.values, *image.companions.values())], axis=0)
         block, training = cut_scene(name, valid, options.scale, options.crop)
@@ -124,6 +123,10 @@ def hold_out(
         for number, part in enumerate(training, 1):
             regions[f"{name}_train{number}"] = part.region(name)
             split["train"].append(f"{name}_train{number}")
+
+    for part, what in (("train", "training"), ("val", "validation")):
+        sizes = [(r.rows[1] - r.rows[0]) * (r.columns[1] - r.columns[0]) for r in map(regions.get, split[part]) if r]
+        progress(f"{what}: {sum(sizes)} pixels in {len(sizes)} block{'s' * (len(sizes) > 1)}")
 
     def blocks() -> Iterator[tuple[str, Image]]:
         for block, region in regions.items():

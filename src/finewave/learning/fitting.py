@@ -134,7 +134,7 @@ def fit(
     if options.msi:  # augmentation would hide how the two instruments' pixels lie to each other
         told += ["data.augment=false", "data.gain=[1.0, 1.0]"]
     told += _length(recipe, options)
-    crop = _crop(recipe, options)
+    crop = _crop(recipe, system, options)
     store, companion = _store(scenes, out, options, crop, sensor, progress)
     name = store.attributes["dataset"]
     told += [f"data.dataset={name}", f"data.store={json.dumps(str(store.path))}", f"data.crop={crop}"]
@@ -254,10 +254,12 @@ def _length(recipe: str, options: FitOptions) -> list[str]:
     return told
 
 
-def _crop(recipe: str, options: FitOptions) -> int:
+def _crop(recipe: str, system: str, options: FitOptions) -> int:
     """Return the side of the crops: the recipe's, brought to a multiple of the scale, or what is asked for."""
     asked = [override for override in options.overrides if override.startswith("data.crop=")]
-    crop = int(load_recipe(recipe, options.overrides)["data"]["crop"])  # an unknown key shows here
+    crop = int(
+        load_recipe(recipe, [f"model.system={system}", *options.overrides])["data"]["crop"]
+    )  # an unknown key shows here
     if asked:
         return crop
     return max(options.scale * (crop // options.scale), 4 * options.scale)

@@ -1,0 +1,84 @@
+"""``finewave fit``: from scenes to a model for ``finewave predict``, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import assert_refused, run
+
+import finewave as fw
+from finewave.imaging.scene import make_scene
+
+WAVELENGTHS = np.linspace(450.0, 700.0, 6)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    """A GeoTIFF of 6 bands and 72 x 40 pixels, with an island without values."""
+    values = np.random.default_rng(0).random((6, 72, 40), dtype=np.float32)
+    values[:, 20:23, 30:33] = np.nan
+    path = tmp_path / "scene.tif"
+    fw.save_scene(make_scene(values, wavelengths=WAVELENGTHS), path)
+    return path
+
+
+@pytest.fixture
+def sensor(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "mtf: 0.25\nbands:\n  green: {centre_nm: 550, width_nm: 60}\n  red: {centre_nm: 650, width_nm: 60}\n"
+    )
+    return path
+
+
+def test_fit_then_predict(scene: Path, sensor: Path, tmp_path: Path) -> None:
+    small = ["model.features=4", "model.stages=1", "data.crop=16", "data.batch_size=1"]
+    out = tmp_path / "model"
+    fitted = run("fit", scene, *small, "--sensor", sensor, "--scale", 2, "--steps", 3, "-o", out)
+    assert fitted.exit_code == 0, fitted.output
+    lines = fitted.stdout.splitlines()
+    assert lines[-1] == f"fitted: {out}"
+    rows = {line.split("  ")[0]: line for line in lines[-4:-1]}
+    assert list(rows) == ["fitted", "bicubic + linear regression", "bicubic + quadratic regression"]
+
+    seen = tmp_path / "seen.tif"
+    bands = {"wavelengths": [550.0, 650.0]}
+    fw.save_scene(make_scene(np.random.default_rng(1).random((2, 9, 8), dtype=np.float32), **bands), seen)
+    made = run("predict", seen, "-o", tmp_path / "hr.tif", "--model", out)
+    assert made.exit_code == 0, made.output
+    with fw.open_scene(tmp_path / "hr.tif") as result:
+        assert result.shape == (6, 18, 16)
+        np.testing.assert_allclose(result.wavelength, WAVELENGTHS)
+
+
+def test_what_may_go_wrong(scene: Path, sensor: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+
+    def refuse(*arguments: str | Path | int, words: str) -> None:
+        assert_refused(run("fit", *arguments, "-o", out), words)
+        assert not out.exists()
+
+    usual = ("--sensor", sensor, "--scale", 2)
+    refuse(*usual, words="no scene was given")
+    refuse(tmp_path / "nowhere.tif", *usual, words="no such file")
+    refuse("sceen", *usual, words="nor a data set (")
+    refuse(scene, "--sensor", sensor, "--scale", 0, words="scale 0 is out of range")
+    refuse(scene, "--sensor", sensor, "--scale", 40, words="too small for a validation block at scale 40")
+    refuse(scene, "--scale", 2, words="a sensor is needed")
+    refuse(scene, *usual, "--sensor-bands", "red,blue", words="unknown band of sensor mine")
+    refuse(scene, "--sensor", "worldview3:swir1,swir2", "--scale", 2, words="does not overlap")
+    refuse(scene, *usual, "model.feature=3", words="did you mean 'model.features'")
+    refuse(scene, *usual, "--from", tmp_path / "none", words="no such file or folder")
+    refuse(scene, *usual, "--system", "bicubik", words="did you mean 'bicubic'")
+    bare = tmp_path / "bare.tif"
+    fw.save_scene(make_scene(np.random.default_rng(0).random((6, 72, 40), dtype=np.float32)), bare)
+    refuse(bare, *usual, words="does not say its wavelengths")
+
+
+def test_a_folder_with_other_things_is_left_alone(scene: Path, sensor: Path, tmp_path: Path) -> None:
+    before = sorted(tmp_path.iterdir())
+    refused = run("fit", scene, "--sensor", sensor, "--scale", 2, "-o", tmp_path)
+    assert_refused(refused, "holds something else than a fit")
+    assert sorted(tmp_path.iterdir()) == before
