@@ -69,7 +69,7 @@ def warn_of_other_sensor(scene: xr.DataArray, model: Model) -> None:
     """Warn where the scene was taken by another sensor than the model knows, and name a better model."""
     taken_by = scene.attrs.get("sensor")
     trained_on = model.card.sensor if model.card is not None else None
-    if not taken_by or not trained_on or taken_by == trained_on:
+    if not taken_by or not trained_on or taken_by == trained_on.partition(":")[0]:  # some of its bands
         return
     fitting = _models_of_sensor(str(taken_by), model)
     advice = f"; use {' or '.join(fitting)}" if fitting else ""
