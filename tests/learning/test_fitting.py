@@ -196,13 +196,13 @@ def test_a_folder_with_something_else_is_left_alone(scene: Path, options: FitOpt
 
 def command(scene: Path, options: FitOptions, out: Path, steps: int) -> list[str]:
     words = ["fit", str(scene), "--sensor", str(options.sensor), "--scale", "2", "-o", str(out), "--steps", str(steps)]
-    return [sys.executable, "-c", SCRIPT, *words, *SMALL]
+    return [*words, *SMALL]
 
 
 @pytest.mark.slow
 def test_killed_and_started_again_it_ends_the_same(scene: Path, options: FitOptions, tmp_path: Path) -> None:
     fit([scene], tmp_path / "calm", replace(options, steps=16))
-    killed = command(scene, options, tmp_path / "model", 16)
+    killed = [sys.executable, "-c", SCRIPT, *command(scene, options, tmp_path / "model", 16)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     process = subprocess.Popen(killed, env=environment, stdout=subprocess.DEVNULL)
     checkpoint = tmp_path / "model" / "training" / "phase1" / "last.ckpt"
@@ -224,7 +224,8 @@ def test_killed_and_started_again_it_ends_the_same(scene: Path, options: FitOpti
 def test_two_processes_train_one_model(scene: Path, options: FitOptions, tmp_path: Path) -> None:
     """On processors, as several GPUs would: the second process has batches of its own, the first writes."""
     out = tmp_path / "model"
-    several = [*command(scene, options, out, 8), "--devices", "2", "--minutes", "5"]
+    words = [*command(scene, options, out, 8), "--devices", "2", "--minutes", "5"]
+    several = [sys.executable, "-m", "finewave", *words]  # which the first process starts the second one with
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(several, env=environment, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr

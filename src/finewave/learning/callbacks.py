@@ -87,7 +87,7 @@ class PlainProgress(L.Callback):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Print when it is time."""
         now = time.monotonic()
-        if now - self._last < LINE_SECONDS:
+        if now - self._last < LINE_SECONDS or not trainer.is_global_zero:
             return
         self._last = now
         print(f"step {trainer.global_step}  {state_of(trainer, pl_module)}", flush=True)
