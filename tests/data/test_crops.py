@@ -71,7 +71,7 @@ def test_grid_sampling_takes_the_published_crops() -> None:
     [
         ({"crop": 18}, "data.crop=18 is no multiple"),
         ({"crop": 64}, "smaller than data.crop=64"),
-        ({"crop": 16, "sampling": "tile"}, "'random' or 'grid'"),
+        ({"crop": 16, "sampling": "tile"}, "'random', 'grid' or 'area'"),
     ],
 )
 def test_bad_options(scenes: list[Scene], options: dict, message: str) -> None:

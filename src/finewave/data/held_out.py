@@ -124,8 +124,9 @@ def hold_out(
             regions[f"{name}_train{number}"] = part.region(name)
             split["train"].append(f"{name}_train{number}")
 
-    for part, what in (("train", "training"), ("val", "validation")):
-        sizes = [(r.rows[1] - r.rows[0]) * (r.columns[1] - r.columns[0]) for r in map(regions.get, split[part]) if r]
+    for what, parts in (("training", split["train"]), ("validation", split["val"])):
+        places = [regions[part] for part in parts]
+        sizes = [(place.rows[1] - place.rows[0]) * (place.columns[1] - place.columns[0]) for place in places]
         progress(f"{what}: {sum(sizes)} pixels in {len(sizes)} block{'s' * (len(sizes) > 1)}")
 
     def blocks() -> Iterator[tuple[str, Image]]:

@@ -157,7 +157,7 @@ def _claim(out: Path, config: dict[str, Any]) -> Path:
     if changed:
         raise InputError(
             f"{out} holds a run of another recipe (different: {', '.join(changed)}); "
-            "choose another folder with out=..., or remove it"
+            "choose another folder, or remove it"
         )
     return out
 
