@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import itertools
 import os
 import re
 import shlex
@@ -95,15 +96,19 @@ def test_blocks_are_found() -> None:
         assert len(blocks(ROOT / page, "python")) == len(fences) > 1
 
 
+def commands_in(text: str) -> list[list[str]]:
+    """Return the words of each command in lines as one types them, up to where the shell sends its output."""
+    found = []
+    for line in text.replace("\\\n", " ").splitlines():
+        words = shlex.split(line.strip().removeprefix("$ "), comments=True)
+        if words:
+            found.append(list(itertools.takewhile(lambda word: word not in (">", ">>", "|"), words)))
+    return found
+
+
 def commands(page: Path) -> list[list[str]]:
     """Return the words of each command in the page's shell blocks."""
-    found = []
-    for _, text in blocks(page, "console", "sh", "bash", "shell"):
-        for line in text.replace("\\\n", " ").splitlines():
-            words = shlex.split(line.removeprefix("$ "), comments=True)
-            if words:
-                found.append(words)
-    return found
+    return [words for _, text in blocks(page, "console", "sh", "bash", "shell") for words in commands_in(text)]
 
 
 def parse(command: click.Command, words: list[str], parent: click.Context | None = None) -> tuple[str, dict]:

@@ -8,6 +8,11 @@ from typing import Any
 import click
 
 
+def example(*lines: str) -> str:
+    """Return what stands under a command's help: lines to be typed as they are."""
+    return "\b\n" + "\n".join(["Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
+
+
 def precision_option(default: str) -> Callable[[Any], Any]:
     """Return ``--precision``; the names are those of `finewave.models.precision`, which would load PyTorch."""
     return click.option(

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from finewave.cli.streams import quietness
 from finewave.errors import InputError
 from finewave.warnings import FinewaveWarning
 
@@ -36,23 +37,24 @@ _USERS_TO_MEND = {
 class Program(click.Group):
     """A group of commands that ends with status 0 (done), 2 (the user's to mend) or 1 (anything else).
 
-    Errors are one line on the standard error stream; ``--debug``, anywhere on the line, shows the traceback.
+    Errors are one line on the standard error stream; ``--debug``, anywhere on the line, shows the traceback, and
+    ``--quiet`` leaves out progress and notes.
     """
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **settings: Any) -> NoReturn:
         """Run the command line ``args`` (default: the process's) and exit."""
         given = list(sys.argv[1:] if args is None else args)
-        debug = "--debug" in given
+        debug, quiet = "--debug" in given, "--quiet" in given
         settings["standalone_mode"] = False
         if not debug:
             # libraries' log records would go to the error stream, which holds our lines only
             logging.lastResort = logging.NullHandler()
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), quietness(quiet):
             if not debug:
                 warnings.simplefilter("ignore")
             warnings.simplefilter("always", FinewaveWarning)
             warnings.showwarning = _WarningLines()
-            sys.exit(self._run([a for a in given if a != "--debug"], debug, rest, settings))
+            sys.exit(self._run([a for a in given if a not in ("--debug", "--quiet")], debug, rest, settings))
 
     def _run(self, args: list[str], debug: bool, rest: tuple[Any, ...], settings: dict[str, Any]) -> int:
         """Run and return the exit status."""
