@@ -91,7 +91,7 @@ def _present(dataset: Dataset, found: Mapping[str, Path], source: Path) -> list[
     if test:
         warnings.warn(
             f"{dataset.name} in {source} lacks {len(test)} test scenes ({listed(test)}); "
-            "training and validation are not affected",
+            "training and validation are not affected; put them there and prepare again to have them",
             FinewaveWarning,
             stacklevel=4,
         )

@@ -66,7 +66,8 @@ def say_what_the_halo_changes(model: Model, sources: Mapping[str, tuple[Source, 
     )
     warnings.warn(
         f"the network reaches {reach} pixels and sees {tiling.halo} around a tile: {found}it works on "
-        f"{1 + tiling.overhead:.2f} times the scene's pixels instead of {1 + exact.overhead:.2f} times",
+        f"{1 + tiling.overhead:.2f} times the scene's pixels instead of {1 + exact.overhead:.2f} times "
+        "(halo='exact' leaves no difference)",
         FinewaveWarning,
         stacklevel=4,
     )

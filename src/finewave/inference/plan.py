@@ -67,7 +67,7 @@ def plan_tiles(model: Model, height: int, width: int, *, tile: int | None = None
     if reach is None and halo == "exact":
         warnings.warn(
             f"{model.name} looks at the whole image, so tiles differ from the scene in one piece; they see {pixels} "
-            f"pixels around them ({why_not_exact(model)})",
+            f"pixels around them ({why_not_exact(model)}); a larger tile= differs less",
             FinewaveWarning,
             stacklevel=3,
         )
