@@ -137,7 +137,7 @@ def test_commands_exist(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
             checked += 1
         if program == "finewave":
             try:
-                name, parameters = parse(main, [word for word in words[1:] if word != "--debug"])
+                name, parameters = parse(main, [word for word in words[1:] if word not in ("--debug", "--quiet")])
             except click.exceptions.Exit:  # --help and --version end the parsing
                 continue
             except click.ClickException as error:
@@ -223,7 +223,7 @@ def test_every_page_is_in_the_index() -> None:
 
 def rows_of(page: str, heading: str) -> list[list[str]]:
     """Return the cells of the first table under a heading."""
-    text = (ROOT / page).read_text(encoding="utf-8").split(f"\n{heading}\n", 1)[1]
+    text = f"\n{(ROOT / page).read_text(encoding='utf-8')}".split(f"\n{heading}\n", 1)[1]
     table = re.search(r"^\|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
     assert table
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()]
@@ -342,6 +342,11 @@ def test_demo_of_the_first_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "consistency:" in run_line("finewave demo")
     assert (tmp_path / "demo" / "result.png").exists()
     assert (tmp_path / "demo" / "result.tif").exists()
+
+
+def test_the_page_of_the_command_line_has_every_command() -> None:
+    told = [row[0].strip("`") for row in rows_of("docs/command-line.md", "# Command line")]
+    assert sorted(told) == sorted(main.commands)
 
 
 def test_extras_of_the_first_page_exist() -> None:
