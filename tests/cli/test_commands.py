@@ -13,7 +13,20 @@ from command_line import run
 from finewave.cli import main
 from finewave.models.registry import list_models
 
-NAMES = ["bench", "completion", "data", "demo", "evaluate", "export", "models", "predict", "study", "train"]
+NAMES = [
+    "bench",
+    "completion",
+    "data",
+    "demo",
+    "evaluate",
+    "export",
+    "figure",
+    "models",
+    "predict",
+    "report",
+    "study",
+    "train",
+]
 
 
 def test_help_of_every_command() -> None:
