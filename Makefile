@@ -5,7 +5,7 @@ PYTHON ?= python3
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test lint types clean
+.PHONY: help demo test lint types docs clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -36,5 +36,8 @@ lint: $(STAMP)  ## ruff and the direction of imports between rooms
 types: $(STAMP)  ## mypy
 	$(BIN)/mypy
 
+docs: $(STAMP)  ## the documentation as a site, in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean:  ## remove the environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build/site

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
+import itertools
 import os
 import re
 import shlex
 import subprocess
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 
 import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from finewave.cli import main
 from finewave.learning.recipes import load_recipe
@@ -92,15 +96,19 @@ def test_blocks_are_found() -> None:
         assert len(blocks(ROOT / page, "python")) == len(fences) > 1
 
 
+def commands_in(text: str) -> list[list[str]]:
+    """Return the words of each command in lines as one types them, up to where the shell sends its output."""
+    found = []
+    for line in text.replace("\\\n", " ").splitlines():
+        words = shlex.split(line.strip().removeprefix("$ "), comments=True)
+        if words:
+            found.append(list(itertools.takewhile(lambda word: word not in (">", ">>", "|"), words)))
+    return found
+
+
 def commands(page: Path) -> list[list[str]]:
     """Return the words of each command in the page's shell blocks."""
-    found = []
-    for _, text in blocks(page, "console", "sh", "bash", "shell"):
-        for line in text.replace("\\\n", " ").splitlines():
-            words = shlex.split(line.removeprefix("$ "), comments=True)
-            if words:
-                found.append(words)
-    return found
+    return [words for _, text in blocks(page, "console", "sh", "bash", "shell") for words in commands_in(text)]
 
 
 def parse(command: click.Command, words: list[str], parent: click.Context | None = None) -> tuple[str, dict]:
@@ -129,7 +137,7 @@ def test_commands_exist(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
             checked += 1
         if program == "finewave":
             try:
-                name, parameters = parse(main, [word for word in words[1:] if word != "--debug"])
+                name, parameters = parse(main, [word for word in words[1:] if word not in ("--debug", "--quiet")])
             except click.exceptions.Exit:  # --help and --version end the parsing
                 continue
             except click.ClickException as error:
@@ -215,21 +223,139 @@ def test_every_page_is_in_the_index() -> None:
 
 def rows_of(page: str, heading: str) -> list[list[str]]:
     """Return the cells of the first table under a heading."""
-    text = (ROOT / page).read_text(encoding="utf-8").split(f"\n{heading}\n", 1)[1]
+    text = f"\n{(ROOT / page).read_text(encoding='utf-8')}".split(f"\n{heading}\n", 1)[1]
     table = re.search(r"^\|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
     assert table
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()]
 
 
-def test_jssunet_options_are_those_of_the_code() -> None:
-    from finewave.models.jssunet import JSSUNet
+PAGE_OF = {"mst++": "mstpp"}  # system: its page, where that has another name
 
-    told = {
-        row[0].strip("`"): row[1].strip("`").replace('"', "'")
-        for row in rows_of("docs/models/jssunet.md", "## Options")
-    }
-    signature = inspect.signature(JSSUNet).parameters
-    assert told == {name: repr(parameter.default) for name, parameter in signature.items()}
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "models").glob("*.md")), ids=name_of)
+def test_options_are_those_of_the_code(page: Path) -> None:
+    """A row names an option, or several with their defaults in the same order."""
+    from finewave.models.registry import system_named
+
+    system = {page: system for system, page in PAGE_OF.items()}.get(page.stem, page.stem)
+    told = {}
+    for row in rows_of(name_of(page), "## Options"):
+        names = re.findall(r"`(\w+)`", row[0])
+        defaults = ast.literal_eval(f"[{row[1].replace('`', '')}]")
+        told |= dict(zip(names, defaults, strict=True))
+    signature = inspect.signature(system_named(system).load()).parameters
+    assert told == {name: parameter.default for name, parameter in signature.items()}
+
+
+def test_every_system_has_a_page() -> None:
+    from finewave.models.registry import SYSTEMS
+
+    pages = {page.stem: page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md")}
+    for name, system in SYSTEMS.items():
+        if system.baseline:
+            assert f"| `{name}` |" in pages["baselines"]
+        elif name in ("sr-ssr", "ssr-sr", "sr-ssr-fusion"):
+            assert f"| `{name}` |" in pages["compositions"]
+        else:
+            page = pages[PAGE_OF.get(name, name.removesuffix("-sr").removesuffix("-ssr"))]
+            assert f"`{name}`" in page or f'"{name}"' in page
+
+
+@pytest.mark.parametrize("task", ["sssr", "sr", "ssr", "fusion", "refsr"])
+def test_tasks_are_those_of_the_code(task: str) -> None:
+    from finewave.models.registry import SYSTEMS, list_models
+
+    page = f"docs/tasks/{task}.md"
+    title = (ROOT / page).read_text(encoding="utf-8").partition("\n")[0]
+    tables = re.findall(r"^\|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    assert title.startswith("# ")
+    told = [re.findall(r"`([^`]+)`", line.split("|")[1]) for line in tables[1].splitlines()]
+    assert sorted(name for (name,) in told) == list_models(task)
+    system = SYSTEMS[list_models(task)[0]]
+    images = [re.findall(r"`(\w+)`", line.split("|")[2])[0] for line in tables[0].splitlines()]
+    assert images == [*system.inputs, system.output]
+
+
+def test_weights_are_those_that_ship() -> None:
+    from finewave.models.card import Card
+    from finewave.models.shelf import CARD, weight_folders
+
+    for name, folder in weight_folders().items():
+        card = Card.read(folder / CARD)
+        (scores,) = card.metrics.values()
+        mean, floor = scores["mean"], scores["baseline"]["mean"]
+        rows = rows_of(f"docs/models/{PAGE_OF.get(card.system, card.system)}.md", "## Trained weights")
+        (row,) = [row for row in rows if row[0] == f"`{name}`"]
+        assert row[1:] == [
+            str(card.scale),
+            f"`{card.sensor}`",
+            f"{card.parameters:,}",
+            f"{mean['psnr']:.2f}",
+            f"{mean['ssim']:.4f}",
+            f"{mean['sam']:.2f}",
+            f"{mean['ergas']:.2f}",
+            f"{floor['psnr']:.2f}",
+            f"{floor['sam']:.2f}",
+        ]
+
+
+def test_protocols_are_those_of_the_code() -> None:
+    from finewave.studies.protocols import PROTOCOLS
+
+    rows = rows_of("docs/protocols.md", "## Published protocols")
+    assert [row[0].strip("`") for row in rows] == list(PROTOCOLS)
+    for row, protocol in zip(rows, PROTOCOLS.values(), strict=True):
+        assert row[2] == f"`{protocol.degradation['kernel']}`"
+        assert ("whole scenes" if protocol.crop is None else f"crops of {protocol.crop} x {protocol.crop}") in row[3]
+        assert row[4] == f"`{protocol.convention}`"
+        assert row[5] == ", ".join(f"`{metric}`" for metric in protocol.metrics)
+
+
+def run_line(line: str) -> str:
+    """Run a command line of a page in the working folder; return what it prints."""
+    program, *words = shlex.split(line, comments=True)
+    assert program == "finewave"
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, f"{line}: {done.output}"
+    return done.stdout
+
+
+def start_commands() -> list[str]:
+    page = ROOT / "docs" / "start.md"
+    return [line for _, text in blocks(page, "console") for line in text.splitlines() if line.startswith("finewave ")]
+
+
+def test_commands_of_the_first_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    outside_input(tmp_path)
+    lines = [line for line in start_commands() if line != "finewave demo"]
+    assert len(lines) > 2
+    for line in lines:
+        run_line(line)
+    assert (tmp_path / "photo.tif").stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_demo_of_the_first_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "finewave demo" in start_commands()
+    assert "consistency:" in run_line("finewave demo")
+    assert (tmp_path / "demo" / "result.png").exists()
+    assert (tmp_path / "demo" / "result.tif").exists()
+
+
+def test_the_page_of_the_command_line_has_every_command() -> None:
+    told = [
+        name for row in rows_of("docs/command-line.md", "# Command line") for name in re.findall(r"`(\w+)`", row[0])
+    ]
+    assert sorted(told) == sorted(main.commands)
+
+
+def test_extras_of_the_first_page_exist() -> None:
+    told = re.findall(r"pip install '\.\[(\w+)\]'", (ROOT / "docs" / "start.md").read_text(encoding="utf-8"))
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert told
+    assert set(told) <= set(extras)
 
 
 def test_formats_are_those_of_the_code() -> None:

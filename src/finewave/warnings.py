@@ -2,4 +2,4 @@
 
 
 class FinewaveWarning(UserWarning):
-    """Something was assumed or repaired in order to go on; the message says what."""
+    """Something was assumed or repaired in order to go on; the message says what, and how to have it otherwise."""

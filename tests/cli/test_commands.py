@@ -13,9 +13,25 @@ from command_line import run
 from finewave.cli import main
 from finewave.models.registry import list_models
 
+NAMES = [
+    "bench",
+    "completion",
+    "data",
+    "demo",
+    "evaluate",
+    "export",
+    "figure",
+    "fit",
+    "models",
+    "predict",
+    "report",
+    "study",
+    "train",
+]
+
 
 def test_help_of_every_command() -> None:
-    assert sorted(main.commands) == ["bench", "data", "demo", "evaluate", "models", "predict", "study", "train"]
+    assert sorted(main.commands) == NAMES
     assert run("--help").exit_code == 0
     for name in main.commands:
         result = run(name, "--help")

@@ -6,6 +6,7 @@ import click
 
 import finewave
 from finewave.cli.bench import bench
+from finewave.cli.completion import completion
 from finewave.cli.data import data
 from finewave.cli.demo import demo
 from finewave.cli.evaluate import evaluate
@@ -13,6 +14,7 @@ from finewave.cli.export import export
 from finewave.cli.figure import figure
 from finewave.cli.fit import fit
 from finewave.cli.models import models
+from finewave.cli.options import example
 from finewave.cli.predict import predict
 from finewave.cli.program import Program
 from finewave.cli.report import report
@@ -20,12 +22,17 @@ from finewave.cli.study import study
 from finewave.cli.train import train
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=example("finewave predict photo.jpg -o photo.tif --model jssunet-photo-x4"),
+)
 @click.version_option(finewave.__version__, prog_name="finewave")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks and all warnings.")
+@click.option("--quiet", is_flag=True, expose_value=False, help="Print results, warnings and errors alone.")
 def main() -> None:
     """From a low-resolution multispectral image to a high-resolution hyperspectral one."""
 
 
-for _command in (demo, models, train, fit, evaluate, predict, export, data, bench, study, figure, report):
+for _command in (demo, models, train, fit, evaluate, predict, export, data, bench, study, figure, report, completion):
     main.add_command(_command)

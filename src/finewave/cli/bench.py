@@ -7,15 +7,31 @@ from pathlib import Path
 
 import click
 
+from finewave.cli.completion import systems_and_models
+from finewave.cli.options import example
 from finewave.cli.progress import Progress
+from finewave.cli.streams import print_json, working
 from finewave.cli.table import table
 
+STDOUT = Path("-")
 
-@click.command()
-@click.argument("name", default="jssunet")
+
+@click.command(
+    epilog=example("finewave bench jssunet-cave-x4 --only forward,train", "finewave bench --json > figures.json")
+)
+@click.argument("name", default="jssunet", shell_complete=systems_and_models)
 @click.option("--only", metavar="GROUP,...", help="peak, head, post, forward, train, growth, data, compile.")
 @click.option("--quick", is_flag=True, help="Small sizes: shows that all of it runs, measures nothing.")
-@click.option("--json", "-o", "output", type=click.Path(path_type=Path), help="Write all figures to a JSON file.")
+@click.option(
+    "--json",
+    "-o",
+    "output",
+    is_flag=False,
+    flag_value=STDOUT,
+    metavar="[FILE]",
+    type=click.Path(path_type=Path),
+    help="Write all figures to a JSON file; without FILE, or to -, print them in place of the tables.",
+)
 @click.option("--write", "page", type=click.Path(path_type=Path), help="Write the tables as a Markdown page.")
 @click.option("--from", "source", type=click.Path(path_type=Path), help="Show an earlier run's JSON; measure nothing.")
 def bench(
@@ -38,17 +54,19 @@ def bench(
 
     groups = choose_groups(only)
     with ExitStack() as files:  # a missing folder shows before the work, not after
-        json_file = files.enter_context(atomic_output(output)) if output else None
+        json_file = files.enter_context(atomic_output(output)) if output not in (None, STDOUT) else None
         page_file = files.enter_context(atomic_output(page)) if page else None
         if source:
             run = read_run(source)
         else:
-            with Progress("bench") as progress:
+            with working(as_json=output == STDOUT), Progress("bench") as progress:
                 run = run_suite(name, groups, quick=quick, progress=progress)
         if json_file:
             json_file.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
         if page_file:
             page_file.write_text(page_of(run), encoding="utf-8")
+    if output == STDOUT:
+        return print_json(run)
     click.echo(machine_line(run))
     if not run["plain"]:
         click.echo("the plain formulations are not at hand (no checkout): ratios are left out")
@@ -59,3 +77,4 @@ def bench(
         click.echo(table(each.header, each.rows, right=numbers))
     for path in filter(None, (output, page)):
         click.echo(f"written: {path}")
+    return None

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from finewave.cli.completion import dataset_names, datasets_and_files, sensor_names
+from finewave.cli.options import example
+from finewave.cli.progress import Progress
+from finewave.cli.streams import json_option, print_json, working
 from finewave.cli.table import table
 from finewave.errors import InputError
 
@@ -15,23 +19,24 @@ if TYPE_CHECKING:
     from finewave.data.dataset import Dataset
 
 
-@click.group()
+@click.group(epilog=example("finewave data prepare cave --from path/to/CAVE"))
 def data() -> None:
     """Datasets: list, show, download, prepare."""
 
 
-@data.command("list")
-def list_() -> None:
+@data.command("list", epilog=example("finewave data list"))
+@json_option
+def list_(as_json: bool) -> None:
     """List the datasets: bands, split, sensor, licence, and whether they are ready for training."""
     from finewave.data.registry import get_dataset, list_datasets
 
-    header = ("dataset", "bands", "nm", "train/val/test", "sensor", "state", "licence")
-    rows = []
+    rows, facts = [], []
     for name in list_datasets():
         try:
             dataset = get_dataset(name)
         except InputError:  # the others are still to be seen
             rows.append((name, *4 * ("?",), "damaged store", "?"))
+            facts.append({"name": name, "state": "damaged store"})
             continue
         state = _state(dataset)[0]
         rows.append(
@@ -45,8 +50,26 @@ def list_() -> None:
                 dataset.licence,
             )
         )
+        facts.append(_facts(dataset))
+    if as_json:
+        return print_json(facts)
+    header = ("dataset", "bands", "nm", "train/val/test", "sensor", "state", "licence")
     click.echo(table(header, rows, right=(1,)))
-    click.echo("finewave data show DATASET says more")
+    with working():
+        click.echo("finewave data show DATASET says more")
+    return None
+
+
+def _facts(dataset: Dataset) -> dict[str, Any]:
+    """Return what is known about a dataset, for JSON."""
+    told = ("name", "title", "sensor", "full_scale", "size", "split", "citation", "licence", "home", "instructions")
+    return {
+        **{key: getattr(dataset, key) for key in told},
+        "wavelengths_nm": [float(w) for w in dataset.wavelengths],
+        "notes": dataset.notes,
+        "companions": dict(dataset.companions),
+        "state": _state(dataset)[0],
+    }
 
 
 def _range(dataset: Dataset) -> str:
@@ -72,13 +95,16 @@ def _state(dataset: Dataset) -> tuple[str, str]:
     return "absent", f"neither prepared ({store}) nor present ({folder})"
 
 
-@data.command()
-@click.argument("dataset")
-def show(dataset: str) -> None:
+@data.command(epilog=example("finewave data show chikusei"))
+@click.argument("dataset", shell_complete=dataset_names)
+@json_option
+def show(dataset: str, as_json: bool) -> None:
     """Say all that is known about DATASET."""
     from finewave.data.registry import get_dataset
 
     described = get_dataset(dataset)
+    if as_json:
+        return print_json(_facts(described))
     size = "sizes differ" if described.size is None else f"{described.size[0]} x {described.size[1]} pixels"
     scale = "maximum of each image" if described.full_scale is None else f"{described.full_scale:g}"
     wavelengths = ", ".join(f"{w:.4g}" for w in described.wavelengths)
@@ -111,16 +137,18 @@ def show(dataset: str) -> None:
     for key, text in facts.items():
         if text:
             click.echo(f"{key + ':':10}{text}" if key else f"{described.name}: {text}")
+    return None
 
 
 def _join(numbers: Iterable[object]) -> str:
     return ", ".join(map(str, numbers))
 
 
-@data.command()
-@click.argument("dataset")
+@data.command(epilog=example("finewave data download cave --to CAVE"))
+@click.argument("dataset", shell_complete=datasets_and_files)
 @click.option("--to", "folder", type=click.Path(path_type=Path), help="Folder.  [default: ./DATASET]")
-def download(dataset: str, folder: Path | None) -> None:
+@json_option
+def download(dataset: str, folder: Path | None, as_json: bool) -> None:
     """Fetch DATASET where its owner has direct links; else say what to fetch from where.
 
     The owner's terms are accepted by the user. DATASET may also be a finewave-dataset.yaml that names downloads.
@@ -129,34 +157,46 @@ def download(dataset: str, folder: Path | None) -> None:
     from finewave.data.own import read_description, remote_files
     from finewave.data.registry import get_dataset
 
-    if dataset.endswith((".yaml", ".yml")):
+    own = dataset.endswith((".yaml", ".yml"))
+    if own:
         files, target = remote_files(read_description(Path(dataset))), folder or Path(dataset).parent
     else:
         described = get_dataset(dataset)
         files, target = tuple(described.files), folder or Path(dataset.partition("@")[0])
-        click.echo(f"{dataset}: {described.home or 'its page is not known'}")
-        click.echo(f"cite:  {described.citation}")
-        click.echo(f"terms: {described.licence}")
+        if not as_json:
+            click.echo(f"{dataset}: {described.home or 'its page is not known'}")
+            click.echo(f"cite:  {described.citation}")
+            click.echo(f"terms: {described.licence}")
         if not files:
+            if as_json:
+                return print_json({"fetched": [], **_facts(described)})
             click.echo("finewave knows no direct link with a checksum; fetch yourself:")
             click.echo(f"fetch: {described.instructions}")
-            click.echo(f"then:  finewave data prepare {dataset} --from FOLDER")
-            return
-    for path in run(files, target, _say):
+            return click.echo(f"then:  finewave data prepare {dataset} --from FOLDER")
+    with Progress("download", in_bytes=True) as progress:
+        fetched = run(files, target, progress.note, progress)
+    if as_json:
+        return print_json({"fetched": fetched, **({} if own else _facts(described))})
+    for path in fetched:
         click.echo(f"fetched: {path}")
-    if not dataset.endswith((".yaml", ".yml")):
-        click.echo(f"then:  finewave data prepare {dataset} --from {target}")
+    return None if own else click.echo(f"then:  finewave data prepare {dataset} --from {target}")
 
 
-@data.command()
-@click.argument("dataset")
+@data.command(
+    epilog=example(
+        "finewave data prepare cave --from path/to/CAVE",
+        "finewave data prepare fields --own --from my-scenes --sensor sentinel-2a --full-scale 10000",
+    )
+)
+@click.argument("dataset", shell_complete=dataset_names)
 @click.option("--from", "source", required=True, type=click.Path(path_type=Path), help="Folder as published.")
 @click.option("--own", is_flag=True, help="DATASET is a new name for a folder of your own.")
 @click.option("--wavelengths", type=click.Path(path_type=Path), help="Of your own: CSV with the band centres.")
 @click.option("--full-scale", type=float, help="Of your own: the stored number that stands for 1.0.")
-@click.option("--sensor", help="Of your own: whose MS bands are simulated.")
+@click.option("--sensor", shell_complete=sensor_names, help="Of your own: whose MS bands are simulated.")
 @click.option("--val", metavar="SCENE,...", help="Of your own: scenes that validate.")
 @click.option("--test", metavar="SCENE,...", help="Of your own: scenes that test; all others train.")
+@json_option
 def prepare(
     dataset: str,
     source: Path,
@@ -166,6 +206,7 @@ def prepare(
     sensor: str | None,
     val: str | None,
     test: str | None,
+    as_json: bool,
 ) -> None:
     """Check DATASET as published and write it ready for training.
 
@@ -185,13 +226,10 @@ def prepare(
         split=split or None,
     )
     described = describe_folder(dataset, source, told if own or told != OwnOptions() else None)
-    click.echo(f"prepared: {run(described, source, progress=_say)}")
+    with working(as_json), Progress("prepare") as progress:
+        store = run(described, source, progress=progress.note, count=progress)
+    return print_json({"prepared": store}) if as_json else click.echo(f"prepared: {store}")
 
 
 def _names(given: str) -> list[str]:
     return [name for name in (part.strip() for part in given.split(",")) if name]
-
-
-def _say(line: str) -> None:
-    """Show progress: a scene takes seconds, so that a line for each is no flood."""
-    click.echo(line, err=True)

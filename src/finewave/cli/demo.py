@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from finewave.cli.completion import model_names
+from finewave.cli.options import example
 from finewave.cli.progress import Progress
+from finewave.cli.streams import json_option, print_json, working
 
 
-@click.command()
+@click.command(epilog=example("finewave demo --image photo.jpg --out mine"))
 @click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path), help="Output folder.")
 @click.option("--image", type=click.Path(path_type=Path), help="Another photograph than the one that ships.")
-@click.option("--model", default="jssunet-photo-x4", show_default=True, help="Name, folder or file.")
-def demo(out: Path, image: Path | None, model: str) -> None:
+@click.option(
+    "--model",
+    default="jssunet-photo-x4",
+    show_default=True,
+    shell_complete=model_names,
+    help="Name, folder or file.",
+)
+@json_option
+def demo(out: Path, image: Path | None, model: str, as_json: bool) -> None:
     """Make a hyperspectral image of a photograph.
 
     31 bands at four times the resolution, with a picture to look at. Nothing is downloaded or opened.
     """
     from finewave.inference.demo import run_demo
 
-    click.echo(f"a photograph through {model}; this takes up to a minute ...")
-    with Progress("demo") as progress:
+    with working(as_json), Progress("demo") as progress:
+        click.echo(f"a photograph through {model}; this takes up to a minute ...")
         outcome = run_demo(out, image=image, model=model, progress=progress)
-    click.echo(outcome.summary())
+    if as_json:
+        return print_json(asdict(outcome))
+    return click.echo(outcome.summary())

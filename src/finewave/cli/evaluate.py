@@ -8,27 +8,43 @@ from typing import Any
 
 import click
 
-from finewave.cli.options import pooling_option, precision_option
+from finewave.cli.completion import baselines_and_models, choices, dataset_names, sensor_names
+from finewave.cli.options import example, pooling_option, precision_option
+from finewave.cli.progress import Progress
+from finewave.cli.streams import json_option, print_json, working
 from finewave.cli.table import table
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "finewave evaluate --model jssunet-cave-x4 --dataset cave --split val --baseline",
+        "finewave evaluate --model gsa --dataset cave --split val --scale 8",
+    )
+)
 @click.option(
     "--model",
     "model_name",
     metavar="MODEL",
     required=True,
+    shell_complete=baselines_and_models,
     help="Name, folder, .safetensors file, hf:owner/name or baseline.",
 )
-@click.option("--dataset", required=True, help="See finewave data list.")
-@click.option("--split", default="test", show_default=True, help="train, val or test.")
+@click.option("--dataset", required=True, shell_complete=dataset_names, help="See finewave data list.")
+@click.option(
+    "--split",
+    default="test",
+    show_default=True,
+    shell_complete=choices("train", "val", "test"),
+    help="train, val or test.",
+)
 @click.option("--baseline", is_flag=True, help="Score what the task can do without a network, too.")
 @click.option("--scale", type=click.IntRange(min=2), help="Of a baseline.  [default: 4]")
-@click.option("--sensor", help="Of a baseline: whose MS bands.  [default: the dataset's]")
+@click.option("--sensor", shell_complete=sensor_names, help="Of a baseline: whose MS bands.  [default: the dataset's]")
 @click.option("--kernel", help="Of a baseline: blur of the LR images.  [default: gaussian]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: MODEL-DATASET-SPLIT.json]")
 @precision_option(default="float32")
 @pooling_option(default="image")
+@json_option
 def evaluate(
     model_name: str,
     dataset: str,
@@ -40,6 +56,7 @@ def evaluate(
     output: Path | None,
     precision: str,
     pooling: str,
+    as_json: bool,
 ) -> None:
     """Score a model on a dataset: metrics per image and their mean, also as JSON.
 
@@ -61,11 +78,21 @@ def evaluate(
     else:
         model = load_model(model_name)
     target = output or Path(f"{model.name}-{dataset}-{split}.json")
-    with atomic_output(target) as temporary:  # a missing folder shows before the work, not after
+    # a missing folder shows before the work, not after
+    with atomic_output(target) as temporary, working(as_json), Progress("evaluate") as progress:
         scores = evaluate_model(
-            model, dataset, split, baseline=baseline, precision=precision, pooling=pooling, progress=_say
+            model,
+            dataset,
+            split,
+            baseline=baseline,
+            precision=precision,
+            pooling=pooling,
+            progress=progress.note,
+            count=progress,
         )
         temporary.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        return print_json({**scores, "written": target})
     rows = {**scores["images"], "mean": scores["mean"]}
     rows.update(scores.get("baselines", {}))
     names = list(scores["mean"])
@@ -76,7 +103,4 @@ def evaluate(
         click.echo(f"left out: {left_out}")
     click.echo(f"written: {target}")
 
-
-def _say(line: str) -> None:
-    """Show progress: images take seconds each, so that a line per image is no flood."""
-    click.echo(line, err=True)
+    return None

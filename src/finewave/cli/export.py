@@ -7,14 +7,18 @@ from pathlib import Path
 
 import click
 
+from finewave.cli.completion import model_names
+from finewave.cli.options import example
+from finewave.cli.streams import json_option, print_json, working
 from finewave.errors import InputError
 
 
-@click.command()
-@click.argument("model")
+@click.command(epilog=example("finewave export jssunet-cave-x4 -o jssunet-cave-x4.onnx --size 64x64"))
+@click.argument("model", shell_complete=model_names)
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File, .onnx or .pt2.")
 @click.option("--size", metavar="HEIGHTxWIDTH", help="Of the first input, for a file that takes this size alone.")
-def export(model: str, output: Path, size: str | None) -> None:
+@json_option
+def export(model: str, output: Path, size: str | None, as_json: bool) -> None:
     """Write a network for other programs: as ONNX (.onnx) or for torch.export (.pt2).
 
     MODEL is a name, a folder, a .safetensors file or hf:owner/name. The file takes images of any size where the network
@@ -22,9 +26,12 @@ def export(model: str, output: Path, size: str | None) -> None:
     """
     from finewave.models.export import export as run
 
-    written = run(model, output, size=_pixels(size))
+    with working(as_json):
+        written = run(model, output, size=_pixels(size))
+    if as_json:
+        return print_json({"written": written.path, "size": written.size, "difference": written.difference})
     taken = "any size" if written.size is None else f"{written.size[0]} x {written.size[1]} pixels"
-    click.echo(f"{written.path}: {taken}, within {written.difference:.1g} of PyTorch")
+    return click.echo(f"{written.path}: {taken}, within {written.difference:.1g} of PyTorch")
 
 
 def _pixels(text: str | None) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from finewave.cli.options import example
 from finewave.errors import InputError
 
 PAIR = re.compile(r"-?\d+,-?\d+")
@@ -28,7 +29,9 @@ class PointsCommand(click.Command):
         return super().parse_args(ctx, plain)
 
 
-@click.command(cls=PointsCommand)
+@click.command(
+    cls=PointsCommand, epilog=example("finewave figure out.tif --reference gt.tif --region 40,60,96,96 -o figure.png")
+)
 @click.argument("results", metavar="RESULT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="A .pdf or a .png.")
 @click.option("--reference", type=click.Path(path_type=Path), help="The truth: error maps, PSNR, SAM.")

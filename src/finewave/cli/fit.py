@@ -7,21 +7,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from finewave.cli.completion import datasets_and_files, model_names, sensor_names
+from finewave.cli.options import example, numbers_or_file
+from finewave.cli.streams import json_option, note, print_json, working
 from finewave.cli.table import table
 
 if TYPE_CHECKING:
     from finewave.models.card import Card
 
 
-@click.command()
-@click.argument("scenes", nargs=-1, metavar="SCENE...")
-@click.option("--sensor", help="Whose MS bands are simulated: a name, a .csv or a .yaml file.")
+@click.command(epilog=example("finewave fit flight.tif --sensor sentinel2a:B2,B3,B4,B8 --scale 4 -o my-model"))
+@click.argument("scenes", nargs=-1, metavar="SCENE...", shell_complete=datasets_and_files)
+@click.option(
+    "--sensor", shell_complete=sensor_names, help="Whose MS bands are simulated: a name, a .csv or a .yaml file."
+)
 @click.option("--sensor-bands", metavar="BAND,...", help="Only these bands of it, e.g. B2,B3,B4,B8.")
 @click.option("--scale", required=True, type=int, help="s >= 2, or 1 for spectra alone.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the model.")
 @click.option("--msi", multiple=True, metavar="FILE", help="Measured MS image of the same pixels, one for each SCENE.")
 @click.option("--system", help="Network.  [default: jssunet; jssunet-ssr at scale 1]")
-@click.option("--from", "start", metavar="MODEL", help="Trained model to start from: a name or a folder.")
+@click.option(
+    "--from",
+    "start",
+    metavar="MODEL",
+    shell_complete=model_names,
+    help="Trained model to start from: a name or a folder.",
+)
 @click.option("--mtf", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="At Nyquist, of LR pixels.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Length of the training.")
 @click.option("--steps", type=click.IntRange(min=1), help="The same in steps; with --minutes, at most.")
@@ -29,6 +40,7 @@ if TYPE_CHECKING:
 @click.option("--full-scale", type=float, help="The stored number that stands for 1.0.")
 @click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="GPUs that share the work.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the recipe.")
+@json_option
 def fit(
     scenes: tuple[str, ...],
     sensor: str | None,
@@ -45,6 +57,7 @@ def fit(
     full_scale: float | None,
     devices: int,
     overrides: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Train a network on hyperspectral scenes of your own, for a sensor of your choice.
 
@@ -67,32 +80,25 @@ def fit(
         mtf=mtf,
         system=system,
         start=start,
-        wavelengths=_numbers(wavelengths),
+        wavelengths=numbers_or_file(wavelengths),
         full_scale=full_scale,
         minutes=minutes,
         steps=steps,
         devices=devices,
         overrides=(*overrides, *(scene for scene in scenes if _is_override(scene))),
     )
-    model = run(files, output, options, progress=lambda line: click.echo(line, err=True))
+    with working(as_json):
+        model = run(files, output, options, progress=note)
     assert model.card is not None
+    if as_json:
+        return print_json({"model": output, "metrics": model.card.metrics})
     click.echo(_scores(model.card))
-    click.echo(f"fitted: {output}")
+    return click.echo(f"fitted: {output}")
 
 
 def _is_override(word: str) -> bool:
     key, equals, _ = word.partition("=")
     return bool(equals) and key.split(".")[0].isidentifier() and not Path(word).exists()
-
-
-def _numbers(text: str | None) -> list[float] | str | None:
-    """Return wavelengths from ``"490, 560"``; anything else names a file."""
-    if text is None:
-        return None
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        return text
 
 
 def _scores(card: Card) -> str:

@@ -2,30 +2,63 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
+from finewave.cli.completion import choices
+from finewave.cli.options import example
+from finewave.cli.streams import json_option, print_json
 from finewave.cli.table import table
 
+if TYPE_CHECKING:
+    from finewave.models.card import Card
 
-@click.command()
-def models() -> None:
+TASKS = ("sssr", "sr", "ssr", "fusion", "refsr")  # those of finewave.models.registry, for completion
+
+
+@click.command(epilog=example("finewave models --task fusion"))
+@click.option("--task", shell_complete=choices(*TASKS), help="Only those of one task: sssr, sr, ssr, fusion, refsr.")
+@json_option
+def models(task: str | None, as_json: bool) -> None:
     """List systems and their trained weights: those that came along, and those fetched from the Hub."""
     from finewave.models.card import Card
     from finewave.models.hub import cached
     from finewave.models.registry import SYSTEMS, list_models
     from finewave.models.shelf import CARD, weight_folders
 
+    names = list_models(task)
     shipped = {name: Card.read(folder / CARD) for name, folder in weight_folders().items()}
     cards = shipped | {name: Card.read(folder / CARD) for name, folder in cached().items()}
+    of_system = {name: {which: card for which, card in cards.items() if card.system == name} for name in names}
+    if as_json:
+        return print_json([_facts(name, mine) for name, mine in of_system.items()])
     rows = []
-    for name in list_models():
+    for name in names:
         system = SYSTEMS[name]
         mapping = f"{' + '.join(system.inputs)} -> {system.output}"
         without = "baseline: needs none" if system.baseline else "none"
-        mine = {which: card for which, card in cards.items() if card.system == name}
+        mine = of_system[name]
         rows.append((name, system.task, mapping, f"{_default_parameters(name):,}", "" if mine else without))
         rows.extend(("", "", "", f"{card.parameters:,}", which) for which, card in mine.items())
-    click.echo(table(("name", "task", "inputs", "params", "trained weights"), rows, right=(3,)))
+    return click.echo(table(("name", "task", "inputs", "params", "trained weights"), rows, right=(3,)))
+
+
+def _facts(name: str, cards: dict[str, Card]) -> dict[str, Any]:
+    """Return what there is to say about a system."""
+    from finewave.models.registry import SYSTEMS
+
+    system = SYSTEMS[name]
+    told = ("scale", "sensor", "ms_bands", "wavelengths_nm", "parameters", "metrics", "licence")
+    return {
+        "name": name,
+        "task": system.task,
+        "inputs": system.inputs,
+        "output": system.output,
+        "parameters": _default_parameters(name),
+        "baseline": system.baseline,
+        "weights": [{"name": which, **{key: getattr(card, key) for key in told}} for which, card in cards.items()],
+    }
 
 
 def _default_parameters(name: str) -> int:

@@ -8,6 +8,11 @@ from typing import Any
 import click
 
 
+def example(*lines: str) -> str:
+    """Return what stands under a command's help: lines to be typed as they are."""
+    return "\b\n" + "\n".join(["Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
+
+
 def precision_option(default: str) -> Callable[[Any], Any]:
     """Return ``--precision``; the names are those of `finewave.models.precision`, which would load PyTorch."""
     return click.option(
@@ -28,3 +33,13 @@ def pooling_option(default: str) -> Callable[[Any], Any]:
         show_default=True,
         help="Channel attention's means: over the image, or over windows of the training crop's size.",
     )
+
+
+def numbers_or_file(text: str | None) -> list[float] | str | None:
+    """Return wavelengths from ``"490, 560"``; anything else names a file."""
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        return text

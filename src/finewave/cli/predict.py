@@ -6,16 +6,25 @@ from pathlib import Path
 
 import click
 
-from finewave.cli.options import pooling_option, precision_option
+from finewave.cli.completion import model_names, output_formats
+from finewave.cli.options import example, numbers_or_file, pooling_option, precision_option
 from finewave.cli.progress import Progress
+from finewave.cli.streams import json_option, print_json, working
 
 
-@click.command()
+@click.command(epilog=example("finewave predict photo.jpg -o photo.tif --model jssunet-photo-x4"))
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File, or folder.")
-@click.option("--model", required=True, help="Name, folder, .safetensors file or hf:owner/name; see `finewave models`.")
+@click.option(
+    "--model",
+    required=True,
+    shell_complete=model_names,
+    help="Name, folder, .safetensors file or hf:owner/name; see finewave models.",
+)
 @click.option("--guide", type=click.Path(path_type=Path), help="HR-MSI (fusion) or RGB reference (refsr).")
-@click.option("--format", "suffix", default=".tif", show_default=True, help="Of files in a folder.")
+@click.option(
+    "--format", "suffix", default=".tif", show_default=True, shell_complete=output_formats, help="Of files in a folder."
+)
 @click.option("--wavelengths", help="Band centres in nm of the input, comma-separated, or a CSV file.")
 @click.option("--tile", type=click.IntRange(min=16), help="Tile side, in input pixels.  [default: 512 output pixels]")
 @click.option("--halo", default="exact", show_default=True, help="Seen around a tile: exact, fast, or input pixels.")
@@ -33,6 +42,7 @@ from finewave.cli.progress import Progress
 @click.option("--cluster", help="Dask scheduler whose workers do it, e.g. tcp://host:8786.")
 @click.option("--device", help="Where the network runs, e.g. cuda.")
 @click.option("--restart", is_flag=True, help="Throw away the tiles of an earlier, unfinished run.")
+@json_option
 def predict(
     source: Path,
     output: Path,
@@ -56,6 +66,7 @@ def predict(
     cluster: str | None,
     device: str | None,
     restart: bool,
+    as_json: bool,
 ) -> None:
     """Apply a model to files.
 
@@ -68,14 +79,14 @@ def predict(
     """
     from finewave.inference.files import predict_file
 
-    with Progress("predict") as progress:
+    with working(as_json), Progress("predict") as progress:
         written = predict_file(
             source,
             output,
             model,
             guide=guide,
             suffix=suffix,
-            wavelengths=_numbers(wavelengths),
+            wavelengths=numbers_or_file(wavelengths),
             tile=tile,
             halo=int(halo) if halo.isdecimal() else halo,
             pooling=pooling,
@@ -94,15 +105,8 @@ def predict(
             restart=restart,
             progress=progress,
         )
+    if as_json:
+        return print_json({"model": model, "written": written})
     for path in written:
         click.echo(str(path))
-
-
-def _numbers(text: str | None) -> list[float] | str | None:
-    """Return wavelengths from ``"490, 560"``; anything else names a file."""
-    if text is None:
-        return None
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        return text
+    return None

@@ -5,13 +5,18 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from threading import current_thread, main_thread
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
+from finewave.cli.streams import quietness
 from finewave.errors import InputError
 from finewave.warnings import FinewaveWarning
 
@@ -36,23 +41,24 @@ _USERS_TO_MEND = {
 class Program(click.Group):
     """A group of commands that ends with status 0 (done), 2 (the user's to mend) or 1 (anything else).
 
-    Errors are one line on the standard error stream; ``--debug``, anywhere on the line, shows the traceback.
+    Errors are one line on the standard error stream; ``--debug``, anywhere on the line, shows the traceback, and
+    ``--quiet`` leaves out progress and notes.
     """
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **settings: Any) -> NoReturn:
         """Run the command line ``args`` (default: the process's) and exit."""
         given = list(sys.argv[1:] if args is None else args)
-        debug = "--debug" in given
+        debug, quiet = "--debug" in given, "--quiet" in given
         settings["standalone_mode"] = False
         if not debug:
             # libraries' log records would go to the error stream, which holds our lines only
             logging.lastResort = logging.NullHandler()
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), quietness(quiet), _interruptible():
             if not debug:
                 warnings.simplefilter("ignore")
             warnings.simplefilter("always", FinewaveWarning)
             warnings.showwarning = _WarningLines()
-            sys.exit(self._run([a for a in given if a != "--debug"], debug, rest, settings))
+            sys.exit(self._run([a for a in given if a not in ("--debug", "--quiet")], debug, rest, settings))
 
     def _run(self, args: list[str], debug: bool, rest: tuple[Any, ...], settings: dict[str, Any]) -> int:
         """Run and return the exit status."""
@@ -80,6 +86,38 @@ class Program(click.Group):
         except Exception as error:
             return _say(_unexpected(error), FAILED, debug)
         return status if isinstance(status, int) else DONE
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let the first Ctrl-C stop in an orderly way, which may take until a tile is done, and the second at once.
+
+    That is safe: outputs have their names only when they are whole.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or current_thread() is not main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, stop_at_once)
+        _write_to_terminal("stopping; Ctrl-C again stops at once\n")
+        raise KeyboardInterrupt
+
+    def stop_at_once(number: int, frame: FrameType | None) -> None:
+        _write_to_terminal("error: interrupted\n")
+        os._exit(FAILED)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _write_to_terminal(text: str) -> None:
+    """Write from a signal handler, where Python's own streams may be in the middle of a line."""
+    with suppress(OSError):
+        os.write(2, text.encode())
 
 
 class _WarningLines:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from finewave.cli.options import example
 from finewave.errors import InputError
 
 
-@click.command()
+@click.command(epilog=example("finewave report out.tif --input lr.tif --reference gt.tif -o report.html"))
 @click.argument("result", metavar="RESULT", type=click.Path(path_type=Path))
 @click.option("-o", "--output", default="report.html", show_default=True, type=click.Path(path_type=Path))
 @click.option("--input", "observed", type=click.Path(path_type=Path), help="What the result was made from.")

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
+
+from finewave.cli.completion import choices, dataset_names, protocol_names, study_rows, study_scales
+from finewave.cli.options import example
+from finewave.cli.streams import json_option, note, print_json, working
 
 if TYPE_CHECKING:
     from finewave.studies.experiment import Request
 
 LISTS = ("--datasets", "--scales", "--systems", "--rows")
+_OPEN = "finewave.cli.study.open_list"
 
 
 class ListsCommand(click.Command):
@@ -33,7 +40,15 @@ class ListsCommand(click.Command):
                 plain.append(word)
             else:
                 plain += [part for value in word.split(",") if value for part in (option, value)]
+        ctx.meta[_OPEN] = option
         return super().parse_args(ctx, plain)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a further value of the list that is open at the end of the line."""
+        for parameter in self.params:
+            if ctx.meta.get(_OPEN) in parameter.opts and not incomplete.startswith("-"):
+                return parameter.shell_complete(ctx, incomplete)
+        return super().shell_complete(ctx, incomplete)
 
 
 class Studies(click.Group):
@@ -56,11 +71,11 @@ class Studies(click.Group):
             )
             help_text += "magnified, error maps, spectra at points."
             params: list[click.Parameter] = [*_OPTIONS, _SCENE]
-            return ListsCommand(name, callback=_draw, params=params, help=help_text, short_help=figure.title)
+            return _command(name, _draw, params, help_text, figure.title, figure.scale)
         if name in STUDIES:
             study = STUDIES[name]
             help_text = f"{study.title} ({study.source}).\n\nRows: {', '.join(row.key for row in study.rows)}."
-            return ListsCommand(name, callback=_run, params=list(_OPTIONS), help=help_text, short_help=study.title)
+            return _command(name, _run, list(_OPTIONS), help_text, study.title, study.scales[0])
         return super().get_command(ctx, name)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -72,7 +87,15 @@ class Studies(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Studies)
+def _command(
+    name: str, run: Callable[..., None], params: list[click.Parameter], text: str, title: str, scale: int
+) -> click.Command:
+    said = f"finewave study {name} --scales {scale} --split val --recipes short --budget 5%"
+    epilog = example(f"{said} --dry-run", said)
+    return ListsCommand(name, callback=run, params=params, help=text, short_help=title, epilog=epilog)
+
+
+@click.group(cls=Studies, epilog=example("finewave study table4 --datasets cave --scales 4 --split val --dry-run"))
 def study() -> None:
     """Make a published table again: train what is missing, score, write the table.
 
@@ -81,27 +104,33 @@ def study() -> None:
     """
 
 
-@study.command()
+@study.command(epilog=example("finewave study merge here/studies there/studies -o studies"))
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--out", "out", required=True, type=click.Path(path_type=Path), help="Folder to merge into.")
-def merge(folders: tuple[Path, ...], out: Path) -> None:
+@json_option
+def merge(folders: tuple[Path, ...], out: Path, as_json: bool) -> None:
     """Bring the results of several folders together in one; cells that contradict each other are refused."""
     from finewave.studies.merging import merge as run
 
     count = run(folders, out)
-    click.echo(f"{count} cells in {out}")
+    return print_json({"cells": count, "out": out}) if as_json else click.echo(f"{count} cells in {out}")
 
 
 _OPTIONS: tuple[click.Option, ...] = (
-    click.Option(["--datasets"], multiple=True, metavar="NAME...", help="[default: those of the publication at hand]"),
-    click.Option(["--scales"], multiple=True, type=click.IntRange(min=2), metavar="N...", help="[default: published]"),
-    click.Option(["--systems", "--rows", "rows"], multiple=True, metavar="KEY...", help="Rows.  [default: all]"),
-    click.Option(["--split"], default="test", show_default=True, help="val or test."),
+    click.Option(["--datasets"], multiple=True, metavar="NAME...", shell_complete=dataset_names,
+                 help="[default: those of the publication at hand]"),
+    click.Option(["--scales"], multiple=True, type=click.IntRange(min=2), metavar="N...", shell_complete=study_scales,
+                 help="[default: published]"),
+    click.Option(["--systems", "--rows", "rows"], multiple=True, metavar="KEY...", shell_complete=study_rows,
+                 help="Rows.  [default: all]"),
+    click.Option(["--split"], default="test", show_default=True, shell_complete=choices("val", "test"),
+                 help="val or test."),
     click.Option(["--recipes"], type=click.Choice(["published", "short", "common"]), default="published",
                  show_default=True, help="Which recipe of each system: as published, for a processor, common to all."),
     click.Option(["--budget"], default="published", show_default=True, metavar="LENGTH",
                  help="published, a part (0.05, 5%), steps (800), HR pixels seen (2e7px)."),
-    click.Option(["--protocol"], help="finewave, jssunet, sspsr, mulsr or ssc-hsr.  [default: the study's]"),
+    click.Option(["--protocol"], shell_complete=protocol_names,
+                 help="finewave, jssunet, sspsr, mulsr or ssc-hsr.  [default: the study's]"),
     click.Option(["--seeds"], type=click.IntRange(min=1), default=1, show_default=True, help="Trainings of each row."),
     click.Option(["--out"], type=click.Path(path_type=Path), default=Path("studies"), show_default=True,
                  help="Folder of results."),
@@ -109,31 +138,36 @@ _OPTIONS: tuple[click.Option, ...] = (
     click.Option(["--workers"], type=click.IntRange(min=1), help="Trainings at a time, as processes on this machine."),
     click.Option(["--cluster"], metavar="ADDRESS", help="Of a Dask scheduler: trainings run on its workers."),
     click.Option(["--no-train"], is_flag=True, help="Only the table of what is there."),
+    click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document, and nothing else."),
 )  # fmt: skip
 
 
 _SCENE = click.Option(["--scene"], help="Of the split.  [default: the published one if it is there, else the first]")
 
 
-def _run(out: Path, **said: Any) -> None:
+def _run(out: Path, as_json: bool, **said: Any) -> None:
     """Make a table."""
     from finewave.studies.asking import ask
-    from finewave.studies.rendering import markdown, write_table
+    from finewave.studies.rendering import document, markdown, write_table
     from finewave.studies.tables import build_table
 
     request = ask(click.get_current_context().info_name or "", **_asked(said))
-    failures = _make(request, out, **said)
-    if failures is None:
-        return
+    if said["dry_run"]:
+        return _forecast(request, out, as_json)
+    with working(as_json):
+        failures = _make(request, out, **said)
     table = build_table(request, out)
     written = write_table(table, out)
-    click.echo(markdown(table), nl=False)
-    for path in written:
-        click.echo(f"written: {path}")
-    _tell(failures)
+    if as_json:
+        print_json({**document(table), "written": written, "not_possible": failures})
+    else:
+        click.echo(markdown(table), nl=False)
+        for path in written:
+            click.echo(f"written: {path}")
+    return _tell(failures)
 
 
-def _draw(out: Path, scene: str | None, **said: Any) -> None:
+def _draw(out: Path, scene: str | None, as_json: bool, **said: Any) -> None:
     """Make a figure."""
     from finewave.studies.asking import ask
     from finewave.studies.catalogue import FIGURES
@@ -144,11 +178,16 @@ def _draw(out: Path, scene: str | None, **said: Any) -> None:
     asked["datasets"] = asked["datasets"] or (figure.dataset,)
     asked["scales"] = asked["scales"] or (figure.scale,)
     request = ask(figure.table, **asked)
-    failures = _make(request, out, **said)
-    if failures is None:
-        return
-    click.echo(f"written: {make_figure(figure, request, out, scene)}")
-    _tell(failures)
+    if said["dry_run"]:
+        return _forecast(request, out, as_json)
+    with working(as_json):
+        failures = _make(request, out, **said)
+        written = make_figure(figure, request, out, scene)
+    if as_json:
+        print_json({"figure": figure.name, "written": written, "not_possible": failures})
+    else:
+        click.echo(f"written: {written}")
+    return _tell(failures)
 
 
 def _asked(said: dict[str, Any]) -> dict[str, Any]:
@@ -158,29 +197,19 @@ def _asked(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _make(
-    request: Request,
-    out: Path,
-    *,
-    no_train: bool,
-    dry_run: bool,
-    workers: int | None,
-    cluster: str | None,
-    **_: Any,
-) -> dict[str, str] | None:
-    """Make what is missing of a request; return what was not possible, None after a dry run."""
+    request: Request, out: Path, *, no_train: bool, workers: int | None, cluster: str | None, **_: Any
+) -> dict[str, str]:
+    """Make what is missing of a request; return what was not possible."""
     from finewave.studies.running import missing_groups, run_groups
 
-    if no_train and not dry_run:
+    if no_train:
         return {}
     groups = missing_groups(request.cells(), out)
-    if dry_run:
-        _forecast(groups, out)
-        return None
     if workers is None and cluster is None:
-        return run_groups(groups, out, _say)
+        return run_groups(groups, out, note)
     from finewave.studies.cluster import run_spread
 
-    return run_spread(groups, out, _say, workers=workers, address=cluster)
+    return run_spread(groups, out, note, workers=workers, address=cluster)
 
 
 def _tell(failures: dict[str, str]) -> None:
@@ -192,15 +221,21 @@ def _tell(failures: dict[str, str]) -> None:
         raise InputError(f"trainings that were not possible: {reasons}")
 
 
-def _forecast(groups: list[Any], out: Path) -> None:
+def _forecast(request: Request, out: Path, as_json: bool) -> None:
     """Print what is missing and what it will cost."""
+    from dataclasses import asdict
+
     from finewave.cli.table import table
     from finewave.studies.cost import cost_of, in_words
+    from finewave.studies.running import missing_groups
 
-    if not groups:
-        click.echo("nothing is missing")
-        return
-    cost = cost_of(groups, out, _say)
+    groups = missing_groups(request.cells(), out)
+    if not groups and not as_json:
+        return click.echo("nothing is missing")
+    with working(as_json):
+        cost = cost_of(groups, out, note)
+    if as_json:
+        return print_json({**asdict(cost), "seconds": cost.seconds, "bytes": cost.bytes})
     lines = []
     for each in cost.estimates:
         steps = " + ".join(map(str, each.steps)) or "-"
@@ -217,7 +252,4 @@ def _forecast(groups: list[Any], out: Path) -> None:
     )
     if cost.load is not None and cost.load > cost.cores:
         click.echo(f"the machine is busy (load {cost.load} on {cost.cores} cores): so are these times")
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
+    return None

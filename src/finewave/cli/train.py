@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import click
 
+from finewave.cli.completion import recipe_keys, recipe_names
+from finewave.cli.options import example
+from finewave.cli.streams import json_option, print_json, working
 
-@click.command(context_settings={"ignore_unknown_options": False})
-@click.argument("recipe")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-def train(recipe: str, overrides: tuple[str, ...]) -> None:
+
+@click.command(epilog=example("finewave train jssunet-cave-x4-short model.features=32 out=runs/narrow"))
+@click.argument("recipe", shell_complete=recipe_names)
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=recipe_keys)
+@json_option
+def train(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Train a network; the same command resumes after a kill.
 
     RECIPE is a name in recipes/ or a YAML file. KEY=VALUE replaces a value of the recipe, for instance
@@ -19,5 +24,11 @@ def train(recipe: str, overrides: tuple[str, ...]) -> None:
     load_recipe(recipe, list(overrides))  # a typing error shows before Lightning is loaded
     from finewave.learning.training import train as run
 
-    outcome = run(recipe, list(overrides))
-    click.echo(f"trained: {outcome}")
+    with working(as_json):
+        outcome = run(recipe, list(overrides))
+    if as_json:
+        from finewave.models.card import Card
+        from finewave.models.shelf import CARD
+
+        return print_json({"model": outcome, "metrics": Card.read(outcome / CARD).metrics})
+    return click.echo(f"trained: {outcome}")

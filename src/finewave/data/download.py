@@ -16,7 +16,10 @@ _PATIENCE = 30.0  # seconds without a byte
 
 
 def download(
-    files: Iterable[RemoteFile], folder: Path, progress: Callable[[str], None] = lambda line: None
+    files: Iterable[RemoteFile],
+    folder: Path,
+    progress: Callable[[str], None] = lambda line: None,
+    count: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Path]:
     """Fetch files; those that are there with the right checksum are left as they are.
 
@@ -31,6 +34,8 @@ def download(
         Where to; it is made.
     progress : callable
         Called with a line for each file.
+    count : callable
+        Called with the bytes of a file that are there and their number; 0 where the server does not say it.
 
     Returns
     -------
@@ -61,7 +66,7 @@ def download(
                     known_hash=f"sha256:{file.sha256}",
                     fname=file.name,
                     path=folder,
-                    downloader=_Resuming(part),
+                    downloader=_Resuming(part, count),
                     processor=_unpacking(file.name),
                 )
             except ValueError as error:  # pooch: another checksum
@@ -88,8 +93,8 @@ def _unpacking(name: str) -> Any:
 class _Resuming:
     """A downloader for pooch that goes on with what an earlier attempt left."""
 
-    def __init__(self, part: Path) -> None:
-        self.part = part
+    def __init__(self, part: Path, count: Callable[[int, int], None]) -> None:
+        self.part, self.count = part, count
 
     def __call__(self, url: str, output_file: str | Path, pooch: Any) -> None:
         """Fetch ``url`` and move it to ``output_file``, where pooch checks it."""
@@ -102,9 +107,13 @@ class _Resuming:
                 if answer.status_code != requests.codes.requested_range_not_satisfiable:  # else all of it is here
                     answer.raise_for_status()
                     resumed = answer.status_code == requests.codes.partial_content
+                    have = have if resumed else 0
+                    length = None if "Content-Encoding" in answer.headers else answer.headers.get("Content-Length")
+                    total = have + int(length) if length else 0
                     with self.part.open("ab" if resumed else "wb") as file:
                         for piece in answer.iter_content(_PIECE):
-                            file.write(piece)
+                            have += file.write(piece)
+                            self.count(have, total)
         except requests.RequestException as error:
             kept = self.part.stat().st_size if self.part.exists() else 0
             again = f"; the {kept / 1e6:.1f} MB that came are kept, run the command again to go on" if kept else ""

@@ -18,7 +18,11 @@ from finewave.warnings import FinewaveWarning
 
 
 def prepare_dataset(
-    dataset: Dataset, source: Path, destination: Path, progress: Callable[[str], None] = lambda line: None
+    dataset: Dataset,
+    source: Path,
+    destination: Path,
+    progress: Callable[[str], None] = lambda line: None,
+    count: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
     """Check a data set as published and write its store; one that holds the same already is left as it is.
 
@@ -32,6 +36,8 @@ def prepare_dataset(
         Store to write.
     progress : callable
         Called with a line for each scene.
+    count : callable
+        Called with the scenes that are written and their number.
 
     Returns
     -------
@@ -63,6 +69,7 @@ def prepare_dataset(
         for number, (name, image) in enumerate(read_scenes(dataset, found, names), 1):
             progress(f"{number} of {len(names)}: {name}")
             yield name, image
+            count(number, len(names))
 
     return write_store(destination, scenes(), dataset.wavelengths, manifest)
 
@@ -84,7 +91,7 @@ def _present(dataset: Dataset, found: Mapping[str, Path], source: Path) -> list[
     if test:
         warnings.warn(
             f"{dataset.name} in {source} lacks {len(test)} test scenes ({listed(test)}); "
-            "training and validation are not affected",
+            "training and validation are not affected; put them there and prepare again to have them",
             FinewaveWarning,
             stacklevel=4,
         )

@@ -145,6 +145,7 @@ def prepare(
     source: Path,
     destination: Path | None = None,
     progress: Callable[[str], None] = lambda line: None,
+    count: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
     """Read a dataset as published, check it and write it ready for training.
 
@@ -158,6 +159,8 @@ def prepare(
         Store to write; default ``<prepared folder>/<name>.zarr``.
     progress : callable
         Called with a line for each scene.
+    count : callable
+        Called with the scenes that are written and their number.
 
     Returns
     -------
@@ -171,7 +174,7 @@ def prepare(
         and band. Missing test scenes are a warning.
     """
     dataset = get_dataset(name)
-    return prepare_dataset(dataset, Path(source), destination or prepared_store(dataset.name), progress)
+    return prepare_dataset(dataset, Path(source), destination or prepared_store(dataset.name), progress, count)
 
 
 def open_dataset(name: str | Dataset, store: Path | None = None) -> Store:

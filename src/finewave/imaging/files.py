@@ -171,14 +171,21 @@ def load_scene(path: str | Path, **keywords: Any) -> xr.DataArray:
         values = np.where(np.isinf(values), np.nan, values).astype(values.dtype)
         scene = scene.copy(data=values)
         scene.encoding, scene.attrs = encoding, attrs
-        _warn(f"{path}: {infinite} infinite values were taken as missing (NaN)")
+        _warn(
+            f"{path}: {infinite} infinite values were taken as missing (NaN); give them values in the file to have some"
+        )
     missing = int(np.count_nonzero(np.isnan(values)))
     if missing:
-        _warn(f"{path}: {missing} of {values.size} values are missing (NaN or nodata)")
+        _warn(
+            f"{path}: {missing} of {values.size} values are missing (NaN or nodata) and stay so in every "
+            "result; fill them in the file to have values"
+        )
     if not np.any(np.nan_to_num(values)):
-        _warn(f"{path}: no value differs from zero; is it the right file or variable?")
+        _warn(f"{path}: no value differs from zero; is it the right file, or does variable= name another?")
     if scene.sizes["y"] * scene.sizes["x"] == 1:
-        _warn(f"{path}: the scene is a single pixel")
+        _warn(
+            f"{path}: the scene is a single pixel; is it the right file, or does variable= or band_axis= say otherwise?"
+        )
     return scene
 
 

@@ -47,14 +47,15 @@ def match_bands(scene: xr.DataArray, model: Model, name: str | None = None) -> l
             if worst > OTHER_BAND_NM:
                 _warn(
                     f"the scene's bands ({_nm(given)}) are up to {worst:.0f} nm off those that {model.name} "
-                    f"was trained on ({_nm(wanted)}); expect wrong spectra"
+                    f"was trained on ({_nm(wanted)}); expect wrong spectra, or state other band "
+                    "centres with wavelengths="
                 )
             return [int(i) for i in order]
         nearest = np.abs(given[:, None] - wanted[None, :]).argmin(0)
         if (np.abs(given[nearest] - wanted) <= SAME_BAND_NM).all() and len(set(nearest)) == len(wanted):
             _warn(
                 f"of the scene's {count} bands, {model.name} uses those at {_nm(given[nearest])}; "
-                "the others are left out"
+                "the others are left out; choose others with scene[[...]]"
             )
             return [int(i) for i in nearest]
     if expected is not None and count != expected:
@@ -72,9 +73,9 @@ def warn_of_other_sensor(scene: xr.DataArray, model: Model) -> None:
     if not taken_by or not trained_on or taken_by == trained_on.partition(":")[0]:  # some of its bands
         return
     fitting = _models_of_sensor(str(taken_by), model)
-    advice = f"; use {' or '.join(fitting)}" if fitting else ""
+    advice = f"use {' or '.join(fitting)}" if fitting else f"a training with data.sensor={taken_by} makes one for it"
     what = "a photograph (sRGB)" if taken_by == "srgb" else f"from the sensor {taken_by!r}"
-    _warn(f"the scene is {what}, but {model.name} was trained on the sensor {trained_on!r}{advice}")
+    _warn(f"the scene is {what}, but {model.name} was trained on the sensor {trained_on!r}; {advice}")
 
 
 def wavelengths_of(scene: xr.DataArray) -> np.ndarray | None:

@@ -112,9 +112,13 @@ def _in_threads(tasks: list[Any], count: Callable[[int], None]) -> None:
             done += 1
             count(done)
 
-    # the pool waits for its threads, also after an error: none writes when the lock on the output is given back
-    with ThreadPoolExecutor(THREADS) as pool, Callback(posttask=after):
-        dask.compute(*tasks, scheduler="threads", pool=pool)
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        with Callback(posttask=after):
+            dask.compute(*tasks, scheduler="threads", pool=pool)
+    finally:
+        # tiles at work are waited for, also after an error: none writes when the lock on the output is given back
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _on_workers(tasks: list[Any], client: Any, count: Callable[[int], None]) -> None:

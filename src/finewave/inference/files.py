@@ -232,7 +232,11 @@ def _scenes_in(folder: Path) -> Iterator[Path]:
         if suffix in known:
             yield path
         else:
-            warnings.warn(f"{path} is no image file that can be read; left out", FinewaveWarning, stacklevel=4)
+            warnings.warn(
+                f"{path} is no image file that can be read; left out (give it alone to see why)",
+                FinewaveWarning,
+                stacklevel=4,
+            )
 
 
 def _extensions() -> dict[str, str]:

@@ -72,7 +72,7 @@ def plan_tiles(
         why = "looks at the whole image" if reach is None else "divides what it sees into parts, counted from a corner"
         warnings.warn(
             f"{model.name} {why}, so tiles differ from the scene in one piece; they see {pixels} pixels around them "
-            f"({what_comes_closest(model)})",
+            f"({what_comes_closest(model)}); a larger tile= differs less",
             FinewaveWarning,
             stacklevel=3,
         )

@@ -177,7 +177,11 @@ def _warn_of_other_place(guide: xr.DataArray, scene: xr.DataArray) -> None:
         if away <= 0.5:
             return
         what = f"their georeferences put them {away:.1f} pixels of the guide apart"
-    warnings.warn(f"scene and guide must be aligned; {what}", FinewaveWarning, stacklevel=5)
+    warnings.warn(
+        f"scene and guide must be aligned; {what}; bring them to one grid first, with gdalwarp for instance",
+        FinewaveWarning,
+        stacklevel=5,
+    )
 
 
 def _largest(scene: xr.DataArray, bands: list[int]) -> float:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from finewave.models.pretrained import Model
 
 CONNECTION_SECONDS = 20
+UNINTERRUPTED = "finewave.inference.uninterrupted"
 
 
 class ModelSource(Protocol):
@@ -109,7 +110,13 @@ def connected(cluster: str | None, workers: int | None) -> Iterator[Any | None]:
     environment = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL") as local,
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address=None,
+            silence_logs="CRITICAL",
+            preload=[UNINTERRUPTED],
+        ) as local,
         Client(local, set_as_default=False) as client,
     ):
         yield client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -35,6 +36,7 @@ def evaluate_model(
     precision: str = "float32",
     pooling: str = "image",
     progress: Callable[[str], None] = lambda line: None,
+    count: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Score a model on whole scenes.
 
@@ -58,6 +60,8 @@ def evaluate_model(
         Over what channel attention takes its means, see `Model`.
     progress : callable
         Called with a line for each image.
+    count : callable
+        Called with the images that are scored and their number, those of the baselines included.
 
     Returns
     -------
@@ -106,12 +110,16 @@ def evaluate_model(
             return {**whole, "ref_rgb": _measured_reference(source, name, whole)}
         return scene_with_reference(whole, name, **reference)
 
+    floors = (floors or FLOORS[model.task]) if baseline else {}
+    all_images, done = len(names) * (1 + len(floors)), itertools.count(1)
+
     def scores(predict: Callable[[Sample], Tensor], label: str) -> Any:
         accumulator = MetricAccumulator(scale=model.scale)
         for name in names:
             image = sample(source, name)
             accumulator.update(predict(image), image["hr_hsi"], names=name)
             progress(f"{label}: {name}")
+            count(next(done), all_images)
         return accumulator.compute()
 
     summary = scores(partial(_predict, model), model.name)
@@ -142,7 +150,7 @@ def evaluate_model(
             return (sample(scenes, name) for name in known["train"])
 
         means = {}
-        for label, (system, options) in (floors or FLOORS[model.task]).items():
+        for label, (system, options) in floors.items():
             floor = build_baseline(
                 system,
                 wavelengths=wavelengths,

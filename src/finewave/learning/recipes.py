@@ -42,6 +42,28 @@ def find_recipe(recipe: str | Path) -> Path:
     raise unknown_name("recipe", str(recipe), list_recipes())
 
 
+def list_keys(recipe: str | Path) -> list[str]:
+    """Return the keys that stand in a recipe and what it is based on, without checking them.
+
+    Raises
+    ------
+    InputError
+        If there is no such recipe, or it is no YAML.
+    """
+    import yaml
+
+    keys: dict[str, None] = {}
+    while recipe:
+        path = find_recipe(recipe)
+        try:
+            tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise InputError(f"recipe {path} cannot be read: {_first_line(error)}") from error
+        recipe = tree.pop("base", "")
+        keys |= dict.fromkeys(_keys(tree))
+    return [key for key in keys if not any(other.startswith(f"{key}.") for other in keys)]
+
+
 def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Read a recipe, what it is based on, and the overrides.
 

@@ -103,6 +103,11 @@ def _can_compile(device: torch.device) -> bool:
         torch.compile(probe)(torch.ones(8, device=device))
     except Exception as error:  # of the compiler's many, none is ours to know
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        warnings.warn(f"compile: torch.compile does not work here ({reason}); going on without", FinewaveWarning, 3)
+        warnings.warn(
+            f"compile: torch.compile does not work here ({reason}); going on without "
+            "(compile: false in the recipe says so)",
+            FinewaveWarning,
+            3,
+        )
         return False
     return True

@@ -8,7 +8,8 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -263,18 +264,30 @@ def _run_phase(
             print(f"continuing {folder.name} from {checkpoint}", flush=True)
         # the module holds a copy of the network for its average: only the one that learns is changed
         crops.share(trainer.global_rank, trainer.world_size)
-        if phase.get("output_start") and resume is None:
-            trainer.validate(module, validation, verbose=False)  # the closed form may be hard to beat
-        with recomputing(net, phase.get("checkpoint")), compiling(net, phase.get("compile", False)):
-            trainer.fit(module, crops, validation, ckpt_path=resume, weights_only=True)
-        if trainer.interrupted:
-            raise KeyboardInterrupt
-        if module.validated_at != trainer.global_step:
-            trainer.validate(module, validation, verbose=False)  # the last weights may be the best
+        with _interruptible(trainer):
+            if phase.get("output_start") and resume is None:
+                trainer.validate(module, validation, verbose=False)  # the closed form may be hard to beat
+            with recomputing(net, phase.get("checkpoint")), compiling(net, phase.get("compile", False)):
+                trainer.fit(module, crops, validation, ckpt_path=resume, weights_only=True)
+            if not trainer.interrupted and module.validated_at != trainer.global_step:
+                trainer.validate(module, validation, verbose=False)  # the last weights may be the best
         trainer.strategy.barrier()  # the best weights are written by the first process
         done.touch()
     fill_network(net, read_weights(best)[0], str(best))
     net.requires_grad_(True)
+
+
+@contextmanager
+def _interruptible(trainer: L.Trainer) -> Iterator[None]:
+    """Let an interruption be one, which Lightning takes for the end of the program."""
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        raise KeyboardInterrupt from None
+    if trainer.interrupted:
+        raise KeyboardInterrupt
 
 
 def _export(net: nn.Module, config: dict[str, Any], out: Path, store: Store, phases: list[str]) -> Path:

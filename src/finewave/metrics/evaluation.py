@@ -192,12 +192,19 @@ def _warn_of_gaps(scores: list[Scores]) -> None:
     """Say what was left out."""
     totals = {name: sum(one.left_out[name] for one in scores) for name in scores[0].left_out}
     told = {
-        "nodata_pixels": "pixels are nan in a band of the prediction or the target; left out of every metric",
-        "zero_spectra": "pixels have a spectrum of zeros in the prediction or the target; they have no SAM",
-        "dark_bands": "bands have a target mean of zero; left out of ERGAS",
+        "nodata_pixels": "pixels are nan in a band of the prediction or the target; left out of every metric "
+        "(fill them to have them count)",
+        "zero_spectra": "pixels have a spectrum of zeros in the prediction or the target; they have no SAM "
+        "(another convention= may count them)",
+        "dark_bands": "bands have a target mean of zero; left out of ERGAS "
+        "(take them out of both images if they are no measurement)",
     }
     for name, count in totals.items():
         if count:
             warnings.warn(f"{count} {told[name]}", FinewaveWarning, stacklevel=3)
     if any(math.isnan(one.values["ssim"]) for one in scores):
-        warnings.warn("no window of SSIM fits into the image; its SSIM is nan", FinewaveWarning, stacklevel=3)
+        warnings.warn(
+            "no window of SSIM fits into the image; its SSIM is nan; take images of 11 x 11 pixels or more",
+            FinewaveWarning,
+            stacklevel=3,
+        )

@@ -134,7 +134,8 @@ class Card:
         extra = [key for key in given if key not in known]
         if extra:
             warnings.warn(
-                f"{source} has keys that this version of finewave does not know: {', '.join(extra)}; ignored",
+                f"{source} has keys that this version of finewave does not know: {', '.join(extra)}; "
+                "ignored (take a newer finewave to have them count)",
                 FinewaveWarning,
                 stacklevel=3,
             )

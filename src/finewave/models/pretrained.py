@@ -332,10 +332,14 @@ class Model:
         if holes:
             _warn(
                 f"{name}: {holes} of {pixels} pixels are NaN or infinite; "
-                "they were filled from their nearest neighbours for the network and are NaN in the output"
+                "they were filled from their nearest neighbours for the network and are NaN in the output; "
+                "fill them yourself to have values there"
             )
         if dark:
-            _warn(f"{name} is zero everywhere; the output is what the network answers to darkness")
+            _warn(
+                f"{name} is zero everywhere; the output is what the network answers to darkness; "
+                "check that it is the right image"
+            )
 
     def warn_of_size(self, name: str, rows: int, columns: int) -> None:
         """Warn if an input of this size is smaller than what the network's attention looks at."""
@@ -344,7 +348,8 @@ class Model:
         if min(height, width) < window:
             _warn(
                 f"{name} of {rows} x {columns} pixels makes an output of {height} x {width}, smaller than "
-                f"the attention window of {window}; much of what the network sees is beyond the border"
+                f"the attention window of {window}; much of what the network sees is beyond the border; "
+                "take a larger image"
             )
 
     def _check(self, inputs: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError
+from finewave.inference.workers import UNINTERRUPTED
 from finewave.studies.experiment import Cell
 from finewave.studies.running import run_group
 
@@ -59,7 +60,11 @@ def run_spread(
     if address is None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         cluster = LocalCluster(
-            n_workers=min(workers or 1, len(groups)), threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+            n_workers=min(workers or 1, len(groups)),
+            threads_per_worker=1,
+            dashboard_address=None,
+            host="127.0.0.1",
+            preload=[UNINTERRUPTED],
         )
     threads = None if cluster is None else max(1, cores // len(cluster.workers))
     try:

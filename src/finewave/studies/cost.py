@@ -294,11 +294,12 @@ def _random_batch(recipe: dict[str, Any], side: int, crops: int) -> dict[str, An
 
 def in_words(seconds: Range) -> str:
     """Return a span of time as one says it: ``"2 h 05 min to 2 h 40 min"``."""
-    low, high = _duration(seconds.low), _duration(seconds.high)
+    low, high = duration(seconds.low), duration(seconds.high)
     return low if low == high else f"{low} to {high}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time as one says it."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from finewave.imaging.atomic import atomic_output
 from finewave.studies.budget import Budget
@@ -139,6 +140,42 @@ def latex(table: Table) -> str:
         lines += [rf"{_tex(note)}" + ("" if note.endswith(".") else ".") for note in table.notes]
         lines += [r"\end{table}", ""]
     return "\n".join(lines)
+
+
+def document(table: Table) -> dict[str, Any]:
+    """Return the table for JSON: every figure unrounded, published ones as printed."""
+    request = table.request
+    return {
+        "study": request.study.name,
+        "title": request.study.title,
+        "source": request.study.source,
+        "split": request.split,
+        "recipes": request.recipes,
+        "budget": slug(request.budget),
+        "protocol": request.protocol.as_dict(),
+        "metrics": list(table.metrics),
+        "blocks": [
+            {
+                "dataset": block.dataset,
+                "scale": block.scale,
+                "scenes": block.scenes,
+                "rows": [_row(line) for line in block.lines],
+            }
+            for block in table.blocks
+        ],
+        "notes": list(table.notes),
+    }
+
+
+def _row(line: Line) -> dict[str, Any]:
+    values = {key: {"mean": value.mean, "deviation": value.deviation} for key, value in line.values.items()}
+    return {
+        "key": line.row.key,
+        "label": line.row.label,
+        "seeds": line.seeds,
+        "values": values,
+        "published": dict(line.published),
+    }
 
 
 def _heads(metrics: tuple[str, ...]) -> list[str]:

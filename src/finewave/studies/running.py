@@ -40,9 +40,14 @@ def run_groups(groups: list[list[Cell]], out: Path, say: Say) -> dict[str, str]:
     dict
         Why a training or its scores were not possible, by the training's name; the others are made all the same.
     """
+    from finewave.studies.cost import duration
+
     failures = {}
+    begun = time.monotonic()
     for number, group in enumerate(groups, start=1):
-        say(f"{number} of {len(groups)}: {', '.join(map(str, group))}")
+        pace = (time.monotonic() - begun) / (number - 1) if number > 1 else None
+        left = "" if pace is None else f" ({duration(pace * (len(groups) - number + 1))} left at this pace)"
+        say(f"{number} of {len(groups)}: {', '.join(map(str, group))}{left}")
         try:
             run_group(group, out, say)
         except InputError as error:

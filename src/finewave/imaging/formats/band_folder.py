@@ -143,13 +143,17 @@ def _band_files(folder: Path) -> list[Path]:
         raise InputError(f"the folder {folder} holds no images (PNG, JPEG or TIFF), one per band; it holds: {found}")
     ours = [each for each in images if band_of(each.name) is not None]
     if ours and len(ours) < len(images):  # true colour, aerosols, ... beside the bands of Sentinel-2
-        _warn(f"{folder}: left out {', '.join(sorted(each.name for each in images if each not in ours))}")
+        unknown = ", ".join(sorted(each.name for each in images if each not in ours))
+        _warn(f"{folder}: left out {unknown}; put those that are bands into a folder of their own")
         images = ours
     kinds = Counter(_EXTENSIONS[each.suffix.lower()] for each in images)
     kind = kinds.most_common(1)[0][0]
     others = sorted(each.name for each in images if _EXTENSIONS[each.suffix.lower()] != kind)
     if others:
-        _warn(f"{folder}: took the {kinds[kind]} {kind} images as bands and left out {', '.join(others)}")
+        _warn(
+            f"{folder}: took the {kinds[kind]} {kind} images as bands and left out {', '.join(others)}; put "
+            "those that are bands into a folder of their own"
+        )
     files = sorted((e for e in images if _EXTENSIONS[e.suffix.lower()] == kind), key=lambda e: natural_order(e.name))
     _warn_about_gaps(folder, files)
     return files
@@ -166,7 +170,10 @@ def _warn_about_gaps(folder: Path, files: list[Path]) -> None:
     missing = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
     if missing:
         shown = ", ".join(str(each) for each in missing[:10]) + (", ..." if len(missing) > 10 else "")
-        _warn(f"{folder}: the bands are numbered {numbers[0]} to {numbers[-1]}, but {shown} is missing")
+        _warn(
+            f"{folder}: the bands are numbered {numbers[0]} to {numbers[-1]}, but {shown} is missing; put it there, or "
+            "state what there is with wavelengths="
+        )
 
 
 def _read_band(file: Path) -> tuple[NDArray[Any], dict[str, Any]]:

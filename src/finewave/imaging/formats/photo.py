@@ -49,7 +49,12 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     if alpha is not None and np.any(alpha == 0):
         values[:, alpha == 0] = np.nan
     if alpha is not None and np.any((alpha > 0) & (alpha < np.iinfo(alpha.dtype).max)):
-        warnings.warn(f"{path}: the transparency of half-transparent pixels was ignored", FinewaveWarning, stacklevel=4)
+        warnings.warn(
+            f"{path}: the transparency of half-transparent pixels was ignored; put the picture on a "
+            "background to have it count",
+            FinewaveWarning,
+            stacklevel=4,
+        )
     return make_scene(values, **_description(len(channels), options.linearise))
 
 
@@ -163,7 +168,8 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     missing = int(np.count_nonzero(np.isnan(values)))
     if outside or missing:
         warnings.warn(
-            f"{path.name}: {outside} values outside [0, 1] were clipped, {missing} missing ones written as black",
+            f"{path.name}: {outside} values outside [0, 1] were clipped, {missing} missing ones written as "
+            "black; save as .tif to keep them",
             FinewaveWarning,
             stacklevel=4,
         )
@@ -194,7 +200,7 @@ def _red_first(scene: xr.DataArray, path: Path) -> xr.DataArray:
     if wavelengths is None or np.all(np.diff(wavelengths) <= 0):
         return scene
     warnings.warn(
-        f"{path.name}: the bands were put in the order of falling wavelength, red first",
+        f"{path.name}: the bands were put in the order of falling wavelength, red first; save as .tif to keep theirs",
         FinewaveWarning,
         stacklevel=5,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from finewave.errors import unknown_name
-from finewave.imaging.sensors.cameras import camera, camera_names
+from finewave.imaging.sensors.cameras import SHORT_NAMES, camera, camera_names
 from finewave.imaging.sensors.csv_response import has_wavelengths, read_csv_sensor
 from finewave.imaging.sensors.projection import apply_response
 from finewave.imaging.sensors.satellites import satellite, satellite_names
@@ -14,13 +14,18 @@ from finewave.imaging.sensors.sensor import Sensor
 from finewave.imaging.sensors.yaml_sensor import read_yaml_sensor
 from finewave.locations import data_folder
 
-__all__ = ["Sensor", "apply_response", "get_sensor", "list_sensors"]
+__all__ = ["Sensor", "apply_response", "get_sensor", "known_without_colour", "list_sensors"]
 
 
 def list_sensors() -> list[str]:
     """Names that `get_sensor` knows: cameras, observers, satellites, and CSVs in ``FINEWAVE_DATA/srf``."""
     measured = [name for name, path in _measured_files().items() if has_wavelengths(path)]
     return sorted({*camera_names(), *satellite_names(), *measured})
+
+
+def known_without_colour() -> list[str]:
+    """Names of `list_sensors` that are known without colour-science, which takes a second to load."""
+    return sorted({*SHORT_NAMES, *satellite_names(), *_measured_files()})
 
 
 def get_sensor(sensor: str | Path | Sensor, bands: str | int | Iterable[str | int] | None = None) -> Sensor:

@@ -14,6 +14,7 @@ from finewave.imaging.sensors.sensor import Sensor
 
 # Short names of those that are used most; the others go by their own name in lower case with dashes.
 _CAMERA_NAMES = {"nikon-d5100": "Nikon 5100 (NPL)", "sigma-sd-merrill": "Sigma SDMerill (NPL)"}
+SHORT_NAMES = (*_CAMERA_NAMES, "cie1931", "srgb")
 _CAMERA_SOURCE = (
     "Darrodi et al., Reference data set for camera spectral sensitivity estimation, JOSA A 32(3), 2015, "
     "doi:10.1364/JOSAA.32.000381, as carried by colour-science"

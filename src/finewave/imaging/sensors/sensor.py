@@ -200,7 +200,8 @@ class Sensor:
         for row in np.flatnonzero(coverage < FULL_COVERAGE).tolist():
             warnings.warn(
                 f"only {coverage[row]:.0%} of band {self.bands[row]} of {self.name} ({self._range(row)}) "
-                f"lies in the scene's wavelengths ({_span(scene)}); its response is made of that part",
+                f"lies in the scene's wavelengths ({_span(scene)}); its response is made of that part "
+                f"(min_coverage={FULL_COVERAGE} refuses it, select() takes the other bands)",
                 FinewaveWarning,
                 stacklevel=3,
             )
