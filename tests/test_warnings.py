@@ -41,15 +41,18 @@ TEXTS = list(texts())
 # the remedy is made elsewhere: a table of words, or an advice that is put at the end
 MADE_ELSEWHERE = {"{} {}", "the scene is {}, but {} was trained on the sensor {}; {}"}
 
+# what was asked for, by ``clip=``, needs no remedy
+ASKED_FOR = {"{} values were cut to {} to {}{}"}
+
 
 def test_warnings_are_found() -> None:
     assert len(TEXTS) > 25
-    assert {text for _, text in TEXTS} >= MADE_ELSEWHERE
+    assert {text for _, text in TEXTS} >= MADE_ELSEWHERE | ASKED_FOR
 
 
 @pytest.mark.parametrize(("place", "text"), TEXTS, ids=[place for place, _ in TEXTS])
 def test_a_warning_names_the_remedy(place: str, text: str) -> None:
-    assert text in MADE_ELSEWHERE or REMEDY.search(text), f"{place}: {text}"
+    assert text in MADE_ELSEWHERE | ASKED_FOR or REMEDY.search(text), f"{place}: {text}"
 
 
 def test_words_without_a_remedy_are_noticed() -> None:

@@ -205,7 +205,7 @@ def complete(*words: str) -> list[str]:
         (["predict", "a.tif", "--model", "jssunet-c"], {"jssunet-cave-x4"}),
         (["evaluate", "--model", "quad"], {"quadratic"}),
         (["evaluate", "--dataset", "pavia-u"], {"pavia-university"}),
-        (["evaluate", "--sensor", "nikon"], {"nikon-d5100"}),
+        (["evaluate", "--sensor", "nikon-d5"], {"nikon-d5100"}),
         (["train", "awan-cave-s"], {"awan-cave-short"}),
         (["train", "awan-cave-short", "phase1.val"], {"phase1.validate_every="}),
         (["study", "table4", "--rows", "no"], {"none"}),

@@ -315,7 +315,7 @@ def _warn_of_pixel_size(scenes: Sequence[str | Path], scale: int, sensor: Sensor
         if not 1 / PIXELS_DIFFER <= coarse / finest <= PIXELS_DIFFER:
             warnings.warn(
                 f"{path}: {scale} x its pixels is {coarse:.3g} m, the pixels of {sensor.name} have {finest:.3g} m; "
-                "the network learns what the ground looks like at the scenes' size",
+                "the network learns what the ground looks like at the scenes' size (scale= says which)",
                 FinewaveWarning,
                 stacklevel=3,
             )
