@@ -20,6 +20,7 @@ from finewave.cli.program import Program
 from finewave.cli.report import report
 from finewave.cli.study import study
 from finewave.cli.train import train
+from finewave.cli.view import view
 
 
 @click.group(
@@ -34,5 +35,5 @@ def main() -> None:
     """From a low-resolution multispectral image to a high-resolution hyperspectral one."""
 
 
-for _command in (demo, models, train, fit, evaluate, predict, export, data, bench, study, figure, report, completion):
+for _command in (demo, models, train, fit, evaluate, predict, export, data, bench, study, figure, report, view, completion):
     main.add_command(_command)

@@ -57,6 +57,7 @@ def open_scene(
     linearise: bool = True,
     band_axis: int | None = None,
     resolution: float | None = None,
+    overview: int | None = None,
     chunks: int | str | Mapping[str, Any] | None = None,
 ) -> xr.DataArray:
     """Open an image as a scene.
@@ -90,6 +91,9 @@ def open_scene(
     resolution : float, optional
         Of a folder of georeferenced bands at several resolutions: the side of a pixel, in units of the map, of the
         grid on which all are brought; one of those that there are, by default the finest.
+    overview : int, optional
+        Open this overview of a GeoTIFF, 0 the first, in place of the full resolution: the same bands and scale with
+        fewer pixels. `finewave.imaging.files.overview_factors` says which there are.
     chunks : int, str or mapping, optional
         Chunks as in ``xarray.DataArray.chunk``, for users of dask.
 
@@ -111,6 +115,8 @@ def open_scene(
         raise InputError(f"variable= has no meaning for {source}, a {chosen.name} holds one image")
     if resolution is not None and chosen not in (_BAND_FOLDER, _SENTINEL2):
         raise InputError(f"resolution= has no meaning for {source}, a {chosen.name} has one")
+    if overview is not None and chosen.module != "geotiff":
+        raise InputError(f"overview= has no meaning for {source}, a {chosen.name} has none that could be read")
     from finewave.imaging.formats.options import OpenOptions
     from finewave.imaging.scene import with_wavelengths
     from finewave.imaging.wavelengths import given_wavelengths
@@ -122,6 +128,7 @@ def open_scene(
         linearise=linearise,
         band_axis=band_axis,
         resolution=resolution,
+        overview=overview,
     )
     scene = _module(chosen).open_file(source, options)
     if options.wavelengths is not None:
@@ -129,6 +136,32 @@ def open_scene(
         scene = with_wavelengths(scene, options.wavelengths)
         scene.set_close(close)
     return scene if chunks is None else _chunked(scene, chunks)
+
+
+def overview_factors(path: str | Path) -> list[int]:
+    """Return by how much each overview of a file is reduced, as ``open_scene(path, overview=i)`` opens it.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        As for `open_scene`.
+
+    Returns
+    -------
+    list of int
+        For example ``[2, 4, 8]``; empty where there are none, and for every format but GeoTIFF.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged or of an unknown kind.
+    """
+    source = Path(path)
+    if _format_to_open(source).module != "geotiff":
+        return []
+    from finewave.imaging.formats.raster import overview_factors as of_raster
+
+    return of_raster(source)
 
 
 def load_scene(path: str | Path, **keywords: Any) -> xr.DataArray:

@@ -19,6 +19,7 @@ class OpenOptions:
     linearise: bool = True
     band_axis: int | None = None
     resolution: float | None = None
+    overview: int | None = None
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,13 @@ def open_raster(
             nodata=nodata,
             largest=values.sampled_largest,
         )
+    if options.overview is not None:
+        # the scale was chosen by the full resolution, so that all overviews have the same
+        raw.close()
+        raw = _overview(path, kind, options.overview)
+        smaller = raw.variable if bands is None else raw.variable[:bands]
+        values = LazyValues(lambda key: smaller[key].values, smaller.shape, (0, 1, 2), decoding, path, kind)
+        transform = raw.rio.transform() if located else transform
     scene = make_scene(
         values.with_decoding(decoding).as_variable(),
         crs=crs if located else None,
@@ -145,6 +152,27 @@ def open_raster(
         scene = _with_control_points(scene, raw)
     scene.set_close(raw.close)
     return scene
+
+
+def overview_factors(path: Path) -> list[int]:
+    """Return by how much each overview of a GeoTIFF is reduced, the first band's; empty where it has none."""
+    import rasterio
+
+    with reading(path, "GeoTIFF"), quiet_gdal(), rasterio.open(path) as dataset:
+        return [int(factor) for factor in dataset.overviews(1)] if dataset.count else []
+
+
+def _overview(path: Path, kind: str, number: int) -> xr.DataArray:
+    """Open one of the reduced images that a file brings along."""
+    import rioxarray
+
+    factors = overview_factors(path)
+    if not 0 <= number < len(factors):
+        raise InputError(f"overview={number} of {path}, which has {len(factors)} overviews; the first is 0")
+    with reading(path, kind), quiet_gdal():
+        raw = rioxarray.open_rasterio(path, cache=False, masked=False, overview_level=number)
+    assert isinstance(raw, xr.DataArray)  # the full resolution was one image, too
+    return raw
 
 
 def _with_control_points(scene: xr.DataArray, raw: xr.DataArray) -> xr.DataArray:

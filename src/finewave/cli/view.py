@@ -1,0 +1,49 @@
+"""``finewave view``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("result", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--input", "source", metavar="LR", type=click.Path(path_type=Path), help="What FILE was made from.")
+@click.option("--reference", metavar="GT", type=click.Path(path_type=Path), help="What FILE should be.")
+@click.option("--port", type=click.IntRange(0, 65535), help="0 for any that is free.  [default: 5006, else any]")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; the default is private.")
+@click.option("--model", "models", multiple=True, help="Weights of your own to try on uploads; may be repeated.")
+@click.option("--no-browser", is_flag=True, help="Print the page's address, open nothing.")
+def view(
+    result: Path,
+    source: Path | None,
+    reference: Path | None,
+    port: int | None,
+    host: str,
+    models: tuple[str, ...],
+    no_browser: bool,
+) -> None:
+    """Look at FILE in a browser.
+
+    A page on this machine shows it in natural, false or single-band colours, beside its input and reference: swipe,
+    zoom, spectra by a click, maps of error and spectral angle. A photograph dropped on the page goes through a model.
+
+    Example: finewave view out.tif --input lr.tif --reference gt.tif
+    """
+    from finewave.viewer.server import serve
+
+    def ready(address: str) -> None:
+        click.echo(f"{address}  (Ctrl-C ends)")
+        if not no_browser:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    ended = serve(result, source, reference, host=host, port=port, models=models, ready=ready)
+    if not ended:
+        # PyTorch aborts the process if Python ends while a network computes in a thread
+        sys.stdout.flush()
+        os._exit(0)

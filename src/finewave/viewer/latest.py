@@ -1,0 +1,65 @@
+"""Work in a thread of its own, of which only the latest request counts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+
+class Latest:
+    """Do one thing after the other; what was asked for meanwhile and not begun is dropped for the newest.
+
+    Parameters
+    ----------
+    failed : callable
+        Called, in the thread, with what a piece of work raised.
+    """
+
+    def __init__(self, failed: Callable[[Exception], Any]) -> None:
+        self._failed = failed
+        self._waiting: Callable[[], Any] | None = None
+        self._news = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._ended = False
+
+    def ask(self, work: Callable[[], Any]) -> None:
+        """Do ``work`` as soon as what is being done is done, unless something else is asked for before."""
+        with self._news:
+            self._waiting = work
+            if self._thread is None:
+                # a daemon: a page that is busy does not keep the program from ending
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
+            self._news.notify()
+
+    @property
+    def superseded(self) -> bool:
+        """Whether something newer is waiting, so that what is being done may stop."""
+        return self._waiting is not None or self._ended
+
+    def end(self) -> None:
+        """Take no more work."""
+        with self._news:
+            self._ended = True
+            self._waiting = None
+            self._news.notify()
+
+    def join(self, seconds: float) -> bool:
+        """Wait for what is being done after `end`; return whether it is done."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+        return self._thread is None or not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            with self._news:
+                self._news.wait_for(lambda: self._waiting is not None or self._ended)
+                if self._ended:
+                    return
+                work, self._waiting = self._waiting, None
+            assert work is not None  # that is what was waited for
+            try:
+                work()
+            except Exception as error:
+                self._failed(error)

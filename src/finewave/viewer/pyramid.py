@@ -1,0 +1,195 @@
+"""A scene at resolutions that halve, read in tiles when they are looked at: memory does not grow with the scene."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.inference.sources import OpenScene
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+TILE = 256
+"""Side of a tile in pixels: the blocks of most GeoTIFFs."""
+_BLOCK = 8  # tiles per side that are read from the file at once
+CACHE_BYTES = 256 * 2**20
+
+Image = NDArray[np.float32]
+
+
+class Pyramid:
+    """Windows of a scene at level k, where a pixel is the mean of 2^k x 2^k pixels of the scene.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray with dims (band, y, x)
+        Full resolution; it may stay in its file.
+    overviews : mapping of int to xarray.DataArray, optional
+        Levels that the file brings along. The others are averaged from the next finer one that is there, in blocks.
+    cache_bytes : int
+        What the tiles that are kept may take.
+
+    Attributes
+    ----------
+    bands, height, width : int
+        Of the full resolution.
+    top : int
+        The coarsest level: the first one that is a single tile.
+    """
+
+    def __init__(
+        self,
+        scene: xr.DataArray,
+        overviews: Mapping[int, xr.DataArray] | None = None,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self.bands, self.height, self.width = (scene.sizes[dim] for dim in ("band", "y", "x"))
+        self.top = 0
+        while max(self.size(self.top)) > TILE:
+            self.top += 1
+        fitting = {
+            level: each
+            for level, each in (overviews or {}).items()
+            if (each.sizes["y"], each.sizes["x"]) == self.size(level)
+        }
+        self._stored = {0: scene, **fitting}
+        self._tiles: OrderedDict[tuple[int, int, int, int], Image] = OrderedDict()
+        self._cache_bytes, self._used = cache_bytes, 0
+        self._lock = threading.RLock()  # readers of files take one caller at a time
+
+    @property
+    def stored_levels(self) -> list[int]:
+        """The levels that are in the file."""
+        return sorted(self._stored)
+
+    def size(self, level: int) -> tuple[int, int]:
+        """Return height and width of a level; a remainder makes one more pixel."""
+        step = 1 << level
+        return -(-self.height // step), -(-self.width // step)
+
+    def level_for(self, pixels: float) -> int:
+        """Return the level to show where ``pixels`` of the scene, per axis, fall on one of the screen."""
+        level = int(np.floor(np.log2(max(pixels, 1.0))))
+        return min(level, self.top)
+
+    def read(self, level: int, bands: list[int], rows: slice, columns: slice) -> Image:
+        """Return a window of a level.
+
+        Parameters
+        ----------
+        level : int
+            0 to `top`.
+        bands : list of int
+            Indices.
+        rows, columns : slice
+            In pixels of the level, within its size.
+
+        Returns
+        -------
+        ndarray of shape (bands, rows, columns)
+            float32; NaN where there is no value.
+        """
+        result = np.empty((len(bands), rows.stop - rows.start, columns.stop - columns.start), np.float32)
+        for plane, band in zip(result, bands, strict=True):
+            for row, column, tile in self._cover(level, band, rows, columns):
+                top, left = row * TILE, column * TILE
+                ys = slice(max(top, rows.start), min(top + tile.shape[0], rows.stop))
+                xs = slice(max(left, columns.start), min(left + tile.shape[1], columns.stop))
+                plane[
+                    ys.start - rows.start : ys.stop - rows.start, xs.start - columns.start : xs.stop - columns.start
+                ] = tile[ys.start - top : ys.stop - top, xs.start - left : xs.stop - left]
+        return result
+
+    def _cover(self, level: int, band: int, rows: slice, columns: slice) -> Iterator[tuple[int, int, Image]]:
+        """Yield the tiles of a window, block by block, so that a window of any size needs few of them at once."""
+        last_row, last_column = (rows.stop - 1) // TILE, (columns.stop - 1) // TILE
+        for top in range(rows.start // TILE, last_row + 1, _BLOCK):
+            for left in range(columns.start // TILE, last_column + 1, _BLOCK):
+                block = [
+                    (row, column)
+                    for row in range(top, min(top + _BLOCK, last_row + 1))
+                    for column in range(left, min(left + _BLOCK, last_column + 1))
+                ]
+                with self._lock:
+                    tiles = {place: self._kept(level, band, *place) for place in block}
+                    missing = [place for place, tile in tiles.items() if tile is None]
+                    if missing:
+                        tiles |= self._make(level, band, missing)
+                for (row, column), tile in tiles.items():
+                    assert tile is not None  # made above, if it was not kept
+                    yield row, column, tile
+
+    def _make(self, level: int, band: int, missing: list[tuple[int, int]]) -> dict[tuple[int, int], Image]:
+        """Read or average tiles of a level and keep them."""
+        nearest = max(each for each in self._stored if each <= level)
+        made: dict[tuple[int, int], Image] = {}
+        # all the tiles of a block in one reading, unless that many are too much at the level they are made from
+        side = max(1, _BLOCK >> (level - nearest))
+        groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for row, column in missing:
+            groups.setdefault((row // side, column // side), []).append((row, column))
+        for places in groups.values():
+            height, width = self.size(level)
+            top, left = (min(place[axis] for place in places) * TILE for axis in (0, 1))
+            bottom = min(height, (max(place[0] for place in places) + 1) * TILE)
+            right = min(width, (max(place[1] for place in places) + 1) * TILE)
+            area = self._area(level, band, nearest, slice(top, bottom), slice(left, right))
+            for row, column in places:
+                y, x = row * TILE - top, column * TILE - left
+                tile = np.ascontiguousarray(area[y : y + TILE, x : x + TILE])
+                self._keep((level, band, row, column), tile)
+                made[row, column] = tile
+        return made
+
+    def _area(self, level: int, band: int, nearest: int, rows: slice, columns: slice) -> Image:
+        """Return a window of a level from the nearest stored one: directly if not too far, else by steps."""
+        steps = level - nearest
+        if steps == 0 or (1 << steps) <= _BLOCK:
+            height, width = self.size(nearest)
+            ys = slice(rows.start << steps, min(rows.stop << steps, height))
+            xs = slice(columns.start << steps, min(columns.stop << steps, width))
+            values = OpenScene(self._stored[nearest], [band]).read((ys, xs))[0]
+            values = np.where(np.isinf(values), np.float32(np.nan), values)
+            for _ in range(steps):
+                values = halved(values)
+            return values
+        height, width = self.size(level - 1)
+        ys = slice(rows.start * 2, min(rows.stop * 2, height))
+        xs = slice(columns.start * 2, min(columns.stop * 2, width))
+        return halved(self.read(level - 1, [band], ys, xs)[0])
+
+    def _kept(self, *key: int) -> Image | None:
+        tile = self._tiles.get(key)  # type: ignore[arg-type]  # four numbers
+        if tile is not None:
+            self._tiles.move_to_end(key)  # type: ignore[arg-type]
+        return tile
+
+    def _keep(self, key: tuple[int, int, int, int], tile: Image) -> None:
+        self._tiles[key] = tile
+        self._used += tile.nbytes
+        while self._used > self._cache_bytes and len(self._tiles) > 1:
+            self._used -= self._tiles.popitem(last=False)[1].nbytes
+
+
+def halved(values: Image) -> Image:
+    """Return means of 2 x 2 pixels, without those that are NaN; a single row or column at the end counts alone."""
+    height, width = values.shape
+    if height % 2 or width % 2:
+        values = np.pad(values, ((0, height % 2), (0, width % 2)), constant_values=np.nan)
+    corners = [values[y::2, x::2] for y in (0, 1) for x in (0, 1)]
+    mean: Image = np.asarray(np.mean(corners, axis=0, dtype=np.float32))
+    holes = np.isnan(mean)
+    if holes.any():
+        stacked = np.stack([corner[holes] for corner in corners])
+        there = np.isfinite(stacked)
+        count = there.sum(axis=0)
+        total = np.where(there, stacked, 0).sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            mean[holes] = np.where(count > 0, total / count, np.nan)
+    return mean
