@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from finewave.metrics.sam import ZERO_NORM
+from finewave.viewer.pyramid import halved
 from finewave.viewer.windows import Frame, Window, read_window, window_of
 
 if TYPE_CHECKING:
@@ -65,8 +65,6 @@ def make_map(view: View, kind: str, band: float, frame: Frame) -> Map | None:
     columns = slice(shown.columns.start * step, min(shown.columns.stop * step, width))
     fine = Window(level, rows, columns, shown.x0, shown.x1, shown.y0, shown.y1)
     values = _values(view, kind, fine, bands)
-    from finewave.viewer.pyramid import halved
-
     for _ in range(shown.level - level):
         values = halved(values)
     return Map(values, shown, 1 << level)
@@ -110,6 +108,8 @@ def angle(pred: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.
 
     NaN where a spectrum has no direction, by the same bound as `finewave.metrics.sam`.
     """
+    from finewave.metrics.sam import ZERO_NORM  # which loads PyTorch
+
     product = np.einsum("cyx,cyx->yx", pred, target, dtype=np.float64)
     norms = [np.sqrt(np.einsum("cyx,cyx->yx", image, image, dtype=np.float64)) for image in (pred, target)]
     with np.errstate(invalid="ignore", divide="ignore"):
