@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import logging
+import signal
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -98,6 +100,9 @@ def serve(
         http = HTTPServer(tornado)
         http.add_sockets(sockets)
         server = BaseServer(IOLoop.current(), tornado, http)
+        if threading.current_thread() is threading.main_thread():
+            # so that whatever ends it leaves no uploads behind
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             server.start()
             ready(f"http://{LOCAL if anywhere else host}:{port}/")

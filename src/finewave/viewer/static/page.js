@@ -204,10 +204,12 @@ const finewave = (() => {
       return `${location.pathname}?${scene}${settings.query}`;
     };
     // a browser takes no more than some hundred changes of the address in half a minute
-    on(settings, ["query"], () => {
+    const say = () => {
       clearTimeout(later);
       later = setTimeout(() => history.replaceState(null, "", address()), 250);
-    });
+    };
+    on(settings, ["query"], say);
+    say();
     byId("copy-link").addEventListener("click", async () => {
       history.replaceState(null, "", address());
       const button = byId("copy-link");
