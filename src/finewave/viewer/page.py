@@ -104,7 +104,8 @@ class Page:
 
         for name in (*_controls(), "dark", "fit"):
             self.settings.on_change(name, self._changed)
-        for plot in (self.pictures["left"], self.map):
+        # each side of the swipe is clipped, for the mouse too: both have to listen
+        for plot in (*self.pictures.values(), self.map):
             plot.on_event(Tap, lambda event: self._tapped(event.x, event.y))
             plot.on_event(SelectionGeometry, self._dragged)
         for name, plot, follow in (("picture", self.pictures["left"], self._resized), ("map", self.map, self._plan)):

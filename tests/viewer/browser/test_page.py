@@ -68,17 +68,20 @@ def test_swipe(open_page: Open, address: str) -> None:
     assert handle.get_attribute("aria-valuenow") == "12"
 
 
-def test_a_click_plots_the_spectra_of_that_pixel(open_page: Open, address: str, files: dict[str, Path]) -> None:
+@pytest.mark.parametrize("column", [21, 45], ids=["left of the swipe", "right of it"])
+def test_a_click_plots_the_spectra_of_that_pixel(
+    column: int, open_page: Open, address: str, files: dict[str, Path]
+) -> None:
     page = open_page(address)
     idle(page)
-    page.mouse.click(*on_screen(page, 21.5, 33.5))
-    page.wait_for_function("finewave.models.settings.picked === 'pixel 21, 33'")
+    page.mouse.click(*on_screen(page, column + 0.5, 33.5))
+    page.wait_for_function(f"finewave.models.settings.picked === 'pixel {column}, 33'")
     page.wait_for_function("finewave.models.left.document.get_model_by_name('spectrum-input').data.mean.length === 3")
     for role, step in (("result", 1), ("reference", 1), ("input", RATIO)):
         plotted, stored = spectrum(page, role), open_scene(files[role])
-        np.testing.assert_allclose(plotted["mean"], stored.values[:, 33 // step, 21 // step], rtol=1e-6)
+        np.testing.assert_allclose(plotted["mean"], stored.values[:, 33 // step, column // step], rtol=1e-6)
         np.testing.assert_array_equal(plotted["axis"], stored.wavelength)
-    assert page.locator("#picked").inner_text() == "pixel 21, 33"
+    assert page.locator("#picked").inner_text() == f"pixel {column}, 33"
     assert not page.locator("#no-pick").is_visible()
 
 

@@ -134,14 +134,13 @@ const finewave = (() => {
   }
 
   function bindTools() {
-    const { left, map, settings } = models;
-    const tools = (kind) => [left, map].map((plot) => plot.toolbar.tools.find((tool) => tool.type === kind));
+    const { left, right, map, settings } = models;
+    const tools = (kind) => [left, right, map].map((plot) => plot.toolbar.tools.find((tool) => tool.type === kind));
     const drag = (region) => {
       for (const tool of tools(region ? "PanTool" : "BoxSelectTool")) tool.active = false;
       for (const tool of tools(region ? "BoxSelectTool" : "PanTool")) tool.active = true;
       byId("drag-move").setAttribute("aria-pressed", String(!region));
       byId("drag-region").setAttribute("aria-pressed", String(region));
-      // the region is drawn on the picture below: it is to be seen on all of it
     };
     let chosen = false;
     byId("drag-move").addEventListener("click", () => drag((chosen = false)));
