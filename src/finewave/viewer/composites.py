@@ -111,14 +111,19 @@ def colours(values: NDArray[np.float32], stretch: Stretch) -> NDArray[np.uint8]:
     if len(values) == 1:
         values = np.broadcast_to(values, (3, *values.shape[1:]))
         stretch = Stretch(stretch.low * 3, stretch.high * 3)
-    known = np.isfinite(values).all(axis=0)
     result = np.empty((*values.shape[1:], 4), np.uint8)
+    result[..., 3] = 255
     curve = _curve()
     for channel, plane in enumerate(values):
         low, high = stretch.low[channel], stretch.high[channel]
-        steps = (np.nan_to_num(plane) - np.float32(low)) * np.float32((_STEPS - 1) / (high - low))
-        result[..., channel] = curve[np.clip(steps, 0, _STEPS - 1).astype(np.intp)]
-    result[..., 3] = np.where(known, 255, 0)
+        steps = np.subtract(plane, np.float32(low), dtype=np.float32)
+        steps *= np.float32((_STEPS - 1) / (high - low))
+        np.clip(steps, 0, _STEPS - 1, out=steps)
+        unknown = np.isnan(steps)
+        if unknown.any():
+            result[unknown, 3] = 0
+            steps[unknown] = 0
+        result[..., channel] = curve[steps.astype(np.uint16)]
     return result
 
 

@@ -62,6 +62,7 @@ class Page:
         self.workers = {name: Latest(self._failed) for name in ("picture", "behind", "map", "spectra", "scores")}
         self._limits: dict[tuple[str, float], tuple[float, float]] = {}
         self._closed = self._planned = self._seen = False
+        self._mapped: Frame | None = None
         self._ended = ended
         self._whole_scores: dict[str, str] | None = None
         self._scored = False
@@ -108,7 +109,10 @@ class Page:
         for plot in (*self.pictures.values(), self.map):
             plot.on_event(Tap, lambda event: self._tapped(event.x, event.y))
             plot.on_event(SelectionGeometry, self._dragged)
-        for name, plot, follow in (("picture", self.pictures["left"], self._resized), ("map", self.map, self._plan)):
+        for name, plot, follow in (
+            ("picture", self.pictures["left"], self._resized),
+            ("map", self.map, self._draw_map),
+        ):
             for side in ("inner_width", "inner_height"):
                 plot.on_change(side, self._sizes_of(name, follow))
         for axis in self.ranges:
@@ -231,12 +235,11 @@ class Page:
         frame = self._frame()
         if frame is None:
             return
-        if not self.behind["left"].data["image"]:
+        if not self.behind["right"].data["image"]:
             self._paint_behind()
         x, y = (frame.x0 + frame.x1) / 2, (frame.y0 + frame.y1) / 2
         self.state = replace(self.state, at=(x, y, frame.x1 - frame.x0))
         self._paint()
-        self._draw_map()
         self._say_query()
 
     def _frame(self, name: str = "picture") -> Frame | None:
@@ -266,10 +269,13 @@ class Page:
             painted[role] = self.painter.paint(role, state, frame)
 
         def show() -> None:
-            for side, role in (("left", state.left), ("right", state.right)):
-                self.front[side].data = _picture_data(painted[role], frame)
+            for side, role in _sides(state):
+                self.front[side].data = _picture_data(painted.get(role), frame)
             result = painted.get("result")
             step = 1 if result is None else 1 << result.window.level
+            if frame != self._mapped:
+                self._mapped = frame
+                self._draw_map()  # after the picture, which one waits for
             if not self._seen:
                 self._seen = True
                 self._score(state.pick)
@@ -284,8 +290,8 @@ class Page:
             painted = {role: self.painter.overview(role, state) for role in {state.left, state.right}}
 
             def show() -> None:
-                for side, role in (("left", state.left), ("right", state.right)):
-                    self.behind[side].data = _picture_data(painted[role], None)
+                for side, role in _sides(state):
+                    self.behind[side].data = _picture_data(painted.get(role), None)
 
             self._soon(show)
 
@@ -426,6 +432,11 @@ def _accepts(view: View, name: str, value: Any) -> bool:
         "map": [kind for kind in MAPS if kind not in NEEDS_REFERENCE or view.reference is not None],
         "theme": ("auto", "light", "dark"),
     }.get(name, ())
+
+
+def _sides(state: State) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Return the roles on both sides; where they are the same the right one covers all, and the left one is empty."""
+    return ("left", "" if state.left == state.right else state.left), ("right", state.right)
 
 
 def _picture_data(picture: Picture | None, frame: Frame | None) -> dict[str, list[Any]]:

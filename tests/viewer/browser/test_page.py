@@ -134,7 +134,9 @@ def test_a_link_makes_the_same_view_again(open_page: Open, address: str) -> None
     for one in (page, again):  # neither has the mouse or the focus on its picture
         one.locator("h1").click()
     again.wait_for_function("finewave.models.map.renderers.length > 0")
-    np.testing.assert_allclose(picture(again), picture(page), atol=3)
+    # the link rounds to a ten-thousandth of a pixel, which may move an edge by one pixel of the screen
+    differ = np.abs(picture(again) - picture(page)).max(axis=2) > 3
+    assert differ.mean() < 0.005
 
 
 def test_zoom_and_pan_are_linked(open_page: Open, address: str) -> None:

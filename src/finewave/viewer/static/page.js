@@ -58,7 +58,8 @@ const finewave = (() => {
     const title = (role) => role.charAt(0).toUpperCase() + role.slice(1);
     const show = () => {
       const percent = Math.round(settings.swipe * 1000) / 10;
-      stack.style.setProperty("--swipe", stack.classList.contains("single") ? "0%" : `${percent}%`);
+      stack.classList.toggle("same", settings.left === settings.right); // then the right one covers all
+      stack.style.setProperty("--swipe", `${percent}%`);
       handle.setAttribute("aria-valuenow", String(Math.round(percent)));
       byId("tag-left").textContent = title(settings.left);
       byId("tag-right").textContent = title(settings.right);
