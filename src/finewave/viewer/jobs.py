@@ -220,7 +220,9 @@ def offered_models(own: tuple[str, ...] = ()) -> dict[str, str]:
     from finewave.models.shelf import CARD, weight_folders
 
     shelf = {name: Card.read(folder / CARD) for name, folder in weight_folders().items()}
-    offered = {name: name for name, card in shelf.items() if len(card.inputs) == 1}
+    # most uploads are photographs
+    order = sorted(shelf, key=lambda name: (shelf[name].sensor != "srgb", name))
+    offered = {name: name for name in order if len(shelf[name].inputs) == 1}
     for each in own:
         from finewave.models.pretrained import load_model
 

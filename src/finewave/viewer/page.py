@@ -71,7 +71,8 @@ class Page:
         self.settings: Any = Settings(**{name: getattr(state, name) for name in _controls()})
 
         self.ranges: tuple[Any, Any] = Range1d(start=0, end=1), Range1d(start=1, end=0)
-        map_ranges = Range1d(start=0, end=1), Range1d(start=1, end=0)
+        # they follow those of the picture in the browser; the server has no need of them
+        map_ranges = Range1d(start=0, end=1, syncable=False), Range1d(start=1, end=0, syncable=False)
         self.picks: Any = ColumnDataSource(data=plots.pick_data(None))
         self.behind = {side: plots.picture_source() for side in ("left", "right")}
         self.front = {side: plots.picture_source() for side in ("left", "right")}
@@ -186,7 +187,7 @@ class Page:
         wide, tall = region.x1 - region.x0, region.y1 - region.y0
         if wide == tall == 1:
             return f"pixel {region.x0}, {region.y0}"
-        return f"{wide} × {tall} pixels from {region.x0}, {region.y0}: mean and standard deviation"
+        return f"{wide} × {tall} pixels at {region.x0}, {region.y0}: mean ± SD"
 
     # The frame
 

@@ -71,6 +71,7 @@ def make_map(name: str, ranges: Any, picks: Any, source: Any) -> tuple[Figure, A
         major_label_text_font=_FONT,
         major_label_text_font_size="12px",
         bar_line_color=None,
+        background_fill_color=None,
         major_tick_line_color=None,
     )
     plot.add_layout(bar, "right")
@@ -96,6 +97,9 @@ def make_spectra(
         y_range=Range1d(start=0, end=1),
         tools=[PanTool(), WheelZoomTool()],
         min_border=6,
+        outline_line_color=None,
+        background_fill_color=None,
+        border_fill_color=None,
     )
     plot.toolbar.active_scroll = plot.select_one(WheelZoomTool)
     plot.stylesheets.append(_NO_OUTLINE)
@@ -171,8 +175,6 @@ def _mark_picks(plot: Figure, picks: Any) -> None:
 def apply_theme(spectra: Figure, drawn: dict[str, Any], band: Any, bar: Any, dark: bool) -> None:
     """Give all that has a colour the one of the light or the dark theme."""
     which = int(dark)
-    spectra.background_fill_color = spectra.border_fill_color = _PAPER[which]
-    spectra.outline_line_color = None
     for axis in (*spectra.xaxis, *spectra.yaxis):
         axis.axis_label_text_color = axis.major_label_text_color = _INK[which]
         axis.axis_line_color = axis.major_tick_line_color = _INK[which]
@@ -186,4 +188,3 @@ def apply_theme(spectra: Figure, drawn: dict[str, Any], band: Any, bar: Any, dar
         line.glyph.line_color = colour
         dots.glyph.fill_color = dots.glyph.line_color = colour
     bar.major_label_text_color = _INK[which]
-    bar.background_fill_color = _PAPER[which]

@@ -94,7 +94,7 @@ def test_a_region_has_mean_spread_and_metrics(open_page: Open, address: str, fil
     page.mouse.move(*on_screen(page, 29.8, 31.8), steps=5)
     page.mouse.up()
     page.keyboard.up("Shift")
-    page.wait_for_function("finewave.models.settings.picked.startsWith('20 × 20 pixels from 10, 12')")
+    page.wait_for_function("finewave.models.settings.picked.startsWith('20 × 20 pixels at 10, 12')")
     page.wait_for_function("finewave.models.left.document.get_model_by_name('spectrum-result').data.mean.length === 7")
     result, reference = (open_scene(files[role]).values for role in ("result", "reference"))
     window = slice(None), slice(12, 32), slice(10, 30)
@@ -192,10 +192,10 @@ def test_light_and_dark_follow_the_system_or_a_switch(scheme: str, open_page: Op
 
     def assert_theme(name: str) -> None:
         page.wait_for_function(f"finewave.models.settings.dark === {str(name == 'dark').lower()}")
-        paper = {"light": "#ffffff", "dark": "#171b21"}[name]
+        lettering = {"light": "#3b434f", "dark": "#b9c1cc"}[name]
         page.wait_for_function(
-            "(paper) => finewave.models.left.document.get_model_by_name('spectra').background_fill_color === paper",
-            arg=paper,
+            "(c) => c === finewave.models.left.document.get_model_by_name('spectra').below[0].axis_label_text_color",
+            arg=lettering,
         )
         colours = page.evaluate("""() => {
             const style = getComputedStyle(document.querySelector('aside section'));
