@@ -35,5 +35,20 @@ def main() -> None:
     """From a low-resolution multispectral image to a high-resolution hyperspectral one."""
 
 
-for _command in (demo, models, train, fit, evaluate, predict, export, data, bench, study, figure, report, view, completion):
+for _command in (
+    demo,
+    models,
+    train,
+    fit,
+    evaluate,
+    predict,
+    export,
+    data,
+    bench,
+    study,
+    figure,
+    report,
+    view,
+    completion,
+):
     main.add_command(_command)

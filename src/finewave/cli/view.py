@@ -8,8 +8,10 @@ from pathlib import Path
 
 import click
 
+from finewave.cli.options import example
 
-@click.command()
+
+@click.command(epilog=example("finewave view out.tif --input lr.tif --reference gt.tif"))
 @click.argument("result", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--input", "source", metavar="LR", type=click.Path(path_type=Path), help="What FILE was made from.")
 @click.option("--reference", metavar="GT", type=click.Path(path_type=Path), help="What FILE should be.")
@@ -30,8 +32,6 @@ def view(
 
     A page on this machine shows it in natural, false or single-band colours, beside its input and reference: swipe,
     zoom, spectra by a click, maps of error and spectral angle. A photograph dropped on the page goes through a model.
-
-    Example: finewave view out.tif --input lr.tif --reference gt.tif
     """
     from finewave.viewer.server import serve
 

@@ -100,10 +100,8 @@ def serve(
         http = HTTPServer(tornado)
         http.add_sockets(sockets)
         server = BaseServer(IOLoop.current(), tornado, http)
-        if threading.current_thread() is threading.main_thread():
-            # so that whatever ends it leaves no uploads behind
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
+            _stop_by_signals()
             server.start()
             ready(f"http://{LOCAL if anywhere else host}:{port}/")
             server.io_loop.start()
@@ -186,6 +184,13 @@ def _bind(host: str, port: int | None) -> tuple[list[Any], int]:
                 raise InputError(f"port {number} is not ours to use; choose one above 1023 with --port") from error
             raise InputError(f"cannot listen on {host}: {error.strerror or error}") from error
     raise AssertionError  # the last one is bound or refused
+
+
+def _stop_by_signals() -> None:
+    """Let Ctrl-C end the server at once, as there is nothing to finish; and whatever ends it leaves no uploads."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
 
 
 def _quiet() -> None:
