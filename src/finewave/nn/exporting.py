@@ -29,4 +29,6 @@ def export_paths() -> Iterator[None]:
 def exporting() -> bool:
     """Whether to take the path that can be exported: under `export_paths`, or within `torch.export`."""
     within = getattr(torch.compiler, "is_exporting", None)  # not in older versions of PyTorch
-    return _EXPORTING.get() or (within is not None and bool(within()))
+    if within is not None and within():
+        return True
+    return not torch.compiler.is_dynamo_compiling() and _EXPORTING.get()  # which torch.compile cannot trace

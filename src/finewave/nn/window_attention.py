@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from finewave.nn import window_attention_export as standard
 from finewave.nn import window_attention_ops as ops
@@ -45,7 +46,10 @@ class HeadAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Filter ``x`` (B, C, H, W); same shape, channels last in memory."""
         x = x.contiguous(memory_format=torch.channels_last)  # what the convolutions and `attend` are quickest with
-        embedded = self.embed(x)
+        return self.attend_to(x, self.embed(x))
+
+    def attend_to(self, x: Tensor, embedded: Tensor) -> Tensor:
+        """Filter ``x`` (B, C, H, W) by the likeness of its patches, ``embedded`` (B, e, H, W)."""
         return attend(self.phi(embedded), self.theta(embedded), self.value(x), self.window, self.k)
 
 
@@ -107,6 +111,17 @@ class MultiHeadAttention(nn.Module):
         dtype = torch.promote_types(x.dtype, torch.float32)
         weights: list[Any] = [weight.to(dtype) for weight in (first.weight, first.bias, last.weight, last.bias)]
         if exporting():
-            return standard.combination([head(x).to(dtype) for head in self.heads], *weights).to(x.dtype)
-        heads = [_channels_last(head(x), dtype) for head in self.heads]
+            return standard.combination([image.to(dtype) for image in self._filtered(x)], *weights).to(x.dtype)
+        heads = [_channels_last(image, dtype) for image in self._filtered(x)]
         return ops.combination(heads, *weights).permute(0, 3, 1, 2).to(x.dtype)
+
+    def _filtered(self, x: Tensor) -> list[Tensor]:
+        """Return what each head makes of ``x``.
+
+        All patches are embedded by one convolution: the few features of one head would not fill the vectors that the
+        processor computes with.
+        """
+        heads: list[Any] = list(self.heads)
+        weight = torch.cat([head.embed.weight for head in heads])
+        embedded = F.conv2d(x, weight, padding=weight.shape[-1] // 2).chunk(len(heads), 1)
+        return [head.attend_to(x, part) for head, part in zip(heads, embedded, strict=True)]
