@@ -27,6 +27,7 @@ NAMES = [
     "report",
     "study",
     "train",
+    "view",
 ]
 
 

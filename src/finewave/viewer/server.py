@@ -81,7 +81,7 @@ def serve(
     if host in _EVERYWHERE:
         warnings.warn(
             f"listening on {host or 'all addresses'}: everyone who reaches this machine can see the images and run "
-            "models, without a password",
+            "models, without a password; --host 127.0.0.1 is for you alone",
             FinewaveWarning,
             stacklevel=2,
         )
