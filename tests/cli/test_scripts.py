@@ -121,6 +121,14 @@ def test_data_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert told["instructions"]
 
 
+def test_figure_and_report_as_json(georeferenced: Path, tmp_path: Path) -> None:
+    told = document(run("figure", georeferenced, "-o", tmp_path / "figure.png", "--dpi", 50, "--json"))
+    assert told["written"] == str(tmp_path / "figure.png")
+    assert told["caption"]
+    told = document(run("report", georeferenced, "-o", tmp_path / "report.html", "--json"))
+    assert told == {"written": str(tmp_path / "report.html"), "bytes": (tmp_path / "report.html").stat().st_size}
+
+
 def test_bench_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = Path(__file__).parents[2] / "docs" / "performance.json"
     told = document(run("bench", "--from", page, "--json"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from finewave.cli.options import example
+from finewave.cli.streams import json_option, print_json
 from finewave.errors import InputError
 
 PAIR = re.compile(r"-?\d+,-?\d+")
@@ -43,6 +44,7 @@ class PointsCommand(click.Command):
 @click.option("--convention", default="finewave", show_default=True, help="Of PSNR and SAM.")
 @click.option("--title", default="", help="Above the figure.")
 @click.option("--dpi", type=click.IntRange(30, 1200), default=300, show_default=True, help="Of a PNG.")
+@json_option
 def figure(
     results: tuple[Path, ...],
     output: Path,
@@ -55,6 +57,7 @@ def figure(
     convention: str,
     title: str,
     dpi: int,
+    as_json: bool,
 ) -> None:
     """Draw the figure of a publication.
 
@@ -76,8 +79,10 @@ def figure(
         title=title,
         dpi=dpi,
     )
+    if as_json:
+        return print_json({"written": made.path, "caption": made.caption})
     click.echo(made.caption)
-    click.echo(f"written: {made.path}")
+    return click.echo(f"written: {made.path}")
 
 
 def _region(text: str) -> tuple[int, int, int, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from finewave.cli.options import example
+from finewave.cli.streams import json_option, print_json
 from finewave.errors import InputError
 
 
@@ -18,6 +19,7 @@ from finewave.errors import InputError
 @click.option("--rgb", nargs=3, type=float, metavar="NM NM NM", help="Bands shown first.  [default: 650 550 450]")
 @click.option("--convention", help="Of the metrics.  [default: finewave]")
 @click.option("--title", default="", help="Of the page.  [default: name of RESULT]")
+@json_option
 def report(
     result: Path,
     output: Path,
@@ -26,6 +28,7 @@ def report(
     rgb: tuple[float, float, float] | None,
     convention: str | None,
     title: str,
+    as_json: bool,
 ) -> None:
     """Write one HTML file that works offline.
 
@@ -51,4 +54,6 @@ def report(
             convention=convention or "finewave",
             title=title,
         )
-    click.echo(f"written: {written} ({written.stat().st_size / 1e6:.1f} MB)")
+    if as_json:
+        return print_json({"written": written, "bytes": written.stat().st_size})
+    return click.echo(f"written: {written} ({written.stat().st_size / 1e6:.1f} MB)")
