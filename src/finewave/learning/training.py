@@ -244,7 +244,7 @@ def _run_phase(
             devices=devices,
             strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
             use_distributed_sampler=False,  # every process validates on all scenes, and its crops are its own
-            precision=_precision(phase),  # type: ignore[arg-type]
+            precision=_precision(phase),  # type: ignore[arg-type]  # one of Lightning's names
             max_steps=phase["steps"],
             val_check_interval=min(phase["validate_every"], phase["steps"]),
             check_val_every_n_epoch=None,

@@ -268,7 +268,7 @@ def _silence() -> Iterator[None]:
 def _need_onnx() -> None:
     """Raise an `InputError` if a library for ONNX is missing."""
     try:
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
+        import onnxruntime  # noqa: F401 - only whether it is there
+        import onnxscript  # noqa: F401 - the same
     except ImportError as error:
         raise InputError(f"ONNX needs {error.name}: pip install 'finewave[onnx]'") from None

@@ -36,10 +36,10 @@ class Range(NamedTuple):
     low: float
     high: float
 
-    def __mul__(self, factor: float) -> Range:  # type: ignore[override]
+    def __mul__(self, factor: float) -> Range:  # type: ignore[override]  # a time, no sequence
         return Range(self.low * factor, self.high * factor)
 
-    def __add__(self, other: Range) -> Range:  # type: ignore[override]
+    def __add__(self, other: Range) -> Range:  # type: ignore[override]  # the same
         return Range(self.low + other.low, self.high + other.high)
 
 
@@ -192,7 +192,7 @@ def measure(recipe: dict[str, Any], phases: Sequence[dict[str, Any]]) -> dict[st
     with torch.random.fork_rng():
         net = create_model(system, **options)
         if prefers_channels_last(net):
-            net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
         step = [_time_phase(net, phase, recipe) for phase in phases]
         net.requires_grad_(True)
         return {
@@ -248,7 +248,7 @@ def _time_steps(net: Any, phase: dict[str, Any], recipe: dict[str, Any], crops: 
     trainer = L.Trainer(
         accelerator="auto",
         devices=1,
-        precision=training_precision("cuda" if torch.cuda.is_available() else "cpu"),  # type: ignore[arg-type]
+        precision=training_precision("cuda" if torch.cuda.is_available() else "cpu"),  # type: ignore[arg-type]  # one of Lightning's names
         max_steps=STEPS + 1,
         logger=False,
         callbacks=[StepTimes()],

@@ -28,7 +28,7 @@ def _branch(part: str, key: str, label: str, **options: str) -> Row:
     """Return a row that trains and scores one branch."""
     system, image = ("sr-ssr", "hr_msi") if part == "sr" else ("ssr-sr", "lr_hsi")
     overrides = tuple(f"model.{part}_options.{name}={value}" for name, value in options.items())
-    return Row(key, label, system, f"jssunet-{part}", overrides, image=image)  # type: ignore[arg-type]
+    return Row(key, label, system, f"jssunet-{part}", overrides, image=image)  # type: ignore[arg-type]  # one of two names
 
 
 def _ablation(key: str, label: str, *overrides: str) -> Row:

@@ -107,7 +107,7 @@ def scenes_of(dataset: str, split: str) -> tuple[SceneSource, list[str]]:
 def whole_scene(source: SceneSource, name: str, cell: Cell) -> Sample:
     """Return a scene with its degraded versions, see `finewave.data.crops.Crops`."""
     response = get_sensor(sensor_of(cell.dataset)).response(source.wavelengths)
-    (scene,) = load_scenes(source, [name], cell.scale, dict(cell.protocol.degradation))  # type: ignore[arg-type]
+    (scene,) = load_scenes(source, [name], cell.scale, dict(cell.protocol.degradation))  # type: ignore[arg-type]  # read alone
     return scene.whole(response)
 
 

@@ -117,7 +117,7 @@ class Pyramid:
                     for column in range(left, min(left + _BLOCK, last_column + 1))
                 ]
                 with self._lock:
-                    tiles = {place: self._kept(level, band, *place) for place in block}
+                    tiles = {place: self._kept((level, band, *place)) for place in block}
                     missing = [place for place, tile in tiles.items() if tile is None]
                     if missing:
                         tiles |= self._make(level, band, missing)
@@ -164,10 +164,10 @@ class Pyramid:
         xs = slice(columns.start * 2, min(columns.stop * 2, width))
         return halved(self.read(level - 1, [band], ys, xs)[0])
 
-    def _kept(self, *key: int) -> Image | None:
-        tile = self._tiles.get(key)  # type: ignore[arg-type]  # four numbers
+    def _kept(self, key: tuple[int, int, int, int]) -> Image | None:
+        tile = self._tiles.get(key)
         if tile is not None:
-            self._tiles.move_to_end(key)  # type: ignore[arg-type]
+            self._tiles.move_to_end(key)
         return tile
 
     def _keep(self, key: tuple[int, int, int, int], tile: Image) -> None:

@@ -6,10 +6,14 @@ import base64
 import io
 import zlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from finewave.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 QUALITIES = (90, 80, 65, 45, 25)
 """Of WebP, tried in turn."""
@@ -102,18 +106,18 @@ def encode_spectra(values: np.ndarray) -> dict[str, object]:
     return {"shape": list(values.shape), "low": low, "high": low + span, "data": data}
 
 
-def decode_spectra(encoded: dict[str, object]) -> np.ndarray:
+def decode_spectra(encoded: dict[str, Any]) -> np.ndarray:
     """Return what `encode_spectra` took in, as the page's script does: float64 (C, h, w)."""
-    low, high = float(encoded["low"]), float(encoded["high"])  # type: ignore[arg-type]
+    low, high = float(encoded["low"]), float(encoded["high"])
     split = np.frombuffer(zlib.decompress(base64.b64decode(str(encoded["data"]))), np.uint8).reshape(2, -1)
     change = (split[0].astype(np.uint16) | (split[1].astype(np.uint16) << 8)).reshape(encoded["shape"])
     steps = np.cumsum(change, axis=0, dtype=np.uint16)
     return np.where(steps == 65535, np.nan, low + steps / 65534 * (high - low))
 
 
-def _webp(image: object, quality: int) -> str:
+def _webp(image: Image.Image, quality: int) -> str:
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=quality, method=4)  # type: ignore[attr-defined]
+    image.save(buffer, "WEBP", quality=quality, method=4)
     return _address("image/webp", buffer.getvalue())
 
 
