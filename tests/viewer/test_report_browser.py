@@ -163,6 +163,46 @@ def test_a_report_in_use(files: dict[str, Path], tmp_path: Path) -> None:
     assert "points=40%2C6_33%2C34" in said["address"]
 
 
+def test_mean_and_spread_of_a_region(files: dict[str, Path], tmp_path: Path) -> None:
+    page = write_report(files["poor"], tmp_path / "r.html", observed=files["input"], reference=files["reference"])
+    said = in_browser(
+        page,
+        """
+        $("clear").click();
+        const corner = new PointerEvent("pointerdown", { ...at(12, 30), shiftKey: true });
+        $("stage").dispatchEvent(corner);
+        window.dispatchEvent(new PointerEvent("pointermove", at(8, 34)));
+        said.drawing = $("marks").querySelectorAll("rect").length;
+        release(4, 37);
+        said.swipe = Number($("swipe").value);
+        said.words = lastPlot().querySelector("p").textContent;
+        said.title = lastPlot().querySelector("h3").textContent;
+        said.values = values();
+        said.spreads = lastPlot().querySelectorAll("svg .spread").length;
+        said.outlines = $("marks").querySelectorAll("rect").length;
+        said.address = location.hash;
+
+        const key = (name) => $("picture").dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true }));
+        key("ArrowRight"); key("r"); key("ArrowDown"); key("ArrowDown"); key("ArrowRight"); key("Enter");
+        said.keyed = lastPlot().querySelector("p").textContent;
+        """,
+    )
+    assert said["drawing"] == 2
+    assert said["swipe"] == 50
+    assert said["title"] == "Region 1"
+    assert said["words"].startswith("9 × 8 pixels from x 4, y 30: mean ± SD")
+    poor, truth = (values[:, 30:38, 4:13] for values in (fw.open_scene(files["poor"]).values, truth_values()))
+    for band, row in enumerate(said["values"]):
+        for shown, values in zip(row[1:3], (poor[band], truth[band]), strict=True):
+            mean, _, spread = shown.partition(" ± ")
+            assert float(mean) == pytest.approx(values.mean(), abs=2e-4)
+            assert float(spread or 0) == pytest.approx(values.std(), abs=2e-4)
+    assert said["spreads"] >= 2
+    assert said["outlines"] == 2
+    assert "points=4%2C30%2C9%2C8" in said["address"]
+    assert said["keyed"].startswith("2 × 3 pixels from x 33, y 24")
+
+
 def test_an_address_brings_a_view_back_and_nothing_is_fetched(files: dict[str, Path], tmp_path: Path) -> None:
     page = write_report(files["good"], tmp_path / "r.html", reference=files["reference"])
     said = in_browser(

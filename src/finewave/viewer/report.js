@@ -32,11 +32,29 @@
   const spectra = new Map();
   for (const layer of data.layers) spectra.set(layer.role, await unpack(layer.spectra));
 
-  function spectrumAt(layer, x, y) {
+  // A place is a pixel [x, y] or a region [x, y, width, height], of the result.
+  function spectrumAt(layer, [x, y, across = 1, down = 1]) {
+    // mean and standard deviation over the blocks that meet the place
     const grid = spectra.get(layer.role);
-    const row = Math.min(Math.floor((y * layer.size[0]) / rows / layer.step), grid.height - 1);
-    const column = Math.min(Math.floor((x * layer.size[1]) / columns / layer.step), grid.width - 1);
-    return Array.from({ length: grid.bands }, (_, band) => grid.values[(band * grid.height + row) * grid.width + column]);
+    const row = (at) => Math.min(Math.floor((at * layer.size[0]) / rows / layer.step), grid.height - 1);
+    const column = (at) => Math.min(Math.floor((at * layer.size[1]) / columns / layer.step), grid.width - 1);
+    const mean = [], spread = [];
+    for (let band = 0; band < grid.bands; band++) {
+      let count = 0, sum = 0, squares = 0;
+      for (let i = row(y); i <= row(y + down - 1); i++) {
+        for (let j = column(x); j <= column(x + across - 1); j++) {
+          const value = grid.values[(band * grid.height + i) * grid.width + j];
+          if (!Number.isFinite(value)) continue;
+          count += 1;
+          const apart = value - sum / Math.max(1, count - 1);
+          sum += value;
+          squares += apart * (value - sum / count);
+        }
+      }
+      mean.push(count ? sum / count : NaN);
+      spread.push(count ? Math.sqrt(squares / count) : NaN);
+    }
+    return { mean, spread };
   }
 
   const pictures = new Map();
@@ -59,6 +77,12 @@
   [state.red, state.green, state.blue] = [0.75, 0.5, 0.25].map((part) => Math.floor(part * (result.bands.length - 1)));
   const views = [...data.layers.map((layer) => layer.role), ...data.maps.map((map) => map.key)];
 
+  function isPlace(place) {
+    const [x, y, across = 1, down = 1] = place;
+    return (place.length === 2 || place.length === 4) && place.every(Number.isInteger)
+      && x >= 0 && y >= 0 && across >= 1 && down >= 1 && x + across <= columns && y + down <= rows;
+  }
+
   function readAddress() {
     const said = new URLSearchParams(location.hash.slice(1));
     const whole = (name, low, high) => {
@@ -75,8 +99,7 @@
     for (const side of ["left", "right"]) if (views.includes(said.get(side))) state[side] = said.get(side);
     if ([...$("show").options].some((option) => option.value === said.get("show"))) state.show = said.get("show");
     if (said.has("points")) {
-      state.points = said.get("points").split("_").map((pair) => pair.split(",").map(Number))
-        .filter(([x, y]) => Number.isInteger(x) && Number.isInteger(y) && x >= 0 && y >= 0 && x < columns && y < rows)
+      state.points = said.get("points").split("_").map((place) => place.split(",").map(Number)).filter(isPlace)
         .slice(0, MOST_POINTS);
     }
   }
@@ -177,7 +200,7 @@
     $("left-name").textContent = `◀ ${left.words}`;
     $("right-name").textContent = `${right.words} ▶`;
     canvas.setAttribute("aria-label",
-      `Left of ${state.swipe} %: ${left.words}. Right: ${right.words}. Arrow keys move a cross, Enter marks a point.`);
+      `Left of ${state.swipe} %: ${left.words}. Right: ${right.words}. Arrow keys move a cross, Enter marks a point, r the corner of a region.`);
     const map = mapOf(state.right) || mapOf(state.left);
     if (data.maps.length) $("bar").hidden = !map;
     if (map) {
@@ -195,6 +218,7 @@
     drawMarks();
   }
 
+  let drawn = null; // the region that is being drawn
   const cursor = { x: Math.floor(columns / 2), y: Math.floor(rows / 2), shown: false };
   const NS = "http://www.w3.org/2000/svg";
   function element(name, attributes, text) {
@@ -212,8 +236,17 @@
     const line = (state.swipe / 100) * box.width;
     marks.append(element("line", { x1: line, x2: line, y1: 0, y2: box.height, stroke: "#000", "stroke-width": 3, opacity: 0.5 }));
     marks.append(element("line", { x1: line, x2: line, y1: 0, y2: box.height, stroke: "#fff", "stroke-width": 1 }));
-    state.points.forEach(([px, py], i) => {
-      const [x, y] = place(px, py);
+    const outline = ([px, py, across, down]) => {
+      const box1 = { x: (px / columns) * box.width, y: (py / rows) * box.height };
+      const box2 = { width: (across / columns) * box.width, height: (down / rows) * box.height };
+      for (const [colour, width] of [["#000", 3], ["#fff", 1]]) {
+        marks.append(element("rect", { ...box1, ...box2, fill: "none", stroke: colour, "stroke-width": width }));
+      }
+    };
+    if (drawn) outline(drawn);
+    state.points.forEach(([px, py, across = 1, down = 1], i) => {
+      const [x, y] = place(px + (across - 1) / 2, py + (down - 1) / 2);
+      if (across * down > 1) outline([px, py, across, down]);
       marks.append(element("circle", { cx: x, cy: y, r: 10, fill: "#111", stroke: "#fff", "stroke-width": 1.5, opacity: 0.85 }));
       marks.append(element("text", { x, y: y + 4, fill: "#fff", "font-size": 12, "font-weight": 700, "text-anchor": "middle" }, i + 1));
     });
@@ -252,13 +285,13 @@
     return found;
   }
 
-  function curves(x, y) {
+  function curves(place) {
     const withNm = Boolean(result.wavelengths);
     return data.layers.filter((layer) => !withNm || layer.wavelengths).map((layer) => {
-      const values = spectrumAt(layer, x, y);
-      const across = withNm ? layer.wavelengths : values.map((_, i) => i + 1);
-      const points = values.map((value, i) => [across[i], value]).sort((p, q) => p[0] - q[0]);
-      return { layer, points, values };
+      const { mean, spread } = spectrumAt(layer, place);
+      const across = withNm ? layer.wavelengths : mean.map((_, i) => i + 1);
+      const points = mean.map((value, i) => [across[i], value, spread[i]]).sort((p, q) => p[0] - q[0]);
+      return { layer, points };
     });
   }
 
@@ -272,7 +305,7 @@
       return svg;
     }
     const xs = flat.map((point) => point[0]);
-    const ys = flat.map((point) => point[1]);
+    const ys = flat.flatMap(([, value, spread]) => [value - spread, value + spread]);
     const [x0, x1] = [Math.min(...xs), Math.max(...xs)];
     const y0 = Math.min(0, ...ys);
     const y1 = Math.max(...ys) > y0 ? Math.max(...ys) + 0.04 * (Math.max(...ys) - y0) : y0 + 1;
@@ -293,13 +326,21 @@
       const there = points.filter(([, value]) => Number.isFinite(value));
       const colour = `var(--${layer.role})`;
       if (layer.role === "input") {
-        for (const [x, y] of there) {
+        for (const [x, y, spread] of there) {
+          if (spread > 0) {
+            svg.append(element("path", { d: `M${px(x)} ${py(y - spread)}V${py(y + spread)}`, class: "spread", stroke: colour }));
+          }
           svg.append(element("path", { d: `M${px(x)} ${py(y) - 5}l5 5l-5 5l-5 -5z`, stroke: colour, fill: "var(--page)", "stroke-width": 1.6 }));
         }
       } else {
         const apart = there.slice(1).map(([x], i) => x - there[i][0]).sort((a, b) => a - b);
         const gap = GAP * apart[Math.floor(apart.length / 2)];
         const joined = (i) => i && there[i][0] - there[i - 1][0] <= gap; // no line where bands were left out
+        if (there.some(([, , spread]) => spread > 0)) {
+          const edge = (sign) => there.map(([x, y, spread]) => `${px(x).toFixed(2)} ${py(y + sign * spread).toFixed(2)}`);
+          const around = `M${[...edge(1), ...edge(-1).reverse()].join("L")}Z`;
+          svg.append(element("path", { d: around, class: "spread", fill: colour, opacity: 0.18 }));
+        }
         const path = there.map(([x, y], i) => `${joined(i) ? "L" : "M"}${px(x).toFixed(2)} ${py(y).toFixed(2)}`).join("");
         const width = layer.role === "reference" ? 3 : 2;
         const dashes = layer.role === "reference" ? {} : { "stroke-dasharray": reference ? "6 3" : "none" };
@@ -323,47 +364,62 @@
     const stops = [...new Set(lines.flatMap((line) => line.points.map((point) => point[0])))].sort((a, b) => a - b);
     const body = stops.map((stop) => node("tr", {}, node("th", { scope: "row" }, short(stop)), ...lines.map((line) => {
       const found = line.points.find((point) => point[0] === stop);
-      return node("td", {}, found ? short(found[1]) : "");
+      return node("td", {}, found ? short(found[1]) + (found[2] > 0 ? ` ± ${short(found[2])}` : "") : "");
     })));
     table.append(node("thead", {}, node("tr", {}, ...head)), node("tbody", {}, ...body));
     return node("div", { class: "wide" }, table);
   }
 
   function drawSpectra() {
-    $("plots").replaceChildren(...state.points.map(([x, y], i) => {
-      const lines = curves(x, y);
-      const remove = node("button", { type: "button", "aria-label": `Remove point ${i + 1}` }, "Remove");
+    $("plots").replaceChildren(...state.points.map((place, i) => {
+      const [x, y, across = 1, down = 1] = place;
+      const lines = curves(place);
+      const kind = across * down > 1 ? "Region" : "Point";
+      const remove = node("button", { type: "button", "aria-label": `Remove ${kind.toLowerCase()} ${i + 1}` }, "Remove");
       remove.addEventListener("click", () => {
         state.points.splice(i, 1);
         change();
         ($("plots").querySelector("button") || canvas).focus();
       });
-      let words = `x ${x}, y ${y}`;
+      let words = kind === "Region" ? `${across} × ${down} pixels from x ${x}, y ${y}: mean ± SD` : `x ${x}, y ${y}`;
       if (reference) {
-        const { rmse, angle } = compared(spectrumAt(result, x, y), spectrumAt(reference, x, y));
+        const { rmse, angle } = compared(spectrumAt(result, place).mean, spectrumAt(reference, place).mean);
         words += ` · error ${short(rmse)} · angle ${Number.isFinite(angle) ? angle.toFixed(2) + "°" : "none"}`;
       }
-      const title = `Spectra at point ${i + 1}, ${words}: ${lines.map((line) => line.layer.label).join(", ")}`;
+      const title = `Spectra of ${kind.toLowerCase()} ${i + 1}, ${words}: ${lines.map((line) => line.layer.label).join(", ")}`;
       const details = node("details", {}, node("summary", {}, "Values"), values(lines));
-      const header = node("header", {}, node("h3", {}, `Point ${i + 1}`), remove);
+      const header = node("header", {}, node("h3", {}, `${kind} ${i + 1}`), remove);
       return node("div", { class: "plot", "data-x": x, "data-y": y }, header, node("p", {}, words), plot(lines, title), details);
     }));
     $("no-points").hidden = state.points.length > 0;
     $("clear").disabled = $("save").disabled = state.points.length === 0;
   }
 
-  function addPoint(x, y) {
-    state.points.push([x, y]);
+  function addPlace(place) {
+    state.points.push(place);
     if (state.points.length > MOST_POINTS) state.points.shift();
     change();
-    $("told").textContent = `Point at x ${x}, y ${y} added; ${state.points.length} of ${MOST_POINTS}`;
+    const [x, y, across, down] = place;
+    const what = across ? `Region of ${across} × ${down} pixels from` : "Point at";
+    $("told").textContent = `${what} x ${x}, y ${y} added; ${state.points.length} of ${MOST_POINTS}`;
+  }
+
+  function between(a, b) {
+    // the region that has two pixels as corners; a pixel, if they are one
+    const [x, y] = [Math.min(a.x, b.x), Math.min(a.y, b.y)];
+    const [across, down] = [Math.abs(a.x - b.x) + 1, Math.abs(a.y - b.y) + 1];
+    return across * down > 1 ? [x, y, across, down] : [x, y];
   }
 
   function save() {
-    const lines = [["point", "x", "y", "image", result.wavelengths ? "wavelength_nm" : "band", "value"]];
-    state.points.forEach(([x, y], i) => {
-      for (const { layer, points } of curves(x, y)) {
-        for (const [stop, value] of points) lines.push([i + 1, x, y, layer.role, stop, short(value)]);
+    const stops = result.wavelengths ? "wavelength_nm" : "band";
+    const lines = [["place", "x", "y", "width", "height", "image", stops, "mean", "standard_deviation"]];
+    state.points.forEach((place, i) => {
+      const [x, y, across = 1, down = 1] = place;
+      for (const { layer, points } of curves(place)) {
+        for (const [stop, value, spread] of points) {
+          lines.push([i + 1, x, y, across, down, layer.role, stop, short(value), short(spread)]);
+        }
       }
     });
     const link = node("a", { download: "spectra.csv" });
@@ -429,24 +485,29 @@
   }
   let pressed = null;
   stage.addEventListener("pointerdown", (event) => {
-    if (event.button === 0) pressed = { at: event.clientX, pulled: false };
+    if (event.button === 0) pressed = { at: event.clientX, pulled: false, corner: event.shiftKey ? under(event) : null };
   });
   window.addEventListener("pointermove", (event) => {
     if (!pressed) return;
+    if (pressed.corner) {
+      const region = between(pressed.corner, under(event));
+      drawn = region.length === 4 ? region : null;
+      drawMarks();
+      return;
+    }
     pressed.pulled = pressed.pulled || Math.abs(event.clientX - pressed.at) > 4;
     if (pressed.pulled) {
       state.swipe = Math.round(1000 * under(event).part) / 10;
       change();
     }
   });
-  window.addEventListener("pointercancel", () => { pressed = null; });
+  window.addEventListener("pointercancel", () => { pressed = drawn = null; drawMarks(); });
   window.addEventListener("pointerup", (event) => {
-    if (pressed && !pressed.pulled) {
-      const { x, y } = under(event);
-      addPoint(x, y);
-    }
-    pressed = null;
+    const released = pressed;
+    pressed = drawn = null;
+    if (released && !released.pulled) addPlace(between(released.corner || under(event), under(event)));
   });
+  let corner = null; // where the keyboard began a region
   canvas.addEventListener("keydown", (event) => {
     const far = event.shiftKey ? 10 : 1;
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -456,8 +517,12 @@
       cursor.y = Math.min(rows - 1, Math.max(0, cursor.y + far * result.step * moves[event.key][1]));
       $("told").textContent = `Cross at x ${cursor.x}, y ${cursor.y}`;
       drawMarks();
+    } else if (event.key === "r") {
+      corner = { ...cursor };
+      $("told").textContent = `Corner of a region at x ${cursor.x}, y ${cursor.y}; Enter marks the other one`;
     } else if (event.key === "Enter" || event.key === " ") {
-      addPoint(cursor.x, cursor.y);
+      addPlace(between(corner || cursor, cursor));
+      corner = null;
     } else {
       return;
     }

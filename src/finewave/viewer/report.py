@@ -134,8 +134,11 @@ def _means(gathered: Gathered) -> str:
     """Return what a spectrum is the mean of."""
     step = gathered.spectra_step
     if step == 1:
-        return "Each spectrum is that of one pixel of the result."
-    return f"Each spectrum is the mean over a block of {step} × {step} pixels of the result that holds the point."
+        return "A point has the spectrum of one pixel of the result, a region the mean of its pixels and their spread."
+    return (
+        f"A point has the mean spectrum of the block of {step} × {step} pixels of the result that holds it, a region "
+        "the mean of the blocks that meet it and their spread."
+    )
 
 
 def _metrics(gathered: Gathered, scenes: Scenes, convention: str) -> str:
@@ -241,8 +244,9 @@ complete. Any browser since 2023 will do.</p>
 <div class="names"><span id="left-name"></span><span id="right-name"></span></div>
 <div class="frame" id="frame"><div class="stage" id="stage"><canvas id="picture" tabindex="0" role="img"
 aria-describedby="keys"></canvas><svg id="marks" aria-hidden="true"></svg></div></div>
-{bar}<p class="hint" id="keys">Click for spectra, drag to swipe. With the keyboard: arrows move a
-cross (with Shift ten times as far), Enter marks a point.</p>
+{bar}<p class="hint" id="keys">Click for spectra, drag to swipe, drag with Shift for the mean and spread of a
+region. With the keyboard: arrows move a cross (with Shift ten times as far), Enter marks a point, r one corner of a
+region and Enter the other.</p>
 <p class="visually-hidden" id="told" role="status"></p>
 </section>
 <form class="controls" aria-label="What is shown" autocomplete="off" onsubmit="return false">
