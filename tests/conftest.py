@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,10 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 NEEDS_OUTSIDE = ("parity", "data", "browser")
+
+# what runs in the background has interruptions ignored, and so would the programs that tests start and interrupt
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -41,7 +41,11 @@ def running(*arguments: str | Path) -> Iterator[str]:
             yield line.split()[0]
         finally:
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=60)
+            try:
+                _, errors = process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()  # else the tests would wait for it for ever
+                _, errors = process.communicate()
         assert process.returncode == 0, errors
         assert "Traceback" not in errors
 
