@@ -151,7 +151,7 @@ def test_a_large_scene_is_reduced_as_the_page_says(
     np.testing.assert_allclose(decode_spectra(result["spectra"]), means, atol=1e-4)
     assert "Composites and maps: means over 2 × 2 pixels. Single bands: means over 3 × 3 pixels." in page.words
     assert "Spectra: means over 9 × 9 pixels" in page.words
-    assert "mean over a block of 9 × 9 pixels of the result" in page.words
+    assert "mean spectrum of the block of 9 × 9 pixels of the result" in page.words
     assert "Left out: the scene has more than" in page.words
 
 
