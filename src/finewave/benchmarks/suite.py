@@ -74,7 +74,7 @@ def run_suite(
         "plain": plain,
         "results": results,
         "ratios": ratios_of(results),
-        "targets": [] if quick else scene_targets(results) if network == SCENES else targets_of(results, machine),
+        "targets": [] if quick or network == MODELS else _targets(network, results, machine),
     }
 
 
@@ -98,3 +98,7 @@ def measure_apart(case: Case) -> dict[str, Any]:
         killed = f"ended by signal {-done.returncode}, as when memory is short" if done.returncode < 0 else "failed"
         return {"error": lines[-1] if lines and done.returncode > 0 else killed}
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def _targets(network: str, results: list[dict[str, Any]], machine: dict[str, Any]) -> list[dict[str, Any]]:
+    return scene_targets(results) if network == SCENES else targets_of(results, machine)
