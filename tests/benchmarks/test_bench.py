@@ -117,7 +117,8 @@ def test_every_group_measures(group: str) -> None:
 
 def test_both_formulations_compute_the_same_in_the_bench() -> None:
     """What is timed as plain is the same network with the same weights."""
-    fast, plain = (case for case in quick_cases("forward") if case.precision == "float32")
+    cases = [case for case in quick_cases("forward") if case.precision == "float32"]
+    fast, plain = (next(case for case in cases if case.variant == variant) for variant in ("finewave", "plain"))
     outputs = []
     for case in (fast, plain):
         torch.manual_seed(0)
@@ -194,6 +195,22 @@ def test_a_scene_that_fails_says_why() -> None:
     wrong = Case("scene", precision="best", options={**case.options, "halo": "wide"})
     with pytest.raises(RuntimeError, match="wide"):
         worker.measure(wrong)
+
+
+def test_finewave_is_measured_as_its_commands_run_and_the_plain_one_as_it_comes() -> None:
+    """Ratios are against the plain formulation where freed memory is given back, whatever the fast one does."""
+    options = {"crop": 128, "batch": 1}
+    seconds = {("plain", None): 6.0, ("plain", True): 4.0, ("finewave", None): 2.0, ("finewave", True): 1.0}
+    results = []
+    for (variant, keeps), value in seconds.items():
+        said = {**options, **({"keeps_memory": keeps} if keeps else {})}
+        said |= {"times_only": True} if keeps == (variant == "plain" or None) else {}
+        figures = {"seconds": value, "peak_bytes": 100, "runs": 3}
+        results.append({"group": "forward", "variant": variant, "precision": "float32", "options": said, **figures})
+    assert [ratio["faster"] for ratio in ratios_of(results)] == [3.0, 6.0]
+    machine = {"amx_bf16": False, "gpu": None}
+    whole = next(t for t in targets_of(results, machine) if t["what"] == "whole network, float32, times faster")
+    assert whole["measured"] == 6.0
 
 
 # --- What follows -------------------------------------------------------------------------------------------------
@@ -311,7 +328,7 @@ def test_the_command_writes_figures_and_page(measured_here: None, tmp_path: Path
     assert shown.exit_code == 0, shown.output
     written = json.loads(figures.read_text())
     assert {r["group"] for r in written["results"]} == {"head", "forward"}
-    assert len(written["ratios"]) == 4
+    assert len(written["ratios"]) == 6  # the forward pass with freed memory kept, and given back
     assert "Time and memory" in shown.stdout
     assert "quick: small sizes" in shown.stdout
     assert page.read_text() == page_of(written)

@@ -142,20 +142,31 @@ def cases_of(network: str, groups: tuple[str, ...], *, quick: bool, plain: bool,
         for variant in formulations:
             add("post", variant, size=[20, 24] if quick else [512, 512], hs_bands=31, config=tiny)
         add("post", size=[24, 20] if quick else [1096, 715], hs_bands=102, config=tiny)
-    for variant in formulations:
-        add("forward", variant, crop=crop, batch=1, config=tiny)
-    add("forward", precision="bfloat16", crop=crop, batch=1, config=tiny)
+    # as finewave's commands run: see `finewave.allocator`. The other way round of each is there to compare, without
+    # its stages and operators
+    keeps = {} if device == "cuda" else {"keeps_memory": True}
+
+    def add_both_ways(group: str, **options: Any) -> None:
+        add(group, **keeps, **options)
+        add(group, precision="bfloat16", **keeps, **options)
+        if "plain" in formulations:
+            add(group, "plain", **options)
+        if keeps:
+            for precision in ("float32", "bfloat16"):
+                add(group, precision=precision, times_only=True, **options)
+            if "plain" in formulations:
+                add(group, "plain", times_only=True, **keeps, **options)
+
+    add_both_ways("forward", crop=crop, batch=1, config=tiny)
     narrow = {"features": 64, "post": False, **tiny} if standard else {}
     training: dict[str, Any] = {"crop": crop, "batch": 2 if quick else 8, "config": narrow}
-    for variant in formulations:
-        add("train", variant, **training)
-    add("train", precision="bfloat16", **training)
+    add_both_ways("train", **training)
     if standard:
         for checkpoint in ("prox", "stages"):
-            add("train", precision="bfloat16", checkpoint=checkpoint, **training)
+            add("train", precision="bfloat16", checkpoint=checkpoint, **keeps, **training)
     for side in (16, 32) if quick else (128, 256, 512, 1024):
-        add("growth", precision="best", crop=side, batch=1, config=tiny)
+        add("growth", precision="best", crop=side, batch=1, config=tiny, **keeps)
     if standard:
-        add("data", precision="best", steps=2 if quick else 6, **training)
-    add("compile", precision="best", compile=True, **training)
+        add("data", precision="best", steps=2 if quick else 6, **keeps, **training)
+    add("compile", precision="best", compile=True, **keeps, **training)
     return found

@@ -145,6 +145,13 @@ _NOTES = {
         "Where a target is missed, the tables below say where the time goes. Time or memory per pixel below 1 comes of",
         "a cost that does not grow with the image.",
     ],
+    "Time and memory": [
+        "*Freed memory*: finewave's commands keep it for the tensors that come (`finewave.allocator`); a Python program",
+        "of your own gives it back to the system, as PyTorch on glibc does, until it calls `keep_freed_memory()`.",
+        "*Faster* and *less memory* are against the plain formulation in a process that gives it back, as the public",
+        "code runs; it, too, is faster where memory is kept, as its row says. The same in this page's other tables: in",
+        "all but those of the attention head and the post-processing freed memory is kept.",
+    ],
     "Arithmetic": [
         "FLOPs are those of convolutions and matrix products, a multiply-add being two; interpolation, compiled",
         "kernels and element-wise work are not counted, but their time is. The last two columns divide the",
@@ -188,13 +195,14 @@ def _times(results: Sequence[dict[str, Any]], ratios: Sequence[dict[str, Any]]) 
                 _name(result),
                 result["variant"],
                 result["precision"],
+                "kept" if result["options"].get("keeps_memory") else "given back",
                 _time(result["seconds"]),
                 _memory(result["peak_bytes"]),
                 f"{ratio['faster']:.1f}x" if ratio else "",
                 f"{ratio['smaller']:.1f}x" if ratio else "",
             )
         )
-    header = ("what", "formulation", "precision", "time", "peak memory", "faster", "less memory")
+    header = ("what", "formulation", "precision", "freed memory", "time", "peak memory", "faster", "less memory")
     return Table("Time and memory", header, rows)
 
 
@@ -202,6 +210,7 @@ def _is_of(ratio: dict[str, Any], result: dict[str, Any]) -> bool:
     return (
         result["variant"] == "finewave"
         and (ratio["group"], ratio["precision"]) == (result["group"], result["precision"])
+        and ratio["options"].get("keeps_memory") == result["options"].get("keeps_memory")
         and all(result["options"].get(key) == value for key, value in ratio["options"].items())
     )
 
@@ -292,13 +301,21 @@ def _operators(results: Sequence[dict[str, Any]], most: int = 6) -> Table:
 
 
 def _checkpoints(results: Sequence[dict[str, Any]]) -> Table:
-    found = [r for r in results if r["group"] == "train" and r["variant"] == "finewave" and "error" not in r]
+    found = [
+        r
+        for r in results
+        if r["group"] == "train" and r["variant"] == "finewave" and "error" not in r and not _only_times(r)
+    ]
     names = [result["options"].get("checkpoint") for result in found]
     rows = [
         (f"`{name}`" if name else "none", result["precision"], _time(result["seconds"]), _memory(result["peak_bytes"]))
         for name, result in zip(names, found, strict=True)
     ]
     return Table("Checkpointing", ("checkpoint", "precision", "step", "peak memory"), rows if any(names) else [])
+
+
+def _only_times(result: dict[str, Any]) -> bool:
+    return bool(result["options"].get("times_only"))
 
 
 def _growth(results: Sequence[dict[str, Any]]) -> Table:

@@ -7,6 +7,7 @@ from typing import Any
 
 Result = dict[str, Any]
 GIB = 2**30
+_SAID = ("patch", "size", "crop", "batch", "keeps_memory")  # of a measurement's options, by its ratio
 
 
 def find(results: Sequence[Result], group: str, variant: str = "finewave", **wanted: Any) -> Result | None:
@@ -20,20 +21,25 @@ def find(results: Sequence[Result], group: str, variant: str = "finewave", **wan
     return None
 
 
+def _as_plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of the plain counterpart: in a process as it comes, where freed memory is not kept."""
+    return {**options, "keeps_memory": None, "times_only": None}
+
+
 def ratios_of(results: Sequence[Result]) -> list[dict[str, Any]]:
     """Return, for each measurement that has a plain counterpart, how many times faster and smaller it is."""
     ratios = []
     for result in results:
         if result["variant"] != "finewave" or "seconds" not in result or result["options"].get("checkpoint"):
             continue
-        plain = find(results, result["group"], "plain", **result["options"])
+        plain = find(results, result["group"], "plain", **_as_plain(result["options"]))
         if plain is None:
             continue
         ratios.append(
             {
                 "group": result["group"],
                 "precision": result["precision"],
-                "options": {k: v for k, v in result["options"].items() if k in ("patch", "size", "crop", "batch")},
+                "options": {k: v for k, v in result["options"].items() if k in _SAID},
                 "faster": plain["seconds"] / result["seconds"],
                 "smaller": plain["peak_bytes"] / max(1, result["peak_bytes"]),
             }
@@ -97,7 +103,8 @@ def targets_of(results: Sequence[Result], machine: dict[str, Any]) -> list[dict[
     amx, gpu = machine["amx_bf16"], machine["gpu"] is not None
 
     def ratio(key: str, group: str, precision: str = "float32", **options: Any) -> float | None:
-        fast, plain = find(results, group, precision=precision, **options), find(results, group, "plain", **options)
+        fast = find(results, group, precision=precision, times_only=None, **options)
+        plain = find(results, group, "plain", **_as_plain(options))
         if fast is None or plain is None:
             return None
         return plain[key] / max(1e-9, fast[key])

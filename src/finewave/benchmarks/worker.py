@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from finewave.allocator import keep_freed_memory
 from finewave.benchmarks.cases import STANDARD, Case
 from finewave.benchmarks.meter import (
     PeakMemory,
@@ -41,6 +42,8 @@ WEIGHTS = StageWeights(2.0, 1.0, 0.5)  # the first row of the published schedule
 
 def measure(case: Case) -> Result:
     """Return the figures of one case."""
+    if case.options.get("keeps_memory"):
+        keep_freed_memory()
     torch.manual_seed(0)
     device = torch.device(case.options["device"])
     if case.precision == "best":
@@ -155,6 +158,8 @@ def _forward(case: Case, device: torch.device) -> Result:
 
     figures = _forward_figures(net, inputs, case, device)
     figures["pixels"] = work()[0, 0].numel()
+    if case.options.get("times_only"):
+        return figures
     figures["stages"] = stage_seconds(net, work, device)
     if case.variant == "finewave":
         figures["flops"] = flops_of(work)
@@ -236,7 +241,7 @@ def _train(case: Case, device: torch.device) -> Result:
         changed.enter_context(compiling(net, case.options.get("compile", False)))
         memory = PeakMemory(device)
         figures = {**timed(lambda: step(batch), device), "peak_bytes": memory.bytes()}
-        if case.variant == "finewave" and not case.options.keys() & {"checkpoint", "compile"}:
+        if case.variant == "finewave" and not case.options.keys() & {"checkpoint", "compile", "times_only"}:
             figures["flops"] = flops_of(lambda: step(batch))
             figures["operators"] = operator_seconds(lambda: step(batch), device)
     return figures

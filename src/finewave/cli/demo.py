@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import model_names
 from finewave.cli.options import example
 from finewave.cli.progress import Progress
@@ -31,6 +32,7 @@ def demo(out: Path, image: Path | None, model: str, as_json: bool) -> None:
     """
     from finewave.inference.demo import run_demo
 
+    keep_freed_memory()
     with working(as_json), Progress("demo") as progress:
         click.echo(f"a photograph through {model}; this takes up to a minute ...")
         outcome = run_demo(out, image=image, model=model, progress=progress)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import baselines_and_models, choices, dataset_names, sensor_names
 from finewave.cli.options import example, pooling_option, precision_option
 from finewave.cli.progress import Progress
@@ -79,6 +80,7 @@ def evaluate(
         model = load_model(model_name)
     target = output or Path(f"{model.name}-{dataset}-{split}.json")
     # a missing folder shows before the work, not after
+    keep_freed_memory()
     with atomic_output(target) as temporary, working(as_json), Progress("evaluate") as progress:
         scores = evaluate_model(
             model,

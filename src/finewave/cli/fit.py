@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import datasets_and_files, model_names, sensor_names
 from finewave.cli.options import example, numbers_or_file
 from finewave.cli.streams import json_option, note, print_json, working
@@ -87,6 +88,7 @@ def fit(
         devices=devices,
         overrides=(*overrides, *(scene for scene in scenes if _is_override(scene))),
     )
+    keep_freed_memory()
     with working(as_json):
         model = run(files, output, options, progress=note)
     assert model.card is not None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import model_names, output_formats
 from finewave.cli.options import example, numbers_or_file, pooling_option, precision_option
 from finewave.cli.progress import Progress
@@ -79,6 +80,7 @@ def predict(
     """
     from finewave.inference.files import predict_file
 
+    keep_freed_memory()
     with working(as_json), Progress("predict") as progress:
         written = predict_file(
             source,

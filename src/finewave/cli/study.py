@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import choices, dataset_names, protocol_names, study_rows, study_scales
 from finewave.cli.options import example
 from finewave.cli.streams import json_option, note, print_json, working
@@ -204,6 +205,7 @@ def _make(
 
     if no_train:
         return {}
+    keep_freed_memory()
     groups = missing_groups(request.cells(), out)
     if workers is None and cluster is None:
         return run_groups(groups, out, note)

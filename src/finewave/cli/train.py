@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import recipe_keys, recipe_names
 from finewave.cli.options import example
 from finewave.cli.streams import json_option, print_json, working
@@ -24,6 +25,7 @@ def train(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     load_recipe(recipe, list(overrides))  # a typing error shows before Lightning is loaded
     from finewave.learning.training import train as run
 
+    keep_freed_memory()
     with working(as_json):
         outcome = run(recipe, list(overrides))
     if as_json:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from finewave.models.pretrained import Model
 
 CONNECTION_SECONDS = 20
-UNINTERRUPTED = "finewave.inference.uninterrupted"
+WORKER_START = "finewave.inference.worker_start"
 
 
 class ModelSource(Protocol):
@@ -115,7 +115,7 @@ def connected(cluster: str | None, workers: int | None) -> Iterator[Any | None]:
             threads_per_worker=1,
             dashboard_address=None,
             silence_logs="CRITICAL",
-            preload=[UNINTERRUPTED],
+            preload=[WORKER_START],
         ) as local,
         Client(local, set_as_default=False) as client,
     ):

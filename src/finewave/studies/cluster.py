@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError
-from finewave.inference.workers import UNINTERRUPTED
+from finewave.inference.workers import WORKER_START
 from finewave.studies.experiment import Cell
 from finewave.studies.running import run_group
 
@@ -64,7 +64,7 @@ def run_spread(
             threads_per_worker=1,
             dashboard_address=None,
             host="127.0.0.1",
-            preload=[UNINTERRUPTED],
+            preload=[WORKER_START],
         )
     threads = None if cluster is None else max(1, cores // len(cluster.workers))
     try:
