@@ -33,4 +33,4 @@ def keep_freed_memory() -> bool:
     if wanted:
         return False
     settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1), (_TOP_PAD, _PAD_BYTES))
-    return all([mallopt(*setting) == 1 for setting in settings])
+    return all(mallopt(*setting) == 1 for setting in settings)

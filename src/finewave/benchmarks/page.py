@@ -146,11 +146,11 @@ _NOTES = {
         "a cost that does not grow with the image.",
     ],
     "Time and memory": [
-        "*Freed memory*: finewave's commands keep it for the tensors that come (`finewave.allocator`); a Python program",
-        "of your own gives it back to the system, as PyTorch on glibc does, until it calls `keep_freed_memory()`.",
+        "*Freed memory*: finewave's commands keep it for the tensors that come; a Python program of your own gives it",
+        "back to the system, as PyTorch on glibc does, until it calls `finewave.allocator.keep_freed_memory()`.",
         "*Faster* and *less memory* are against the plain formulation in a process that gives it back, as the public",
-        "code runs; it, too, is faster where memory is kept, as its row says. The same in this page's other tables: in",
-        "all but those of the attention head and the post-processing freed memory is kept.",
+        "code runs; it, too, is faster where memory is kept, as its row says. In the tables below it is kept, but for",
+        "the plain formulation.",
     ],
     "Arithmetic": [
         "FLOPs are those of convolutions and matrix products, a multiply-add being two; interpolation, compiled",
