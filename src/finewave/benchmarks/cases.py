@@ -144,7 +144,7 @@ def cases_of(network: str, groups: tuple[str, ...], *, quick: bool, plain: bool,
         add("post", size=[24, 20] if quick else [1096, 715], hs_bands=102, config=tiny)
     # as finewave's commands run: see `finewave.allocator`. The other way round of each is there to compare, without
     # its stages and operators
-    keeps = {} if device == "cuda" else {"keeps_memory": True}
+    keeps: dict[str, Any] = {} if device == "cuda" else {"keeps_memory": True}
 
     def add_both_ways(group: str, **options: Any) -> None:
         add(group, **keeps, **options)
