@@ -6,7 +6,7 @@ import ctypes
 import os
 
 # mallopt's parameters, from <malloc.h>
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 _PAD_BYTES = 64 * 2**20
 
 
@@ -32,5 +32,5 @@ def keep_freed_memory() -> bool:
         return False
     if wanted:
         return False
-    settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1), (_TOP_PAD, _PAD_BYTES))
+    settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1), (_TOP_PAD, _PAD_BYTES), (_ARENA_MAX, 1))
     return all(mallopt(*setting) == 1 for setting in settings)

@@ -121,6 +121,8 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     predictor = {"predictor": 3 if storage.dtype.kind == "f" else 2}
     with atomic_output(path) as temporary:
         plain = temporary.with_name("plain.tif") if cog else temporary
+        # what is only read once more is packed in a hurry
+        packing = {"compress": "zstd", "zstd_level": 1} if cog else {"compress": compress}
         write_raster(
             plain,
             scene,
@@ -132,9 +134,10 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
             blockxsize=_TILE,
             blockysize=_TILE,
             interleave="band",
-            compress=compress,
             BIGTIFF="IF_SAFER",
-            **(predictor if compress.lower() in ("deflate", "lzw", "zstd") else {}),
+            NUM_THREADS="ALL_CPUS",
+            **packing,
+            **(predictor if str(packing["compress"]).lower() in ("deflate", "lzw", "zstd") else {}),
         )
         _check_written(plain)
         if cog:
@@ -157,7 +160,8 @@ def _make_cloud_optimised(plain: Path, target: Path, compress: str) -> None:
     from rasterio.shutil import copy
 
     with quiet_gdal(), small_gdal_cache():
-        copy(plain, target, driver="COG", COMPRESS=compress.upper(), PREDICTOR="YES", BIGTIFF="IF_SAFER")
+        options = {"COMPRESS": compress.upper(), "PREDICTOR": "YES", "BIGTIFF": "IF_SAFER", "NUM_THREADS": "ALL_CPUS"}
+        copy(plain, target, driver="COG", **options)
     plain.unlink()
 
 
