@@ -97,13 +97,13 @@ def scene_cases(*, quick: bool, device: str) -> list[Case]:
         return Case("scene", precision="best", options=said)
 
     return [
-        scene(side, side),
-        scene(2 * side, side),
         scene(part, part, tile=part),
         scene(part, part, tile=part // 4),
         scene(part, part, tile=part // 4, halo="exact"),
         scene(part, 2 * part, workers=1, **alone),
         scene(part, 2 * part, workers=2, **alone),
+        scene(side, side),
+        scene(2 * side, side),
     ]
 
 

@@ -116,7 +116,8 @@ def _how(run: dict[str, Any]) -> list[str]:
             "",
             "Each row is one run of `finewave predict`, from GeoTIFF to GeoTIFF (uint16), with an untrained JSSUNet of",
             "one stage and 32 features at s = 4. Time is from the start of the command to its end. Memory is the sum",
-            "of the peaks of all its processes. Workers have one thread each.",
+            "of the peaks of all its processes. Workers have one thread each. Load is the machine's before the run, in",
+            "processes that want a core; that of the run before it is still in it.",
         ]
     if run["network"] == MODELS:
         return [
@@ -245,11 +246,12 @@ def _scenes(results: Sequence[dict[str, Any]]) -> Table:
                 _memory(2 * r["pixels"] * o["config"]["hs_bands"]),
                 "one piece" if is_one_piece(r) else o["halo"],
                 f"{o.get('workers', 'threads')}",
+                f"{r['load']:g}",
                 _time(r["seconds"]),
                 _memory(r["peak_bytes"]),
             )
         )
-    return Table("Whole scenes", ("scene", "output", "halo", "workers", "time", "peak memory"), rows)
+    return Table("Whole scenes", ("scene", "output", "halo", "workers", "load", "time", "peak memory"), rows)
 
 
 def _stages(results: Sequence[dict[str, Any]]) -> Table:

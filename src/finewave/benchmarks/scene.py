@@ -18,7 +18,7 @@ SAMPLING_SECONDS = 0.05
 
 
 def measure_scene(case: Case) -> dict[str, Any]:
-    """Return ``seconds``, ``peak_bytes`` of all processes together and ``pixels`` of the output.
+    """Return ``seconds``, ``peak_bytes`` of all processes together, ``pixels`` of the output and the ``load`` before.
 
     The process begins with loading PyTorch and ends when the output has its name: that is what a user waits for.
     Memory is the sum of each process's own peak, an upper bound where they do not fall together.
@@ -26,6 +26,7 @@ def measure_scene(case: Case) -> dict[str, Any]:
     if not Path("/proc/self/status").exists():
         raise RuntimeError("the memory of other processes is read from /proc, which is not there")
     o = case.options
+    load = round(os.getloadavg()[0], 2)
     with tempfile.TemporaryDirectory(prefix="finewave-bench-") as folder:
         source, output, model = (Path(folder) / name for name in ("scene.tif", f"result{o['format']}", "model"))
         scale = _write_model(model, o["network"], o["config"])
@@ -43,7 +44,8 @@ def measure_scene(case: Case) -> dict[str, Any]:
             words.seek(0)
             if process.returncode != 0:
                 raise RuntimeError((words.read().strip().splitlines() or ["no output"])[-1])
-    return {"seconds": seconds, "peak_bytes": peak, "pixels": o["size"][0] * o["size"][1] * scale**2}
+    pixels = o["size"][0] * o["size"][1] * scale**2
+    return {"seconds": seconds, "peak_bytes": peak, "pixels": pixels, "load": load}
 
 
 def _write_model(folder: Path, network: str, config: dict[str, Any]) -> int:

@@ -18,6 +18,7 @@ from finewave.imaging.formats.storage import choose_storage
 from finewave.imaging.scene import STRUCTURE, attribute_from_text, attribute_to_text, band_values
 
 _TILE = 256
+_COG_TILE = 512  # overviews end where the image is no larger
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
@@ -157,11 +158,22 @@ def _check_written(path: Path) -> None:
 
 
 def _make_cloud_optimised(plain: Path, target: Path, compress: str) -> None:
+    """Turn a file into a cloud-optimised one.
+
+    GDAL's COG driver takes the overviews of the first. Left to make them itself it would read each from the one
+    before, in which blocks hold all bands: for each band anew, all of them.
+    """
+    import rasterio
+    from rasterio.enums import Resampling
     from rasterio.shutil import copy
 
-    with quiet_gdal(), small_gdal_cache():
-        options = {"COMPRESS": compress.upper(), "PREDICTOR": "YES", "BIGTIFF": "IF_SAFER", "NUM_THREADS": "ALL_CPUS"}
-        copy(plain, target, driver="COG", **options)
+    options = {"COMPRESS": compress.upper(), "PREDICTOR": "YES", "BLOCKSIZE": _COG_TILE, "BIGTIFF": "IF_SAFER"}
+    with quiet_gdal(), small_gdal_cache(), rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
+        with rasterio.open(plain, "r+") as dataset:
+            levels = [2**n for n in range(1, 32) if max(dataset.shape) * 2 // 2**n > _COG_TILE]
+            if levels:
+                dataset.build_overviews(levels, Resampling.cubic)
+        copy(plain, target, driver="COG", NUM_THREADS="ALL_CPUS", **options)
     plain.unlink()
 
 
