@@ -277,7 +277,7 @@ def test_ratios_and_targets_by_hand() -> None:
 
 def scene(seconds: float, peak: int, rows: int, **options: Any) -> dict[str, Any]:
     said = {"size": [rows, 512], "halo": "fast", "config": {"ms_bands": 4, "hs_bands": 31}, **options}
-    return {**result("scene", "finewave", "bfloat16", seconds, peak, **said), "pixels": 16 * rows * 512}
+    return {**result("scene", "finewave", "bfloat16", seconds, peak, **said), "pixels": 16 * rows * 512, "load": 1.25}
 
 
 def test_targets_of_scenes_by_hand() -> None:
@@ -298,7 +298,7 @@ def test_targets_of_scenes_by_hand() -> None:
     machine = {"gpu": None, "amx_bf16": True, "cores": 2, "processor": "P", "threads": 2, "load": 0.0}
     page = page_of({**run_, "machine": {**machine, "torch": "2", "date": "today", "commit": None}})
     assert page.startswith("# Performance on whole scenes")
-    assert "| 512 x 512 x 4 | 248 MiB | one piece | threads | 10 s | 0 MiB |" in page
+    assert "| 512 x 512 x 4 | 248 MiB | one piece | threads | 1.25 | 10 s | 0 MiB |" in page
 
 
 def test_shares_of_the_peak_by_hand() -> None:
