@@ -118,6 +118,9 @@ def _how(run: dict[str, Any]) -> list[str]:
             "one stage and 32 features at s = 4. Time is from the start of the command to its end. Memory is the sum",
             "of the peaks of all its processes. Workers have one thread each. Load is the machine's before the run, in",
             "processes that want a core; that of the run before it is still in it.",
+            "",
+            "*Start* is up to the first finished tile, *tiles* from there to the last, *file* the rest: the",
+            "cloud-optimised GeoTIFF with its overviews, which one process writes. Workers share the tiles alone.",
         ]
     if run["network"] == MODELS:
         return [
@@ -248,10 +251,15 @@ def _scenes(results: Sequence[dict[str, Any]]) -> Table:
                 f"{o.get('workers', 'threads')}",
                 f"{r['load']:g}",
                 _time(r["seconds"]),
+                *(_time(r[f"{phase}_seconds"]) for phase in ("start", "tiles", "file")),
                 _memory(r["peak_bytes"]),
             )
         )
-    return Table("Whole scenes", ("scene", "output", "halo", "workers", "load", "time", "peak memory"), rows)
+    return Table(
+        "Whole scenes",
+        ("scene", "output", "halo", "workers", "load", "time", "start", "tiles", "file", "peak memory"),
+        rows,
+    )
 
 
 def _stages(results: Sequence[dict[str, Any]]) -> Table:

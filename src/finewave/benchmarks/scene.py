@@ -7,18 +7,23 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from finewave.benchmarks.cases import Case
+from finewave.inference.unfinished import finished_tiles
 
 SAMPLING_SECONDS = 0.05
 
 
 def measure_scene(case: Case) -> dict[str, Any]:
     """Return ``seconds``, ``peak_bytes`` of all processes together, ``pixels`` of the output and the ``load`` before.
+
+    Of the seconds, ``tiles_seconds`` are those from the first finished tile to the last, in which ``tiles`` more were
+    made; ``start_seconds`` were before, ``file_seconds`` after, when the output is written.
 
     The process begins with loading PyTorch and ends when the output has its name: that is what a user waits for.
     Memory is the sum of each process's own peak, an upper bound where they do not fall together.
@@ -39,13 +44,39 @@ def measure_scene(case: Case) -> dict[str, Any]:
         start = time.perf_counter()
         with (Path(folder) / "said.txt").open("w+") as words:
             process = subprocess.Popen(command, env=os.environ | threads, stdout=words, stderr=words)
-            peak = watch(process)
+            clock = _Tiles(output)
+            peak = watch(process, clock.look)
             seconds = time.perf_counter() - start
             words.seek(0)
             if process.returncode != 0:
                 raise RuntimeError((words.read().strip().splitlines() or ["no output"])[-1])
     pixels = o["size"][0] * o["size"][1] * scale**2
-    return {"seconds": seconds, "peak_bytes": peak, "pixels": pixels, "load": load}
+    phases = clock.phases(start, start + seconds)
+    return {"seconds": seconds, "peak_bytes": peak, "pixels": pixels, "load": load, **phases}
+
+
+class _Tiles:
+    """When the first and the last tile of an output were finished."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.seen: list[tuple[int, float]] = []  # how many there were, since when
+
+    def look(self) -> None:
+        """Take note, if there are more than before."""
+        count = finished_tiles(self.output)
+        if count > (self.seen[-1][0] if self.seen else 0):
+            self.seen.append((count, time.perf_counter()))
+
+    def phases(self, start: float, end: float) -> dict[str, float]:
+        """Return the figures; see `measure_scene`."""
+        (first, since), (last, until) = self.seen[0], self.seen[-1]
+        return {
+            "start_seconds": since - start,
+            "tiles_seconds": until - since,
+            "file_seconds": end - until,
+            "tiles": last - first,
+        }
 
 
 def _write_model(folder: Path, network: str, config: dict[str, Any]) -> int:
@@ -80,10 +111,14 @@ def _write_scene(path: Path, size: tuple[int, int], bands: int) -> None:
     save_scene(with_georeference(scene, *place), path, dtype="uint16")
 
 
-def watch(process: subprocess.Popen[Any]) -> int:
-    """Wait for a process, and return the sum of the peaks of it and of all below it, in bytes (Linux)."""
+def watch(process: subprocess.Popen[Any], look: Callable[[], None] = lambda: None) -> int:
+    """Wait for a process, and return the sum of the peaks of it and of all below it, in bytes (Linux).
+
+    ``look`` is called all the while.
+    """
     peaks: dict[int, int] = {}
     while process.poll() is None:
+        look()
         for pid in _tree(process.pid):
             peaks[pid] = max(peaks.get(pid, 0), _own_peak(pid))
         time.sleep(SAMPLING_SECONDS)

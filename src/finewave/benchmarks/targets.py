@@ -187,8 +187,18 @@ def scene_targets(results: Sequence[Result]) -> list[dict[str, Any]]:
             1.6,
             one[0]["seconds"] / two[0]["seconds"] if one and two else None,
         ),
+        (
+            "the same from the first tile to the last, tiles in a second",
+            ">=",
+            1.6,
+            _pace(two[0]) / _pace(one[0]) if one and two else None,
+        ),
     ]
     return _judged(rows)
+
+
+def _pace(result: Result) -> float:
+    return float(result["tiles"] / max(1e-9, result["tiles_seconds"]))
 
 
 def _judged(rows: Sequence[tuple[str, str, float, float | None]]) -> list[dict[str, Any]]:

@@ -30,6 +30,11 @@ def unfinished_folder(output: Path) -> Path:
     return output.with_name(f".{output.name}.unfinished")
 
 
+def finished_tiles(output: Path) -> int:
+    """Return how many tiles of an unfinished output there are; 0 before the first one, and when it is finished."""
+    return sum(1 for _ in (unfinished_folder(output) / _DONE).glob("*.json"))
+
+
 def store_in(folder: Path) -> Path:
     """Return the Zarr store in a hidden folder."""
     return folder / _SCENE
