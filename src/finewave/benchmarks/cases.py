@@ -93,7 +93,7 @@ def scene_cases(*, quick: bool, device: str) -> list[Case]:
     alone = {} if device == "cuda" else {"threads": 1}
 
     def scene(rows: int, columns: int, **options: Any) -> Case:
-        said = {**common, "size": [rows, columns], "format": ".tif", "halo": "fast", **options}
+        said = {**common, "size": [rows, columns], "format": ".zarr", "halo": "fast", **options}
         return Case("scene", precision="best", options=said)
 
     return [

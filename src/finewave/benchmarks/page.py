@@ -114,13 +114,14 @@ def _how(run: dict[str, Any]) -> list[str]:
         return [
             f"This run: {machine_line(run)}.",
             "",
-            "Each row is one run of `finewave predict`, from GeoTIFF to GeoTIFF (uint16), with an untrained JSSUNet of",
-            "one stage and 32 features at s = 4. Time is from the start of the command to its end. Memory is the sum",
-            "of the peaks of all its processes. Workers have one thread each. Load is the machine's before the run, in",
-            "processes that want a core; that of the run before it is still in it.",
+            "Each row is one run of `finewave predict`, from GeoTIFF to Zarr (uint16), with an untrained JSSUNet of",
+            "one stage and 32 features at s = 4. Time is from the start of the command to its end: *start* is up to the",
+            "first finished tile, *tiles* from there to the last, *file* the rest. Memory is the sum of the peaks of all",
+            "its processes. Workers have one thread each. Load is the machine's before the run, in processes that want a",
+            "core; that of the run before it is still in it.",
             "",
-            "*Start* is up to the first finished tile, *tiles* from there to the last, *file* the rest: the",
-            "cloud-optimised GeoTIFF with its overviews, which one process writes. Workers share the tiles alone.",
+            "A GeoTIFF takes longer in the end, when one process packs it and its overviews: see",
+            "[whole scenes](scenes.md#measured).",
         ]
     if run["network"] == MODELS:
         return [
