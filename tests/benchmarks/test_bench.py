@@ -16,8 +16,10 @@ from finewave.benchmarks import meter, suite, worker
 from finewave.benchmarks.cases import DEFAULT, GROUPS, Case, cases_of, choose_groups, scene_cases, system_cases
 from finewave.benchmarks.page import page_of, tables_of
 from finewave.benchmarks.plain import plain_network
+from finewave.benchmarks.scene import _Tiles
 from finewave.benchmarks.suite import measure_apart, read_run, run_suite
 from finewave.benchmarks.targets import growth_of, ratios_of, scene_targets, shares_of, targets_of
+from finewave.inference.unfinished import unfinished_folder
 from finewave.models.registry import create_model
 from finewave.nn.fused_conv import fused_conv
 from tests.cli.command_line import assert_refused, run
@@ -192,6 +194,21 @@ def test_a_whole_scene_is_measured_with_its_processes() -> None:
     assert sum(phases) == pytest.approx(figures["seconds"])
     assert phases[0] > 0.5  # PyTorch is loaded in it
     assert 8 <= figures["tiles"] <= 15  # 16 of them, after those that were there at the first look
+
+
+def test_a_tile_that_nobody_saw_is_part_of_the_start(tmp_path: Path) -> None:
+    clock = _Tiles(tmp_path / "result.zarr")
+    clock.look()
+    assert clock.phases(1.0, 5.0) == {"start_seconds": 4.0, "tiles_seconds": 0.0, "file_seconds": 0.0, "tiles": 0}
+    done = unfinished_folder(tmp_path / "result.zarr") / "done"
+    done.mkdir(parents=True)
+    (done / "0.json").touch()
+    clock.look()
+    since = clock.seen[0][1]
+    figures = clock.phases(since - 1, since + 2)
+    assert figures["start_seconds"] == pytest.approx(1)
+    assert figures["tiles_seconds"] == 0
+    assert figures["file_seconds"] == pytest.approx(2)
 
 
 def test_a_scene_that_fails_says_why() -> None:

@@ -69,8 +69,8 @@ class _Tiles:
             self.seen.append((count, time.perf_counter()))
 
     def phases(self, start: float, end: float) -> dict[str, float]:
-        """Return the figures; see `measure_scene`."""
-        (first, since), (last, until) = self.seen[0], self.seen[-1]
+        """Return the figures; see `measure_scene`. A single tile may come and go between two looks."""
+        (first, since), (last, until) = (self.seen[0], self.seen[-1]) if self.seen else ((0, end), (0, end))
         return {
             "start_seconds": since - start,
             "tiles_seconds": until - since,
