@@ -216,6 +216,8 @@ def test_a_scene_that_fails_says_why() -> None:
     wrong = Case("scene", precision="best", options={**case.options, "halo": "wide"})
     with pytest.raises(RuntimeError, match="wide"):
         worker.measure(wrong)
+    with pytest.raises(RuntimeError, match="float8"):  # the arithmetic is the case's, not chosen anew for each run
+        worker.measure(Case("scene", precision="float8", options=case.options))
 
 
 def test_finewave_is_measured_as_its_commands_run_and_the_plain_one_as_it_comes() -> None:

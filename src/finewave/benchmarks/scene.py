@@ -36,7 +36,7 @@ def measure_scene(case: Case) -> dict[str, Any]:
         source, output, model = (Path(folder) / name for name in ("scene.tif", f"result{o['format']}", "model"))
         scale = _write_model(model, o["network"], o["config"])
         _write_scene(source, o["size"], bands=o["config"]["ms_bands"])
-        said = ["--halo", o["halo"], "--dtype", "uint16", "--device", o["device"]]
+        said = ["--halo", o["halo"], "--dtype", "uint16", "--device", o["device"], "--precision", case.precision]
         said += ["--tile", str(o["tile"])] if o.get("tile") else []
         said += ["--workers", str(o["workers"])] if o.get("workers") else []
         command = [sys.executable, "-m", "finewave", "predict", source, "-o", output, "--model", model, *said]
