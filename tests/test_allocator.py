@@ -63,7 +63,7 @@ def test_freed_memory_is_given_back_unless_asked() -> None:
 
 @pytest.mark.parametrize(
     "environment",
-    [{"MALLOC_TRIM_THRESHOLD_": "131072"}, {"GLIBC_TUNABLES": "glibc.malloc.mmap_max=65536"}],
+    [{"MALLOC_ARENA_MAX": "4"}, {"GLIBC_TUNABLES": "glibc.malloc.mmap_max=65536"}],
     ids=["variable", "tunable"],
 )
 def test_what_the_environment_says_goes_first(environment: dict[str, str]) -> None:

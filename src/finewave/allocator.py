@@ -14,23 +14,21 @@ def keep_freed_memory() -> bool:
     """Have this process keep the memory of tensors that are gone for those that come, and return whether it will.
 
     glibc gives large blocks back to the system at once. The next tensor then is new memory, every page of which the
-    system clears when it is first written: a quarter to a half of the time of large convolutions on a processor. The
+    system clears when it is first written: a fifth to a half of the time of large convolutions on a processor. The
     price is a higher peak, since blocks of different sizes do not fit into each other's gaps (``docs/performance.md``
     has both). It is for programs, which know that they do nothing else; the commands call it, the library never does.
 
     Returns
     -------
     bool
-        False, and nothing is changed, where the C library has no ``mallopt``, or where one of the environment's
-        variables (``GLIBC_TUNABLES``, ``MALLOC_MMAP_MAX_``, ``MALLOC_TRIM_THRESHOLD_``) says how it is wanted.
+        False, and nothing is changed, where the C library has no ``mallopt``, or where the environment
+        (``GLIBC_TUNABLES``, ``MALLOC_...``) says how it is wanted.
     """
-    said = os.environ.get("GLIBC_TUNABLES", "")
-    wanted = "glibc.malloc." in said or {"MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_"} & os.environ.keys()
+    if "glibc.malloc." in os.environ.get("GLIBC_TUNABLES", "") or any(n.startswith("MALLOC_") for n in os.environ):
+        return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # another C library; TypeError: Windows has no "this program"
-        return False
-    if wanted:
         return False
     settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1), (_TOP_PAD, _PAD_BYTES), (_ARENA_MAX, 1))
     return all(mallopt(*setting) == 1 for setting in settings)

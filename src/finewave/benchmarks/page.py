@@ -312,21 +312,14 @@ def _operators(results: Sequence[dict[str, Any]], most: int = 6) -> Table:
 
 
 def _checkpoints(results: Sequence[dict[str, Any]]) -> Table:
-    found = [
-        r
-        for r in results
-        if r["group"] == "train" and r["variant"] == "finewave" and "error" not in r and not _only_times(r)
-    ]
+    found = [r for r in results if r["group"] == "train" and r["variant"] == "finewave" and "error" not in r]
+    found = [r for r in found if not r["options"].get("times_only")]
     names = [result["options"].get("checkpoint") for result in found]
     rows = [
         (f"`{name}`" if name else "none", result["precision"], _time(result["seconds"]), _memory(result["peak_bytes"]))
         for name, result in zip(names, found, strict=True)
     ]
     return Table("Checkpointing", ("checkpoint", "precision", "step", "peak memory"), rows if any(names) else [])
-
-
-def _only_times(result: dict[str, Any]) -> bool:
-    return bool(result["options"].get("times_only"))
 
 
 def _growth(results: Sequence[dict[str, Any]]) -> Table:

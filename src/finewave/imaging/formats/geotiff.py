@@ -123,7 +123,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     with atomic_output(path) as temporary:
         plain = temporary.with_name("plain.tif") if cog else temporary
         # what is only read once more is packed in a hurry
-        packing = {"compress": "zstd", "zstd_level": 1} if cog else {"compress": compress}
+        packing = {"compress": "deflate", "zlevel": 1} if cog else {"compress": compress}
         write_raster(
             plain,
             scene,
