@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from finewave.benchmarks import meter, suite, worker
 from finewave.benchmarks.cases import DEFAULT, GROUPS, Case, cases_of, choose_groups, scene_cases, system_cases
 from finewave.benchmarks.page import page_of, tables_of
 from finewave.benchmarks.plain import plain_network
-from finewave.benchmarks.scene import _Tiles
+from finewave.benchmarks.scene import _Tiles, watch
 from finewave.benchmarks.suite import measure_apart, read_run, run_suite
 from finewave.benchmarks.targets import growth_of, ratios_of, scene_targets, shares_of, targets_of
 from finewave.inference.unfinished import unfinished_folder
@@ -194,21 +196,36 @@ def test_a_whole_scene_is_measured_with_its_processes() -> None:
     assert sum(phases) == pytest.approx(figures["seconds"])
     assert phases[0] > 0.5  # PyTorch is loaded in it
     assert 8 <= figures["tiles"] <= 15  # 16 of them, after those that were there at the first look
+    assert figures["cores"] > 0.2
+
+
+def test_processor_time_is_that_of_all_processes() -> None:
+    """One that works for a second in a process of its own, and one that sleeps."""
+    work = "import time\nwhile time.process_time() < 1: pass"
+    code = f"import subprocess, sys, time; subprocess.run([sys.executable, '-c', {work!r}]); time.sleep(0.5)"
+    used: list[float] = []
+    watch(subprocess.Popen([sys.executable, "-c", code]), used.append)
+    assert used == sorted(used)
+    assert used[-1] == pytest.approx(1.1, abs=0.25)  # starting two interpreters is in it
 
 
 def test_a_tile_that_nobody_saw_is_part_of_the_start(tmp_path: Path) -> None:
     clock = _Tiles(tmp_path / "result.zarr")
-    clock.look()
-    assert clock.phases(1.0, 5.0) == {"start_seconds": 4.0, "tiles_seconds": 0.0, "file_seconds": 0.0, "tiles": 0}
+    clock.look(7.0)
+    nothing = {"start_seconds": 4.0, "tiles_seconds": 0.0, "file_seconds": 0.0, "tiles": 0, "cores": 0.0}
+    assert clock.phases(1.0, 5.0) == nothing
     done = unfinished_folder(tmp_path / "result.zarr") / "done"
     done.mkdir(parents=True)
     (done / "0.json").touch()
-    clock.look()
+    clock.look(7.0)
     since = clock.seen[0][1]
     figures = clock.phases(since - 1, since + 2)
     assert figures["start_seconds"] == pytest.approx(1)
     assert figures["tiles_seconds"] == 0
     assert figures["file_seconds"] == pytest.approx(2)
+    clock.seen.append((4, since + 2, 10.0))  # three tiles in two seconds, with three of the processor's
+    figures = clock.phases(since - 1, since + 2)
+    assert (figures["tiles"], figures["tiles_seconds"], figures["cores"]) == (3, pytest.approx(2), pytest.approx(1.5))
 
 
 def test_a_scene_that_fails_says_why() -> None:
@@ -300,9 +317,15 @@ def test_ratios_and_targets_by_hand() -> None:
 
 def scene(seconds: float, peak: int, rows: int, **options: Any) -> dict[str, Any]:
     said = {"size": [rows, 512], "halo": "fast", "config": {"ms_bands": 4, "hs_bands": 31}, **options}
-    phases = {"start_seconds": 2.0, "tiles_seconds": 0.5 * seconds, "file_seconds": 0.5 * seconds - 2.0, "tiles": 31}
+    phases = {
+        "start_seconds": 2.0,
+        "tiles_seconds": 0.5 * seconds,
+        "file_seconds": 0.5 * seconds - 2.0,
+        "tiles": 31,
+        "cores": 1.5,
+    }
     figures = result("scene", "finewave", "bfloat16", seconds, peak, **said)
-    return {**figures, "pixels": 16 * rows * 512, "load": 1.25, **phases}
+    return {**figures, "pixels": 16 * rows * 512, "load": 1.25, "tiles": 31, "cores": 1.5, **phases}
 
 
 def test_targets_of_scenes_by_hand() -> None:
@@ -323,7 +346,7 @@ def test_targets_of_scenes_by_hand() -> None:
     machine = {"gpu": None, "amx_bf16": True, "cores": 2, "processor": "P", "threads": 2, "load": 0.0}
     page = page_of({**run_, "machine": {**machine, "torch": "2", "date": "today", "commit": None}})
     assert page.startswith("# Performance on whole scenes")
-    assert "| 512 x 512 x 4 | 248 MiB | one piece | threads | 1.25 | 10 s | 2 s | 5 s | 3 s | 0 MiB |" in page
+    assert "| 512 x 512 x 4 | 248 MiB | one piece | threads | 1.25 | 10 s | 2 s | 5 s | 3 s | 1.50 | 0 MiB |" in page
 
 
 def test_shares_of_the_peak_by_hand() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tests.inference.tiny_models import save_model, write_scene
 
 from finewave.errors import InputError
@@ -15,13 +16,26 @@ from finewave.imaging.files import load_scene
 from finewave.inference.engine import Job, run_job
 from finewave.inference.file_job import FileOptions, run_file
 from finewave.inference.files import predict_file
-from finewave.inference.workers import connected
+from finewave.inference.workers import THREAD_VARIABLES, connected
 from finewave.models.pretrained import load_model
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     return save_model(tmp_path / "tiny")
+
+
+@pytest.mark.parametrize("given", [None, "1"])
+def test_threads_of_workers_are_the_users_or_a_share(monkeypatch: pytest.MonkeyPatch, given: str | None) -> None:
+    """PyTorch takes MKL's number for OpenMP's: setting both where a user gave one would overrule it."""
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    if given is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    with connected(None, 1) as client:
+        assert client is not None
+        (threads,) = client.run(torch.get_num_threads).values()
+    assert threads == (len(os.sched_getaffinity(0)) if given is None else int(given))
 
 
 def test_two_workers_one_of_which_is_lost(model: Path, tmp_path: Path) -> None:

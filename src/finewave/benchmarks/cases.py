@@ -100,8 +100,8 @@ def scene_cases(*, quick: bool, device: str) -> list[Case]:
         scene(part, part, tile=part),
         scene(part, part, tile=part // 4),
         scene(part, part, tile=part // 4, halo="exact"),
-        scene(part, 2 * part, workers=1, **alone),
-        scene(part, 2 * part, workers=2, **alone),
+        scene(2 * part, 4 * part, workers=1, **alone),
+        scene(2 * part, 4 * part, workers=2, **alone),
         scene(side, side),
         scene(2 * side, side),
     ]

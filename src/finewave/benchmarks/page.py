@@ -117,8 +117,9 @@ def _how(run: dict[str, Any]) -> list[str]:
             "Each row is one run of `finewave predict`, from GeoTIFF to Zarr (uint16), with an untrained JSSUNet of",
             "one stage and 32 features at s = 4. Time is from the start of the command to its end: *start* is up to",
             "the first finished tile, *tiles* from there to the last, *file* the rest. Memory is the sum of the peaks",
-            "of all its processes. Workers have one thread each. Load is the machine's before the run, in processes",
-            "that want a core; that of the run before it is still in it.",
+            "of all its processes. *Cores* is their processor time by time while tiles are made. Workers have one",
+            "thread each. Load is the machine's before the run, in processes that want a core; that of the run before",
+            "it is still in it.",
             "",
             "A GeoTIFF takes longer in the end, when one process packs it and its overviews: see",
             "[whole scenes](scenes.md#measured).",
@@ -253,12 +254,13 @@ def _scenes(results: Sequence[dict[str, Any]]) -> Table:
                 f"{r['load']:g}",
                 _time(r["seconds"]),
                 *(_time(r[f"{phase}_seconds"]) for phase in ("start", "tiles", "file")),
+                f"{r['cores']:.2f}" if r["tiles_seconds"] else "",
                 _memory(r["peak_bytes"]),
             )
         )
     return Table(
         "Whole scenes",
-        ("scene", "output", "halo", "workers", "load", "time", "start", "tiles", "file", "peak memory"),
+        ("scene", "output", "halo", "workers", "load", "time", "start", "tiles", "file", "cores", "peak memory"),
         rows,
     )
 

@@ -23,7 +23,8 @@ def measure_scene(case: Case) -> dict[str, Any]:
     """Return ``seconds``, ``peak_bytes`` of all processes together, ``pixels`` of the output and the ``load`` before.
 
     Of the seconds, ``tiles_seconds`` are those from the first finished tile to the last, in which ``tiles`` more were
-    made; ``start_seconds`` were before, ``file_seconds`` after, when the output is written.
+    made and ``cores`` were busy, processor time by time; ``start_seconds`` were before, ``file_seconds`` after, when
+    the output is written.
 
     The process begins with loading PyTorch and ends when the output has its name: that is what a user waits for.
     Memory is the sum of each process's own peak, an upper bound where they do not fall together.
@@ -60,22 +61,24 @@ class _Tiles:
 
     def __init__(self, output: Path) -> None:
         self.output = output
-        self.seen: list[tuple[int, float]] = []  # how many there were, since when
+        self.seen: list[tuple[int, float, float]] = []  # how many there were, since when, after what processor time
 
-    def look(self) -> None:
+    def look(self, processor_seconds: float) -> None:
         """Take note, if there are more than before."""
         count = finished_tiles(self.output)
         if count > (self.seen[-1][0] if self.seen else 0):
-            self.seen.append((count, time.perf_counter()))
+            self.seen.append((count, time.perf_counter(), processor_seconds))
 
     def phases(self, start: float, end: float) -> dict[str, float]:
         """Return the figures; see `measure_scene`. A single tile may come and go between two looks."""
-        (first, since), (last, until) = (self.seen[0], self.seen[-1]) if self.seen else ((0, end), (0, end))
+        nothing = (0, end, 0.0)
+        (first, since, before), (last, until, after) = (self.seen[0], self.seen[-1]) if self.seen else (nothing,) * 2
         return {
             "start_seconds": since - start,
             "tiles_seconds": until - since,
             "file_seconds": end - until,
             "tiles": last - first,
+            "cores": (after - before) / (until - since) if until > since else 0.0,
         }
 
 
@@ -111,16 +114,18 @@ def _write_scene(path: Path, size: tuple[int, int], bands: int) -> None:
     save_scene(with_georeference(scene, *place), path, dtype="uint16")
 
 
-def watch(process: subprocess.Popen[Any], look: Callable[[], None] = lambda: None) -> int:
+def watch(process: subprocess.Popen[Any], look: Callable[[float], None] = lambda _: None) -> int:
     """Wait for a process, and return the sum of the peaks of it and of all below it, in bytes (Linux).
 
-    ``look`` is called all the while.
+    ``look`` is called all the while, with the processor time of all of them so far, in seconds.
     """
     peaks: dict[int, int] = {}
+    used: dict[int, float] = {}
     while process.poll() is None:
-        look()
         for pid in _tree(process.pid):
             peaks[pid] = max(peaks.get(pid, 0), _own_peak(pid))
+            used[pid] = max(used.get(pid, 0.0), _own_processor_seconds(pid))
+        look(sum(used.values()))
         time.sleep(SAMPLING_SECONDS)
     return sum(peaks.values())
 
@@ -142,3 +147,12 @@ def _own_peak(pid: int) -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
+
+
+def _own_processor_seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # a name may have blanks
+    except OSError:
+        return 0.0
+    user, system = fields[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

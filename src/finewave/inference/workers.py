@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 CONNECTION_SECONDS = 20
 WORKER_START = "finewave.inference.worker_start"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class ModelSource(Protocol):
@@ -79,7 +81,8 @@ def connected(cluster: str | None, workers: int | None) -> Iterator[Any | None]:
     cluster : str, optional
         Address of a scheduler, e.g. ``"tcp://host:8786"``: that of Dask-Jobqueue, Dask-CUDA, ...
     workers : int, optional
-        Processes to start on this machine; they share its cores.
+        Processes to start on this machine; they share its cores, unless one of `THREAD_VARIABLES` says how many
+        threads each of them has.
 
     Raises
     ------
@@ -107,7 +110,9 @@ def connected(cluster: str | None, workers: int | None) -> Iterator[Any | None]:
     assert workers is not None
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = str(max(1, cores // workers))
-    environment = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
+    # if one is the user's, none is ours: PyTorch takes MKL's number of threads for OpenMP's
+    ours = not any(name in os.environ for name in THREAD_VARIABLES)
+    environment = dict.fromkeys(THREAD_VARIABLES, threads) if ours else {}
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
         LocalCluster(
