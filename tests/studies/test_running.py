@@ -29,7 +29,7 @@ from finewave.learning import callbacks, training
 from tests.studies.tiny import register
 register()
 callbacks.CHECKPOINT_SECONDS = 0.0
-machine._commit = training._commit = lambda: "one"  # the checkout may change while this test runs
+machine.checkout_revision = training.checkout_revision = lambda **_: "one"  # it may change meanwhile
 main(sys.argv[1:])
 """
 ROOT = Path(__file__).parents[2]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import time
-from pathlib import Path
 from typing import Any
+
+from finewave.provenance import checkout_revision, processor
 
 
 def describe_machine() -> dict[str, Any]:
     """Return processor, cores, threads, matrix units, GPU, versions, load, date and commit."""
     import torch
 
-    model, flags = _cpuinfo()
+    model, flags = processor()
     return {
         "processor": model,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -26,26 +26,5 @@ def describe_machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "date": time.strftime("%Y-%m-%d"),
-        "commit": _commit(),
+        "commit": checkout_revision(short=True),
     }
-
-
-def _cpuinfo() -> tuple[str, set[str]]:
-    path = Path("/proc/cpuinfo")
-    text = path.read_text().split("\n\n")[0] if path.exists() else ""
-    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
-    return facts.get("model name", platform.processor()), set(facts.get("flags", "").split())
-
-
-def _commit() -> str | None:
-    """Revision of the checkout, marked when it has changes; None for an installation."""
-    try:
-        commit, changed = _git("rev-parse", "--short", "HEAD"), _git("status", "--porcelain", "-uno")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return commit + ("+changes" if changed else "")
-
-
-def _git(*arguments: str) -> str:
-    command = ["git", *arguments]
-    return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()

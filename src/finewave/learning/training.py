@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import platform
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -42,6 +40,7 @@ from finewave.models.card import describe
 from finewave.models.pretrained import Model, load_model, prefers_channels_last
 from finewave.models.registry import create_model, system_named
 from finewave.models.weights import fill_network, read_weights
+from finewave.provenance import checkout_revision, processor
 
 MODEL_FOLDER = "model"
 _START_BATCHES = 64  # a quarter of a million pixels at 4 crops of 32 x 32: hundreds for each coefficient
@@ -311,7 +310,7 @@ def _export(net: nn.Module, config: dict[str, Any], out: Path, store: Store, pha
             "sha256": {name: store.attributes["sha256"][name] for key in ("train", "val") for name in split[key]},
         },
         recipe=config,
-        commit=_commit(),
+        commit=checkout_revision(),
         seed=config["seed"],
         trained=time.strftime("%Y-%m-%d"),
         hours=round(sum(log["seconds"] for log in logs) / 3600, 2),
@@ -338,24 +337,7 @@ def _with_scores(model: Model, store: Store) -> Model:
     return Model(model.net, replace(model.card, metrics=metrics))
 
 
-def _commit() -> str | None:
-    """Revision of the checkout that trains, marked when it has changes; None for an installation."""
-    try:
-        commit, changed = (_git("rev-parse", "HEAD"), _git("status", "--porcelain", "-uno"))
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return commit + ("+changes" if changed else "")
-
-
-def _git(*arguments: str) -> str:
-    command = ["git", *arguments]
-    return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
-
-
 def _hardware() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{os.cpu_count()} cores of {models[0] if models else platform.processor()}"
+    return f"{os.cpu_count()} cores of {processor()[0]}"

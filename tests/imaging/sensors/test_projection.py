@@ -76,6 +76,16 @@ def test_a_scene_stays_one(response: np.ndarray, hsi: torch.Tensor) -> None:
     assert "good" not in ms.coords
 
 
+def test_a_negative_weight_does_not_move_the_centre_outwards() -> None:
+    """Linear sRGB's red: negative about 500 nm, so that its plain mean would be 642 nm."""
+    scene = xr.DataArray(np.ones((31, 1, 1)), dims=("band", "y", "x"), coords={"wavelength": ("band", CAVE)})
+    srgb = get_sensor("srgb")
+    centres = apply_response(srgb.response(CAVE), scene)["wavelength"].values
+    np.testing.assert_allclose(centres, srgb.centres, atol=2)
+    dark = apply_response(np.zeros((1, 31)), scene)["wavelength"].values
+    assert np.isfinite(dark).all()
+
+
 def test_type_of_a_scene(response: np.ndarray, hsi: torch.Tensor) -> None:
     assert apply_response(response, scene(hsi[0].numpy().astype(np.float32))).dtype == np.float32
     counts = scene((hsi[0].numpy() * 1000).astype(np.uint16))

@@ -34,7 +34,7 @@ def apply_response(response: Any, hsi: Any) -> Any:
     -------
     (B, c, H, W) tensor, or scene (band, y, x)
         Of the type and on the device of `hsi`, differentiable. A scene keeps its coordinates and attributes;
-        its ``wavelength`` (nm) becomes the centroid of each row of weights.
+        its ``wavelength`` (nm) becomes the centroid of the absolute weights of each row.
 
     Raises
     ------
@@ -67,7 +67,10 @@ def _project_scene(response: Any, scene: xr.DataArray) -> xr.DataArray:
     bare = scene.drop_vars([name for name, coord in scene.coords.items() if "band" in coord.dims])
     result = bare.astype(dtype, copy=False).dot(matrix, dim="band").rename(ms_band="band").transpose("band", "y", "x")
     if "wavelength" in scene.coords and scene["wavelength"].dims == ("band",):
-        centroids = weights @ scene["wavelength"].to_numpy().astype(np.float64)
+        # as in `Sensor.centres`: a negative weight, as linear sRGB has them, does not push the centre outwards
+        sizes = np.abs(weights)
+        shares = sizes / np.maximum(sizes.sum(1, keepdims=True), np.finfo(float).tiny)
+        centroids = shares @ scene["wavelength"].to_numpy().astype(np.float64)
         result = result.assign_coords(wavelength=("band", centroids, scene["wavelength"].attrs))
     result.attrs = dict(scene.attrs)
     return result.rename(scene.name)
