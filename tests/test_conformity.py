@@ -42,6 +42,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "ibp": {"iterations": 2},
     "ridge": {},
     "quadratic": {},
+    "root-polynomial": {},
     "gsa": {},
     "cnmf": {"endmembers": 3, "iterations": 3, "turns": 2},
 }

@@ -36,6 +36,7 @@ EXACT: dict[str, dict[str, Any]] = {
     "ibp": {"hs_bands": 4},
     "ridge": {},
     "quadratic": {},
+    "root-polynomial": {},
     "sr-ssr": {"hs_bands": 4},
     "ssr-sr": {"hs_bands": 4},
 }

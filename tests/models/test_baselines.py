@@ -77,6 +77,35 @@ def test_a_regression_finds_the_polynomial_that_there_is(system: str) -> None:
     torch.testing.assert_close(net(ms), hs, rtol=1e-4, atol=1e-4)
 
 
+def test_root_polynomial_regression_finds_the_geometric_means_that_there_are() -> None:
+    """And its answer is that to a darker image, made brighter."""
+    ms = torch.rand(1, 3, 9, 8)
+    r, g, b = ms.unbind(1)
+    terms = torch.stack([r, g, b, (r * g).sqrt(), (r * b).sqrt(), (g * b).sqrt()])
+    hs = torch.einsum("kt,tbhw->bkhw", torch.randn(5, 6), terms)
+    net = create_model("root-polynomial", ms_bands=3, hs_bands=5)
+    net.prepare_from([{"hr_msi": ms, "hr_hsi": hs}], 0)
+    torch.testing.assert_close(net(ms), hs, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(net(0.01 * ms), 0.01 * hs, rtol=1e-4, atol=1e-5)
+
+
+def test_root_polynomial_regression_of_black_and_negative_values() -> None:
+    """Linear sRGB has negative values; the root of zero has no slope."""
+    net = create_model("root-polynomial", ms_bands=3, hs_bands=2)
+    ms = torch.tensor([0.0, -0.1, 0.5]).view(1, 3, 1, 1).requires_grad_()
+    net(ms).sum().backward()
+    assert ms.grad is not None
+    assert torch.isfinite(ms.grad).all()
+
+
+def test_every_coefficient_but_the_constants_is_penalised() -> None:
+    sample = {"hr_msi": torch.rand(1, 3, 9, 8), "hr_hsi": 0.5 + 0.1 * torch.rand(1, 2, 9, 8)}
+    for system, constant in (("ridge", 0.5), ("root-polynomial", 0.0)):
+        net = create_model(system, ms_bands=3, hs_bands=2, penalty=1e9)
+        net.prepare_from([sample], 0)
+        np.testing.assert_allclose(net(sample["hr_msi"]).mean().item(), constant, atol=0.06)
+
+
 def test_ridge_regression_is_that_of_the_normal_equations() -> None:
     """Closed form with the constant removed by centring: (X'X / N + p I)^-1 X'Y / N."""
     ms, hs = torch.rand(1, 3, 7, 6), torch.rand(1, 4, 7, 6)

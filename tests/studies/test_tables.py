@@ -31,6 +31,7 @@ def test_best_second_and_missing(tmp_path: Path) -> None:
     assert [rows[row.label][0] for row in request.rows] == ["28.00", "**30.12**", "–", "*29.50*"]
     assert rows["learned, without post"] == ["–"] * 4
     assert "- –: not made" in markdown(table)
+    assert "\n\n## Protocol\n\n- " in markdown(table)
     assert r"no clusters & \textbf{30.12} &" in latex(table)
     assert r"learned, with post & \textit{29.50} &" in latex(table)
     assert r"learned, without post & -- & -- & -- & -- \\" in latex(table)

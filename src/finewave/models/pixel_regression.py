@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import combinations_with_replacement
+from itertools import combinations, combinations_with_replacement
 
 import torch
 from torch import Tensor, nn
 
 from finewave.errors import InputError
+
+DARK_PRODUCT = 1e-12
+"""Products of two bands count as no smaller: a band of 1e-6 is dark in every unit that is used here."""
 
 
 class PixelRegression(nn.Module):
@@ -47,14 +50,14 @@ class PixelRegression(nn.Module):
         if penalty < 0:
             raise InputError(f"{self.name}: {penalty=} is out of range; it must be >= 0")
         self.ms_bands, self.hs_bands, self.penalty = ms_bands, hs_bands, penalty
-        # each monomial as the indices of its factors; () is the constant
-        self.monomials = [
-            factors
-            for degree in range(self.degree + 1)
-            for factors in combinations_with_replacement(range(ms_bands), degree)
-        ]
+        self.monomials = self.choose_monomials()
         self.coefficients = nn.Parameter(torch.empty(len(self.monomials), hs_bands))
         nn.init.normal_(self.coefficients, std=0.1)
+
+    def choose_monomials(self) -> list[tuple[int, ...]]:
+        """Return each monomial as the indices of its factors; () is the constant."""
+        bands = range(self.ms_bands)
+        return [each for n in range(self.degree + 1) for each in combinations_with_replacement(bands, n)]
 
     def terms(self, ms: Tensor) -> Tensor:
         """Return every monomial of every pixel of ``ms`` (B, c, H, W) as (pixels, terms)."""
@@ -94,8 +97,7 @@ class PixelRegression(nn.Module):
             count += len(rows)
         if not isinstance(gram, Tensor) or not isinstance(moment, Tensor):
             raise InputError(f"{self.name} needs training images to be fitted; there are none")
-        ridge = self.penalty * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-        ridge[0, 0] = 0
+        ridge = torch.diag(torch.tensor([self.penalty * bool(factors) for factors in self.monomials])).to(gram)
         solution = torch.linalg.lstsq(gram / count + ridge, moment / count).solution
         with torch.no_grad():
             self.coefficients.copy_(solution)
@@ -118,3 +120,29 @@ class QuadraticRegression(PixelRegression):
 
     def __init__(self, ms_bands: int = 3, hs_bands: int = 31, *, penalty: float = 0.0) -> None:
         super().__init__(ms_bands, hs_bands, penalty)
+
+
+class RootPolynomialRegression(PixelRegression):
+    """HS bands from the MS bands and the geometric means of two of them; see `PixelRegression`.
+
+    k times the light gives k times the HSI, as from a network without biases. G. D. Finlayson, M. Mackiewicz,
+    A. Hurlbert, "Color Correction Using Root-Polynomial Regression", IEEE Transactions on Image Processing 24, 2015;
+    for spectra Y.-T. Lin, G. D. Finlayson, "Exposure Invariance in Spectral Reconstruction from RGB Images", Color and
+    Imaging Conference 2019. Negative values count as zero in the means.
+    """
+
+    name = "root-polynomial"
+
+    def __init__(self, ms_bands: int = 3, hs_bands: int = 31, *, penalty: float = 0.0) -> None:
+        super().__init__(ms_bands, hs_bands, penalty)
+
+    def choose_monomials(self) -> list[tuple[int, ...]]:
+        """Return the bands and their pairs; the root of a square would be the band again."""
+        return [each for n in (1, 2) for each in combinations(range(self.ms_bands), n)]
+
+    def terms(self, ms: Tensor) -> Tensor:
+        """Return every term of every pixel, roots of the pairs' products; see `PixelRegression.terms`."""
+        products = super().terms(ms.clamp(min=0))
+        bands = ms.permute(0, 2, 3, 1).flatten(0, 2)
+        # never the root of zero itself, whose slope is infinite
+        return torch.cat([bands, products[:, self.ms_bands :].clamp(min=DARK_PRODUCT).sqrt()], 1)

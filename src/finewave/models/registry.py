@@ -66,6 +66,9 @@ SYSTEMS: dict[str, System] = {
     "quadratic": System(
         "finewave.models.pixel_regression:QuadraticRegression", "ssr", ("hr_msi",), "hr_hsi", baseline=True
     ),
+    "root-polynomial": System(
+        "finewave.models.pixel_regression:RootPolynomialRegression", "ssr", ("hr_msi",), "hr_hsi", baseline=True
+    ),
     "gsa": System("finewave.models.gsa:GSA", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi", baseline=True),
     "cnmf": System("finewave.models.cnmf:CNMF", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi", baseline=True),
 }

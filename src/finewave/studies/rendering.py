@@ -68,7 +68,7 @@ def markdown(table: Table) -> str:
         tests = _tests(table, block)
         if tests:
             lines += ["The two best, paired by scene:", "", *(f"- {test}" for test in tests), ""]
-    return "\n".join([*lines, *(f"- {note}" for note in table.notes)]) + "\n"
+    return "\n".join([*lines, "## Protocol", "", *(f"- {note}" for note in table.notes)]) + "\n"
 
 
 def comma_separated(table: Table) -> str:
