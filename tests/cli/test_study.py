@@ -29,6 +29,7 @@ def test_a_table_of_baselines(tmp_path: Path) -> None:
     assert [line for line in made.stdout.splitlines() if line.startswith("## ")] == [
         "## cave, x2, split val, 1 scene",
         "## cave, x4, split val, 1 scene",
+        "## Protocol",
     ]
     assert "1 of 2: bicubic + quadratic on cave x2 (val)" in made.stderr
     assert len(all_results(out)) == 2

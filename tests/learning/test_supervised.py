@@ -16,17 +16,18 @@ import torch
 from safetensors.torch import load_file
 
 import finewave as fw
+from finewave.learning import training
 from finewave.learning.image_losses import LOSSES
 from finewave.learning.training import train
 
 SCRIPT = """
 import sys
-from finewave.learning import callbacks
-from finewave.learning.training import train
+from finewave.learning import callbacks, training
 from tests.learning.stand_ins import register
 register()
 callbacks.CHECKPOINT_SECONDS = 0.0
-train("common-cave-x4", sys.argv[1:])
+training.training_precision = lambda device: "bf16-mixed"
+training.train("common-cave-x4", sys.argv[1:])
 """
 
 
@@ -102,8 +103,11 @@ def test_optimiser_and_schedule_are_those_of_the_recipe(common: list[str], monke
     assert seen[0]["weight_decay"] == 0.01
 
 
-def test_killed_and_started_again_it_ends_the_same(common: list[str], tmp_path: Path) -> None:
+def test_killed_and_started_again_it_ends_the_same(
+    common: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SIGKILL after a checkpoint: weights, BatchNorm's statistics and average are those of a run left alone."""
+    monkeypatch.setattr(training, "training_precision", lambda device: "bf16-mixed")  # as in the script
     calm = [*common, "model.system=plain-sr", "phase1.steps=40", "phase1.validate_every=10", f"out={tmp_path / 'calm'}"]
     killed = [*calm, f"out={tmp_path / 'killed'}"]
     train("common-cave-x4", calm)

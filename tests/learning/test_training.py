@@ -14,16 +14,16 @@ import torch
 from safetensors.torch import load_file
 
 import finewave as fw
-from finewave.learning import callbacks
+from finewave.learning import callbacks, training
 from finewave.learning.training import train
 
 # Checkpoints after every step, so that a kill at any moment finds one.
 SCRIPT = """
 import sys
-from finewave.learning import callbacks
-from finewave.learning.training import train
+from finewave.learning import callbacks, training
 callbacks.CHECKPOINT_SECONDS = 0.0
-train("jssunet-cave-x4", sys.argv[1:])
+training.training_precision = lambda device: "bf16-mixed"
+training.train("jssunet-cave-x4", sys.argv[1:])
 """
 
 
@@ -70,8 +70,11 @@ def test_phase2_leaves_the_rest_alone(overrides: list[str], tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("moment", [0.0, 1.5])
-def test_killed_and_started_again_it_ends_the_same(overrides: list[str], tmp_path: Path, moment: float) -> None:
+def test_killed_and_started_again_it_ends_the_same(
+    overrides: list[str], tmp_path: Path, moment: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SIGKILL soon after the first checkpoint, or later: the weights are those of a run that was left alone."""
+    monkeypatch.setattr(training, "training_precision", lambda device: "bf16-mixed")  # as in the script
     calm = [*overrides, f"out={tmp_path / 'calm'}", "phase1.steps=30", "phase1.validate_every=10"]
     killed = [*calm, f"out={tmp_path / 'killed'}"]
     train("jssunet-cave-x4", calm)
@@ -92,6 +95,14 @@ def test_killed_and_started_again_it_ends_the_same(overrides: list[str], tmp_pat
 
     subprocess.run([sys.executable, "-c", SCRIPT, *killed], env=environment, check=True, stdout=subprocess.DEVNULL)
     assert_same(weights(tmp_path / "calm"), weights(tmp_path / "killed"))
+
+
+def test_a_phase_ends_in_the_arithmetic_that_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is quicker is timed, and may be something else when the run goes on."""
+    for quickest in ("bf16-mixed", "32-true"):
+        monkeypatch.setattr(training, "training_precision", lambda device, quickest=quickest: quickest)
+        assert training._precision({}, tmp_path) == "bf16-mixed"
+    assert training._precision({"precision": "float32"}, tmp_path) == "32-true"
 
 
 @pytest.mark.parametrize("post", ["true", "false"])

@@ -46,7 +46,7 @@ def test_a_study_in_one_file(folder: Path, tmp_path: Path) -> None:
     assert "<strong>30.56</strong></td>" in text
     assert "<em>30.00</em></td>" in text
     assert "<li>–: not made</li>" in text
-    assert text.count("<p>Protocol and notes:</p>") == 1
+    assert text.count("<h3>Protocol</h3>") == 1
     # the protocol under the table and of the cells
     assert "protocol tiny: LR images by kernel gaussian; metrics on non-overlapping 16 x 16 crops" in text
     assert (

@@ -24,6 +24,7 @@ from finewave.data.registry import get_dataset, open_dataset
 from finewave.data.store import Store
 from finewave.data.unaligned import UnalignedCrops, room, scene_with_reference
 from finewave.errors import InputError, unknown_name
+from finewave.imaging.atomic import atomic_output
 from finewave.imaging.sensors import get_sensor
 from finewave.imaging.sensors.estimation import estimate_response
 from finewave.learning.callbacks import BestWeights, MinuteCheckpoint, progress_callback
@@ -212,12 +213,25 @@ def _start_output(net: nn.Module, phase: dict[str, Any], crops: Crops | Unaligne
     fit_last_convolution(learner, first, lambda batch: SupervisedPhase.output_of(learner, batch).float())
 
 
-def _precision(phase: dict[str, Any]) -> str:
-    """Return Lightning's name of the arithmetic: the quickest, unless the recipe wants every digit."""
+def _precision(phase: dict[str, Any], folder: Path) -> str:
+    """Return Lightning's name of the arithmetic: the quickest, unless the recipe wants every digit.
+
+    What a phase began with is kept in its folder: what is quickest is found out by timing, so that a busy or another
+    machine may find differently, and a run that goes on would not end as one that was left alone.
+    """
     asked = phase.get("precision") or "auto"
     if asked not in ("auto", "float32"):
         raise unknown_name("precision of a phase", str(asked), ("auto", "float32"))
-    return "32-true" if asked == "float32" else training_precision("cuda" if torch.cuda.is_available() else "cpu")
+    if asked == "float32":
+        return "32-true"
+    begun = folder / "arithmetic"
+    if begun.exists():
+        return begun.read_text(encoding="utf-8")
+    chosen = training_precision("cuda" if torch.cuda.is_available() else "cpu")
+    if is_first_process():
+        with atomic_output(begun) as temporary:
+            temporary.write_text(chosen, encoding="utf-8")
+    return chosen
 
 
 def _run_phase(
@@ -243,7 +257,7 @@ def _run_phase(
             devices=devices,
             strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
             use_distributed_sampler=False,  # every process validates on all scenes, and its crops are its own
-            precision=_precision(phase),  # type: ignore[arg-type]  # one of Lightning's names
+            precision=_precision(phase, folder),  # type: ignore[arg-type]  # one of Lightning's names
             max_steps=phase["steps"],
             val_check_interval=min(phase["validate_every"], phase["steps"]),
             check_val_every_n_epoch=None,

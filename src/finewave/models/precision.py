@@ -15,6 +15,10 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 """Of prediction, see `uses_bfloat16`."""
 
 
+REPETITIONS = 25
+"""Of a convolution that is timed."""
+
+
 def check_precision(name: str) -> str:
     """Return ``name``; an `InputError` if there is no such precision."""
     if name not in PRECISIONS:
@@ -42,7 +46,8 @@ def bfloat16_gains(device_type: str) -> bool:
     """Whether convolutions are clearly faster in bfloat16 than in float32; found out once in a process.
 
     On a GPU it is a property of the chip. Processors differ by an order of magnitude, from emulation to matrix
-    units, so there a convolution is timed in both (a tenth of a second).
+    units, so there a convolution is timed in both (some hundredths of a second). The quickest of many calls counts,
+    which a busy machine, too, lets through undisturbed.
     """
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -56,7 +61,7 @@ def _convolution_seconds(dtype: torch.dtype) -> float:
     weight = torch.zeros(64, 64, 3, 3, dtype=dtype).contiguous(memory_format=torch.channels_last)
     best = float("inf")
     with torch.no_grad(), torch.autocast("cpu", enabled=False):
-        for _ in range(5):  # the first calls also choose the kernel
+        for _ in range(REPETITIONS):  # the first calls also choose the kernel
             start = time.perf_counter()
             F.conv2d(x, weight, padding=1)
             best = min(best, time.perf_counter() - start)

@@ -104,9 +104,7 @@ def _table(file: Path, number: int) -> str:
     except ImportError:
         raise InputError("reports of studies need markdown-it-py: pip install 'finewave[viewer]'") from None
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    # two lists in a row would be one
-    text = re.sub(r"(\n- [^\n]*)\n\n- ", r"\1\n\nProtocol and notes:\n\n- ", file.read_text(encoding="utf-8"))
-    html = parser.render(text)
+    html = parser.render(file.read_text(encoding="utf-8"))
     # the page has its own first heading
     html = re.sub(r"<(/?)h([1-4])>", lambda found: f"<{found[1]}h{int(found[2]) + 1}>", html)
     html = html.replace("<table>", '<div class="wide right" tabindex="0" role="region" aria-label="Table"><table>')
