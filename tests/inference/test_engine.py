@@ -32,10 +32,14 @@ def test_threads_of_workers_are_the_users_or_a_share(monkeypatch: pytest.MonkeyP
         monkeypatch.delenv(name, raising=False)
     if given is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", given)
+    before = dict(os.environ)
     with connected(None, 1) as client:
         assert client is not None
         (threads,) = client.run(torch.get_num_threads).values()
     assert threads == (len(os.sched_getaffinity(0)) if given is None else int(given))
+    assert {name: os.environ.get(name) for name in THREAD_VARIABLES} == {
+        name: before.get(name) for name in THREAD_VARIABLES
+    }
 
 
 def test_two_workers_one_of_which_is_lost(model: Path, tmp_path: Path) -> None:

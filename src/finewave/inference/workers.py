@@ -113,15 +113,23 @@ def connected(cluster: str | None, workers: int | None) -> Iterator[Any | None]:
     # if one is the user's, none is ours: PyTorch takes MKL's number of threads for OpenMP's
     ours = not any(name in os.environ for name in THREAD_VARIABLES)
     environment = dict.fromkeys(THREAD_VARIABLES, threads) if ours else {}
-    with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            dashboard_address=None,
-            silence_logs="CRITICAL",
-            preload=[WORKER_START],
-        ) as local,
-        Client(local, set_as_default=False) as client,
-    ):
-        yield client
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    try:
+        with (
+            dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs="CRITICAL",
+                preload=[WORKER_START],
+            ) as local,
+            Client(local, set_as_default=False) as client,
+        ):
+            yield client
+    finally:  # Dask leaves in this process what it sets for the workers
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
