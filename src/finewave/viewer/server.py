@@ -18,7 +18,10 @@ from finewave.viewer.layers import View, open_view
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from bokeh.document import Document
+    from tornado.ioloop import IOLoop
 
     from finewave.viewer.jobs import Jobs
     from finewave.viewer.page import Page
@@ -101,7 +104,7 @@ def serve(
         http.add_sockets(sockets)
         server = BaseServer(IOLoop.current(), tornado, http)
         try:
-            _stop_by_signals()
+            _stop_by_signals(server.io_loop)
             server.start()
             ready(f"http://{LOCAL if anywhere else host}:{port}/")
             server.io_loop.start()
@@ -186,11 +189,23 @@ def _bind(host: str, port: int | None) -> tuple[list[Any], int]:
     raise AssertionError  # the last one is bound or refused
 
 
-def _stop_by_signals() -> None:
-    """Let Ctrl-C end the server at once, as there is nothing to finish; and whatever ends it leaves no uploads."""
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.default_int_handler)
+def _stop_by_signals(loop: IOLoop) -> None:
+    """Let Ctrl-C end the server, as there is nothing to finish, and whatever ends it leave no uploads.
+
+    The loop is asked to stop, not interrupted: an interrupt that meets the clearing away of an object is lost. The
+    second one interrupts.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.default_int_handler)
+        loop.asyncio_loop.call_soon_threadsafe(loop.stop)  # type: ignore[attr-defined]  # of Tornado's usual loop
+
+    for each in numbers:
+        signal.signal(each, stop)
 
 
 def _quiet() -> None:
