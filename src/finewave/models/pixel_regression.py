@@ -97,7 +97,7 @@ class PixelRegression(nn.Module):
             count += len(rows)
         if not isinstance(gram, Tensor) or not isinstance(moment, Tensor):
             raise InputError(f"{self.name} needs training images to be fitted; there are none")
-        ridge = torch.diag(torch.tensor([self.penalty * bool(factors) for factors in self.monomials])).to(gram)
+        ridge = torch.diag(gram.new_tensor([self.penalty * bool(factors) for factors in self.monomials]))
         solution = torch.linalg.lstsq(gram / count + ridge, moment / count).solution
         with torch.no_grad():
             self.coefficients.copy_(solution)
