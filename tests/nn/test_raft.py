@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from finewave.nn.raft import RAFT, Correlation, convex_upsample, sequence_loss
+from finewave.nn.raft import Encoder, RAFT, Correlation, convex_upsample, sequence_loss
 
 
 def test_published_size() -> None:
@@ -77,3 +77,14 @@ def test_learns_a_constant_shift() -> None:
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_texture_of_dark_images_survives_bfloat16() -> None:
+    torch.manual_seed(0)
+    encoder = Encoder(16, "instance", 8).eval()
+    image = 2 * (0.004 * torch.rand(1, 3, 64, 64)) - 1  # all of it within a step of bfloat16 from -1
+    with torch.no_grad():
+        wanted = encoder(image)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = encoder(image).float()
+    assert (found - wanted).norm() < 0.03 * wanted.norm()

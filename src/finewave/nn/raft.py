@@ -52,7 +52,9 @@ class Encoder(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Encode an image in [-1, 1]."""
-        x = F.relu(self.norm1(self.conv1(image)))
+        # Dark scenes are near -1, where bfloat16 has steps of 0.004: full precision until the first normalisation.
+        with torch.autocast(image.device.type, enabled=False):
+            x = F.relu(self.norm1(self.conv1(image)))
         return self.conv2(self.layer3(self.layer2(self.layer1(x))))
 
 
