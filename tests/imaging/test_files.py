@@ -388,7 +388,7 @@ class TestScale:
 
     def test_no_assumption_fits(self, tmp_path: Path) -> None:
         save_scene(make_scene(np.full((1, 2, 2), 70000, np.int32)), tmp_path / "a.tif")
-        with pytest.raises(InputError, match=r"up to 70000 .*state it with scale="):
+        with pytest.raises(InputError, match=r"up to 70000 .*state it.*scale= of open_scene, --full-scale"):
             open_scene(tmp_path / "a.tif")
         assert open_scene(tmp_path / "a.tif", scale=70000).values.max() == 1
 

@@ -157,6 +157,39 @@ def test_wavelengths_in_micrometres_or_none(model: Path, tmp_path: Path) -> None
     np.testing.assert_array_equal(*(load_scene(tmp_path / name).values for name in ("a.zarr", "b.zarr")))
 
 
+def raw(path: Path, values: np.ndarray) -> Path:
+    """Write numbers that do not say what they stand for."""
+    bands, height, width = values.shape
+    place = rasterio.transform.from_origin(0, 0, 1, 1)
+    with rasterio.open(path, "w", "GTiff", width, height, bands, transform=place, dtype=values.dtype) as file:
+        file.write(values)
+    return path
+
+
+def test_numbers_without_a_scale(model: Path, tmp_path: Path) -> None:
+    numbers = np.random.default_rng(0).integers(0, 4096, (3, 5, 6)).astype(np.uint16)
+    told: dict[str, Any] = {"wavelengths": WAVELENGTHS, "full_scale": 4095}
+    predict_file(raw(tmp_path / "raw.tif", numbers), tmp_path / "a.zarr", model, **told)
+    predict_file(raw(tmp_path / "same.tif", (numbers / 4095).astype(np.float32)), tmp_path / "b.zarr", model)
+    np.testing.assert_allclose(*(load_scene(tmp_path / name).values for name in ("a.zarr", "b.zarr")), atol=1e-6)
+    with pytest.warns(FinewaveWarning, match="10000 stands for 1.0 .*--full-scale"):
+        predict_file(tmp_path / "raw.tif", tmp_path / "c.zarr", model)
+    with pytest.raises(InputError, match="must be positive; got -1"):
+        predict_file(tmp_path / "raw.tif", tmp_path / "d.zarr", model, full_scale=-1)
+
+
+def test_numbers_of_a_guide_without_a_scale(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = create_model("mulsr", scale=2, hs_bands=3, ms_bands=3, features=8)
+    random = np.random.default_rng(0)
+    low = raw(tmp_path / "low.tif", random.random((3, 8, 8), np.float32))
+    numbers = random.integers(0, 256, (3, 16, 16)).astype(np.int16)
+    guides = raw(tmp_path / "guide.tif", numbers), raw(tmp_path / "same.tif", (numbers / 255).astype(np.float32))
+    predict_file(low, tmp_path / "a.zarr", Model(net), guide=guides[0], guide_full_scale=255)
+    predict_file(low, tmp_path / "b.zarr", Model(net), guide=guides[1])
+    np.testing.assert_allclose(*(load_scene(tmp_path / name).values for name in ("a.zarr", "b.zarr")), atol=1e-6)
+
+
 @pytest.mark.parametrize(("dtype", "nodata"), [("uint16", 0), ("int16", -32768), ("float32", -9999.0)])
 @pytest.mark.parametrize("more", [{}, {"consistent": True, "self_ensemble": True}])
 def test_islands_of_nodata(more: dict[str, bool], dtype: str, nodata: float, model: Path, tmp_path: Path) -> None:

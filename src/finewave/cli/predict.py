@@ -27,6 +27,8 @@ from finewave.cli.streams import json_option, print_json, working
     "--format", "suffix", default=".tif", show_default=True, shell_complete=output_formats, help="Of files in a folder."
 )
 @click.option("--wavelengths", help="Band centres in nm of the input, comma-separated, or a CSV file.")
+@click.option("--full-scale", type=float, help="The stored number that stands for 1.0 in the input.")
+@click.option("--guide-full-scale", type=float, help="The same of the guide.")
 @click.option("--tile", type=click.IntRange(min=16), help="Tile side, in input pixels.  [default: 512 output pixels]")
 @click.option("--halo", default="exact", show_default=True, help="Seen around a tile: exact, fast, or input pixels.")
 @pooling_option(default="local")
@@ -37,7 +39,7 @@ from finewave.cli.streams import json_option, print_json, working
 @click.option("--quality", is_flag=True, help="Scores without a reference, in OUTPUT.quality.json.")
 @click.option("--clip", type=(float, float), metavar="LOW HIGH", help="Cut values to this range.")
 @click.option("--dtype", help="Of the stored numbers, e.g. uint16.  [default: float32]")
-@click.option("--scale-factor", type=float, help="The stored number that stands for 1.0.")
+@click.option("--scale-factor", type=float, help="The number to store for 1.0.")
 @click.option("--nodata", type=float, help="The stored number for missing pixels.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes that share the work.")
 @click.option("--cluster", help="Dask scheduler whose workers do it, e.g. tcp://host:8786.")
@@ -51,6 +53,8 @@ def predict(
     guide: Path | None,
     suffix: str,
     wavelengths: str | None,
+    full_scale: float | None,
+    guide_full_scale: float | None,
     tile: int | None,
     halo: str,
     pooling: str,
@@ -89,6 +93,8 @@ def predict(
             guide=guide,
             suffix=suffix,
             wavelengths=numbers_or_file(wavelengths),
+            full_scale=full_scale,
+            guide_full_scale=guide_full_scale,
             tile=tile,
             halo=int(halo) if halo.isdecimal() else halo,
             pooling=pooling,

@@ -53,6 +53,8 @@ class FileOptions:
     uncertainty: bool = False
     clip: Sequence[float] | None = None
     quality: bool = False
+    full_scale: float | None = None
+    guide_full_scale: float | None = None
 
     @property
     def storage(self) -> dict[str, Any]:
@@ -117,9 +119,13 @@ def run_file(
     processing = options.processing(model)
     scorer = scorer_of(model) if options.quality else None
     given = options.wavelengths
-    keywords: dict[str, Any] = {"wavelengths": None if given is None else given_wavelengths(given).tolist()}
+    keywords: dict[str, Any] = {
+        "wavelengths": None if given is None else given_wavelengths(given).tolist(),
+        "scale": options.full_scale,
+    }
     paths = dict(zip(model.inputs, [source] if guide is None else [source, guide], strict=False))
-    scenes = {name: _opened(path, keywords if name == model.inputs[0] else {}) for name, path in paths.items()}
+    keywords_of = dict(zip(model.inputs, [keywords, {"scale": options.guide_full_scale}], strict=False))
+    scenes = {name: _opened(path, keywords_of[name]) for name, path in paths.items()}
     resolution = _own_resolution(scenes[model.inputs[0]], model)
     if resolution is not None:
         keywords["resolution"] = resolution
@@ -146,9 +152,8 @@ def run_file(
             if client is None:
                 job = Job(LoadedModel(model), request.sources(), tiling, unfinished, processing)
             else:
-                keywords_of = {model.inputs[0]: keywords}
                 sources = {
-                    name: (_for_workers(path, keywords_of.get(name, {}), request.bands[name]), request.ratio(name))
+                    name: (_for_workers(path, keywords_of[name], request.bands[name]), request.ratio(name))
                     for name, path in paths.items()
                 }
                 job = Job(_model_for_workers(model, model_path, folder), sources, tiling, unfinished, processing)
@@ -229,6 +234,7 @@ def _description(
         **{f"input {name}": f"{path.absolute()} {stamp_of(path)}" for name, path in paths.items()},
         "bands": request.bands,
         "wavelengths": None if options.wavelengths is None else str(options.wavelengths),
+        "full scale": [options.full_scale, options.guide_full_scale],
         "model": f"{model.name} {_weights_of(model)}",
         "pooling": model.pooling,
         "precision": model.precision,

@@ -25,6 +25,8 @@ def predict_file(
     guide: str | Path | None = None,
     suffix: str = ".tif",
     wavelengths: Any = None,
+    full_scale: float | None = None,
+    guide_full_scale: float | None = None,
     tile: int | None = None,
     halo: str | int = "exact",
     pooling: str = "local",
@@ -65,6 +67,9 @@ def predict_file(
         Extension of the files in an output folder.
     wavelengths : sequence of float or path, optional
         Band centres in nm of the input, where the file does not have them; see `open_scene`.
+    full_scale, guide_full_scale : float, optional
+        The stored number that stands for 1.0 in the input and in the guide, where the files do not say, or in place
+        of what they say; ``scale`` of `open_scene`.
     tile, halo, pooling : optional
         See `super_resolve`.
     precision : {"auto", "float32", "bfloat16"}
@@ -124,7 +129,20 @@ def predict_file(
     if device is not None:
         model = _on_device(model, device)
     options = FileOptions(
-        wavelengths, tile, halo, dtype, scale, nodata, restart, consistent, self_ensemble, uncertainty, clip, quality
+        wavelengths=wavelengths,
+        full_scale=full_scale,
+        guide_full_scale=guide_full_scale,
+        tile=tile,
+        halo=halo,
+        dtype=dtype,
+        scale=scale,
+        nodata=nodata,
+        restart=restart,
+        consistent=consistent,
+        self_ensemble=self_ensemble,
+        uncertainty=uncertainty,
+        clip=clip,
+        quality=quality,
     )
     with connected(cluster, workers) as client:
 

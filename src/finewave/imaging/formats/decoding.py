@@ -151,7 +151,7 @@ def choose_decoding(
     assumed = _assumed_scale(stored_dtype, largest, path)
     warnings.warn(
         f"{path} holds {stored_dtype} values without a scale; assumed that {assumed:g} stands for 1.0 "
-        f"(state another with scale=, for instance scale=1 to keep the numbers)",
+        f"(state another: scale= of open_scene, --full-scale of commands; 1 keeps the numbers)",
         FinewaveWarning,
         stacklevel=2,
     )
@@ -170,5 +170,5 @@ def _assumed_scale(stored_dtype: np.dtype[Any], largest: Callable[[], float], pa
         return 65535.0
     raise InputError(
         f"{path} holds {stored_dtype} values up to {top:g} and does not say their scale; "
-        "state it with scale=, the stored value that stands for 1.0"
+        "state it, the stored value that stands for 1.0: scale= of open_scene, --full-scale of commands"
     )
