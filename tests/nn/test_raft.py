@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from finewave.nn.raft import Encoder, RAFT, Correlation, convex_upsample, sequence_loss
+from finewave.nn.raft import RAFT, Correlation, Encoder, convex_upsample, sequence_loss
 
 
 def test_published_size() -> None:

@@ -11,10 +11,10 @@ import pytest
 import finewave as fw
 from finewave.imaging.scene import make_scene
 from finewave.viewer import figure as figure_module
+from finewave.viewer.error_maps import angle_map, rmse_map
 from finewave.viewer.figure import make_figure
 from finewave.viewer.figure_composite import bands_of_rgb, choose_rgb
 from finewave.viewer.figure_drawing import Drawing, _with_gaps
-from finewave.viewer.figure_maps import angle_map, rmse_map
 from tests.cli.command_line import assert_refused, run
 from tests.viewer.scenes import WAVELENGTHS, truth_values
 

@@ -10,8 +10,9 @@ from finewave.imaging.files import save_scene
 from finewave.imaging.scene import make_scene
 from finewave.metrics import rmse, sam
 from finewave.viewer import maps
+from finewave.viewer.error_maps import angle_map, rmse_map
 from finewave.viewer.layers import open_view
-from finewave.viewer.maps import angle, colour_limit, make_map, rms
+from finewave.viewer.maps import colour_limit, make_map
 from finewave.viewer.scores import ROWS, scores
 from finewave.viewer.spectra import Region
 from finewave.viewer.windows import Frame
@@ -68,11 +69,11 @@ def test_spectra_without_direction_have_no_angle() -> None:
     pred, target = np.ones((3, 1, 3), np.float32), np.ones((3, 1, 3), np.float32)
     pred[:, 0, 1] = 0
     target[:, 0, 2] = [1, 0, 0]
-    degrees = angle(pred, target)
+    degrees = angle_map(pred, target)
     assert degrees[0, 0] == pytest.approx(0, abs=0.05)
     assert np.isnan(degrees[0, 1])
     assert degrees[0, 2] == pytest.approx(np.degrees(np.arccos(1 / np.sqrt(3))), rel=1e-5)
-    assert rms(pred, target)[0, 1] == 1
+    assert rmse_map(pred, target)[0, 1] == 1
 
 
 def test_the_colour_bar_covers_the_map(tmp_path: Path) -> None:

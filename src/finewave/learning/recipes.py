@@ -183,7 +183,8 @@ def _open_keys(known: set[str]) -> set[str]:
 
     losses = [key for key in known if re.fullmatch(r"phase\d+\.losses", key)]
     supervised = [key.removesuffix(".losses") for key in losses]
-    more = {f"{key}.{name}" for key in supervised for name in ("output_start", "precision")} | {"data.msi", "data.light"}
+    more = {f"{key}.{name}" for key in supervised for name in ("output_start", "precision")}
+    more |= {"data.msi", "data.light"}
     return {f"{key}.{name}" for key in losses for name in LOSSES} | more
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from finewave.inference.rendering import linear_as_srgb, spectra_as_srgb
 from finewave.studies.figures import Picture
+from finewave.viewer.error_maps import rmse_map
 from finewave.viewer.figure_composite import display_limit
 from finewave.viewer.figure_drawing import Column, Drawing
 from finewave.viewer.figure_drawing import draw as draw_figure
-from finewave.viewer.figure_maps import rmse_map
 from finewave.viewer.figure_places import busiest_part, telling_points
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.errors import InputError, unknown_name
+from finewave.viewer.error_maps import rmse_map
 from finewave.viewer.figure_composite import (
     bands_of_rgb,
     choose_rgb,
@@ -18,7 +19,6 @@ from finewave.viewer.figure_composite import (
     display_limit,
 )
 from finewave.viewer.figure_drawing import Column, Drawing, draw
-from finewave.viewer.figure_maps import rmse_map
 from finewave.viewer.figure_places import busiest_part, telling_points
 from finewave.viewer.figure_scenes import Scenes, open_scenes, wavelengths_of
 

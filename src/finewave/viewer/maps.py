@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from finewave.viewer.error_maps import angle_map, rmse_map
 from finewave.viewer.pyramid import halved
 from finewave.viewer.windows import Frame, Window, read_window, window_of
 
@@ -91,30 +92,10 @@ def _values(view: View, kind: str, window: Window, bands: list[int]) -> NDArray[
         if kind in NEEDS_REFERENCE:
             assert view.reference is not None  # the page offers these maps with a reference only
             target = read_window(view.reference, part, bands)
-            result[top : top + pred.shape[1]] = angle(pred, target) if kind == "angle" else rms(pred, target)
+            result[top : top + pred.shape[1]] = (angle_map if kind == "angle" else rmse_map)(pred, target)
         else:
             result[top : top + pred.shape[1]] = pred[0]
     return result
-
-
-def rms(pred: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the root of the mean squared error over bands of (C, y, x) images; of one band the absolute error."""
-    error: NDArray[np.float32] = np.sqrt(np.mean(np.square(pred - target), axis=0))
-    return error
-
-
-def angle(pred: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the spectral angle in degrees of each pixel of (C, y, x) images.
-
-    NaN where a spectrum has no direction, by the same bound as `finewave.metrics.sam`.
-    """
-    from finewave.metrics.sam import ZERO_NORM  # which loads PyTorch
-
-    product = np.einsum("cyx,cyx->yx", pred, target, dtype=np.float64)
-    norms = [np.sqrt(np.einsum("cyx,cyx->yx", image, image, dtype=np.float64)) for image in (pred, target)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        degrees = np.degrees(np.arccos(np.clip(product / (norms[0] * norms[1]), -1.0, 1.0)))
-    return np.where(np.minimum(*norms) < ZERO_NORM, np.nan, degrees).astype(np.float32)
 
 
 def colour_limit(view: View, kind: str, band: float) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from finewave.errors import InputError
 from finewave.imaging.srgb import linear_to_srgb
+from finewave.viewer.error_maps import angle_map, rmse_map
 from finewave.viewer.figure_composite import (
     FALSE_COLOURS,
     bands_of_rgb,
@@ -20,7 +21,6 @@ from finewave.viewer.figure_composite import (
     display_limit,
     nearest_bands,
 )
-from finewave.viewer.figure_maps import angle_map, rmse_map
 from finewave.viewer.figure_places import telling_points
 from finewave.viewer.figure_scenes import Scenes, wavelengths_of
 from finewave.viewer.report_blocks import BlockMeans, read_rows, step_for, strips

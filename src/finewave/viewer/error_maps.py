@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from finewave.metrics.sam import ZERO_NORM
-
 
 def rmse_map(result: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Return the root mean square error over the bands of each pixel.
@@ -37,6 +35,8 @@ def angle_map(result: np.ndarray, reference: np.ndarray) -> np.ndarray:
     ndarray (H, W), float64
         Degrees; NaN where either image has no data, or a spectrum of zeros, which has no direction.
     """
+    from finewave.metrics.sam import ZERO_NORM  # which loads PyTorch
+
     product, ours_square, theirs_square = (np.zeros(result.shape[1:]) for _ in range(3))
     for ours, theirs in zip(result, reference, strict=True):
         ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
