@@ -168,8 +168,12 @@ def test_a_scene_keeps_its_place_on_the_ground() -> None:
         wavelengths=WAVELENGTHS,
         crs="EPSG:32631",
         transform=from_origin(500000, 4600000, 10, 10),
+        attrs={"model": "some-network", "model_card": "{}", "upscaling": 2, "title": "a field"},
     )
     lr = fw.degrade(scene, 4, "nikon-d5100")
+    assert "title" in lr.attrs
+    assert not {"model", "model_card", "upscaling"} & set(lr.attrs)
+    assert "model" in scene.attrs
     assert lr.shape == (3, 4, 6)
     assert lr.rio.transform() == from_origin(500000, 4600000, 40, 40)
     assert lr.rio.crs == scene.rio.crs

@@ -277,7 +277,7 @@ def _degrade_scene(
 ) -> xr.DataArray:
     import torch
 
-    from finewave.imaging.scene import resized
+    from finewave.imaging.scene import MADE_BY, resized
 
     if tuple(scene.dims) != ("band", "y", "x"):
         raise InputError(f"a scene has dims (band, y, x); given {tuple(scene.dims)}")
@@ -293,4 +293,7 @@ def _degrade_scene(
     if not values.is_floating_point():
         values = values.float()
     result = _degrade_tensor(values, scale, None, shrink, finish, None)
-    return resized(scene, result.numpy(), scale)
+    observed = resized(scene, result.numpy(), scale)
+    for key in MADE_BY:  # it is no longer what the model made
+        observed.attrs.pop(key, None)
+    return observed

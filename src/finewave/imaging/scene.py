@@ -21,6 +21,9 @@ STRUCTURE = frozenset(
     {"_FillValue", "missing_value", "scale_factor", "add_offset", "grid_mapping", "coordinates", "long_name"}
 )
 
+#: Attributes of a result that say which model made it.
+MADE_BY = frozenset({"model", "model_card", "upscaling"})
+
 
 def make_scene(
     values: Any,
