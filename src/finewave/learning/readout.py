@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +57,9 @@ def fit_last_convolution(
     for sample in samples:
         if layer is None:
             layer = _last_convolution(net, partial(output_of, sample))
+            layer.weight.zero_()  # large values at random could leave the range that an output is clipped to
+            if layer.bias is not None:
+                layer.bias.zero_()
             k = layer.in_channels * layer.kernel_size[0] * layer.kernel_size[1] + 1
             normal = torch.zeros(k, k, dtype=torch.float64, device=layer.weight.device)
             moment = torch.zeros(k, layer.out_channels, dtype=torch.float64, device=layer.weight.device)
@@ -118,14 +120,16 @@ def _last_convolution(net: nn.Module, run: Callable[[], Tensor]) -> nn.Conv2d:
         plain = module.groups == 1 and module.stride == (1, 1) and once.count(module) == 1
         if shape != output.shape or not plain:
             continue
-        added = torch.randn_like(output) * 0.01
-
-        def add(_: nn.Module, __: Any, result: Tensor, added: Tensor = added) -> Tensor:
-            return result + added
-
-        with module.register_forward_hook(add):
-            moved = run() - output
-        # where the output is clipped to its range, the change cannot be seen
-        if (moved - added).abs().median() < 1e-3 * added.abs().median():
+        # In place of its result, which at random values may leave the range that an output is clipped to. Large enough
+        # to show a curve, positive because images are mostly dark: what goes below zero may be clipped, too.
+        given = torch.rand_like(output) * 0.3
+        missed = (_with_result(module, given, run) - _with_result(module, 0 * given, run) - given).abs()
+        if missed.median() < 1e-5:
             return module
     raise InputError(f"{type(net).__name__} does not end in a convolution that could be fitted by least squares")
+
+
+def _with_result(module: nn.Module, result: Tensor, run: Callable[[], Tensor]) -> Tensor:
+    """Return the network's output where a module's result is replaced."""
+    with module.register_forward_hook(lambda _, __, ___: result):
+        return run()
