@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import finewave as fw
-from finewave.data.crops import Crops, Scene, load_scenes, random_light, with_ms
+from finewave.data.crops import Crops, Scene, load_scenes, with_ms
 from finewave.data.store import Store
 from tests.learning.conftest import small_store, smooth_scene  # noqa: F401 - a fixture
 
@@ -90,33 +90,7 @@ def test_mixtures_obey_the_observation_model() -> None:
     assert not torch.equal(mixed["hr_hsi"], plain["hr_hsi"])
 
 
-def test_light_obeys_the_observation_model() -> None:
-    scene = Scene("a", smooth_scene(1, 64), 65535, 4, {})
-    lit = Crops([scene], RESPONSE, scale=4, crop=48, batch_size=16, light=0.3).batch(0)
-    plain = Crops([scene], RESPONSE, scale=4, crop=48, batch_size=16).batch(0)
-    middle = (..., slice(3, -3), slice(3, -3))
-    torch.testing.assert_close(fw.degrade(lit["hr_hsi"], 4)[middle], lit["lr_hsi"][middle], rtol=0, atol=2e-3)
-    assert not torch.equal(lit["hr_hsi"], plain["hr_hsi"])
-
-
-def test_light_is_smooth_and_as_strong_as_asked() -> None:
-    random = np.random.default_rng(0)
-    curves = np.log([random_light(random, 31, 0.3) for _ in range(5000)])
-    assert curves.std() == pytest.approx(0.3, rel=0.03)
-    assert abs(curves.mean()) < 0.01
-    assert np.abs(np.diff(curves)).mean() < 0.2 * curves.std()
-
-
-def test_measured_images_are_not_lit_anew() -> None:
-    values = smooth_scene(1, 32)
-    scene = Scene("a", values, 65535, 4, {}, values[:3])
-    with pytest.raises(fw.InputError, match=r"data.light .* with measured ones \(data.msi\) it cannot be"):
-        Crops([scene], RESPONSE, scale=4, crop=16, light=0.3)
-
-
-def naive_batch(
-    scenes: list[Scene], n: int, seed: int, *, crop: int, batch_size: int, gain: tuple, mix: float, light: float
-) -> dict:
+def naive_batch(scenes: list[Scene], n: int, seed: int, *, crop: int, batch_size: int, gain: tuple, mix: float) -> dict:
     """Batch ``n`` of a stream by its definition, crop by crop, with PyTorch alone."""
     random = np.random.default_rng((seed, n))
 
@@ -128,13 +102,7 @@ def naive_batch(
         hr = torch.from_numpy(scene.hr_hsi[:, 4 * y : 4 * y + crop, 4 * x : 4 * x + crop].astype(np.float64))
         pair = [hr / scene.full_scale, scene.lr_hsi[:, y : y + size, x : x + size].double()]
         pair = [(factor * image).rot90(turns, (1, 2)) for image in pair]
-        pair = [image.flip(2) if flip else image for image in pair]
-        if light:
-            heights = random.normal(size=3) * light / np.sqrt(1.5)
-            u = (torch.arange(31, dtype=torch.float64) + 0.5) / 31
-            lamp = sum(a * torch.cos(np.pi * (k + 1) * u) for k, a in enumerate(heights)).exp()
-            pair = [lamp[:, None, None] * image for image in pair]
-        return tuple(pair)
+        return tuple(image.flip(2) if flip else image for image in pair)
 
     crops = []
     for _ in range(batch_size):
@@ -147,9 +115,9 @@ def naive_batch(
     return with_ms({"hr_hsi": hr_hsi, "lr_hsi": lr_hsi}, RESPONSE)
 
 
-@pytest.mark.parametrize(("mix", "light"), [(0.0, 0.0), (0.5, 0.0), (0.5, 0.3)])
-def test_batches_are_those_of_the_definition(scenes: list[Scene], mix: float, light: float) -> None:
-    options = {"crop": 16, "batch_size": 6, "gain": (0.5, 2.0), "mix": mix, "light": light}
+@pytest.mark.parametrize("mix", [0.0, 0.5])
+def test_batches_are_those_of_the_definition(scenes: list[Scene], mix: float) -> None:
+    options = {"crop": 16, "batch_size": 6, "gain": (0.5, 2.0), "mix": mix}
     stream = Crops(scenes, RESPONSE, scale=4, steps=3, seed=11, **options)
     for number, batch in enumerate(stream):
         expected = naive_batch(scenes, number, 11, **options)

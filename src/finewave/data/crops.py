@@ -128,9 +128,6 @@ class Crops:
     mix : float
         Part of the crops that are weighted means of two (mixup; Zhang et al., ICLR 2018). The observation model is
         linear, so mixtures are as true as what they are made of, and fill the space between few materials.
-    light : float
-        Standard deviation of the logarithm of a random smooth spectrum that each crop is multiplied by, as if another
-        lamp had lit it; 0 for none. Colours that few materials have come from many, see `random_light`.
     blind : bool
         Each crop is degraded by itself, with options drawn by `random_degradation`, not cut from the degraded scene.
     steps : int
@@ -156,7 +153,6 @@ class Crops:
         augment: bool = True,
         gain: tuple[float, float] = (1.0, 1.0),
         mix: float = 0.0,
-        light: float = 0.0,
         blind: bool = False,
         steps: int = 100,
         seed: int = 0,
@@ -170,13 +166,10 @@ class Crops:
                 raise InputError(f"scene {scene.name!r} is {scene.hr_hsi.shape[1:]}, smaller than data.crop={crop}")
         self.scenes, self.response, self.scale, self.crop = scenes, response, scale, crop
         self.batch_size, self.sampling, self.augment, self.gain = batch_size, sampling, augment, tuple(gain)
-        self.mix, self.light, self.blind = mix, light, blind
-        self.steps, self.seed, self.start = steps, seed, 0
+        self.mix, self.blind, self.steps, self.seed, self.start = mix, blind, steps, seed, 0
         self.rank, self.world = 0, 1
         if blind and scenes[0].hr_msi is not None:
             raise InputError("data.blind degrades simulated images; with measured ones (data.msi) it cannot be")
-        if light and scenes[0].hr_msi is not None:
-            raise InputError("data.light lights simulated images anew; with measured ones (data.msi) it cannot be")
         places = np.array([np.prod([n - crop // scale + 1 for n in scene.lr_hsi.shape[1:]]) for scene in scenes])
         self.shares = places / places.sum()
 
@@ -240,29 +233,9 @@ class Crops:
             part = image[:, y * t : (y + size) * t, x * t : (x + size) * t]
             turned = np.rot90(part, turns, (1, 2)).transpose(1, 2, 0)
             np.multiply(turned[:, ::-1] if flip else turned, np.float32(factor), out=out[key])
-        if self.light:  # blurs and strides treat all bands alike, so the coarse image takes the same factors
-            factors = random_light(random, out["hr_hsi"].shape[-1], self.light)
-            for key in out:
-                out[key] *= factors
         if self.blind:
             observed = degrade(torch.from_numpy(out["hr_hsi"]).permute(2, 0, 1), s, **random_degradation(random, s))
             out["lr_hsi"][:] = observed.permute(1, 2, 0).numpy()
-
-
-def random_light(random: np.random.Generator, bands: int, deviation: float) -> np.ndarray:
-    """Return factors (C,) of a smooth spectrum: exp of a random sum of half to three half waves over the bands.
-
-    Parameters
-    ----------
-    random : numpy.random.Generator
-    bands : int
-        C.
-    deviation : float
-        Standard deviation of the logarithm in each band, on average over the bands.
-    """
-    waves = np.cos(np.pi * np.outer(np.arange(1, 4), (np.arange(bands) + 0.5) / bands))
-    curve = random.normal(size=3) @ waves * (deviation / np.sqrt(1.5))  # the mean square of a wave is 1/2
-    return np.exp(curve).astype(np.float32)
 
 
 def _ready(images: np.ndarray) -> Tensor:

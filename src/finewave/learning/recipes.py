@@ -178,13 +178,12 @@ def _system(config: Any) -> str | None:
 
 
 def _open_keys(known: set[str]) -> set[str]:
-    """Return the keys any recipe may add: losses, what a supervised phase can be given, data of some recipes only."""
+    """Return the keys any recipe may add: losses, what a supervised phase can be given, measured images."""
     from finewave.learning.image_losses import LOSSES
 
     losses = [key for key in known if re.fullmatch(r"phase\d+\.losses", key)]
     supervised = [key.removesuffix(".losses") for key in losses]
-    more = {f"{key}.{name}" for key in supervised for name in ("output_start", "precision")}
-    more |= {"data.msi", "data.light"}
+    more = {f"{key}.{name}" for key in supervised for name in ("output_start", "precision")} | {"data.msi"}
     return {f"{key}.{name}" for key in losses for name in LOSSES} | more
 
 

@@ -184,7 +184,6 @@ def _crops(
         augment=data["augment"],
         gain=data["gain"],
         mix=data["mix"],
-        light=data.get("light", 0.0),
         blind=data.get("blind", False),
         steps=phase["steps"],
         seed=config["seed"],
