@@ -12,7 +12,8 @@ from finewave.models.registry import config_of, create_model, list_models
 def test_names_and_tasks() -> None:
     assert "jssunet" in list_models()
     assert "jssunet" in list_models(task="sssr")
-    assert list_models(task="refsr", trained=True) == []
+    assert list_models(task="fusion", trained=True) == []
+    assert "awan-cave" in list_models(task="ssr", trained=True)
     with pytest.raises(ValueError, match=r"unknown task 'sssrr'; did you mean 'sssr'\?"):
         list_models(task="sssrr")
 
