@@ -219,7 +219,7 @@ def complete(*words: str) -> list[str]:
         (["study", "table4", "--rows", "no"], {"none"}),
         (["study", "table4", "--rows", "none", "km"], {"kmeans"}),
         (["study", "table4", "--protocol", "ss"], {"sspsr", "ssc-hsr"}),
-        (["bench", "mst"], {"mst++"}),
+        (["bench", "mst"], {"mst++", "mstpp-cave"}),
         (["completion", "f"], {"fish"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
