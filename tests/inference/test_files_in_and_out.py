@@ -256,6 +256,7 @@ def test_rotated_transform_and_no_crs(transform: Any, model: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["scene.tif", "scene.img", "scene.nc", "scene.zarr"])
 def test_file_that_ends_in_the_middle(name: str, model: Path, tmp_path: Path) -> None:
+    """Of a Zarr store's chunk the Blosc library reads on into other memory, and gave values now and then."""
     path = write_scene(tmp_path / name, 50, 60)
     damaged = path if path.is_file() else path / "scene" / "0.0.0"
     damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])

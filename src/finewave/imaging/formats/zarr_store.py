@@ -15,6 +15,7 @@ from finewave.imaging.formats.lazy import few_blocks_at_once, in_blocks
 from finewave.imaging.formats.netcdf import dataset_from_scene, scene_from_dataset
 from finewave.imaging.formats.options import OpenOptions, SaveOptions
 from finewave.imaging.formats.storage import Storage, choose_storage
+from finewave.imaging.formats.whole_blosc import check_lengths
 
 _CHUNK = 512
 
@@ -36,6 +37,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     """
     if not path.is_dir():
         raise InputError(f"cannot read {path}: a Zarr store is a folder; this is a file")
+    check_lengths()
     with reading(path, "Zarr store"), warnings.catch_warnings():
         # Stores without consolidated metadata open a little more slowly, that is all.
         warnings.simplefilter("ignore", RuntimeWarning)
