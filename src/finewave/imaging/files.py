@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
+    from finewave.imaging.products import Product
+
 
 @dataclass(frozen=True)
 class Format:
@@ -26,6 +28,7 @@ class Format:
     module: str
     extensions: tuple[str, ...]
     has_variables: bool = False
+    has_resolution: bool = False
     save_options: tuple[str, ...] = ()
 
 
@@ -43,8 +46,7 @@ FORMATS = (
     Format("MATLAB", "matlab", (".mat",), has_variables=True, save_options=("version", "name")),
     Format("photograph", "photo", (".png", ".jpg", ".jpeg"), save_options=("quality",)),
 )
-_BAND_FOLDER = Format("folder of bands", "band_folder", ())
-_SENTINEL2 = Format("Sentinel-2 product", "sentinel2", ())
+_BAND_FOLDER = Format("folder of bands", "band_folder", (), has_resolution=True)
 _BY_EXTENSION = {extension: each for each in FORMATS for extension in each.extensions}
 
 
@@ -110,10 +112,10 @@ def open_scene(
         The file is missing, damaged or of an unknown kind, or the keywords do not fit it.
     """
     source = Path(path)
-    chosen = _format_to_open(source)
+    chosen = _reader_of(source)
     if variable is not None and not chosen.has_variables:
         raise InputError(f"variable= has no meaning for {source}, a {chosen.name} holds one image")
-    if resolution is not None and chosen not in (_BAND_FOLDER, _SENTINEL2):
+    if resolution is not None and not chosen.has_resolution:
         raise InputError(f"resolution= has no meaning for {source}, a {chosen.name} has one")
     if overview is not None and chosen.module != "geotiff":
         raise InputError(f"overview= has no meaning for {source}, a {chosen.name} has none that could be read")
@@ -157,7 +159,7 @@ def overview_factors(path: str | Path) -> list[int]:
         The file is missing, damaged or of an unknown kind.
     """
     source = Path(path)
-    if _format_to_open(source).module != "geotiff":
+    if _reader_of(source).module != "geotiff":
         return []
     from finewave.imaging.formats.raster import overview_factors as of_raster
 
@@ -286,6 +288,13 @@ def save_scene(
     )
 
 
+def _reader_of(path: Path) -> Format | Product:
+    """Return what reads a path: a product, if it is one or lies in one, else the format that its name says."""
+    from finewave.imaging.products import product_of
+
+    return (product_of(path) if path.exists() else None) or _format_to_open(path)
+
+
 def _format_to_open(path: Path) -> Format:
     chosen = _BY_EXTENSION.get(path.suffix.lower())
     if not path.exists():
@@ -298,8 +307,6 @@ def _format_to_open(path: Path) -> Format:
             near = f"; did you mean {match[0]}?" if match else ""
         raise InputError(f"no such file: {path}{near}")
     if path.is_dir():
-        if path.suffix.lower() == ".safe":
-            return _SENTINEL2
         is_store = any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
         return _BY_EXTENSION[".zarr"] if is_store or path.suffix.lower() == ".zarr" else _BAND_FOLDER
     if chosen is None and path.with_name(path.name + ".hdr").is_file():
@@ -318,7 +325,11 @@ def _unknown_extension(path: Path) -> InputError:
     return unknown_name("extension", path.suffix, _BY_EXTENSION)
 
 
-def _module(chosen: Format) -> ModuleType:
+def _module(chosen: Format | Product) -> ModuleType:
+    from finewave.imaging.products import Product, module_of
+
+    if isinstance(chosen, Product):
+        return module_of(chosen)
     return importlib.import_module(f"finewave.imaging.formats.{chosen.module}")
 
 

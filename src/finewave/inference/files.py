@@ -107,6 +107,7 @@ def predict_file(
         the same output, or an unfinished one with other inputs or options has. In a folder the other
         files are processed first, and the message names those that failed.
     """
+    from finewave.imaging.products import product_of
     from finewave.models.pretrained import Model, load_model
 
     source, output = Path(source), Path(output)
@@ -114,8 +115,8 @@ def predict_file(
         raise InputError(f"no such file or folder: {source}")
     suffix = suffix if suffix.startswith(".") else f".{suffix}"
     into_folder = not output.suffix or (output.is_dir() and output.suffix.lower() not in _extensions())
-    # a Zarr store is a folder, too, and so is a product of Sentinel-2
-    is_one_scene = source.is_file() or source.suffix.lower() in (*_extensions(), ".safe")
+    # a Zarr store is a folder, too, and so are many products
+    is_one_scene = source.is_file() or source.suffix.lower() in _extensions() or product_of(source) is not None
     many = into_folder and not is_one_scene
     if into_folder and is_one_scene:
         if not output.is_dir():

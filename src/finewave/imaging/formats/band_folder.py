@@ -19,7 +19,7 @@ from finewave.imaging.formats.band_files import BandFile, open_bands, read_heade
 from finewave.imaging.formats.decoding import Decoding, choose_decoding
 from finewave.imaging.formats.options import OpenOptions
 from finewave.imaging.formats.raster import is_georeferenced, quiet_gdal
-from finewave.imaging.formats.sentinel2 import band_of, wavelengths_of
+from finewave.imaging.products.sentinel2 import band_of, wavelengths_of
 from finewave.imaging.scene import make_scene
 from finewave.imaging.wavelengths import wavelength_in_text
 from finewave.warnings import FinewaveWarning

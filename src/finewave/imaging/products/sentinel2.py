@@ -20,6 +20,11 @@ _BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B
 NODATA = 0
 
 
+def matches(path: Path) -> bool:
+    """Whether a path is a product's folder ``*.SAFE``."""
+    return path.suffix.lower() == ".safe" and path.is_dir()
+
+
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     """Open the bands of a product on one grid.
 
