@@ -76,8 +76,8 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a very small JSSUNet with random weights and a full card: 3 bands to 31, scale 2."""
     import torch
 
-    from finewave.models.pretrained import Model
-    from finewave.models.registry import create_model
+    from finewave.systems.registry import create_model
+    from finewave.zoo.model import Model
 
     torch.manual_seed(1)
     net = create_model("jssunet", scale=2, features=8, stages=1, n_clusters=3, patch=3, window=5, heads=1)

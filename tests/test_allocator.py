@@ -25,7 +25,7 @@ def resident():
 
 kept = keep_freed_memory() if sys.argv[1] == "keep" else None
 if sys.argv[1] == "worker":
-    import finewave.inference.worker_start
+    import finewave.inference.process_entry
 before = resident()
 block = numpy.ones(16 * 2**20)  # 128 MiB
 assert resident() - before > 120 * 2**20

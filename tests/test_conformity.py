@@ -14,8 +14,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from finewave.models.pretrained import Model, load_model
-from finewave.models.registry import SYSTEMS, config_of, create_model, list_models
+from finewave.systems.registry import SYSTEMS, config_of, create_model
+from finewave.zoo.listing import list_models
+from finewave.zoo.model import Model, load_model
 
 # keyword arguments that make each network as small as it can be with all of its parts in use
 SMALL: dict[str, dict[str, Any]] = {

@@ -21,7 +21,7 @@ import pytest
 from click.testing import CliRunner
 
 from finewave.cli import main
-from finewave.learning.recipes import load_recipe
+from finewave.training.recipes import load_recipe
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -51,8 +51,8 @@ def outside_input(folder: Path) -> None:
     """Put into a folder what pages may take for granted: ``scene.tif``, ``photo.png`` and ``photo.jpg``."""
     import imageio.v3 as iio
 
-    from finewave.imaging.files import save_scene
-    from finewave.imaging.scene import make_scene
+    from finewave.io.open_save import save_scene
+    from finewave.scene import make_scene
 
     random = np.random.default_rng(1)
     values = random.random((3, 24, 20), dtype=np.float32)
@@ -235,7 +235,7 @@ PAGE_OF = {"mst++": "mstpp"}  # system: its page, where that has another name
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "models").glob("*.md")), ids=name_of)
 def test_options_are_those_of_the_code(page: Path) -> None:
     """A row names an option, or several with their defaults in the same order."""
-    from finewave.models.registry import system_named
+    from finewave.systems.registry import system_named
 
     system = {page: system for system, page in PAGE_OF.items()}.get(page.stem, page.stem)
     told = {}
@@ -248,7 +248,7 @@ def test_options_are_those_of_the_code(page: Path) -> None:
 
 
 def test_every_system_has_a_page() -> None:
-    from finewave.models.registry import SYSTEMS
+    from finewave.systems.registry import SYSTEMS
 
     pages = {page.stem: page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md")}
     for name, system in SYSTEMS.items():
@@ -263,7 +263,8 @@ def test_every_system_has_a_page() -> None:
 
 @pytest.mark.parametrize("task", ["sssr", "sr", "ssr", "fusion", "refsr"])
 def test_tasks_are_those_of_the_code(task: str) -> None:
-    from finewave.models.registry import SYSTEMS, list_models
+    from finewave.systems.registry import SYSTEMS
+    from finewave.zoo.listing import list_models
 
     page = f"docs/tasks/{task}.md"
     title = (ROOT / page).read_text(encoding="utf-8").partition("\n")[0]
@@ -277,8 +278,8 @@ def test_tasks_are_those_of_the_code(task: str) -> None:
 
 
 def test_weights_are_those_that_ship() -> None:
-    from finewave.models.card import Card
-    from finewave.models.shelf import CARD, weight_folders
+    from finewave.zoo.bundled_weights import CARD, weight_folders
+    from finewave.zoo.card import Card
 
     for name, folder in weight_folders().items():
         card = Card.read(folder / CARD)
@@ -300,7 +301,7 @@ def test_weights_are_those_that_ship() -> None:
 
 
 def test_protocols_are_those_of_the_code() -> None:
-    from finewave.studies.protocols import PROTOCOLS
+    from finewave.evaluation.protocols import PROTOCOLS
 
     rows = rows_of("docs/protocols.md", "## Published protocols")
     assert [row[0].strip("`") for row in rows] == list(PROTOCOLS)
@@ -359,7 +360,7 @@ def test_extras_of_the_first_page_exist() -> None:
 
 
 def test_formats_are_those_of_the_code() -> None:
-    from finewave.imaging.files import FORMATS
+    from finewave.io.open_save import FORMATS
 
     told = {
         extension for row in rows_of("docs/files.md", "## Formats") for extension in re.findall(r"`(\.\w+)`", row[1])
@@ -371,7 +372,7 @@ def test_formats_are_those_of_the_code() -> None:
 
 
 def test_sensors_are_those_of_the_code() -> None:
-    from finewave.imaging.sensors.satellites import satellite_names
+    from finewave.physics.sensors.satellites import satellite_names
 
     told = {name for row in rows_of("docs/sensors.md", "## Names") for name in re.findall(r"`([\w-]+)`", row[0])}
     assert set(satellite_names()) <= told
@@ -386,7 +387,7 @@ def test_metrics_and_conventions_are_those_of_the_code() -> None:
 
 
 def test_recipes_and_keys_are_those_of_the_code() -> None:
-    from finewave.learning.recipes import list_recipes
+    from finewave.training.recipes import list_recipes
 
     assert {row[0].strip("`") for row in rows_of("docs/training.md", "## Recipes")} == set(list_recipes())
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
@@ -403,7 +404,7 @@ def test_recipes_and_keys_are_those_of_the_code() -> None:
 def test_card_keys_are_those_of_the_code() -> None:
     from dataclasses import fields
 
-    from finewave.models.card import Card
+    from finewave.zoo.card import Card
 
     told = [key for row in rows_of("docs/training.md", "## The card") for key in re.findall(r"`(\w+)`", row[0])]
     assert sorted(told) == sorted(field.name for field in fields(Card))

@@ -13,16 +13,16 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "InputError": "finewave.errors",
     "FinewaveWarning": "finewave.warnings",
-    "create_model": "finewave.models.registry",
-    "list_models": "finewave.models.registry",
-    "load_model": "finewave.models.pretrained",
-    "export": "finewave.models.export",
-    "from_reference": "finewave.models.reference",
-    "open_scene": "finewave.imaging.files",
-    "save_scene": "finewave.imaging.files",
-    "get_sensor": "finewave.imaging.sensors",
-    "degrade": "finewave.imaging.degradation",
-    "super_resolve": "finewave.inference.scenes",
+    "create_model": "finewave.systems.registry",
+    "list_models": "finewave.zoo.listing",
+    "load_model": "finewave.zoo.model",
+    "export": "finewave.zoo.export",
+    "from_reference": "finewave.systems.reference",
+    "open_scene": "finewave.io.open_save",
+    "save_scene": "finewave.io.open_save",
+    "get_sensor": "finewave.physics.sensors",
+    "degrade": "finewave.physics.degradation",
+    "super_resolve": "finewave.inference.super_resolve",
     "metrics": "finewave.metrics",
 }
 
@@ -45,17 +45,17 @@ __all__ = [
 if TYPE_CHECKING:
     from finewave import metrics as metrics
     from finewave.errors import InputError as InputError
-    from finewave.imaging.degradation import degrade as degrade
-    from finewave.imaging.files import open_scene as open_scene
-    from finewave.imaging.files import save_scene as save_scene
-    from finewave.imaging.sensors import get_sensor as get_sensor
-    from finewave.inference.scenes import super_resolve as super_resolve
-    from finewave.models.export import export as export
-    from finewave.models.pretrained import load_model as load_model
-    from finewave.models.reference import from_reference as from_reference
-    from finewave.models.registry import create_model as create_model
-    from finewave.models.registry import list_models as list_models
+    from finewave.inference.super_resolve import super_resolve as super_resolve
+    from finewave.io.open_save import open_scene as open_scene
+    from finewave.io.open_save import save_scene as save_scene
+    from finewave.physics.degradation import degrade as degrade
+    from finewave.physics.sensors import get_sensor as get_sensor
+    from finewave.systems.reference import from_reference as from_reference
+    from finewave.systems.registry import create_model as create_model
     from finewave.warnings import FinewaveWarning as FinewaveWarning
+    from finewave.zoo.export import export as export
+    from finewave.zoo.listing import list_models as list_models
+    from finewave.zoo.model import load_model as load_model
 
 
 def __getattr__(name: str) -> Any:

@@ -14,16 +14,17 @@ import torch
 from torch import nn
 
 import finewave as fw
-from finewave.benchmarks import meter, suite, worker
+from finewave.benchmarks import measure as worker
+from finewave.benchmarks import meter, suite
+from finewave.benchmarks.benchmark_report import page_of, tables_of
 from finewave.benchmarks.cases import DEFAULT, GROUPS, Case, cases_of, choose_groups, scene_cases, system_cases
-from finewave.benchmarks.page import page_of, tables_of
 from finewave.benchmarks.plain import plain_network
-from finewave.benchmarks.scene import _Tiles, watch
+from finewave.benchmarks.scene_run import _Tiles, watch
 from finewave.benchmarks.suite import measure_apart, read_run, run_suite
 from finewave.benchmarks.targets import growth_of, ratios_of, scene_targets, shares_of, targets_of
-from finewave.inference.unfinished import unfinished_folder
-from finewave.models.registry import create_model
-from finewave.nn.fused_conv import fused_conv
+from finewave.inference.resume import unfinished_folder
+from finewave.nn.kernels.fused_conv import fused_conv
+from finewave.systems.registry import create_model
 from tests.cli.command_line import assert_refused, run
 from tests.plain.jssunet import PlainJSSUNet
 

@@ -20,8 +20,8 @@ def photograph(tmp_path: Path) -> Path:
 @pytest.fixture
 def georeferenced(tmp_path: Path) -> Path:
     """A GeoTIFF of 5 x 6 pixels, 3 float bands with wavelengths in another order than the model's, in UTM."""
-    from finewave.imaging.files import save_scene
-    from finewave.imaging.scene import make_scene
+    from finewave.io.open_save import save_scene
+    from finewave.scene import make_scene
 
     scene = make_scene(
         np.random.default_rng(6).random((3, 5, 6), dtype=np.float32),

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
-from command_line import assert_refused, run
 from safetensors.torch import load_file, save_file
+
+from tests.cli.command_line import assert_refused, run
 
 
 @pytest.fixture
@@ -81,8 +82,8 @@ def test_one_dimensional_array(tmp_path: Path, output: Path, tiny_weights: Path)
 
 
 def test_wrong_band_count(tmp_path: Path, output: Path, tiny_weights: Path) -> None:
-    from finewave.imaging.files import save_scene
-    from finewave.imaging.scene import make_scene
+    from finewave.io.open_save import save_scene
+    from finewave.scene import make_scene
 
     source = tmp_path / "four.tif"
     save_scene(make_scene(np.full((4, 5, 5), 0.5, np.float32), wavelengths=[490, 560, 665, 842]), source)
@@ -162,7 +163,7 @@ def test_disk_without_space(
     def no_space(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(output))
 
-    monkeypatch.setattr("finewave.imaging.atomic._publish", no_space)
+    monkeypatch.setattr("finewave.io.atomic._publish", no_space)
     refuse(photograph, output, tiny_weights, "disk is full")
 
 

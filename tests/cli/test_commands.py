@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 import pytest
-from command_line import run
 
 from finewave.cli import main
-from finewave.models.registry import list_models
+from finewave.zoo.listing import list_models
+from tests.cli.command_line import run
 
 NAMES = [
     "bench",
@@ -41,7 +41,7 @@ def test_help_of_every_command() -> None:
 
 
 def test_models_table(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path) -> None:
-    monkeypatch.setattr("finewave.models.shelf.weight_folders", lambda: {"tiny": tiny_weights})
+    monkeypatch.setattr("finewave.zoo.bundled_weights.weight_folders", lambda: {"tiny": tiny_weights})
     result = run("models")
     assert result.exit_code == 0
     header, _, *rows = result.stdout.splitlines()
@@ -63,7 +63,7 @@ def test_evaluate_takes_baselines_by_name(monkeypatch: pytest.MonkeyPatch, tiny_
         seen.append((model.name, model.scale, model.card.sensor, model.card.degradation))
         return scores
 
-    monkeypatch.setattr("finewave.learning.evaluation.evaluate_model", evaluate_model)
+    monkeypatch.setattr("finewave.evaluation.evaluator.evaluate_model", evaluate_model)
     there = ("--dataset", "cave", "--split", "val", "-o", tmp_path / "scores.json")
     result = run("evaluate", "--model", "gsa", "--scale", 3, "--sensor", "srgb", "--kernel", "bicubic", *there)
     assert result.exit_code == 0, result.output
@@ -125,7 +125,7 @@ def test_train_hands_over_recipe_and_overrides(monkeypatch: pytest.MonkeyPatch, 
         given.append((recipe, overrides))
         return tmp_path / "model"
 
-    monkeypatch.setattr("finewave.learning.training.train", train)
+    monkeypatch.setattr("finewave.training.trainer.train", train)
     result = run("train", "jssunet-cave-x4", "model.features=64", "seed=3")
     assert result.exit_code == 0, result.output
     assert given == [("jssunet-cave-x4", ["model.features=64", "seed=3"])]
@@ -145,7 +145,7 @@ def test_evaluate_prints_a_table_and_writes_json(
         assert (repr(model)[:11], dataset, split) == ("Model(tiny:", "cave", "val")
         return scores
 
-    monkeypatch.setattr("finewave.learning.evaluation.evaluate_model", evaluate_model)
+    monkeypatch.setattr("finewave.evaluation.evaluator.evaluate_model", evaluate_model)
     out = tmp_path / "scores.json"
     result = run("evaluate", "--model", tiny_weights, "--dataset", "cave", "--split", "val", "-o", out)
     assert result.exit_code == 0, result.output

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import assert_refused, run
 
 import finewave as fw
-from finewave.data.registry import get_dataset, list_datasets
-from finewave.imaging.scene import make_scene
+from finewave.datasets.registry import get_dataset, list_datasets
+from finewave.scene import make_scene
+from tests.cli.command_line import assert_refused, run
 
 PAGE = Path(__file__).parents[2] / "docs" / "datasets.md"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from command_line import assert_refused, run
 
-from finewave.imaging.files import load_scene
+from finewave.io.open_save import load_scene
+from tests.cli.command_line import assert_refused, run
 
 
 def test_demo_on_the_photograph_that_ships(tiny_weights: Path, tmp_path: Path) -> None:
@@ -43,10 +43,10 @@ def test_demo_refuses_what_it_cannot_use(photograph: Path, tiny_weights: Path, t
 
 
 def test_consistency_of_a_perfect_result(tiny_weights: Path) -> None:
-    from finewave.imaging.degradation import degrade
-    from finewave.imaging.scene import make_scene
     from finewave.inference.consistency import consistency_psnr
-    from finewave.models.pretrained import load_model
+    from finewave.physics.degradation import degrade
+    from finewave.scene import make_scene
+    from finewave.zoo.model import load_model
 
     model = load_model(tiny_weights)
     truth = make_scene(

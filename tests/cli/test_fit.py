@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import assert_refused, run
 
 import finewave as fw
-from finewave.imaging.scene import make_scene
+from finewave.scene import make_scene
+from tests.cli.command_line import assert_refused, run
 
 WAVELENGTHS = np.linspace(450.0, 700.0, 6)
 

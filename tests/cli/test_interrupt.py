@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.learning.conftest import overrides, small_store  # noqa: F401 - fixtures
 
 import finewave as fw
-from finewave.imaging.scene import make_scene
+from finewave.scene import make_scene
+from tests.training.conftest import overrides, small_store  # noqa: F401 - fixtures
 
 PATIENCE = 120.0
 

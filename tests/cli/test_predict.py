@@ -12,10 +12,10 @@ from typing import Any
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from command_line import assert_refused, run, warnings_of
 
-from finewave.imaging.files import load_scene, save_scene
-from finewave.imaging.scene import make_scene, scene_crs, scene_transform
+from finewave.io.open_save import load_scene, save_scene
+from finewave.scene import make_scene, scene_crs, scene_transform
+from tests.cli.command_line import assert_refused, run, warnings_of
 
 
 def predict(source: Path, output: Path, weights: Path, *options: str) -> list[str]:
@@ -35,7 +35,7 @@ def test_photograph_to_each_format(photograph: Path, tiny_weights: Path, tmp_pat
 
 
 def test_georeference_and_bands_by_wavelength(georeferenced: Path, tiny_weights: Path, tmp_path: Path) -> None:
-    from finewave.models.pretrained import load_model
+    from finewave.zoo.model import load_model
 
     predict(georeferenced, tmp_path / "out.tif", tiny_weights)
     result, scene = load_scene(tmp_path / "out.tif"), load_scene(georeferenced)
@@ -177,7 +177,7 @@ def test_unfinished_work_of_another_kind(tiny_weights: Path, tmp_path: Path, mon
     source, output = large(tmp_path), tmp_path / "out.tif"
     command = ("predict", source, "-o", output, "--model", tiny_weights, "--tile", "16", "--dtype", "uint16")
     with monkeypatch.context() as patch:
-        patch.setattr("finewave.inference.file_job._save", _after_the_trial())
+        patch.setattr("finewave.inference.predict_file._save", _after_the_trial())
         assert_refused(run(*command), "the disk is full", "Finished tiles are kept: the same command goes on")
     assert not output.exists()
     refused = run(*command[:-1], "int16")
@@ -245,7 +245,7 @@ def test_values_are_cut_where_that_is_asked_for(tiny_weights: Path, tmp_path: Pa
 
 
 def test_a_model_that_does_not_say_how_it_was_trained(tiny_weights: Path, tmp_path: Path) -> None:
-    from finewave.models.pretrained import load_model
+    from finewave.zoo.model import load_model
 
     model = load_model(tiny_weights)
     model.save(tmp_path / "silent", degradation=None)

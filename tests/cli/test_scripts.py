@@ -14,18 +14,18 @@ import click
 import numpy as np
 import pytest
 from click.testing import Result
-from tests.cli.command_line import run, warnings_of
-from tests.learning.conftest import small_store  # noqa: F401 - a fixture
-from tests.studies.conftest import prepared, request_of, tiny, write_made_up  # noqa: F401 - fixtures
-from tests.test_docs import commands_in, parse
 
 import finewave as fw
 from finewave.cli import main
 from finewave.cli.progress import Progress
 from finewave.cli.streams import print_json, quietness
-from finewave.data.registry import list_datasets
-from finewave.imaging.scene import make_scene
-from finewave.models.registry import list_models
+from finewave.datasets.registry import list_datasets
+from finewave.scene import make_scene
+from finewave.zoo.listing import list_models
+from tests.cli.command_line import run, warnings_of
+from tests.studies.conftest import prepared, request_of, tiny, write_made_up  # noqa: F401 - fixtures
+from tests.test_docs import commands_in, parse
+from tests.training.conftest import small_store  # noqa: F401 - a fixture
 
 
 def all_commands(command: click.Command = main, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -61,7 +61,7 @@ def test_help_shows_an_example_that_parses(path: tuple[str, ...]) -> None:
 
 
 def test_models_as_json(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path) -> None:
-    monkeypatch.setattr("finewave.models.shelf.weight_folders", lambda: {"tiny": tiny_weights})
+    monkeypatch.setattr("finewave.zoo.bundled_weights.weight_folders", lambda: {"tiny": tiny_weights})
     told = document(run("models", "--task", "sssr", "--json"))
     assert [one["name"] for one in told] == list_models("sssr")
     (mine,) = next(one for one in told if one["name"] == "jssunet")["weights"]
@@ -88,7 +88,7 @@ def test_evaluate_as_json(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path, t
         print("a library says something")
         return {"images": {}, "mean": {"psnr": float("nan")}, "left_out": {}}
 
-    monkeypatch.setattr("finewave.learning.evaluation.evaluate_model", evaluate_model)
+    monkeypatch.setattr("finewave.evaluation.evaluator.evaluate_model", evaluate_model)
     words = ("evaluate", "--model", tiny_weights, "--dataset", "cave", "-o", tmp_path / "scores.json", "--json")
     result = run(*words)
     told = document(result)
@@ -154,7 +154,7 @@ def test_train_as_json(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path) -> N
         print("step 30  loss 0.1")
         return tiny_weights
 
-    monkeypatch.setattr("finewave.learning.training.train", train)
+    monkeypatch.setattr("finewave.training.trainer.train", train)
     result = run("train", "jssunet-cave-x4", "--json")
     assert document(result)["model"] == str(tiny_weights)
     assert "step 30" in result.stderr

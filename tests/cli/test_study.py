@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from tests.cli.command_line import assert_refused, run
-from tests.learning.conftest import small_store  # noqa: F401 - a fixture
-from tests.studies.conftest import prepared, request_of, tiny, write_made_up  # noqa: F401 - fixtures
 
 from finewave.studies.catalogue import STUDIES
 from finewave.studies.results import all_results
+from tests.cli.command_line import assert_refused, run
+from tests.studies.conftest import prepared, request_of, tiny, write_made_up  # noqa: F401 - fixtures
+from tests.training.conftest import small_store  # noqa: F401 - a fixture
 
 ASKED = ("--datasets", "cave", "--split", "val", "--budget", "4steps")
 

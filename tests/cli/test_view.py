@@ -13,10 +13,10 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
-from command_line import assert_refused, run
 
-from finewave.imaging.files import save_scene
-from finewave.imaging.scene import make_scene
+from finewave.io.open_save import save_scene
+from finewave.scene import make_scene
+from tests.cli.command_line import assert_refused, run
 
 
 @pytest.fixture

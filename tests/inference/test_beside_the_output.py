@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from tests.imaging.scene_helpers import full_disk
-from tests.inference.test_consistent import OUTPUT_NM, joint, observed
-from tests.inference.test_unfinished import finished_in, stop_after
-from tests.inference.tiny_models import write_scene
 
 from finewave.errors import InputError
-from finewave.imaging.files import load_scene
-from finewave.imaging.scene import scene_crs, scene_transform
-from finewave.inference.files import predict_file
-from finewave.inference.scenes import super_resolve_with_uncertainty
-from finewave.inference.unfinished import unfinished_folder
-from finewave.models.pretrained import Model
+from finewave.inference.predict import predict_file
+from finewave.inference.resume import unfinished_folder
+from finewave.inference.super_resolve import super_resolve_with_uncertainty
+from finewave.io.open_save import load_scene
+from finewave.scene import scene_crs, scene_transform
+from finewave.zoo.model import Model
+from tests.inference.test_consistent import OUTPUT_NM, joint, observed
+from tests.inference.test_resume import finished_in, stop_after
+from tests.inference.tiny_models import write_scene
+from tests.io.scene_helpers import full_disk
 
 ALL: dict[str, Any] = {"consistent": True, "uncertainty": True, "quality": True, "tile": 20}
 

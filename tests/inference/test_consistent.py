@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from tests.inference.tiny_models import WAVELENGTHS, scene_of
 
 import finewave as fw
 from finewave.errors import InputError
-from finewave.inference.plan import plan_tiles
 from finewave.inference.processing import choose_processing
-from finewave.inference.scenes import super_resolve
-from finewave.models.card import describe
-from finewave.models.pretrained import Model
-from finewave.models.registry import create_model
+from finewave.inference.super_resolve import super_resolve
+from finewave.inference.tiling.plan import plan_tiles
+from finewave.systems.registry import create_model
 from finewave.warnings import FinewaveWarning
+from finewave.zoo.card import describe
+from finewave.zoo.model import Model
+from tests.inference.tiny_models import WAVELENGTHS, scene_of
 
 OUTPUT_NM = np.arange(400.0, 701.0, 50.0)
 SENSOR = "nikon-d5100"
@@ -139,9 +139,8 @@ def test_fusion_of_images_that_contradict_each_other_gives_back_the_scene() -> N
 
 
 def test_a_reference_that_is_not_aligned_is_no_constraint(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.learning.stand_ins import STAND_INS
-
-    from finewave.models.registry import SYSTEMS
+    from finewave.systems.registry import SYSTEMS
+    from tests.training.stand_ins import STAND_INS
 
     monkeypatch.setitem(SYSTEMS, "plain-refsr", STAND_INS["plain-refsr"])
     model = model_of("plain-refsr", scale=2)
@@ -184,7 +183,7 @@ def test_islands_without_a_value_stay_and_do_not_ring() -> None:
     holes[8:14, 10:19] = holes[3, 22] = True
     scene.values[:, holes] = np.nan
     filled = scene.copy(deep=True)
-    from finewave.models.invalid_pixels import fill_invalid
+    from finewave.zoo.invalid_pixels import fill_invalid
 
     filled.values[:] = fill_invalid(torch.from_numpy(scene.values)[None])[0][0].numpy()
     marked = scene.copy(data=np.nan_to_num(scene.values, nan=-9999.0))
@@ -235,7 +234,7 @@ def test_what_cannot_be_made_consistent_is_refused(card: dict[str, Any], message
 
 
 def test_bands_that_are_mixtures_of_others_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from finewave.imaging.sensors.sensor import Sensor
+    from finewave.physics.sensors.sensor import Sensor
 
     def twice(self: Sensor, wavelengths: Any) -> np.ndarray:
         return np.tile(np.full(len(wavelengths), 1 / len(wavelengths)), (3, 1))

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.inference.tiny_models import save_model, write_scene
 
 from finewave.errors import InputError
-from finewave.imaging.files import load_scene
 from finewave.inference.engine import Job, run_job
-from finewave.inference.file_job import FileOptions, run_file
-from finewave.inference.files import predict_file
-from finewave.inference.workers import THREAD_VARIABLES, connected
-from finewave.models.pretrained import load_model
+from finewave.inference.predict import predict_file
+from finewave.inference.predict_file import FileOptions, run_file
+from finewave.inference.process_pool import THREAD_VARIABLES, connected
+from finewave.io.open_save import load_scene
+from finewave.zoo.model import load_model
+from tests.inference.tiny_models import save_model, write_scene
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_two_workers_one_of_which_is_lost(model: Path, tmp_path: Path) -> None:
 
 def test_scheduler_that_does_not_answer(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_scene(tmp_path / "scene.tif", 5, 7)
-    monkeypatch.setattr("finewave.inference.workers.CONNECTION_SECONDS", 0.2)
+    monkeypatch.setattr("finewave.inference.process_pool.CONNECTION_SECONDS", 0.2)
     with pytest.raises(InputError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         predict_file(source, tmp_path / "out.tif", model, cluster="tcp://127.0.0.1:9")
     with pytest.raises(InputError, match="--cluster or --workers"):

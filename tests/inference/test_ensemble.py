@@ -6,17 +6,17 @@ import dask
 import numpy as np
 import pytest
 import torch
-from tests.inference.test_consistent import OUTPUT_NM, joint, observed
-from tests.inference.test_seamless import model_of
-from tests.inference.tiny_models import scene_of
 from torch.nn import functional as F
 
-from finewave.imaging.scene import make_scene
 from finewave.inference.ensemble import ORIENTATIONS, Spread
-from finewave.inference.plan import plan_tiles
-from finewave.inference.scenes import super_resolve, super_resolve_with_uncertainty
-from finewave.models.pretrained import Model
+from finewave.inference.super_resolve import super_resolve, super_resolve_with_uncertainty
+from finewave.inference.tiling.plan import plan_tiles
+from finewave.scene import make_scene
 from finewave.warnings import FinewaveWarning
+from finewave.zoo.model import Model
+from tests.inference.test_consistent import OUTPUT_NM, joint, observed
+from tests.inference.tiling.test_seamless import model_of
+from tests.inference.tiny_models import scene_of
 
 
 class Lopsided(torch.nn.Module):

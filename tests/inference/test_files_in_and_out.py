@@ -13,19 +13,19 @@ import rioxarray
 import spectral
 import torch
 import xarray as xr
-from tests.imaging.test_files_sentinel2 import SIZES, product, safe_in
-from tests.inference.tiny_models import PLACE, WAVELENGTHS, save_model, scene_of, write_scene
 
 from finewave.errors import InputError
-from finewave.imaging.files import load_scene, open_scene, save_scene
-from finewave.imaging.scene import scene_crs, scene_transform
-from finewave.inference.files import predict_file
-from finewave.inference.scenes import super_resolve
-from finewave.models.card import describe
-from finewave.models.invalid_pixels import fill_invalid
-from finewave.models.pretrained import Model, load_model
-from finewave.models.registry import create_model
+from finewave.inference.predict import predict_file
+from finewave.inference.super_resolve import super_resolve
+from finewave.io.open_save import load_scene, open_scene, save_scene
+from finewave.scene import scene_crs, scene_transform
+from finewave.systems.registry import create_model
 from finewave.warnings import FinewaveWarning
+from finewave.zoo.card import describe
+from finewave.zoo.invalid_pixels import fill_invalid
+from finewave.zoo.model import Model, load_model
+from tests.inference.tiny_models import PLACE, WAVELENGTHS, save_model, scene_of, write_scene
+from tests.io.products.test_sentinel2 import SIZES, product, safe_in
 
 HALF = (5.0, 0.0, 5e5, 0.0, -5.0, 4e6)
 OUTPUT_NM = [450.0, 500.0, 550.0, 600.0]

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finewave.imaging.files import open_scene, save_scene
-from finewave.imaging.scene import make_scene
-from finewave.models.card import describe
-from finewave.models.pretrained import Model
-from finewave.models.registry import create_model
+from finewave.io.open_save import open_scene, save_scene
+from finewave.scene import make_scene
+from finewave.systems.registry import create_model
+from finewave.zoo.card import describe
+from finewave.zoo.model import Model
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="memory is read from /proc")
 
@@ -27,7 +27,7 @@ ALLOCATOR = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(MEGABYTE)}
 # not `resource.getrusage`: there a new process begins with the peak of the one that started it
 MEASURED = """
 import sys
-import finewave.inference.files as files, rasterio, torch, dask.array, xarray, zarr, rioxarray, h5netcdf
+import finewave.inference.predict as files, rasterio, torch, dask.array, xarray, zarr, rioxarray, h5netcdf
 
 def kilobytes(of):
     with open("/proc/self/status") as lines:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from finewave.data.registry import open_scenes
-from finewave.imaging.degradation import degrade
-from finewave.imaging.scene import make_scene
-from finewave.inference.projection import projection_of
-from finewave.inference.scenes import super_resolve_with_uncertainty
+from finewave.datasets.registry import open_scenes
+from finewave.inference.consistency_projection import projection_of
+from finewave.inference.super_resolve import super_resolve_with_uncertainty
 from finewave.metrics import evaluate
-from finewave.models.pretrained import load_model
+from finewave.physics.degradation import degrade
+from finewave.scene import make_scene
+from finewave.zoo.model import load_model
 
 SCENES = ("balloons", "beads", "cloth", "fake_and_real_food", "jelly_beans", "pompoms")
 SIDE = 96

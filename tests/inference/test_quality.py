@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.inference.test_consistent import OUTPUT_NM, SENSOR, fusion, joint, model_of, observed, response
-from tests.inference.tiny_models import PLACE, scene_of
 
 import finewave as fw
 from finewave.errors import InputError
-from finewave.imaging.files import load_scene, save_scene
-from finewave.imaging.scene import make_scene
-from finewave.inference.files import predict_file
-from finewave.inference.plan import plan_tiles
+from finewave.inference.predict import predict_file
 from finewave.inference.quality import quality_of, scorer_of
 from finewave.inference.request import make_request
-from finewave.inference.scenes import super_resolve
 from finewave.inference.sources import OpenScene
+from finewave.inference.super_resolve import super_resolve
+from finewave.inference.tiling.plan import plan_tiles
+from finewave.io.open_save import load_scene, save_scene
 from finewave.metrics.qnr import qnr
-from finewave.models.pretrained import Model
-from finewave.models.registry import create_model
+from finewave.scene import make_scene
+from finewave.systems.registry import create_model
+from finewave.zoo.model import Model
+from tests.inference.test_consistent import OUTPUT_NM, SENSOR, fusion, joint, model_of, observed, response
+from tests.inference.tiny_models import PLACE, scene_of
 
 
 def quality(result: Any, scene: Any, model: Model, guide: Any = None, tile: int = 100) -> dict[str, Any]:

@@ -12,11 +12,11 @@ import rasterio
 import torch
 
 import finewave as fw
-from finewave.imaging.files import load_scene, save_scene
-from finewave.imaging.scene import make_scene
-from finewave.inference.files import predict_file
-from finewave.models.pretrained import Model
-from finewave.models.registry import create_model
+from finewave.inference.predict import predict_file
+from finewave.io.open_save import load_scene, save_scene
+from finewave.scene import make_scene
+from finewave.systems.registry import create_model
+from finewave.zoo.model import Model
 
 SCALE_FACTOR, OFFSET, NODATA = 2e-4, -0.1, 65535
 
@@ -102,7 +102,7 @@ def test_brightness_is_not_stretched(model: Model) -> None:
 
 def test_networks_that_are_linear_are_so_with_everything_around_them() -> None:
     """Twice as bright a scene has twice as bright a result, eight orientations and the projection included."""
-    from finewave.models.card import describe
+    from finewave.zoo.card import describe
 
     net = create_model("bicubic", scale=2, hs_bands=2)
     model = Model(net, describe(net, degradation={"kernel": "gaussian"}))

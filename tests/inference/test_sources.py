@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.inference.tiny_models import scene_of, write_scene
 
-from finewave.imaging.files import load_scene, save_scene
 from finewave.inference import sources
 from finewave.inference.sources import OpenScene, SceneFile, stamp_of
+from finewave.io.open_save import load_scene, save_scene
+from tests.inference.tiny_models import scene_of, write_scene
 
 WINDOW = (slice(2, 7), slice(3, 4))
 
@@ -62,11 +62,11 @@ def test_stamp_changes_with_any_part_of_a_scene(name: str, tmp_path: Path) -> No
 def test_scenes_of_dask_arrays_and_scenes_in_files_are_saved_block_by_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from finewave.imaging.files import open_scene
+    from finewave.io.open_save import open_scene
 
     path = write_scene(tmp_path / "in.tif", 30, 40)
     expected = load_scene(path)
-    monkeypatch.setattr("finewave.imaging.formats.lazy._WHOLE_BYTES", 0)
+    monkeypatch.setattr("finewave.io.formats.lazy._WHOLE_BYTES", 0)
     for name in ("out.nc", "out.zarr", "out.h5", "out.tif", "out.img"):
         for how, scene in (("lazy", open_scene(path)), ("dask", open_scene(path, chunks={"y": 7, "x": 11}))):
             target = tmp_path / f"{how}-{name}"

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.learning.stand_ins import STAND_INS
 
 import finewave as fw
-from finewave.imaging.scene import make_scene, scene_transform
-from finewave.inference.files import predict_file
-from finewave.inference.scenes import super_resolve
-from finewave.models.pretrained import Model
-from finewave.models.registry import SYSTEMS, create_model
+from finewave.inference.predict import predict_file
+from finewave.inference.super_resolve import super_resolve
+from finewave.scene import make_scene, scene_transform
+from finewave.systems.registry import SYSTEMS, create_model
 from finewave.warnings import FinewaveWarning
+from finewave.zoo.model import Model
+from tests.training.stand_ins import STAND_INS
 
 PLACE = {"crs": "EPSG:32631", "transform": (30.0, 0.0, 5e5, 0.0, -30.0, 4e6)}
 FINER = {"crs": "EPSG:32631", "transform": (10.0, 0.0, 5e5, 0.0, -10.0, 4e6)}

@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 import rasterio
 
-from finewave.benchmarks.scene import watch
-from finewave.imaging.files import open_scene, save_scene
-from finewave.imaging.scene import make_scene, with_georeference
-from finewave.inference.unfinished import unfinished_folder
-from finewave.models.card import describe
-from finewave.models.pretrained import Model
-from finewave.models.registry import create_model
+from finewave.benchmarks.scene_run import watch
+from finewave.inference.resume import unfinished_folder
+from finewave.io.open_save import open_scene, save_scene
+from finewave.scene import make_scene, with_georeference
+from finewave.systems.registry import create_model
+from finewave.zoo.card import describe
+from finewave.zoo.model import Model
 
 SIDE = int(os.environ.get("FINEWAVE_SCENE_SIDE", "192"))
 PLACE = ("EPSG:32633", (10.0, 0.0, 300_000.0, 0.0, -10.0, 5_200_000.0))
@@ -93,7 +93,7 @@ def write_large(folder: Path) -> tuple[Path, str | Path, int]:
 
 def real_parts(across: int) -> list[np.ndarray]:
     """Return up to ``across`` squared scenes of CAVE as 4 bands of 512 x 512."""
-    from finewave.data.cave import find_scenes, read_scene
+    from finewave.datasets.catalogue.cave import find_scenes, read_scene
     from finewave.locations import data_folder
 
     if not (data_folder() / "cave").is_dir():

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 import xarray as xr
 
-from finewave.imaging.files import save_scene
-from finewave.imaging.scene import make_scene
-from finewave.models.card import describe
-from finewave.models.pretrained import Model
-from finewave.models.registry import create_model
+from finewave.io.open_save import save_scene
+from finewave.scene import make_scene
+from finewave.systems.registry import create_model
+from finewave.zoo.card import describe
+from finewave.zoo.model import Model
 
 PLACE = {"crs": "EPSG:32631", "transform": (10.0, 0.0, 5e5, 0.0, -10.0, 4e6)}
 WAVELENGTHS = [600.0, 540.0, 460.0]

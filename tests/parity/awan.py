@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from finewave.learning.image_losses import mrae
-from finewave.learning.schedules import learning_rate_factor
-from finewave.models.awan import camera_discrepancy
-from finewave.models.reference import from_reference
+from finewave.systems.awan.network import camera_discrepancy
+from finewave.systems.reference import from_reference
+from finewave.training.image_losses import mrae
+from finewave.training.schedules import learning_rate_factor
 
 Tensors = dict[str, Tensor]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from finewave.models.reference import from_reference
+from finewave.systems.reference import from_reference
 
 Tensors = dict[str, Tensor]
 

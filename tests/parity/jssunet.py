@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from finewave.learning.losses import StageWeights, l1, phase1_loss
-from finewave.models.reference import from_reference
-from finewave.nn.clusters import one_hot_of
-from finewave.nn.window_attention_ops import attention
+from finewave.nn.kernels.window_attention_ops import attention
+from finewave.systems.jssunet.clusters import one_hot_of
+from finewave.systems.reference import from_reference
+from finewave.training.losses import StageWeights, l1, phase1_loss
 
 Tensors = dict[str, Tensor]
 

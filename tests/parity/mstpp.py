@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from finewave.learning.image_losses import mrae
 from finewave.metrics import psnr, rmse
-from finewave.models.reference import from_reference
+from finewave.systems.reference import from_reference
+from finewave.training.image_losses import mrae
 
 Tensors = dict[str, Tensor]
 

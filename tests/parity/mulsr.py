@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from finewave.imaging.anisotropic import anisotropic_gaussian, blur
-from finewave.imaging.degradation import degrade
-from finewave.models.reference import from_reference
+from finewave.physics.anisotropic import anisotropic_gaussian, blur
+from finewave.physics.degradation import degrade
+from finewave.systems.reference import from_reference
 from tests.parity.rule_weights import rule_weights
 
 Tensors = dict[str, Tensor]

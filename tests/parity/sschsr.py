@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from finewave.data.unaligned import published_degradation
-from finewave.models.reference import from_reference
-from finewave.nn.matching import best_patches, match
-from finewave.nn.raft import Correlation, convex_upsample
+from finewave.datasets.synthetic_views import published_degradation
 from finewave.nn.warping import backward_warp
+from finewave.systems.reference import from_reference
+from finewave.systems.sschsr.matching import best_patches, match
+from finewave.systems.sschsr.raft import Correlation, convex_upsample
 from tests.parity.rule_weights import rule_weights
 
 Tensors = dict[str, Tensor]

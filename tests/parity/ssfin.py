@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from finewave.models.reference import from_reference
-from finewave.models.ssfin import auxiliary_weight
+from finewave.systems.reference import from_reference
+from finewave.systems.ssfin.network import auxiliary_weight
 
 Tensors = dict[str, Tensor]
 

@@ -1,8 +1,8 @@
 """JSSUNet in its plain formulation: every window laid out in memory, one pass per cluster, float32, (B, C, H, W).
 
-Written from the description of the network alone, and nothing of ``finewave.nn`` or ``finewave.models`` is used: it
+Written from the description of the network alone, and nothing of ``finewave.nn`` or ``finewave.systems`` is used: it
 says what the fast network must give, and how long and how much memory it took before. Names of parameters are those of
-`finewave.models.jssunet.JSSUNet`, so that a state dict fits both.
+`finewave.systems.jssunet.network.JSSUNet`, so that a state dict fits both.
 """
 
 from __future__ import annotations
@@ -335,7 +335,7 @@ class Estimates(NamedTuple):
 
 
 class PlainJSSUNet(nn.Module):
-    """The network; arguments and defaults are those of `finewave.models.jssunet.JSSUNet`."""
+    """The network; arguments and defaults are those of `finewave.systems.jssunet.network.JSSUNet`."""
 
     task, inputs, output = "sssr", ("lr_msi",), "hr_hsi"
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from finewave.models.jssunet import PostProcessing
-from finewave.nn.window_attention import HeadAttention, MultiHeadAttention
+from finewave.nn.kernels.window_attention import HeadAttention, MultiHeadAttention
+from finewave.systems.jssunet.network import PostProcessing
 
 
 def laid_out(x: Tensor, side: int) -> Tensor:

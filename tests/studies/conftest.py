@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from finewave.evaluation.protocols import PROTOCOLS
 from finewave.metrics import METRICS
 from finewave.studies import catalogue
-from finewave.studies.asking import ask
 from finewave.studies.experiment import Cell, Request
-from finewave.studies.protocols import PROTOCOLS
+from finewave.studies.request import ask
 from finewave.studies.results import write_result
-from tests.learning.conftest import small_store  # noqa: F401 - a fixture
 from tests.studies.tiny import CROPS, STUDY
+from tests.training.conftest import small_store  # noqa: F401 - a fixture
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 import finewave as fw
-from finewave.learning.recipes import load_recipe
 from finewave.studies.budget import Budget
+from finewave.training.recipes import load_recipe
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,21 @@ from __future__ import annotations
 import pytest
 
 import finewave as fw
-from finewave.learning.recipes import load_recipe, network_options
+from finewave.evaluation.protocols import PROTOCOLS
 from finewave.metrics import METRICS
 from finewave.metrics.conventions import CONVENTIONS
-from finewave.models.registry import create_model, list_models
-from finewave.studies.asking import ask
 from finewave.studies.catalogue import STUDIES
-from finewave.studies.datasets import base_of
+from finewave.studies.dataset_facts import base_of
 from finewave.studies.experiment import recipe_name
-from finewave.studies.protocols import PROTOCOLS
 from finewave.studies.published import FOLDER, published_row, published_values
+from finewave.studies.request import ask
+from finewave.systems.registry import create_model
+from finewave.training.recipes import load_recipe, network_options
+from finewave.zoo.listing import list_models
 
 
 def test_protocols_are_whole() -> None:
-    from finewave.imaging.degradation import degrade
+    from finewave.physics.degradation import degrade
 
     for name, protocol in PROTOCOLS.items():
         assert protocol.name == name

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 import finewave as fw
-from finewave.studies.asking import ask
 from finewave.studies.cluster import run_spread
+from finewave.studies.request import ask
 from finewave.studies.results import all_results
-from finewave.studies.running import missing_groups, run_groups
+from finewave.studies.runner import missing_groups, run_groups
 from finewave.studies.tables import build_table
 
 pytestmark = pytest.mark.usefixtures("prepared")

@@ -6,7 +6,7 @@ import pytest
 
 from finewave.studies import cost
 from finewave.studies.cost import Range, cost_of, in_words
-from finewave.studies.running import missing_groups
+from finewave.studies.runner import missing_groups
 from tests.cli.command_line import run
 from tests.studies.conftest import request_of
 
@@ -64,7 +64,7 @@ def test_large_batches_are_extrapolated(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_dry_run_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("finewave.studies.running.run_group", lambda *_: pytest.fail("it began"))
+    monkeypatch.setattr("finewave.studies.runner.run_group", lambda *_: pytest.fail("it began"))
     measured = {"step": [[2.0, 3.0], [0.5, 0.5]], "scene": [0.1, 0.2], "parameters": 10**6}
     monkeypatch.setattr(cost, "measure", lambda recipe, phases: {**measured, "step": measured["step"][: len(phases)]})
     out = tmp_path / "out"

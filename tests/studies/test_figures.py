@@ -8,8 +8,8 @@ import pytest
 
 import finewave as fw
 from finewave.studies import catalogue
+from finewave.studies.definition import Figure
 from finewave.studies.figures import choose_scene, take_picture
-from finewave.studies.study import Figure
 from tests.cli.command_line import assert_refused, run
 from tests.studies.conftest import request_of
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import finewave as fw
-from finewave.studies.merging import merge
-from finewave.studies.rendering import comma_separated, latex, markdown, write_table
+from finewave.studies.merge import merge
 from finewave.studies.results import all_results, cells_folder, find_result, read_result, write_result
+from finewave.studies.table_formats import comma_separated, latex, markdown, write_table
 from finewave.studies.tables import build_table
 from tests.studies.conftest import made_up, request_of, write_made_up
 
@@ -83,7 +83,7 @@ def test_a_cell_of_another_commit_is_marked(tmp_path: Path) -> None:
 
 
 def test_published_numbers_stand_beside(tmp_path: Path) -> None:
-    from finewave.studies.asking import ask
+    from finewave.studies.request import ask
 
     request = ask("table4", datasets=["cave"], split="val")
     write_made_up(tmp_path, request, {"none": 30.0, "kmeans": 31.0, "learned": 32.0})

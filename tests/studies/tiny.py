@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from finewave.evaluation.protocols import PROTOCOLS, Protocol
 from finewave.studies import catalogue
-from finewave.studies.protocols import PROTOCOLS, Protocol
-from finewave.studies.study import Row, Study
+from finewave.studies.definition import Row, Study
 
 SMALL = (
     "model.features=8",

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from finewave.errors import InputError, unknown_name
-from finewave.models.registry import SYSTEMS
+from finewave.systems.registry import SYSTEMS
 
 STANDARD = "jssunet"
 MODELS, SCENES = "models", "scenes"

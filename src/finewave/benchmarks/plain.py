@@ -9,7 +9,7 @@ from types import ModuleType
 
 from torch import nn
 
-from finewave.models.registry import config_of
+from finewave.systems.registry import config_of
 
 CHECKOUT = Path(__file__).parents[3]
 

@@ -14,7 +14,7 @@ from finewave.benchmarks.machine import describe_machine
 from finewave.benchmarks.plain import has_plain
 from finewave.benchmarks.targets import ratios_of, scene_targets, targets_of
 from finewave.errors import InputError
-from finewave.models.registry import SYSTEMS
+from finewave.systems.registry import SYSTEMS
 
 FORMAT = 1
 
@@ -48,7 +48,7 @@ def run_suite(
     import torch
 
     if network not in (*SYSTEMS, MODELS, SCENES):
-        from finewave.models.pretrained import load_model
+        from finewave.zoo.model import load_model
 
         load_model(network)  # a wrong name shows at once
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -91,7 +91,7 @@ def read_run(path: Path) -> dict[str, Any]:
 
 def measure_apart(case: Case) -> dict[str, Any]:
     """Measure one case in a new process, so that no memory of another one counts; its failure is a result too."""
-    command = [sys.executable, "-m", "finewave.benchmarks.worker", json.dumps(case.as_dict())]
+    command = [sys.executable, "-m", "finewave.benchmarks.measure", json.dumps(case.as_dict())]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()

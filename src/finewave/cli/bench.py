@@ -47,10 +47,10 @@ def bench(
     """
     from contextlib import ExitStack
 
+    from finewave.benchmarks.benchmark_report import machine_line, page_of, tables_of
     from finewave.benchmarks.cases import choose_groups
-    from finewave.benchmarks.page import machine_line, page_of, tables_of
     from finewave.benchmarks.suite import read_run, run_suite
-    from finewave.imaging.atomic import atomic_output
+    from finewave.io.atomic import atomic_output
 
     groups = choose_groups(only)
     with ExitStack() as files:  # a missing folder shows before the work, not after

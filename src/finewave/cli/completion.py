@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 from finewave.cli.options import example
 
 if TYPE_CHECKING:
-    from finewave.studies.study import Study
+    from finewave.studies.definition import Study
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -50,15 +50,15 @@ def choices(*names: str) -> Complete:
 
 def model_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete trained weights, by name or as a file or folder."""
-    from finewave.models.shelf import weight_folders
+    from finewave.zoo.bundled_weights import weight_folders
 
     return _names(weight_folders(), incomplete) or _files(incomplete)
 
 
 def baselines_and_models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete what can be scored: trained weights, and what needs none."""
-    from finewave.models.registry import SYSTEMS
-    from finewave.models.shelf import weight_folders
+    from finewave.systems.registry import SYSTEMS
+    from finewave.zoo.bundled_weights import weight_folders
 
     baselines = [name for name, system in SYSTEMS.items() if system.baseline]
     return _names([*weight_folders(), *baselines], incomplete) or _files(incomplete)
@@ -66,15 +66,15 @@ def baselines_and_models(context: click.Context, parameter: click.Parameter, inc
 
 def systems_and_models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete systems and trained weights."""
-    from finewave.models.registry import SYSTEMS
-    from finewave.models.shelf import weight_folders
+    from finewave.systems.registry import SYSTEMS
+    from finewave.zoo.bundled_weights import weight_folders
 
     return _names([*SYSTEMS, *weight_folders()], incomplete) or _files(incomplete)
 
 
 def dataset_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete data sets, those of one's own included."""
-    from finewave.data.registry import list_datasets
+    from finewave.datasets.registry import list_datasets
 
     return _names(list_datasets(), incomplete)
 
@@ -86,14 +86,14 @@ def datasets_and_files(context: click.Context, parameter: click.Parameter, incom
 
 def sensor_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete sensors but for cameras that only colour-science names, which takes a second to load; and CSV files."""
-    from finewave.imaging.sensors import known_without_colour
+    from finewave.physics.sensors import known_without_colour
 
     return _names(known_without_colour(), incomplete) or _files(incomplete)
 
 
 def recipe_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete recipes that come along, and YAML files."""
-    from finewave.learning.recipes import list_recipes
+    from finewave.training.recipes import list_recipes
 
     return _names(list_recipes(), incomplete) or _files(incomplete)
 
@@ -101,7 +101,7 @@ def recipe_names(context: click.Context, parameter: click.Parameter, incomplete:
 def recipe_keys(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete keys of the recipe on the line, up to their ``=``."""
     from finewave.errors import InputError
-    from finewave.learning.recipes import list_keys
+    from finewave.training.recipes import list_keys
 
     with suppress(InputError):
         return _names((f"{key}=" for key in list_keys(context.params.get("recipe") or "")), incomplete)
@@ -110,7 +110,7 @@ def recipe_keys(context: click.Context, parameter: click.Parameter, incomplete: 
 
 def output_formats(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete extensions that files can be written with."""
-    from finewave.imaging.files import FORMATS
+    from finewave.io.open_save import FORMATS
 
     return _names((extension for each in FORMATS for extension in each.extensions), incomplete)
 
@@ -129,7 +129,7 @@ def study_scales(context: click.Context, parameter: click.Parameter, incomplete:
 
 def protocol_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete protocols."""
-    from finewave.studies.protocols import PROTOCOLS
+    from finewave.evaluation.protocols import PROTOCOLS
 
     return _names(PROTOCOLS, incomplete)
 

@@ -16,7 +16,7 @@ from finewave.cli.table import table
 from finewave.errors import InputError
 
 if TYPE_CHECKING:
-    from finewave.data.dataset import Dataset
+    from finewave.datasets.base import Dataset
 
 
 @click.group(epilog=example("finewave data prepare cave --from path/to/CAVE"))
@@ -28,7 +28,7 @@ def data() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List the datasets: bands, split, sensor, licence, and whether they are ready for training."""
-    from finewave.data.registry import get_dataset, list_datasets
+    from finewave.datasets.registry import get_dataset, list_datasets
 
     rows, facts = [], []
     for name in list_datasets():
@@ -84,8 +84,8 @@ def _counts(dataset: Dataset) -> str:
 
 def _state(dataset: Dataset) -> tuple[str, str]:
     """Return how far a dataset is, in a word and in a sentence."""
-    from finewave.data.registry import published_folder
-    from finewave.data.store import prepared_store
+    from finewave.datasets.registry import published_folder
+    from finewave.datasets.store import prepared_store
 
     store, folder = prepared_store(dataset.name), published_folder(dataset)
     if store.exists():
@@ -100,7 +100,7 @@ def _state(dataset: Dataset) -> tuple[str, str]:
 @json_option
 def show(dataset: str, as_json: bool) -> None:
     """Say all that is known about DATASET."""
-    from finewave.data.registry import get_dataset
+    from finewave.datasets.registry import get_dataset
 
     described = get_dataset(dataset)
     if as_json:
@@ -153,9 +153,9 @@ def download(dataset: str, folder: Path | None, as_json: bool) -> None:
 
     The owner's terms are accepted by the user. DATASET may also be a finewave-dataset.yaml that names downloads.
     """
-    from finewave.data.download import download as run
-    from finewave.data.own import read_description, remote_files
-    from finewave.data.registry import get_dataset
+    from finewave.datasets.custom import read_description, remote_files
+    from finewave.datasets.download import download as run
+    from finewave.datasets.registry import get_dataset
 
     own = dataset.endswith((".yaml", ".yml"))
     if own:
@@ -214,9 +214,9 @@ def prepare(
     finewave-dataset.yaml in it. Without --val and --test its scenes are split by the SHA-256 of their names, 70 / 15 /
     15 %; one or two scenes are each cut in three.
     """
-    from finewave.data.own import OwnOptions
-    from finewave.data.registry import describe_folder
-    from finewave.data.registry import prepare as run
+    from finewave.datasets.custom import OwnOptions
+    from finewave.datasets.registry import describe_folder
+    from finewave.datasets.registry import prepare as run
 
     split = {part: _names(names) for part, names in (("val", val), ("test", test)) if names is not None}
     told = OwnOptions(

@@ -30,7 +30,7 @@ def demo(out: Path, image: Path | None, model: str, as_json: bool) -> None:
 
     31 bands at four times the resolution, with a picture to look at. Nothing is downloaded or opened.
     """
-    from finewave.inference.demo import run_demo
+    from finewave.viz.demo import run_demo
 
     keep_freed_memory()
     with working(as_json), Progress("demo") as progress:

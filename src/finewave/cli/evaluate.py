@@ -65,10 +65,10 @@ def evaluate(
     model's card says about scale, sensor and degradation is then said by the options.
     """
     from finewave.errors import InputError
-    from finewave.imaging.atomic import atomic_output
-    from finewave.learning.baselines import list_baselines
-    from finewave.learning.evaluation import baseline_for, evaluate_model
-    from finewave.models.pretrained import load_model
+    from finewave.evaluation.baselines import list_baselines
+    from finewave.evaluation.evaluator import baseline_for, evaluate_model
+    from finewave.io.atomic import atomic_output
+    from finewave.zoo.model import load_model
 
     options = {"scale": scale, "sensor": sensor, "degradation": None if kernel is None else {"kernel": kernel}}
     said: dict[str, Any] = {key: value for key, value in options.items() if value is not None}

@@ -24,7 +24,7 @@ def export(model: str, output: Path, size: str | None, as_json: bool) -> None:
     MODEL is a name, a folder, a .safetensors file or hf:owner/name. The file takes images of any size where the network
     allows it, its output is compared with PyTorch's, and bands, wavelengths, sensor and card are in its metadata.
     """
-    from finewave.models.export import export as run
+    from finewave.zoo.export import export as run
 
     with working(as_json):
         written = run(model, output, size=_pixels(size))

@@ -64,7 +64,7 @@ def figure(
     Results of one size side by side, with reference and input where given; a part magnified, the error of each pixel
     on one scale, and spectra at points. Prints what has to be said in the caption.
     """
-    from finewave.viewer.figure import make_figure
+    from finewave.viz.figure.figure import make_figure
 
     made = make_figure(
         results,

@@ -14,7 +14,7 @@ from finewave.cli.streams import json_option, note, print_json, working
 from finewave.cli.table import table
 
 if TYPE_CHECKING:
-    from finewave.models.card import Card
+    from finewave.zoo.card import Card
 
 
 @click.command(epilog=example("finewave fit flight.tif --sensor sentinel2a:B2,B3,B4,B8 --scale 4 -o my-model"))
@@ -69,8 +69,8 @@ def fit(
 
     The folder is a model for finewave predict. The same command resumes after a kill.
     """
-    from finewave.learning.fitting import FitOptions
-    from finewave.learning.fitting import fit as run
+    from finewave.training.fit import FitOptions
+    from finewave.training.fit import fit as run
 
     files = [scene for scene in scenes if not _is_override(scene)]
     options = FitOptions(

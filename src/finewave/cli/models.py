@@ -12,9 +12,9 @@ from finewave.cli.streams import json_option, print_json
 from finewave.cli.table import table
 
 if TYPE_CHECKING:
-    from finewave.models.card import Card
+    from finewave.zoo.card import Card
 
-TASKS = ("sssr", "sr", "ssr", "fusion", "refsr")  # those of finewave.models.registry, for completion
+TASKS = ("sssr", "sr", "ssr", "fusion", "refsr")  # those of finewave.systems.registry, for completion
 
 
 @click.command(epilog=example("finewave models --task fusion"))
@@ -22,10 +22,11 @@ TASKS = ("sssr", "sr", "ssr", "fusion", "refsr")  # those of finewave.models.reg
 @json_option
 def models(task: str | None, as_json: bool) -> None:
     """List systems and their trained weights: those that came along, and those fetched from the Hub."""
-    from finewave.models.card import Card
-    from finewave.models.hub import cached
-    from finewave.models.registry import SYSTEMS, list_models
-    from finewave.models.shelf import CARD, weight_folders
+    from finewave.systems.registry import SYSTEMS
+    from finewave.zoo.bundled_weights import CARD, weight_folders
+    from finewave.zoo.card import Card
+    from finewave.zoo.hub import cached
+    from finewave.zoo.listing import list_models
 
     names = list_models(task)
     shipped = {name: Card.read(folder / CARD) for name, folder in weight_folders().items()}
@@ -46,7 +47,7 @@ def models(task: str | None, as_json: bool) -> None:
 
 def _facts(name: str, cards: dict[str, Card]) -> dict[str, Any]:
     """Return what there is to say about a system."""
-    from finewave.models.registry import SYSTEMS
+    from finewave.systems.registry import SYSTEMS
 
     system = SYSTEMS[name]
     told = ("scale", "sensor", "ms_bands", "wavelengths_nm", "parameters", "metrics", "licence")
@@ -65,7 +66,7 @@ def _default_parameters(name: str) -> int:
     """Count the parameters that a system has with its default arguments, without making any."""
     import torch
 
-    from finewave.models.registry import create_model
+    from finewave.systems.registry import create_model
 
     with torch.device("meta"):
         return sum(p.numel() for p in create_model(name).parameters())

@@ -14,7 +14,7 @@ def example(*lines: str) -> str:
 
 
 def precision_option(default: str) -> Callable[[Any], Any]:
-    """Return ``--precision``; the names are those of `finewave.models.precision`, which would load PyTorch."""
+    """Return ``--precision``; the names are those of `finewave.zoo.precision`, which would load PyTorch."""
     return click.option(
         "--precision",
         type=click.Choice(["auto", "float32", "bfloat16"]),
@@ -25,7 +25,7 @@ def precision_option(default: str) -> Callable[[Any], Any]:
 
 
 def pooling_option(default: str) -> Callable[[Any], Any]:
-    """Return ``--pooling``; the names are those of `finewave.models.pretrained`, which would load PyTorch."""
+    """Return ``--pooling``; the names are those of `finewave.zoo.model`, which would load PyTorch."""
     return click.option(
         "--pooling",
         type=click.Choice(["image", "local"]),

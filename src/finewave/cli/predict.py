@@ -82,7 +82,7 @@ def predict(
     Scenes of any size are processed in tiles. A run that was stopped goes on where it was, if the same command is
     given again.
     """
-    from finewave.inference.files import predict_file
+    from finewave.inference.predict import predict_file
 
     keep_freed_memory()
     with working(as_json), Progress("predict") as progress:

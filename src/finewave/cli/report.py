@@ -35,8 +35,8 @@ def report(
     RESULT is a scene, or the folder of results of finewave study. Of a scene: composites, bands, swipe between input,
     result and reference, spectra at points, maps of errors, metrics. Of a study: its tables, figures and cells.
     """
-    from finewave.studies.report import is_study, write_study_report
-    from finewave.viewer.report import write_report
+    from finewave.studies.study_report import is_study, write_study_report
+    from finewave.viz.report.report import write_report
 
     if is_study(result):
         own = {"--input": observed, "--reference": reference, "--rgb": rgb, "--convention": convention}

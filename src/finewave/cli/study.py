@@ -111,7 +111,7 @@ def study() -> None:
 @json_option
 def merge(folders: tuple[Path, ...], out: Path, as_json: bool) -> None:
     """Bring the results of several folders together in one; cells that contradict each other are refused."""
-    from finewave.studies.merging import merge as run
+    from finewave.studies.merge import merge as run
 
     count = run(folders, out)
     return print_json({"cells": count, "out": out}) if as_json else click.echo(f"{count} cells in {out}")
@@ -148,8 +148,8 @@ _SCENE = click.Option(["--scene"], help="Of the split.  [default: the published 
 
 def _run(out: Path, as_json: bool, **said: Any) -> None:
     """Make a table."""
-    from finewave.studies.asking import ask
-    from finewave.studies.rendering import document, markdown, write_table
+    from finewave.studies.request import ask
+    from finewave.studies.table_formats import document, markdown, write_table
     from finewave.studies.tables import build_table
 
     request = ask(click.get_current_context().info_name or "", **_asked(said))
@@ -170,9 +170,9 @@ def _run(out: Path, as_json: bool, **said: Any) -> None:
 
 def _draw(out: Path, scene: str | None, as_json: bool, **said: Any) -> None:
     """Make a figure."""
-    from finewave.studies.asking import ask
     from finewave.studies.catalogue import FIGURES
     from finewave.studies.figures import make_figure
+    from finewave.studies.request import ask
 
     figure = FIGURES[click.get_current_context().info_name or ""]
     asked = _asked(said)
@@ -201,7 +201,7 @@ def _make(
     request: Request, out: Path, *, no_train: bool, workers: int | None, cluster: str | None, **_: Any
 ) -> dict[str, str]:
     """Make what is missing of a request; return what was not possible."""
-    from finewave.studies.running import missing_groups, run_groups
+    from finewave.studies.runner import missing_groups, run_groups
 
     if no_train:
         return {}
@@ -229,7 +229,7 @@ def _forecast(request: Request, out: Path, as_json: bool) -> None:
 
     from finewave.cli.table import table
     from finewave.studies.cost import cost_of, in_words
-    from finewave.studies.running import missing_groups
+    from finewave.studies.runner import missing_groups
 
     groups = missing_groups(request.cells(), out)
     if not groups and not as_json:

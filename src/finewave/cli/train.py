@@ -20,17 +20,17 @@ def train(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     RECIPE is a name in recipes/ or a YAML file. KEY=VALUE replaces a value of the recipe, for instance
     model.features=64.
     """
-    from finewave.learning.recipes import load_recipe
+    from finewave.training.recipes import load_recipe
 
     load_recipe(recipe, list(overrides))  # a typing error shows before Lightning is loaded
-    from finewave.learning.training import train as run
+    from finewave.training.trainer import train as run
 
     keep_freed_memory()
     with working(as_json):
         outcome = run(recipe, list(overrides))
     if as_json:
-        from finewave.models.card import Card
-        from finewave.models.shelf import CARD
+        from finewave.zoo.bundled_weights import CARD
+        from finewave.zoo.card import Card
 
         return print_json({"model": outcome, "metrics": Card.read(outcome / CARD).metrics})
     return click.echo(f"trained: {outcome}")

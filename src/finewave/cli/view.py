@@ -33,7 +33,7 @@ def view(
     A page on this machine shows it in natural, false or single-band colours, beside its input and reference: swipe,
     zoom, spectra by a click, maps of error and spectral angle. A photograph dropped on the page goes through a model.
     """
-    from finewave.viewer.server import serve
+    from finewave.viz.server.server import serve
 
     def ready(address: str) -> None:
         click.echo(f"{address}  (Ctrl-C ends)")

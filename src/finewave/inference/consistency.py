@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from finewave.inference.bands import match_bands
-from finewave.inference.observers import observers_of
+from finewave.inference.band_matching import match_bands
+from finewave.inference.forward_operator import observers_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from finewave.models.pretrained import Model
+    from finewave.zoo.model import Model
 
 
 def consistency_psnr(result: xr.DataArray, scene: xr.DataArray, model: Model) -> float:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from finewave.errors import InputError
+from finewave.inference.process_pool import ModelSource
 from finewave.inference.processing import PLAIN, Processing
+from finewave.inference.resume import Unfinished
 from finewave.inference.sources import Source
-from finewave.inference.tile_run import run_tile, window_of
-from finewave.inference.tiles import Tiling
-from finewave.inference.unfinished import Unfinished
-from finewave.inference.workers import ModelSource
+from finewave.inference.tiling.tile_run import run_tile, window_of
+from finewave.inference.tiling.tiles import Tiling
 
 THREADS = 2
 """One runs the network, on all cores; the other one reads and writes."""

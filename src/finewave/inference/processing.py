@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError
-from finewave.inference.projection import Projection, projection_of
+from finewave.inference.consistency_projection import Projection, projection_of
 
 if TYPE_CHECKING:
-    from finewave.models.pretrained import Model
+    from finewave.zoo.model import Model
 
 
 @dataclass(frozen=True)

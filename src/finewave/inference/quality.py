@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
-from finewave.inference.observers import Observer, observers_of
+from finewave.inference.forward_operator import Observer, observers_of
 from finewave.inference.sources import OpenScene, Source
-from finewave.inference.tiles import Tiling, Window, enlarged, widened, within
+from finewave.inference.tiling.tiles import Tiling, Window, enlarged, widened, within
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from finewave.inference.request import Request
     from finewave.metrics.qnr import QNR
-    from finewave.models.pretrained import Model
+    from finewave.zoo.model import Model
 
 
 @dataclass
@@ -248,7 +248,7 @@ def quality_of(result: xr.DataArray, request: Request, scorer: Scorer, tiling: T
 
 def write_quality(path: Path, quality: Mapping[str, Any]) -> None:
     """Write a quality file, whole or not at all."""
-    from finewave.imaging.atomic import atomic_output
+    from finewave.io.atomic import atomic_output
 
     with atomic_output(path) as temporary:
         temporary.write_text(json.dumps(quality, indent=1) + "\n", encoding="utf-8")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.errors import InputError
-from finewave.inference.bands import match_bands, output_wavelengths, warn_of_other_sensor
+from finewave.inference.band_matching import match_bands, output_wavelengths, warn_of_other_sensor
 from finewave.inference.sources import OpenScene, Source
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from finewave.models.pretrained import Model
+    from finewave.zoo.model import Model
 
 SPREAD = "standard deviation over eight flips and rotations"
 """What the values of an uncertainty file are, in its attribute ``quantity``."""
@@ -58,7 +58,7 @@ class Request:
         import xarray as xr
         from affine import Affine
 
-        from finewave.imaging.scene import STRUCTURE, make_scene, scene_crs, scene_transform
+        from finewave.scene import STRUCTURE, make_scene, scene_crs, scene_transform
 
         scene, model = self.first, self.model
         attributes = {key: value for key, value in scene.attrs.items() if key not in STRUCTURE | {"sensor"}}
@@ -103,7 +103,7 @@ class Request:
 
 def make_request(scene: xr.DataArray, model: Model, guide: xr.DataArray | None = None) -> Request:
     """Check the inputs of a model and find their bands; see `finewave.super_resolve` for parameters and errors."""
-    from finewave.imaging.scene import check_scene
+    from finewave.scene import check_scene
 
     scene = check_scene(scene)
     _check(scene, model)
@@ -133,7 +133,7 @@ def _check_values(scene: xr.DataArray, which: str) -> None:
 
 def _guides(guide: xr.DataArray | None, scene: xr.DataArray, model: Model) -> list[xr.DataArray]:
     """Return the checked second image, if the model takes one."""
-    from finewave.imaging.scene import check_scene
+    from finewave.scene import check_scene
 
     if len(model.inputs) == 1:
         if guide is not None:
@@ -159,7 +159,7 @@ def _guides(guide: xr.DataArray | None, scene: xr.DataArray, model: Model) -> li
 
 def _warn_of_other_place(guide: xr.DataArray, scene: xr.DataArray) -> None:
     """Warn where georeferences say that two images that are to be aligned are not."""
-    from finewave.imaging.scene import scene_crs, scene_transform
+    from finewave.scene import scene_crs, scene_transform
 
     ours, theirs = scene_transform(scene), scene_transform(guide)
     if ours is None or theirs is None:

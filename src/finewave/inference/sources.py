@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from finewave.inference.tiles import Window
+from finewave.inference.tiling.tiles import Window
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -93,7 +93,7 @@ class SceneFile:
             if key not in _OPEN.scenes:
                 import warnings
 
-                from finewave.imaging.files import open_scene
+                from finewave.io.open_save import open_scene
 
                 while len(_OPEN.scenes) >= KEPT_OPEN:
                     _OPEN.scenes.pop(next(iter(_OPEN.scenes)))  # closed when its last reader lets go of it

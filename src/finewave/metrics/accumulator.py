@@ -9,7 +9,7 @@ from typing import Any
 
 from finewave.errors import InputError
 from finewave.metrics.conventions import get_convention
-from finewave.metrics.evaluation import METRICS, Scores, mean_values, score_images
+from finewave.metrics.evaluate_images import METRICS, Scores, mean_values, score_images
 from finewave.metrics.images import Image
 
 

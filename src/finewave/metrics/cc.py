@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor
 
-from finewave.metrics.bands import paired_bands
+from finewave.metrics.per_band import paired_bands
 
 
 def cc(pred: Tensor, target: Tensor, *, valid: Tensor | None = None) -> float:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from finewave.metrics.bands import mse_of_bands, paired_bands
+from finewave.metrics.per_band import mse_of_bands, paired_bands
 
 # A band with a smaller mean (of its absolute value) has no relative error.
 DARK = 1e-8

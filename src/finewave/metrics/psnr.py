@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from finewave.metrics.bands import mse_of_bands
+from finewave.metrics.per_band import mse_of_bands
 
 
 def psnr(

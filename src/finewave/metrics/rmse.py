@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from finewave.metrics.bands import mse_of_bands
+from finewave.metrics.per_band import mse_of_bands
 
 
 def rmse(pred: Tensor, target: Tensor, *, valid: Tensor | None = None) -> float:

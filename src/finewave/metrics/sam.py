@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from finewave.metrics.bands import paired_bands
+from finewave.metrics.per_band import paired_bands
 
 # A spectrum of a smaller norm has no direction.
 ZERO_NORM = 1e-8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from finewave.nn.fused_conv import as_features, fused_conv, fused_resblock
+from finewave.nn.kernels.fused_conv import as_features, fused_conv, fused_resblock
 from finewave.nn.pooling import image_mean
 
 

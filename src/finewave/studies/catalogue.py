@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from finewave.errors import unknown_name
-from finewave.studies.jssunet import FIGURES as JSSUNET_FIGURES
-from finewave.studies.jssunet import TABLES as JSSUNET
+from finewave.studies.definition import Figure, Study
+from finewave.studies.jssunet_tables import FIGURES as JSSUNET_FIGURES
+from finewave.studies.jssunet_tables import TABLES as JSSUNET
 from finewave.studies.other_systems import TABLES as OTHERS
-from finewave.studies.study import Figure, Study
 
 STUDIES: dict[str, Study] = {study.name: study for study in (*JSSUNET, *OTHERS)}
 

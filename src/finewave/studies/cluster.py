@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError
-from finewave.inference.workers import WORKER_START
+from finewave.inference.process_pool import WORKER_START
 from finewave.studies.experiment import Cell
-from finewave.studies.running import run_group
+from finewave.studies.runner import run_group
 
 
 def run_spread(
@@ -26,7 +26,7 @@ def run_spread(
     Parameters
     ----------
     groups : list of list of Cell
-        See `finewave.studies.running.missing_groups`.
+        See `finewave.studies.runner.missing_groups`.
     out : Path
         Results folder, which all workers see under this name.
     say : callable
@@ -40,7 +40,7 @@ def run_spread(
     Returns
     -------
     dict
-        As of `finewave.studies.running.run_groups`.
+        As of `finewave.studies.runner.run_groups`.
 
     Raises
     ------

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from finewave.data.store import Store, prepared_folder
+from finewave.datasets.store import Store, prepared_folder
 from finewave.errors import InputError
-from finewave.imaging.atomic import atomic_output
-from finewave.studies.datasets import split_of
+from finewave.io.atomic import atomic_output
+from finewave.studies.dataset_facts import split_of
 from finewave.studies.experiment import Cell, digest
 
 PATIENCE = 8.0
@@ -103,7 +103,7 @@ def cost_of(groups: Sequence[Sequence[Cell]], out: Path, say: Callable[[str], No
     Parameters
     ----------
     groups : sequence of sequences of Cell
-        See `finewave.studies.running.missing_groups`.
+        See `finewave.studies.runner.missing_groups`.
     out : Path
         Results folder: measurements are kept there as ``timings.json``, for the machine that made them.
     say : callable
@@ -184,9 +184,9 @@ def measure(recipe: dict[str, Any], phases: Sequence[dict[str, Any]]) -> dict[st
     """
     import torch
 
-    from finewave.learning.recipes import network_options
-    from finewave.models.pretrained import prefers_channels_last
-    from finewave.models.registry import create_model
+    from finewave.systems.registry import create_model
+    from finewave.training.recipes import network_options
+    from finewave.zoo.model import prefers_channels_last
 
     system, options = network_options(recipe)
     with torch.random.fork_rng():
@@ -224,9 +224,9 @@ def _time_steps(net: Any, phase: dict[str, Any], recipe: dict[str, Any], crops: 
     import torch
     from torch.utils.data import DataLoader
 
-    from finewave.learning.phases import PHASES
-    from finewave.learning.precision import training_precision
-    from finewave.learning.progress import RunClock
+    from finewave.training.phases import PHASES
+    from finewave.training.precision import training_precision
+    from finewave.training.progress import RunClock
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices and tips are no news
     batch = _random_batch(recipe, recipe["data"]["crop"], crops)
@@ -265,7 +265,7 @@ def _time_steps(net: Any, phase: dict[str, Any], recipe: dict[str, Any], crops: 
 def _time_prediction(net: Any, recipe: dict[str, Any]) -> Range:
     """Return seconds for a prediction and its metrics."""
     from finewave.metrics import evaluate
-    from finewave.models.pretrained import Model
+    from finewave.zoo.model import Model
 
     batch, times, model = _random_batch(recipe, SIDE, 1), [], Model(net)
     for _ in range(3):

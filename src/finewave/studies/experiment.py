@@ -12,11 +12,11 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from finewave.errors import InputError
-from finewave.learning.recipes import list_recipes, load_recipe
+from finewave.evaluation.protocols import Protocol
 from finewave.studies.budget import Budget
-from finewave.studies.datasets import base_of, sensor_of, wavelengths_of
-from finewave.studies.protocols import Protocol
-from finewave.studies.study import Row, Study
+from finewave.studies.dataset_facts import base_of, sensor_of, wavelengths_of
+from finewave.studies.definition import Row, Study
+from finewave.training.recipes import list_recipes, load_recipe
 
 RecipeSet = Literal["published", "short", "common"]
 RECIPE_SETS: dict[str, str] = {
@@ -177,7 +177,7 @@ def _recipe(row: Row, family: str, which: RecipeSet, dataset: str, scale: int) -
     recipe = copy.deepcopy(_loaded(name, tuple(overrides)))
     sensor = sensor_of(dataset)
     if dataset != recipe["data"]["dataset"]:
-        from finewave.imaging.sensors import get_sensor
+        from finewave.physics.sensors import get_sensor
 
         recipe["model"].update(hs_bands=len(wavelengths_of(dataset)), ms_bands=len(get_sensor(sensor).bands))
     recipe["data"].update(dataset=dataset, sensor=sensor)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from finewave.errors import InputError, unknown_name
-from finewave.imaging.atomic import atomic_output
+from finewave.io.atomic import atomic_output
+from finewave.studies.definition import Figure
 from finewave.studies.experiment import Request
-from finewave.studies.rendering import slug
-from finewave.studies.running import trainings_folder
-from finewave.studies.study import Figure
+from finewave.studies.runner import trainings_folder
+from finewave.studies.table_formats import slug
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ def take_picture(figure: Figure, request: Request, out: Path, scene: str | None 
         If no model is there, or the scene is not in the split.
     """
     from finewave.metrics import evaluate
-    from finewave.models.pretrained import load_model
     from finewave.studies.scoring import baseline, estimate, scenes_of, whole_scene, without_post
+    from finewave.zoo.model import load_model
 
     dataset, scale = request.datasets[0], request.scales[0]
     source, names = scenes_of(dataset, request.split)
@@ -118,7 +118,7 @@ def make_figure(figure: Figure, request: Request, out: Path, scene: str | None =
     InputError
         If no model is there, the scene is not in the split, or matplotlib is missing.
     """
-    from finewave.studies.drawing import draw
+    from finewave.studies.plots import draw
 
     picture = take_picture(figure, request, out, scene)
     folder = out / "figures"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finewave.studies.study import Row, Study
+from finewave.studies.definition import Row, Study
 
 TABLES = (
     Study(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from finewave.studies.datasets import base_of
+from finewave.studies.dataset_facts import base_of
 
 FOLDER = Path(__file__).parent / "published"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError
-from finewave.imaging.atomic import atomic_output
+from finewave.io.atomic import atomic_output
 from finewave.metrics import METRICS
 from finewave.studies.experiment import Cell, key_of
 

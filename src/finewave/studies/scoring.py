@@ -9,19 +9,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from finewave.data.crops import Sample, load_scenes
-from finewave.data.registry import SceneSource, open_dataset, open_scenes
-from finewave.data.unaligned import DEFAULTS as REFERENCE_DEFAULTS
-from finewave.data.unaligned import scene_with_reference
+from finewave.datasets.patches import Sample, load_scenes
+from finewave.datasets.registry import SceneSource, open_dataset, open_scenes
+from finewave.datasets.synthetic_views import DEFAULTS as REFERENCE_DEFAULTS
+from finewave.datasets.synthetic_views import scene_with_reference
 from finewave.errors import InputError, unknown_name
-from finewave.imaging.sensors import get_sensor
-from finewave.learning.baselines import build_baseline
+from finewave.evaluation.baselines import build_baseline
+from finewave.evaluation.protocols import Protocol
 from finewave.metrics import MetricAccumulator
-from finewave.models.pretrained import Model
-from finewave.models.registry import config_of, create_model
-from finewave.studies.datasets import sensor_of, split_of
+from finewave.physics.sensors import get_sensor
+from finewave.studies.dataset_facts import sensor_of, split_of
 from finewave.studies.experiment import Cell
-from finewave.studies.protocols import Protocol
+from finewave.systems.registry import config_of, create_model
+from finewave.zoo.model import Model
 
 AT_ONCE = 16
 """Crops that are predicted together."""
@@ -105,7 +105,7 @@ def scenes_of(dataset: str, split: str) -> tuple[SceneSource, list[str]]:
 
 
 def whole_scene(source: SceneSource, name: str, cell: Cell) -> Sample:
-    """Return a scene with its degraded versions, see `finewave.data.crops.Crops`."""
+    """Return a scene with its degraded versions, see `finewave.datasets.patches.Crops`."""
     response = get_sensor(sensor_of(cell.dataset)).response(source.wavelengths)
     (scene,) = load_scenes(source, [name], cell.scale, dict(cell.protocol.degradation))  # type: ignore[arg-type]  # read alone
     return scene.whole(response)

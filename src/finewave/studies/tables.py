@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError
+from finewave.studies.definition import Row
 from finewave.studies.experiment import RECIPE_SETS, Request
 from finewave.studies.published import published_row, published_values
 from finewave.studies.results import find_result
 from finewave.studies.statistics import PairedTest, mean_and_deviation, paired_test
-from finewave.studies.study import Row
 
 HIGHER = {"psnr": True, "psnr_band": True, "ssim": True, "sam": False, "ergas": False, "ergas_4": False, "rmse": False}
 HIGHER["cc"] = True

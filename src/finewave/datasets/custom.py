@@ -1,0 +1,376 @@
+"""A data set of your own: a folder of files that finewave opens, and what is not in the files."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from finewave.datasets.base import PARTS, Dataset, Region, RemoteFile, Split
+from finewave.errors import InputError, unknown_name
+
+DESCRIPTION = "finewave-dataset.yaml"
+SHARES = (0.7, 0.15, 0.15)  # of the scenes, or of a scene's longer side, for train, val, test
+GAP = 16  # pixels between the parts of one scene
+FEW = 3  # with fewer scenes than this each is cut in three
+SAME_BAND = 0.5  # nm that the centres of a band may differ between scenes
+BRIGHTEST = 2.0  # a reflectance above this is none: the full scale is missing
+
+
+@dataclass(frozen=True)
+class OwnOptions:
+    """What may be said about a folder, in `DESCRIPTION` or on the command line.
+
+    Attributes
+    ----------
+    title, citation, licence, home, notes : str
+    files : str or None
+        Pattern of the scenes' names; None: every file of a format that `finewave.open_scene` knows.
+    wavelengths : list of float or path or None
+        As for `finewave.open_scene`; a path is relative to the folder. None: those of the files.
+    full_scale : float or None
+        The stored number that stands for 1.0; None: what the files say.
+    sensor : str or None
+        Whose multispectral bands are simulated.
+    split : mapping or None
+        Scenes by ``train``, ``val``, ``test``; without ``train``, all others train. None: see `default_split`.
+    regions : mapping
+        Scenes that are parts of one: ``{name: {image: ..., rows: [0, 100], columns: [0, 80]}}``.
+    downloads : sequence of mapping
+        ``{url: ..., sha256: ..., name: ...}``; see `finewave.datasets.base.RemoteFile`.
+    """
+
+    title: str = ""
+    citation: str = ""
+    licence: str = ""
+    home: str = ""
+    notes: str = ""
+    files: str | None = None
+    wavelengths: Sequence[float] | str | None = None
+    full_scale: float | None = None
+    sensor: str | None = None
+    split: Mapping[str, Sequence[str]] | None = None
+    regions: Mapping[str, Mapping[str, Any]] | None = None
+    downloads: Sequence[Mapping[str, str]] = ()
+
+
+def read_description(path: Path) -> OwnOptions:
+    """Read a `DESCRIPTION`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or has a key that does not exist.
+    """
+    import yaml
+
+    try:
+        told = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    if not isinstance(told, dict):
+        raise InputError(f"{path} is not a mapping of keys to values")
+    known = [field.name for field in fields(OwnOptions)]
+    for key in told:
+        if key not in known:
+            raise unknown_name(f"key of {path.name}", str(key), known)
+    for key in ("split", "regions"):
+        if not isinstance(told.get(key) or {}, dict):
+            raise InputError(f"{path}: {key} is not a mapping")
+    return OwnOptions(**{key: value for key, value in told.items() if value is not None})
+
+
+def remote_files(options: OwnOptions) -> tuple[RemoteFile, ...]:
+    """Return what a `DESCRIPTION` says can be fetched.
+
+    Raises
+    ------
+    InputError
+        If an entry is not of the form ``{url: ..., sha256: ..., name: ...}``.
+    """
+    files = []
+    for each in options.downloads:
+        told = {key: str(value) for key, value in each.items()} if isinstance(each, dict) else {}
+        file = RemoteFile(told.pop("url", ""), told.pop("sha256", "").lower(), told.pop("name", ""))
+        plain = Path(file.name).name == file.name != ""
+        if told or not plain or not re.fullmatch("[0-9a-f]{64}", file.sha256) or "://" not in file.url:
+            raise InputError(
+                f"downloads: {each} is not of the form {{url: LINK, sha256: 64 digits, name: FILE}}; "
+                "the name is without folder"
+            )
+        files.append(file)
+    return tuple(files)
+
+
+class Survey(NamedTuple):
+    """What a file says about its scene."""
+
+    bands: int
+    size: tuple[int, int]
+    wavelengths: np.ndarray | None
+    bad_bands: tuple[int, ...]
+
+
+def from_folder(name: str, folder: Path, options: OwnOptions | None = None) -> Dataset:
+    """Describe a folder of scenes.
+
+    Parameters
+    ----------
+    name : str
+        Of the data set: letters, digits, ``.``, ``_`` and ``-``.
+    folder : Path
+        With the scenes, and a `DESCRIPTION` where there is more to say.
+    options : OwnOptions, optional
+        In place of what the `DESCRIPTION` says, where they say something.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InputError
+        If there is no scene, two have one name, they differ in their bands, no file says the wavelengths, or the split
+        names scenes that are not there.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise InputError(f"{name!r} cannot be the name of a data set; use letters, digits, '.', '_' and '-'")
+    described = folder / DESCRIPTION
+    told = read_description(described) if described.is_file() else OwnOptions()
+    if options is not None:
+        default = OwnOptions()
+        said = {f.name: getattr(options, f.name) for f in fields(OwnOptions)}
+        told = replace(told, **{key: value for key, value in said.items() if value != getattr(default, key)})
+    find = partial(find_scenes, pattern=told.files)
+    wavelengths = told.wavelengths
+    if isinstance(wavelengths, str):
+        wavelengths = str(folder / wavelengths)
+    surveys = {image: survey_scene(path, wavelengths, told.full_scale) for image, path in find(folder).items()}
+    shared = shared_wavelengths(surveys)
+    bad = sorted({band for survey in surveys.values() for band in survey.bad_bands})
+    regions = {key: _region(key, value) for key, value in (told.regions or {}).items()}
+    if told.split is None:
+        split, cut = default_split({image: survey.size for image, survey in surveys.items()})
+        if regions:
+            raise InputError(f"{described}: regions need a split that names them")
+        regions = cut
+    else:
+        split = _given_split(told.split, {*surveys, *regions}, {r.image for r in regions.values()})
+    for key, region in regions.items():
+        if region.image not in surveys:
+            raise InputError(f"region {key!r} is of {region.image!r}, which is not in {folder}")
+    return Dataset(
+        name=name,
+        title=told.title or f"{len(surveys)} scenes of {folder.resolve().name}",
+        wavelengths=np.delete(shared, bad),
+        find=find,
+        read=partial(read_reflectance, wavelengths=wavelengths, full_scale=told.full_scale),
+        split=split,
+        regions=regions,
+        dropped_bands=tuple(bad),
+        citation=told.citation or "none given",
+        licence=told.licence or "none given",
+        home=told.home,
+        sensor=told.sensor,
+        full_scale=1.0,
+        files=remote_files(told),
+        notes=told.notes,
+    )
+
+
+def from_manifest(name: str, manifest: Mapping[str, Any]) -> Dataset:
+    """Describe a prepared data set by what its store says; its files cannot be read again from that."""
+
+    def gone(path: Path) -> Any:
+        raise InputError(
+            f"{name} is a data set of your own; prepare it again: finewave data prepare {name} --from FOLDER"
+        )
+
+    return Dataset(
+        name=name,
+        title=manifest.get("title", name),
+        wavelengths=np.asarray(manifest["wavelengths_nm"], np.float64),
+        find=gone,
+        read=gone,
+        split=manifest["split"],
+        regions={
+            key: Region(each["image"], tuple(each["rows"]), tuple(each["columns"]))
+            for key, each in manifest.get("regions", {}).items()
+        },
+        citation=manifest.get("citation", "none given"),
+        licence=manifest.get("licence", "none given"),
+        home=manifest.get("home", ""),
+        sensor=manifest.get("sensor"),
+        full_scale=1.0,
+        companions=manifest.get("companions", {}),
+        dropped_bands=tuple(manifest.get("dropped_bands", ())),
+        notes=manifest.get("notes", ""),
+        version=manifest.get("version", 1),
+    )
+
+
+def find_scenes(folder: Path, pattern: str | None = None) -> dict[str, Path]:
+    """Return the scenes of a folder by name, without extension; of an ENVI pair the header stands for both.
+
+    Raises
+    ------
+    InputError
+        If there is none, or two have one name.
+    """
+    from finewave.io.open_save import FORMATS
+
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; give the one that holds your scenes")
+    extensions = {extension for each in FORMATS for extension in each.extensions}
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob(pattern) if pattern else folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in extensions:
+            continue
+        headers = (path.with_suffix(".hdr"), path.with_name(f"{path.name}.hdr"))
+        if path.suffix.lower() != ".hdr" and any(header.is_file() for header in headers):
+            continue
+        if path.stem in found:
+            raise InputError(
+                f"two scenes are called {path.stem!r}: {found[path.stem].name} and {path.name}; rename one"
+            )
+        found[path.stem] = path
+    if not found:
+        raise InputError(f"no scene in {folder}; expected files {pattern or ', '.join(sorted(extensions))}")
+    return found
+
+
+def survey_scene(path: Path, wavelengths: Sequence[float] | str | None, full_scale: float | None) -> Survey:
+    """Return what a file says about its scene, without reading its pixels."""
+    from finewave.io.open_save import open_scene
+    from finewave.scene import band_values
+
+    with open_scene(path, wavelengths=wavelengths, scale=full_scale) as scene:
+        good = band_values(scene, "good_band")
+        bad = () if good is None else tuple(np.flatnonzero(~good.astype(bool)).tolist())
+        return Survey(scene.sizes["band"], (scene.sizes["y"], scene.sizes["x"]), band_values(scene, "wavelength"), bad)
+
+
+def shared_wavelengths(surveys: Mapping[str, Survey]) -> np.ndarray:
+    """Return the wavelengths in nm that all scenes have.
+
+    Raises
+    ------
+    InputError
+        If two differ in their bands, or one does not say them.
+    """
+    first = next(iter(surveys))
+    shared = surveys[first].wavelengths
+    for image, survey in surveys.items():
+        if survey.bands != surveys[first].bands:
+            raise InputError(
+                f"{image!r} has {survey.bands} bands, {first!r} has {surveys[first].bands}; "
+                "the scenes of a data set have the same bands"
+            )
+        if survey.wavelengths is None or shared is None:
+            raise InputError(
+                f"{image if survey.wavelengths is None else first!r} does not say its wavelengths; give them with "
+                f"--wavelengths FILE.csv, or in {DESCRIPTION}"
+            )
+        apart = float(np.abs(survey.wavelengths - shared).max())
+        if apart > SAME_BAND:
+            raise InputError(
+                f"{image!r} and {first!r} have other wavelengths (up to {apart:.1f} nm apart); "
+                "resample one, or state them with --wavelengths if they are meant to be the same"
+            )
+    assert shared is not None
+    return np.asarray(shared, np.float64)
+
+
+def read_reflectance(path: Path, wavelengths: Sequence[float] | str | None, full_scale: float | None) -> np.ndarray:
+    """Read a scene as reflectance, float32."""
+    from finewave.io.file_errors import reading
+    from finewave.io.open_save import open_scene
+
+    with open_scene(path, wavelengths=wavelengths, scale=full_scale) as scene, reading(path, "scene"):
+        values = np.asarray(scene.values, np.float32)
+    brightest = float(np.max(values, initial=0, where=np.isfinite(values)))
+    if brightest > BRIGHTEST:
+        raise InputError(
+            f"{path}: values up to {brightest:g}; say which stored number stands for 1.0 with --full-scale, "
+            f"or full_scale in {DESCRIPTION}"
+        )
+    return values
+
+
+def _region(name: str, told: Mapping[str, Any]) -> Region:
+    try:
+        (top, bottom), (left, right) = told["rows"], told["columns"]
+        return Region(str(told["image"]), (int(top), int(bottom)), (int(left), int(right)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"region {name!r} is not of the form {{image: NAME, rows: [FIRST, END], columns: [FIRST, END]}}"
+        ) from error
+
+
+def _given_split(told: Mapping[str, Sequence[str]], known: set[str], cut: set[str]) -> Split:
+    """Return the split that the user named, completed by ``train``: every other whole image."""
+    for part, names in told.items():
+        if part not in PARTS:
+            raise unknown_name("part of a split", part, PARTS)
+        for name in names:
+            if name not in known:
+                raise unknown_name("scene", name, known)
+    named = {name for names in told.values() for name in names}
+    rest = sorted(known - named - cut)
+    split = {"train": tuple(rest), "val": (), "test": (), **{part: tuple(names) for part, names in told.items()}}
+    for part in ("train", "val"):
+        if not split[part]:
+            raise InputError(f"the split leaves no scene for {part}; name one")
+    return split
+
+
+def default_split(sizes: Mapping[str, tuple[int, int]]) -> tuple[Split, dict[str, Region]]:
+    """Return a reproducible split, for a folder that has none of its own.
+
+    From three scenes on, the scenes are ordered by the SHA-256 of their names: the first 70 % train, the next 15 %
+    validate, the last 15 % test, at least one each. With one or two, each is cut across its longer side into
+    ``NAME_train``, ``NAME_val`` and ``NAME_test`` of these shares, with 16 pixels between them that belong to none.
+
+    Parameters
+    ----------
+    sizes : mapping of str to (int, int)
+        H, W of each scene.
+
+    Returns
+    -------
+    split, regions
+
+    Raises
+    ------
+    InputError
+        If a scene is too small to be cut.
+    """
+    if len(sizes) >= FEW:
+        names = sorted(sizes, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+        held = max(1, round(SHARES[2] * len(names)))
+        train = len(names) - 2 * held
+        return {"train": names[:train], "val": names[train : train + held], "test": names[train + held :]}, {}
+    split: dict[str, list[str]] = {part: [] for part in PARTS}
+    regions = {}
+    for name, (height, width) in sizes.items():
+        length = max(height, width) - 2 * GAP
+        held = int(SHARES[2] * length)
+        if held < GAP:
+            raise InputError(
+                f"scene {name!r} has {height} x {width} pixels, too few to be cut in three; "
+                f"add scenes, or name a split in {DESCRIPTION}"
+            )
+        train = length - 2 * held
+        ends = {"train": (0, train), "val": (train + GAP, train + GAP + held), "test": (train + 2 * GAP + held, None)}
+        for part, (first, end) in ends.items():
+            along = (first, max(height, width) if end is None else end)
+            rows, columns = (along, (0, width)) if height >= width else ((0, height), along)
+            regions[f"{name}_{part}"] = Region(name, rows, columns)
+            split[part].append(f"{name}_{part}")
+    return split, regions

@@ -1,0 +1,121 @@
+"""Fetching what owners let everybody fetch: resumed where it stopped, whole or not there, checked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from finewave.datasets.base import RemoteFile
+from finewave.errors import InputError
+from finewave.io.file_errors import first_line, writing
+
+_PIECE = 1 << 16  # what is lost at most when a connection breaks
+_PATIENCE = 30.0  # seconds without a byte
+
+
+def download(
+    files: Iterable[RemoteFile],
+    folder: Path,
+    progress: Callable[[str], None] = lambda line: None,
+    count: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Path]:
+    """Fetch files; those that are there with the right checksum are left as they are.
+
+    A file has its final name only when it is whole and its checksum is right. What came before a connection broke is
+    kept beside it as ``.NAME.part``, and the next call goes on from there. Archives are unpacked in the folder.
+
+    Parameters
+    ----------
+    files : iterable of RemoteFile
+        What to fetch.
+    folder : Path
+        Where to; it is made.
+    progress : callable
+        Called with a line for each file.
+    count : callable
+        Called with the bytes of a file that are there and their number; 0 where the server does not say it.
+
+    Returns
+    -------
+    list of Path
+        The files, archives as they came.
+
+    Raises
+    ------
+    InputError
+        If the package pooch is missing, a server does not answer or has no such file, a checksum differs, or the folder
+        cannot be written.
+    """
+    try:
+        import pooch
+    except ImportError:
+        raise InputError("downloads need the package pooch: pip install 'finewave[data]'") from None
+
+    pooch.get_logger().setLevel(logging.WARNING)
+    fetched = []
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            progress(f"{file.name}: {file.url}")
+            part = folder / f".{file.name}.part"
+            try:
+                pooch.retrieve(
+                    file.url,
+                    known_hash=f"sha256:{file.sha256}",
+                    fname=file.name,
+                    path=folder,
+                    downloader=_Resuming(part, count),
+                    processor=_unpacking(file.name),
+                )
+            except ValueError as error:  # pooch: another checksum
+                if isinstance(error, InputError):
+                    raise
+                raise InputError(
+                    f"{file.url} is not the file that is known: its SHA-256 is not {file.sha256}; it was not kept"
+                ) from error
+            fetched.append(folder / file.name)
+    return fetched
+
+
+def _unpacking(name: str) -> Any:
+    """Return what pooch does with an archive, None for other files."""
+    import pooch
+
+    if name.endswith(".zip"):
+        return pooch.Unzip(extract_dir=".")
+    if name.endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
+        return pooch.Untar(extract_dir=".")
+    return None
+
+
+class _Resuming:
+    """A downloader for pooch that goes on with what an earlier attempt left."""
+
+    def __init__(self, part: Path, count: Callable[[int, int], None]) -> None:
+        self.part, self.count = part, count
+
+    def __call__(self, url: str, output_file: str | Path, pooch: Any) -> None:
+        """Fetch ``url`` and move it to ``output_file``, where pooch checks it."""
+        import requests
+
+        have = self.part.stat().st_size if self.part.exists() else 0
+        ask = {"Range": f"bytes={have}-"} if have else {}
+        try:
+            with requests.get(url, headers=ask, stream=True, timeout=_PATIENCE) as answer:
+                if answer.status_code != requests.codes.requested_range_not_satisfiable:  # else all of it is here
+                    answer.raise_for_status()
+                    resumed = answer.status_code == requests.codes.partial_content
+                    have = have if resumed else 0
+                    length = None if "Content-Encoding" in answer.headers else answer.headers.get("Content-Length")
+                    total = have + int(length) if length else 0
+                    with self.part.open("ab" if resumed else "wb") as file:
+                        for piece in answer.iter_content(_PIECE):
+                            have += file.write(piece)
+                            self.count(have, total)
+        except requests.RequestException as error:
+            kept = self.part.stat().st_size if self.part.exists() else 0
+            again = f"; the {kept / 1e6:.1f} MB that came are kept, run the command again to go on" if kept else ""
+            raise InputError(f"cannot fetch {url}: {first_line(error)}{again}") from error
+        self.part.replace(output_file)

@@ -1,0 +1,278 @@
+"""Training samples: crops of prepared scenes with their low-resolution and multispectral counterparts."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from finewave.datasets.store import Store
+from finewave.errors import InputError
+from finewave.physics.degradation import degrade
+from finewave.physics.random_degradation import random_degradation
+from finewave.physics.sensors import apply_response
+
+Sample = dict[str, Tensor]
+AHEAD = 2  # batches made while the network works on the one before
+
+
+class Scene:
+    """One scene with its degraded versions, computed once: crops cut from both halves of the grid match.
+
+    Attributes
+    ----------
+    hr_hsi : ndarray (C, H, W)
+        As stored; ``full_scale`` is 1. In memory the bands of a pixel lie together, so that crops are read in
+        whole rows.
+    lr_hsi : Tensor (C, h, w)
+        Degraded, in [0, 1]; laid out in the same way.
+    hr_msi, lr_msi : ndarray (c, H, W) and Tensor (c, h, w), or None
+        The same of a measured multispectral image of the same pixels, which takes the place of a simulated one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        values: np.ndarray,
+        full_scale: float,
+        scale: int,
+        degradation: dict[str, Any],
+        msi: np.ndarray | None = None,
+    ):
+        if msi is not None and msi.shape[1:] != values.shape[1:]:
+            raise InputError(f"scene {name!r}: {msi.shape[1:]} multispectral pixels for {values.shape[1:]} others")
+        self.name, self.full_scale = name, full_scale
+        self.hr_hsi, self.lr_hsi = self._pair(values, full_scale, scale, degradation)
+        self.hr_msi: np.ndarray | None = None
+        self.lr_msi: Tensor | None = None
+        if msi is not None:
+            self.hr_msi, self.lr_msi = self._pair(msi, full_scale, scale, degradation)
+
+    @staticmethod
+    def _pair(
+        values: np.ndarray, full_scale: float, scale: int, degradation: dict[str, Any]
+    ) -> tuple[np.ndarray, Tensor]:
+        H, W = (n - n % scale for n in values.shape[1:])
+        low = degrade(torch.from_numpy(values[:, :H, :W].astype(np.float32)) / full_scale, scale, **degradation)
+        high = np.ascontiguousarray(values[:, :H, :W].transpose(1, 2, 0)).transpose(2, 0, 1)
+        return high, low.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+
+    @property
+    def images(self) -> dict[str, np.ndarray]:
+        """What crops are cut from, by name: as stored (``hr_...``) or in [0, 1] (``lr_...``)."""
+        images = {"hr_hsi": self.hr_hsi, "lr_hsi": self.lr_hsi.numpy()}
+        if self.hr_msi is not None and self.lr_msi is not None:
+            images |= {"hr_msi": self.hr_msi, "lr_msi": self.lr_msi.numpy()}
+        return images
+
+    def whole(self, response: np.ndarray) -> Sample:
+        """Return the whole scene as a batch of one, see `Crops`."""
+        sample = {}
+        for key, image in self.images.items():
+            tensor = torch.from_numpy(image.astype(np.float32, order="C"))
+            sample[key] = (tensor / self.full_scale if key.startswith("hr_") else tensor)[None]
+        return sample if "hr_msi" in sample else with_ms(sample, response)
+
+
+def with_ms(batch: Sample, response: np.ndarray) -> Sample:
+    """Add the multispectral images that the response makes of the hyperspectral ones.
+
+    Mixing bands and degrading commute, so the LR-MSI made from the LR-HSI is the degraded HR-MSI.
+    """
+    batch["hr_msi"] = apply_response(response, batch["hr_hsi"])
+    batch["lr_msi"] = apply_response(response, batch["lr_hsi"])
+    return batch
+
+
+def load_scenes(
+    store: Store, names: list[str], scale: int, degradation: dict[str, Any], msi: str | None = None
+) -> list[Scene]:
+    """Read the named scenes and degrade each once; ``msi`` is the companion with measured multispectral images."""
+
+    def load(name: str) -> Scene:
+        measured = None if msi is None else store.read(name, msi)
+        return Scene(name, store.read(name), store.full_scale(name), scale, degradation, measured)
+
+    return [load(name) for name in names]
+
+
+class Crops:
+    """An endless, reproducible stream of batches; also a stateful data loader (``state_dict``).
+
+    Batch number n depends on the seed and n alone, so a run that resumes at step n sees what it would have seen.
+
+    Parameters
+    ----------
+    scenes : list of Scene
+        All of one band count.
+    response : ndarray (c, C)
+        Sensor response on the scenes' bands; measured multispectral images come as they are.
+    scale : int
+        s.
+    crop : int
+        Side in HR pixels, a multiple of ``scale``.
+    batch_size : int
+        Crops in a batch.
+    sampling : {"random", "grid", "area"}
+        Anywhere on the LR grid of any scene, or one of the non-overlapping crops of the published protocol, or
+        anywhere with larger scenes as much more often as they have more places for a crop.
+    augment : bool
+        One of the eight flips and rotations, at random.
+    gain : tuple of float
+        Range of a random brightness factor (log-uniform); (1, 1) for none. Exposure is no property of a material.
+    mix : float
+        Part of the crops that are weighted means of two (mixup; Zhang et al., ICLR 2018). The observation model is
+        linear, so mixtures are as true as what they are made of, and fill the space between few materials.
+    blind : bool
+        Each crop is degraded by itself, with options drawn by `random_degradation`, not cut from the degraded scene.
+    steps : int
+        Length of one pass.
+    seed : int
+        Of the whole stream.
+
+    Yields
+    ------
+    dict of Tensor
+        ``hr_hsi`` (B, C, H, W), ``lr_hsi`` (B, C, h, w), ``hr_msi`` (B, c, H, W), ``lr_msi`` (B, c, h, w); float32.
+    """
+
+    def __init__(
+        self,
+        scenes: list[Scene],
+        response: np.ndarray,
+        *,
+        scale: int,
+        crop: int = 128,
+        batch_size: int = 8,
+        sampling: str = "random",
+        augment: bool = True,
+        gain: tuple[float, float] = (1.0, 1.0),
+        mix: float = 0.0,
+        blind: bool = False,
+        steps: int = 100,
+        seed: int = 0,
+    ) -> None:
+        if crop % scale:
+            raise InputError(f"data.crop={crop} is no multiple of the scale {scale}")
+        if sampling not in ("random", "grid", "area"):
+            raise InputError(f"data.sampling={sampling!r}; it must be 'random', 'grid' or 'area'")
+        for scene in scenes:
+            if min(scene.hr_hsi.shape[1:]) < crop:
+                raise InputError(f"scene {scene.name!r} is {scene.hr_hsi.shape[1:]}, smaller than data.crop={crop}")
+        self.scenes, self.response, self.scale, self.crop = scenes, response, scale, crop
+        self.batch_size, self.sampling, self.augment, self.gain = batch_size, sampling, augment, tuple(gain)
+        self.mix, self.blind, self.steps, self.seed, self.start = mix, blind, steps, seed, 0
+        self.rank, self.world = 0, 1
+        if blind and scenes[0].hr_msi is not None:
+            raise InputError("data.blind degrades simulated images; with measured ones (data.msi) it cannot be")
+        places = np.array([np.prod([n - crop // scale + 1 for n in scene.lr_hsi.shape[1:]]) for scene in scenes])
+        self.shares = places / places.sum()
+
+    def share(self, rank: int, world: int) -> None:
+        """Hand out every ``world``-th batch only, from number ``rank`` on: one process of several that train."""
+        self.rank, self.world = rank, world
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[Sample]:
+        first = self.start * self.world + self.rank
+        for batch in _ahead(self.batch, range(first, first + self.steps * self.world, self.world)):
+            self.start += 1  # of what was handed out, not of what was made ahead: a checkpoint loses nothing
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Position in the stream."""
+        return {"start": self.start}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continue from a position."""
+        self.start = state["start"]
+
+    def batch(self, number: int) -> Sample:
+        """Return batch ``number`` of the stream, in the channels-last layout that convolutions are fastest in."""
+        random = np.random.default_rng((self.seed, number))
+        bands = {key: len(image) for key, image in self.scenes[0].images.items()}
+        sides = {key: self.crop if key.startswith("hr_") else self.crop // self.scale for key in bands}
+        # made with NumPy: a thread of PyTorch's would bring a second team of threads that fight for the same cores
+        batch = {key: np.empty((self.batch_size, side, side, bands[key]), np.float32) for key, side in sides.items()}
+        for i in range(self.batch_size):
+            self._crop(random, {key: images[i] for key, images in batch.items()})
+            if random.uniform() < self.mix:
+                other = {key: np.empty_like(images[i]) for key, images in batch.items()}
+                self._crop(random, other)
+                share = random.uniform()
+                for key, images in batch.items():
+                    images[i] *= share
+                    images[i] += np.multiply(other[key], 1 - share, out=other[key])
+        if "hr_msi" not in batch:
+            response = self.response.T.astype(np.float32)
+            for ms, hs in (("hr_msi", "hr_hsi"), ("lr_msi", "lr_hsi")):  # as `with_ms`
+                batch[ms] = batch[hs] @ response
+        return {key: _ready(images) for key, images in batch.items()}
+
+    def _crop(self, random: np.random.Generator, out: dict[str, np.ndarray]) -> None:
+        """Cut a crop into ``out``, (crop, crop, C) and (crop / s, crop / s, C), and of measured ones of c bands."""
+        s, size, count = self.scale, self.crop // self.scale, len(self.scenes)
+        number = random.choice(count, p=self.shares) if self.sampling == "area" else random.integers(count)
+        scene = self.scenes[number]
+        _, h, w = scene.lr_hsi.shape
+        if self.sampling == "grid":
+            y, x = size * random.integers(h // size), size * random.integers(w // size)
+        else:
+            y, x = random.integers(h - size + 1), random.integers(w - size + 1)
+        gain = float(np.exp(random.uniform(*np.log(self.gain))))
+        turns, flip = (int(random.integers(4)), bool(random.integers(2))) if self.augment else (0, False)
+        for key, image in scene.images.items():
+            t, factor = (s, gain / scene.full_scale) if key.startswith("hr_") else (1, gain)
+            part = image[:, y * t : (y + size) * t, x * t : (x + size) * t]
+            turned = np.rot90(part, turns, (1, 2)).transpose(1, 2, 0)
+            np.multiply(turned[:, ::-1] if flip else turned, np.float32(factor), out=out[key])
+        if self.blind:
+            observed = degrade(torch.from_numpy(out["hr_hsi"]).permute(2, 0, 1), s, **random_degradation(random, s))
+            out["lr_hsi"][:] = observed.permute(1, 2, 0).numpy()
+
+
+def _ready(images: np.ndarray) -> Tensor:
+    """Return images (B, H, W, C) as a tensor (B, C, H, W); where there is a GPU, in memory that it reads by itself."""
+    tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
+    return tensor.pin_memory() if torch.cuda.is_available() else tensor
+
+
+def _ahead(make: Callable[[int], Sample], numbers: range) -> Iterator[Sample]:
+    """Yield ``make(n)`` for each number in order, made by a thread while the caller works with those before."""
+    ready: queue.Queue[Sample | BaseException] = queue.Queue(AHEAD)
+    stop = threading.Event()
+
+    def put(item: Sample | BaseException) -> None:
+        while not stop.is_set():
+            try:
+                return ready.put(item, timeout=0.1)
+            except queue.Full:
+                pass
+
+    def work() -> None:
+        try:
+            for number in numbers:
+                if stop.is_set():
+                    return
+                put(make(number))
+        except BaseException as error:  # shown where the batch is asked for
+            put(error)
+
+    thread = threading.Thread(target=work, name="crops", daemon=True)
+    thread.start()
+    try:
+        for _ in numbers:
+            item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,148 @@
+"""From the files that an owner publishes to a store that is ready for training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from finewave.datasets.base import Dataset, Image, listed
+from finewave.datasets.reader import read_scenes
+from finewave.datasets.store import Store, write_store
+from finewave.errors import InputError
+from finewave.warnings import FinewaveWarning
+
+
+def prepare_dataset(
+    dataset: Dataset,
+    source: Path,
+    destination: Path,
+    progress: Callable[[str], None] = lambda line: None,
+    count: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Check a data set as published and write its store; one that holds the same already is left as it is.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Description.
+    source : Path
+        Folder as its owner publishes it.
+    destination : Path
+        Store to write.
+    progress : callable
+        Called with a line for each scene.
+    count : callable
+        Called with the scenes that are written and their number.
+
+    Returns
+    -------
+    Path
+        ``destination``.
+
+    Raises
+    ------
+    InputError
+        If the split overlaps, a scene of the training or validation split is missing, any scene is damaged, or the
+        store cannot be written; no part of a store is left then, and an earlier one stays.
+
+    Warns
+    -----
+    FinewaveWarning
+        If test scenes are missing.
+    """
+    source = Path(source)
+    found = dataset.find(source)
+    dataset = settled(dataset, source)
+    dataset.check_split()
+    names = _present(dataset, found, source)
+    manifest = _manifest(dataset, names, _sources(dataset, found, names, source))
+    if _holds(destination, manifest):
+        progress(f"{destination} is up to date")
+        return destination
+
+    def scenes() -> Iterator[tuple[str, Image]]:
+        for number, (name, image) in enumerate(read_scenes(dataset, found, names), 1):
+            progress(f"{number} of {len(names)}: {name}")
+            yield name, image
+            count(number, len(names))
+
+    return write_store(destination, scenes(), dataset.wavelengths, manifest)
+
+
+def settled(dataset: Dataset, source: Path) -> Dataset:
+    """Return the description with what only the published files say."""
+    return dataset if dataset.split_of is None else replace(dataset, split=dataset.split_of(source), split_of=None)
+
+
+def _present(dataset: Dataset, found: Mapping[str, Path], source: Path) -> list[str]:
+    """Return the scenes whose images are there; only test scenes may be missing."""
+    missing = {
+        part: [name for name in names if dataset.image_of(name) not in found] for part, names in dataset.split.items()
+    }
+    test = missing.pop("test", [])
+    if any(missing.values()):
+        what = "; ".join(f"{part}: {listed(names)}" for part, names in missing.items() if names)
+        raise InputError(f"{dataset.name} in {source} is incomplete, missing {what}")
+    if test:
+        warnings.warn(
+            f"{dataset.name} in {source} lacks {len(test)} test scenes ({listed(test)}); "
+            "training and validation are not affected; put them there and prepare again to have them",
+            FinewaveWarning,
+            stacklevel=4,
+        )
+    return [name for name in dataset.scenes if name not in test]
+
+
+def _sources(dataset: Dataset, found: Mapping[str, Path], names: list[str], source: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file that is used, by its place in the folder."""
+    images = dict.fromkeys(dataset.image_of(name) for name in names)
+    files = [file for image in images for file in dataset.sources(found[image])]
+    return {file.relative_to(source).as_posix(): _file_checksum(file) for file in files}
+
+
+def _file_checksum(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _manifest(dataset: Dataset, names: list[str], sources: dict[str, str]) -> dict[str, Any]:
+    """Return what the store says about itself, as JSON will return it."""
+    manifest = {
+        "dataset": dataset.name,
+        "version": dataset.version,
+        "title": dataset.title,
+        "citation": dataset.citation,
+        "licence": dataset.licence,
+        "home": dataset.home,
+        "sensor": dataset.sensor,
+        "full_scale": dataset.full_scale,
+        "normalisation": "full scale" if dataset.full_scale else "maximum of each image",
+        "dropped_bands": list(dataset.dropped_bands),
+        "split": {part: [name for name in scenes if name in names] for part, scenes in dataset.split.items()},
+        "regions": {name: asdict(region) for name, region in dataset.regions.items() if name in names},
+        "companions": dict(dataset.companions),
+        "notes": dataset.notes,
+        "sources_sha256": sources,
+        "wavelengths_nm": [float(w) for w in dataset.wavelengths],
+    }
+    return json.loads(json.dumps(manifest))
+
+
+def _holds(destination: Path, manifest: dict[str, Any]) -> bool:
+    """Tell whether a store is there and was made from the same files by the same description."""
+    if not destination.exists():
+        return False
+    try:
+        there = Store(destination).attributes
+    except InputError:
+        return False
+    # the full scale of a scene is read off it, so it is the same where files and rule are
+    return all(there.get(key) == value for key, value in manifest.items() if key != "full_scale")

@@ -1,0 +1,250 @@
+"""Metrics of a model on the scenes of a dataset, by the protocol that its card states."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from finewave.datasets.patches import Sample, Scene
+from finewave.datasets.registry import SceneSource, get_dataset, known_split, open_scenes, sensor_of
+from finewave.datasets.store import Store
+from finewave.datasets.synthetic_views import DEFAULTS as REFERENCE_DEFAULTS
+from finewave.datasets.synthetic_views import scene_with_reference
+from finewave.errors import InputError, unknown_name
+from finewave.evaluation.baselines import FLOORS, Floor, build_baseline, list_baselines
+from finewave.metrics import MetricAccumulator
+from finewave.physics.sensors import get_sensor
+from finewave.zoo.model import Model
+
+REFERENCE = "ref_rgb"  # of a dataset of pairs, the measured one
+
+
+def evaluate_model(
+    model: Model,
+    dataset: str,
+    split: str = "test",
+    *,
+    baseline: bool = False,
+    floors: Mapping[str, Floor] | None = None,
+    store: Store | None = None,
+    precision: str = "float32",
+    pooling: str = "image",
+    progress: Callable[[str], None] = lambda line: None,
+    count: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Score a model on whole scenes.
+
+    Parameters
+    ----------
+    model : Model
+        With a card: its sensor and degradation make the inputs.
+    dataset : str
+        Name, see `finewave.datasets.registry.list_datasets`.
+    split : {"train", "val", "test"}
+        Which scenes.
+    baseline : bool
+        Score what the task can do without a network on the same images too, see `FLOORS`.
+    floors : mapping, optional
+        In place of those: system and options by name.
+    store : Store, optional
+        A prepared dataset with a split of its own; by default the usual one, or the files in ``FINEWAVE_DATA``.
+    precision : {"float32", "bfloat16", "auto"}
+        Arithmetic of inner features, see `Model`; float32, so that figures do not depend on the machine.
+    pooling : {"image", "local"}
+        Over what channel attention takes its means, see `Model`.
+    progress : callable
+        Called with a line for each image.
+    count : callable
+        Called with the images that are scored and their number, those of the baselines included.
+
+    Returns
+    -------
+    dict
+        ``images`` (metrics by name), ``mean``, ``left_out`` (zero spectra, dark bands, invalid pixels), ``protocol``
+        (what made the numbers), and with ``baseline`` the means of all of them by name under
+        ``"baselines"``, and ``name`` and ``mean`` of the one with the highest PSNR under ``"baseline"``.
+
+    Raises
+    ------
+    InputError
+        If scenes of the split are nowhere to be found, or the model does not fit its bands.
+    """
+    model = model.with_precision(precision).with_pooling(pooling)
+    measured = _measured(model)
+    if model.card is None or model.card.degradation is None or (model.card.sensor is None and measured is None):
+        raise InputError("only weights whose card names sensor and degradation can be evaluated on a dataset")
+    known = known_split(dataset) if store is None else store.attributes["split"]
+    if split not in known:
+        raise unknown_name("split", split, known)
+    names = list(known[split])
+    if not names:
+        raise InputError(f"dataset {dataset} has no scenes for {split}; others: {_filled(known)}")
+    source = open_scenes(dataset, names) if store is None else store
+    wavelengths = source.wavelengths
+    bands = model.bands_of("hr_hsi")
+    if bands != len(wavelengths):
+        raise InputError(f"{model.name} makes {bands} bands; {dataset} has {len(wavelengths)}")
+    # of measured multispectral images no response is needed
+    response = np.empty(0) if model.card.sensor is None else get_sensor(model.card.sensor).response(wavelengths)
+    degradation = {key: value for key, value in model.card.degradation.items() if key != "scale"}
+    if measured is not None and measured not in source.companions:
+        raise InputError(f"{model.name} was trained on measured images ({measured}), which {dataset} does not have")
+
+    reference = _reference(model)
+    if reference is not None and REFERENCE in source.companions:
+        reference = {"measured": REFERENCE}
+
+    def sample(source: SceneSource, name: str) -> Sample:
+        msi = None if measured is None else source.read(name, measured)
+        scene = Scene(name, source.read(name), source.full_scale(name), model.scale, degradation, msi)
+        whole = scene.whole(response)
+        if reference is None:
+            return whole
+        if "measured" in reference:
+            return {**whole, "ref_rgb": _measured_reference(source, name, whole)}
+        return scene_with_reference(whole, name, **reference)
+
+    floors = (floors or FLOORS[model.task]) if baseline else {}
+    all_images, done = len(names) * (1 + len(floors)), itertools.count(1)
+
+    def scores(predict: Callable[[Sample], Tensor], label: str) -> Any:
+        accumulator = MetricAccumulator(scale=model.scale)
+        for name in names:
+            image = sample(source, name)
+            accumulator.update(predict(image), image["hr_hsi"], names=name)
+            progress(f"{label}: {name}")
+            count(next(done), all_images)
+        return accumulator.compute()
+
+    summary = scores(partial(_predict, model), model.name)
+    result: dict[str, Any] = {
+        "model": model.name,
+        "images": {row["name"]: {k: v for k, v in row.items() if k in summary.means} for row in summary.rows},
+        "mean": summary.means,
+        "left_out": summary.left_out,
+        "protocol": {
+            "dataset": dataset,
+            "split": split,
+            "images": "whole scenes",
+            "scale": model.scale,
+            "sensor": model.card.sensor,
+            **({} if measured is None else {"msi": measured}),
+            "degradation": degradation,
+            "precision": precision,
+            "pooling": pooling,
+            **({} if reference is None else {"reference": reference}),
+            "metrics": f"convention {summary.convention}, data range {summary.data_range:g}, mean over images",
+            "scenes_sha256": {name: source.checksum(name) for name in names},
+        },
+    }
+    if baseline:
+
+        def training() -> Iterable[Sample]:
+            scenes = open_scenes(dataset, known["train"]) if store is None else store
+            return (sample(scenes, name) for name in known["train"])
+
+        means = {}
+        for label, (system, options) in floors.items():
+            floor = build_baseline(
+                system,
+                wavelengths=wavelengths,
+                sensor=model.card.sensor,
+                ms_bands=model.card.ms_bands,
+                scale=model.scale,
+                degradation=degradation,
+                samples=training,
+                **options,
+            )
+            means[label] = scores(partial(_predict, floor), label).means
+        best = max(means, key=lambda label: means[label]["psnr"])
+        result["baseline"] = {"name": best, "mean": means[best]}
+        result["baselines"] = means
+    return result
+
+
+def baseline_for(
+    system: str,
+    dataset: str,
+    *,
+    scale: int = 4,
+    sensor: str | None = None,
+    degradation: dict[str, Any] | None = None,
+    store: Store | None = None,
+) -> Model:
+    """Return a baseline by name, fitted on the training scenes of a dataset where it has coefficients.
+
+    Parameters
+    ----------
+    system : str
+        One of `finewave.evaluation.baselines.list_baselines`.
+    dataset : str
+        See `evaluate_model`.
+    scale : int
+        s; a spectral baseline keeps the size whatever it is.
+    sensor : str, optional
+        Whose multispectral bands; by default the dataset's.
+    degradation : dict, optional
+        Keyword arguments of `degrade` that make the LR images; by default its Gaussian of FWHM s.
+    store : Store, optional
+        See `evaluate_model`.
+
+    Returns
+    -------
+    Model
+        With a card, so that `evaluate_model` scores it like any other.
+    """
+    if system not in list_baselines():
+        raise unknown_name("baseline", system, list_baselines())
+    described = get_dataset(dataset)
+    known = known_split(dataset) if store is None else store.attributes["split"]
+    wavelengths = described.wavelengths if store is None else store.wavelengths
+    sensor = sensor or sensor_of(described)
+    response = get_sensor(sensor).response(wavelengths)
+    chosen = {"kernel": "gaussian"} if degradation is None else degradation
+
+    def training() -> Iterable[Sample]:
+        source = open_scenes(dataset, known["train"]) if store is None else store
+        # a spectral baseline is fitted to the HR pair, which no degradation touches
+        return (
+            Scene(name, source.read(name), source.full_scale(name), 1, {}).whole(response) for name in known["train"]
+        )
+
+    return build_baseline(
+        system, wavelengths=wavelengths, sensor=sensor, scale=scale, degradation=chosen, samples=training
+    )
+
+
+def _filled(split: Mapping[str, Sequence[str]]) -> str:
+    return ", ".join(part for part, names in split.items() if names)
+
+
+def _predict(model: Model, image: Sample) -> Tensor:
+    return model.predict(**{name: image[name] for name in model.inputs})
+
+
+def _measured_reference(source: SceneSource, name: str, whole: Sample) -> Tensor:
+    """Return the second camera's image (1, 3, H, W) of a scene in [0, 1]; it is stored in bytes."""
+    _, _, height, width = whole["hr_hsi"].shape
+    rgb = source.read(name, REFERENCE)[:, :height, :width]
+    return torch.from_numpy(rgb.astype(np.float32) / 255)[None]
+
+
+def _measured(model: Model) -> str | None:
+    """Return the companion whose multispectral images a model was trained with, by its card; None: simulated ones."""
+    recipe = (model.card.recipe if model.card is not None else None) or {}
+    return recipe.get("data", {}).get("msi")
+
+
+def _reference(model: Model) -> dict[str, Any] | None:
+    """Return all options of the synthetic reference: those that the model was trained with, by its card."""
+    if "ref_rgb" not in model.inputs:
+        return None
+    assert model.card is not None
+    recipe = model.card.recipe or {}
+    return {**REFERENCE_DEFAULTS, **(recipe.get("data", {}).get("reference") or {})}

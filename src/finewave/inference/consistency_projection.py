@@ -1,0 +1,111 @@
+"""The image nearest to a result that, observed again, gives back the inputs: projection on {G : D R G = X}."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.errors import InputError
+from finewave.inference.forward_operator import Observer, observers_of
+from finewave.inference.pseudo_inverse import LeastNorm
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from finewave.zoo.model import Model
+
+_PURPOSE = "a consistent result"
+_SMALLEST_SINGULAR = 1e-4
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """The images of which one input is the observation.
+
+    Attributes
+    ----------
+    observer : Observer
+        D and R.
+    spectral : ndarray (C, c), float64, or None
+        R⁺.
+    spatial : LeastNorm or None
+        D⁺.
+    """
+
+    observer: Observer
+    spectral: NDArray[np.float64] | None
+    spatial: LeastNorm | None
+
+    @property
+    def reach(self) -> int:
+        """Distance in pixels of the input up to which a pixel acts on the correction of another."""
+        return self.observer.reach + (0 if self.spatial is None else self.spatial.reach)
+
+    def project(self, image: Tensor, observed: Tensor) -> Tensor:
+        """Return G + D⁺ R⁺ (X - D R G) for G (B, C, H, W) and X (B, c, h, w)."""
+        from finewave.physics.sensors import apply_response
+
+        correction = observed.to(image) - self.observer(image)
+        if self.spatial is not None:
+            correction = self.spatial(correction)
+        if self.spectral is not None:
+            correction = apply_response(self.spectral, correction)
+        return image + correction
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Constraints of all inputs that a result is observed as.
+
+    D acts on pixels and R on bands, so that D⁺ R⁺ is the pseudo-inverse of D R: one step reaches the nearest image, in
+    the least-squares sense, without iterations. A guide's constraint comes first and that of the scene last. Where both
+    agree, R Y = D M for LR-HSI Y and HR-MSI M, the second step leaves the first one true, and the result is the
+    nearest image that fulfils both. Where they do not, no image does: then the scene is given back, and the guide as
+    far as it agrees with it.
+    """
+
+    constraints: tuple[Constraint, ...]
+
+    @property
+    def reach(self) -> int:
+        """Distance in pixels of the first input up to which a pixel acts on the result."""
+        return sum(constraint.reach for constraint in self.constraints)
+
+    def __call__(self, image: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return the projection of an image (B, C, H, W), given the inputs by name."""
+        for constraint in self.constraints:
+            image = constraint.project(image, inputs[constraint.observer.name])
+        return image
+
+
+def projection_of(model: Model) -> Projection:
+    """Return the projection for a model, by its card.
+
+    Raises
+    ------
+    InputError
+        If the card does not say how inputs are observed, a band of the sensor is a mixture of the others, or the
+        degradation has no pseudo-inverse that is worth having; see `LeastNorm`.
+    """
+    constraints = []
+    for observer in observers_of(model, _PURPOSE):
+        spectral = spatial = None
+        if observer.response is not None:
+            spectral = _pseudo_inverse(observer.response, model)
+        if observer.observation is not None:
+            spatial = LeastNorm(observer.observation, model.name)
+        constraints.append(Constraint(observer, spectral, spatial))
+    return Projection(tuple(reversed(constraints)))
+
+
+def _pseudo_inverse(response: NDArray[np.float64], model: Model) -> NDArray[np.float64]:
+    values = np.linalg.svd(response, compute_uv=False)
+    if len(response) > response.shape[1] or values[-1] < _SMALLEST_SINGULAR * values[0]:
+        raise InputError(
+            f"{_PURPOSE} is not to be had: in {model.name}, a band of the sensor is a mixture of its other bands"
+        )
+    return np.linalg.pinv(response).astype(np.float64)

@@ -1,0 +1,106 @@
+"""How a model's inputs are observed of its output: blur and decimation, the sensor's response, or both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from finewave.physics.observation import Observation
+    from finewave.zoo.model import Model
+
+
+@dataclass(frozen=True)
+class Observer:
+    """What one input of a model is to its output: X = D (R G), by the card.
+
+    Attributes
+    ----------
+    name : str
+        Of the input.
+    response : ndarray (c, C), float64, or None
+        R, the sensor's response; None where the bands are the output's.
+    observation : Observation or None
+        D, blur and decimation; None where the pixels are the output's.
+    """
+
+    name: str
+    response: NDArray[np.float64] | None
+    observation: Observation | None
+
+    @property
+    def reach(self) -> int:
+        """Distance in pixels of the input up to which an output pixel acts on one of its pixels."""
+        return 0 if self.observation is None else self.observation.reach
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Return (B, c, h, w) of an image (B, C, H, W)."""
+        from finewave.physics.sensors import apply_response
+
+        if self.response is not None:
+            image = apply_response(self.response, image)  # few bands first: D and R commute
+        return image if self.observation is None else self.observation(image)
+
+
+def observers_of(model: Model, purpose: str) -> list[Observer]:
+    """Return how each input of a model is observed of its output, in the order of the inputs.
+
+    A reference that is not aligned is no observation of the output, and is left out.
+
+    Parameters
+    ----------
+    model : Model
+        Its card says sensor, degradation and wavelengths.
+    purpose : str
+        What they are wanted for, for messages.
+
+    Raises
+    ------
+    InputError
+        If the card does not say what is needed, or the sensor does not have the model's bands.
+    """
+    return [_observer(model, name, purpose) for name in model.inputs if name != "ref_rgb"]
+
+
+def _observer(model: Model, name: str, purpose: str) -> Observer:
+    from finewave.physics.observation import Observation
+
+    card = model.card
+    observation = response = None
+    if name.startswith("lr_") and model.output.startswith("hr_"):
+        if card is None or card.degradation is None:
+            raise _untold(model, "degradation", purpose)
+        observation = Observation(model.scale, card.degradation, model.name)
+    if name.endswith("msi") and model.output.endswith("hsi"):
+        response = _response(model, name, purpose)
+    return Observer(name, response, observation)
+
+
+def _response(model: Model, name: str, purpose: str) -> NDArray[np.float64]:
+    """Return R (c, C), its rows in the order of the model's input."""
+    from finewave.physics.sensors import get_sensor
+
+    card = model.card
+    if card is None or card.sensor is None or card.wavelengths_nm is None:
+        raise _untold(model, "sensor and wavelengths", purpose)
+    sensor = get_sensor(card.sensor)
+    known = {band.casefold() for band in sensor.bands}
+    if card.ms_bands and all(band.casefold() in known for band in card.ms_bands):
+        sensor = sensor.select(card.ms_bands)
+    if len(sensor.bands) != model.bands_of(name):
+        raise InputError(
+            f"{purpose}: the sensor {card.sensor} of the card of {model.name} has {len(sensor.bands)} bands, its "
+            f"input {name} {model.bands_of(name)}"
+        )
+    return sensor.response(np.asarray(card.wavelengths_nm))
+
+
+def _untold(model: Model, what: str, purpose: Any) -> InputError:
+    return InputError(f"{purpose} needs to know how inputs are observed: the card of {model.name} does not say {what}")

@@ -1,0 +1,134 @@
+"""The model on whichever process works, and the processes that work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from finewave.errors import InputError
+
+if TYPE_CHECKING:
+    from finewave.zoo.model import Model
+
+CONNECTION_SECONDS = 20
+WORKER_START = "finewave.inference.process_entry"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class ModelSource(Protocol):
+    """Something that has a model."""
+
+    def get(self) -> Model:
+        """Return the model."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model of this process."""
+
+    model: Model
+
+    def get(self) -> Model:
+        """Return the model."""
+        return self.model
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A model that every process loads for itself, once.
+
+    Parameters
+    ----------
+    which : str
+        Name or folder, for `load_model`.
+    precision, pooling : str
+        See `Model`.
+    device : str
+        Where its network is run.
+    sha256 : str
+        Of its weights, so that other weights of the same name are loaded anew.
+    """
+
+    which: str
+    precision: str
+    pooling: str
+    device: str
+    sha256: str
+
+    def get(self) -> Model:
+        """Return the model."""
+        return _loaded(self)
+
+
+@lru_cache(maxsize=2)
+def _loaded(source: SavedModel) -> Model:
+    from finewave.zoo.model import load_model
+
+    return load_model(source.which, precision=source.precision).with_pooling(source.pooling).to(source.device)
+
+
+@contextmanager
+def connected(cluster: str | None, workers: int | None) -> Iterator[Any | None]:
+    """Yield a client of Dask's distributed scheduler; None, if the work stays in this process.
+
+    Parameters
+    ----------
+    cluster : str, optional
+        Address of a scheduler, e.g. ``"tcp://host:8786"``: that of Dask-Jobqueue, Dask-CUDA, ...
+    workers : int, optional
+        Processes to start on this machine; they share its cores, unless one of `THREAD_VARIABLES` says how many
+        threads each of them has.
+
+    Raises
+    ------
+    InputError
+        If both are asked for, Dask's distributed scheduler is not installed, or there is none at the address.
+    """
+    if cluster is None and workers is None:
+        yield None
+        return
+    if cluster is not None and workers is not None:
+        raise InputError("give --cluster or --workers: a cluster has its own workers")
+    try:
+        import dask
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise InputError("worker processes need Dask's scheduler: pip install 'finewave[cluster]'") from None
+    if cluster is not None:
+        try:
+            client = Client(cluster, timeout=CONNECTION_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"no Dask scheduler answers at {cluster} ({type(error).__name__}: {error})") from error
+        with client:
+            yield client
+        return
+    assert workers is not None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = str(max(1, cores // workers))
+    # if one is the user's, none is ours: PyTorch takes MKL's number of threads for OpenMP's
+    ours = not any(name in os.environ for name in THREAD_VARIABLES)
+    environment = dict.fromkeys(THREAD_VARIABLES, threads) if ours else {}
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    try:
+        with (
+            dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs="CRITICAL",
+                preload=[WORKER_START],
+            ) as local,
+            Client(local, set_as_default=False) as client,
+        ):
+            yield client
+    finally:  # Dask leaves in this process what it sets for the workers
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,257 @@
+"""Scene in, scene out: bands found by wavelength, georeference kept, large scenes in tiles."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.errors import InputError
+from finewave.inference.processing import Processing, choose_processing
+from finewave.inference.request import Request, make_request
+from finewave.inference.sources import masked
+from finewave.inference.tiling.halo_check import say_what_the_halo_changes
+from finewave.inference.tiling.plan import plan_tiles
+from finewave.inference.tiling.tile_run import TileFacts, TileResult, run_tile, window_of
+from finewave.inference.tiling.tiles import Tile, Tiling, enlarged
+from finewave.warnings import FinewaveWarning
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from finewave.zoo.model import Model
+
+
+def super_resolve(
+    scene: xr.DataArray,
+    model: Model | str,
+    guide: xr.DataArray | None = None,
+    *,
+    tile: int | None = None,
+    halo: str | int = "exact",
+    pooling: str = "local",
+    consistent: bool = False,
+    self_ensemble: bool = False,
+    clip: Sequence[float] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> xr.DataArray:
+    """Apply a model to a scene.
+
+    A scene that is larger than what the network sees for a tile is processed in tiles that overlap. The result of a
+    scene of dask arrays is one of dask arrays, a chunk for each tile: nothing is computed before it is asked for.
+    That of any other scene is held in memory; `predict_file` goes from file to file without that.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray with dims (band, y, x)
+        Reflectance-like values in the model's range, as `open_scene` returns them.
+    model : Model or str
+        From `load_model`, or the name to load.
+    guide : xarray.DataArray, optional
+        The second image of a model that takes two: the HR-MSI (band, y, x) of ``fusion``, s times as many rows and
+        columns, aligned with the scene; or the RGB reference of ``refsr``, of any size and viewpoint, with which the
+        scene is processed in one piece, never in tiles.
+    tile : int, optional
+        Side of a tile in pixels of the scene; by default as many as make 512 pixels of the output.
+    halo : {"exact", "fast"} or int
+        How far the network sees beyond a tile. ``"exact"``: as far as any pixel acts on it, so that the result is
+        that of the scene in one piece. ``"fast"``: so far that it sees a quarter more pixels. Else in pixels of the
+        scene. What a halo that is not exact changes is measured on one tile and said.
+    pooling : {"local", "image"}
+        Over what channel attention takes its means: windows of the training crop's size, or all pixels that the
+        network sees at once; see `Model`. With ``"image"`` tiles cannot equal the scene in one piece.
+    consistent : bool
+        Change the result as little as possible, in the least-squares sense, so that it gives back the scene when it is
+        degraded again as the model's card says. A guide is given back as far as it agrees with the scene.
+    self_ensemble : bool
+        Take the mean over the eight flips and rotations of the input, each turned back: eight times the work.
+    clip : (float, float), optional
+        Cut values to this range, last of all. Nothing is cut without it.
+    progress : callable, optional
+        Called with the number of tiles done and of all tiles, after each; not for dask arrays.
+
+    Returns
+    -------
+    xarray.DataArray with dims (band, y, x)
+        float32, s times as many rows and columns, with the card's wavelengths in nm, the scene's CRS,
+        transform and coordinates at the new pixel size (pixel areas keep their place), NaN where an input
+        pixel was not finite, and the model's name and card in ``attrs``.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if the dimensions, values or bands of scene or guide are not what the model takes, a guide is
+        missing or one too many, its size does not belong to the scene's, or a consistent result is not to be had.
+
+    Warns
+    -----
+    FinewaveWarning
+        If bands are left out, the scene comes from another sensor, its values are far beyond the model's
+        range, tiles are not exact, values were cut by ``clip``, or for the reasons of `Model.predict`.
+    """
+    options = {"consistent": consistent, "self_ensemble": self_ensemble, "clip": clip}
+    result, _ = _resolved(scene, model, guide, tile, halo, pooling, options, progress)
+    return result
+
+
+def super_resolve_with_uncertainty(
+    scene: xr.DataArray,
+    model: Model | str,
+    guide: xr.DataArray | None = None,
+    *,
+    tile: int | None = None,
+    halo: str | int = "exact",
+    pooling: str = "local",
+    consistent: bool = False,
+    clip: Sequence[float] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Apply a model to a scene in its eight orientations, and say how far the eight results are apart.
+
+    Parameters
+    ----------
+    scene, model, guide, tile, halo, pooling, consistent, clip, progress
+        See `super_resolve`.
+
+    Returns
+    -------
+    result : xarray.DataArray with dims (band, y, x)
+        That of `super_resolve` with ``self_ensemble=True``.
+    uncertainty : xarray.DataArray with dims (band, y, x)
+        Standard deviation of the eight results in each pixel and band, in the result's unit, before clipping: the
+        root of the mean squared distance from their mean. With ``consistent`` each of the eight is. Of dask arrays,
+        both are lazy; computed together (``dask.compute``), the network is run once for both.
+    """
+    options = {"consistent": consistent, "uncertainty": True, "clip": clip}
+    result, spread = _resolved(scene, model, guide, tile, halo, pooling, options, progress)
+    assert spread is not None
+    return result, spread
+
+
+def _resolved(
+    scene: xr.DataArray,
+    model: Model | str,
+    guide: xr.DataArray | None,
+    tile: int | None,
+    halo: str | int,
+    pooling: str,
+    options: dict[str, Any],
+    progress: Callable[[int, int], None] | None,
+) -> tuple[xr.DataArray, xr.DataArray | None]:
+    """Return result and, if asked for, spread."""
+    from finewave.zoo.model import load_model
+
+    if isinstance(model, str):
+        model = load_model(model)
+    model = model.with_pooling(pooling)
+    request = make_request(scene, model, guide)
+    processing = choose_processing(model, **options)
+    height, width = request.first.sizes["y"], request.first.sizes["x"]
+    tiling = plan_tiles(model, height, width, tile=tile, halo=halo, beyond=processing.reach)
+    request.warn_of_range()
+    lazy = any(image.chunks is not None for image in request.scenes.values())
+    values, spread = _lazy(request, tiling, processing) if lazy else _at_once(request, tiling, processing, progress)
+    return request.result(values), None if spread is None else request.spread(spread)
+
+
+def warn_of_facts(request: Request, facts: list[TileFacts], processing: Processing) -> None:
+    """Warn of what all tiles together have met: pixels without a value, nothing but zeros, values out of a range."""
+    cut = sum(each.cut for each in facts)
+    if processing.clip is not None and cut:
+        spoilt = ", where the result no longer gives back the scene exactly" if processing.projection else ""
+        warnings.warn(
+            f"{cut} values were cut to {processing.clip[0]:g} to {processing.clip[1]:g}{spoilt}",
+            FinewaveWarning,
+            stacklevel=4,
+        )
+    for name, image in request.scenes.items():
+        holes = sum(each.holes.get(name, 0) for each in facts)
+        dark = all(each.dark.get(name, False) for each in facts)
+        request.model.warn_of_values(name, holes, image.sizes["y"] * image.sizes["x"], dark)
+
+
+def _at_once(
+    request: Request, tiling: Tiling, processing: Processing, progress: Callable[[int, int], None] | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Return the output (C, s h, s w), tile after tile, and its spread if asked for."""
+    sources = request.sources()
+    say_what_the_halo_changes(request.model, sources, tiling, processing.reach)
+    scale = request.model.upscaling
+    results: list[NDArray[np.float32]] = []
+    facts = []
+    for done, tile in enumerate(tiling, start=1):
+        images = {name: source.read(window_of(name, tile, tiling, ratio)) for name, (source, ratio) in sources.items()}
+        made = run_tile(request.model, images, tile, tiling, processing)
+        facts.append(made.facts)
+        parts = [made.values] if made.spread is None else [made.values, made.spread]
+        if len(tiling) == 1:
+            results = parts
+        else:
+            if not results:
+                shape = (len(made.values), tiling.height * scale, tiling.width * scale)
+                results = [np.empty(shape, np.float32) for _ in parts]
+            rows, columns = enlarged(tile.core, scale)
+            for result, part in zip(results, parts, strict=True):
+                result[:, rows, columns] = part
+        if progress is not None:
+            progress(done, len(tiling))
+    warn_of_facts(request, facts, processing)
+    return results[0], results[1] if processing.spread else None
+
+
+def _lazy(request: Request, tiling: Tiling, processing: Processing) -> tuple[Any, Any]:
+    """Return the output (C, s h, s w), and its spread if asked for, as dask arrays with a chunk for each tile."""
+    import dask
+    import dask.array as da
+
+    model = request.model
+    bands = model.bands_of(model.output)
+    if bands is None:
+        raise InputError(f"{model.name} does not say how many bands it makes; load the scene first: scene.load()")
+    arrays = {
+        name: masked(_as_dask(image)[request.bands[name]], image.attrs.get("_FillValue"))
+        for name, image in request.scenes.items()
+    }
+    shared = dask.delayed(model, traverse=False)
+    how = dask.delayed(processing, traverse=False)
+    rows, columns = tiling.grid
+
+    def made(number: int) -> Any:
+        tile = tiling[number]
+        images = {}
+        for name, array in arrays.items():
+            window = window_of(name, tile, tiling, request.ratio(name))
+            images[name] = array if window is None else array[:, window[0], window[1]]
+        return dask.delayed(_run)(shared, images, tile, tiling, how)
+
+    tiles = [made(number) for number in range(len(tiling))]
+
+    def whole(get: Callable[[TileResult], Any]) -> Any:
+        def chunk(number: int) -> Any:
+            core = [each.stop - each.start for each in enlarged(tiling[number].core, model.upscaling)]
+            return da.from_delayed(dask.delayed(get)(tiles[number]), (bands, *core), np.float32)
+
+        return da.block([[chunk(row * columns + column) for column in range(columns)] for row in range(rows)])
+
+    return whole(_values_of), whole(_spread_of) if processing.spread else None
+
+
+def _as_dask(image: xr.DataArray) -> Any:
+    return image.data if image.chunks is not None else image.chunk().data
+
+
+def _run(
+    model: Model, images: Mapping[str, NDArray[Any]], tile: Tile, tiling: Tiling, processing: Processing
+) -> TileResult:
+    return run_tile(model, images, tile, tiling, processing)
+
+
+def _values_of(made: TileResult) -> NDArray[np.float32]:
+    return made.values
+
+
+def _spread_of(made: TileResult) -> NDArray[np.float32] | None:
+    return made.spread

@@ -1,0 +1,1 @@
+"""A scene in tiles: their plan, their reading, their check."""

@@ -1,0 +1,152 @@
+"""One tile through a model: pixels without a value filled, the output processed, the halo cut off again."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.inference.ensemble import ORIENTATIONS, Spread
+from finewave.inference.processing import PLAIN, Processing
+from finewave.inference.tiling.tiles import Tile, Tiling, Window, enlarged, widened, within
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from finewave.zoo.model import Model
+
+FARTHEST_FILL = 256
+"""In input pixels: how far around what the network sees a value for an empty pixel is looked for."""
+
+_NETWORK = threading.Lock()
+
+
+@dataclass
+class TileFacts:
+    """What was met in a tile: pixels without a value by input, whether all else was zero, values cut to a range."""
+
+    holes: dict[str, int] = field(default_factory=dict)
+    dark: dict[str, bool] = field(default_factory=dict)
+    cut: int = 0
+
+
+class TileResult(NamedTuple):
+    """A tile's core: values (C, s h, s w), what was met, and the spread of the values if asked for; float32."""
+
+    values: NDArray[np.float32]
+    facts: TileFacts
+    spread: NDArray[np.float32] | None = None
+
+
+def read_window(tile: Tile, tiling: Tiling) -> Window:
+    """Return what is read of an image for a tile: what the network sees and, around it, what may fill its holes.
+
+    A hole h that acts on a valid pixel v is at most sqrt(2) times the halo away from it, so the value nearest to h
+    is no farther from h. So with this margin a tile's holes are filled as those of the whole image, up to
+    `FARTHEST_FILL`.
+    """
+    if len(tiling) == 1:
+        return tile.seen
+    margin = min(math.ceil(math.sqrt(2) * tiling.halo), FARTHEST_FILL)
+    return widened(tile.seen, margin, tiling.height, tiling.width)
+
+
+def run_tile(
+    model: Model, images: Mapping[str, NDArray[Any]], tile: Tile, tiling: Tiling, processing: Processing = PLAIN
+) -> TileResult:
+    """Return the model's output for a tile's core.
+
+    Parameters
+    ----------
+    model : Model
+        Run by one thread at a time: it uses all cores by itself.
+    images : mapping of str to ndarray (c, h, w), float
+        The inputs by name, within `read_window`; images at the finer size within that window there, a ``ref_rgb``
+        whole.
+    tile, tiling : Tile, Tiling
+        In pixels of the first input.
+    processing : Processing
+        What is done around the network.
+
+    Returns
+    -------
+    TileResult
+        Of the core; NaN where a pixel of an aligned input is not finite.
+    """
+    import torch
+
+    from finewave.zoo.invalid_pixels import blank, fill_invalid
+
+    read = read_window(tile, tiling)
+    facts = TileFacts()
+    tensors, holes_of = {}, []
+    all_empty = False
+    for name, values in images.items():
+        filled, invalid = fill_invalid(torch.from_numpy(np.array(values, dtype=np.float32))[None])
+        if name == "ref_rgb":
+            core = invalid
+        else:
+            s = values.shape[1] // (read[0].stop - read[0].start)
+            filled, seen_holes = (_cut(x, read, tile.seen, s) for x in (filled, invalid))
+            core = _cut(seen_holes, tile.seen, tile.core, s)
+            holes_of.append(core)
+            all_empty = all_empty or bool(core.all())
+        facts.holes[name] = int(core.sum())
+        facts.dark[name] = not bool(filled.any())
+        tensors[name] = filled
+    scale = model.upscaling
+    height, width = ((each.stop - each.start) * scale for each in tile.core)
+    if all_empty and (bands := model.bands_of(model.output)) is not None:
+        nothing = np.full((bands, height, width), np.nan, np.float32)
+        return TileResult(nothing, facts, nothing if processing.spread else None)
+    with _NETWORK:
+        outputs = _outputs(model, tensors, tile, tiling, processing)
+        spread = Spread(next(outputs))
+        for output in outputs:
+            spread.add(output)
+    result = spread.mean
+    deviation = spread.deviation if processing.spread else None
+    for holes in holes_of:
+        result = blank(result, holes)
+        deviation = None if deviation is None else blank(deviation, holes)
+    if processing.clip is not None:
+        low, high = processing.clip
+        facts.cut = int(((result < low) | (result > high)).sum())
+        result = result.clamp(low, high)
+    return TileResult(result[0].numpy(), facts, None if deviation is None else deviation[0].numpy())
+
+
+def _outputs(
+    model: Model, tensors: Mapping[str, Tensor], tile: Tile, tiling: Tiling, processing: Processing
+) -> Iterator[Tensor]:
+    """Yield the output (1, C, s h, s w) of the core in each orientation that is asked for."""
+    scale = model.upscaling
+    near = widened(tile.core, processing.reach, tiling.height, tiling.width)
+    observed = {}
+    for name, image in tensors.items():
+        if name != "ref_rgb":
+            s = image.shape[2] // (tile.seen[0].stop - tile.seen[0].start)
+            observed[name] = _cut(image, tile.seen, near, s)
+    for orientation in ORIENTATIONS if processing.ensemble else ORIENTATIONS[:1]:
+        turned = {name: orientation.turn(image) for name, image in tensors.items()}
+        output = orientation.turn_back(model.run(turned).float())
+        output = _cut(output, tile.seen, near, scale)
+        if processing.projection is not None:
+            output = processing.projection(output, observed)
+        yield _cut(output, near, tile.core, scale)
+
+
+def _cut(x: Any, given: Window, wanted: Window, scale: int) -> Any:
+    """Return the part ``wanted`` of an image (B, c, h, w) of the part ``given``, both before scaling."""
+    rows, columns = (within(w, g, scale) for w, g in zip(wanted, given, strict=True))
+    return x[:, :, rows, columns]
+
+
+def window_of(name: str, tile: Tile, tiling: Tiling, ratio: int) -> Window | None:
+    """Return what is read of an input of ``ratio`` times the first one's size; None for all of it."""
+    return None if name == "ref_rgb" else enlarged(read_window(tile, tiling), ratio)

@@ -1,0 +1,121 @@
+"""Output that appears under its final name only when it is complete."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from finewave.errors import InputError
+from finewave.io.file_errors import writing
+
+
+@contextmanager
+def atomic_output(path: Path | str, needed_bytes: int = 0) -> Iterator[Path]:
+    """Write to a temporary sibling, then rename; on failure leave nothing behind.
+
+    Everything that is written beside the yielded path (the header of an ENVI image, for instance) is renamed
+    together with it, the yielded name itself last. An existing output is replaced at that moment, not before.
+
+    Parameters
+    ----------
+    path : path
+        The final name, of a file or of a folder such as a Zarr store.
+    needed_bytes : int
+        A lower bound of what will be written; checked against the free space before work starts.
+
+    Yields
+    ------
+    pathlib.Path
+        The name to write to: same file name, in a hidden temporary folder beside the final one.
+
+    Raises
+    ------
+    InputError
+        The folder is missing or cannot be written to, the disk is full, or writing failed.
+    """
+    final = Path(path)
+    folder = final.parent
+    with writing(final):
+        if not folder.is_dir():
+            what = "is a file, not a folder" if folder.exists() else "does not exist; create it first"
+            raise InputError(f"cannot write {final}: the folder {folder} {what}")
+        free = shutil.disk_usage(folder).free
+        if needed_bytes > free:
+            raise InputError(
+                f"cannot write {final}: it needs {_size(needed_bytes)} and the disk has {_size(free)} left"
+            )
+        workshop = Path(tempfile.mkdtemp(dir=folder, prefix=f".{final.name[:100]}."))
+        try:
+            yield workshop / final.name
+            _publish(workshop, final)
+        finally:
+            remove_folder(workshop)
+
+
+def remove_folder(folder: Path, patience: float = 5.0) -> None:
+    """Remove a temporary folder and all in it, even if a library's threads are still writing there.
+
+    Libraries that write in parallel report the first failure at once, while their other threads are at work: a file
+    that one of them adds during the removal would keep the folder, or bring it back.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        It need not exist.
+    patience : float
+        Seconds until the removal is given up: what remains then is left there without an error, because the
+        caller has a more important one to report.
+    """
+    _wait_for_zarr(patience)
+    deadline = time.monotonic() + patience
+    while True:
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists() or time.monotonic() > deadline:
+            return
+        time.sleep(0.01)
+
+
+def _wait_for_zarr(patience: float) -> None:
+    """Wait until zarr, if it is in use, has ended what it began: it writes chunks as tasks of one event loop."""
+    if "zarr" not in sys.modules:
+        return
+    from zarr.core.sync import sync
+
+    async def finish() -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=patience)
+
+    with suppress(RuntimeError):  # its loop is closed: nothing is at work any more
+        sync(finish())
+
+
+def _publish(workshop: Path, final: Path) -> None:
+    written = sorted(workshop.iterdir(), key=lambda each: (each.name == final.name, each.name))
+    if not any(each.name == final.name for each in written):
+        raise InputError(f"cannot write {final}: nothing was written")
+    for each in written:
+        target = final.parent / each.name
+        if not (each.is_dir() and target.exists()):
+            each.replace(target)
+            continue
+        # A folder cannot be renamed over another one: move the old one away, and back if that fails.
+        old = workshop / f"{each.name}.old"
+        target.rename(old)
+        try:
+            each.rename(target)
+        except OSError:
+            old.rename(target)
+            raise
+    # What GDAL once noted beside an older file of this name would contradict the new one.
+    (final.parent / f"{final.name}.aux.xml").unlink(missing_ok=True)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"

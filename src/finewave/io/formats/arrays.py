@@ -1,0 +1,173 @@
+"""Finding the image, its bands and its wavelengths among the bare arrays of an HDF5 or MATLAB file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.errors import InputError, unknown_name
+from finewave.wavelengths import to_nanometres
+
+_WAVELENGTH_NAMES = frozenset(
+    [
+        "wavelength",
+        "wavelengths",
+        "wavelen",
+        "wave",
+        "waves",
+        "lambda",
+        "lambdas",
+        "wl",
+        "wls",
+        "wvl",
+        "wvls",
+        "centerwavelength",
+        "centerwavelengths",
+        "centrewavelength",
+        "centrewavelengths",
+        "centralwavelength",
+        "centralwavelengths",
+        "bandcenters",
+        "bandcentres",
+    ]
+)
+_WIDTH_NAMES = frozenset(["fwhm", "fwhms", "bandwidth", "bandwidths"])
+_UNITS = {"nm": "nm", "um": "um", "micrometers": "um", "nanometers": "nm"}
+
+
+def plain_name(name: str) -> tuple[str, str | None]:
+    """Split a dataset name into its bare word and the unit at its end.
+
+    Parameters
+    ----------
+    name : str
+        For example ``"cube/Center_Wavelengths_nm"``.
+
+    Returns
+    -------
+    tuple of str and str or None
+        ``("centerwavelengths", "nm")``.
+    """
+    word = name.rsplit("/", 1)[-1].lower().replace("-", "_").replace(" ", "_")
+    stem, _, last = word.rpartition("_")
+    if stem and last in _UNITS:
+        return stem.replace("_", ""), _UNITS[last]
+    return word.replace("_", ""), None
+
+
+def is_wavelength_name(name: str) -> bool:
+    """Whether a dataset's name says that it holds wavelengths."""
+    return plain_name(name)[0] in _WAVELENGTH_NAMES
+
+
+def is_width_name(name: str) -> bool:
+    """Whether a dataset's name says that it holds band widths (FWHM)."""
+    return plain_name(name)[0] in _WIDTH_NAMES
+
+
+def in_nanometres(name: str, values: Any, unit: str | None = None) -> NDArray[np.float64] | None:
+    """Convert the values of a dataset to nm, by its stated unit or the one at the end of its name."""
+    return to_nanometres(np.ravel(values), unit or plain_name(name)[1])
+
+
+def choose_variable(
+    shapes: Mapping[str, tuple[int, ...]], numeric: Iterable[str], asked: str | None, path: object
+) -> str:
+    """Choose the array that is the image.
+
+    Parameters
+    ----------
+    shapes : mapping of str to tuple of int
+        Every array of the file.
+    numeric : iterable of str
+        Those that hold real numbers.
+    asked : str or None
+        What the user named; the last part of a path is enough when it is unique.
+    path : path
+        For messages.
+
+    Returns
+    -------
+    str
+        The name of a 3-D array, or of the 2-D array that the user named.
+
+    Raises
+    ------
+    InputError
+        Nothing or more than one fits, or the named array does not exist or has one axis.
+    """
+    if asked is not None:
+        matching = [name for name in shapes if asked.strip("/") in (name, name.rsplit("/", 1)[-1])]
+        if not matching:
+            raise unknown_name(f"variable in {path}:", asked, shapes)
+        chosen = asked.strip("/") if asked.strip("/") in matching else matching[0]
+        if len(shapes[chosen]) not in (2, 3) or 0 in shapes[chosen]:
+            raise InputError(
+                f"variable {asked!r} of {path} has shape {shapes[chosen]}; "
+                "a scene needs three axes, or two for one band"
+            )
+        return chosen
+    candidates = [name for name in numeric if len(shapes[name]) == 3 and 0 not in shapes[name]]
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        raise InputError(f"{path} holds several 3-D arrays; choose one with variable=: {_listed(candidates, shapes)}")
+    raise InputError(
+        f"{path} holds no 3-D array of numbers to take as the image; it holds: "
+        f"{_listed(shapes, shapes) if shapes else 'nothing'}"
+    )
+
+
+def _listed(names: Iterable[str], shapes: Mapping[str, tuple[int, ...]]) -> str:
+    shown = [f"{name} {shapes[name]}" for name in names]
+    return ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "")
+
+
+def choose_band_axis(
+    shape: tuple[int, ...], known_counts: Iterable[int], asked: int | None, default: int | None, path: object
+) -> int:
+    """Choose which axis of a 3-D array is the band.
+
+    In this order: what the user states; the axis as long as a known list of wavelengths (the default axis
+    when several are); the default axis; the axis that differs from two equal ones; the shortest.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array, three axes.
+    known_counts : iterable of int
+        Lengths of the wavelength lists at hand.
+    asked : int or None
+        What the user states, -3 to 2.
+    default : int or None
+        The format's custom, None when it has none.
+    path : path
+        For messages.
+
+    Returns
+    -------
+    int
+        0, 1 or 2.
+
+    Raises
+    ------
+    InputError
+        The stated axis does not exist.
+    """
+    if asked is not None:
+        if not -3 <= asked <= 2:
+            raise InputError(f"band_axis={asked} for {path}; the array has three axes, 0, 1 and 2")
+        return asked % 3
+    for count in known_counts:
+        fitting = [axis for axis, length in enumerate(shape) if length == count]
+        if fitting:
+            return default if default in fitting else fitting[0]
+    if default is not None:
+        return default
+    odd = [axis for axis, length in enumerate(shape) if shape.count(length) == 1]
+    if len(odd) == 1:
+        return odd[0]
+    return int(np.argmin(shape))

@@ -1,0 +1,202 @@
+"""A folder with one image per band, such as the scenes of the CAVE database."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from finewave.errors import InputError
+from finewave.io.file_errors import reading
+from finewave.io.formats import photo
+from finewave.io.formats.band_files import BandFile, open_bands, read_header
+from finewave.io.formats.decoding import Decoding, choose_decoding
+from finewave.io.formats.raster import is_georeferenced, quiet_gdal
+from finewave.io.open_options import OpenOptions
+from finewave.io.products.sentinel2 import band_of, wavelengths_of
+from finewave.scene import make_scene
+from finewave.warnings import FinewaveWarning
+from finewave.wavelengths import wavelength_in_text
+
+_EXTENSIONS = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".tif": "tif", ".tiff": "tif", ".jp2": "jp2"}
+_RASTERS = ("tif", "jp2")
+
+
+def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
+    """Open a folder with one image per band: georeferenced ones lazily, others at once.
+
+    Georeferenced bands may have several resolutions, see `finewave.io.formats.band_files`.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The folder. Its images are taken in the natural order of their names (band_2 before band_10); other
+        files are ignored. Images in several formats: those of the most frequent one.
+    options : OpenOptions
+        What the user stated.
+
+    Returns
+    -------
+    xarray.DataArray
+        The scene. Images are measurements, never linearised; colour images count when their channels agree.
+        Wavelengths come from names such as ``reflectance_550nm.png`` when every name has one.
+
+    Raises
+    ------
+    InputError
+        No images, or images that differ in size, type or georeference, or hold several bands.
+    """
+    files = _band_files(path)
+    if _EXTENSIONS[files[0].suffix.lower()] in _RASTERS:
+        headers = [read_header(file) for file in files]
+        if all(header.located for header in headers):
+            return _open_rasters(path, headers, options)
+    if options.resolution is not None:
+        raise InputError(f"resolution= has no meaning for {path}: its bands have no georeference")
+    bands: list[NDArray[Any]] = []
+    first: dict[str, Any] = {}
+    for file in files:
+        band, place = _read_band(file)
+        if bands and band.shape != bands[0].shape:
+            raise InputError(
+                f"{file} has {band.shape[1]} x {band.shape[0]} pixels, {files[0].name} has "
+                f"{bands[0].shape[1]} x {bands[0].shape[0]}; the bands of a scene have one size"
+            )
+        if bands and band.dtype != bands[0].dtype:
+            raise InputError(
+                f"{file} holds {band.dtype} values, {files[0].name} {bands[0].dtype}; one type is expected"
+            )
+        if bands and place != first:
+            raise InputError(f"{file} lies elsewhere than {files[0].name} (another CRS, transform or nodata value)")
+        first = first or place
+        bands.append(band)
+    stacked = np.stack(bands)
+    is_picture = _EXTENSIONS[files[0].suffix.lower()] not in _RASTERS
+    nodata = first.pop("nodata", None)
+    if is_picture and options.scale is None:
+        decoding = Decoding(stacked.dtype, 1.0 / np.iinfo(stacked.dtype).max)
+    else:
+        decoding = choose_decoding(
+            stacked.dtype,
+            path=path,
+            scale=options.scale,
+            scale_factor=first.pop("scale_factor", None),
+            offset=first.pop("offset", None),
+            nodata=nodata,
+            largest=lambda: float(stacked[stacked != nodata].max(initial=0)),
+        )
+    wavelengths = [wavelength_in_text(file.stem) for file in files]
+    return make_scene(
+        decoding.apply(stacked),
+        None if None in wavelengths else wavelengths,
+        band_names=[file.stem for file in files],
+        crs=first.get("crs"),
+        transform=first.get("transform"),
+        encoding={} if is_picture else decoding.encoding,
+    )
+
+
+def _open_rasters(path: Path, headers: list[BandFile], options: OpenOptions) -> xr.DataArray:
+    """Open georeferenced bands; those of Sentinel-2, which their names tell, with their wavelengths."""
+    stems = [header.path.stem for header in headers]
+    metadata: dict[str, Any] = {"band_names": stems}
+    wavelengths = [wavelength_in_text(stem) for stem in stems]
+    if None not in wavelengths:
+        metadata["wavelengths"] = wavelengths
+    names = [band_of(header.path.name) for header in headers]
+    if None not in names and len(set(names)) == len(names):
+        metadata |= wavelengths_of([str(name) for name in names], "sentinel2a")
+    return open_bands(headers, path, options, **metadata)
+
+
+def natural_order(name: str) -> list[tuple[int, int, str]]:
+    """Key for sorting names as people do: numbers by their value.
+
+    Parameters
+    ----------
+    name : str
+        A file name.
+
+    Returns
+    -------
+    list of tuple
+        Comparable with the keys of other names.
+    """
+    parts = re.split(r"(\d+)", name.lower())
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
+
+
+def _band_files(folder: Path) -> list[Path]:
+    images = [
+        each
+        for each in folder.iterdir()
+        if each.is_file() and each.suffix.lower() in _EXTENSIONS and not each.name.startswith(".")
+    ]
+    if not images:
+        found = ", ".join(sorted(each.name for each in folder.iterdir())[:5]) or "nothing"
+        raise InputError(f"the folder {folder} holds no images (PNG, JPEG or TIFF), one per band; it holds: {found}")
+    ours = [each for each in images if band_of(each.name) is not None]
+    if ours and len(ours) < len(images):  # true colour, aerosols, ... beside the bands of Sentinel-2
+        unknown = ", ".join(sorted(each.name for each in images if each not in ours))
+        _warn(f"{folder}: left out {unknown}; put those that are bands into a folder of their own")
+        images = ours
+    kinds = Counter(_EXTENSIONS[each.suffix.lower()] for each in images)
+    kind = kinds.most_common(1)[0][0]
+    others = sorted(each.name for each in images if _EXTENSIONS[each.suffix.lower()] != kind)
+    if others:
+        _warn(
+            f"{folder}: took the {kinds[kind]} {kind} images as bands and left out {', '.join(others)}; put "
+            "those that are bands into a folder of their own"
+        )
+    files = sorted((e for e in images if _EXTENSIONS[e.suffix.lower()] == kind), key=lambda e: natural_order(e.name))
+    _warn_about_gaps(folder, files)
+    return files
+
+
+def _warn_about_gaps(folder: Path, files: list[Path]) -> None:
+    """Bands that are numbered should be numbered without holes; wavelengths in names are no numbering."""
+    if any(wavelength_in_text(file.stem) is not None for file in files):
+        return
+    split = [re.fullmatch(r"(.*?)(\d+)", file.stem) for file in files]
+    if len(files) < 3 or None in split or len({each[1] for each in split if each}) > 1:
+        return
+    numbers = [int(each[2]) for each in split if each]
+    missing = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
+    if missing:
+        shown = ", ".join(str(each) for each in missing[:10]) + (", ..." if len(missing) > 10 else "")
+        _warn(
+            f"{folder}: the bands are numbered {numbers[0]} to {numbers[-1]}, but {shown} is missing; put it there, or "
+            "state what there is with wavelengths="
+        )
+
+
+def _read_band(file: Path) -> tuple[NDArray[Any], dict[str, Any]]:
+    if _EXTENSIONS[file.suffix.lower()] in _RASTERS:
+        return _read_tiff(file)
+    channels, _ = photo.read_channels(file)
+    # A grey image may be stored as colour with the same value in each channel.
+    if np.any(channels != channels[:1]):
+        raise InputError(f"{file} is a colour image; a folder of bands holds one grey image per band")
+    return channels[0], {}
+
+
+def _read_tiff(file: Path) -> tuple[NDArray[Any], dict[str, Any]]:
+    import rasterio
+
+    with reading(file, "TIFF"), quiet_gdal(), rasterio.open(file) as dataset:
+        place: dict[str, Any] = {"nodata": dataset.nodata}
+        if is_georeferenced(dataset):
+            place.update(crs=dataset.crs, transform=dataset.transform)
+        if dataset.scales[0] != 1 or dataset.offsets[0] != 0:
+            place.update(scale_factor=dataset.scales[0], offset=dataset.offsets[0])
+        return dataset.read(1), place
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FinewaveWarning, stacklevel=5)

@@ -1,0 +1,237 @@
+"""ENVI images (a flat file and a text header), and the other flat files that GDAL reads beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from finewave.errors import InputError
+from finewave.io.atomic import atomic_output
+from finewave.io.file_errors import reading, writing
+from finewave.io.formats.gdal_bands import band_metadata, numbers_in_braces
+from finewave.io.formats.raster import open_raster, quiet_gdal, write_raster
+from finewave.io.formats.storage import choose_storage
+from finewave.io.open_options import OpenOptions, SaveOptions
+from finewave.scene import attribute_from_text, attribute_to_text, band_values, json_attributes
+
+_DATA_SUFFIXES = ("", ".img", ".dat", ".bsq", ".bil", ".bip", ".raw", ".envi", ".bin")
+
+# Header fields that describe the layout of the file or that the scene keeps elsewhere.
+_STRUCTURAL = frozenset(
+    [
+        "description",
+        "samples",
+        "lines",
+        "bands",
+        "header_offset",
+        "file_type",
+        "data_type",
+        "interleave",
+        "byte_order",
+        "map_info",
+        "coordinate_system_string",
+        "projection_info",
+        "band_names",
+        "data_ignore_value",
+        "data_gain_values",
+        "data_offset_values",
+        "reflectance_scale_factor",
+        "bbl",
+        "fwhm",
+        "wavelength",
+        "wavelength_units",
+        "default_bands",
+        "default_stretch",
+        "finewave_attributes",
+    ]
+)
+_OUR_ATTRIBUTES = "finewave_attributes"
+# GDAL reads header lines of at most this length.
+_LONGEST_FIELD = 9000
+
+
+def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
+    """Open an ENVI image by its header or by its data file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The ``.hdr`` file or the file with the values.
+    options : OpenOptions
+        What the user stated.
+
+    Returns
+    -------
+    xarray.DataArray
+        The scene, lazy. Gains and offsets, or else ``reflectance scale factor``, are applied.
+    """
+    import rasterio
+
+    data = _data_file(path)
+    with reading(data, "ENVI image"), quiet_gdal(), rasterio.open(data) as dataset:
+        header = dataset.tags(ns="ENVI")
+        metadata = band_metadata(dataset)
+        used = metadata.pop("_used")
+        attrs = {
+            key: attribute_from_text(text)
+            for key, text in dataset.tags().items()
+            # GDAL repeats the bands' names and wavelengths as Band_1, Band_2, ...
+            if key not in used and not key.startswith("Band_") and not header
+        }
+        if dataset.driver == "ENVI":
+            _check_complete(data, header, dataset)
+    if header:
+        metadata["band_names"] = _band_names(header)
+        attrs = {k: attribute_from_text(v) for k, v in header.items() if k not in _STRUCTURAL}
+        attrs.update(_our_attributes(header))
+    factor = numbers_in_braces(header.get("reflectance_scale_factor"))
+    return open_raster(
+        data,
+        "ENVI image",
+        options,
+        scale_factor=1 / factor[0] if factor and factor[0] > 0 else None,
+        attrs=attrs,
+        **metadata,
+    )
+
+
+def _data_file(path: Path) -> Path:
+    if path.suffix.lower() != ".hdr":
+        if path.stat().st_size == 0:
+            raise InputError(f"cannot read {path}: the file is empty")
+        return path
+    stem = path.with_suffix("")
+    for suffix in _DATA_SUFFIXES:
+        for candidate in (stem.with_name(stem.name + suffix), stem.with_name(stem.name + suffix.upper())):
+            if candidate.is_file():
+                return candidate
+    raise InputError(
+        f"cannot read {path}: its data file is missing; expected {stem.name} or {stem.name}.img, .dat, .bsq, "
+        ".bil, .bip or .raw beside it"
+    )
+
+
+def _check_complete(path: Path, header: dict[str, str], dataset: Any) -> None:
+    """GDAL reads zeros where an ENVI file is too short; say it instead."""
+    item = np.dtype(dataset.dtypes[0]).itemsize
+    needed = int(header.get("header_offset", 0)) + dataset.count * dataset.height * dataset.width * item
+    size = path.stat().st_size
+    if size < needed:
+        raise InputError(
+            f"cannot read {path}: the file is truncated ({size} bytes, its header speaks of {needed}); copy it again"
+        )
+
+
+def _band_names(header: dict[str, str]) -> list[str] | None:
+    text = header.get("band_names")
+    names = [each.strip() for each in text.strip("{}").split(",")] if text else []
+    made_up = all(name == f"Band {i}" for i, name in enumerate(names, start=1))
+    return None if not names or made_up or len(names) != int(header.get("bands", 0)) else names
+
+
+def _our_attributes(header: dict[str, str]) -> dict[str, Any]:
+    text = header.get(_OUR_ATTRIBUTES, "{}")
+    if parts := sorted(key for key in header if key.startswith(_OUR_ATTRIBUTES + "_")):
+        text = "".join(json.loads(header[key]) for key in parts)
+    attrs = attribute_from_text(text)
+    return attrs if isinstance(attrs, dict) else {}
+
+
+def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
+    """Write an ENVI image: the values in band-sequential order and a header beside them.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Canonical dims.
+    path : pathlib.Path
+        The data file, or the header (then the values go to the same name with ``.img``).
+    options : SaveOptions
+        ``format_options``: ``interleave`` (``"bsq"``, ``"bil"`` or ``"bip"``).
+    """
+    interleave = str((options.format_options or {}).get("interleave", "bsq")).lower()
+    if interleave not in ("bsq", "bil", "bip"):
+        raise InputError(f"unknown interleave {interleave!r}; ENVI knows bsq, bil and bip")
+    storage = choose_storage(scene, options)
+    if storage.dtype == np.int8:
+        raise InputError("ENVI has no signed 8-bit values; choose dtype='int16' or 'float32'")
+    data = path.with_suffix(".img") if path.suffix.lower() == ".hdr" else path
+    size = int(np.prod(scene.shape)) * storage.dtype.itemsize
+    import rasterio
+
+    with atomic_output(data, needed_bytes=size) as temporary:
+        # Without the .aux.xml file, in which GDAL would repeat the header and later prefer it.
+        with rasterio.Env(GDAL_PAM_ENABLED="NO"):
+            write_raster(
+                temporary,
+                scene,
+                storage,
+                step=64,
+                describe=lambda dataset: _describe(dataset, scene),
+                driver="ENVI",
+                interleave=interleave,
+            )
+        with writing(data):
+            # GDAL does not notice a full disk here.
+            if temporary.stat().st_size != size:
+                raise OSError("the values could not be written completely; is the disk full?")
+            header = temporary.with_suffix(".hdr")
+            text = header.read_text(encoding="utf-8")
+            # GDAL describes the image by the path it was written to, which is a temporary one.
+            header.write_text(text.replace(str(temporary), data.name), encoding="utf-8")
+    storage.warn(path)
+
+
+def _describe(dataset: Any, scene: xr.DataArray) -> None:
+    header: dict[str, str] = {}
+    wavelengths, widths = band_values(scene, "wavelength"), band_values(scene, "fwhm")
+    good, names = band_values(scene, "good_band"), band_values(scene, "band_name")
+    if wavelengths is not None:
+        header["wavelength"] = _braces(wavelengths)
+    if wavelengths is not None or widths is not None:
+        header["wavelength_units"] = "Nanometers"
+    if widths is not None:
+        header["fwhm"] = _braces(widths)
+    if good is not None:
+        header["bbl"] = _braces(np.asarray(good, int))
+    if names is not None:
+        for index, name in zip(dataset.indexes, names, strict=True):
+            # Commas separate the names in the header.
+            dataset.set_band_description(index, str(name).replace(",", ";"))
+    header.update(_attribute_fields(scene.attrs))
+    dataset.update_tags(ns="ENVI", **header)
+
+
+def _attribute_fields(attrs: dict[Any, Any]) -> dict[str, str]:
+    """Plain attributes become header fields of their own, so that other programs see them; the rest JSON."""
+    fields: dict[str, str] = {}
+    others: dict[str, Any] = {}
+    for key, value in json_attributes(attrs).items():
+        plain_key = key.isidentifier() and key.isascii() and key == key.lower() and key not in _STRUCTURAL
+        if plain_key and isinstance(value, str) and _is_plain(value) and len(value) <= _LONGEST_FIELD:
+            fields[key] = attribute_to_text(value) or value
+        else:
+            others[key] = value
+    # GDAL drops a field whose text contains "=", which JSON can spell otherwise.
+    combined = json.dumps(others).replace("=", "\\u003d")
+    if len(combined) <= _LONGEST_FIELD:
+        fields |= {_OUR_ATTRIBUTES: combined} if others else {}
+        return fields
+    # Too long for a line: pieces of it, each a JSON string in which no brace is left open.
+    size = _LONGEST_FIELD // 6  # of characters that may each become an escape of six
+    for i, start in enumerate(range(0, len(combined), size)):
+        piece = json.dumps(combined[start : start + size])
+        fields[f"{_OUR_ATTRIBUTES}_{i:03d}"] = piece.replace("{", "\\u007b").replace("}", "\\u007d")
+    return fields
+
+
+def _is_plain(text: str) -> bool:
+    return bool(text) and text.isprintable() and not set(text) & set("{}=")
+
+
+def _braces(values: Any) -> str:
+    return "{" + ", ".join(repr(each) for each in np.asarray(values).tolist()) + "}"

@@ -1,0 +1,203 @@
+"""GeoTIFF and cloud-optimised GeoTIFF, through GDAL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from finewave.errors import InputError
+from finewave.io.atomic import atomic_output
+from finewave.io.file_errors import reading
+from finewave.io.formats.gdal_bands import band_metadata, default_name
+from finewave.io.formats.raster import is_georeferenced, open_raster, quiet_gdal, small_gdal_cache, write_raster
+from finewave.io.formats.storage import choose_storage
+from finewave.io.open_options import OpenOptions, SaveOptions
+from finewave.scene import STRUCTURE, attribute_from_text, attribute_to_text, band_values
+
+_TILE = 256
+_COG_TILE = 512  # overviews end where the image is no larger
+
+
+def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
+    """Open a GeoTIFF, or hand a plain RGB TIFF to the photograph reader.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    options : OpenOptions
+        What the user stated.
+
+    Returns
+    -------
+    xarray.DataArray
+        The scene, lazy. Wavelengths, FWHM, names and the bad-band list come from GDAL's ``IMAGERY`` domain,
+        from band tags, from ENVI-like dataset tags, or from the band descriptions.
+    """
+    import rasterio
+
+    with reading(path, "GeoTIFF"), quiet_gdal(), rasterio.open(path) as dataset:
+        driver = dataset.driver
+        metadata = band_metadata(dataset)
+        used = metadata.pop("_used")
+        photograph = options.wavelengths is None and _is_photograph(dataset, metadata)
+        tags = {key: attribute_from_text(text) for key, text in dataset.tags().items()}
+    if driver == "GTiff":
+        check_complete(path)
+    if photograph:
+        from finewave.io.formats import photo
+
+        return photo.open_tiff(path, options)
+    # Area is what every raster is unless it says otherwise.
+    attrs = {k: v for k, v in tags.items() if k not in used and (k, v) != ("AREA_OR_POINT", "Area")}
+    return open_raster(path, "GeoTIFF", options, attrs=attrs, **metadata)
+
+
+def _is_photograph(dataset: Any, metadata: dict[str, Any]) -> bool:
+    """Three bytes a pixel (or four with alpha) and nothing that speaks of remote sensing."""
+    from rasterio.enums import ColorInterp
+
+    colour = dataset.count == 3 or (dataset.count == 4 and dataset.colorinterp[3] == ColorInterp.alpha)
+    return (
+        colour
+        and set(dataset.dtypes) == {"uint8"}
+        and not is_georeferenced(dataset)
+        and metadata.get("wavelengths") is None
+        and dataset.nodata is None
+        and set(dataset.scales) == {1.0}
+        and set(dataset.offsets) == {0.0}
+    )
+
+
+def check_complete(path: Path) -> None:
+    """Refuse a TIFF whose index points beyond its end: it was cut off while copying.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A TIFF.
+
+    Raises
+    ------
+    InputError
+        The file is shorter than it should be.
+    """
+    with reading(path, "TIFF"):
+        size, needed = path.stat().st_size, _indexed_size(path)
+    if needed > size:
+        raise InputError(
+            f"cannot read {path}: the file is truncated ({size} bytes, its index speaks of {needed}); copy it again"
+        )
+
+
+def _indexed_size(path: Path) -> int:
+    """Return the size that a TIFF must have to hold the blocks in its index."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        first = tiff.pages[0]
+        return int(np.add(first.dataoffsets, first.databytecounts).max(initial=0))
+
+
+def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
+    """Write a tiled, compressed GeoTIFF, or with ``cog=True`` a cloud-optimised one.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Canonical dims.
+    path : pathlib.Path
+        The file.
+    options : SaveOptions
+        ``format_options``: ``cog`` (bool, default False), ``compress`` (default ``"deflate"``).
+    """
+    extra = dict(options.format_options or {})
+    cog, compress = bool(extra.pop("cog", False)), str(extra.pop("compress", "deflate"))
+    storage = choose_storage(scene, options)
+    if storage.dtype.kind == "f" and storage.nodata is None:
+        storage.nodata = float("nan")
+    predictor = {"predictor": 3 if storage.dtype.kind == "f" else 2}
+    with atomic_output(path) as temporary:
+        plain = temporary.with_name("plain.tif") if cog else temporary
+        # what is only read once more is packed in a hurry
+        packing = {"compress": "deflate", "zlevel": 1} if cog else {"compress": compress}
+        write_raster(
+            plain,
+            scene,
+            storage,
+            step=_TILE,
+            describe=lambda dataset: _describe(dataset, scene),
+            driver="GTiff",
+            tiled=True,
+            blockxsize=_TILE,
+            blockysize=_TILE,
+            interleave="band",
+            BIGTIFF="IF_SAFER",
+            NUM_THREADS="ALL_CPUS",
+            **packing,
+            **(predictor if str(packing["compress"]).lower() in ("deflate", "lzw", "zstd") else {}),
+        )
+        _check_written(plain)
+        if cog:
+            _make_cloud_optimised(plain, temporary, compress)
+            _check_written(temporary)
+    storage.warn(path)
+
+
+def _check_written(path: Path) -> None:
+    """GDAL does not report every error of the disk; what is missing shows in the index."""
+    try:
+        complete = _indexed_size(path) <= path.stat().st_size
+    except Exception:  # the index itself may be what is missing; tifffile then fails in many ways
+        complete = False
+    if not complete:
+        raise OSError("the values could not be written completely; is the disk full?")
+
+
+def _make_cloud_optimised(plain: Path, target: Path, compress: str) -> None:
+    """Turn a file into a cloud-optimised one.
+
+    GDAL's COG driver takes the overviews of the first. Left to make them itself it would read each from the one
+    before, in which blocks hold all bands: for each band anew, all of them.
+    """
+    import rasterio
+    from rasterio.enums import Resampling
+    from rasterio.shutil import copy
+
+    options = {"COMPRESS": compress.upper(), "PREDICTOR": "YES", "BLOCKSIZE": _COG_TILE, "BIGTIFF": "IF_SAFER"}
+    with quiet_gdal(), small_gdal_cache(), rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
+        with rasterio.open(plain, "r+") as dataset:
+            levels = [2**n for n in range(1, 32) if max(dataset.shape) * 2 // 2**n > _COG_TILE]
+            if levels:
+                dataset.build_overviews(levels, Resampling.cubic)
+        copy(plain, target, driver="COG", NUM_THREADS="ALL_CPUS", **options)
+    plain.unlink()
+
+
+def _describe(dataset: Any, scene: xr.DataArray) -> None:
+    wavelengths, widths = band_values(scene, "wavelength"), band_values(scene, "fwhm")
+    names, good = band_values(scene, "band_name"), band_values(scene, "good_band")
+    for position, index in enumerate(dataset.indexes):
+        tags: dict[str, str] = {}
+        imagery: dict[str, str] = {}
+        if wavelengths is not None:
+            nm = float(wavelengths[position])
+            tags.update(wavelength=repr(nm), wavelength_units="nm")
+            imagery["CENTRAL_WAVELENGTH_UM"] = repr(round(nm / 1000, 9))
+            dataset.set_band_description(index, default_name(nm))
+        if widths is not None:
+            tags["fwhm"] = repr(float(widths[position]))
+            imagery["FWHM_UM"] = repr(round(float(widths[position]) / 1000, 9))
+        if good is not None:
+            tags["bbl"] = "1" if good[position] else "0"
+        if names is not None:
+            dataset.set_band_description(index, str(names[position]))
+        if tags:
+            dataset.update_tags(index, **tags)
+        if imagery:
+            dataset.update_tags(index, ns="IMAGERY", **imagery)
+    texts = {key: attribute_to_text(value) for key, value in scene.attrs.items() if key not in STRUCTURE}
+    dataset.update_tags(**{key: text for key, text in texts.items() if text is not None})

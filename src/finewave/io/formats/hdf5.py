@@ -1,0 +1,106 @@
+"""HDF5 files: any array of numbers in them, read through h5py; written as NetCDF 4, which is HDF5."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from finewave.io.file_errors import reading
+from finewave.io.formats import netcdf
+from finewave.io.formats.array_file import StoredArray, open_image
+from finewave.io.open_options import OpenOptions, SaveOptions
+
+
+def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
+    """Open an HDF5 file, as NetCDF when it is one.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    options : OpenOptions
+        What the user stated.
+
+    Returns
+    -------
+    xarray.DataArray
+        The scene, lazy.
+    """
+    import h5py
+
+    with reading(path, "HDF5 file"):
+        file = h5py.File(path)
+        is_netcdf = "_NCProperties" in file.attrs
+    if is_netcdf and options.band_axis is None:
+        file.close()
+        return netcdf.open_file(path, options)
+    try:
+        with reading(path, "HDF5 file"):
+            stored = {name: _stored(each) for name, each in datasets(file).items()}
+        scene = open_image(stored, path, "HDF5 file", options, default_band_axis=None)
+    except BaseException:
+        file.close()
+        raise
+    scene.set_close(file.close)
+    return scene
+
+
+def datasets(file: Any) -> dict[str, Any]:
+    """List the arrays of an HDF5 file, those in its groups too.
+
+    Parameters
+    ----------
+    file : h5py.File
+        Open for reading.
+
+    Returns
+    -------
+    dict
+        Datasets by their path; scalars and empty ones are left out.
+    """
+    import h5py
+
+    found: dict[str, Any] = {}
+
+    def visit(name: str, each: Any) -> None:
+        if isinstance(each, h5py.Dataset) and each.shape:
+            found[name] = each
+
+    file.visititems(visit)
+    return found
+
+
+def _stored(dataset: Any) -> StoredArray:
+    return StoredArray(
+        shape=tuple(dataset.shape),
+        dtype=dataset.dtype if dataset.dtype.kind in "fiu" else None,
+        read=lambda key: dataset[key],
+        attrs={key: plain_attribute(value) for key, value in dataset.attrs.items()},
+    )
+
+
+def plain_attribute(value: Any) -> Any:
+    """Unpack an HDF5 attribute: arrays of one element, bytes, NumPy numbers."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
+    """Write an HDF5 file in the layout of NetCDF 4, which h5py and every HDF5 tool read.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Canonical dims.
+    path : pathlib.Path
+        The file.
+    options : SaveOptions
+        What the user stated.
+    """
+    netcdf.save_file(scene, path, options)

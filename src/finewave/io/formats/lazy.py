@@ -1,0 +1,145 @@
+"""Values that stay in the file until they are asked for, through xarray's interface for storage backends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from finewave.io.file_errors import reading
+from finewave.io.formats.decoding import Decoding
+
+Slices = tuple[slice, ...]
+
+BLOCK = 512
+"""Side in pixels of the blocks in which a large scene is written, where nothing else is known."""
+_WHOLE_BYTES = 2**28
+
+
+class LazyValues(BackendArray):
+    """A ``(band, y, x)`` view of an array in a file, decoded block by block when it is indexed.
+
+    Parameters
+    ----------
+    read : callable
+        Takes one slice per axis of the stored array and returns that block as it is stored.
+    stored_shape : tuple of int
+        Shape of the stored array, two or three axes.
+    axes : tuple of int
+        Which stored axis is the band, y and x axis; two numbers (y, x) for a stored image without bands.
+    decoding : Decoding
+        From stored numbers to values.
+    path, kind : str
+        For messages.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Slices], NDArray[Any]],
+        stored_shape: tuple[int, ...],
+        axes: tuple[int, ...],
+        decoding: Decoding,
+        path: object,
+        kind: str,
+    ) -> None:
+        self._read = read
+        self._axes = axes
+        self._decoding = decoding
+        self._path = path
+        self._kind = kind
+        shape = tuple(stored_shape[axis] for axis in axes)
+        self.shape = shape if len(axes) == 3 else (1, *shape)
+        self.dtype = decoding.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._block)
+
+    def _block(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
+        # Single numbers become slices of length one: a block keeps its three axes until it is decoded.
+        slices = tuple(slice(k, k + 1) if isinstance(k, (int, np.integer)) else k for k in key)
+        ranges = [each.indices(length) for each, length in zip(slices, self.shape, strict=True)]
+        # Bands are read contiguously, because a scale may belong to each; a step is taken after decoding.
+        start, stop, step = ranges[0]
+        wanted = [slice(start, stop), slices[1], slices[2]]
+        stored = [slice(None)] * len(self._axes)
+        for axis, each in zip(self._axes, wanted[-len(self._axes) :], strict=True):
+            stored[axis] = each
+        with reading(str(self._path), self._kind):
+            block = np.asarray(self._read(tuple(stored)))
+        block = np.transpose(block, self._axes).reshape(stop - start, *(len(range(*r)) for r in ranges[1:]))
+        values = self._decoding.apply(block, start)[::step]
+        return values[tuple(0 if isinstance(k, (int, np.integer)) else slice(None) for k in key)]
+
+    def sampled_largest(self) -> float:
+        """Return the largest stored number (before decoding) in a sample of pixels.
+
+        A small image is read whole; of a large one, nine windows in a grid and at most 32 bands.
+        """
+        return max(self._sample(ys, xs) for ys in _windows(self.shape[1]) for xs in _windows(self.shape[2]))
+
+    def _sample(self, ys: slice, xs: slice) -> float:
+        bands = self.shape[0]
+        picked = sorted({int(b) for b in np.linspace(0, bands - 1, min(bands, 32))})
+        blocks = [slice(0, bands)] if len(picked) == bands else [slice(b, b + 1) for b in picked]
+        tops = []
+        for band in blocks:
+            stored = [slice(None)] * len(self._axes)
+            for axis, each in zip(self._axes, [band, ys, xs][-len(self._axes) :], strict=True):
+                stored[axis] = each
+            with reading(str(self._path), self._kind):
+                block = np.asarray(self._read(tuple(stored)))
+            if self._decoding.nodata is not None:
+                block = block[block != self._decoding.nodata]
+            tops.append(float(block.max(initial=0)))
+        return max(tops)
+
+    def with_decoding(self, decoding: Decoding) -> LazyValues:
+        """Return the same view under another decoding."""
+        other = LazyValues.__new__(LazyValues)
+        other.__dict__.update(self.__dict__)
+        other._decoding = decoding
+        other.dtype = decoding.dtype
+        return other
+
+    def as_variable(self) -> xr.Variable:
+        """Return the values as a lazy variable with dims ``(band, y, x)``."""
+        return xr.Variable(("band", "y", "x"), indexing.LazilyIndexedArray(self))
+
+
+def _windows(length: int) -> list[slice]:
+    if length <= 512:
+        return [slice(0, length)]
+    return [slice(start, start + 128) for start in (0, length // 2 - 64, length - 128)]
+
+
+def in_blocks(scene: xr.DataArray) -> xr.DataArray:
+    """Return a large scene that is still in its file as dask arrays, so that it can be written block by block.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Canonical dims; ``encoding["preferred_chunks"]`` may name the ``y`` and ``x`` size that is cheap to read.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``scene`` itself, if it is in memory, of dask arrays already, or small.
+    """
+    if scene.chunks is not None or scene.variable._in_memory or scene.nbytes <= _WHOLE_BYTES:
+        return scene
+    preferred = scene.encoding.get("preferred_chunks") or {}
+    chunks = {"band": -1, **{axis: int(preferred.get(axis, BLOCK)) for axis in ("y", "x")}}
+    return scene.copy(data=scene.variable.chunk(chunks).data)  # the values alone, coordinates stay as they are
+
+
+def few_blocks_at_once() -> AbstractContextManager[Any]:
+    """Compute dask arrays in two threads of this process: one reads and computes while the other one writes."""
+    import dask
+
+    return dask.config.set(scheduler="threads", num_workers=2)

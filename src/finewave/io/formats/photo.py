@@ -1,0 +1,217 @@
+"""Photographs: PNG, JPEG and plain RGB TIFF. Their values are sRGB-encoded; scenes hold linear light."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from finewave.errors import InputError
+from finewave.io.atomic import atomic_output
+from finewave.io.file_errors import reading
+from finewave.io.formats.decoding import Decoding
+from finewave.io.formats.raster import open_raster, quiet_gdal
+from finewave.io.open_options import OpenOptions, SaveOptions
+from finewave.physics.srgb import linear_to_srgb
+from finewave.scene import band_values, make_scene
+from finewave.warnings import FinewaveWarning
+
+#: Attribute that says how values relate to light: ``"linear"`` or ``"sRGB"``.
+TRANSFER = "transfer_function"
+
+
+def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
+    """Open a PNG or JPEG.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    options : OpenOptions
+        What the user stated.
+
+    Returns
+    -------
+    xarray.DataArray
+        Three bands R, G, B (one band for greyscale) in [0, 1], turned as the camera's EXIF orientation says;
+        fully transparent pixels are NaN.
+    """
+    channels, alpha = read_channels(path)
+    top = float(np.iinfo(channels.dtype).max) if options.scale is None else options.scale
+    if not (np.isfinite(top) and top > 0):
+        raise InputError(f"scale= is the stored number that stands for 1.0 and must be positive; got {top}")
+    decoding = Decoding(channels.dtype, 1.0 / top, linearise=options.linearise)
+    values = decoding.apply(channels)
+    if alpha is not None and np.any(alpha == 0):
+        values[:, alpha == 0] = np.nan
+    if alpha is not None and np.any((alpha > 0) & (alpha < np.iinfo(alpha.dtype).max)):
+        warnings.warn(
+            f"{path}: the transparency of half-transparent pixels was ignored; put the picture on a "
+            "background to have it count",
+            FinewaveWarning,
+            stacklevel=4,
+        )
+    return make_scene(values, **_description(len(channels), options.linearise))
+
+
+def open_tiff(path: Path, options: OpenOptions) -> xr.DataArray:
+    """Open a plain RGB TIFF of bytes, lazily.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; a fourth band is transparency and left out.
+    options : OpenOptions
+        What the user stated.
+
+    Returns
+    -------
+    xarray.DataArray
+        Three bands R, G, B in [0, 1].
+    """
+    return open_raster(
+        path,
+        "TIFF",
+        options,
+        decoding=Decoding(np.dtype(np.uint8), 1.0 / (options.scale or 255.0), linearise=options.linearise),
+        bands=3,
+        **_description(3, options.linearise),
+    )
+
+
+def _description(bands: int, linearise: bool) -> dict[str, Any]:
+    attrs = {TRANSFER: "linear" if linearise else "sRGB"}
+    if bands != 3:
+        return {"attrs": attrs, "band_names": ["grey"]}
+    return {"attrs": {"sensor": "srgb", **attrs}, "band_names": ["R", "G", "B"]}
+
+
+def read_channels(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Read the stored numbers of a PNG or JPEG.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    channels : numpy.ndarray
+        Shape ``(1 or 3, y, x)``, uint8 or uint16.
+    alpha : numpy.ndarray or None
+        Transparency, shape ``(y, x)``, 0 where nothing is seen.
+    """
+    import imageio.v3 as imageio
+
+    with reading(path, "image"):
+        deep = _read_16_bits(path) if path.suffix.lower() == ".png" else None
+        if deep is not None:
+            pixels = deep
+        else:
+            meta = imageio.immeta(path, plugin="pillow")
+            pixels = imageio.imread(path, plugin="pillow", mode=_mode(meta), rotate=True)
+            if pixels.ndim == 2:
+                pixels = pixels[..., None]
+            pixels = np.moveaxis(pixels, -1, 0)
+    has_alpha = len(pixels) in (2, 4)
+    return (pixels[:-1], pixels[-1]) if has_alpha else (pixels, None)
+
+
+def _mode(meta: dict[str, Any]) -> str:
+    """Choose grey or colour, with or without alpha, for whatever a file holds (palettes, CMYK, ...)."""
+    mode, transparent = str(meta.get("mode", "RGB")), "transparency" in meta
+    if mode in ("L", "1") and not transparent:
+        return "L"
+    if mode in ("LA", "La") or mode in ("L", "1"):
+        return "LA"
+    return "RGBA" if transparent or mode in ("RGBA", "RGBa", "PA") else "RGB"
+
+
+def _read_16_bits(path: Path) -> NDArray[Any] | None:
+    """Read a PNG of 16 bits a channel; None for others. Pillow would cut its colours to 8 bits."""
+    import rasterio
+
+    with quiet_gdal(), rasterio.open(path, driver="PNG") as dataset:
+        return dataset.read() if dataset.dtypes[0] == "uint16" else None
+
+
+def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
+    """Write an RGB scene as a photograph, sRGB-encoded.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Three bands in the order R, G, B; linear light in [0, 1], unless its attribute
+        ``transfer_function`` is ``"sRGB"``.
+    path : pathlib.Path
+        ``.png`` or ``.jpg``.
+    options : SaveOptions
+        ``dtype`` ``"uint8"`` or, for PNG, ``"uint16"``; ``format_options``: ``quality`` of a JPEG (95).
+    """
+    dtype = np.dtype(options.dtype or np.uint8)
+    is_png = path.suffix.lower() == ".png"
+    if scene.sizes["band"] != 3:
+        raise InputError(
+            f"{path.name}: a photograph has three bands (R, G, B), the scene has {scene.sizes['band']}; "
+            "choose three of them, or save to .tif, .nc, .zarr, .h5, .mat or ENVI"
+        )
+    if dtype not in (np.uint8, np.uint16) or (dtype == np.uint16 and not is_png):
+        raise InputError(f"{path.name}: {dtype} values; PNG holds uint8 and uint16, JPEG holds uint8")
+    if options.scale is not None or options.nodata is not None:
+        raise InputError(f"{path.name}: scale= and nodata= have no meaning for a photograph")
+    values = np.asarray(_red_first(scene, path).values, np.float64)
+    outside = int(np.count_nonzero((values < 0) | (values > 1)))
+    missing = int(np.count_nonzero(np.isnan(values)))
+    if outside or missing:
+        warnings.warn(
+            f"{path.name}: {outside} values outside [0, 1] were clipped, {missing} missing ones written as "
+            "black; save as .tif to keep them",
+            FinewaveWarning,
+            stacklevel=4,
+        )
+    values = np.clip(np.nan_to_num(values, nan=0.0), 0, 1)
+    encoded = values if scene.attrs.get(TRANSFER) == "sRGB" else linear_to_srgb(values)
+    pixels = np.rint(encoded * np.iinfo(dtype).max).astype(dtype)
+    with atomic_output(path) as temporary:
+        # The encoders do not report every error of the disk, so that Python writes the file.
+        if dtype == np.uint16:
+            temporary.write_bytes(_png_of_16_bits(pixels))
+        else:
+            import imageio.v3 as imageio
+
+            keywords: dict[str, Any] = {}
+            if not is_png:
+                # No halving of the colours: a scene's colours are measurements.
+                keywords = {
+                    "quality": int((options.format_options or {}).get("quality", 95)),
+                    "subsampling": 0,
+                }
+            image = np.moveaxis(pixels, 0, -1)
+            extension = ".png" if is_png else ".jpg"
+            temporary.write_bytes(imageio.imwrite("<bytes>", image, extension=extension, plugin="pillow", **keywords))
+
+
+def _red_first(scene: xr.DataArray, path: Path) -> xr.DataArray:
+    wavelengths = band_values(scene, "wavelength")
+    if wavelengths is None or np.all(np.diff(wavelengths) <= 0):
+        return scene
+    warnings.warn(
+        f"{path.name}: the bands were put in the order of falling wavelength, red first; save as .tif to keep theirs",
+        FinewaveWarning,
+        stacklevel=5,
+    )
+    return scene.isel(band=np.argsort(wavelengths)[::-1])
+
+
+def _png_of_16_bits(pixels: NDArray[Any]) -> bytes:
+    from rasterio.io import MemoryFile
+
+    bands, height, width = pixels.shape
+    with quiet_gdal(), MemoryFile() as memory:
+        with memory.open(driver="PNG", count=bands, height=height, width=width, dtype="uint16") as dataset:
+            dataset.write(pixels)
+        return bytes(memory.getbuffer())

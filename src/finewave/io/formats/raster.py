@@ -1,0 +1,306 @@
+"""What the formats read and written by GDAL share: windows, band metadata, georeference."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from finewave.errors import InputError
+from finewave.io.file_errors import reading
+from finewave.io.formats.decoding import Decoding, choose_decoding
+from finewave.io.formats.lazy import LazyValues
+from finewave.io.formats.storage import Storage
+from finewave.io.open_options import OpenOptions
+from finewave.scene import make_scene, scene_crs, scene_transform
+
+# Values of one window while writing; several copies of it live at the same time.
+_WINDOW_BYTES = 64 * 2**20
+# GDAL would take a twentieth of the machine's memory for blocks that are read or written a second time.
+_GDAL_CACHE_BYTES = 128 * 2**20
+
+
+@contextmanager
+def quiet_gdal() -> Iterator[None]:
+    """Keep GDAL's remarks off stderr: missing georeference is normal here, errors are raised anyway."""
+    from rasterio.errors import NotGeoreferencedWarning
+
+    logger = logging.getLogger("rasterio")
+    propagate, level = logger.propagate, logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            # rioxarray says that it leaves them alone; they are applied here.
+            warnings.filterwarnings("ignore", message="(Scales|Offsets) differ across bands")
+            yield
+    finally:
+        logger.propagate = propagate
+        logger.setLevel(level)
+
+
+@contextmanager
+def small_gdal_cache() -> Iterator[None]:
+    """Bound the memory that GDAL keeps blocks in."""
+    import rasterio
+
+    with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE_BYTES):
+        yield
+
+
+def is_georeferenced(dataset: Any) -> bool:
+    """Whether an open rasterio dataset says where on Earth it lies."""
+    return dataset.crs is not None or not dataset.transform.is_identity or bool(dataset.gcps[0])
+
+
+def open_raster(
+    path: Path,
+    kind: str,
+    options: OpenOptions,
+    *,
+    scale_factor: float | tuple[float, ...] | None = None,
+    decoding: Decoding | None = None,
+    bands: int | None = None,
+    **metadata: Any,
+) -> xr.DataArray:
+    """Open a file that GDAL reads, lazily.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    kind : str
+        Name of the format, for messages.
+    options : OpenOptions
+        What the user stated.
+    scale_factor : float, optional
+        Of the format's own making, when GDAL reports none.
+    decoding : Decoding, optional
+        In place of the one that the file and the user state.
+    bands : int, optional
+        Take only the first so many.
+    **metadata
+        Keywords of `finewave.scene.make_scene`.
+
+    Returns
+    -------
+    xarray.DataArray
+        The scene; its values are read when they are asked for.
+    """
+    import rasterio
+    import rioxarray
+
+    with reading(path, kind), quiet_gdal():
+        with rasterio.open(path) as dataset:
+            count, dtypes = dataset.count, set(dataset.dtypes)
+            scales, offsets = dataset.scales, dataset.offsets
+            nodata = dataset.nodata
+            located = is_georeferenced(dataset)
+            crs, transform, gcps = dataset.crs, dataset.transform, dataset.gcps[0]
+        if count == 0:
+            raise InputError(f"{path} holds no image of its own; open one of its parts")
+        if len(dtypes) > 1:
+            raise InputError(f"{path} mixes value types ({', '.join(sorted(dtypes))}); one type is expected")
+        raw = rioxarray.open_rasterio(path, cache=False, masked=False)
+        if not isinstance(raw, xr.DataArray):
+            raise InputError(f"{path} holds several images; save the one you need to a file of its own")
+    if any(scale != 1 for scale in scales) or any(offset != 0 for offset in offsets):
+        scale_factor = _one_or_all(scales)
+        offset: float | tuple[float, ...] | None = _one_or_all(offsets)
+    else:
+        offset = None
+    stored = raw.variable if bands is None else raw.variable[:bands]
+    values = LazyValues(
+        lambda key: stored[key].values,
+        stored.shape,
+        (0, 1, 2),
+        Decoding(stored.dtype, nodata=nodata),
+        path,
+        kind,
+    )
+    if decoding is None:
+        decoding = choose_decoding(
+            stored.dtype,
+            path=path,
+            scale=options.scale,
+            scale_factor=scale_factor,
+            offset=offset,
+            nodata=nodata,
+            largest=values.sampled_largest,
+        )
+    if options.overview is not None:
+        # the scale was chosen by the full resolution, so that all overviews have the same
+        raw.close()
+        raw = _overview(path, kind, options.overview)
+        smaller = raw.variable if bands is None else raw.variable[:bands]
+        values = LazyValues(lambda key: smaller[key].values, smaller.shape, (0, 1, 2), decoding, path, kind)
+        transform = raw.rio.transform() if located else transform
+    scene = make_scene(
+        values.with_decoding(decoding).as_variable(),
+        crs=crs if located else None,
+        transform=transform if located and not transform.is_identity else None,
+        encoding=decoding.encoding,
+        **metadata,
+    )
+    if gcps and "spatial_ref" in raw.coords:
+        scene = _with_control_points(scene, raw)
+    scene.set_close(raw.close)
+    return scene
+
+
+def overview_factors(path: Path) -> list[int]:
+    """Return by how much each overview of a GeoTIFF is reduced, the first band's; empty where it has none."""
+    import rasterio
+
+    with reading(path, "GeoTIFF"), quiet_gdal(), rasterio.open(path) as dataset:
+        return [int(factor) for factor in dataset.overviews(1)] if dataset.count else []
+
+
+def _overview(path: Path, kind: str, number: int) -> xr.DataArray:
+    """Open one of the reduced images that a file brings along."""
+    import rioxarray
+
+    factors = overview_factors(path)
+    if not 0 <= number < len(factors):
+        raise InputError(f"overview={number} of {path}, which has {len(factors)} overviews; the first is 0")
+    with reading(path, kind), quiet_gdal():
+        raw = rioxarray.open_rasterio(path, cache=False, masked=False, overview_level=number)
+    assert isinstance(raw, xr.DataArray)  # the full resolution was one image, too
+    return raw
+
+
+def _with_control_points(scene: xr.DataArray, raw: xr.DataArray) -> xr.DataArray:
+    encoding = dict(scene.encoding)
+    scene = scene.assign_coords(spatial_ref=raw.coords["spatial_ref"])
+    scene.encoding = {**encoding, "grid_mapping": "spatial_ref"}
+    return scene
+
+
+def _one_or_all(values: tuple[float, ...]) -> float | tuple[float, ...]:
+    return float(values[0]) if len(set(values)) == 1 else tuple(float(each) for each in values)
+
+
+def write_raster(
+    path: Path,
+    scene: xr.DataArray,
+    storage: Storage,
+    *,
+    step: int,
+    describe: Any,
+    **profile: Any,
+) -> None:
+    """Write a scene with rasterio, window by window, so that a lazy scene never has to fit in memory.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    scene : xarray.DataArray
+        Canonical dims.
+    storage : Storage
+        How values become stored numbers.
+    step : int
+        Windows are multiples of this many pixels (the tile size of the format).
+    describe : callable
+        Called with the open dataset to write its metadata, before the values.
+    **profile
+        Creation options.
+    """
+    import rasterio
+    from rasterio.windows import Window
+
+    bands, height, width = scene.shape
+    control = _control_points(scene)
+    if control:
+        profile.update(gcps=control, crs=scene_crs(scene))
+    else:
+        transform = scene_transform(scene)
+        profile.update(crs=scene_crs(scene), **({} if transform is None else {"transform": transform}))
+    rows, columns = window_shape(scene, step)
+    with quiet_gdal(), small_gdal_cache():
+        dataset = rasterio.open(
+            path,
+            "w",
+            count=bands,
+            height=height,
+            width=width,
+            dtype=storage.dtype.name,
+            nodata=storage.nodata,
+            **profile,
+        )
+        try:
+            describe(dataset)
+            if storage.scaled:
+                dataset.scales = (storage.scale_factor,) * bands
+                dataset.offsets = (storage.offset,) * bands
+            for top in range(0, height, rows):
+                for left in range(0, width, columns):
+                    block = scene.isel(y=slice(top, top + rows), x=slice(left, left + columns)).values
+                    window = Window(left, top, block.shape[2], block.shape[1])
+                    stored = storage.encode(block)
+                    with _silent_stderr():
+                        dataset.write(stored, window=window)
+        finally:
+            with _silent_stderr():
+                dataset.close()
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Swallow what libtiff writes to stderr about a full disk; an error is raised as well."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no stderr to keep clean
+        yield
+        return
+    try:
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - the file number is what matters
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def window_shape(scene: xr.DataArray, step: int) -> tuple[int, int]:
+    """Choose the windows for writing: as the scene is chunked, else as many columns as memory allows.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Canonical dims; ``encoding["preferred_chunks"]`` may name the ``y`` and ``x`` size that is cheap to
+        compute.
+    step : int
+        Both sizes are multiples of this.
+
+    Returns
+    -------
+    tuple of int
+        Rows and columns.
+    """
+    chunks = scene.encoding.get("preferred_chunks") or {}
+    if scene.chunks is not None:
+        chunks = {dim: max(sizes) for dim, sizes in zip(scene.dims, scene.chunks, strict=True)}
+    rows = _round_up(int(chunks.get("y", step)), step)
+    per_column = scene.sizes["band"] * rows * 8
+    affordable = max(step, _WINDOW_BYTES // per_column // step * step)
+    columns = _round_up(int(chunks["x"]), step) if "x" in chunks else affordable
+    return rows, columns
+
+
+def _round_up(number: int, step: int) -> int:
+    return -(-number // step) * step
+
+
+def _control_points(scene: xr.DataArray) -> Any:
+    if "spatial_ref" not in scene.coords or "gcps" not in scene.coords["spatial_ref"].attrs:
+        return None
+    import rioxarray  # noqa: F401 - registers the .rio accessor
+
+    return scene.rio.get_gcps()

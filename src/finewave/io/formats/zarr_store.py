@@ -1,0 +1,111 @@
+"""Zarr stores, versions 2 and 3, through xarray."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from finewave.errors import InputError
+from finewave.io.atomic import atomic_output
+from finewave.io.file_errors import reading
+from finewave.io.formats.lazy import few_blocks_at_once, in_blocks
+from finewave.io.formats.netcdf import dataset_from_scene, scene_from_dataset
+from finewave.io.formats.storage import Storage, choose_storage
+from finewave.io.formats.whole_blosc import check_lengths
+from finewave.io.open_options import OpenOptions, SaveOptions
+
+_CHUNK = 512
+
+
+def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
+    """Open a Zarr store that xarray or GDAL wrote (arrays with named dimensions).
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The folder.
+    options : OpenOptions
+        What the user stated.
+
+    Returns
+    -------
+    xarray.DataArray
+        The scene, lazy.
+    """
+    if not path.is_dir():
+        raise InputError(f"cannot read {path}: a Zarr store is a folder; this is a file")
+    check_lengths()
+    with reading(path, "Zarr store"), warnings.catch_warnings():
+        # Stores without consolidated metadata open a little more slowly, that is all.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        dataset = xr.open_dataset(
+            path, engine="zarr", chunks=None, cache=False, decode_coords="all", decode_times=False
+        )
+    scene = scene_from_dataset(dataset, path, "Zarr store", options)
+    scene.set_close(dataset.close)
+    return scene
+
+
+def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
+    """Write a Zarr store by the conventions of xarray and CF; a scene in a file or of dask arrays block by block.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Canonical dims.
+    path : pathlib.Path
+        The folder.
+    options : SaveOptions
+        ``format_options``: ``zarr_format`` (2, which every reader knows, or 3).
+    """
+    version = (options.format_options or {}).get("zarr_format", 2)
+    if version not in (2, 3):
+        raise InputError(f"unknown Zarr format {version!r}; choose 2 or 3")
+    if path.exists() and not any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
+        raise InputError(f"cannot write {path}: it exists and is no Zarr store; choose another name")
+    storage = choose_storage(scene, options)
+    scene = in_blocks(scene)
+    with atomic_output(path) as temporary, few_blocks_at_once():
+        _write(scene, temporary, storage, version, _CHUNK, compute=True)
+    storage.warn(path)
+
+
+def lay_out(scene: xr.DataArray, path: Path, options: SaveOptions, side: int) -> Storage:
+    """Write all of a store but the values, which others then write chunk by chunk into its array ``scene``.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Canonical dims, of dask arrays, whose values are never computed.
+    path : pathlib.Path
+        The folder, not there yet.
+    options : SaveOptions
+        What the user stated.
+    side : int
+        Of a chunk, in pixels.
+
+    Returns
+    -------
+    Storage
+        What turns values into the numbers that the array holds.
+    """
+    storage = choose_storage(scene, options)
+    _write(scene, path, storage, 2, side, compute=False)
+    return storage
+
+
+def _write(scene: xr.DataArray, path: Path, storage: Storage, version: Any, side: int, *, compute: bool) -> None:
+    with warnings.catch_warnings():
+        # Zarr 3 has not settled how it spells texts; xarray and zarr-python agree, which is what counts here.
+        warnings.filterwarnings("ignore", message=".*(Zarr V3|Zarr format 3|zarr v3|Consolidated).*")
+        dataset, encoding = dataset_from_scene(scene, storage)
+        dataset.attrs["Conventions"] = "CF-1.8"
+        shape = scene.shape
+        encoding["chunks"] = (min(shape[0], 32), min(shape[1], side), min(shape[2], side))
+        if scene.chunks is not None:  # the values alone: coordinates are written at once
+            dataset["scene"].data = dataset["scene"].data.rechunk((-1, side, side))
+        options: dict[str, Any] = {"zarr_format": version, "encoding": {"scene": encoding}, "compute": compute}
+        dataset.to_zarr(path, mode="w", **options)

@@ -1,0 +1,347 @@
+"""Opening and saving scenes: the format is chosen by the name."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from finewave.errors import InputError, unknown_name
+from finewave.warnings import FinewaveWarning
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+    from finewave.io.products import Product
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format: its name, its extensions, and the module with ``open_file`` and ``save_file``."""
+
+    name: str
+    module: str
+    extensions: tuple[str, ...]
+    has_variables: bool = False
+    has_resolution: bool = False
+    save_options: tuple[str, ...] = ()
+
+
+FORMATS = (
+    Format("GeoTIFF", "geotiff", (".tif", ".tiff", ".gtiff"), save_options=("cog", "compress")),
+    Format(
+        "ENVI",
+        "envi",
+        (".hdr", ".img", ".dat", ".bsq", ".bil", ".bip", ".envi", ".raw"),
+        save_options=("interleave",),
+    ),
+    Format("NetCDF", "netcdf", (".nc", ".nc4", ".cdf"), has_variables=True),
+    Format("Zarr", "zarr_store", (".zarr",), has_variables=True, save_options=("zarr_format",)),
+    Format("HDF5", "hdf5", (".h5", ".hdf5", ".hdf", ".he5"), has_variables=True),
+    Format("MATLAB", "matlab", (".mat",), has_variables=True, save_options=("version", "name")),
+    Format("photograph", "photo", (".png", ".jpg", ".jpeg"), save_options=("quality",)),
+)
+_BAND_FOLDER = Format("folder of bands", "band_folder", (), has_resolution=True)
+_BY_EXTENSION = {extension: each for each in FORMATS for extension in each.extensions}
+
+
+def open_scene(
+    path: str | Path,
+    wavelengths: Sequence[float] | np.ndarray[Any, Any] | str | Path | None = None,
+    variable: str | None = None,
+    *,
+    scale: float | None = None,
+    linearise: bool = True,
+    band_axis: int | None = None,
+    resolution: float | None = None,
+    overview: int | None = None,
+    chunks: int | str | Mapping[str, Any] | None = None,
+) -> xr.DataArray:
+    """Open an image as a scene.
+
+    GeoTIFF (also cloud-optimised), ENVI, NetCDF, Zarr, HDF5 (also MATLAB 7.3), Sentinel-2 products and folders of
+    georeferenced bands stay in the file until their values are asked for; photographs, older MATLAB files and folders
+    of pictures are read at once.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        GeoTIFF, ENVI (header or data file), NetCDF, Zarr, HDF5, MATLAB, PNG, JPEG, a Sentinel-2 product (a folder
+        ``*.SAFE``), or a folder with one image per band, in the natural order of their names.
+    wavelengths : sequence of float or path, optional
+        Centre wavelengths in nm, one a band, or a CSV file with a column ``wavelength_nm``; for files
+        without, and in place of the file's own.
+    variable : str, optional
+        Which array of a NetCDF, Zarr, HDF5 or MATLAB file; needed when several could be the image.
+    scale : float, optional
+        The stored number that stands for 1.0: values are divided by it. By default the scale factor of the
+        file; integers without one are taken as reflectance x 255 (8 bits), x 10000 (wider, up to 20000) or
+        x 65535, with a warning. Bytes and 16-bit values of PNG and JPEG are 255 and 65535 by definition.
+    linearise : bool
+        Undo the sRGB curve of photographs (IEC 61966-2-1), so that values are proportional to light. A
+        TIFF counts as a photograph when it holds three bytes a pixel and no georeference or wavelengths.
+        Images in a folder of bands are measurements and never changed.
+    band_axis : int, optional
+        Which axis of an HDF5 or MATLAB array (as h5py and MATLAB show it) is the band. By default the axis as
+        long as the list of wavelengths; else the last one for MATLAB, and for HDF5 the one that differs from
+        two equal ones, or the shortest.
+    resolution : float, optional
+        Of a folder of georeferenced bands at several resolutions: the side of a pixel, in units of the map, of the
+        grid on which all are brought; one of those that there are, by default the finest.
+    overview : int, optional
+        Open this overview of a GeoTIFF, 0 the first, in place of the full resolution: the same bands and scale with
+        fewer pixels. `finewave.io.open_save.overview_factors` says which there are.
+    chunks : int, str or mapping, optional
+        Chunks as in ``xarray.DataArray.chunk``, for users of dask.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims ``(band, y, x)``, float; physical values as the file defines them (reflectance in [0, 1] for most
+        products), NaN where the file marks nodata. Coordinates as `finewave.scene.make_scene`
+        documents; ``encoding`` remembers type, scale, offset and nodata of the file.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged or of an unknown kind, or the keywords do not fit it.
+    """
+    source = Path(path)
+    chosen = _reader_of(source)
+    if variable is not None and not chosen.has_variables:
+        raise InputError(f"variable= has no meaning for {source}, a {chosen.name} holds one image")
+    if resolution is not None and not chosen.has_resolution:
+        raise InputError(f"resolution= has no meaning for {source}, a {chosen.name} has one")
+    if overview is not None and chosen.module != "geotiff":
+        raise InputError(f"overview= has no meaning for {source}, a {chosen.name} has none that could be read")
+    from finewave.io.open_options import OpenOptions
+    from finewave.scene import with_wavelengths
+    from finewave.wavelengths import given_wavelengths
+
+    options = OpenOptions(
+        wavelengths=None if wavelengths is None else given_wavelengths(wavelengths),
+        variable=variable,
+        scale=scale,
+        linearise=linearise,
+        band_axis=band_axis,
+        resolution=resolution,
+        overview=overview,
+    )
+    scene = _module(chosen).open_file(source, options)
+    if options.wavelengths is not None:
+        close = getattr(scene, "_close", None)
+        scene = with_wavelengths(scene, options.wavelengths)
+        scene.set_close(close)
+    return scene if chunks is None else _chunked(scene, chunks)
+
+
+def overview_factors(path: str | Path) -> list[int]:
+    """Return by how much each overview of a file is reduced, as ``open_scene(path, overview=i)`` opens it.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        As for `open_scene`.
+
+    Returns
+    -------
+    list of int
+        For example ``[2, 4, 8]``; empty where there are none, and for every format but GeoTIFF.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged or of an unknown kind.
+    """
+    source = Path(path)
+    if _reader_of(source).module != "geotiff":
+        return []
+    from finewave.io.formats.raster import overview_factors as of_raster
+
+    return of_raster(source)
+
+
+def load_scene(path: str | Path, **keywords: Any) -> xr.DataArray:
+    """Open a scene and read its values, so that every fault of the file shows here.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        As for `open_scene`.
+    **keywords
+        As for `open_scene`.
+
+    Returns
+    -------
+    xarray.DataArray
+        The scene in memory. Infinite values have become NaN.
+
+    Raises
+    ------
+    InputError
+        As for `open_scene`, and when the values cannot be read.
+
+    Warns
+    -----
+    FinewaveWarning
+        Pixels are missing (NaN) or infinite, all values are zero, or the scene is a single pixel.
+    """
+    import numpy as np
+
+    from finewave.io.file_errors import reading
+
+    scene = open_scene(path, **keywords)
+    with reading(str(path), "scene"):
+        scene = scene.load()
+    scene.close()
+    values = scene.values
+    infinite = int(np.count_nonzero(np.isinf(values)))
+    if infinite:
+        encoding, attrs = scene.encoding, scene.attrs
+        values = np.where(np.isinf(values), np.nan, values).astype(values.dtype)
+        scene = scene.copy(data=values)
+        scene.encoding, scene.attrs = encoding, attrs
+        _warn(
+            f"{path}: {infinite} infinite values were taken as missing (NaN); give them values in the file to have some"
+        )
+    missing = int(np.count_nonzero(np.isnan(values)))
+    if missing:
+        _warn(
+            f"{path}: {missing} of {values.size} values are missing (NaN or nodata) and stay so in every "
+            "result; fill them in the file to have values"
+        )
+    if not np.any(np.nan_to_num(values)):
+        _warn(f"{path}: no value differs from zero; is it the right file, or does variable= name another?")
+    if scene.sizes["y"] * scene.sizes["x"] == 1:
+        _warn(
+            f"{path}: the scene is a single pixel; is it the right file, or does variable= or band_axis= say otherwise?"
+        )
+    return scene
+
+
+def save_scene(
+    scene: xr.DataArray,
+    path: str | Path,
+    *,
+    dtype: str | np.dtype[Any] | type | None = None,
+    scale: float | None = None,
+    nodata: float | None = None,
+    **options: Any,
+) -> None:
+    """Save a scene; the extension chooses the format.
+
+    The output is written beside its final place and renamed when it is complete: an existing file is replaced
+    only then, and nothing is left after a failure.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Dims ``band``, ``y``, ``x``, or ``y``, ``x``.
+    path : str or pathlib.Path
+        The output: ``.tif``, ``.img``/``.hdr``/``.dat``/``.bsq`` (ENVI), ``.nc``, ``.zarr``, ``.h5``,
+        ``.mat``, ``.png`` or ``.jpg``.
+    dtype : optional
+        Type of the stored numbers. By default that of ``scene.encoding`` (a scene from a file of scaled
+        integers becomes one again), else float32. PNG: ``"uint8"`` (default) or ``"uint16"``.
+    scale : float, optional
+        The stored number that stands for 1.0. By default from ``scene.encoding``; integers asked for without
+        a scale get 255 (8 bits) or 10000. The file says it, so that readers find the values.
+    nodata : float, optional
+        The stored number for missing pixels. By default from ``scene.encoding``; else NaN for floats, the
+        smallest signed or the largest unsigned integer of 16 bits and more where it is free.
+    **options
+        GeoTIFF: ``cog=True``, ``compress="deflate"``. ENVI: ``interleave="bsq"``. Zarr: ``zarr_format=2``.
+        MATLAB: ``version="5"`` or ``"7.3"`` (default by size), ``name="scene"``. JPEG: ``quality=95``.
+
+    Raises
+    ------
+    InputError
+        An unknown extension or option, a format that cannot hold the scene, a folder that is missing or
+        cannot be written to, or a full disk.
+
+    Warns
+    -----
+    FinewaveWarning
+        Values were clipped to what the stored type holds, or missing values could not be marked.
+    """
+    from finewave.io.open_options import SaveOptions
+    from finewave.scene import check_scene
+
+    target = Path(path)
+    chosen = _BY_EXTENSION.get(target.suffix.lower())
+    if chosen is None:
+        raise _unknown_extension(target)
+    for name in options:
+        if name not in chosen.save_options:
+            raise unknown_name(f"option for {chosen.name}", name, ("dtype", "scale", "nodata", *chosen.save_options))
+    if target.is_dir() and chosen.module != "zarr_store":
+        raise InputError(f"cannot write {target}: it is a folder; give the name of a file")
+    _module(chosen).save_file(
+        check_scene(scene),
+        target,
+        SaveOptions(dtype=dtype, scale=scale, nodata=nodata, format_options=options),
+    )
+
+
+def _reader_of(path: Path) -> Format | Product:
+    """Return what reads a path: a product, if it is one or lies in one, else the format that its name says."""
+    from finewave.io.products import product_of
+
+    return (product_of(path) if path.exists() else None) or _format_to_open(path)
+
+
+def _format_to_open(path: Path) -> Format:
+    chosen = _BY_EXTENSION.get(path.suffix.lower())
+    if not path.exists():
+        near = ""
+        if path.parent.is_dir():
+            import difflib
+
+            names = [each.name for each in path.parent.iterdir()]
+            match = difflib.get_close_matches(path.name, names, n=1)
+            near = f"; did you mean {match[0]}?" if match else ""
+        raise InputError(f"no such file: {path}{near}")
+    if path.is_dir():
+        is_store = any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
+        return _BY_EXTENSION[".zarr"] if is_store or path.suffix.lower() == ".zarr" else _BAND_FOLDER
+    if chosen is None and path.with_name(path.name + ".hdr").is_file():
+        # ENVI data files often have no extension, or one of their own.
+        return _BY_EXTENSION[".hdr"]
+    if chosen is None:
+        raise _unknown_extension(path)
+    if path.stat().st_size == 0:
+        raise InputError(f"cannot read {path}: the file is empty")
+    return chosen
+
+
+def _unknown_extension(path: Path) -> InputError:
+    if not path.suffix:
+        return InputError(f"{path} has no extension; supported: {', '.join(sorted(_BY_EXTENSION))}")
+    return unknown_name("extension", path.suffix, _BY_EXTENSION)
+
+
+def _module(chosen: Format | Product) -> ModuleType:
+    from finewave.io.products import Product, module_of
+
+    if isinstance(chosen, Product):
+        return module_of(chosen)
+    return importlib.import_module(f"finewave.io.formats.{chosen.module}")
+
+
+def _chunked(scene: xr.DataArray, chunks: Any) -> xr.DataArray:
+    encoding = dict(scene.encoding)
+    try:
+        scene = scene.chunk(chunks)
+    except ImportError as error:
+        raise InputError("chunks= needs dask, which is not installed; leave it out or install dask") from error
+    scene.encoding = encoding
+    return scene
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FinewaveWarning, stacklevel=3)

@@ -1,0 +1,36 @@
+"""Products as their operators deliver them: one file a mission, with what is known of its layout and metadata.
+
+A module has two functions, ``matches(path)`` and ``open_file(path, options)``. The first says cheaply, from what only
+that product has (its name, its metadata), whether a file or folder is one or lies inside one; the second returns the
+scene, as a format's ``open_file`` does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+
+@dataclass(frozen=True)
+class Product:
+    """A mission's product: its name for messages, its module, and which options of `open_scene` have a meaning."""
+
+    name: str
+    module: str
+    has_resolution: bool = False
+    has_variables: bool = False
+
+
+PRODUCTS = (Product("Sentinel-2 product", "sentinel2", has_resolution=True),)
+
+
+def product_of(path: Path) -> Product | None:
+    """Return the product that a file or folder is or lies in, None where it is just a file or folder."""
+    return next((each for each in PRODUCTS if module_of(each).matches(path)), None)
+
+
+def module_of(product: Product) -> ModuleType:
+    """Return the module with ``matches`` and ``open_file``."""
+    return importlib.import_module(f"finewave.io.products.{product.module}")

@@ -1,0 +1,1 @@
+"""Operators with implementations of their own: window attention, fused convolution."""

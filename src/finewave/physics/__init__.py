@@ -1,0 +1,1 @@
+"""How images come about: degradation, spectral responses, colour."""

@@ -1,0 +1,61 @@
+"""The observation model inside methods that undo it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from finewave.errors import InputError, unknown_name
+from finewave.physics.degradation import ANISOTROPIC, degrade, gaussian_width, kernel_taps
+
+BLUR = ("kernel", "fwhm", "mtf", "size", "variances", "angle", "sampling", "centred")
+RANDOM = ("noise", "clip", "seed", "scale")
+
+
+class Observation:
+    """Blur and decimation by ``scale`` as `degrade` does it, without its noise.
+
+    Parameters
+    ----------
+    scale : int
+        s >= 2.
+    degradation : mapping, optional
+        Keyword arguments of `degrade`, as cards have them; noise and clipping are left out.
+    owner : str
+        For messages.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if the scale is out of range, or an argument is none of `degrade` or of a wrong value.
+    """
+
+    def __init__(self, scale: int, degradation: Mapping[str, Any] | None, owner: str) -> None:
+        if scale < 2:
+            raise InputError(f"{owner}: {scale=} is out of range; it must be an integer >= 2")
+        given = {} if degradation is None else degradation
+        if not isinstance(given, Mapping):
+            raise InputError(f"{owner}: degradation={given!r} is no mapping of arguments of degrade to values")
+        for key in given:
+            if key not in BLUR + RANDOM:
+                raise unknown_name(f"key of the degradation of {owner}", key, BLUR)
+        self.scale = scale
+        self.options = {key: value for key, value in given.items() if key in BLUR}
+        self.reach  # noqa: B018 - an unknown kernel shows here, not at the first image
+
+    @property
+    def reach(self) -> int:
+        """Distance in LR pixels up to which an HR pixel acts on an LR pixel."""
+        kernel = self.options.get("kernel", "gaussian")
+        if kernel != ANISOTROPIC:
+            width = gaussian_width(kernel, self.scale, self.options.get("fwhm"), self.options.get("mtf"))
+            taps = len(kernel_taps(kernel, self.scale, width))
+        else:
+            taps = self.options.get("size", 13) + 4
+        return -(-taps // (2 * self.scale))
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Observe an image (..., H, W)."""
+        return degrade(image, self.scale, **self.options)

@@ -1,0 +1,94 @@
+"""Spectral responses: cameras, standard observers, satellites, and the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from finewave.errors import unknown_name
+from finewave.locations import data_folder
+from finewave.physics.sensors.cameras import SHORT_NAMES, camera, camera_names
+from finewave.physics.sensors.csv_response import has_wavelengths, read_csv_sensor
+from finewave.physics.sensors.projection import apply_response
+from finewave.physics.sensors.satellites import satellite, satellite_names
+from finewave.physics.sensors.sensor import Sensor
+from finewave.physics.sensors.yaml_sensor import read_yaml_sensor
+
+__all__ = ["Sensor", "apply_response", "get_sensor", "known_without_colour", "list_sensors"]
+
+
+def list_sensors() -> list[str]:
+    """Names that `get_sensor` knows: cameras, observers, satellites, and CSVs in ``FINEWAVE_DATA/srf``."""
+    measured = [name for name, path in _measured_files().items() if has_wavelengths(path)]
+    return sorted({*camera_names(), *satellite_names(), *measured})
+
+
+def known_without_colour() -> list[str]:
+    """Names of `list_sensors` that are known without colour-science, which takes a second to load."""
+    return sorted({*SHORT_NAMES, *satellite_names(), *_measured_files()})
+
+
+def get_sensor(sensor: str | Path | Sensor, bands: str | int | Iterable[str | int] | None = None) -> Sensor:
+    """Return a sensor by name or from a file.
+
+    Parameters
+    ----------
+    sensor : str, Path or Sensor
+        One of `list_sensors` (case, ``_`` and ``-`` do not matter), a CSV file with a column ``wavelength_nm`` and one
+        column a band, or a YAML file, see `finewave.physics.sensors.yaml_sensor`. Names of bands may follow behind a
+        colon: ``"sentinel2a:B2,B3,B4,B8"``. A `Sensor` is passed through.
+    bands : str, int or iterable of them, optional
+        Only these bands, by name or index, in this order.
+
+    Returns
+    -------
+    Sensor
+        ``.response(wavelengths_nm)`` is its matrix for a scene.
+
+    Raises
+    ------
+    InputError
+        If there is no such sensor or band, or a file cannot be used.
+
+    Notes
+    -----
+    ``srgb`` holds daylight D65 and is meant for reflectance; every other sensor sees the image as it is.
+    Satellites are models of the published centres and widths; see ``satellites.yaml``.
+    """
+    found = sensor if isinstance(sensor, Sensor) else _find(sensor)
+    return found if bands is None else found.select(bands)
+
+
+def _find(given: str | Path) -> Sensor:
+    """Return a sensor by file or name, with the bands behind a colon."""
+    if isinstance(given, str) and not Path(given).exists():
+        name, colon, bands = given.rpartition(":")
+        if colon and not set(bands) & set("/\\"):  # a drive's colon is followed by a path
+            return _find(name).select([band.strip() for band in bands.split(",") if band.strip()])
+    if Path(given).suffix.lower() == ".csv":
+        return read_csv_sensor(given)
+    if Path(given).suffix.lower() in (".yaml", ".yml"):
+        return read_yaml_sensor(given)
+    wanted = _plain(str(given))
+    # Cameras come last: they import colour-science, which takes a second.
+    for name in satellite_names():
+        if _plain(name) == wanted:
+            return satellite(name)
+    for name, path in _measured_files().items():
+        if _plain(name) == wanted:
+            return read_csv_sensor(path, name)
+    for name in camera_names():
+        if _plain(name) == wanted:
+            return camera(name)
+    raise unknown_name("sensor", str(given), list_sensors())
+
+
+def _plain(name: str) -> str:
+    """Lower case without separators, so that ``Sentinel-2A`` is ``sentinel2a``."""
+    return name.lower().replace("_", "").replace("-", "").replace(" ", "")
+
+
+def _measured_files() -> dict[str, Path]:
+    """CSV files of the data folder by sensor name."""
+    folder = data_folder() / "srf"
+    return {path.stem.lower().replace("_", "-"): path for path in sorted(folder.glob("*.csv"))}

@@ -1,0 +1,38 @@
+"""The response between two instruments, from an image of each of the same pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from finewave.physics.sensors.resampling import FloatArray
+
+
+def estimate_response(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> FloatArray:
+    """Return the nonnegative weights that bring hyperspectral pixels nearest to multispectral ones.
+
+    Least squares for each multispectral band (C. L. Lawson, R. J. Hanson, Solving Least Squares Problems, 1974,
+    ch. 23), solved with the normal equations, so that images of any size can be looked at one after the other.
+
+    Parameters
+    ----------
+    pairs : iterable of (ndarray (c, H, W), ndarray (C, H, W))
+        Multispectral and hyperspectral image of the same pixels.
+
+    Returns
+    -------
+    (c, C) float64 array
+    """
+    from scipy.optimize import nnls
+
+    gram: np.ndarray | float = 0.0
+    moment: np.ndarray | float = 0.0
+    for ms, hs in pairs:
+        x, y = (image.reshape(len(image), -1).astype(np.float64) for image in (hs, ms))
+        gram, moment = gram + x @ x.T, moment + x @ y.T
+    gram, moment = np.asarray(gram), np.asarray(moment)
+    # with gram = L L^T, |L^T r - L^-1 moment| differs from the pixels' misfit by a constant
+    root = np.linalg.cholesky(gram + 1e-8 * np.trace(gram) / len(gram) * np.eye(len(gram)))
+    wanted = np.linalg.solve(root, moment)
+    return np.stack([nnls(root.T, column)[0] for column in wanted.T])

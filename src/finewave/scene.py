@@ -1,0 +1,335 @@
+"""What a scene is: one image with its wavelengths and georeference, as an ``xarray.DataArray``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finewave.errors import InputError
+from finewave.wavelengths import given_wavelengths
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from affine import Affine
+    from rasterio.crs import CRS
+
+#: Attributes that describe storage, not the scene; each format writes its own.
+STRUCTURE = frozenset(
+    {"_FillValue", "missing_value", "scale_factor", "add_offset", "grid_mapping", "coordinates", "long_name"}
+)
+
+#: Attributes of a result that say which model made it.
+MADE_BY = frozenset({"model", "model_card", "upscaling"})
+
+
+def make_scene(
+    values: Any,
+    wavelengths: Any = None,
+    *,
+    fwhm: Sequence[float] | None = None,
+    good_bands: Sequence[bool] | None = None,
+    band_names: Sequence[str] | None = None,
+    crs: Any = None,
+    transform: Any = None,
+    attrs: Mapping[str, Any] | None = None,
+    encoding: Mapping[str, Any] | None = None,
+) -> xr.DataArray:
+    """Put together a scene.
+
+    Parameters
+    ----------
+    values : array_like or xarray.Variable
+        Shape ``(bands, y, x)``, or ``(y, x)`` for one band; a variable with dims ``(band, y, x)`` may be
+        lazy.
+    wavelengths : sequence of float or path, optional
+        Centre wavelengths in nm, one a band, or a CSV file with a column ``wavelength_nm``.
+    fwhm : sequence of float, optional
+        Full widths at half maximum in nm, one a band.
+    good_bands : sequence of bool, optional
+        False for bands that should not be used (ENVI's bad-band list).
+    band_names : sequence of str, optional
+        One a band.
+    crs : optional
+        Coordinate reference system, in any form that rasterio takes.
+    transform : affine.Affine or six numbers, optional
+        From (column, row) to map coordinates, in the order of ``affine.Affine``.
+    attrs : mapping, optional
+        Anything else that describes the scene.
+    encoding : mapping, optional
+        How the file stored the values: ``dtype``, ``scale_factor``, ``add_offset``, ``_FillValue``.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims ``(band, y, x)``; coordinate ``band`` counts from 1; ``wavelength``, ``fwhm``, ``good_band`` and
+        ``band_name`` along ``band`` where known; ``x``, ``y`` (pixel centres) and ``spatial_ref`` where there
+        is a georeference.
+
+    Raises
+    ------
+    InputError
+        The values do not have two or three axes, or a list does not have one entry a band.
+    """
+    import xarray as xr
+
+    if isinstance(values, xr.Variable):
+        variable = values
+    else:
+        array = np.asarray(values)
+        if array.ndim == 2:
+            array = array[None]
+        if array.ndim != 3:
+            raise InputError(
+                f"a scene needs an array of shape (bands, y, x) or (y, x); got {array.ndim}-D, shape {array.shape}"
+            )
+        variable = xr.Variable(("band", "y", "x"), array)
+    if 0 in variable.shape:
+        raise InputError(f"a scene needs at least one band and one pixel; got shape {variable.shape}")
+    scene = xr.DataArray(variable, name="scene")
+    scene = scene.assign_coords(band=np.arange(1, scene.sizes["band"] + 1))
+    scene.attrs = dict(attrs or {})
+    scene.encoding = dict(encoding or {})
+    if wavelengths is not None:
+        scene = with_wavelengths(scene, wavelengths)
+    if fwhm is not None:
+        widths = np.asarray(fwhm, np.float64)
+        scene = _with_band_coordinate(scene, "fwhm", widths, {"units": "nm"})
+    if good_bands is not None:
+        scene = _with_band_coordinate(scene, "good_band", np.asarray(good_bands, bool))
+    if band_names is not None:
+        scene = _with_band_coordinate(scene, "band_name", np.asarray([str(each) for each in band_names]))
+    if crs is not None or transform is not None:
+        scene = with_georeference(scene, crs, transform)
+    return scene
+
+
+def with_wavelengths(scene: xr.DataArray, wavelengths: Any) -> xr.DataArray:
+    """Return the scene with other wavelengths.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        With a dimension ``band``.
+    wavelengths : sequence of float or path
+        In nm, one a band, or a CSV file with a column ``wavelength_nm``.
+
+    Returns
+    -------
+    xarray.DataArray
+        With the coordinate ``wavelength``, float64, nm.
+
+    Raises
+    ------
+    InputError
+        There is not one wavelength a band, or they are not positive numbers.
+    """
+    values = given_wavelengths(wavelengths)
+    if len(values) != scene.sizes["band"]:
+        raise InputError(f"{len(values)} wavelengths for {scene.sizes['band']} bands; give one wavelength in nm a band")
+    return _with_band_coordinate(scene, "wavelength", values, {"units": "nm"})
+
+
+def _with_band_coordinate(
+    scene: xr.DataArray, name: str, values: Any, attrs: Mapping[str, Any] | None = None
+) -> xr.DataArray:
+    if len(values) != scene.sizes["band"]:
+        raise InputError(f"{len(values)} values of {name} for {scene.sizes['band']} bands; give one a band")
+    encoding = dict(scene.encoding)
+    scene = scene.assign_coords({name: ("band", values, dict(attrs or {}))})
+    scene.encoding = encoding
+    return scene
+
+
+def with_georeference(scene: xr.DataArray, crs: Any, transform: Any) -> xr.DataArray:
+    """Return the scene with a CRS and a transform.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Dims ``(band, y, x)``.
+    crs : optional
+        In any form that rasterio takes; None for a transform without a CRS.
+    transform : affine.Affine or six numbers, optional
+        From (column, row) to map coordinates.
+
+    Returns
+    -------
+    xarray.DataArray
+        With ``spatial_ref`` and, unless the transform is rotated, ``x`` and ``y`` of the pixel centres.
+    """
+    import rioxarray  # noqa: F401 - registers the .rio accessor
+    from affine import Affine
+
+    encoding = dict(scene.encoding)
+    if crs is not None:
+        scene = scene.rio.write_crs(crs)
+    if transform is not None:
+        affine = transform if isinstance(transform, Affine) else Affine(*tuple(transform)[:6])
+        if affine.b == 0 and affine.d == 0:
+            scene = scene.assign_coords(
+                x=affine.c + affine.a * (np.arange(scene.sizes["x"]) + 0.5),
+                y=affine.f + affine.e * (np.arange(scene.sizes["y"]) + 0.5),
+            )
+        scene = scene.rio.write_transform(affine)
+    scene.encoding = {**encoding, "grid_mapping": "spatial_ref"}
+    return scene
+
+
+def resized(scene: xr.DataArray, values: Any, pixel_size: float) -> xr.DataArray:
+    """Return a scene of the same place and bands with other pixels.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Gives attributes, everything along ``band``, and the place on the ground.
+    values : array of shape (bands, y, x)
+        The new pixels.
+    pixel_size : float
+        Of the new pixels in old ones: s after degrading, 1/s after super-resolution. The upper left corner keeps
+        its place, so pixel centres move by the exact half of the difference.
+
+    Returns
+    -------
+    xarray.DataArray
+    """
+    transform = scene_transform(scene)
+    if transform is not None:
+        transform = transform * transform.scale(pixel_size)
+    result = make_scene(values, crs=scene_crs(scene), transform=transform, attrs=scene.attrs)
+    along_band = {name: c.variable for name, c in scene.coords.items() if c.dims == ("band",)}
+    encoding = dict(result.encoding)
+    result = result.assign_coords(along_band)
+    result.encoding = encoding
+    return result
+
+
+def scene_crs(scene: xr.DataArray) -> CRS | None:
+    """Return the scene's coordinate reference system, None when it has none."""
+    if not _has_georeference(scene):
+        return None
+    import rioxarray  # noqa: F401 - registers the .rio accessor
+
+    return scene.rio.crs
+
+
+def scene_transform(scene: xr.DataArray) -> Affine | None:
+    """Return the transform from (column, row) to map coordinates, None when the scene has none.
+
+    The coordinates ``x`` and ``y`` decide, because they follow when the scene is cut; the transform that was
+    written down is returned when it says the same, because it is exact.
+    """
+    if not _has_georeference(scene):
+        return None
+    import rioxarray  # noqa: F401 - registers the .rio accessor
+
+    stated = scene.rio.transform(recalc=False)
+    if "x" in scene.coords and "y" in scene.coords and scene.sizes["x"] > 1 and scene.sizes["y"] > 1:
+        derived = scene.rio.transform(recalc=True)
+        # Rounding in the coordinates grows with their size; a millionth of a pixel is no difference.
+        pixel = max(abs(derived.a), abs(derived.e))
+        near = np.allclose(np.asarray(stated)[:6], np.asarray(derived)[:6], rtol=0, atol=1e-6 * pixel)
+        stated = stated if near else derived
+    return None if stated.is_identity else stated
+
+
+def _has_georeference(scene: xr.DataArray) -> bool:
+    mapping = scene.encoding.get("grid_mapping") or scene.attrs.get("grid_mapping") or "spatial_ref"
+    return mapping in scene.coords or ("x" in scene.coords and "y" in scene.coords)
+
+
+def check_scene(scene: Any) -> xr.DataArray:
+    """Return a scene in its canonical order of dims, or say what is wrong with it.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Dims ``band``, ``y``, ``x`` in any order; without ``band`` it is taken as one band.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims ``(band, y, x)``.
+
+    Raises
+    ------
+    InputError
+        It is no DataArray, has other dims, no pixels, or no real numbers.
+    """
+    import xarray as xr
+
+    if not isinstance(scene, xr.DataArray):
+        raise InputError(
+            f"a scene is an xarray.DataArray with dims (band, y, x); got {type(scene).__name__} "
+            "(finewave.scene.make_scene turns an array into a scene)"
+        )
+    if set(scene.dims) == {"y", "x"}:
+        encoding = dict(scene.encoding)
+        scene = scene.expand_dims("band")
+        scene.encoding = encoding
+    if set(scene.dims) != {"band", "y", "x"}:
+        raise InputError(f"a scene has the dims (band, y, x); got {tuple(scene.dims)}")
+    if scene.dtype.kind not in "fiub":
+        raise InputError(f"a scene holds real numbers; got {scene.dtype}")
+    if 0 in scene.shape:
+        raise InputError(f"a scene needs at least one band and one pixel; got shape {scene.shape}")
+    return scene if scene.dims == ("band", "y", "x") else scene.transpose("band", "y", "x")
+
+
+def band_values(scene: xr.DataArray, name: str) -> np.ndarray[Any, Any] | None:
+    """Return a coordinate along ``band`` (``wavelength``, ``fwhm``, ``good_band``, ``band_name``) or None."""
+    if name not in scene.coords:
+        return None
+    values = np.atleast_1d(scene.coords[name].values)
+    return values if len(values) == scene.sizes["band"] else None
+
+
+def attribute_to_text(value: Any) -> str | None:
+    """Write an attribute for formats that hold only text.
+
+    Parameters
+    ----------
+    value : object
+        Strings stay as they are, anything else becomes JSON.
+
+    Returns
+    -------
+    str or None
+        None when JSON cannot express the value.
+    """
+    if isinstance(value, str):
+        # A string that reads as JSON is quoted, so that "12" comes back as a string.
+        return value if attribute_from_text(value) == value else json.dumps(value)
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def attribute_from_text(text: str) -> Any:
+    """Read an attribute that `attribute_to_text` wrote; text that is no JSON is returned as it is."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def json_attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return those attributes of a scene that JSON can express, as plain Python values.
+
+    Parameters
+    ----------
+    attrs : mapping
+        The attributes of a scene.
+
+    Returns
+    -------
+    dict
+        Without what describes storage.
+    """
+    texts = {str(k): attribute_to_text(v) for k, v in attrs.items() if k not in STRUCTURE}
+    return {key: attribute_from_text(text) for key, text in texts.items() if text is not None}

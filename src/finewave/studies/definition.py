@@ -1,0 +1,113 @@
+"""What a study is: rows of systems, to be filled for data sets and scales by a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from finewave.errors import unknown_name
+
+Image = Literal["hr_hsi", "hr_msi", "lr_hsi"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: a system, and what is changed about it.
+
+    Parameters
+    ----------
+    key, label : str
+        Name for options and files; name in the table.
+    system : str
+        Of `finewave.systems.registry.SYSTEMS`.
+    family : str or None
+        First part of the names of the recipes that train it, ``"jssunet"`` for ``jssunet-cave-x4``; None for a
+        baseline, which is only evaluated.
+    overrides : tuple of str
+        ``key=value`` on the recipe.
+    options : mapping
+        Of a baseline, for `create_model`.
+    image : {"hr_hsi", "hr_msi", "lr_hsi"}
+        What is scored: the output, or what a composition makes in between.
+    post : bool
+        False scores a network without the post-processing that it was trained with.
+    """
+
+    key: str
+    label: str
+    system: str
+    family: str | None = None
+    overrides: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    image: Image = "hr_hsi"
+    post: bool = True
+
+
+@dataclass(frozen=True)
+class Study:
+    """A table as code.
+
+    Parameters
+    ----------
+    name, title : str
+        Of the command; above the table.
+    source : str
+        Publication and table.
+    protocol : str
+        Of its published numbers; others can be asked for.
+    rows : tuple of Row
+        In the order of the table.
+    datasets, scales : tuple
+        Of the publication, as far as finewave knows the data sets.
+    first : str
+        What the rows are called.
+    published : str or None
+        File under ``published/`` with its numbers, see `finewave.studies.published`.
+    notes : str
+        Printed under the table.
+    """
+
+    name: str
+    title: str
+    source: str
+    protocol: str
+    rows: tuple[Row, ...]
+    datasets: tuple[str, ...] = ("cave",)
+    scales: tuple[int, ...] = (4,)
+    first: str = "method"
+    published: str | None = None
+    notes: str = ""
+
+    def choose(self, keys: tuple[str, ...]) -> tuple[Row, ...]:
+        """Return the rows of the given keys in the order of the table; all without keys."""
+        known = [row.key for row in self.rows]
+        for key in keys:
+            if key not in known:
+                raise unknown_name(f"row of {self.name}", key, known)
+        return tuple(row for row in self.rows if not keys or row.key in keys)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A published figure: rows of a table on one scene.
+
+    Parameters
+    ----------
+    name, title, source : str
+        Of the command; above the figure; publication and figure.
+    table : str
+        Study that has the models.
+    dataset, scale : str, int
+        As published.
+    scene : str or None
+        As published, where that is known; it is taken where the split has it.
+    """
+
+    name: str
+    title: str
+    source: str
+    table: str
+    dataset: str
+    scale: int
+    scene: str | None = None

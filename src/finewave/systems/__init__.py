@@ -1,0 +1,1 @@
+"""The networks, one room each, and the registry that names them."""

@@ -1,0 +1,1 @@
+"""AWAN: network, parts of its own, weights of the public code."""

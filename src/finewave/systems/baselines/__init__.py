@@ -1,0 +1,1 @@
+"""Methods without training, or with a closed form."""

@@ -1,0 +1,307 @@
+"""Joint super-resolution as a chain of systems that each do one thing.
+
+The comparisons of arXiv 2505.24605, section V, compose a spatial (`sr`) and a spectral (`ssr`) network, in either order
+or side by side with a fusion network behind them. Each composition is one network: one folder, one card.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from finewave.errors import InputError, unknown_name
+from finewave.systems.registry import SYSTEMS, create_model, options_of, system_named
+
+PROTOCOL = ("scale", "ms_bands", "hs_bands")
+"""Options of a part that follow from the composition."""
+
+
+class Step(NamedTuple):
+    """What one part reads, by the names it has for its inputs, and the image that it makes."""
+
+    part: str
+    reads: dict[str, str]
+    makes: str
+
+
+class Composition(nn.Module):
+    """Parts one after the other; each is a task's network that has its own names for what it reads.
+
+    Parameters
+    ----------
+    scale : int
+        s >= 2, of the whole.
+    ms_bands, hs_bands : int
+        c and C.
+    parts : dict of str to (str, dict or None)
+        For each part the name of its system and options for `create_model`, without scale and band counts.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if a value is out of range, a part's system has another task, or an option does not exist.
+    """
+
+    task = "sssr"
+    inputs = ("lr_msi",)
+    output = "hr_hsi"
+    steps: ClassVar[tuple[Step, ...]] = ()
+
+    def __init__(
+        self, scale: int, ms_bands: int, hs_bands: int, parts: dict[str, tuple[str, dict[str, Any] | None]]
+    ) -> None:
+        super().__init__()
+        if scale < 2:
+            raise InputError(f"{self.name()}: {scale=} is out of range; it must be an integer >= 2")
+        for key, bands in (("ms_bands", ms_bands), ("hs_bands", hs_bands)):
+            if bands < 1:
+                raise InputError(f"{self.name()}: {key}={bands} is out of range; it must be >= 1")
+        self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
+        for step in self.steps:
+            self.add_module(step.part, self._build(step, *parts[step.part]))
+
+    def _build(self, step: Step, system: str, options: dict[str, Any] | None) -> nn.Module:
+        task = system_named(system).task
+        if task != step.part:
+            raise InputError(
+                f"{self.name()}: {step.part}={system!r} is a system for {task}; one for {step.part} is needed"
+            )
+        options = {} if options is None else options
+        if not isinstance(options, Mapping):
+            raise InputError(f"{self.name()}: {step.part}_options={options!r} is no mapping of options to values")
+        for key in PROTOCOL:
+            if key in options:
+                raise InputError(f"{self.name()}: {step.part}_options has {key}, which follows from the composition")
+        return create_model(system, **options, **self.protocol_of(step.part, system))
+
+    @classmethod
+    def name(cls) -> str:
+        """Name in the registry, for messages."""
+        return next((name for name, s in SYSTEMS.items() if s.home.endswith(f":{cls.__name__}")), cls.__name__)
+
+    @classmethod
+    def step_of(cls, part: str) -> Step:
+        """Return the step of a part."""
+        for step in cls.steps:
+            if step.part == part:
+                return step
+        raise unknown_name(f"part of {cls.name()}", part, (step.part for step in cls.steps))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts in the order of the work."""
+        return tuple(step.part for step in self.steps)
+
+    def protocol_of(self, part: str, system: str) -> dict[str, int]:
+        """Return scale and band counts of a part, as far as its system has options for them."""
+        step = self.step_of(part)
+        images = {**step.reads, "hr_hsi": step.makes}  # what every part makes is, to itself, the HR-HSI
+        values = {"scale": self.scale}
+        for own, image in images.items():
+            values["ms_bands" if own.endswith("msi") else "hs_bands"] = (
+                self.ms_bands if image.endswith("msi") else self.hs_bands
+            )
+        known = options_of(system)
+        return {key: value for key, value in values.items() if key in known}
+
+    @property
+    def size_multiple(self) -> int:
+        """Multiple that height and width of the LR-MSI must be of."""
+        return self._common_multiple("size_multiple")
+
+    def _common_multiple(self, attribute: str) -> int:
+        multiples = [1]
+        for step in self.steps:
+            own = int(getattr(getattr(self, step.part), attribute, 1))
+            multiples.append(own if self._reads_low(step) else own // math.gcd(own, self.scale))
+        return math.lcm(*multiples)
+
+    @property
+    def export_multiple(self) -> int:
+        """See `finewave.zoo.export`; as `size_multiple`."""
+        return self._common_multiple("export_multiple")
+
+    @property
+    def export_fixed(self) -> str | None:
+        """See `finewave.zoo.export`: the reason of the first part that has one."""
+        reasons = ((part, getattr(getattr(self, part), "export_fixed", None)) for part in self.parts)
+        return next((f"{part}: {reason}" for part, reason in reasons if reason), None)
+
+    @property
+    def export_lacks(self) -> dict[str, str]:
+        """See `finewave.zoo.export`: what any of the parts lacks."""
+        every = [(part, getattr(getattr(self, part), "export_lacks", {})) for part in reversed(self.parts)]
+        return {kind: f"{part}: {reason}" for part, lacks in every for kind, reason in lacks.items()}
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Distance in LR pixels up to which an input pixel acts on an output pixel; None for the whole image."""
+        return self.reach_with_windows(0)
+
+    @property
+    def shift_equivariant(self) -> bool:
+        """Whether every part does the same wherever a part of the image lies."""
+        return all(getattr(getattr(self, part), "shift_equivariant", True) for part in self.parts)
+
+    @property
+    def poolings(self) -> int:
+        """How many poolings over the image the parts have."""
+        return sum(getattr(getattr(self, part), "poolings", 0) for part in self.parts)
+
+    def reach_with_windows(self, window: int) -> int | None:
+        """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
+        reach = {"lr_msi": 0}
+        for step in self.steps:
+            net, s = getattr(self, step.part), 1 if self._reads_low(step) else self.scale
+            own = getattr(net, "receptive_field", None)
+            if own is None:
+                return None
+            if getattr(net, "poolings", 0):
+                own = net.reach_with_windows(s * window)
+            reach[step.makes] = -(-own // s) + max(reach[image] for image in step.reads.values())
+        return reach[self.output]
+
+    @staticmethod
+    def _reads_low(step: Step) -> bool:
+        return next(iter(step.reads.values())).startswith("lr_")
+
+    def forward(self, lr_msi: Tensor) -> Tensor:
+        """Return the HR-HSI (B, C, s h, s w) of ``lr_msi`` (B, c, h, w)."""
+        return self.estimates({"lr_msi": lr_msi})[self.output]
+
+    def estimates(self, images: Mapping[str, Tensor], before: str | None = None) -> dict[str, Tensor]:
+        """Return the image that each part makes, by name; only of the parts before ``before``, if given."""
+        known = {"lr_msi": images["lr_msi"]}
+        for step in self.steps:
+            if step.part == before:
+                break
+            known[step.makes] = getattr(self, step.part)(**{own: known[image] for own, image in step.reads.items()})
+        return known
+
+    def batch_of(self, part: str, images: Mapping[str, Tensor], estimates: bool) -> dict[str, Tensor]:
+        """Return what a part learns from, by its own names: its inputs and its target, the ``hr_hsi``.
+
+        Parameters
+        ----------
+        part : str
+            ``"sr"``, ``"ssr"`` or ``"fusion"``.
+        images : mapping of str to Tensor
+            ``lr_msi`` and the true images.
+        estimates : bool
+            Inputs as the parts before make them, without gradients; else the true ones.
+        """
+        step = self.step_of(part)
+        known = dict(images)
+        if estimates:
+            earlier = [getattr(self, other.part) for other in self.steps[: self.steps.index(step)]]
+            training = [net.training for net in earlier]
+            for net in earlier:
+                net.eval()
+            with torch.no_grad():
+                known.update(self.estimates(images, before=part))
+            for net, mode in zip(earlier, training, strict=True):
+                net.train(mode)
+        return {**{own: known[image] for own, image in step.reads.items()}, "hr_hsi": images[step.makes]}
+
+    def prepare_from(self, samples: Any, seed: int) -> None:
+        """Let each part that learns before training see its images; see `finewave.training.trainer.build_network`."""
+        wanting = [part for part in self.parts if hasattr(getattr(self, part), "prepare_from")]
+        if not wanting:
+            return
+        kept = list(samples) if len(wanting) > 1 else samples
+        for part in wanting:
+            getattr(self, part).prepare_from((self.batch_of(part, sample, estimates=True) for sample in kept), seed)
+
+
+class SRThenSSR(Composition):
+    """``sr-ssr``: the LR-MSI is enlarged, then every HR pixel gets its spectrum.
+
+    Parameters
+    ----------
+    scale, ms_bands, hs_bands : int
+        s, c and C.
+    sr, ssr : str
+        Systems of the parts; the publication's are SSPSR and AWAN.
+    sr_options, ssr_options : dict, optional
+        Their options.
+    """
+
+    steps = (
+        Step("sr", {"lr_hsi": "lr_msi"}, "hr_msi"),
+        Step("ssr", {"hr_msi": "hr_msi"}, "hr_hsi"),
+    )
+
+    def __init__(
+        self,
+        scale: int = 4,
+        ms_bands: int = 3,
+        hs_bands: int = 31,
+        *,
+        sr: str = "sspsr",
+        ssr: str = "awan",
+        sr_options: dict[str, Any] | None = None,
+        ssr_options: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(scale, ms_bands, hs_bands, {"sr": (sr, sr_options), "ssr": (ssr, ssr_options)})
+
+
+class SSRThenSR(Composition):
+    """``ssr-sr``: every LR pixel gets its spectrum, then the LR-HSI is enlarged; parameters of `SRThenSSR`."""
+
+    steps = (
+        Step("ssr", {"hr_msi": "lr_msi"}, "lr_hsi"),
+        Step("sr", {"lr_hsi": "lr_hsi"}, "hr_hsi"),
+    )
+
+    def __init__(
+        self,
+        scale: int = 4,
+        ms_bands: int = 3,
+        hs_bands: int = 31,
+        *,
+        ssr: str = "awan",
+        sr: str = "sspsr",
+        ssr_options: dict[str, Any] | None = None,
+        sr_options: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(scale, ms_bands, hs_bands, {"sr": (sr, sr_options), "ssr": (ssr, ssr_options)})
+
+
+class SRAndSSRThenFusion(Composition):
+    """``sr-ssr-fusion``: HR-MSI and LR-HSI side by side from the LR-MSI, then fused.
+
+    Parameters
+    ----------
+    scale, ms_bands, hs_bands : int
+        s, c and C.
+    sr, ssr, fusion : str
+        Systems of the parts; the publication's are SSPSR, AWAN and Fusformer.
+    sr_options, ssr_options, fusion_options : dict, optional
+        Their options.
+    """
+
+    steps = (
+        Step("sr", {"lr_hsi": "lr_msi"}, "hr_msi"),
+        Step("ssr", {"hr_msi": "lr_msi"}, "lr_hsi"),
+        Step("fusion", {"lr_hsi": "lr_hsi", "hr_msi": "hr_msi"}, "hr_hsi"),
+    )
+
+    def __init__(
+        self,
+        scale: int = 4,
+        ms_bands: int = 3,
+        hs_bands: int = 31,
+        *,
+        sr: str = "sspsr",
+        ssr: str = "awan",
+        fusion: str = "fusformer",
+        sr_options: dict[str, Any] | None = None,
+        ssr_options: dict[str, Any] | None = None,
+        fusion_options: dict[str, Any] | None = None,
+    ) -> None:
+        parts = {"sr": (sr, sr_options), "ssr": (ssr, ssr_options), "fusion": (fusion, fusion_options)}
+        super().__init__(scale, ms_bands, hs_bands, parts)

@@ -1,0 +1,1 @@
+"""Fusformer: network, parts of its own, weights of the public code."""

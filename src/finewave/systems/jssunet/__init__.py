@@ -1,0 +1,1 @@
+"""JSSUNet: network, parts of its own, weights of the public code."""

@@ -1,0 +1,164 @@
+"""The SR and the SSR branch of JSSUNet as networks of their own: tables III and IV of arXiv 2505.24605.
+
+Each is the branch of `finewave.systems.jssunet.network.JSSUNet`, unchanged, with the terms of eq. (6) that are about
+it. As parts of a composition (`finewave.systems.compositions.networks`) they see what they see in JSSUNet: the LR-MSI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from finewave.errors import InputError
+from finewave.systems.jssunet.clusters import balance_penalty, kmeans_centroids
+from finewave.systems.jssunet.network import JSSUNet
+
+
+class JSSUNetSR(nn.Module):
+    """``jssunet-sr``: an LR image (B, C, h, w) to (B, C, s h, s w) by the SR branch (section III-A).
+
+    Parameters
+    ----------
+    scale, hs_bands : int
+        s, and the bands of the image, which the branch of JSSUNet has three of.
+    stages, features, upsampling, progressive, initialisation
+        As in `finewave.systems.jssunet.network.JSSUNet`.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if a value is out of range.
+    """
+
+    task = "sr"
+    inputs = ("lr_hsi",)
+    output = "hr_hsi"
+    size_multiple = 1
+
+    def __init__(
+        self,
+        scale: int = 4,
+        hs_bands: int = 31,
+        *,
+        stages: int = 4,
+        features: int = 128,
+        upsampling: Literal["back-projection", "forward"] = "back-projection",
+        progressive: bool = True,
+        initialisation: Literal["operators", "framework"] = "operators",
+    ) -> None:
+        super().__init__()
+        if hs_bands < 1:
+            raise InputError(f"jssunet-sr: {hs_bands=} is out of range; it must be >= 1")
+        whole = JSSUNet(
+            scale,
+            hs_bands,
+            1,
+            stages=stages,
+            features=features,
+            upsampling=upsampling,
+            progressive=progressive,
+            clusters="none",
+            post=False,
+            initialisation=initialisation,
+        )
+        self.scale, self.hs_bands = scale, hs_bands
+        self.branch = whole.sr
+        self.receptive_field = self.branch.receptive_field
+
+    def forward(self, lr_hsi: Tensor) -> Tensor:
+        """Return the last estimate, (B, C, s h, s w)."""
+        return self.branch(lr_hsi)[-1]
+
+    def training_loss(self, batch: Mapping[str, Tensor], done: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the last estimate and ``stages``: the mean over the stages of eq. (6)."""
+        estimates = self.branch(batch["lr_hsi"])
+        return estimates[-1], {"stages": _stages(estimates, batch["hr_hsi"])}
+
+
+class JSSUNetSSR(nn.Module):
+    """``jssunet-ssr``: a multispectral image (B, c, h, w) to (B, C, h, w) by the SSR branch (section III-B).
+
+    Parameters
+    ----------
+    ms_bands, hs_bands : int
+        c and C.
+    stages, features, clusters, n_clusters, adjoint_relu, initialisation
+        As in `finewave.systems.jssunet.network.JSSUNet`.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if a value is out of range.
+    """
+
+    task = "ssr"
+    inputs = ("hr_msi",)
+    output = "hr_hsi"
+    size_multiple = 1
+    scale = 1
+
+    def __init__(
+        self,
+        ms_bands: int = 3,
+        hs_bands: int = 31,
+        *,
+        stages: int = 4,
+        features: int = 128,
+        clusters: Literal["learned", "kmeans", "none"] = "learned",
+        n_clusters: int = 10,
+        adjoint_relu: bool = True,
+        initialisation: Literal["operators", "framework"] = "operators",
+    ) -> None:
+        super().__init__()
+        whole = JSSUNet(
+            2,
+            ms_bands,
+            hs_bands,
+            stages=stages,
+            features=features,
+            clusters=clusters,
+            n_clusters=n_clusters,
+            adjoint_relu=adjoint_relu,
+            post=False,
+            initialisation=initialisation,
+        )
+        self.ms_bands, self.hs_bands = ms_bands, hs_bands
+        self.branch = whole.ssr
+        self.receptive_field, self.poolings = self.reach_with_windows(0), self.branch.poolings
+
+    def reach_with_windows(self, window: int) -> int:
+        """Return `receptive_field` with channel pooling over windows of so many pixels a side."""
+        return self.branch.reach_with_windows(window)
+
+    def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int) -> None:
+        """Set the centroids of ``clusters="kmeans"`` from a quarter of the pixels, as in table IV."""
+        if self.branch.clusters.kind == "kmeans":
+            pixels = torch.cat([sample["hr_msi"].permute(0, 2, 3, 1).flatten(0, 2) for sample in samples])
+            self.branch.clusters.set_centroids(kmeans_centroids(pixels, self.branch.clusters.n_clusters, seed))
+
+    def forward(self, hr_msi: Tensor) -> Tensor:
+        """Return the last estimate, (B, C, h, w)."""
+        _, estimates, _, _ = self.branch(hr_msi)
+        return estimates[-1]
+
+    def training_loss(self, batch: Mapping[str, Tensor], done: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the last estimate, ``stages`` (the mean over the stages of eq. (6)) and ``balance``.
+
+        ``balance`` is `finewave.systems.jssunet.clusters.balance_penalty` of learned clusters; others have nothing to
+        balance.
+        """
+        _, estimates, _, probability = self.branch(batch["hr_msi"])
+        stages = _stages(estimates, batch["hr_hsi"])
+        learned = self.branch.clusters.kind == "learned"
+        return estimates[-1], {
+            "stages": stages,
+            "balance": balance_penalty(probability) if learned else torch.zeros_like(stages),
+        }
+
+
+def _stages(estimates: Sequence[Tensor], target: Tensor) -> Tensor:
+    return torch.stack([F.l1_loss(estimate.to(target.dtype), target) for estimate in estimates]).mean()

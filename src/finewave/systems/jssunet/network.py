@@ -1,0 +1,648 @@
+"""JSSUNet: joint spatio-spectral super-resolution by unfolding, with cluster-based spectral operators.
+
+I. Pereira-Sánchez, J. Navarro, A. B. Petro, J. Duran, "Model-Guided Network with Cluster-Based Operators for
+Spatio-Spectral Super-Resolution", arXiv 2505.24605. Public code: TAMI-UIB/JSSUNet. Equation numbers below are the
+paper's. Where paper and public code differ, this file follows ``docs/models/jssunet.md``.
+
+The problem is split in three (fig. 1): spatial super-resolution of f, spectral super-resolution of f, and fusion of
+the two results. Each is a proximal gradient scheme (2) of K stages,
+
+    u^{k+1} = prox(u^k - grad D(u^k)),
+
+whose operators are learned, with weights of their own in each stage. Symbols: f the LR-MSI (c x h x w), s the scale,
+M the number of clusters, C the hyperspectral bands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from finewave.errors import InputError
+from finewave.nn.full_precision import full_precision
+from finewave.nn.kernels.fused_conv import as_features, fused_conv
+from finewave.nn.kernels.window_attention import HeadAttention, MultiHeadAttention
+from finewave.nn.pooling import pools_locally
+from finewave.nn.residual import RCAB, ResBlock, ResBlockBN, conv
+from finewave.nn.sampling import BPUp, Down, Up, bicubic, prime_factors
+from finewave.systems.jssunet.clusters import (
+    ClusterMLP,
+    ClusterNet,
+    PixelGroups,
+    group_pixels,
+    kmeans_centroids,
+    nearest_centroid,
+    one_hot_of,
+    straight_through,
+)
+
+# --- Spatial super-resolution (section III-A) ---------------------------------------------------------------------
+
+
+class ProxSR(nn.Module):
+    """Proximity operator of the SR branch (fig. 4): residual blocks around the identity; (B, c, H, W)."""
+
+    def __init__(self, channels: int, features: int, blocks: int = 2, kernel_size: int = 3) -> None:
+        super().__init__()
+        self.head = conv(channels, features, kernel_size, bias=False)
+        self.blocks = nn.Sequential(*(ResBlock(features, kernel_size) for _ in range(blocks)))
+        self.tail = conv(features, channels, kernel_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the operator."""
+        features = self.blocks(fused_conv(x, self.head, relu=True))
+        return x + fused_conv(features, self.tail).to(x.dtype)
+
+
+class SRStage(nn.Module):
+    """One step of (2) for D(u) = 1/2 ||DB(u) - f||^2 (3): Down for DB, BPUp (4) or Up for its adjoint, ProxSR."""
+
+    def __init__(self, channels: int, features: int, factors: list[int], back_projections: int, blocks: int) -> None:
+        super().__init__()
+        self.down = Down(channels, factors, groups=channels)
+        self.up = BPUp(channels, factors, back_projections) if back_projections else Up(channels, factors)
+        self.prox = ProxSR(channels, features, blocks)
+
+    def forward(self, u: Tensor, f: Tensor) -> Tensor:
+        """Return the next estimate of the HR-MSI from ``u`` (B, c, H, W) and the observed ``f`` (B, c, h, w)."""
+        with full_precision(u):
+            step = u - self.up(self.down(u) - f)
+        return self.prox(step)
+
+
+class SRBranch(nn.Module):
+    """f to the K estimates of the HR-MSI, starting from the bicubic interpolation of f."""
+
+    def __init__(self, scale: int, stages: list[SRStage], initial: str) -> None:
+        super().__init__()
+        self.scale, self.initial = scale, initial
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, f: Tensor) -> list[Tensor]:
+        """Return u^1 ... u^K, each (B, c, H, W)."""
+        size = (f.shape[2] * self.scale, f.shape[3] * self.scale)
+        u = bicubic(f, size) if self.initial == "bicubic" else F.interpolate(f, size=size, mode=self.initial)
+        estimates = []
+        for stage in self.stages:
+            u = stage(u, f)
+            estimates.append(u)
+        return estimates
+
+    @property
+    def receptive_field(self) -> int:
+        """Distance in LR pixels up to which an input pixel acts on an output pixel."""
+        reach = 3  # bicubic interpolation reads 2 pixels to each side
+        for stage in self.stages:
+            assert isinstance(stage, SRStage)
+            convs = 2 + 3 * len(stage.prox.blocks)
+            # DB and its adjoint reach at most 2p + 1 pixels of each level; the levels' sum stays below 3 LR pixels
+            # for Down and 3 for each Up, and back-projection chains Up and, in each iteration, Down, Up
+            chain = 2 + 2 * len(stage.up.down) if isinstance(stage.up, BPUp) else 2
+            reach += 3 * chain + -(-convs // self.scale)
+        return reach
+
+
+# --- Spectral super-resolution (section III-B) --------------------------------------------------------------------
+
+
+class Clusters(nn.Module):
+    """Assignment of each pixel of f to one of M clusters: learned, nearest k-means centroid, or none (M = 1).
+
+    With ``kind="kmeans"`` the centroids (M, c) are data, not parameters: `set_centroids` before use.
+    """
+
+    def __init__(self, channels: int, n_clusters: int, kind: str) -> None:
+        super().__init__()
+        self.n_clusters, self.kind = n_clusters, kind
+        if kind == "learned":
+            self.net = ClusterNet(channels, n_clusters)
+        elif kind == "kmeans":
+            self.register_buffer("centroids", torch.zeros(n_clusters, channels))
+
+    def set_centroids(self, centroids: Tensor) -> None:
+        """Give the k-means centroids (M, c)."""
+        self.get_buffer("centroids").copy_(centroids)
+
+    def forward(self, f: Tensor) -> tuple[Tensor, Tensor]:
+        """Return assignment (one-hot) and probability, each (B, M, h, w), of the pixels of ``f`` (B, c, h, w)."""
+        if self.kind == "learned":
+            with full_precision(f):
+                return straight_through(self.net(f))
+        if self.kind == "kmeans":
+            labels = nearest_centroid(f, self.get_buffer("centroids"))
+        else:
+            labels = torch.zeros(f.shape[0], *f.shape[2:], dtype=torch.long, device=f.device)
+        one_hot = one_hot_of(labels, self.n_clusters, f.dtype)
+        return one_hot, one_hot
+
+
+class ProxSSR(nn.Module):
+    """Proximity operator of the SSR branch (fig. 4): channel attention blocks around the identity; (B, C, h, w)."""
+
+    def __init__(self, channels: int, features: int, blocks: int = 1, reduction: int = 1, kernel_size: int = 3) -> None:
+        super().__init__()
+        self.head = conv(channels, features, kernel_size, bias=False)
+        self.blocks = nn.Sequential(*(RCAB(features, kernel_size, reduction) for _ in range(blocks)))
+        self.tail = conv(features, channels, kernel_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the operator."""
+        return x + fused_conv(self.blocks(fused_conv(x, self.head)), self.tail).to(x.dtype)
+
+
+class SSRStage(nn.Module):
+    """One step of (2) for D(u) = 1/2 ||S(u) - f||^2: SpecDown for S, SpecUp for its adjoint, ProxSSR."""
+
+    def __init__(self, spec_down: ClusterMLP, spec_up: ClusterMLP, prox: ProxSSR) -> None:
+        super().__init__()
+        self.spec_down, self.spec_up, self.prox = spec_down, spec_up, prox
+
+    def forward(self, u: Tensor, f: Tensor, assignment: Tensor, groups: PixelGroups | None = None) -> Tensor:
+        """Return the next estimate of the LR-HSI from ``u`` (B, C, h, w) and the observed ``f`` (B, c, h, w)."""
+        with full_precision(u):
+            step = u - self.spec_up(self.spec_down(u, assignment, groups) - f, assignment, groups)
+        return self.prox(step)
+
+
+class SSRBranch(nn.Module):
+    """f to the K estimates of the LR-HSI, starting from SpecUp(f)."""
+
+    def __init__(self, clusters: Clusters, spec_up: ClusterMLP, stages: list[SSRStage]) -> None:
+        super().__init__()
+        self.clusters, self.initial = clusters, spec_up
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, f: Tensor) -> tuple[Tensor, list[Tensor], Tensor, Tensor]:
+        """Return u^0, [u^1 ... u^K] (B, C, h, w), and assignment and probability of the clusters (B, M, h, w)."""
+        assignment, probability = self.clusters(f)
+        groups = group_pixels(assignment)
+        with full_precision(f):
+            initial = u = self.initial(f, assignment, groups)
+        estimates = []
+        for stage in self.stages:
+            u = stage(u, f, assignment, groups)
+            estimates.append(u)
+        return initial, estimates, assignment, probability
+
+    @property
+    def poolings(self) -> int:
+        """How many poolings over the image there are."""
+        return sum(isinstance(module, RCAB) for module in self.modules())
+
+    def reach_with_windows(self, window: int) -> int:
+        """Return how far a pixel acts, in pixels, with channel pooling over windows of so many a side."""
+        reach = 3  # cluster network
+        for stage in self.stages:
+            assert isinstance(stage, SSRStage)
+            reach += 2 + (2 + -(-window // 2)) * len(stage.prox.blocks)
+        return reach
+
+
+# --- Fusion (section III-C) ---------------------------------------------------------------------------------------
+
+
+class LFE(nn.Module):
+    """Low Frequency Estimation (fig. 6): two convolutions and a ReLU; (B, in, H, W) to (B, C, H, W)."""
+
+    def __init__(self, in_channels: int, hs_bands: int, features: int) -> None:
+        super().__init__()
+        self.conv1 = conv(in_channels, features, bias=False)
+        self.conv2 = conv(features, hs_bands, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the module."""
+        return fused_conv(fused_conv(x, self.conv1), self.conv2, relu=True).to(x.dtype)
+
+
+class HFI(nn.Module):
+    """High Frequency Injection (fig. 6), also the initialisation: convolutions added to the low frequencies, ReLU."""
+
+    def __init__(self, ms_bands: int, hs_bands: int, features: int, with_low: bool = False) -> None:
+        super().__init__()
+        self.with_low = with_low
+        self.conv1 = conv(ms_bands + hs_bands * (2 if with_low else 1), features, bias=False)
+        self.conv2 = conv(features, features)
+        self.conv3 = conv(features, hs_bands)
+
+    def forward(self, low: Tensor, u_sr: Tensor, hs_up: Tensor) -> Tensor:
+        """Return (B, C, H, W) from low frequencies and upsampled HSI (B, C, H, W) and the HR-MSI (B, c, H, W)."""
+        x = torch.cat([as_features(x) for x in ((u_sr, hs_up, low) if self.with_low else (u_sr, hs_up))], 1)
+        features = fused_conv(fused_conv(x, self.conv1), self.conv2)
+        return F.relu(low + fused_conv(features, self.conv3).to(low.dtype), inplace=True)
+
+
+class ProxFus(nn.Module):
+    """Proximity operator of the fusion (fig. 4), guided by the HR-MSI; (B, C, H, W) to the same shape."""
+
+    def __init__(self, hs_bands: int, ms_bands: int, features: int, blocks: int = 3, kernel_size: int = 3) -> None:
+        super().__init__()
+        self.head = conv(hs_bands + ms_bands, features, kernel_size, bias=False)
+        self.blocks = nn.Sequential(*(ResBlock(features, kernel_size) for _ in range(blocks)))
+        self.tail = conv(features, hs_bands, kernel_size)
+
+    def forward(self, u: Tensor, u_sr: Tensor) -> Tensor:
+        """Apply the operator to ``u``, with ``u_sr`` (B, c, H, W) beside it."""
+        x = fused_conv(torch.cat((as_features(u), as_features(u_sr)), 1), self.head, relu=True)
+        return u + fused_conv(self.blocks(x), self.tail).to(u.dtype)
+
+
+class FusionStage(nn.Module):
+    """One step of (2) for D(u) = 1/2 ||u a - b z||^2, the radiometric constraint (5) multiplied by a.
+
+    a and b are the low frequencies of the HR-MSI and of the LR-HSI, z carries the HR-MSI's high frequencies. The
+    step size is learned per band.
+    """
+
+    def __init__(self, hs_bands: int, ms_bands: int, features: int, blocks: int) -> None:
+        super().__init__()
+        self.step_size = nn.Parameter(torch.full((hs_bands, 1, 1), 0.1))
+        self.prox = ProxFus(hs_bands, ms_bands, features, blocks)
+
+    def forward(self, u: Tensor, a: Tensor, bz: Tensor, u_sr: Tensor) -> Tensor:
+        """Return the next estimate of the HR-HSI from ``u``, a and the product b z, all (B, C, H, W)."""
+        residual = torch.addcmul(bz, a, u, value=-1)
+        return self.prox(torch.addcmul(u, self.step_size * a, residual), u_sr)
+
+
+class FusionBranch(nn.Module):
+    """HR-MSI and LR-HSI to the K estimates of the HR-HSI."""
+
+    def __init__(
+        self,
+        scale: int,
+        ms_bands: int,
+        hs_bands: int,
+        features: int,
+        hfi_with_low: bool,
+        stages: list[FusionStage],
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        self.low_ms = LFE(ms_bands, hs_bands, features)
+        self.low_hs = LFE(hs_bands, hs_bands, features)
+        self.high = HFI(ms_bands, hs_bands, features, hfi_with_low)
+        self.initial = HFI(ms_bands, hs_bands, features, hfi_with_low)
+        self.stages = nn.ModuleList(stages)
+
+    def prepare(self, u_sr: Tensor, u_ssr: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return a, b, z and u^0, each (B, C, H, W): what does not change between stages."""
+        hr, lr = (u_sr.shape[2], u_sr.shape[3]), (u_ssr.shape[2], u_ssr.shape[3])
+        hs_up = bicubic(u_ssr, hr)
+        a = self.low_ms(bicubic(bicubic(u_sr, lr), hr))
+        b = self.low_hs(hs_up)
+        return a, b, self.high(a, u_sr, hs_up), self.initial(a, u_sr, hs_up)
+
+    def forward(self, u_sr: Tensor, u_ssr: Tensor) -> list[Tensor]:
+        """Return u^1 ... u^K (B, C, H, W) from HR-MSI (B, c, H, W) and LR-HSI (B, C, h, w)."""
+        a, b, z, u = self.prepare(u_sr, u_ssr)
+        bz = b * z
+        estimates = []
+        for stage in self.stages:
+            u = stage(u, a, bz, u_sr)
+            estimates.append(u)
+        return estimates
+
+
+# --- Post-processing (section III-D) ------------------------------------------------------------------------------
+
+
+class PostProcessing(nn.Module):
+    """Non-local residual refinement (fig. 7): attention on the image and on its shifted copy, then convolutions."""
+
+    def __init__(
+        self,
+        hs_bands: int,
+        features: int,
+        *,
+        heads: int,
+        embedding: int,
+        patch: int,
+        window: int,
+        top_percent: float,
+    ) -> None:
+        super().__init__()
+        head: dict[str, Any] = {"embedding": embedding, "patch": patch, "window": window, "top_percent": top_percent}
+        self.shift = window // 2
+        self.attention1 = MultiHeadAttention(hs_bands, heads, **head)
+        self.attention2 = MultiHeadAttention(hs_bands, heads, **head)
+        self.head = conv(2 * hs_bands, features, bias=False)
+        self.block = ResBlockBN(features)
+        self.tail = conv(features, hs_bands, bias=False)
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Refine ``u`` (B, C, H, W); same shape."""
+        with full_precision(u):
+            v = self.attention1(u)
+            # the second pass meets the image's borders elsewhere, where they did no harm the first time
+            if pools_locally():  # a shift that brings in the opposite border is no matter of neighbourhood
+                n = self.shift
+                v = self.attention2(F.pad(v, (n, n, n, n), mode="replicate"))
+                v = v[:, :, n : v.shape[2] - n, n : v.shape[3] - n]
+            else:
+                v = self.attention2(v.roll((self.shift, self.shift), (2, 3))).roll((-self.shift, -self.shift), (2, 3))
+        x = fused_conv(torch.cat((as_features(v), as_features(u)), 1), self.head)
+        return u + fused_conv(self.block(x), self.tail).to(u.dtype)
+
+
+# --- The network --------------------------------------------------------------------------------------------------
+
+
+class Stages(NamedTuple):
+    """Everything the training looks at: the K estimates of each branch and the clusters."""
+
+    sr: list[Tensor]
+    ssr: list[Tensor]
+    fusion: list[Tensor]
+    assignment: Tensor
+    probability: Tensor
+
+
+class JSSUNet(nn.Module):
+    """LR-MSI to HR-HSI: (B, c, h, w) to (B, C, s h, s w), reflectance-like values in [0, 1].
+
+    Parameters
+    ----------
+    scale : int
+        s, any integer >= 2.
+    ms_bands, hs_bands : int
+        c and C.
+    stages : int
+        K, the same for the three branches.
+    features : int
+        Width of every proximity operator.
+    upsampling : {"back-projection", "forward"}
+        Adjoint of DB in the SR branch: BPUp (4), or Up alone (table III).
+    back_projections : int
+        Iterations of (4) in BPUp; the publication uses 1.
+    progressive : bool
+        One resampling step per prime factor of s, or a single one (table III).
+    clusters : {"learned", "kmeans", "none"}
+        How pixels are assigned to clusters (table IV).
+    n_clusters : int
+        M; ignored with ``clusters="none"``.
+    post : bool
+        With the post-processing of section III-D, trained in phase 2 (table VIII).
+    patch, window, heads, embedding, top_percent
+        Of the post-processing: P, W, number of heads, e_d, share of the window kept.
+    sr_initial : {"bicubic", "nearest"}
+        u^0 of the SR branch; the paper's is bicubic, the public code's nearest.
+    adjoint_relu : bool
+        ReLU after the SpecUp operators of the K stages, as published. Without it a stage can raise u as well
+        as lower it, and no unit can die.
+    spec_down_hidden : int
+        Width of a hidden layer in SpecDown; 0 for the single layer of the public code.
+    hfi_with_low : bool
+        The low frequencies join the input of HFI, as in the paper's text; without, as in the public code, they are
+        only added to the output.
+    sr_blocks, ssr_blocks, fusion_blocks : int
+        Residual blocks in each proximity operator.
+    reduction : int
+        Reduction of the channel attention.
+    initialisation : {"operators", "framework"}
+        How weights start: each learned operator as the one that it stands for (interpolation, averaging, identity),
+        or PyTorch's default. Same network, quicker start.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if a value is out of range.
+
+    Notes
+    -----
+    ``ProxSSR`` pools over the whole image (channel attention), so each output pixel depends, through that pooling,
+    on all input pixels; `receptive_field` states the local part. Under `finewave.nn.pooling.local_pooling`, as whole
+    scenes are predicted, it pools over windows (`reach_with_windows`), and the shifted copy of the post-processing has
+    its border continued in place of the opposite one.
+    """
+
+    task = "sssr"
+    inputs = ("lr_msi",)
+    output = "hr_hsi"
+    size_multiple = 1
+    mixed_precision = True
+
+    def __init__(
+        self,
+        scale: int = 4,
+        ms_bands: int = 3,
+        hs_bands: int = 31,
+        *,
+        stages: int = 4,
+        features: int = 128,
+        upsampling: Literal["back-projection", "forward"] = "back-projection",
+        back_projections: int = 1,
+        progressive: bool = True,
+        clusters: Literal["learned", "kmeans", "none"] = "learned",
+        n_clusters: int = 10,
+        post: bool = True,
+        patch: int = 11,
+        window: int = 11,
+        heads: int = 3,
+        embedding: int = 8,
+        top_percent: float = 10,
+        sr_initial: Literal["bicubic", "nearest"] = "bicubic",
+        adjoint_relu: bool = True,
+        spec_down_hidden: int = 0,
+        hfi_with_low: bool = False,
+        sr_blocks: int = 2,
+        ssr_blocks: int = 1,
+        fusion_blocks: int = 3,
+        reduction: int = 1,
+        initialisation: Literal["operators", "framework"] = "operators",
+    ) -> None:
+        super().__init__()
+        _require(scale >= 2, "scale", scale, "an integer >= 2")
+        for name, value in (("ms_bands", ms_bands), ("hs_bands", hs_bands), ("stages", stages)):
+            _require(value >= 1, name, value, ">= 1")
+        _require(reduction >= 1, "reduction", reduction, ">= 1")
+        _require(features >= 1 and features % reduction == 0, "features", features, f"a multiple of {reduction=}")
+        _require(back_projections >= 1, "back_projections", back_projections, ">= 1")
+        _require(n_clusters >= 1, "n_clusters", n_clusters, ">= 1")
+        for name, value in (("heads", heads), ("embedding", embedding)):
+            _require(value >= 1, name, value, ">= 1")
+        for name, value in (("patch", patch), ("window", window)):
+            _require(value >= 1 and value % 2 == 1, name, value, "odd and >= 1")
+        blocks = {"sr_blocks": sr_blocks, "ssr_blocks": ssr_blocks, "fusion_blocks": fusion_blocks}
+        for name, value in (*blocks.items(), ("spec_down_hidden", spec_down_hidden)):
+            _require(value >= 0, name, value, ">= 0")
+        _require(0 < top_percent <= 100, "top_percent", top_percent, "in (0, 100]")
+        _require_one_of("upsampling", upsampling, ("back-projection", "forward"))
+        _require_one_of("clusters", clusters, ("learned", "kmeans", "none"))
+        _require_one_of("sr_initial", sr_initial, ("bicubic", "nearest"))
+        _require_one_of("initialisation", initialisation, ("operators", "framework"))
+
+        self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
+        factors = prime_factors(scale) if progressive else [scale]
+        iterations = back_projections if upsampling == "back-projection" else 0
+        self.sr = SRBranch(
+            scale,
+            [SRStage(ms_bands, features, factors, iterations, sr_blocks) for _ in range(stages)],
+            sr_initial,
+        )
+
+        M = 1 if clusters == "none" else n_clusters
+        down_widths = (hs_bands, spec_down_hidden, ms_bands) if spec_down_hidden else (hs_bands, ms_bands)
+        up_widths = (ms_bands, features, hs_bands)
+        self.ssr = SSRBranch(
+            Clusters(ms_bands, M, clusters),
+            ClusterMLP(M, up_widths),
+            [
+                SSRStage(
+                    ClusterMLP(M, down_widths),
+                    ClusterMLP(M, up_widths, relu_output=adjoint_relu),
+                    ProxSSR(hs_bands, features, ssr_blocks, reduction),
+                )
+                for _ in range(stages)
+            ],
+        )
+        self.fusion = FusionBranch(
+            scale,
+            ms_bands,
+            hs_bands,
+            features,
+            hfi_with_low,
+            [FusionStage(hs_bands, ms_bands, features, fusion_blocks) for _ in range(stages)],
+        )
+        self.post = (
+            PostProcessing(
+                hs_bands,
+                features,
+                heads=heads,
+                embedding=embedding,
+                patch=patch,
+                window=window,
+                top_percent=top_percent,
+            )
+            if post
+            else None
+        )
+        if initialisation == "operators":
+            _start_as_operators(self)
+
+    def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int) -> None:
+        """Set the centroids of ``clusters="kmeans"`` from a quarter of the pixels of f, as in table IV.
+
+        Parameters
+        ----------
+        samples : iterable of mappings
+            Training images; ``lr_msi`` (B, c, h, w) is looked at.
+        seed : int
+            Of the choice of pixels.
+        """
+        if self.ssr.clusters.kind == "kmeans":
+            pixels = torch.cat([sample["lr_msi"].permute(0, 2, 3, 1).flatten(0, 2) for sample in samples])
+            self.ssr.clusters.set_centroids(kmeans_centroids(pixels, self.ssr.clusters.n_clusters, seed))
+
+    def forward_stages(self, lr_msi: Tensor) -> Stages:
+        """Return the K estimates of every branch, without post-processing (phase 1)."""
+        # convolutions on processors are many times quicker so; what is made of f keeps the layout
+        lr_msi = lr_msi.contiguous(memory_format=torch.channels_last)
+        sr = self.sr(lr_msi)
+        _, ssr, assignment, probability = self.ssr(lr_msi)
+        return Stages(sr, ssr, self.fusion(sr[-1], ssr[-1]), assignment, probability)
+
+    def forward(self, lr_msi: Tensor) -> Tensor:
+        """Return the HR-HSI (B, C, s h, s w) of ``lr_msi`` (B, c, h, w)."""
+        u = self.forward_stages(lr_msi).fusion[-1]
+        return u if self.post is None else self.post(u)
+
+    @property
+    def receptive_field(self) -> int:
+        """Distance in LR pixels up to which an input pixel acts on an output pixel, channel pooling apart."""
+        return self.reach_with_windows(0)
+
+    def reach_with_windows(self, window: int) -> int:
+        """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
+        s = self.scale
+        sr, ssr = self.sr.receptive_field, self.ssr.reach_with_windows(window)
+        fusion = 4 + -(-3 // s)
+        for stage in self.fusion.stages:
+            assert isinstance(stage, FusionStage)
+            fusion += -(-(2 + 3 * len(stage.prox.blocks)) // s)
+        if self.post is not None:
+            attention = self.post.attention1.heads[0]
+            assert isinstance(attention, HeadAttention)
+            reach = 2 * (attention.window // 2 + attention.embed.kernel_size[0] // 2) + 5
+            fusion += -(-reach // s)
+        return max(sr, ssr) + fusion
+
+    @property
+    def poolings(self) -> int:
+        """How many poolings over the image there are."""
+        return self.ssr.poolings
+
+
+@torch.no_grad()
+def _start_as_operators(net: JSSUNet) -> None:
+    """Let each learned operator start near the one that it stands for, so that stage 1 already makes sense."""
+    for sr_stage in net.sr.stages:
+        sr_stage.down.reset_to_average()
+        for up in sr_stage.up.modules():
+            if isinstance(up, Up):
+                up.reset_to_interpolation()
+            elif isinstance(up, Down):
+                up.reset_to_average()
+        sr_stage.prox.tail.weight.mul_(0.1)  # proximity operators are near the identity
+    if net.ssr.clusters.kind == "learned":
+        # PyTorch's start is mostly bias: dark pixels all fall into one cluster, by next to nothing. Without biases and
+        # with logits that differ, the first clusters are colours and brightnesses.
+        for layer in net.ssr.clusters.net:
+            if isinstance(layer, nn.Conv2d):
+                assert layer.bias is not None
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
+        net.ssr.clusters.net[-1].weight.mul_(10)
+    net.ssr.initial.weight[-1].mul_(0.1)
+    net.ssr.initial.bias[-1].fill_(0.1)  # positive: behind the final ReLU no band starts without a gradient
+    for ssr_stage in net.ssr.stages:
+        last = ssr_stage.spec_down.weight[-1]
+        last.mul_(0.1).add_(1 / last.shape[-1])  # the mean over the bands
+        ssr_stage.spec_down.bias[-1].zero_()
+        ssr_stage.spec_up.weight[-1].mul_(0.1)
+        ssr_stage.spec_up.bias[-1].mul_(0.1)
+        ssr_stage.prox.tail.weight.mul_(0.1)
+    c, C = net.ms_bands, net.hs_bands
+    features = net.fusion.low_ms.conv1.out_channels
+    if features >= c + C:  # narrower ones keep the framework's start: they cannot pass the bands through
+        low_ms, low_hs, high, initial = (
+            net.fusion.low_ms,
+            net.fusion.low_hs,
+            net.fusion.high,
+            net.fusion.initial,
+        )
+        for layer in (low_ms.conv1, low_hs.conv1, high.conv1, high.conv2, initial.conv1, initial.conv2):
+            _pass_through(layer)
+        low_ms.conv2.weight.mul_(0.1)
+        low_ms.conv2.weight[:, :c, 1, 1] += 1 / c  # every band starts as the mean of the MS bands
+        low_hs.conv2.weight.mul_(0.1)
+        low_hs.conv2.weight[:, :C, 1, 1] += torch.eye(C)
+        high.conv3.weight.mul_(0.1)
+        initial.conv3.weight.mul_(0.1)
+        # low + (u_ssr - mean of the HR-MSI): the upsampled LR-HSI
+        initial.conv3.weight[:, c : c + C, 1, 1] += torch.eye(C)
+        initial.conv3.weight[:, :c, 1, 1] -= 1 / c
+    for fusion_stage in net.fusion.stages:
+        fusion_stage.prox.tail.weight.mul_(0.1)
+    if net.post is not None:
+        net.post.tail.weight.mul_(0.1)
+
+
+@torch.no_grad()
+def _pass_through(layer: nn.Conv2d) -> None:
+    """Copy the first channels to the output and keep a tenth of the random weights."""
+    layer.weight.mul_(0.1)
+    n, middle = min(layer.in_channels, layer.out_channels), layer.kernel_size[0] // 2
+    layer.weight[:n, :n, middle, middle] += torch.eye(n)
+
+
+def _require(holds: bool, name: str, value: object, accepted: str) -> None:
+    if not holds:
+        raise InputError(f"jssunet: {name}={value!r} is out of range; it must be {accepted}")
+
+
+def _require_one_of(name: str, value: str, accepted: tuple[str, ...]) -> None:
+    _require(value in accepted, name, value, " or ".join(repr(a) for a in accepted))

@@ -1,0 +1,1 @@
+"""MST++: network, parts of its own, weights of the public code."""

@@ -1,0 +1,1 @@
+"""MulSR: network, parts of its own, weights of the public code."""

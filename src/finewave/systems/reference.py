@@ -1,0 +1,48 @@
+"""Networks that hold weights saved by the authors' public code."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from finewave.errors import InputError
+from finewave.systems.registry import system_named
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+def from_reference(system: str, state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module:
+    """Build a network, or one of its modules, from a state dict of the authors' public code.
+
+    How the public code's keys map to ours stands beside each system, in ``<system>_reference.py``.
+
+    Parameters
+    ----------
+    system : str
+        A name from ``list_models()``.
+    state_dict : mapping of str to Tensor
+        Keys and shapes as the public code saves them.
+    **config
+        Hyper-parameters in the words of the public code.
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if the system, a hyper-parameter, a key or a shape is not the expected one.
+    """
+    room, _, part = system_named(system).module.rpartition(".")
+    name = f"{room}.reference"
+    if part != "network" or importlib.util.find_spec(name) is None:
+        raise InputError(f"{system} has no public reference code to take weights from")
+    module = importlib.import_module(name)
+    if not isinstance(state_dict, Mapping):
+        raise InputError(f"the state dict is a {type(state_dict).__name__}; a mapping of names to tensors is expected")
+    return module.from_reference(state_dict, **config).eval()

@@ -1,0 +1,1 @@
+"""SSC-HSR: network, parts of its own, weights of the public code."""

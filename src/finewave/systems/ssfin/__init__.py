@@ -1,0 +1,1 @@
+"""SSFIN: network, parts of its own, weights of the public code."""

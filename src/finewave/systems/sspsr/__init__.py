@@ -1,0 +1,1 @@
+"""SSPSR: network, parts of its own, weights of the public code."""

@@ -1,0 +1,1 @@
+"""US3RN: network, parts of its own, weights of the public code."""

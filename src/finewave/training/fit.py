@@ -1,0 +1,351 @@
+"""Training on scenes of your own for a sensor of your choice: from files to a folder that `load_model` takes."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finewave.datasets.block_split import MSI, HeldOut, hold_out
+from finewave.datasets.registry import list_datasets, open_dataset
+from finewave.datasets.store import Store
+from finewave.errors import InputError, unknown_name
+from finewave.evaluation.baselines import SMALL_FLOORS
+from finewave.physics.sensors import Sensor, get_sensor
+from finewave.systems.registry import config_of, system_named
+from finewave.training.processes import is_first_process
+from finewave.training.recipes import list_recipes, load_recipe
+from finewave.warnings import FinewaveWarning
+from finewave.zoo.bundled_weights import CARD, WEIGHTS
+from finewave.zoo.card import Card
+from finewave.zoo.listing import list_models
+from finewave.zoo.model import Model, load_model
+
+TRAINING = "training"
+"""Folder of the run, beside the weights."""
+JOINT, SPECTRAL = "jssunet", "jssunet-ssr"
+UNBOUNDED = 1_000_000
+"""Steps of a training that ends by the clock."""
+FINE_TUNING = 0.3
+"""Learning rate of a training that starts from trained weights, in parts of the recipe's."""
+PIXELS_DIFFER = 1.5
+"""Factor between the scene's coarser pixels and the sensor's from which on it is worth a word."""
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How to fit.
+
+    Attributes
+    ----------
+    scale : int
+        s >= 2 for joint super-resolution; 1 for spectra alone.
+    sensor : str or None
+        Whose multispectral bands are simulated, a name or file for `finewave.get_sensor`; bands may follow behind a
+        colon. Not needed with measured images.
+    sensor_bands : sequence of str
+        Only these bands of it.
+    msi : sequence of str
+        Measured multispectral images of the same pixels: a file for each scene, or the name of a data set's companion.
+    mtf : float or None
+        Of the low-resolution pixels at their Nyquist frequency; None: the sensor's, where it is known.
+    system : str or None
+        Network; None: `JOINT`, or `SPECTRAL` at scale 1.
+    start : str or None
+        Trained model to start from: a name or a folder.
+    wavelengths, full_scale
+        See `finewave.datasets.block_split.HeldOut`.
+    minutes : float or None
+        Length of the training; None: the recipe's steps.
+    steps : int or None
+        The same in steps; with ``minutes``, at most.
+    devices : int
+        See `finewave.training.trainer.train`.
+    overrides : sequence of str
+        ``key=value`` for the recipe.
+    """
+
+    scale: int
+    sensor: str | None = None
+    sensor_bands: Sequence[str] = ()
+    msi: Sequence[str] = ()
+    mtf: float | None = None
+    system: str | None = None
+    start: str | None = None
+    wavelengths: Sequence[float] | str | None = None
+    full_scale: float | None = None
+    minutes: float | None = None
+    steps: int | None = None
+    devices: int = 1
+    overrides: Sequence[str] = ()
+
+
+def fit(
+    scenes: Sequence[str | Path],
+    out: Path,
+    options: FitOptions,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Model:
+    """Train a network on scenes; blocks of each are held out, by which the weights are chosen and scored.
+
+    Parameters
+    ----------
+    scenes : sequence of str or Path
+        Files that `finewave.open_scene` takes, or one name of a data set, whose own split is then used.
+    out : Path
+        Folder: weights and card, and `TRAINING` with the run, which continues where it was if it was stopped.
+    options : FitOptions
+    progress : callable
+        Called with a line now and then.
+
+    Returns
+    -------
+    Model
+        Its card has, under ``metrics``, the scores on the validation blocks beside those of the floor.
+
+    Raises
+    ------
+    InputError
+        If scenes, sensor, scale or system do not go together, or the folder holds something else.
+
+    Warns
+    -----
+    FinewaveWarning
+        If the MTF of the sensor is not known, or its pixels are of another size than the coarser ones of the scenes.
+    """
+    if options.scale < 1:
+        raise InputError(f"scale {options.scale} is out of range; it must be 1 (spectra alone), 2, 3, ...")
+    _check_folder(out)
+    sensor = _sensor_of(options)
+    system, network = _network(options)
+    task = system_named(system).task
+    if (task == "ssr") != (options.scale == 1):
+        others = ", ".join(name for name in list_models("ssr" if options.scale == 1 else "sssr"))
+        raise InputError(
+            f"{system} is a system for {task}, which does not go with scale {options.scale}; that takes one of {others}"
+        )
+    recipe = f"fit-{system}" if f"fit-{system}" in list_recipes() else "fit"
+    told = [f"model.system={system}", f"model.scale={options.scale}", *_start(recipe, options, network)]
+    told += [f"data.degradation={json.dumps(_degradation(options, sensor))}"]
+    if options.msi:  # augmentation would hide how the two instruments' pixels lie to each other
+        told += ["data.augment=false", "data.gain=[1.0, 1.0]"]
+    told += _length(recipe, options)
+    crop = _crop(recipe, system, options)
+    store, companion = _store(scenes, out, options, crop, sensor, progress)
+    name = store.attributes["dataset"]
+    told += [f"data.dataset={name}", f"data.store={json.dumps(str(store.path))}", f"data.crop={crop}"]
+    told += [f"data.msi={companion}"] if companion else [f"data.sensor={json.dumps(_spec(options))}"]
+    told += [f"name={json.dumps(out.resolve().name)}", f"out={json.dumps(str(out / TRAINING))}"]
+    if sensor is not None and not companion:
+        _warn_of_pixel_size(scenes, options.scale, sensor)
+    from finewave.training.trainer import train
+
+    outcome = train(recipe, [*told, *options.overrides], devices=options.devices)
+    if not is_first_process():
+        raise SystemExit(0)  # the first one goes on alone
+    trained = load_model(outcome)
+    assert trained.card is not None
+    model = Model(trained.net, _card(trained.card, store, sensor, options))
+    if finished(out) and Card.read(out / CARD).sha256 == trained.card.sha256:
+        return load_model(out)
+    model = _with_scores(model, store)
+    model.save(out)
+    return model
+
+
+def _with_scores(model: Model, store: Store) -> Model:
+    """Add the scores on the validation blocks to the card, the floors of small data sets beside them."""
+    from finewave.evaluation.evaluator import evaluate_model
+
+    assert model.card is not None
+    dataset = store.attributes["dataset"]
+    floors = SMALL_FLOORS.get(model.task)
+    scores = evaluate_model(model, dataset, "val", baseline=True, floors=floors, store=store)
+    metrics = {f"{dataset}/val": {key: value for key, value in scores.items() if key not in ("model", "images")}}
+    return Model(model.net, replace(model.card, metrics=metrics))
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder with something else in it."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; give a folder for the model")
+    if out.is_dir() and not (out / TRAINING).is_dir() and any(out.iterdir()):
+        raise InputError(f"{out} holds something else than a fit; choose another folder, or empty it")
+
+
+def _spec(options: FitOptions) -> str | None:
+    """Return the sensor with its bands as `get_sensor` takes them."""
+    bands = ",".join(options.sensor_bands)
+    return options.sensor if not bands or options.sensor is None else f"{options.sensor}:{bands}"
+
+
+def _sensor_of(options: FitOptions) -> Sensor | None:
+    spec = _spec(options)
+    if spec is None:
+        if not options.msi:
+            raise InputError("a sensor is needed, whose bands are simulated, or measured multispectral images (--msi)")
+        return None
+    return get_sensor(spec)
+
+
+def _network(options: FitOptions) -> tuple[str, dict[str, Any]]:
+    """Return system and options: those of the model to start from, if there is one."""
+    if options.start is None:
+        return options.system or (JOINT if options.scale > 1 else SPECTRAL), {}
+    start = load_model(options.start)
+    system, config = config_of(start.net)
+    if options.system not in (None, system):
+        raise InputError(f"{options.start} is a {system}; it cannot be the start of a {options.system}")
+    if start.scale != options.scale:
+        raise InputError(f"{options.start} has scale {start.scale}; it cannot be the start for scale {options.scale}")
+    return system, config
+
+
+def _start(recipe: str, options: FitOptions, network: dict[str, Any]) -> list[str]:
+    """Return what a training from trained weights takes from them."""
+    if options.start is None:
+        return []
+    known = load_recipe(recipe)
+    told = [f"init_from={json.dumps(str(options.start))}"]
+    for key, value in network.items():
+        if key not in ("scale", "ms_bands", "hs_bands"):
+            told.append(f"model.{key}={json.dumps(value)}")
+    for phase, config in known.items():
+        if phase.startswith("phase"):
+            told.append(f"{phase}.learning_rate={FINE_TUNING * config['learning_rate']:.3g}")
+            if config.get("output_start"):
+                told.append(f"{phase}.output_start=null")
+    return told
+
+
+def _degradation(options: FitOptions, sensor: Sensor | None) -> dict[str, Any]:
+    """Return the blur: by the MTF that is stated, else the sensor's, else as wide as an LR pixel."""
+    if options.scale == 1:
+        return {"kernel": "gaussian"}
+    mtf = options.mtf if options.mtf is not None else sensor.nyquist_mtf if sensor is not None else None
+    if mtf is not None:
+        return {"kernel": "gaussian", "mtf": round(mtf, 4)}
+    whose = "measured images" if sensor is None else sensor.name
+    warnings.warn(
+        f"the MTF of {whose} is not known; a Gaussian as wide as a low-resolution pixel is assumed, "
+        "an MTF of 0.41 at Nyquist; state another with --mtf, or in the sensor's file",
+        FinewaveWarning,
+        stacklevel=4,
+    )
+    return {"kernel": "gaussian"}
+
+
+def _length(recipe: str, options: FitOptions) -> list[str]:
+    """Return steps and minutes of each phase, in the recipe's proportions."""
+    phases = {key: value["steps"] for key, value in load_recipe(recipe).items() if key.startswith("phase")}
+    whole = sum(phases.values())
+    told = []
+    for phase, steps in phases.items():
+        if options.steps is not None:
+            told.append(f"{phase}.steps={max(1, round(options.steps * steps / whole))}")
+        elif options.minutes is not None:
+            told.append(f"{phase}.steps={UNBOUNDED}")
+        if options.minutes is not None:
+            told.append(f"{phase}.minutes={options.minutes * steps / whole:g}")
+    return told
+
+
+def _crop(recipe: str, system: str, options: FitOptions) -> int:
+    """Return the side of the crops: the recipe's, brought to a multiple of the scale, or what is asked for."""
+    asked = [override for override in options.overrides if override.startswith("data.crop=")]
+    crop = int(
+        load_recipe(recipe, [f"model.system={system}", *options.overrides])["data"]["crop"]
+    )  # an unknown key shows here
+    if asked:
+        return crop
+    return max(options.scale * (crop // options.scale), 4 * options.scale)
+
+
+def _store(
+    scenes: Sequence[str | Path],
+    out: Path,
+    options: FitOptions,
+    crop: int,
+    sensor: Sensor | None,
+    progress: Callable[[str], None],
+) -> tuple[Store, str | None]:
+    """Return the blocks that train and validate, and which companion has measured images."""
+    if len(scenes) == 1 and not Path(scenes[0]).exists() and str(scenes[0]) in list_datasets():
+        store = open_dataset(str(scenes[0]))
+        if not options.msi:
+            if sensor is not None:
+                sensor.response(store.wavelengths)
+            return store, None
+        (companion, *others) = options.msi
+        if others or companion not in store.companions:
+            raise unknown_name(f"companion of {scenes[0]}", ", ".join(options.msi), store.companions)
+        return store, companion
+    chosen = HeldOut(options.scale, crop, options.wavelengths, options.full_scale)
+    destination = out / TRAINING / "scenes.zarr"
+    measured = [Path(path) for path in options.msi]
+
+    def check(wavelengths: np.ndarray) -> None:
+        if sensor is not None and not measured:
+            sensor.response(wavelengths)
+
+    store = hold_out([Path(scene) for scene in scenes], destination, chosen, measured, check, progress)
+    return store, MSI if measured else None
+
+
+def _warn_of_pixel_size(scenes: Sequence[str | Path], scale: int, sensor: Sensor) -> None:
+    """Warn where the coarser pixels of the scenes are of another size than the sensor's."""
+    from finewave.io.open_save import open_scene
+    from finewave.scene import scene_crs, scene_transform
+
+    if sensor.ground_sampling_distances is None:
+        return
+    finest = min(sensor.ground_sampling_distances)
+    for path in scenes:
+        if not Path(path).exists():
+            return
+        with open_scene(path) as scene:
+            crs, transform = scene_crs(scene), scene_transform(scene)
+        if crs is None or transform is None or not crs.is_projected:
+            continue
+        coarse = scale * abs(transform.determinant) ** 0.5 * crs.linear_units_factor[1]
+        if not 1 / PIXELS_DIFFER <= coarse / finest <= PIXELS_DIFFER:
+            warnings.warn(
+                f"{path}: {scale} x its pixels is {coarse:.3g} m, the pixels of {sensor.name} have {finest:.3g} m; "
+                "the network learns what the ground looks like at the scenes' size (scale= says which)",
+                FinewaveWarning,
+                stacklevel=3,
+            )
+
+
+def _card(card: Card, store: Store, sensor: Sensor | None, options: FitOptions) -> Card:
+    """Return the card of the training with what is particular to a fit."""
+    notes = "The weights are those of the best of all validations, on the blocks that the scores are of."
+    degradation = card.degradation or {}
+    if options.scale > 1 and "mtf" not in degradation and "fwhm" not in degradation:
+        notes += " The MTF of the sensor was not known: a Gaussian as wide as a low-resolution pixel is assumed."
+    data = {
+        **(card.data or {}),
+        "files": store.attributes.get("made_from", {}).get("files"),
+        "regions": {key: dict(value) for key, value in store.attributes.get("regions", {}).items()},
+    }
+    if sensor is not None:
+        data["sensor"] = {
+            "bands": list(sensor.bands),
+            "centres_nm": [round(float(centre), 1) for centre in sensor.centres],
+            "mtf": None if sensor.mtf is None else list(sensor.mtf),
+            "ground_sampling_distances_m": sensor.ground_sampling_distances and list(sensor.ground_sampling_distances),
+            "source": sensor.source,
+        }
+    if options.start is not None:
+        data["started_from"] = str(options.start)
+    return replace(card, data=data, notes=notes)
+
+
+def finished(folder: Path) -> bool:
+    """Whether a fit has left its model in a folder."""
+    return (folder / WEIGHTS).is_file() and (folder / CARD).is_file()

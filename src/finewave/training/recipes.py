@@ -1,0 +1,212 @@
+"""Recipes: YAML files with every value of an experiment, and overrides by key."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from finewave.datasets.block_split import measured_bands
+from finewave.datasets.registry import get_dataset, open_dataset, sensor_of
+from finewave.datasets.store import Store
+from finewave.errors import InputError, unknown_name
+from finewave.physics.sensors import get_sensor
+from finewave.systems.registry import options_of
+
+
+def recipe_folders() -> Iterator[Path]:
+    """Yield the folders with the recipes that come along: of an installation, of a checkout."""
+    installed = Path(str(resources.files("finewave"))) / "_recipes"
+    checkout = Path(__file__).parents[3] / "recipes"
+    yield from (folder for folder in (installed, checkout) if folder.is_dir())
+
+
+def list_recipes() -> list[str]:
+    """Return the names of the recipes that come along."""
+    return sorted({path.stem for folder in recipe_folders() for path in folder.glob("*.yaml")})
+
+
+def find_recipe(recipe: str | Path) -> Path:
+    """Return the file of a recipe given by name or path."""
+    path = Path(recipe)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise InputError(f"recipe {path} does not exist")
+        return path
+    for folder in recipe_folders():
+        if (folder / f"{recipe}.yaml").is_file():
+            return folder / f"{recipe}.yaml"
+    raise unknown_name("recipe", str(recipe), list_recipes())
+
+
+def list_keys(recipe: str | Path) -> list[str]:
+    """Return the keys that stand in a recipe and what it is based on, without checking them.
+
+    Raises
+    ------
+    InputError
+        If there is no such recipe, or it is no YAML.
+    """
+    import yaml
+
+    keys: dict[str, None] = {}
+    while recipe:
+        path = find_recipe(recipe)
+        try:
+            tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise InputError(f"recipe {path} cannot be read: {_first_line(error)}") from error
+        recipe = tree.pop("base", "")
+        keys |= dict.fromkeys(_keys(tree))
+    return [key for key in keys if not any(other.startswith(f"{key}.") for other in keys)]
+
+
+def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a recipe, what it is based on, and the overrides.
+
+    Parameters
+    ----------
+    recipe : str or Path
+        Name of a recipe that comes along, or a YAML file. Its key ``base`` names the recipe that it changes.
+    overrides : sequence of str
+        ``key.sub=value`` with YAML values, e.g. ``model.features=64``. Where ``data.sensor``, ``model.ms_bands`` and
+        ``model.hs_bands`` are null, they follow from the data set.
+
+    Returns
+    -------
+    dict
+        Plain nested dictionary.
+
+    Raises
+    ------
+    InputError
+        If a key does not exist in the recipe (the nearest that does is named) or YAML is malformed.
+    """
+    from omegaconf import OmegaConf
+
+    config = _read(find_recipe(recipe))
+    known = set(_keys(OmegaConf.to_container(config)))
+    system = _system(config)
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise InputError(f"override {override!r} is not of the form key=value")
+        if key == "model.system":
+            system = value
+    for override in overrides:
+        key, _, value = override.partition("=")
+        _check_key(key, known, system, f"recipe {recipe} has no key {key!r}")
+        try:
+            config = OmegaConf.merge(config, OmegaConf.from_dotlist([override]))
+        except Exception as error:
+            raise InputError(f"override {key}={value}: {_first_line(error)}") from error
+    try:
+        plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]  # a mapping
+    except Exception as error:
+        raise InputError(f"recipe {recipe}: {_first_line(error)}") from error
+    _follow_dataset(plain)
+    return plain
+
+
+def _follow_dataset(config: dict[str, Any]) -> None:
+    """Fill in sensor and band counts that a recipe leaves to its data set."""
+    data, model = config.get("data"), config.get("model")
+    if not isinstance(data, dict) or not isinstance(model, dict) or data.get("dataset") is None:
+        return
+    measured = data.get("msi")  # a companion of the data set in place of a sensor
+    if "sensor" in data and data["sensor"] is None and measured is None:
+        data["sensor"] = sensor_of(get_dataset(data["dataset"], _store(data)))
+    if "ms_bands" in model and model["ms_bands"] is None:
+        if measured is None:
+            model["ms_bands"] = len(get_sensor(data["sensor"]).bands)
+        else:
+            names, _ = measured_bands(open_dataset(data["dataset"], _store(data)), measured)
+            model["ms_bands"] = len(names)
+    if "hs_bands" in model and model["hs_bands"] is None:
+        store = _store(data)
+        source = Store(store) if store and store.exists() else get_dataset(data["dataset"])
+        model["hs_bands"] = len(source.wavelengths)
+
+
+def _store(data: dict[str, Any]) -> Path | None:
+    return Path(data["store"]) if data.get("store") else None
+
+
+def _read(path: Path) -> Any:
+    from omegaconf import DictConfig, OmegaConf
+
+    try:
+        config = OmegaConf.load(path)
+    except Exception as error:
+        raise InputError(f"recipe {path} cannot be read: {_first_line(error)}") from error
+    if not OmegaConf.is_dict(config):
+        raise InputError(f"recipe {path} is not a mapping of keys to values")
+    assert isinstance(config, DictConfig)
+    base = config.pop("base", None)
+    if base is None:
+        return config
+    parent = _read(find_recipe(base))
+    for key in config:
+        # a further phase is the first one but for what it says
+        if re.fullmatch(r"phase\d+", str(key)) and key not in parent and "phase1" in parent:
+            parent[key] = OmegaConf.to_container(parent["phase1"])
+    known = set(_keys(OmegaConf.to_container(parent)))
+    system = _system(config) or _system(parent)
+    for key in _keys(OmegaConf.to_container(config)):
+        _check_key(key, known, system, f"recipe {path} has key {key!r}, which its base {base} lacks")
+    return OmegaConf.merge(parent, config)
+
+
+def network_options(config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the system of a recipe and the options for `create_model`.
+
+    Scale and band counts belong to the experiment: a system that has no such option is not given it.
+    """
+    options = dict(config["model"])
+    system = options.pop("system")
+    lacking = {"scale", "ms_bands", "hs_bands"} - options_of(system)
+    return system, {key: value for key, value in options.items() if key not in lacking}
+
+
+def _system(config: Any) -> str | None:
+    """Return the system that a recipe names, None if it leaves that to its base."""
+    model = config.get("model")
+    return model.get("system") if hasattr(model, "get") else None
+
+
+def _open_keys(known: set[str]) -> set[str]:
+    """Return the keys any recipe may add: losses, what a supervised phase can be given, measured images."""
+    from finewave.training.image_losses import LOSSES
+
+    losses = [key for key in known if re.fullmatch(r"phase\d+\.losses", key)]
+    supervised = [key.removesuffix(".losses") for key in losses]
+    more = {f"{key}.{name}" for key in supervised for name in ("output_start", "precision")} | {"data.msi"}
+    return {f"{key}.{name}" for key in losses for name in LOSSES} | more
+
+
+def _check_key(key: str, known: set[str], system: str | None, message: str) -> None:
+    """Refuse a key that neither is in ``known`` nor is an option of the system."""
+    if key in known or key in _open_keys(known):
+        return
+    if key.startswith("model.") and system is not None:
+        options = {f"model.{option}" for option in options_of(system)}
+        if ".".join(key.split(".")[:2]) in options:
+            return
+        known = known | options
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    raise InputError(f"{message}{hint}")
+
+
+def _keys(tree: Any, prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _keys(value, f"{prefix}{key}.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

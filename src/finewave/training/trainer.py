@@ -1,0 +1,357 @@
+"""A recipe from data to weights: phases one after the other, resumed where they stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from finewave.datasets.block_split import measured_bands
+from finewave.datasets.patches import Crops, Sample, Scene, load_scenes
+from finewave.datasets.registry import get_dataset, open_dataset
+from finewave.datasets.store import Store
+from finewave.datasets.synthetic_views import UnalignedCrops, room, scene_with_reference
+from finewave.errors import InputError, unknown_name
+from finewave.evaluation.evaluator import evaluate_model
+from finewave.io.atomic import atomic_output
+from finewave.physics.sensors import get_sensor
+from finewave.physics.sensors.estimation import estimate_response
+from finewave.provenance import checkout_revision, processor
+from finewave.systems.registry import create_model, system_named
+from finewave.systems.weights import fill_network, read_weights
+from finewave.training.activation_checkpointing import compiling, recomputing
+from finewave.training.callbacks import BestWeights, MinuteCheckpoint, progress_callback
+from finewave.training.least_squares_init import fit_last_convolution
+from finewave.training.phases import PHASES
+from finewave.training.precision import training_precision
+from finewave.training.processes import is_first_process
+from finewave.training.progress import RunClock
+from finewave.training.recipes import load_recipe, network_options
+from finewave.training.supervised import SupervisedPhase
+from finewave.zoo.card import describe
+from finewave.zoo.model import Model, load_model, prefers_channels_last
+
+MODEL_FOLDER = "model"
+_START_BATCHES = 64  # a quarter of a million pixels at 4 crops of 32 x 32: hundreds for each coefficient
+
+
+def train(recipe: str | Path, overrides: Sequence[str] = (), *, devices: int = 1) -> Path:
+    """Train a network by a recipe; a run that was killed continues where it was, at most a minute back.
+
+    Parameters
+    ----------
+    recipe : str or Path
+        Name or YAML file, see `load_recipe`.
+    overrides : sequence of str
+        ``key=value``.
+    devices : int
+        How many GPUs (processes, where there is none) share the work; each takes batches of its own.
+
+    Returns
+    -------
+    Path
+        Folder with weights and card of the best validation, which `load_model` takes.
+
+    Raises
+    ------
+    InputError
+        If the recipe, the data or the output folder cannot be used, or the folder holds another run.
+    """
+    config = load_recipe(recipe, overrides)
+    out = _claim(Path(config["out"]), config)
+    phases = _phases(config)
+    finished = out / MODEL_FOLDER
+    if all((out / name / "done").exists() for name in phases) and finished.is_dir():
+        return finished
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices and tips are no news
+    torch.set_float32_matmul_precision("high")
+    L.seed_everything(config["seed"], verbose=False)
+    store = open_dataset(config["data"]["dataset"], config["data"]["store"])
+    scale = config["model"]["scale"]
+    degradation = config["data"]["degradation"]
+    msi = config["data"].get("msi")
+    split = store.attributes["split"]
+    train_scenes = load_scenes(store, split["train"], scale, degradation, msi)
+    if msi is None:
+        response = get_sensor(config["data"]["sensor"]).response(store.wavelengths)
+    else:
+        response = estimate_response((scene.hr_msi, scene.hr_hsi) for scene in train_scenes if scene.hr_msi is not None)
+    _check_bands(config, store, response)
+    reference = _reference(config)
+    whole = [s.whole(response) for s in load_scenes(store, split["val"], scale, degradation, msi)]
+    if reference is not None:
+        whole = [scene_with_reference(s, name, **reference) for s, name in zip(whole, split["val"], strict=True)]
+    validation: DataLoader[Any] = DataLoader(whole, batch_size=None)  # type: ignore[arg-type]  # a list is a dataset
+
+    net = build_network(config, train_scenes, response)
+    for name, phase in phases.items():
+        crops = _crops(config, phase, train_scenes, response)
+        _run_phase(net, phase, out / name, crops, validation, devices)
+    if not is_first_process():
+        return finished
+    return _export(net, config, out, store, list(phases))
+
+
+def _phases(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the phases of a recipe; a network without post-processing has none to train."""
+    phases = {key: value for key, value in config.items() if key.startswith("phase")}
+    for phase in phases.values():
+        if phase["kind"] not in PHASES:
+            raise unknown_name("kind of phase", phase["kind"], PHASES)
+    without_post = config["model"].get("post") is False
+    return {key: value for key, value in phases.items() if not (without_post and value["kind"] == "post")}
+
+
+def _check_bands(config: dict[str, Any], store: Store, response: np.ndarray) -> None:
+    given = {"hs_bands": len(store.wavelengths), "ms_bands": len(response)}
+    sensor = config["data"].get("msi") or f"sensor {config['data']['sensor']}"
+    source = {"hs_bands": f"data set {config['data']['dataset']}", "ms_bands": sensor}
+    for key, bands in given.items():
+        if config["model"].get(key, bands) != bands:
+            raise InputError(f"model.{key}={config['model'][key]}, but the {source[key]} has {bands} bands")
+
+
+def build_network(config: dict[str, Any], scenes: Sequence[Scene], response: np.ndarray) -> nn.Module:
+    """Return the untrained (or initialised) network of a recipe.
+
+    A network with the method ``prepare_from(samples, seed)`` is shown the training scenes before it learns: an iterable
+    of whole scenes as dicts of images by name, and the recipe's seed.
+    """
+    system, options = network_options(config)
+    net = create_model(system, **options)
+    if config["init_from"]:
+        start = load_model(config["init_from"])
+        fill_network(net, start.net.state_dict(), f"init_from={config['init_from']}")
+    elif hasattr(net, "prepare_from"):
+        net.prepare_from((scene.whole(response) for scene in scenes), config["seed"])
+    if prefers_channels_last(net):
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
+    return net
+
+
+def _claim(out: Path, config: dict[str, Any]) -> Path:
+    """Make the output folder, or see that it holds the same run."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        said = out / "recipe.json"
+        if not said.exists():
+            temporary = said.with_suffix(".tmp")
+            temporary.write_text(json.dumps(config, indent=2))
+            temporary.replace(said)
+    except OSError as error:
+        raise InputError(f"cannot write to {out}: {error.strerror}") from error
+    before = json.loads(said.read_text())
+    changed = [key for key in config if key != "out" and before.get(key) != config[key]]
+    if changed:
+        raise InputError(
+            f"{out} holds a run of another recipe (different: {', '.join(changed)}); "
+            "choose another folder, or remove it"
+        )
+    return out
+
+
+def _reference(config: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the options of the synthetic reference for a network that takes one, else None."""
+    needed = "ref_rgb" in system_named(config["model"]["system"]).inputs
+    return dict(config["data"].get("reference") or {}) if needed else None
+
+
+def _crops(
+    config: dict[str, Any], phase: dict[str, Any], scenes: list[Scene], response: np.ndarray
+) -> Crops | UnalignedCrops:
+    data, scale, reference = config["data"], config["model"]["scale"], _reference(config)
+    margin = 0 if reference is None else room(scale, reference)
+    crops = Crops(
+        scenes,
+        response,
+        scale=scale,
+        crop=data["crop"] + 2 * margin,
+        batch_size=data["batch_size"],
+        sampling=data["sampling"],
+        augment=data["augment"],
+        gain=data["gain"],
+        mix=data["mix"],
+        blind=data.get("blind", False),
+        steps=phase["steps"],
+        seed=config["seed"],
+    )
+    return crops if reference is None else UnalignedCrops(crops, margin, **reference)
+
+
+def _start_output(net: nn.Module, phase: dict[str, Any], crops: Crops | UnalignedCrops, *, resumed: bool) -> None:
+    """Fit the network's last convolution before the first step, if the recipe says so."""
+    start = phase.get("output_start")
+    if start is None:
+        return
+    if start != "least-squares":
+        raise unknown_name("output_start", str(start), ("least-squares",))
+    if phase["kind"] != "supervised":
+        raise InputError("output_start belongs to a phase of kind supervised")
+    part = phase.get("part")
+    if resumed or (part is not None and part not in getattr(net, "parts", ())):  # which the phase refuses
+        return
+    learner = net if part is None else net.get_submodule(part)
+
+    def images(number: int) -> Sample:
+        batch = crops.batch(number)
+        return batch if part is None else net.batch_of(part, batch, estimates=phase["estimates"])
+
+    first = (images(number) for number in range(_START_BATCHES))
+    fit_last_convolution(learner, first, lambda batch: SupervisedPhase.output_of(learner, batch).float())
+
+
+def _precision(phase: dict[str, Any], folder: Path) -> str:
+    """Return Lightning's name of the arithmetic: the quickest, unless the recipe wants every digit.
+
+    What a phase began with is kept in its folder: what is quickest is found out by timing, so that a busy or another
+    machine may find differently, and a run that goes on would not end as one that was left alone.
+    """
+    asked = phase.get("precision") or "auto"
+    if asked not in ("auto", "float32"):
+        raise unknown_name("precision of a phase", str(asked), ("auto", "float32"))
+    if asked == "float32":
+        return "32-true"
+    begun = folder / "arithmetic"
+    if begun.exists():
+        return begun.read_text(encoding="utf-8")
+    chosen = training_precision("cuda" if torch.cuda.is_available() else "cpu")
+    if is_first_process():
+        with atomic_output(begun) as temporary:
+            temporary.write_text(chosen, encoding="utf-8")
+    return chosen
+
+
+def _run_phase(
+    net: nn.Module,
+    phase: dict[str, Any],
+    folder: Path,
+    crops: Crops | UnalignedCrops,
+    validation: DataLoader[Any],
+    devices: int = 1,
+) -> None:
+    """Train one phase, or what is left of it, and load its best weights into ``net``."""
+    best = folder / "best.safetensors"
+    done = folder / "done"
+    if not done.exists():
+        folder.mkdir(exist_ok=True)
+        clock = RunClock(phase["steps"], phase["minutes"])
+        checkpoint = folder / "last.ckpt"
+        _start_output(net, phase, crops, resumed=checkpoint.exists())
+        module = PHASES[phase["kind"]](net, phase, clock, crops.scale)
+        module.response = torch.as_tensor(crops.response, dtype=torch.float32)
+        trainer = L.Trainer(
+            accelerator="auto",
+            devices=devices,
+            strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
+            use_distributed_sampler=False,  # every process validates on all scenes, and its crops are its own
+            precision=_precision(phase, folder),  # type: ignore[arg-type]  # one of Lightning's names
+            max_steps=phase["steps"],
+            val_check_interval=min(phase["validate_every"], phase["steps"]),
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            log_every_n_steps=20,
+            logger=[
+                L.pytorch.loggers.CSVLogger(folder, name="", version="csv"),
+                L.pytorch.loggers.TensorBoardLogger(folder, name="", version="tensorboard"),
+            ],
+            callbacks=[MinuteCheckpoint(checkpoint), BestWeights(best), progress_callback()],
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=os.isatty(2),
+        )
+        resume = checkpoint if checkpoint.exists() else None
+        if resume:
+            print(f"continuing {folder.name} from {checkpoint}", flush=True)
+        # the module holds a copy of the network for its average: only the one that learns is changed
+        crops.share(trainer.global_rank, trainer.world_size)
+        with _interruptible(trainer):
+            if phase.get("output_start") and resume is None:
+                trainer.validate(module, validation, verbose=False)  # the closed form may be hard to beat
+            with recomputing(net, phase.get("checkpoint")), compiling(net, phase.get("compile", False)):
+                trainer.fit(module, crops, validation, ckpt_path=resume, weights_only=True)
+            if not trainer.interrupted and module.validated_at != trainer.global_step:
+                trainer.validate(module, validation, verbose=False)  # the last weights may be the best
+        trainer.strategy.barrier()  # the best weights are written by the first process
+        done.touch()
+    fill_network(net, read_weights(best)[0], str(best))
+    net.requires_grad_(True)
+
+
+@contextmanager
+def _interruptible(trainer: L.Trainer) -> Iterator[None]:
+    """Let an interruption be one, which Lightning takes for the end of the program."""
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        raise KeyboardInterrupt from None
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+
+
+def _export(net: nn.Module, config: dict[str, Any], out: Path, store: Store, phases: list[str]) -> Path:
+    """Write weights and card."""
+    dataset = get_dataset(config["data"]["dataset"], store.path)
+    split = store.attributes["split"]
+    names, centres = _ms_bands(config, store)
+    logs = [torch.load(out / p / "last.ckpt", map_location="cpu", weights_only=True) for p in phases]
+    card = describe(
+        net,
+        name=config["name"],
+        wavelengths_nm=[float(w) for w in store.wavelengths],
+        ms_bands=names,
+        ms_wavelengths_nm=centres,
+        sensor=config["data"]["sensor"],
+        degradation={**config["data"]["degradation"], "scale": int(getattr(net, "scale", 1))},
+        data={
+            "dataset": config["data"]["dataset"],
+            "citation": dataset.citation,
+            "split": {key: split[key] for key in ("train", "val")},
+            "sha256": {name: store.attributes["sha256"][name] for key in ("train", "val") for name in split[key]},
+        },
+        recipe=config,
+        commit=checkout_revision(),
+        seed=config["seed"],
+        trained=time.strftime("%Y-%m-%d"),
+        hours=round(sum(log["seconds"] for log in logs) / 3600, 2),
+        hardware=_hardware(),
+        licence="Apache-2.0",
+    )
+    return _with_scores(Model(net, card), store).save(out / MODEL_FOLDER)
+
+
+def _ms_bands(config: dict[str, Any], store: Store) -> tuple[list[str], list[float] | None]:
+    """Return names and centres in nm of the multispectral bands, simulated or measured."""
+    if config["data"].get("msi") is not None:
+        return measured_bands(store, config["data"]["msi"])
+    sensor = get_sensor(config["data"]["sensor"])
+    return list(sensor.bands), [round(float(centre), 1) for centre in sensor.centres]
+
+
+def _with_scores(model: Model, store: Store) -> Model:
+    """Add to the card how the model does on the validation scenes, and the floor beside it."""
+    assert model.card is not None
+    dataset = store.attributes["dataset"]
+    scores = evaluate_model(model, dataset, "val", baseline=True, store=store)
+    metrics = {f"{dataset}/val": {key: scores[key] for key in ("mean", "baseline", "left_out", "protocol")}}
+    return Model(model.net, replace(model.card, metrics=metrics))
+
+
+def _hardware() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{os.cpu_count()} cores of {processor()[0]}"

@@ -1,0 +1,213 @@
+"""``finewave figure``: the figure of a publication."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finewave.errors import InputError, unknown_name
+from finewave.viz.error_maps import rmse_map
+from finewave.viz.figure.composite import (
+    bands_of_rgb,
+    choose_rgb,
+    composite,
+    composite_in_words,
+    display_limit,
+)
+from finewave.viz.figure.drawing import Column, Drawing, draw
+from finewave.viz.figure.places import busiest_part, telling_points
+from finewave.viz.figure.scenes import Scenes, open_scenes, wavelengths_of
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+EXTENSIONS = (".pdf", ".png")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A figure that was drawn.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    caption : str
+        What has to be said under it.
+    """
+
+    path: Path
+    caption: str
+
+
+def make_figure(
+    results: Sequence[str | Path],
+    path: str | Path,
+    *,
+    observed: str | Path | None = None,
+    reference: str | Path | None = None,
+    labels: Sequence[str] | None = None,
+    rgb: Sequence[float] | None = None,
+    region: tuple[int, int, int, int] | None = None,
+    points: Sequence[tuple[int, int]] | None = None,
+    convention: str = "finewave",
+    title: str = "",
+    dpi: int = 300,
+) -> Made:
+    """Draw results side by side, magnified, with error maps and spectra.
+
+    Parameters
+    ----------
+    results : sequence of path
+        Scenes of one size, in the order of the columns.
+    path : path
+        ``.pdf`` (text stays text, fonts embedded) or ``.png``.
+    observed : path, optional
+        What the results were made from; a column, and its bands among the spectra.
+    reference : path, optional
+        The truth; a column, error maps, PSNR and SAM.
+    labels : sequence of str, optional
+        One a result; default the names of the files.
+    rgb : three float, optional
+        Wavelengths in nm of red, green and blue; default 650, 550, 450 where the results have them, else three that
+        divide their range in four.
+    region : (x, y, width, height), optional
+        The magnified part in pixels of the results; default the square with most contrast.
+    points : sequence of (x, y), optional
+        Whose spectra are drawn; default four in even areas that differ most. An empty one leaves them out.
+    convention : str
+        Of PSNR and SAM, see `finewave.metrics.conventions`.
+    title : str
+    dpi : int
+        Of a PNG.
+
+    Returns
+    -------
+    Made
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, sizes or bands do not fit, a region or point lies outside, or matplotlib is missing.
+    """
+    from finewave.io.atomic import atomic_output
+    from finewave.metrics import get_convention
+
+    target = Path(path)
+    if target.suffix.lower() not in EXTENSIONS:
+        raise unknown_name("extension of a figure", target.suffix or target.name, EXTENSIONS)
+    get_convention(convention)
+    names = check_labels(results, labels)
+    scenes = open_scenes(results, observed, reference)
+    chosen = choose_rgb(scenes.results[0], rgb)
+    drawing, caption = _drawing(scenes, names, chosen, region, points, convention, title)
+    with atomic_output(target) as temporary:
+        draw(drawing, temporary, dpi)
+    return Made(target, caption)
+
+
+def check_labels(results: Sequence[str | Path], labels: Sequence[str] | None) -> list[str]:
+    """Return one label a result: those given, else the names of the files.
+
+    Raises
+    ------
+    InputError
+        If there are not as many labels as results, or no results.
+    """
+    if not results:
+        raise InputError("there is no result to draw")
+    if labels is None:
+        return [Path(result).stem for result in results]
+    if len(labels) != len(results):
+        raise InputError(f"{len(labels)} labels ({', '.join(labels)}) for {len(results)} results; give one a result")
+    return list(labels)
+
+
+def _drawing(
+    scenes: Scenes,
+    names: list[str],
+    rgb: tuple[float, ...] | None,
+    region: tuple[int, int, int, int] | None,
+    points: Sequence[tuple[int, int]] | None,
+    convention: str,
+    title: str,
+) -> tuple[Drawing, str]:
+    """Return what to draw, and the caption."""
+    main = scenes.results[0] if scenes.reference is None else scenes.reference
+    marked = check_points(points, scenes.size) if points is not None else tuple(telling_points(main.values))
+    part = check_region(region, scenes.size) if region is not None else _square(main.values)
+    limit = display_limit(main.values[bands_of_rgb(main, rgb)])
+
+    def column(scene: xr.DataArray, label: str, role: Any, **more: Any) -> Column:
+        colours = composite(scene.values[bands_of_rgb(scene, rgb)], limit)
+        ratio = scenes.size[0] // scene.sizes["y"]
+        spectra = np.stack([scene.values[:, y // ratio, x // ratio] for y, x in marked]) if marked else None
+        return Column(label, role, colours, spectra, wavelengths_of(scene), **more)
+
+    columns = []
+    if scenes.reference is not None:
+        columns.append(column(scenes.reference, "reference", "reference"))
+    if scenes.observed is not None:
+        columns.append(column(scenes.observed, "input", "input"))
+    for name, scene in zip(names, scenes.results, strict=True):
+        more = {} if scenes.reference is None else _compared(scene, scenes.reference, convention)
+        columns.append(column(scene, name, "result", **more))
+    top, left, height, width = part
+    shown = f"{composite_in_words(main, rgb)} as red, green, blue; 0 to {limit:.3g}, sRGB curve, alike for all"
+    caption = f"Images: {shown}. Magnified: {width} x {height} pixels from x = {left}, y = {top}."
+    note = f"Images: {composite_in_words(main, rgb)}\nas red, green, blue;\n0 to {limit:.3g}, sRGB curve.\n\n"
+    if scenes.reference is not None:
+        caption += f" PSNR (peak 1) and SAM of the whole scene, convention {convention}."
+        note += f"PSNR (peak 1), SAM: whole\nscene, convention {convention}."
+    if marked:
+        caption += f" Spectra at (x, y) = {', '.join(f'({x}, {y})' for y, x in marked)}."
+    return Drawing(tuple(columns), scenes.size, part, marked, title, note), caption
+
+
+def _compared(scene: xr.DataArray, reference: xr.DataArray, convention: str) -> dict[str, Any]:
+    """Return error map and scores of a result."""
+    from finewave.metrics import evaluate
+
+    scores = evaluate(scene.astype("float32"), reference.astype("float32"), convention=convention)
+    words = f"{scores['psnr']:.2f} dB, {scores['sam']:.2f}°"
+    return {"error": rmse_map(scene.values, reference.values), "scores": words}
+
+
+def _square(values: np.ndarray) -> tuple[int, int, int, int]:
+    top, left, side = busiest_part(values)
+    return top, left, side, side
+
+
+def check_region(region: tuple[int, int, int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return (x, y, width, height) as (top, left, height, width).
+
+    Raises
+    ------
+    InputError
+        If it is empty or not inside an image of ``size`` (rows, columns).
+    """
+    x, y, width, height = region
+    rows, columns = size
+    if min(width, height) < 1 or min(x, y) < 0 or x + width > columns or y + height > rows:
+        raise InputError(
+            f"the region x={x}, y={y}, {width} x {height} pixels, is not inside the scene of {columns} x {rows} pixels"
+        )
+    return y, x, height, width
+
+
+def check_points(points: Sequence[tuple[int, int]], size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """Return points (x, y) as (y, x).
+
+    Raises
+    ------
+    InputError
+        If one is not inside an image of ``size`` (rows, columns).
+    """
+    rows, columns = size
+    for x, y in points:
+        if not (0 <= x < columns and 0 <= y < rows):
+            raise InputError(f"the point x={x}, y={y} is not inside the scene of {columns} x {rows} pixels")
+    return tuple((y, x) for x, y in points)

@@ -1,0 +1,226 @@
+"""The images of one view, opened and laid on one grid: the result's pixels."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.errors import InputError
+from finewave.inference.band_matching import wavelengths_of
+from finewave.viz.pyramid import Pyramid
+from finewave.warnings import FinewaveWarning
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SAME_WAVELENGTH_NM = 0.5  # as the metrics have it: files round their wavelengths
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an image lies on the grid of the result: its corner and pixel size in pixels of the result."""
+
+    left: float = 0.0
+    top: float = 0.0
+    width: float = 1.0
+    height: float = 1.0
+
+
+@dataclass
+class Layer:
+    """One image: what it is called, where it lies, and its pixels.
+
+    Attributes
+    ----------
+    role : {"result", "input", "reference"}
+    title : str
+        For the page.
+    scene : xarray.DataArray with dims (band, y, x)
+    pyramid : Pyramid
+        Its pixels at all resolutions.
+    place : Place
+    wavelengths : ndarray or None
+        nm, one a band; of a photograph the centres of its sensor.
+    """
+
+    role: str
+    title: str
+    scene: xr.DataArray
+    pyramid: Pyramid
+    place: Place = field(default_factory=Place)
+    wavelengths: NDArray[np.float64] | None = None
+
+    @property
+    def axis(self) -> NDArray[np.float64]:
+        """By what bands are told apart: wavelengths in nm, else numbers from 1."""
+        if self.wavelengths is not None:
+            return self.wavelengths
+        return np.arange(1.0, self.pyramid.bands + 1)
+
+    def nearest(self, position: float) -> int:
+        """Return the index of the band nearest to a wavelength in nm, or of a number."""
+        return int(np.abs(self.axis - position).argmin())
+
+    def pixels(self, x0: float, x1: float, y0: float, y1: float) -> tuple[slice, slice] | None:
+        """Return rows and columns of the pixels whose area a rectangle on the result's grid meets; None if none.
+
+        The rectangle [x0, x1) x [y0, y1) is in pixels of the result.
+        """
+        rows = _met((y0 - self.place.top) / self.place.height, (y1 - self.place.top) / self.place.height)
+        columns = _met((x0 - self.place.left) / self.place.width, (x1 - self.place.left) / self.place.width)
+        rows = slice(max(rows.start, 0), min(rows.stop, self.pyramid.height))
+        columns = slice(max(columns.start, 0), min(columns.stop, self.pyramid.width))
+        return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+
+
+def _met(start: float, stop: float) -> slice:
+    # a millionth of a pixel is rounding of the georeference, not a neighbour that is met
+    return slice(int(np.floor(start + 1e-6)), int(np.ceil(stop - 1e-6)))
+
+
+@dataclass
+class View:
+    """What one page shows.
+
+    Attributes
+    ----------
+    layers : dict of str to Layer
+        By role; ``"result"`` is always there.
+    """
+
+    layers: dict[str, Layer]
+
+    @property
+    def result(self) -> Layer:
+        """The image whose pixels are the grid."""
+        return self.layers["result"]
+
+    @property
+    def reference(self) -> Layer | None:
+        """What the result should be."""
+        return self.layers.get("reference")
+
+    @property
+    def ratio(self) -> float:
+        """How many pixels of the result stand on one of the input, 1 without an input."""
+        return self.layers["input"].place.width if "input" in self.layers else 1.0
+
+
+def open_view(result: str | Path, input: str | Path | None = None, reference: str | Path | None = None) -> View:
+    """Open the images of a view, check that they belong together, and read none of their pixels.
+
+    Parameters
+    ----------
+    result : str or Path
+        Anything that `finewave.open_scene` opens.
+    input : str or Path, optional
+        What the result was made from: by its georeference, else as a whole, on the same ground.
+    reference : str or Path, optional
+        What the result should be: as many pixels and bands.
+
+    Returns
+    -------
+    View
+
+    Raises
+    ------
+    InputError
+        A file cannot be opened, or does not belong to the result.
+    """
+    first = open_layer("result", Path(result))
+    layers = {"result": first}
+    if input is not None:
+        layers["input"] = _placed(open_layer("input", Path(input)), first)
+    if reference is not None:
+        layers["reference"] = _compared(open_layer("reference", Path(reference)), first)
+    return View(layers)
+
+
+def open_layer(role: str, path: Path) -> Layer:
+    """Open one image with the overviews that its file brings along."""
+    from finewave.io.open_save import open_scene, overview_factors
+
+    scene = open_scene(path)
+    overviews = {}
+    for number, factor in enumerate(overview_factors(path)):
+        level = int(factor).bit_length() - 1
+        if factor == 1 << level:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FinewaveWarning)  # said when the file was opened
+                overviews[level] = open_scene(path, overview=number)
+    return Layer(role, path.name, scene, Pyramid(scene, overviews), wavelengths=_wavelengths(scene))
+
+
+def _wavelengths(scene: xr.DataArray) -> NDArray[np.float64] | None:
+    given = wavelengths_of(scene)
+    if given is None and scene.attrs.get("sensor"):
+        from finewave.physics.sensors import get_sensor
+
+        try:
+            centres = np.asarray(get_sensor(str(scene.attrs["sensor"])).centres, float)
+        except InputError:  # the file names a sensor of its own
+            return None
+        return centres if len(centres) == scene.sizes["band"] else None
+    return given
+
+
+def _placed(layer: Layer, result: Layer) -> Layer:
+    """Lay an image on the result's grid: by georeference where both have one, else edge on edge."""
+    from finewave.scene import scene_crs, scene_transform
+
+    ours, theirs = scene_transform(result.scene), scene_transform(layer.scene)
+    same_crs = scene_crs(result.scene) == scene_crs(layer.scene)
+    if ours is not None and theirs is not None and same_crs:
+        relative = ~ours * theirs
+        turned = max(abs(relative.b), abs(relative.d)) > 1e-6 * abs(relative.a)
+        if turned or relative.a <= 0 or relative.e <= 0:
+            raise InputError(
+                f"{layer.title} is turned or mirrored against {result.title}; bring both on one grid first"
+            )
+        layer.place = Place(relative.c, relative.f, relative.a, relative.e)
+        if layer.pixels(0, result.pyramid.width, 0, result.pyramid.height) is None:
+            raise InputError(f"{layer.title} and {result.title} show different places, by their georeferences")
+        return layer
+    height = result.pyramid.height / layer.pyramid.height
+    width = result.pyramid.width / layer.pyramid.width
+    if abs(height - width) > 1e-9 * width or (width > 1 and width != round(width)):
+        raise InputError(
+            f"the input {layer.title} has {_size(layer)} pixels, {result.title} has {_size(result)}: no whole multiple "
+            "of it in both directions, and there are no georeferences to lay one on the other"
+        )
+    layer.place = Place(0.0, 0.0, width, height)
+    return layer
+
+
+def _compared(layer: Layer, result: Layer) -> Layer:
+    """Check that an image can be compared with the result pixel by pixel and band by band."""
+    if _size(layer) != _size(result):
+        raise InputError(
+            f"the reference {layer.title} has {_size(layer)} pixels, {result.title} has {_size(result)}; "
+            "a reference has the pixels of the result (give the smaller image as --input)"
+        )
+    ours, theirs = result.pyramid.bands, layer.pyramid.bands
+    if ours != theirs:
+        raise InputError(
+            f"the reference {layer.title} has {theirs} bands, {result.title} has {ours}; a reference has the same bands"
+        )
+    if result.wavelengths is not None and layer.wavelengths is not None:
+        apart = np.abs(result.wavelengths - layer.wavelengths).max()
+        if apart > SAME_WAVELENGTH_NM:
+            raise InputError(
+                f"the bands of the reference {layer.title} lie up to {apart:.0f} nm beside those of {result.title}"
+            )
+    elif layer.wavelengths is None:
+        layer.wavelengths = result.wavelengths  # the same bands, as was said
+    else:
+        result.wavelengths = layer.wavelengths
+    return layer
+
+
+def _size(layer: Layer) -> str:
+    return f"{layer.pyramid.width} x {layer.pyramid.height}"

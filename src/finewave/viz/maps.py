@@ -1,0 +1,116 @@
+"""Where a result differs from its reference: maps of error and of spectral angle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.viz.error_maps import angle_map, rmse_map
+from finewave.viz.pyramid import halved
+from finewave.viz.windows import Frame, Window, read_window, window_of
+
+if TYPE_CHECKING:
+    from finewave.viz.layers import View
+
+MAPS = {
+    "error": "RMSE over all bands",
+    "error-band": "Absolute error of the band",
+    "angle": "Spectral angle (°)",
+    "band": "Values of the band",
+}
+"""Maps by name: what the colour bar says."""
+NEEDS_REFERENCE = frozenset({"error", "error-band", "angle"})
+_MOST_VALUES = 2**25  # read for one map: as many pixels of all bands as are done within a second
+
+
+@dataclass(frozen=True)
+class Map:
+    """Values (y, x) in a window; `averaged` says of how many pixels per axis each was made before comparing."""
+
+    values: NDArray[np.float32]
+    window: Window
+    averaged: int
+
+
+def make_map(view: View, kind: str, band: float, frame: Frame) -> Map | None:
+    """Return a map of what a frame shows; None where it shows nothing of the result.
+
+    Errors are those of single pixels, averaged for the screen afterwards, as long as no more than 33 million values
+    have to be read for that; else of pixels that were averaged before, which `Map.averaged` says.
+
+    Parameters
+    ----------
+    view : View
+    kind : str
+        One of `MAPS`.
+    band : float
+        Position on the result's axis.
+    frame : Frame
+
+    Returns
+    -------
+    Map or None
+    """
+    result = view.result
+    bands = [result.nearest(band)] if kind in ("band", "error-band") else list(range(result.pyramid.bands))
+    shown = window_of(result, frame)
+    if shown is None:
+        return None
+    level = shown.level if kind == "band" else _finest(view, shown, len(bands))
+    step = 1 << (shown.level - level)
+    height, width = result.pyramid.size(level)
+    rows = slice(shown.rows.start * step, min(shown.rows.stop * step, height))
+    columns = slice(shown.columns.start * step, min(shown.columns.stop * step, width))
+    fine = Window(level, rows, columns, shown.x0, shown.x1, shown.y0, shown.y1)
+    values = _values(view, kind, fine, bands)
+    for _ in range(shown.level - level):
+        values = halved(values)
+    return Map(values, shown, 1 << level)
+
+
+def _finest(view: View, shown: Window, bands: int) -> int:
+    pixels = (shown.rows.stop - shown.rows.start) * (shown.columns.stop - shown.columns.start) << (2 * shown.level)
+    level = 0
+    while level < shown.level and 2 * bands * (pixels >> (2 * level)) > _MOST_VALUES:
+        level += 1
+    return level
+
+
+def _values(view: View, kind: str, window: Window, bands: list[int]) -> NDArray[np.float32]:
+    """Return a map in single pixels of a window's level, strip by strip."""
+    rows = window.rows.stop - window.rows.start
+    columns = window.columns.stop - window.columns.start
+    result = np.empty((rows, columns), np.float32)
+    strip = max(1, 2**22 // (columns * len(bands)))
+    for top in range(0, rows, strip):
+        ys = slice(window.rows.start + top, min(window.rows.start + top + strip, window.rows.stop))
+        part = Window(window.level, ys, window.columns, window.x0, window.x1, window.y0, window.y1)
+        pred = read_window(view.result, part, bands)
+        if kind in NEEDS_REFERENCE:
+            assert view.reference is not None  # the page offers these maps with a reference only
+            target = read_window(view.reference, part, bands)
+            result[top : top + pred.shape[1]] = (angle_map if kind == "angle" else rmse_map)(pred, target)
+        else:
+            result[top : top + pred.shape[1]] = pred[0]
+    return result
+
+
+def colour_limit(view: View, kind: str, band: float) -> tuple[float, float]:
+    """Return the values at the ends of the colour bar: of the whole image, so that they stay while one moves.
+
+    Returns
+    -------
+    tuple of float
+        0, or the 1st percentile of a band with negative values, to the 99.5th percentile.
+    """
+    pyramid = view.result.pyramid
+    frame = Frame(0, pyramid.width, 0, pyramid.height, 512, 512)
+    found = make_map(view, kind, band, frame)
+    known = found.values[np.isfinite(found.values)] if found is not None else np.empty(0)
+    if not known.size:
+        return 0.0, 1.0
+    low, high = min(0.0, float(np.percentile(known, 1))), float(np.percentile(known, 99.5))
+    return low, high if high > low else low + 1.0

@@ -1,0 +1,281 @@
+"""``finewave report`` of a scene: one HTML file that works offline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finewave.io.file_errors import reading
+from finewave.viz.figure.composite import choose_rgb
+from finewave.viz.figure.scenes import open_scenes, wavelengths_of
+from finewave.viz.report.frame import check_extension, page, table
+from finewave.viz.report.scene_data import METRIC_SAMPLES, Gathered, Layer, gather
+
+if TYPE_CHECKING:
+    from finewave.viz.figure.scenes import Scenes
+
+LARGEST = 12_000_000
+"""Bytes: no report of a scene is larger, whatever the scene."""
+NAMES = {
+    "psnr": ("PSNR", "dB, higher is better", 2),
+    "psnr_band": ("PSNR, mean of the bands", "dB, higher is better", 2),
+    "ssim": ("SSIM", "1 is best", 4),
+    "sam": ("SAM", "degrees, 0 is best", 2),
+    "ergas": ("ERGAS", "0 is best", 2),
+    "ergas_4": ("ERGAS, ratio 4", "0 is best", 2),
+    "rmse": ("RMSE", "in the scene's unit, 0 is best", 4),
+    "cc": ("CC", "1 is best", 4),
+}
+
+
+def write_report(
+    result: str | Path,
+    path: str | Path,
+    *,
+    observed: str | Path | None = None,
+    reference: str | Path | None = None,
+    rgb: Sequence[float] | None = None,
+    convention: str = "finewave",
+    title: str = "",
+) -> Path:
+    """Write a report of a scene.
+
+    The page has composites by wavelength, a slider through the bands, a swipe between input, result and reference,
+    spectra at points, maps of error and spectral angle, and the metrics. Scenes of any size are read strip by strip;
+    what the page holds of them has at most `LARGEST` bytes, by lower resolution, which the page states.
+
+    Parameters
+    ----------
+    result : path
+        A scene.
+    path : path
+        ``.html``.
+    observed, reference : path, optional
+        What the result was made from; the truth.
+    rgb : three float, optional
+        Wavelengths in nm of the first composite; default 650, 550, 450 where the result has them.
+    convention : str
+        Of the metrics, see `finewave.metrics.conventions`.
+    title : str
+        Default the name of the result.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, sizes or bands do not fit, the path is no HTML file, or Pillow or matplotlib is
+        missing.
+    """
+    from finewave.io.atomic import atomic_output
+    from finewave.metrics import get_convention
+
+    target = check_extension(path)
+    get_convention(convention)
+    scenes = open_scenes([result], observed, reference, lazy=True)
+    chosen = choose_rgb(scenes.results[0], rgb)
+    with atomic_output(target) as temporary:
+        with reading(result, "scene"):
+            gathered = gather(scenes, rgb=chosen, convention=convention)
+        names = {"result": str(result), "input": str(observed), "reference": str(reference)}
+        text = page(
+            title or Path(result).name, _subtitle(scenes), _body(gathered, scenes, names, convention), gathered.data
+        )
+        temporary.write_text(text, encoding="utf-8")
+    return target
+
+
+def _subtitle(scenes: Scenes) -> str:
+    rows, columns = scenes.size
+    given = wavelengths_of(scenes.results[0])
+    bands = f"{scenes.results[0].sizes['band']} bands"
+    if given is not None:
+        bands += f", {given.min():.4g} to {given.max():.4g} nm"
+    scale = f", scale {scenes.scale}" if scenes.scale is not None and scenes.scale > 1 else ""
+    return f"{columns} × {rows} pixels, {bands}{scale}"
+
+
+def _body(gathered: Gathered, scenes: Scenes, names: dict[str, str], convention: str) -> str:
+    maps = "" if scenes.reference is None else _BAR
+    unit = "" if gathered.data["layers"][0]["wavelengths"] is None else ", nm"
+    return (
+        _LOOK.format(bar=maps, unit=unit)
+        + _SPECTRA.format(legend=_legend(gathered), means=_means(gathered))
+        + _metrics(gathered, scenes, convention)
+        + _images(gathered.layers, names)
+        + _how(gathered, scenes)
+    )
+
+
+def _legend(gathered: Gathered) -> str:
+    """Return which line is whose, in the order of the layers."""
+    looks = {
+        "result": '<line x1="0" x2="32" y1="6" y2="6" stroke="var(--result)" stroke-width="2"{dashes}/>',
+        "reference": '<line x1="0" x2="32" y1="6" y2="6" stroke="var(--reference)" stroke-width="3"/>',
+        "input": '<path d="M16 1l5 5l-5 5l-5 -5z" stroke="var(--input)" fill="none" stroke-width="1.6"/>',
+    }
+    dashes = ' stroke-dasharray="6 3"' if len(gathered.data["maps"]) else ""
+    with_nm = gathered.data["layers"][0]["wavelengths"] is not None
+    items = ""
+    for layer in gathered.data["layers"]:
+        if with_nm and layer["wavelengths"] is None:
+            continue
+        picture = looks[layer["role"]].format(dashes=dashes)
+        items += f'<li><svg viewBox="0 0 32 12" aria-hidden="true">{picture}</svg>{layer["role"]}</li>'
+    return f'<ul class="legend" aria-label="Legend">{items}</ul>'
+
+
+def _means(gathered: Gathered) -> str:
+    """Return what a spectrum is the mean of."""
+    step = gathered.spectra_step
+    if step == 1:
+        return "A point has the spectrum of one pixel of the result, a region the mean of its pixels and their spread."
+    return (
+        f"A point has the mean spectrum of the block of {step} × {step} pixels of the result that holds it, a region "
+        "the mean of the blocks that meet it and their spread."
+    )
+
+
+def _metrics(gathered: Gathered, scenes: Scenes, convention: str) -> str:
+    """Return the table of metrics with what they mean, or why there is none."""
+    from finewave.metrics import get_convention
+
+    if scenes.reference is None:
+        return ""
+    if gathered.scores is None:
+        return (
+            "<h2>Metrics</h2>\n<p>Left out: the scene has more than "
+            f"{METRIC_SAMPLES / 1e6:.0f} million values, which would have to be in memory at once. "
+            "<code>finewave.metrics.evaluate</code> takes it in parts.</p>\n"
+        )
+    rows = []
+    for key, value in gathered.scores.items():
+        name, meaning, digits = NAMES[key]
+        rows.append(
+            (
+                name,
+                "infinite" if math.isinf(value) else "not defined" if math.isnan(value) else f"{value:.{digits}f}",
+                meaning,
+            )
+        )
+    scale = scenes.scale
+    ratio = (
+        f"ERGAS with ratio {scale}" if "ergas" in gathered.scores else "ERGAS only with ratio 4: the scale is not known"
+    )
+    said = f"Result against reference, whole scene at full resolution, peak 1, {ratio}. Convention {convention}: "
+    said += f"{get_convention(convention).description}."
+    return f"<h2>Metrics</h2>\n{table(('metric', 'value', ''), rows, said, (1,))}"
+
+
+def _images(layers: list[Layer], names: dict[str, str]) -> str:
+    """Return what is known about each image."""
+    header = ("image", "file", "pixels", "bands", "values", "missing pixels", "more")
+    rows = []
+    for layer in layers:
+        scene = layer.scene
+        given = wavelengths_of(scene)
+        where = "" if given is None else f", {given.min():.4g} to {given.max():.4g} nm"
+        values = "none" if layer.low > layer.high else f"{layer.low:.4g} to {layer.high:.4g}"
+        pixels = f"{scene.sizes['x']} × {scene.sizes['y']}"
+        bands = f"{scene.sizes['band']}{where}"
+        rows.append((layer.role, names[layer.role], pixels, bands, values, str(layer.missing), _more(scene)))
+    return f"<h2>Images</h2>\n{table(header, rows)}"
+
+
+def _more(scene: Any) -> str:
+    """Return who made a scene, and its place on the ground."""
+    from finewave.scene import scene_crs, scene_transform
+
+    said = []
+    if scene.attrs.get("model"):
+        said.append(f"model {scene.attrs['model']}")
+    if scene.attrs.get("sensor"):
+        said.append(f"sensor {scene.attrs['sensor']}")
+    crs, transform = scene_crs(scene), scene_transform(scene)
+    if crs is not None:
+        said.append(crs.to_string() if crs.to_epsg() else "own CRS")
+    if transform is not None:
+        said.append(f"pixels of {abs(transform.a):.6g}")
+    return ", ".join(said)
+
+
+def _how(gathered: Gathered, scenes: Scenes) -> str:
+    """Return what was done to the values on the way to the screen."""
+
+    def blocks(step: int) -> str:
+        return "at full resolution" if step == 1 else f"means over {step} × {step} pixels"
+
+    largest = max(layer["spectra"]["high"] - layer["spectra"]["low"] for layer in gathered.data["layers"])
+    notes = [
+        f"Composites and maps: {blocks(gathered.picture_step)}. Single bands: {blocks(gathered.band_step)}. They "
+        "are for looking, compressed with loss; numbers come from the spectra, which are not.",
+        f"Spectra: {blocks(gathered.spectra_step)}, in steps of 1/65534 of the range (at most {largest / 65534:.2g}).",
+        "Composites: from 0 (black) to the value below which 99.5 % lie (white), the same for all images and colours, "
+        "then the sRGB curve. Single bands: the same, each with a white of its own, which is given.",
+        "Points are given as x (column) and y (row) from 0 in pixels of the result.",
+    ]
+    if scenes.observed is not None:
+        step = gathered.data["layers"][-1]["step"]
+        notes.insert(
+            2, f"Input: spectra {blocks(step)} of the input. A band of the result shows the input's nearest one."
+        )
+    if scenes.reference is not None:
+        notes.append(
+            "Error map: root mean square over bands (and pixels of a block). Angle map: spectral angle, mean over a "
+            "block. Colours end at the value below which 99 % lie; grey has no data."
+        )
+    return "<h2>What is shown</h2>\n<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>\n"
+
+
+_BAR = """<div class="bar" id="bar" hidden><span id="bar-name"></span><span>0</span>
+<span class="shades" id="shades" role="img" aria-label="Colour scale from dark (0) to bright"></span>
+<span id="bar-high"></span></div>
+"""
+_LOOK = """<noscript><p><strong>The pictures need JavaScript; tables and notes below do not.</strong></p></noscript>
+<p id="failed" role="alert" hidden>This browser is too old for the pictures or the file is damaged; the tables below are
+complete. Any browser since 2023 will do.</p>
+<div class="look">
+<section aria-label="Pictures">
+<div class="names"><span id="left-name"></span><span id="right-name"></span></div>
+<div class="frame" id="frame"><div class="stage" id="stage"><canvas id="picture" tabindex="0" role="img"
+aria-describedby="keys"></canvas><svg id="marks" aria-hidden="true"></svg></div></div>
+{bar}<p class="hint" id="keys">Click for spectra, drag to swipe, drag with Shift for the mean and spread of a
+region. With the keyboard: arrows move a cross (with Shift ten times as far), Enter marks a point, r one corner of a
+region and Enter the other.</p>
+<p class="visually-hidden" id="told" role="status"></p>
+</section>
+<form class="controls" aria-label="What is shown" autocomplete="off" onsubmit="return false">
+<label for="show">Show</label><select id="show"></select>
+<div id="own" hidden><div class="trio">
+<div><label for="red">Red{unit}</label><select id="red"></select></div>
+<div><label for="green">Green{unit}</label><select id="green"></select></div>
+<div><label for="blue">Blue{unit}</label><select id="blue"></select></div></div></div>
+<label for="band">Band <output id="band-name"></output></label>
+<input type="range" id="band" min="0" step="1">
+<div class="pair">
+<div><label for="left">Left</label><select id="left"></select></div>
+<div><label for="right">Right</label><select id="right"></select></div></div>
+<label for="swipe">Swipe <output id="swipe-name"></output></label>
+<input type="range" id="swipe" min="0" max="100" step="0.1">
+<label for="zoom">Zoom <output id="zoom-name"></output></label>
+<input type="range" id="zoom" min="1" max="8" step="0.5">
+<label for="bright">Brightness <output id="bright-name"></output></label>
+<input type="range" id="bright" min="0.25" max="4" step="0.25">
+<p class="hint">The address of the page says what is shown: keep it to come back to this view.</p>
+</form>
+</div>
+"""
+_SPECTRA = """<section aria-labelledby="spectra-title">
+<h2 id="spectra-title">Spectra</h2>
+<p>{means}</p>
+{legend}
+<p><button type="button" id="clear">Remove all points</button> <button type="button" id="save">Save as CSV</button></p>
+<p id="no-points" hidden>No point is marked: click in the picture.</p>
+<div class="plots" id="plots"></div>
+</section>
+"""

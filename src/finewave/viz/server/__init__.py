@@ -1,0 +1,1 @@
+"""``finewave view``: pages in a browser."""

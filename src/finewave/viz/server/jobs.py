@@ -1,0 +1,233 @@
+"""Uploaded files through a model, one after the other, in files of a temporary folder."""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import threading
+import time
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from finewave.errors import InputError, unknown_name
+from finewave.warnings import FinewaveWarning
+
+LARGEST_UPLOAD = 64 * 2**20
+"""Bytes of a file that the page takes."""
+LARGEST_SIDE = 1024
+"""Rows and columns of an image that the page takes; `finewave predict` has no such limit."""
+_SIGNATURES = {
+    ".png": (b"\x89PNG\r\n\x1a\n",),
+    ".jpg": (b"\xff\xd8\xff",),
+    ".jpeg": (b"\xff\xd8\xff",),
+    ".tif": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    ".tiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    ".nc": (b"CDF", b"\x89HDF\r\n\x1a\n"),
+    ".h5": (b"\x89HDF\r\n\x1a\n",),
+    ".mat": (b"MATLAB",),
+}
+"""How files begin that the page takes. GDAL would open under any name what points to other files of this machine."""
+
+
+class Cancelled(Exception):  # noqa: N818 - no error: the user wants it
+    """The user has taken back what was asked for."""
+
+
+@dataclass
+class Job:
+    """One upload.
+
+    Attributes
+    ----------
+    key : str
+        Cannot be guessed; names it in addresses.
+    source : pathlib.Path
+        The uploaded file.
+    model : str
+    state : {"waiting", "running", "done", "failed", "cancelled"}
+    done, total : int
+        Tiles.
+    message : str
+        Why it failed.
+    notes : list of str
+        What was assumed.
+    result : pathlib.Path
+        The file that is made.
+    """
+
+    key: str
+    source: Path
+    model: str
+    state: str = "waiting"
+    done: int = 0
+    total: int = 0
+    message: str = ""
+    notes: list[str] = field(default_factory=list)
+    started: float = 0.0
+    cancelled: bool = False
+
+    @property
+    def result(self) -> Path:
+        """The file that is made."""
+        return self.source.with_name(f"{self.source.stem}-{Path(self.model).name}.tif")
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the page is told."""
+        seconds = round(time.monotonic() - self.started, 1) if self.state == "running" else 0.0
+        return {
+            "state": self.state,
+            "done": self.done,
+            "total": self.total,
+            "message": self.message,
+            "notes": self.notes,
+            "seconds": seconds,
+        }
+
+
+class Jobs:
+    """Do uploads in a thread, one at a time: a network takes all cores.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where files go; each job has a folder of its own in it.
+    models : dict of str to str
+        What may be chosen: name, and what to give `finewave.load_model`.
+    """
+
+    def __init__(self, folder: Path, models: dict[str, str]) -> None:
+        self.folder, self.models = folder, models
+        self.jobs: dict[str, Job] = {}
+        self._queue: queue.Queue[Job | None] = queue.Queue()
+        self._thread: threading.Thread | None = None
+
+    def place_for(self, name: str) -> Path:
+        """Return where to write a file that the user calls ``name``.
+
+        Raises
+        ------
+        InputError
+            It is of no kind that the page takes.
+        """
+        plain = Path(name.replace("\\", "/")).name
+        suffix = Path(plain).suffix.lower()
+        if suffix not in _SIGNATURES:
+            raise InputError(f"{plain or 'the file'}: the page takes {', '.join(sorted(_SIGNATURES))}")
+        stem = "".join(c if c.isalnum() or c in "-_ ." else "_" for c in Path(plain).stem).strip(" .")[:80] or "upload"
+        folder = self.folder / secrets.token_urlsafe(9)
+        folder.mkdir()
+        return folder / f"{stem}{suffix}"
+
+    def model_named(self, name: str) -> str:
+        """Return a model's name if it may be chosen, else raise `InputError`."""
+        if name not in self.models:
+            raise unknown_name("model", name, self.models)
+        return name
+
+    def submit(self, path: Path, model: str) -> Job:
+        """Take an uploaded file, written where `place_for` said.
+
+        Raises
+        ------
+        InputError
+            It does not begin as its kind of file does.
+        """
+        with path.open("rb") as file:
+            start = file.read(16)
+        if not start.startswith(_SIGNATURES[path.suffix]):
+            raise InputError(f"{path.name} is no {path.suffix} file, by its first bytes")
+        job = Job(path.parent.name, path, model)
+        self.jobs[job.key] = job
+        self._queue.put(job)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+        return job
+
+    def cancel(self, job: Job) -> None:
+        """Stop a job at its next tile."""
+        job.cancelled = True
+        if job.state == "waiting":
+            job.state = "cancelled"
+
+    def end(self, seconds: float) -> bool:
+        """Stop what is being done at its next tile and take no more; return whether that took no longer."""
+        for job in self.jobs.values():
+            self.cancel(job)
+        self._queue.put(None)
+        if self._thread is not None:
+            self._thread.join(seconds)
+        return self._thread is None or not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            job = self._queue.get()
+            if job is None:
+                return
+            if job.cancelled:
+                continue
+            job.state, job.started = "running", time.monotonic()
+            try:
+                self._do(job)
+                job.state = "done"
+            except Cancelled:
+                job.state = "cancelled"
+            except InputError as error:
+                job.state, job.message = "failed", str(error)
+            except Exception as error:  # the page says it; the server goes on
+                job.state, job.message = "failed", f"unexpected {type(error).__name__}: {error}"
+
+    def _do(self, job: Job) -> None:
+        from finewave.inference.predict import predict_file
+        from finewave.io.open_save import open_scene
+
+        def progress(done: int, total: int) -> None:
+            job.done, job.total = done, total
+            if job.cancelled:
+                raise Cancelled
+
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", FinewaveWarning)
+            scene = open_scene(job.source)
+            tallest = max(scene.sizes["y"], scene.sizes["x"])
+            if tallest > LARGEST_SIDE:
+                raise InputError(
+                    f"{job.source.name} has {scene.sizes['x']} x {scene.sizes['y']} pixels; the page takes up to "
+                    f"{LARGEST_SIDE} per side: use finewave predict"
+                )
+            scene.close()
+            predict_file(job.source, job.result, self.models[job.model], progress=progress)
+        ours = [str(each.message) for each in caught if issubclass(each.category, FinewaveWarning)]
+        job.notes = list(dict.fromkeys(ours))
+
+
+def offered_models(own: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the models that need one image, by name: those that ship, and the user's.
+
+    Parameters
+    ----------
+    own : tuple of str
+        Folders or files of weights, as `finewave.load_model` takes them.
+
+    Raises
+    ------
+    InputError
+        One of the user's is none, or needs two images.
+    """
+    from finewave.zoo.bundled_weights import CARD, weight_folders
+    from finewave.zoo.card import Card
+
+    shelf = {name: Card.read(folder / CARD) for name, folder in weight_folders().items()}
+    # most uploads are photographs
+    order = sorted(shelf, key=lambda name: (shelf[name].sensor != "srgb", name))
+    offered = {name: name for name in order if len(shelf[name].inputs) == 1}
+    for each in own:
+        from finewave.zoo.model import load_model
+
+        model = load_model(each)
+        if len(model.inputs) != 1:
+            raise InputError(f"{each} needs {' and '.join(model.inputs)}; the page takes one image")
+        offered[model.name] = each
+    return offered

@@ -1,0 +1,190 @@
+"""The page's plots, as models of Bokeh: two pictures to swipe between, a map, spectra; and their colours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bokeh.plotting import figure as Figure
+
+    from finewave.viz.server.spectra import Region
+
+# Okabe and Ito's colours, which stay apart for colour-blind readers: light theme, dark theme
+COLOURS = {
+    "result": ("#0072B2", "#56B4E9"),
+    "reference": ("#1d2127", "#f2f4f7"),
+    "input": ("#D55E00", "#E69F00"),
+}
+_INK = ("#3b434f", "#b9c1cc")
+_GRID = ("#e4e7ec", "#323a45")
+_PAPER = ("#ffffff", "#171b21")
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+RGB_MARKS = ("#d1495b", "#3a9a5b", "#3f7fd0")
+PALETTE = "Inferno256"
+_NO_OUTLINE = ".bk-Canvas { --outline-width: 0px; }"
+
+
+def picture_source() -> Any:
+    """Return an empty source of a picture."""
+    from bokeh.models import ColumnDataSource
+
+    return ColumnDataSource(data=no_picture())
+
+
+def no_picture() -> dict[str, list[Any]]:
+    """Return the data of a picture that shows nothing."""
+    return {"image": [], "x": [], "y": [], "dw": [], "dh": [], "frame": []}
+
+
+def pick_data(region: Region | None) -> dict[str, list[float]]:
+    """Return the data of the mark on the chosen place: its edges, and a ring around a single pixel."""
+    if region is None:
+        return {name: [] for name in ("x0", "x1", "y0", "y1", "x", "y", "ring")}
+    small = max(region.x1 - region.x0, region.y1 - region.y0) < 3
+    middle = {"x": [(region.x0 + region.x1) / 2], "y": [(region.y0 + region.y1) / 2], "ring": [16.0 if small else 0.0]}
+    return {**{name: [float(getattr(region, name))] for name in ("x0", "x1", "y0", "y1")}, **middle}
+
+
+def make_picture(name: str, ranges: Any, picks: Any, behind: Any, front: Any) -> Figure:
+    """Return a picture without axes: an overview behind, what the frame shows in front, and the chosen place."""
+    plot = _bare(name, ranges)
+    for source in (behind, front):
+        plot.image_rgba("image", "x", "y", "dw", "dh", source=source)
+    _mark_picks(plot, picks)
+    return plot
+
+
+def make_map(name: str, ranges: Any, picks: Any, source: Any) -> tuple[Figure, Any, Any]:
+    """Return a map with a colour bar; the mapper of its colours; the bar."""
+    from bokeh.models import BasicTicker, ColorBar, LinearColorMapper
+
+    plot = _bare(name, ranges)
+    mapper = LinearColorMapper(palette=PALETTE, low=0, high=1, nan_color="rgba(128,128,128,0.25)")
+    plot.image("image", "x", "y", "dw", "dh", source=source, color_mapper=mapper)
+    _mark_picks(plot, picks)
+    bar = ColorBar(
+        color_mapper=mapper,
+        width=12,
+        padding=6,
+        label_standoff=6,
+        ticker=BasicTicker(desired_num_ticks=6),
+        major_label_text_font=_FONT,
+        major_label_text_font_size="12px",
+        bar_line_color=None,
+        background_fill_color=None,
+        major_tick_line_color=None,
+    )
+    plot.add_layout(bar, "right")
+    return plot, mapper, bar
+
+
+def make_spectra(
+    sources: dict[str, Any], axis_ends: tuple[float, float], measured_in_nm: bool
+) -> tuple[Figure, dict[str, Any], list[Any], Any]:
+    """Return the plot of spectra; its lines and spreads by role; the marks of red, green and blue; that of the band."""
+    from bokeh.models import HoverTool, PanTool, Range1d, Span, WheelZoomTool
+    from bokeh.plotting import figure
+
+    margin = 0.02 * (axis_ends[1] - axis_ends[0]) or 0.5
+
+    plot: Any = figure(  # Bokeh's own types do not know the keywords it documents
+        name="spectra",
+        sizing_mode="stretch_both",
+        toolbar_location=None,
+        x_axis_label="Wavelength (nm)" if measured_in_nm else "Band",
+        y_axis_label="Value",
+        x_range=Range1d(start=axis_ends[0] - margin, end=axis_ends[1] + margin),
+        y_range=Range1d(start=0, end=1),
+        tools=[PanTool(), WheelZoomTool()],
+        min_border=6,
+        outline_line_color=None,
+        background_fill_color=None,
+        border_fill_color=None,
+    )
+    plot.toolbar.active_scroll = plot.select_one(WheelZoomTool)
+    plot.stylesheets.append(_NO_OUTLINE)
+    drawn: dict[str, Any] = {}
+    lines = []
+    for role, source in sources.items():
+        area = plot.varea("axis", "low", "high", source=source, fill_alpha=0.18)
+        dash = "dashed" if role == "reference" else "solid"
+        line = plot.line("axis", "mean", source=source, line_width=2.2, line_dash=dash, legend_label=role)
+        # bands of the input are few: points say where they lie
+        dots = plot.scatter("axis", "mean", source=source, size=8 if role == "input" else 4, legend_label=role)
+        drawn[role] = (area, line, dots)
+        lines.append(dots)
+    unit = " nm" if measured_in_nm else ""
+    plot.add_tools(
+        HoverTool(
+            renderers=lines, mode="mouse", tooltips=[("", f"@axis{{0.#}}{unit}: @mean{{0.0000}} ± @spread{{0.0000}}")]
+        )
+    )
+    marks = [Span(dimension="height", line_color=colour, line_width=1.5, line_dash="dotted") for colour in RGB_MARKS]
+    band = Span(dimension="height", line_width=1.2)
+    for mark in (*marks, band):
+        plot.add_layout(mark)
+    plot.legend.orientation = "horizontal"
+    plot.legend.location = "top_left"
+    plot.legend.label_text_font_size = "12px"
+    plot.legend.label_text_font = _FONT
+    plot.legend.padding = 4
+    plot.legend.background_fill_alpha = 0.75
+    plot.legend.border_line_color = None
+    for axis in (*plot.xaxis, *plot.yaxis):
+        axis.axis_label_text_font_style = "normal"
+        axis.axis_label_text_font = axis.major_label_text_font = _FONT
+        axis.axis_label_text_font_size = "13px"
+        axis.major_label_text_font_size = "12px"
+        axis.minor_tick_line_color = None
+        axis.axis_label_standoff = 6
+    return plot, drawn, marks, band
+
+
+def _bare(name: str, ranges: Any) -> Figure:
+    from bokeh.models import BoxSelectTool, PanTool, WheelZoomTool
+    from bokeh.plotting import figure
+
+    pan, wheel, region = PanTool(), WheelZoomTool(zoom_on_axis=False), BoxSelectTool()
+    plot: Any = figure(
+        name=name,
+        x_range=ranges[0],
+        y_range=ranges[1],
+        tools=[pan, wheel, region],
+        toolbar_location=None,
+        sizing_mode="stretch_both",
+        min_border=0,
+        outline_line_color=None,
+        background_fill_color=None,
+        border_fill_color=None,
+    )
+    plot.toolbar.active_drag, plot.toolbar.active_scroll = pan, wheel
+    plot.axis.visible = False
+    plot.grid.visible = False
+    plot.stylesheets.append(_NO_OUTLINE)
+    region.overlay.line_color = "white"
+    region.overlay.fill_alpha = 0.15
+    return plot
+
+
+def _mark_picks(plot: Figure, picks: Any) -> None:
+    for colour, width in (("black", 3.5), ("white", 1.5)):
+        plot.quad("x0", "x1", "y0", "y1", source=picks, fill_color=None, line_color=colour, line_width=width)
+        plot.scatter("x", "y", size="ring", source=picks, fill_color=None, line_color=colour, line_width=width)
+
+
+def apply_theme(spectra: Figure, drawn: dict[str, Any], band: Any, bar: Any, dark: bool) -> None:
+    """Give all that has a colour the one of the light or the dark theme."""
+    which = int(dark)
+    for axis in (*spectra.xaxis, *spectra.yaxis):
+        axis.axis_label_text_color = axis.major_label_text_color = _INK[which]
+        axis.axis_line_color = axis.major_tick_line_color = _INK[which]
+    spectra.grid.grid_line_color = _GRID[which]
+    spectra.legend.label_text_color = _INK[which]
+    spectra.legend.background_fill_color = _PAPER[which]
+    band.line_color = _INK[which]
+    for role, (area, line, dots) in drawn.items():
+        colour = COLOURS[role][which]
+        area.glyph.fill_color = colour
+        line.glyph.line_color = colour
+        dots.glyph.fill_color = dots.glyph.line_color = colour
+    bar.major_label_text_color = _INK[which]

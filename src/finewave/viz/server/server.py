@@ -1,0 +1,214 @@
+"""The server of ``finewave view``: one page for each browser tab, on this machine alone unless asked otherwise."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finewave.errors import InputError
+from finewave.viz.layers import View, open_view
+from finewave.warnings import FinewaveWarning
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from bokeh.document import Document
+    from tornado.ioloop import IOLoop
+
+    from finewave.viz.server.jobs import Jobs
+    from finewave.viz.server.viewer_session import Page
+
+LOCAL = "127.0.0.1"
+USUAL_PORT = 5006
+_PATIENCE = 1.0  # seconds for each thread to end
+_EVERYWHERE = ("", "0.0.0.0", "::")
+
+
+def serve(
+    result: str | Path,
+    input: str | Path | None = None,
+    reference: str | Path | None = None,
+    *,
+    host: str = LOCAL,
+    port: int | None = None,
+    models: tuple[str, ...] = (),
+    ready: Callable[[str], Any] = lambda address: None,
+) -> bool:
+    """Show images in a browser until the user interrupts.
+
+    Parameters
+    ----------
+    result, input, reference : str or Path
+        See `open_view`.
+    host : str
+        Address to listen on; the usual one is seen by this machine alone.
+    port : int, optional
+        0 for any that is free; by default 5006, or any if that is in use.
+    models : tuple of str
+        Weights of one's own to offer for uploads, beside those that ship.
+    ready : callable
+        Called with the address of the page when it can be opened.
+
+    Returns
+    -------
+    bool
+        Whether all work has ended; False if a network is still busy with a tile.
+
+    Raises
+    ------
+    InputError
+        Files cannot be opened or do not belong together, the port is in use, or Bokeh is missing.
+    """
+    try:
+        from bokeh.server.server import BaseServer
+    except ImportError:
+        raise InputError("the viewer needs Bokeh: pip install 'finewave[viewer]'") from None
+    from bokeh.application import Application
+    from bokeh.application.handlers.function import FunctionHandler
+    from bokeh.server.tornado import BokehTornado
+    from tornado.httpserver import HTTPServer
+    from tornado.ioloop import IOLoop
+
+    from finewave.viz.server.handlers import patterns
+    from finewave.viz.server.jobs import Jobs, offered_models
+
+    view = open_view(result, input, reference)
+    if host in _EVERYWHERE:
+        warnings.warn(
+            f"listening on {host or 'all addresses'}: everyone who reaches this machine can see the images and run "
+            "models, without a password; --host 127.0.0.1 is for you alone",
+            FinewaveWarning,
+            stacklevel=2,
+        )
+    _quiet()
+    with tempfile.TemporaryDirectory(prefix="finewave-view-", ignore_cleanup_errors=True) as folder:
+        jobs = Jobs(Path(folder), offered_models(models))
+        site = Site(view, jobs)
+        sockets, port = _bind(host, port)
+        names = {f"{name}:{port}" for name in (host, *(["localhost", LOCAL] if host == LOCAL else []))}
+        anywhere = host in _EVERYWHERE
+        tornado = BokehTornado(
+            {"/": Application(FunctionHandler(site.fill))},
+            extra_websocket_origins=["*"] if anywhere else sorted(names),
+            extra_patterns=patterns(jobs, None if anywhere else frozenset(names)),
+        )
+        http = HTTPServer(tornado)
+        http.add_sockets(sockets)
+        server = BaseServer(IOLoop.current(), tornado, http)
+        try:
+            _stop_by_signals(server.io_loop)
+            server.start()
+            ready(f"http://{LOCAL if anywhere else host}:{port}/")
+            server.io_loop.start()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            with suppress(Exception):
+                server.stop()
+            ended = site.end(_PATIENCE)
+    return ended
+
+
+class Site:
+    """The views that pages may show: that of the command line, and those of uploads.
+
+    Parameters
+    ----------
+    view : View
+    jobs : Jobs
+    """
+
+    def __init__(self, view: View, jobs: Jobs) -> None:
+        self.view, self.jobs = view, jobs
+        self._uploads: dict[str, View] = {}
+        self._pages: set[Page] = set()
+
+    def end(self, seconds: float) -> bool:
+        """Stop all work; return whether none of it took longer."""
+        pages = [page.end(seconds) for page in self._pages]
+        return all([*pages, self.jobs.end(seconds)])
+
+    def fill(self, document: Document) -> None:
+        """Make a page in a new document, as its address asks."""
+        from finewave.viz.server.jobs import LARGEST_SIDE, LARGEST_UPLOAD
+        from finewave.viz.server.state import state_from_query
+        from finewave.viz.server.viewer_session import Page
+
+        context: Any = document.session_context
+        arguments = context.request.arguments if context is not None and context.request is not None else {}
+        query = {name: values[0].decode("utf-8", "replace") for name, values in arguments.items() if values}
+        scene = query.get("scene", "")
+        view = self._view(scene)
+        uploaded = view is not self.view
+        facts = {
+            "scene": scene if uploaded else "",
+            "notes": self.jobs.jobs[scene].notes if uploaded else [],
+            "gone": bool(scene) and not uploaded,
+            "models": list(self.jobs.models),
+            "limit_bytes": LARGEST_UPLOAD,
+            "limit_side": LARGEST_SIDE,
+            "theme": query.get("theme", "auto"),
+        }
+        self._pages.add(Page(document, view, state_from_query(query, view), facts, self._pages.discard))
+
+    def _view(self, key: str) -> View:
+        """Return the view of an upload that is done, else the first one."""
+        job = self.jobs.jobs.get(key)
+        if job is None or job.state != "done":
+            return self.view
+        if key not in self._uploads:
+            self._uploads[key] = open_view(job.result, job.source)
+        return self._uploads[key]
+
+
+def _bind(host: str, port: int | None) -> tuple[list[Any], int]:
+    """Return listening sockets and their port."""
+    from bokeh.server.util import bind_sockets
+
+    tried = [USUAL_PORT, 0] if port is None else [port]
+    for number in tried:
+        try:
+            sockets, bound = bind_sockets(host or None, number)
+            return list(sockets), int(bound)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and number != tried[-1]:
+                continue
+            if error.errno == errno.EADDRINUSE:
+                raise InputError(f"port {number} is in use; choose another with --port (0 for any)") from error
+            if error.errno in (errno.EACCES, errno.EPERM):
+                raise InputError(f"port {number} is not ours to use; choose one above 1023 with --port") from error
+            raise InputError(f"cannot listen on {host}: {error.strerror or error}") from error
+    raise AssertionError  # the last one is bound or refused
+
+
+def _stop_by_signals(loop: IOLoop) -> None:
+    """Let Ctrl-C end the server, as there is nothing to finish, and whatever ends it leave no uploads.
+
+    The loop is asked to stop, not interrupted: an interrupt that meets the clearing away of an object is lost. The
+    second one interrupts.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.default_int_handler)
+        loop.asyncio_loop.call_soon_threadsafe(loop.stop)  # type: ignore[attr-defined]  # of Tornado's usual loop
+
+    for each in numbers:
+        signal.signal(each, stop)
+
+
+def _quiet() -> None:
+    """Keep the servers' own log lines off the terminal; errors stay."""
+    for name in ("bokeh", "tornado.access", "tornado.application"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,31 @@
+"""What the controls of the page and the server tell each other."""
+
+from __future__ import annotations
+
+from bokeh.core.properties import Bool, Float, Int, String
+from bokeh.model import DataModel
+
+
+class Settings(DataModel):
+    """Kept equal by Bokeh in browser and server; see `finewave.viz.server.state.State` for the first ones."""
+
+    left = String()
+    right = String()
+    swipe = Float()
+    mode = String()
+    red = Float()
+    green = Float()
+    blue = Float()
+    band = Float()
+    stretch = String()
+    map = String()
+    theme = String()
+
+    dark = Bool(default=False, help="Whether the browser shows the dark theme, by choice or by its system.")
+    fit = Int(default=0, help="Counts how often the whole image was asked for.")
+    query = String(default="", help="Of the address that makes this view again.")
+    picked = String(default="", help="What was chosen, in words.")
+    scores = String(default="", help="The metric table, JSON: rows of texts.")
+    map_note = String(default="computing …", help="What the map is made of.")
+    resolution = String(default="", help="What a pixel of the screen is.")
+    trouble = String(default="", help="What went wrong last.")

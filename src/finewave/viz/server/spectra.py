@@ -1,0 +1,105 @@
+"""Spectra of a pixel or a region: mean and spread, of every image at the same place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.inference.sources import OpenScene
+
+if TYPE_CHECKING:
+    from finewave.viz.layers import Layer
+
+_STRIP = 2**22  # pixels of one band that are read at once
+
+
+class Superseded(Exception):  # noqa: N818 - no error: the user has clicked elsewhere
+    """Another spectrum was asked for meanwhile."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """Pixels [x0, x1) x [y0, y1) of the result."""
+
+    x0: int
+    x1: int
+    y0: int
+    y1: int
+
+    def within(self, width: int, height: int) -> Region | None:
+        """Return the part that lies in an image, None if nothing does."""
+        x0, x1 = max(self.x0, 0), min(self.x1, width)
+        y0, y1 = max(self.y0, 0), min(self.y1, height)
+        return Region(x0, x1, y0, y1) if x0 < x1 and y0 < y1 else None
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Mean and standard deviation of each band over the pixels of a region that have a value, by rising axis.
+
+    Attributes
+    ----------
+    axis : ndarray of shape (C,)
+        Wavelengths in nm, or band numbers.
+    mean, spread : ndarray of shape (C,)
+        NaN where no pixel has a value.
+    pixels : int
+        Of the image that meet the region.
+    """
+
+    axis: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    pixels: int
+
+
+def spectrum(layer: Layer, region: Region, superseded: Callable[[], bool] = lambda: False) -> Spectrum | None:
+    """Return the spectrum of an image in a region of the result's grid, exact, in memory that does not grow with it.
+
+    Parameters
+    ----------
+    layer : Layer
+    region : Region
+        The image's pixels that it meets are taken, those at its edge whole.
+    superseded : callable
+        Asked now and then whether the spectrum is still wanted.
+
+    Returns
+    -------
+    Spectrum or None
+        None where the image has no pixel in the region.
+
+    Raises
+    ------
+    Superseded
+        When it is not.
+    """
+    met = layer.pixels(region.x0, region.x1, region.y0, region.y1)
+    if met is None:
+        return None
+    rows, columns = met
+    bands = layer.pyramid.bands
+    count, total, squares = np.zeros(bands), np.zeros(bands), np.zeros(bands)
+    wide = columns.stop - columns.start
+    small = (rows.stop - rows.start) * wide * bands <= _STRIP
+    for group in [list(range(bands))] if small else [[band] for band in range(bands)]:
+        step = max(1, _STRIP // (wide * len(group)))
+        for top in range(rows.start, rows.stop, step):
+            if superseded():
+                raise Superseded
+            window = slice(top, min(top + step, rows.stop)), columns
+            values = OpenScene(layer.scene, group).read(window).reshape(len(group), -1).astype(np.float64)
+            known = np.isfinite(values)
+            values = np.where(known, values, 0)
+            count[group] += known.sum(axis=1)
+            total[group] += values.sum(axis=1)
+            squares[group] += np.square(values).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = total / count
+        spread = np.sqrt(np.maximum(squares / count - np.square(mean), 0))
+    order = np.argsort(layer.axis, kind="stable")
+    return Spectrum(layer.axis[order], mean[order], spread[order], (rows.stop - rows.start) * wide)

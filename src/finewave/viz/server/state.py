@@ -1,0 +1,152 @@
+"""What a page shows, as the query of its address: a link that makes the same view again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from finewave.viz.composites import PRESETS, STRETCHES
+from finewave.viz.layers import View
+from finewave.viz.maps import MAPS, NEEDS_REFERENCE
+from finewave.viz.server.spectra import Region
+
+MODES = (*PRESETS, "three", "band")
+
+
+@dataclass(frozen=True)
+class State:
+    """The view of one page.
+
+    Attributes
+    ----------
+    left, right : str
+        Roles of the images on both sides of the swipe.
+    swipe : float
+        Where it stands, 0 (left edge) to 1.
+    mode : str
+        A preset of composites, ``"three"`` bands, or the one ``"band"``.
+    red, green, blue, band : float
+        Positions on the result's axis: nm, or numbers of bands.
+    stretch : str
+    map : str
+    at : tuple of float
+        Centre x and y of the frame and its width, in pixels of the result.
+    pick : Region or None
+        Whose spectra are plotted.
+    theme : {"auto", "light", "dark"}
+    """
+
+    left: str
+    right: str
+    swipe: float
+    mode: str
+    red: float
+    green: float
+    blue: float
+    band: float
+    stretch: str
+    map: str
+    at: tuple[float, float, float]
+    pick: Region | None
+    theme: str = "auto"
+
+    def to_query(self) -> str:
+        """Return the state as the query of an address."""
+        fields = {
+            "left": self.left,
+            "right": self.right,
+            "swipe": _number(self.swipe),
+            "mode": self.mode,
+            "rgb": ",".join(_number(each) for each in (self.red, self.green, self.blue)),
+            "band": _number(self.band),
+            "stretch": self.stretch,
+            "map": self.map,
+            "at": ",".join(_number(each) for each in self.at),
+            "theme": self.theme,
+        }
+        if self.pick is not None:
+            fields["pick"] = f"{self.pick.x0},{self.pick.y0},{self.pick.x1},{self.pick.y1}"
+        return urlencode(fields, safe=",")
+
+
+def usual_state(view: View) -> State:
+    """Return what a page shows first: the whole result, swiped against the reference, else the input."""
+    from finewave.viz.composites import offered_presets, usual_bands
+
+    result = view.result
+    presets = offered_presets(result)
+    red, green, blue = PRESETS[next(iter(presets))][1] if presets else usual_bands(result)
+    other = next((role for role in ("input", "reference") if role in view.layers), "result")
+    width, height = result.pyramid.width, result.pyramid.height
+    return State(
+        left=other,
+        right="result",
+        swipe=0.5,
+        mode=next(iter(presets), "three" if result.pyramid.bands > 2 else "band"),
+        red=red,
+        green=green,
+        blue=blue,
+        band=float(result.axis[result.nearest(550.0) if result.wavelengths is not None else 0]),
+        stretch="joint",
+        map="error" if view.reference is not None else "band",
+        at=(width / 2, height / 2, 0.0),
+        pick=None,
+    )
+
+
+def state_from_query(query: Mapping[str, str], view: View) -> State:
+    """Return the state that an address asks for; what does not fit the view stays as usual.
+
+    Parameters
+    ----------
+    query : mapping of str to str
+        As `State.to_query` writes it; anything may be missing or meaningless.
+    view : View
+
+    Returns
+    -------
+    State
+    """
+    state = usual_state(view)
+    kinds = [kind for kind in MAPS if kind not in NEEDS_REFERENCE or view.reference is not None]
+    choices = {
+        "left": view.layers,
+        "right": view.layers,
+        "mode": MODES,
+        "stretch": STRETCHES,
+        "map": kinds,
+        "theme": ("auto", "light", "dark"),
+    }
+    chosen = {name: query[name] for name, accepted in choices.items() if query.get(name) in accepted}
+    state = replace(state, **chosen)  # type: ignore[arg-type]  # all of these are texts
+    swipe = _numbers(query.get("swipe"), 1)
+    if swipe:
+        state = replace(state, swipe=min(1.0, max(0.0, swipe[0])))
+    rgb, band, at = _numbers(query.get("rgb"), 3), _numbers(query.get("band"), 1), _numbers(query.get("at"), 3)
+    if rgb:
+        state = replace(state, red=rgb[0], green=rgb[1], blue=rgb[2])
+    if band:
+        state = replace(state, band=float(view.result.axis[view.result.nearest(band[0])]))
+    if at and at[2] > 0:
+        state = replace(state, at=(at[0], at[1], at[2]))
+    pick = _numbers(query.get("pick"), 4)
+    if pick:
+        x0, y0, x1, y1 = (int(each) for each in pick)
+        pyramid = view.result.pyramid
+        state = replace(state, pick=Region(x0, x1, y0, y1).within(pyramid.width, pyramid.height))
+    return state
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 4):g}" if abs(value) < 1e5 else f"{value:.1f}"
+
+
+def _numbers(text: str | None, count: int) -> list[float] | None:
+    try:
+        values = [float(part) for part in (text or "").split(",")]
+    except ValueError:
+        return None
+    # beyond 1e9 nothing lies, and an int of it would be no index
+    return values if len(values) == count and all(math.isfinite(v) and abs(v) < 1e9 for v in values) else None

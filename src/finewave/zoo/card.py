@@ -1,0 +1,217 @@
+"""The card of a set of weights: everything needed to use them rightly and to make them again."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finewave.errors import InputError, unknown_name
+from finewave.systems.registry import SYSTEMS, TASKS, config_of
+from finewave.warnings import FinewaveWarning
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What is known about a set of weights. Facts that do not apply are None; none is left out of the file.
+
+    Attributes
+    ----------
+    name : str
+        Name of the weights, ``<system>-<what for>-x<scale>``.
+    system, config : str, dict
+        The network's name in the registry and every argument of its constructor.
+    task, inputs, output : str, list of str, str
+        What it maps to what, in the words of the tasks table.
+    scale : int
+        s.
+    wavelengths_nm : list of float, optional
+        Band centres of the output.
+    ms_bands, ms_wavelengths_nm : list of str, list of float, optional
+        Names and centres in nm of the multispectral bands, in the order of the network's input.
+    sensor : str, optional
+        Whose multispectral bands the network was trained on, a name for `get_sensor`.
+    value_range : list of two floats
+        Of input and output, in reflectance-like units.
+    size_multiple : int
+        Height and width of the input are multiples of it.
+    receptive_field : int, optional
+        Distance in input pixels up to which a pixel acts on the output; None for the whole image.
+    degradation : dict, optional
+        Keyword arguments of `degrade` that made the training inputs: kernel, noise, ...
+    data : dict, optional
+        Data set, split by scene names, checksums.
+    recipe : dict, optional
+        The full training recipe.
+    commit, seed, trained, hours, hardware : str, int, str, float, str, optional
+        Source revision, random seed, date, duration and machine of the training.
+    licence : str, optional
+        Of the weights.
+    metrics : dict, optional
+        Figures with data set, split and convention.
+    parameters : int
+        Number of values in the network.
+    sha256 : str
+        Of the weights file.
+    notes : str, optional
+        Anything that a user should know.
+    format_version : int
+        Of the card's own format.
+    """
+
+    name: str
+    system: str
+    config: dict[str, Any]
+    task: str
+    inputs: list[str]
+    output: str
+    scale: int
+    wavelengths_nm: list[float] | None = None
+    ms_bands: list[str] | None = None
+    ms_wavelengths_nm: list[float] | None = None
+    sensor: str | None = None
+    value_range: list[float] = field(default_factory=lambda: [0.0, 1.0])
+    size_multiple: int = 1
+    receptive_field: int | None = None
+    degradation: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
+    recipe: dict[str, Any] | None = None
+    commit: str | None = None
+    seed: int | None = None
+    trained: str | None = None
+    hours: float | None = None
+    hardware: str | None = None
+    licence: str | None = None
+    metrics: dict[str, Any] | None = None
+    parameters: int
+    sha256: str = ""
+    notes: str | None = None
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        """Return the card as JSON text, every key present."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    def with_facts(self, **facts: Any) -> Card:
+        """Return a copy in which some facts are replaced; an unknown fact is an `InputError`."""
+        known = {f.name for f in fields(self)}
+        for key in facts:
+            if key not in known:
+                raise unknown_name("card key", key, known)
+        return replace(self, **facts)
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "card") -> Card:
+        """Return the card that ``text`` holds; ``source`` names it in messages.
+
+        Raises
+        ------
+        InputError
+            If the text is no JSON object, a key is missing, or a key says something impossible.
+
+        Warns
+        -----
+        FinewaveWarning
+            If there are keys that this version does not know: a newer one wrote them.
+        """
+        try:
+            given = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{source} is no JSON: {error}") from error
+        if not isinstance(given, dict):
+            raise InputError(f"{source} is no card: a JSON object is expected, not a {type(given).__name__}")
+        known = [f.name for f in fields(cls)]
+        missing = [key for key in known if key not in given]
+        if missing:
+            raise InputError(f"{source} lacks the key {missing[0]!r}")
+        extra = [key for key in given if key not in known]
+        if extra:
+            warnings.warn(
+                f"{source} has keys that this version of finewave does not know: {', '.join(extra)}; "
+                "ignored (take a newer finewave to have them count)",
+                FinewaveWarning,
+                stacklevel=3,
+            )
+        card = cls(**{key: given[key] for key in known})
+        card._check(source)
+        return card
+
+    @classmethod
+    def read(cls, path: Path) -> Card:
+        """Return the card in a file; see `from_json`."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise InputError(f"the weights' card is missing: {path}") from None
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is no JSON: {error}") from error
+        return cls.from_json(text, str(path))
+
+    def _check(self, source: str) -> None:
+        """Refuse values on which the code below would stumble."""
+        kinds = {
+            "name": str,
+            "system": str,
+            "config": dict,
+            "task": str,
+            "inputs": list,
+            "output": str,
+            "scale": int,
+            "value_range": list,
+            "size_multiple": int,
+            "parameters": int,
+            "sha256": str,
+        }
+        for key, kind in kinds.items():
+            if not isinstance(getattr(self, key), kind):
+                raise InputError(f"{source}: {key} is {getattr(self, key)!r}; a {kind.__name__} is expected")
+        if self.system not in SYSTEMS:
+            raise InputError(f"{source}: {unknown_name('model', self.system, SYSTEMS)}")
+        if self.task not in TASKS:
+            raise InputError(f"{source}: {unknown_name('task', self.task, TASKS)}")
+
+
+def describe(net: nn.Module, name: str = "untrained", **facts: Any) -> Card:
+    """Return the card of a network that `create_model` built.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Tells system, constructor arguments, task, scale, size multiple, receptive field and parameter count.
+    name : str
+        Of the weights.
+    **facts
+        Every other key of `Card`.
+
+    Returns
+    -------
+    Card
+        Without ``sha256``, which saving fills in.
+
+    Raises
+    ------
+    InputError
+        If the network's constructor arguments are not known, or a fact is no key of `Card`.
+    """
+    system, config = config_of(net)
+    entry = SYSTEMS[system]
+    card = Card(
+        name=name,
+        system=system,
+        config={key: list(value) if isinstance(value, tuple) else value for key, value in config.items()},
+        task=entry.task,
+        inputs=list(entry.inputs),
+        output=entry.output,
+        scale=int(getattr(net, "scale", 1)),
+        size_multiple=int(getattr(net, "size_multiple", 1)),
+        receptive_field=getattr(net, "receptive_field", None),
+        parameters=sum(p.numel() for p in net.parameters()),
+    )
+    return card.with_facts(**facts)

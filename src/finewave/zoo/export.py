@@ -1,0 +1,274 @@
+"""Networks for other programs: ONNX, for onnxruntime and all that reads it, and PyTorch's own exported programs.
+
+What cannot be written down takes an equal path of standard operators, see `finewave.nn.exporting`. A network says by
+class attributes what it allows, all of them optional:
+
+- ``export_multiple``: heights and widths that the exported network takes are multiples of it;
+- ``export_fixed``: why the exported network takes one size alone, None if it takes any;
+- ``export_lacks``: for a format, ``"onnx"`` or ``"pt2"``, why there is none.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from finewave.errors import InputError, unknown_name
+from finewave.io.atomic import atomic_output
+from finewave.nn.exporting import export_paths
+from finewave.nn.pooling import local_pooling
+from finewave.zoo.card import Card, describe
+from finewave.zoo.model import Model, load_model
+
+FORMATS = {".onnx": "onnx", ".pt2": "pt2"}
+TOLERANCE = 1e-4
+"""Of an exported network's output against PyTorch's, relative to the largest value but no less than for 1."""
+LEAST_SIZE = 8
+"""Of the height and width in pixels that an exported network of any size takes."""
+_TRACED_AT = (16, 24)
+
+
+class Exported(NamedTuple):
+    """What `export` wrote.
+
+    Attributes
+    ----------
+    path : Path
+    size : tuple of int or None
+        Height and width in pixels of the first input; None if any.
+    difference : float
+        Largest difference from PyTorch's output on random images.
+    """
+
+    path: Path
+    size: tuple[int, int] | None
+    difference: float
+
+
+class Traced(NamedTuple):
+    """A network on its way into a file."""
+
+    program: ExportedProgram
+    net: nn.Module
+    inputs: dict[str, Tensor]
+    size: tuple[int, int] | None
+    card: Card
+
+
+def export(model: Model | str | Path, path: str | Path, *, size: tuple[int, int] | None = None) -> Exported:
+    """Write a network as ONNX or as an exported program of PyTorch, and compare its output with PyTorch's.
+
+    Parameters
+    ----------
+    model : Model, str or Path
+        A model, or what `load_model` takes.
+    path : str or Path
+        ``.onnx``, or ``.pt2`` for ``torch.export.load``.
+    size : tuple of int, optional
+        Height and width in pixels of the first input that the file is made for. By default it takes any size from 8 up,
+        or, where the network does not allow that, the size of its training crops.
+
+    Returns
+    -------
+    Exported
+        Inputs have their names (``lr_msi``, ...) and are (1, bands, height, width), float32; the output is
+        (1, bands, height, width). The card and what stands in it about bands, wavelengths, sensor and scale are in the
+        file's metadata (in a ``.pt2``, the extra file ``card.json``). The checks of `Model.predict` are not in it:
+        pixels must be finite.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if the extension is neither, the network does not allow the format or the size, or a library
+        is missing.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS:
+        raise unknown_name("extension of an exported network", path.suffix, FORMATS)
+    kind = FORMATS[path.suffix]
+    if not isinstance(model, Model):
+        model = load_model(model)
+    lacks = getattr(model.net, "export_lacks", {})
+    if kind in lacks:
+        other = next((f"; {suffix} is possible" for suffix, each in FORMATS.items() if each not in lacks), "")
+        raise InputError(f"{model.name} cannot be written as {path.suffix}: {lacks[kind]}{other}")
+    if kind == "onnx":
+        _need_onnx()
+    with atomic_output(path) as temporary:
+        traced = trace(model, size)
+        (write_onnx if kind == "onnx" else write_pt2)(traced, temporary)
+        difference = compare(traced, temporary)
+    return Exported(path, traced.size, difference)
+
+
+def trace(model: Model, size: tuple[int, int] | None = None) -> Traced:
+    """Return the program of a network in evaluation mode, in float32 on the CPU, for any size if it allows that.
+
+    Raises
+    ------
+    InputError
+        If the size is out of range.
+    """
+    net = copy.deepcopy(model.net).cpu().float().eval().requires_grad_(False)
+    net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing in torch's overloads
+    multiple = math.lcm(int(getattr(net, "export_multiple", 1)), model.size_multiple)
+    if model.pooling == "local" and size is None:
+        raise InputError('a network that pools over windows is exported for one size: give size=, or pooling="image"')
+    fixed = size is not None or getattr(net, "export_fixed", None) is not None
+    if size is None:
+        rows, columns = (model.pooling_window,) * 2 if fixed else _TRACED_AT
+        size = (-(-rows // multiple) * multiple, -(-columns // multiple) * multiple)
+    elif min(size) < 1 or any(n % model.size_multiple for n in size):
+        raise InputError(f"{size=} is out of range; positive multiples of {model.size_multiple} are accepted")
+    inputs = random_inputs(model, *size)
+    shapes = None if fixed else _dynamic_shapes(model, multiple)
+    pooling = model.pooling_window if model.pooling == "local" else None
+    with torch.no_grad(), export_paths(), _silence(), _windows(pooling, size):
+        program = torch.export.export(net, (), inputs, dynamic_shapes=shapes, strict=False)
+    card = model.card if model.card is not None else describe(model.net)
+    return Traced(program, net, inputs, size if fixed else None, card)
+
+
+def random_inputs(model: Model, rows: int, columns: int) -> dict[str, Tensor]:
+    """Return images by name, (1, bands, height, width), of which the first is ``rows`` x ``columns``."""
+    inputs = {}
+    generator = torch.Generator().manual_seed(0)
+    for name in model.inputs:
+        s = model.upscaling if not name.startswith("lr_") else 1
+        bands = model.bands_of(name)
+        assert bands is not None, "networks say how many bands they have"
+        inputs[name] = torch.rand(1, bands, s * rows, s * columns, generator=generator)
+    return inputs
+
+
+def write_onnx(traced: Traced, path: Path) -> None:
+    """Write ONNX, with the card in its metadata."""
+    with torch.no_grad(), export_paths(), _silence():
+        program = torch.onnx.export(
+            traced.program,
+            (),
+            kwargs=traced.inputs,
+            input_names=list(traced.inputs),
+            output_names=[traced.card.output],
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    program.model.metadata_props.update(metadata_of(traced.card, traced.size))
+    program.model.producer_name = "finewave"
+    program.save(str(path))
+
+
+def write_pt2(traced: Traced, path: Path) -> None:
+    """Write PyTorch's archive, with the card as the extra file ``card.json``."""
+    torch.export.save(traced.program, path, extra_files={"card.json": traced.card.to_json()})
+
+
+def metadata_of(card: Card, size: tuple[int, int] | None) -> dict[str, str]:
+    """Return what is written into an ONNX file: the whole card, and by name what a program needs; all as JSON."""
+    facts = asdict(card)
+    wanted = ("name", "task", "scale", "wavelengths_nm", "ms_bands", "ms_wavelengths_nm", "sensor", "value_range")
+    chosen = {key: facts[key] for key in (*wanted, "licence") if facts[key] is not None}
+    chosen["size"] = "any" if size is None else list(size)
+    return {"finewave.card": card.to_json()} | {f"finewave.{key}": json.dumps(value) for key, value in chosen.items()}
+
+
+def compare(traced: Traced, path: Path) -> float:
+    """Return the largest difference between a file's output and PyTorch's, on random images.
+
+    Raises
+    ------
+    RuntimeError
+        If it is above `TOLERANCE`.
+    """
+    run = _runner(path)
+    examples = [traced.inputs]
+    if traced.size is None:  # another size than the one that was seen
+        examples.append({name: _cut(x) for name, x in traced.inputs.items()})
+    largest = 0.0
+    for inputs in examples:
+        with torch.no_grad():
+            expected = traced.net(**inputs)
+        given = run(inputs)
+        if given.shape != expected.shape:
+            raise RuntimeError(f"{path.name} makes {tuple(given.shape)} where PyTorch makes {tuple(expected.shape)}")
+        difference = float((given - expected).abs().max())
+        if not difference <= TOLERANCE * max(1.0, float(expected.abs().max())):
+            raise RuntimeError(f"the output of {path.name} differs from PyTorch's by {difference:.2g}")
+        largest = max(largest, difference)
+    return largest
+
+
+def _cut(x: Tensor) -> Tensor:
+    """Return two thirds of an image's columns, and half of its rows."""
+    return x[..., : x.shape[2] // 2, : x.shape[3] // 3 * 2].contiguous()
+
+
+def _runner(path: Path) -> Any:
+    """Return a function from inputs by name to the output, by the program that reads such files."""
+    if path.suffix == ".pt2":
+        module = torch.export.load(path).module()
+        return lambda inputs: module(**inputs)
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return lambda inputs: torch.from_numpy(session.run(None, {name: x.numpy() for name, x in inputs.items()})[0])
+
+
+def _dynamic_shapes(model: Model, multiple: int) -> dict[str, dict[int, Any]]:
+    """Return for each input which axes are free, as multiples of the same height and width."""
+    least = -(-LEAST_SIZE // multiple)
+    free = {2: Dim("height", min=least), 3: Dim("width", min=least)}
+    shapes = {}
+    for name in model.inputs:
+        factor = multiple * (1 if name.startswith("lr_") else model.upscaling)
+        shapes[name] = {axis: factor * n if factor > 1 else n for axis, n in free.items()}
+    return shapes
+
+
+@contextmanager
+def _windows(side: int | None, size: tuple[int, int]) -> Iterator[None]:
+    if side is None:
+        yield
+        return
+    with local_pooling(side, size):
+        yield
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Leave out what PyTorch's exporters say to those who work on them."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch.fx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _need_onnx() -> None:
+    """Raise an `InputError` if a library for ONNX is missing."""
+    try:
+        import onnxruntime  # noqa: F401 - only whether it is there
+        import onnxscript  # noqa: F401 - the same
+    except ImportError as error:
+        raise InputError(f"ONNX needs {error.name}: pip install 'finewave[onnx]'") from None

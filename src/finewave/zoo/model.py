@@ -1,0 +1,491 @@
+"""A network ready for use: checks of what goes in, evaluation, loading and saving with its card."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from finewave.errors import InputError, unknown_name
+from finewave.nn.pooling import local_pooling
+from finewave.systems.registry import SYSTEMS, create_model
+from finewave.systems.weights import fill_network, read_weights, write_weights
+from finewave.warnings import FinewaveWarning
+from finewave.zoo import hub
+from finewave.zoo.bundled_weights import CARD, WEIGHTS, weight_folders
+from finewave.zoo.card import Card, describe
+from finewave.zoo.invalid_pixels import blank, fill_invalid
+from finewave.zoo.precision import check_precision, uses_bfloat16
+
+POOLINGS = ("image", "local")
+USUAL_CROP = 128
+"""Side in output pixels of training crops, where a card does not say it: that of arXiv 2505.24605, section V."""
+
+
+class Model:
+    """A network and its card.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Trained or not, with the class attributes ``task``, ``inputs``, ``output`` and ``size_multiple``.
+    card : Card, optional
+        Of its weights; without, the network is taken as untrained.
+    precision : {"auto", "float32", "bfloat16"}
+        Arithmetic of inner features. ``"auto"`` is bfloat16 where the machine gains from it and the network
+        declares that it keeps its digits (``mixed_precision``), else float32. Inputs and outputs are float32.
+    pooling : {"image", "local"}
+        Over what channel attention takes its means: the whole image, as the networks are defined; or windows of the
+        training crop's size, as it saw them in training. Images no larger than the window give the same either way
+        (but for JSSUNet's post-processing, whose shifted copy then has its border continued, not the opposite one).
+
+    Attributes
+    ----------
+    net : torch.nn.Module
+    card : Card or None
+    name : str
+        For messages: the card's name, else the network's class.
+    inputs : tuple of str
+        Names that `predict` takes.
+
+    Examples
+    --------
+    >>> model = Model(create_model("jssunet", scale=2, features=8, stages=1, post=False))
+    >>> model.predict(lr_msi=torch.rand(1, 3, 5, 7)).shape
+    torch.Size([1, 31, 10, 14])
+    """
+
+    def __init__(
+        self, net: nn.Module, card: Card | None = None, *, precision: str = "auto", pooling: str = "image"
+    ) -> None:
+        for attribute in ("task", "inputs", "output"):
+            if not hasattr(net, attribute):
+                raise InputError(f"{type(net).__name__} is no finewave network: it does not declare its {attribute}")
+        self.net = net
+        self.card = card
+        self.name = card.name if card is not None else type(net).__name__
+        self.task = str(net.task)
+        self.inputs: tuple[str, ...] = tuple(net.inputs)  # type: ignore[arg-type]  # nn.Module types all as tensors
+        self.output = str(net.output)
+        self.size_multiple = int(getattr(net, "size_multiple", 1))
+        self.precision = check_precision(precision)
+        if pooling not in POOLINGS:
+            raise unknown_name("pooling", pooling, POOLINGS)
+        self.pooling = pooling
+
+    def __repr__(self) -> str:
+        return f"Model({self.name}: {', '.join(self.inputs)} -> {self.output}, scale {self.scale})"
+
+    @property
+    def scale(self) -> int:
+        """Ratio s between HR and LR images."""
+        return int(getattr(self.net, "scale", 1))
+
+    @property
+    def upscaling(self) -> int:
+        """How many output pixels stand on one pixel of the first input, per axis: s or 1."""
+        return self.scale if self.output.startswith("hr_") and self.inputs[0].startswith("lr_") else 1
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Distance in input pixels up to which a pixel acts on the output; None for the whole image.
+
+        Pooling over the image apart, see `reach`.
+        """
+        return getattr(self.net, "receptive_field", None)
+
+    @property
+    def poolings(self) -> int:
+        """How many poolings over the image the network has; 0 where it does not say."""
+        return int(getattr(self.net, "poolings", 0))
+
+    @property
+    def pooling_window(self) -> int:
+        """Side in input pixels of the windows of ``pooling="local"``: the training crop's, by the card."""
+        recipe = self.card.recipe if self.card is not None else None
+        crop = ((recipe or {}).get("data") or {}).get("crop")
+        return max(1, (crop if isinstance(crop, int) else USUAL_CROP) // self.upscaling)
+
+    @property
+    def reach(self) -> int | None:
+        """`receptive_field` with the windows of local pooling; None where a pixel acts on the whole image."""
+        if not self.poolings:
+            return self.receptive_field
+        return None if self.pooling == "image" else self.net.reach_with_windows(self.pooling_window)
+
+    @property
+    def shift_equivariant(self) -> bool:
+        """Whether the network does the same wherever a part of the image lies, up to `size_multiple`.
+
+        Without that, tiles do not equal the scene in one piece, whatever the network's reach.
+        """
+        return bool(getattr(self.net, "shift_equivariant", True))
+
+    def bands_of(self, name: str) -> int | None:
+        """Return how many bands ``"lr_msi"``, ``"hr_hsi"``, ... have; None where the network does not say."""
+        if name == "ref_rgb":
+            return 3
+        return getattr(self.net, "ms_bands" if name.endswith("msi") else "hs_bands", None)
+
+    def predict(self, **inputs: Tensor) -> Tensor:
+        """Run the network: evaluation mode, no gradients.
+
+        Parameters
+        ----------
+        **inputs : Tensor of shape (B, c, h, w)
+            The task's inputs by name, e.g. ``lr_msi=x``; floating point, reflectance-like, in [0, 1]. They
+            are moved to the network's device and dtype.
+
+        Returns
+        -------
+        Tensor of shape (B, C, H, W)
+            On the device of the first input, in the network's dtype. NaN where an input pixel is not finite.
+
+        Raises
+        ------
+        InputError
+            A ``ValueError``, if an input is missing or not one of the network's, or its kind, rank, band
+            count or size does not fit. It says what was given and what is accepted.
+
+        Warns
+        -----
+        FinewaveWarning
+            If pixels are not finite, or an input is zero everywhere or smaller than the attention window.
+        """
+        self._check(inputs)
+        aligned = [name for name in self.inputs if name != "ref_rgb"]
+        filled = {}
+        masks = {}
+        for name in self.inputs:
+            filled[name], masks[name] = fill_invalid(inputs[name])
+        self.warn_about(filled, masks)
+        output = self.run(filled)
+        for name in aligned:
+            output = blank(output, masks[name])
+        return output
+
+    def run(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Run the network on inputs known to fit and to be finite, without the checks of `predict`."""
+        first = inputs[self.inputs[0]]
+        like = next(itertools.chain(self.net.parameters(), self.net.buffers()), first)  # some learn nothing
+        was_training = self.net.training
+        self.net.eval()
+        try:
+            with torch.no_grad():
+                tensors = [inputs[name].to(like.device, like.dtype) for name in self.inputs]
+                if prefers_channels_last(self.net):
+                    tensors = [x.contiguous(memory_format=torch.channels_last) for x in tensors]
+                mixed = uses_bfloat16(self.precision, self.net, like.device)
+                with torch.autocast(like.device.type, torch.bfloat16, enabled=mixed), self._pooling(first):
+                    output = self.net(**dict(zip(self.inputs, tensors, strict=True)))
+        finally:
+            self.net.train(was_training)
+        return output.to(first.device, like.dtype).contiguous()
+
+    def _pooling(self, first: Tensor) -> AbstractContextManager[None]:
+        if self.pooling == "image":
+            return nullcontext()
+        return local_pooling(self.pooling_window, (first.shape[2], first.shape[3]))
+
+    def with_precision(self, precision: str) -> Model:
+        """Return this model, on the same network, with another ``precision``."""
+        return Model(self.net, self.card, precision=precision, pooling=self.pooling)
+
+    def with_pooling(self, pooling: str) -> Model:
+        """Return this model, on the same network, with another ``pooling``."""
+        return Model(self.net, self.card, precision=self.precision, pooling=pooling)
+
+    def to(self, *args: Any, **kwargs: Any) -> Model:
+        """Move the network to a device or dtype, as ``torch.nn.Module.to`` does, and return this model."""
+        self.net.to(*args, **kwargs)
+        return self
+
+    def save(self, folder: str | Path, dtype: torch.dtype | None = None, **facts: Any) -> Path:
+        """Write ``model.safetensors`` and ``card.json`` into ``folder``, whole or not at all.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Made if missing; its parent must exist. A set of weights already there is replaced.
+        dtype : torch.dtype, optional
+            Of the numbers in the file; loading returns to float32.
+        **facts
+            Keys of the card to set, e.g. ``name=...``.
+
+        Raises
+        ------
+        InputError
+            If the network's constructor arguments are not known, or a fact is no key of the card.
+        """
+        return self._write(Path(folder), dtype, facts, lambda card: {})
+
+    def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None, **facts: Any) -> Path:
+        """Write what `save` writes and ``README.md``, the card in words: a folder ready for sharing.
+
+        The page is headed by the metadata that model hubs index. It is written anew each time; words of your own
+        belong into the card's ``notes``, which it shows. `load_model` takes the folder.
+
+        Parameters
+        ----------
+        folder, dtype, **facts
+            As in `save`.
+
+        Raises
+        ------
+        InputError
+            As in `save`.
+        """
+        from finewave.zoo.readme import README, readme_of
+
+        return self._write(Path(folder), dtype, facts, lambda card: {README: readme_of(card)})
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        revision: str | None = None,
+        private: bool | None = None,
+        message: str = "Weights and card, by finewave",
+        token: str | None = None,
+        dtype: torch.dtype | None = None,
+        **facts: Any,
+    ) -> str:
+        """Share the model on the Hugging Face Hub, from where ``load_model("hf:owner/name")`` loads it.
+
+        Weights, card and page go up in one commit. Repository and branch are made if missing.
+
+        Parameters
+        ----------
+        repository : str
+            ``"owner/name"``.
+        revision : str, optional
+            Branch to push to; the main one by default.
+        private : bool, optional
+            Of a repository that is made now; by default what the owner has set.
+        message : str
+            Of the commit.
+        token : str, optional
+            By default that of ``hf auth login`` or of the variable ``HF_TOKEN``.
+        dtype, **facts
+            As in `save`; the name of an untrained network's card is that of the repository.
+
+        Returns
+        -------
+        str
+            Address of the commit.
+
+        Raises
+        ------
+        InputError
+            If huggingface_hub is not installed, the Hub cannot be reached or refuses, or as in `save`.
+        """
+        from finewave.zoo.hub import parse_address, push
+        from finewave.zoo.readme import README, readme_of
+
+        address = parse_address(repository).repository
+        with tempfile.TemporaryDirectory() as workshop:
+            folder = Path(workshop) / address.partition("/")[2]
+            self._write(folder, dtype, facts, lambda card: {README: readme_of(card, address)})
+            return push(folder, repository, revision, private, message, token)
+
+    def _write(
+        self, folder: Path, dtype: torch.dtype | None, facts: dict[str, Any], more: Callable[[Card], dict[str, str]]
+    ) -> Path:
+        """Write weights, card and ``more``, texts by file name, into ``folder``."""
+        card = describe(self.net) if self.card is None else self.card
+        card = card.with_facts(**{"name": folder.name, **facts} if self.card is None else facts)
+        if not folder.parent.is_dir():
+            raise InputError(f"the folder {folder.parent} does not exist; create it first")
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            card = card.with_facts(sha256=write_weights(self.net, temporary / WEIGHTS, dtype))
+            texts = {CARD: card.to_json(), **more(card)}
+            for name, text in texts.items():
+                (temporary / name).write_text(text, encoding="utf-8")
+            temporary.chmod(0o755)  # mkdtemp makes it private
+            if folder.is_dir():
+                # several renames: should the machine stop between them, the checksum tells
+                for name in (WEIGHTS, *texts):
+                    (temporary / name).replace(folder / name)
+            else:
+                temporary.replace(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return folder
+
+    def warn_about(self, filled: Mapping[str, Tensor], invalid: Mapping[str, Tensor]) -> None:
+        """Warn of inputs that are usable, but from which not much can be expected; see `predict`."""
+        for name, image in filled.items():
+            self.warn_of_values(name, int(invalid[name].sum()), invalid[name].numel(), not image.any())
+            self.warn_of_size(name, image.shape[2], image.shape[3])
+
+    def warn_of_values(self, name: str, holes: int, pixels: int, dark: bool) -> None:
+        """Warn if an input of so many pixels has some without a value, or nothing but zeros."""
+        if holes:
+            _warn(
+                f"{name}: {holes} of {pixels} pixels are NaN or infinite; "
+                "they were filled from their nearest neighbours for the network and are NaN in the output; "
+                "fill them yourself to have values there"
+            )
+        if dark:
+            _warn(
+                f"{name} is zero everywhere; the output is what the network answers to darkness; "
+                "check that it is the right image"
+            )
+
+    def warn_of_size(self, name: str, rows: int, columns: int) -> None:
+        """Warn if an input of this size is smaller than what the network's attention looks at."""
+        window = _attention_window(self.net)
+        height, width = rows * self.upscaling, columns * self.upscaling
+        if min(height, width) < window:
+            _warn(
+                f"{name} of {rows} x {columns} pixels makes an output of {height} x {width}, smaller than "
+                f"the attention window of {window}; much of what the network sees is beyond the border; "
+                "take a larger image"
+            )
+
+    def _check(self, inputs: Mapping[str, Any]) -> None:
+        """Raise an `InputError` if ``inputs`` are not what the network takes."""
+        for name in inputs:
+            if name not in self.inputs:
+                raise unknown_name(f"input of {self.name}", name, self.inputs)
+        for name in self.inputs:
+            if name not in inputs:
+                raise InputError(f"{self.name} needs the input {name}; given: {', '.join(inputs) or 'none'}")
+            self._check_one(name, inputs[name])
+        first = self.inputs[0]
+        for name in self.inputs[1:]:
+            if inputs[name].shape[0] != inputs[first].shape[0]:
+                raise InputError(
+                    f"{first} has {inputs[first].shape[0]} images and {name} has {inputs[name].shape[0]}; "
+                    "they must be as many"
+                )
+            if name != "ref_rgb":
+                scales = getattr(self.net, "scales", (self.scale,))  # a network may serve more than the one declared
+                ratios = scales if first.startswith("lr_") and name.startswith("hr_") else (1,)
+                expected = [tuple(n * ratio for n in inputs[first].shape[2:]) for ratio in ratios]
+                if tuple(inputs[name].shape[2:]) not in expected:
+                    raise InputError(
+                        f"{name} has {_size(inputs[name])} pixels; with {first} of {_size(inputs[first])} "
+                        f"and scale {' or '.join(map(str, scales))}, "
+                        f"{' or '.join(f'{rows} x {columns}' for rows, columns in expected)} are expected"
+                    )
+
+    def _check_one(self, name: str, x: Any) -> None:
+        bands = self.bands_of(name)
+        expected = f"a float tensor (B, {bands or 'bands'}, height, width)"
+        if not isinstance(x, Tensor):
+            raise InputError(f"{name} is a {type(x).__name__}; {self.name} takes {expected}")
+        if x.ndim != 4:
+            hint = "; add the batch axis with x[None]" if x.ndim == 3 else ""
+            raise InputError(f"{name} has shape {tuple(x.shape)}; {self.name} takes {expected}{hint}")
+        if not x.is_floating_point():
+            raise InputError(f"{name} is {x.dtype}; {self.name} takes {expected}: scale it to reflectance in [0, 1]")
+        if bands is not None and x.shape[1] != bands:
+            named = ""
+            if self.card is not None and self.card.ms_bands and name.endswith("msi"):
+                named = f" ({', '.join(self.card.ms_bands)})"
+            raise InputError(f"{name} has {x.shape[1]} bands; {self.name} expects {bands}{named}")
+        if 0 in x.shape:
+            raise InputError(f"{name} of shape {tuple(x.shape)} has no pixels")
+        if any(n % self.size_multiple for n in x.shape[2:]):
+            raise InputError(
+                f"{name} has {_size(x)} pixels; {self.name} takes heights and widths that are multiples of "
+                f"{self.size_multiple}"
+            )
+
+
+def load_model(which: str | Path, *, precision: str = "auto") -> Model:
+    """Load a trained network with its card.
+
+    Parameters
+    ----------
+    which : str or Path
+        A name from ``list_models(trained=True)``, a folder with ``model.safetensors`` and ``card.json``, a
+        ``.safetensors`` file with ``card.json`` beside it, or a model on the Hugging Face Hub, ``"hf:owner/name"`` or
+        ``"hf:owner/name@revision"``, which is fetched once and then used from the cache, without a network too.
+    precision : {"auto", "float32", "bfloat16"}
+        Arithmetic of inner features, see `Model`.
+
+    Returns
+    -------
+    Model
+        In float32, on the CPU, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if there is no such name, folder, file, repository or revision, the Hub is out of reach and
+        the model not in the cache, or the weights do not fit their card: the message names the first key, shape or
+        checksum that differs.
+    """
+    check_precision(precision)
+    weights, card_file = _locate(which)
+    card = Card.read(card_file)
+    with torch.random.fork_rng(devices=[]):  # loading is no reason for the user's random numbers to change
+        net = create_model(card.system, **card.config)
+    tensors, sha256 = read_weights(weights)
+    fill_network(net, tensors, f"{weights} does not fit its card: it")
+    if sha256 != card.sha256:
+        raise InputError(
+            f"{weights} does not fit its card: its sha256 is {sha256[:12]}..., the card says "
+            f"{card.sha256[:12]}...; one of the two was damaged or replaced"
+        )
+    if prefers_channels_last(net):
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
+    return Model(net.eval(), card, precision=precision)
+
+
+def _locate(which: str | Path) -> tuple[Path, Path]:
+    """Return paths of weights and card."""
+    shipped = weight_folders()
+    if isinstance(which, str) and which.startswith(hub.PREFIX):
+        which = hub.fetch(which)
+    path = Path(which)
+    if isinstance(which, str) and which in shipped:
+        path = shipped[which]
+    if path.is_dir():
+        if not (path / WEIGHTS).is_file():
+            there = (each.name for each in path.iterdir())
+            raise InputError(f"no trained model in the folder {path}: {hub.absence(WEIGHTS, there)}")
+        return path / WEIGHTS, path / CARD
+    if path.is_file():
+        if path.suffix != ".safetensors":
+            raise InputError(f"{path} is no .safetensors file; give a model's name, its folder or that file")
+        return path, path.with_name(CARD)
+    if path.suffix == ".safetensors" or len(path.parts) > 1:
+        raise InputError(f"no such file or folder: {path}; trained models by name: {', '.join(shipped) or 'none'}")
+    if str(which) in SYSTEMS:
+        trained = [name for name in shipped if name.startswith(f"{which}-")]
+        raise InputError(
+            f"{which!r} is a system without weights; trained: {', '.join(trained) or 'none'} "
+            f"(create_model({str(which)!r}) builds an untrained network)"
+        )
+    raise unknown_name("trained model", str(which), shipped)
+
+
+def prefers_channels_last(net: nn.Module) -> bool:
+    """Two-dimensional convolutions are fastest so; networks with 3-D kernels have no such layout."""
+    return all(p.ndim <= 4 for p in net.parameters())
+
+
+def _attention_window(net: nn.Module) -> int:
+    """Return the widest window of the network's attention, in pixels; blocks that have one state it."""
+    windows = [getattr(module, "window", 0) for module in net.modules()]
+    return max((window for window in windows if isinstance(window, int)), default=0)
+
+
+def _size(x: Tensor) -> str:
+    return f"{x.shape[2]} x {x.shape[3]}"
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FinewaveWarning, stacklevel=4)

@@ -1,0 +1,135 @@
+"""The page that goes with a set of weights: its card in words, headed by the metadata that model hubs index.
+
+The format is that of model cards on the Hugging Face Hub: Markdown behind a block of YAML. The page is written anew
+from ``card.json`` each time and is never read: the JSON stays the truth.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from finewave.zoo.card import Card
+
+README = "README.md"
+PIPELINE = "image-to-image"
+"""What the Hub calls networks from images to images."""
+
+_TASKS = {
+    "sssr": "joint spatio-spectral super-resolution",
+    "sr": "spatial super-resolution of hyperspectral images",
+    "ssr": "spectral super-resolution",
+    "fusion": "fusion of hyperspectral and multispectral images",
+    "refsr": "hyperspectral super-resolution with an unaligned RGB reference",
+}
+# licences that the Hub knows; others go by the name "other" and their own
+_KNOWN_LICENCE = re.compile(
+    r"apache-2\.0|mit|bsd(-[23]-clause)?|cc0-1\.0|cc-by(-nc)?(-sa|-nd)?-[234]\.0|[al]?gpl-[23]\.[01]"
+)
+_SHOWN_METRICS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "sam": "SAM (degrees)", "ergas": "ERGAS"}
+
+
+def readme_of(card: Card, repository: str | None = None) -> str:
+    """Return the page of a card.
+
+    Parameters
+    ----------
+    card : Card
+    repository : str, optional
+        ``"owner/name"`` on the Hub, from where the page's example then loads the weights.
+    """
+    front = yaml.safe_dump(_metadata(card), sort_keys=False, allow_unicode=True, width=120)
+    return f"---\n{front}---\n\n" + "\n\n".join(_sections(card, repository)) + "\n"
+
+
+def _metadata(card: Card) -> dict[str, Any]:
+    """Return the block of YAML: what the Hub searches and filters by."""
+    licence = (card.licence or "").lower()
+    known = bool(_KNOWN_LICENCE.fullmatch(licence))
+    facts: dict[str, Any] = {
+        "library_name": "finewave",
+        "pipeline_tag": PIPELINE,
+        "license": (licence if known else "other") if card.licence else None,
+        "license_name": licence if licence and not known else None,
+        "tags": ["finewave", "hyperspectral", "super-resolution", card.system, card.task, f"x{card.scale}"],
+        "datasets": [str(name)] if (name := (card.data or {}).get("dataset")) else None,
+        "metrics": sorted({metric for _, figures in _figures(card) for metric in figures}) or None,
+        "model-index": _index(card),
+    }
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def _index(card: Card) -> list[dict[str, Any]] | None:
+    """Return the figures as the Hub's model index has them; None without figures."""
+    results = []
+    for protocol, figures in _figures(card):
+        dataset, _, split = protocol.partition("/")
+        results.append(
+            {
+                "task": {"type": PIPELINE, "name": _TASKS[card.task]},
+                "dataset": {"type": dataset, "name": dataset, **({"split": split} if split else {})},
+                "metrics": [{"type": key, "name": key, "value": value} for key, value in figures.items()],
+            }
+        )
+    return [{"name": card.name, "results": results}] if results else None
+
+
+def _figures(card: Card) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield data set with split, and mean figures, of each protocol in the card."""
+    for protocol, scores in (card.metrics or {}).items():
+        mean = scores.get("mean") if isinstance(scores, dict) else None
+        figures = {key: value for key, value in (mean or {}).items() if isinstance(value, int | float)}
+        if figures:
+            yield protocol, figures
+
+
+def _sections(card: Card, repository: str | None) -> Iterator[str]:
+    yield f"# {card.name}"
+    inputs = " and ".join(f"`{name}`" for name in card.inputs)
+    yield (
+        f"Weights of `{card.system}` for {_TASKS[card.task]}: {inputs} to `{card.output}`, scale {card.scale}, "
+        f"{card.parameters:,} parameters. Written by finewave from `card.json`, "
+        "which is what programs read; this page is for people."
+    )
+    which = f"hf:{repository}" if repository else card.name
+    yield f'```python\nimport finewave as fw\n\nmodel = fw.load_model("{which}")\n```'
+    yield "\n".join(("| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in _facts(card))))
+    rows = [
+        [protocol, *(f"{figures[key]:.4g}" if key in figures else "" for key in _SHOWN_METRICS)]
+        for protocol, figures in _figures(card)
+    ]
+    if rows:
+        lines = (["", *_SHOWN_METRICS.values()], ["---"] * (1 + len(_SHOWN_METRICS)), *rows)
+        yield "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    if card.notes:
+        yield card.notes
+
+
+def _facts(card: Card) -> Iterator[tuple[str, str]]:
+    """Yield what a user must know to give the network the right images."""
+    if card.ms_bands or card.ms_wavelengths_nm:
+        centres = [f"{nm:g} nm" for nm in card.ms_wavelengths_nm or ()]
+        names = card.ms_bands or [""] * len(centres)
+        centres = centres or [""] * len(names)
+        bands = (" ".join(filter(None, pair)) for pair in zip(names, centres, strict=False))
+        yield "multispectral bands", ", ".join(bands)
+    if card.sensor:
+        yield "sensor", f"`{card.sensor}`"
+    if card.wavelengths_nm:
+        first, last = card.wavelengths_nm[0], card.wavelengths_nm[-1]
+        yield "bands of the output", f"{len(card.wavelengths_nm)}, {first:g} to {last:g} nm"
+    yield "values", f"{card.value_range[0]:g} to {card.value_range[1]:g}"
+    if card.degradation:
+        yield "degradation in training", ", ".join(f"{key} {value}" for key, value in card.degradation.items())
+    if card.data and card.data.get("dataset"):
+        yield "trained on", "; ".join(str(card.data[key]) for key in ("dataset", "citation") if card.data.get(key))
+    if card.licence:
+        yield "licence", card.licence
+    if card.trained:
+        yield "trained", card.trained
+    if card.commit:
+        yield "source revision", f"`{card.commit}`"
+    yield "sha256 of the weights", f"`{card.sha256}`"

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import finewave as fw
+from finewave.datasets.patches import Crops, Scene, load_scenes, with_ms
+from finewave.datasets.store import Store
+from tests.training.conftest import small_store, smooth_scene  # noqa: F401 - a fixture
+
+RESPONSE = fw.get_sensor("nikon-d5100").response(np.arange(400.0, 701.0, 10.0))
+
+
+@pytest.fixture
+def scenes(small_store: Path) -> list[Scene]:  # noqa: F811
+    store = Store(small_store)
+    return load_scenes(store, store.attributes["split"]["train"], 4, {"kernel": "gaussian"})
+
+
+def test_a_batch_has_four_matching_images(scenes: list[Scene]) -> None:
+    batch = Crops(scenes, RESPONSE, scale=4, crop=16, batch_size=3, gain=(0.5, 2)).batch(0)
+    assert {k: tuple(v.shape) for k, v in batch.items()} == {
+        "hr_hsi": (3, 31, 16, 16),
+        "lr_hsi": (3, 31, 4, 4),
+        "hr_msi": (3, 3, 16, 16),
+        "lr_msi": (3, 3, 4, 4),
+    }
+    response = torch.from_numpy(RESPONSE).float()
+    for ms, hs in (("hr_msi", "hr_hsi"), ("lr_msi", "lr_hsi")):
+        torch.testing.assert_close(batch[ms], torch.einsum("kc,bchw->bkhw", response, batch[hs]))
+
+
+def test_crops_match_across_scales_after_turns() -> None:
+    """In the middle of a crop, degrading the HR crop gives the LR crop, whatever the turn and gain."""
+    scene = Scene("a", smooth_scene(1, 64), 65535, 4, {})
+    batch = Crops([scene], RESPONSE, scale=4, crop=48, batch_size=16, gain=(0.5, 2)).batch(3)
+    middle = (..., slice(3, -3), slice(3, -3))
+    torch.testing.assert_close(fw.degrade(batch["hr_hsi"], 4)[middle], batch["lr_hsi"][middle], rtol=0, atol=1e-3)
+
+
+def test_the_stream_depends_on_seed_and_number_alone(scenes: list[Scene]) -> None:
+    def crops(seed: int) -> Crops:
+        return Crops(scenes, RESPONSE, scale=4, crop=16, batch_size=2, steps=5, seed=seed)
+
+    whole = list(crops(1))
+    resumed = crops(1)
+    resumed.load_state_dict({"start": 3})
+    resumed.steps = 2
+    for a, b in zip(whole[3:], resumed, strict=True):
+        assert torch.equal(a["hr_hsi"], b["hr_hsi"])
+    assert not torch.equal(whole[0]["hr_hsi"], next(iter(crops(2)))["hr_hsi"])
+    assert not torch.equal(whole[0]["hr_hsi"], whole[1]["hr_hsi"])
+
+
+def test_grid_sampling_takes_the_published_crops() -> None:
+    cube = smooth_scene(1, 32)
+    scene = Scene("a", cube, 65535, 4, {})
+    crops = Crops([scene], RESPONSE, scale=4, crop=16, batch_size=64, sampling="grid", augment=False).batch(0)
+    expected = {cube[:, y : y + 16, x : x + 16].tobytes() for y in (0, 16) for x in (0, 16)}
+    got = {(c * 65535).round().numpy().astype(np.uint16).tobytes() for c in crops["hr_hsi"]}
+    assert got == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crop": 18}, "data.crop=18 is no multiple"),
+        ({"crop": 64}, "smaller than data.crop=64"),
+        ({"crop": 16, "sampling": "tile"}, "'random', 'grid' or 'area'"),
+    ],
+)
+def test_bad_options(scenes: list[Scene], options: dict, message: str) -> None:
+    with pytest.raises(fw.InputError, match=message):
+        Crops(scenes, RESPONSE, scale=4, **options)
+
+
+def test_mixtures_obey_the_observation_model() -> None:
+    """A mixed crop is no crop of one scene, and its LR-HSI is still the HR-HSI degraded."""
+    scene = Scene("a", smooth_scene(1, 64), 65535, 4, {})
+    other = Scene("b", smooth_scene(2, 64), 65535, 4, {})
+    mixed = Crops([scene, other], RESPONSE, scale=4, crop=48, batch_size=16, mix=1.0).batch(0)
+    plain = Crops([scene, other], RESPONSE, scale=4, crop=48, batch_size=16).batch(0)
+    middle = (..., slice(3, -3), slice(3, -3))
+    torch.testing.assert_close(fw.degrade(mixed["hr_hsi"], 4)[middle], mixed["lr_hsi"][middle], rtol=0, atol=1e-3)
+    assert not torch.equal(mixed["hr_hsi"], plain["hr_hsi"])
+
+
+def naive_batch(scenes: list[Scene], n: int, seed: int, *, crop: int, batch_size: int, gain: tuple, mix: float) -> dict:
+    """Batch ``n`` of a stream by its definition, crop by crop, with PyTorch alone."""
+    random = np.random.default_rng((seed, n))
+
+    def one() -> tuple[torch.Tensor, torch.Tensor]:
+        scene, size = scenes[random.integers(len(scenes))], crop // 4
+        y, x = (random.integers(side - size + 1) for side in scene.lr_hsi.shape[1:])
+        factor = float(np.exp(random.uniform(*np.log(gain))))
+        turns, flip = int(random.integers(4)), bool(random.integers(2))
+        hr = torch.from_numpy(scene.hr_hsi[:, 4 * y : 4 * y + crop, 4 * x : 4 * x + crop].astype(np.float64))
+        pair = [hr / scene.full_scale, scene.lr_hsi[:, y : y + size, x : x + size].double()]
+        pair = [(factor * image).rot90(turns, (1, 2)) for image in pair]
+        return tuple(image.flip(2) if flip else image for image in pair)
+
+    crops = []
+    for _ in range(batch_size):
+        pair = one()
+        if random.uniform() < mix:
+            other, share = one(), random.uniform()
+            pair = tuple(share * a + (1 - share) * b for a, b in zip(pair, other, strict=True))
+        crops.append(pair)
+    hr_hsi, lr_hsi = (torch.stack(images) for images in zip(*crops, strict=True))
+    return with_ms({"hr_hsi": hr_hsi, "lr_hsi": lr_hsi}, RESPONSE)
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.5])
+def test_batches_are_those_of_the_definition(scenes: list[Scene], mix: float) -> None:
+    options = {"crop": 16, "batch_size": 6, "gain": (0.5, 2.0), "mix": mix}
+    stream = Crops(scenes, RESPONSE, scale=4, steps=3, seed=11, **options)
+    for number, batch in enumerate(stream):
+        expected = naive_batch(scenes, number, 11, **options)
+        assert batch.keys() == expected.keys()
+        for key, images in batch.items():
+            torch.testing.assert_close(images, expected[key].float(), rtol=1e-5, atol=1e-6)
+            assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_position_counts_what_was_handed_out(scenes: list[Scene]) -> None:
+    """A checkpoint after batch 2 continues with batch 3, however many were made ahead."""
+    stream = Crops(scenes, RESPONSE, scale=4, crop=16, batch_size=2, steps=9)
+    batches = iter(stream)
+    for _ in range(2):
+        next(batches)
+    time.sleep(0.2)
+    assert stream.state_dict() == {"start": 2}
+    assert torch.equal(next(batches)["hr_hsi"], stream.batch(2)["hr_hsi"])
+
+
+def test_a_stream_that_is_left_ends_its_thread(scenes: list[Scene]) -> None:
+    batches = iter(Crops(scenes, RESPONSE, scale=4, crop=16, batch_size=2, steps=1000))
+    next(batches)
+    assert any(thread.name == "crops" for thread in threading.enumerate())
+    batches.close()
+    assert not any(thread.name == "crops" for thread in threading.enumerate())
+
+
+def test_what_fails_in_the_making_shows(scenes: list[Scene]) -> None:
+    stream = Crops(scenes, RESPONSE, scale=4, crop=16, batch_size=2, steps=5)
+    stream.scenes = []
+    with pytest.raises(IndexError):
+        next(iter(stream))

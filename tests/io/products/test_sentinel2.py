@@ -1,0 +1,156 @@
+"""Sentinel-2 products in their real layout, and folders of bands at several resolutions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+
+from finewave.errors import InputError
+from finewave.io.open_save import open_scene
+from finewave.scene import scene_crs, scene_transform
+from finewave.warnings import FinewaveWarning
+
+SIZES = {10: (24, 18), 20: (12, 9), 60: (4, 3)}
+METADATA = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
+<n1:Level-2A_User_Product xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/User_Product_Level-2A.xsd">
+ <n1:General_Info><Product_Info><Datatake><SPACECRAFT_NAME>Sentinel-2B</SPACECRAFT_NAME></Datatake></Product_Info>
+ <Product_Image_Characteristics>
+  <QUANTIFICATION_VALUES_LIST><BOA_QUANTIFICATION_VALUE unit="none">10000</BOA_QUANTIFICATION_VALUE>
+  </QUANTIFICATION_VALUES_LIST>
+  <BOA_ADD_OFFSET_VALUES_LIST>{offsets}</BOA_ADD_OFFSET_VALUES_LIST>
+ </Product_Image_Characteristics></n1:General_Info>
+</n1:Level-2A_User_Product>
+"""
+
+
+def write_band(path: Path, resolution: int, values: np.ndarray | None = None, **profile: object) -> np.ndarray:
+    """Write a lossless JPEG 2000 or GeoTIFF of one band at its place; return its numbers."""
+    height, width = SIZES[resolution]
+    if values is None:
+        values = np.random.default_rng(len(path.name)).integers(1000, 9000, (height, width), dtype=np.uint16)
+    is_jp2 = path.suffix == ".jp2"
+    options = {"QUALITY": 100, "REVERSIBLE": "YES", "YCBCR420": "NO"} if is_jp2 else {}
+    place = {"crs": "EPSG:32631", "transform": from_origin(6e5, 5e6, resolution, resolution)} | profile
+    path.parent.mkdir(parents=True, exist_ok=True)
+    driver = "JP2OpenJPEG" if is_jp2 else "GTiff"
+    with rasterio.open(path, "w", driver, width, height, 1, dtype="uint16", **place, **options) as file:
+        file.write(values[None])
+    return values
+
+
+def product(folder: Path, offset: int = -1000) -> dict[str, np.ndarray]:
+    """Write a level 2A product; return the numbers of its bands by their names there."""
+    root = folder / "S2B_MSIL2A_20240501T103619_N0510_R008_T31TFJ_20240501T140000.SAFE"
+    images = root / "GRANULE" / "L2A_T31TFJ_A037000_20240501T104600" / "IMG_DATA"
+    offsets = "".join(f'<BOA_ADD_OFFSET band_id="{i}">{offset}</BOA_ADD_OFFSET>' for i in range(13))
+    root.mkdir()
+    (root / "MTD_MSIL2A.xml").write_text(METADATA.format(offsets=offsets))
+    written = {}
+    for resolution, names in ((10, "B02 B03 B04 B08"), (20, "B02 B05 B8A B12"), (60, "B01 B02")):
+        for name in names.split():
+            path = images / f"R{resolution}m" / f"T31TFJ_20240501T103619_{name}_{resolution}m.jp2"
+            values = write_band(path, resolution)
+            written.setdefault(name, values)
+    write_band(images / "R10m" / "T31TFJ_20240501T103619_WVP_10m.jp2", 10)
+    return written
+
+
+def safe_in(folder: Path) -> Path:
+    return next(folder.glob("*.SAFE"))
+
+
+def test_product_on_the_finest_grid(tmp_path: Path) -> None:
+    written = product(tmp_path)
+    scene = open_scene(safe_in(tmp_path))
+    assert scene.band_name.values.tolist() == ["B1", "B2", "B3", "B4", "B5", "B8", "B8A", "B12"]
+    assert scene.wavelength.values[[1, 2, 6]].tolist() == [492.1, 559.0, 864.0]  # of Sentinel-2B
+    assert scene.attrs["sensor"] == "sentinel2b"
+    assert scene.shape == (8, 24, 18)
+    assert tuple(scene_transform(scene))[:6] == (10.0, 0.0, 6e5, 0.0, -10.0, 5e6)
+    assert scene_crs(scene).to_epsg() == 32631
+    assert scene.native_resolution.values.tolist() == [60, 10, 10, 10, 20, 10, 20, 20]
+    expected = (written["B02"].astype(float) - 1000) / 10000
+    np.testing.assert_allclose(scene.values[1], expected, atol=1e-6)
+    # inside, an interpolated pixel is 9/16, 3/16, 3/16 and 1/16 of the four around it
+    b5 = (written["B05"].astype(float) - 1000) / 10000
+    mixed = (9 * b5[3, 4] + 3 * b5[3, 3] + 3 * b5[2, 4] + b5[2, 3]) / 16
+    assert scene.values[4, 6, 8] == pytest.approx(mixed, abs=1e-4)
+
+
+def test_grid_of_another_resolution(tmp_path: Path) -> None:
+    written = product(tmp_path)
+    scene = open_scene(safe_in(tmp_path), resolution=20)
+    assert scene.shape == (8, 12, 9)
+    np.testing.assert_allclose(scene.values[4], (written["B05"].astype(float) - 1000) / 10000, atol=1e-6)
+    means = written["B03"].reshape(12, 2, 9, 2).mean((1, 3))
+    np.testing.assert_allclose(scene.values[2], (means - 1000) / 10000, atol=1e-4)
+    with pytest.raises(InputError, match=r"no band of .* has pixels of 15; there are pixels of 10, 20, 60"):
+        open_scene(safe_in(tmp_path), resolution=15)
+
+
+def test_nodata_does_not_leak_into_interpolated_pixels(tmp_path: Path) -> None:
+    product(tmp_path)
+    path = next(safe_in(tmp_path).rglob("*_B05_20m.jp2"))
+    values = np.full(SIZES[20], 5000, np.uint16)
+    values[4:, :] = 0
+    write_band(path, 20, values)
+    b5 = open_scene(safe_in(tmp_path)).sel(band=5).values
+    assert np.isnan(b5[8:]).all()
+    valid = b5[np.isfinite(b5)]
+    np.testing.assert_allclose(valid, 0.4, atol=1e-4)
+    assert valid.size == 8 * 18
+
+
+def test_windows_are_those_of_the_whole(tmp_path: Path) -> None:
+    product(tmp_path)
+    scene, whole = open_scene(safe_in(tmp_path)), open_scene(safe_in(tmp_path)).values
+    part = scene[2:7, 5:17, 3:12].values
+    np.testing.assert_allclose(part, whole[2:7, 5:17, 3:12], atol=1e-6)
+
+
+def test_folder_of_its_bands(tmp_path: Path) -> None:
+    product(tmp_path)
+    folder = next(safe_in(tmp_path).rglob("R10m"))
+    with pytest.warns(FinewaveWarning, match=r"left out T31TFJ_20240501T103619_WVP_10m\.jp2"):
+        scene = open_scene(folder, scale=10000)
+    assert scene.sizes["band"] == 4
+    assert scene.wavelength.values.tolist() == [492.4, 559.8, 664.6, 832.8]
+
+
+def test_folder_at_several_resolutions(tmp_path: Path) -> None:
+    fine = write_band(tmp_path / "band_560nm.tif", 10, nodata=0)
+    write_band(tmp_path / "band_705nm.tif", 20, nodata=0)
+    scene = open_scene(tmp_path, scale=10000)
+    assert scene.shape == (2, 24, 18)
+    assert scene.wavelength.values.tolist() == [560, 705]
+    np.testing.assert_allclose(scene.values[0], fine / 10000, atol=1e-6)
+    (tmp_path / "scene.nc").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"scene\.nc, a NetCDF has one"):
+        open_scene(tmp_path / "scene.nc", resolution=10)
+
+
+def test_products_that_are_not_whole(tmp_path: Path) -> None:
+    (tmp_path / "empty.SAFE").mkdir()
+    with pytest.raises(InputError, match=r"lacks MTD_MSIL1C\.xml or MTD_MSIL2A\.xml"):
+        open_scene(tmp_path / "empty.SAFE")
+    (tmp_path / "empty.SAFE" / "MTD_MSIL1C.xml").write_text("<a/>")
+    with pytest.raises(InputError, match="no bands under GRANULE"):
+        open_scene(tmp_path / "empty.SAFE")
+    (tmp_path / "empty.SAFE" / "MTD_MSIL1C.xml").write_text("<a>")
+    with pytest.raises(InputError, match="metadata of Sentinel-2"):
+        open_scene(tmp_path / "empty.SAFE")
+    product(tmp_path)
+    safe = next(tmp_path.glob("S2B*.SAFE"))
+    band = next(safe.rglob("*_B03_10m.jp2"))
+    band.write_bytes(band.read_bytes()[:200])
+    with pytest.raises(InputError, match=r"cannot read .*B03_10m\.jp2"):
+        open_scene(safe).load()
+    other = safe / "GRANULE" / "L2A_T31TGJ" / "IMG_DATA"
+    write_band(other / "T31TGJ_20240501T103619_B03_10m.jp2", 10)
+    band.unlink()
+    with pytest.raises(InputError, match="holds 2 tiles"):
+        open_scene(safe)

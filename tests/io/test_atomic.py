@@ -1,0 +1,59 @@
+"""Nothing stays behind, even while other threads are still writing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finewave.errors import InputError
+from finewave.io.atomic import atomic_output, remove_folder
+
+
+def test_files_added_during_the_removal_are_removed_too(tmp_path: Path) -> None:
+    folder = tmp_path / "workshop"
+    started = threading.Event()
+
+    def write() -> None:
+        for number in range(200):
+            folder.mkdir(exist_ok=True)
+            try:
+                (folder / str(number)).write_bytes(b"late")
+            except FileNotFoundError:
+                return
+            started.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    started.wait()
+    remove_folder(folder)
+    thread.join()
+    assert list(tmp_path.iterdir()) in ([], [folder])  # the thread may have gone on afterwards
+    remove_folder(folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_store_waits_for_its_other_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import zarr
+    from zarr.storage import LocalStore
+
+    original, written = LocalStore.set, []
+
+    async def unequal(store: LocalStore, key: str, value: object) -> None:
+        if key.endswith("0/0"):
+            raise OSError(28, "No space left on device")
+        if "/" in key:  # a chunk: slower than the report of the failure
+            await asyncio.sleep(0.2)
+        await original(store, key, value)
+        written.append(key)
+
+    monkeypatch.setattr(LocalStore, "set", unequal)
+    with pytest.raises(InputError, match="disk is full"), atomic_output(tmp_path / "scene.zarr") as temporary:
+        zarr.create_array(temporary, shape=(4, 4), chunks=(2, 2), dtype="f4")[...] = np.ones((4, 4), np.float32)
+    assert any(key.endswith("1/1") for key in written)
+    time.sleep(0.3)
+    assert list(tmp_path.iterdir()) == []

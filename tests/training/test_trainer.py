@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import finewave as fw
+from finewave.training import callbacks
+from finewave.training import trainer as training
+from finewave.training.trainer import train
+
+# Checkpoints after every step, so that a kill at any moment finds one.
+SCRIPT = """
+import sys
+from finewave.training import callbacks
+from finewave.training import trainer as training
+callbacks.CHECKPOINT_SECONDS = 0.0
+training.training_precision = lambda device: "bf16-mixed"
+training.train("jssunet-cave-x4", sys.argv[1:])
+"""
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "model" / "model.safetensors")
+
+
+def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    for key in a:
+        assert torch.equal(a[key], b[key]), key
+
+
+def test_a_recipe_becomes_a_model_with_its_card(overrides: list[str], tmp_path: Path) -> None:
+    folder = train("jssunet-cave-x4", overrides)
+    model = fw.load_model(folder)
+    assert model.card.scale == 4
+    assert model.card.sensor == "nikon-d5100"
+    assert model.card.wavelengths_nm == [400.0 + 10 * i for i in range(31)]
+    assert model.card.recipe["model"]["features"] == 8
+    assert set(model.card.data["sha256"]) == {"scene0", "scene1", "scene2", "scene3"}
+    assert model.predict(lr_msi=torch.rand(1, 3, 6, 5)).shape == (1, 31, 24, 20)
+
+
+def test_training_lowers_the_loss_and_logs_the_clusters(overrides: list[str], tmp_path: Path) -> None:
+    longer = [*overrides, "phase1.steps=160", "phase1.validate_every=160", "phase1.learning_rate=2e-3"]
+    train("jssunet-cave-x4", longer)
+    with (tmp_path / "run" / "phase1" / "csv" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    losses = [float(row["loss_output"]) for row in rows if row["loss_output"]]
+    assert losses[-1] < 0.8 * losses[0]
+    shares = [[float(row[f"cluster_{m}"]) for m in range(3)] for row in rows if row["cluster_0"]]
+    assert all(abs(sum(row) - 1) < 1e-4 for row in shares)
+
+
+def test_phase2_leaves_the_rest_alone(overrides: list[str], tmp_path: Path) -> None:
+    train("jssunet-cave-x4", overrides)
+    phase1 = load_file(tmp_path / "run" / "phase1" / "best.safetensors")
+    final = weights(tmp_path / "run")
+    for key, value in phase1.items():
+        if not key.startswith("post."):
+            assert torch.equal(value, final[key]), key
+    assert any(not torch.equal(v, final[k]) for k, v in phase1.items() if k.startswith("post."))
+
+
+@pytest.mark.parametrize("moment", [0.0, 1.5])
+def test_killed_and_started_again_it_ends_the_same(
+    overrides: list[str], tmp_path: Path, moment: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL soon after the first checkpoint, or later: the weights are those of a run that was left alone."""
+    monkeypatch.setattr(training, "training_precision", lambda device: "bf16-mixed")  # as in the script
+    calm = [*overrides, f"out={tmp_path / 'calm'}", "phase1.steps=30", "phase1.validate_every=10"]
+    killed = [*calm, f"out={tmp_path / 'killed'}"]
+    train("jssunet-cave-x4", calm)
+
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, *killed], env=environment, stdout=subprocess.DEVNULL)
+    checkpoint = tmp_path / "killed" / "phase1" / "last.ckpt"
+    deadline = time.monotonic() + 240
+    while not checkpoint.exists():
+        assert process.poll() is None, "it ended before the first checkpoint"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(moment)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "model").exists()
+    assert torch.load(checkpoint, weights_only=True)["global_step"] >= 1  # whole, whenever the kill came
+
+    subprocess.run([sys.executable, "-c", SCRIPT, *killed], env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert_same(weights(tmp_path / "calm"), weights(tmp_path / "killed"))
+
+
+def test_a_phase_ends_in_the_arithmetic_that_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is quicker is timed, and may be something else when the run goes on."""
+    for quickest in ("bf16-mixed", "32-true"):
+        monkeypatch.setattr(training, "training_precision", lambda device, quickest=quickest: quickest)
+        assert training._precision({}, tmp_path) == "bf16-mixed"
+    assert training._precision({"precision": "float32"}, tmp_path) == "32-true"
+
+
+@pytest.mark.parametrize("post", ["true", "false"])
+def test_a_finished_run_is_not_run_again(overrides: list[str], monkeypatch: pytest.MonkeyPatch, post: str) -> None:
+    overrides = [*overrides, f"model.post={post}"]
+    folder = train("jssunet-cave-x4", overrides)
+    assert any(key.startswith("post.") for key in weights(folder.parent)) == (post == "true")
+    before = (folder / "model.safetensors").stat().st_mtime_ns
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("lightning.Trainer.fit", refuse)
+    assert train("jssunet-cave-x4", overrides) == folder
+    assert (folder / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_another_recipe_does_not_go_into_the_same_folder(overrides: list[str]) -> None:
+    train("jssunet-cave-x4", overrides)
+    with pytest.raises(fw.InputError, match=r"another recipe \(different: model\)"):
+        train("jssunet-cave-x4", [*overrides, "model.features=16"])
+
+
+def test_a_time_budget_ends_the_phase(overrides: list[str], tmp_path: Path) -> None:
+    start = time.monotonic()
+    train(
+        "jssunet-cave-x4",
+        [*overrides, "phase1.steps=100000", "phase1.minutes=0.05", "phase1.validate_every=50"],
+    )
+    assert time.monotonic() - start < 60
+    assert torch.load(tmp_path / "run" / "phase1" / "last.ckpt", weights_only=True)["global_step"] < 100_000
+
+
+def test_weights_can_be_the_start_of_another_run(overrides: list[str], tmp_path: Path) -> None:
+    first = train("jssunet-cave-x4", overrides)
+    second = train(
+        "jssunet-cave-x4",
+        [
+            *overrides,
+            f"out={tmp_path / 'second'}",
+            f"init_from={first}",
+            "data.sensor=srgb",
+            "phase1.learning_rate=0",
+        ],
+    )
+    start, end = load_file(first / "model.safetensors"), load_file(second / "model.safetensors")
+    key = "fusion.stages.0.prox.head.weight"
+    torch.testing.assert_close(start[key], end[key])
+    assert json.loads((second / "card.json").read_text())["sensor"] == "srgb"
+
+
+def test_the_checkpoint_is_never_half_written(tmp_path: Path) -> None:
+    class Trainer:
+        global_step, sanity_checking = 1, False
+
+        def save_checkpoint(self, path: Path) -> None:
+            path.write_bytes(b"half")
+            raise OSError("disk full")
+
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(b"whole")
+    with pytest.raises(OSError, match="disk full"):
+        callbacks.MinuteCheckpoint(path).on_validation_start(Trainer())
+    assert path.read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("clusters", ["kmeans", "none"])
+def test_the_other_clusterings_train(overrides: list[str], clusters: str) -> None:
+    folder = train("jssunet-cave-x4", [*overrides, f"model.clusters={clusters}", "phase1.steps=3", "phase2.steps=1"])
+    if clusters == "kmeans":
+        centroids = load_file(folder / "model.safetensors")["ssr.clusters.centroids"]
+        assert centroids.shape == (3, 3)
+        assert len(centroids.unique(dim=0)) == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.hs_bands=12", r"model\.hs_bands=12, but the data set cave has 31 bands"),
+        ("model.ms_bands=4", r"model\.ms_bands=4, but the sensor nikon-d5100 has 3 bands"),
+        ("model.system=jsunet", "did you mean 'jssunet'"),
+        ("phase1.kind=unfold", "did you mean 'unfolding'"),
+        ("data.sensor=nikon", "unknown sensor"),
+        ("data.crop=18", r"data\.crop=18"),
+    ],
+)
+def test_a_recipe_that_cannot_be_run_is_refused(overrides: list[str], override: str, message: str) -> None:
+    with pytest.raises(fw.InputError, match=message):
+        train("jssunet-cave-x4", [*overrides, override])
+
+
+def test_an_output_folder_that_cannot_be_written(overrides: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(fw.InputError, match="cannot write to"):
+        train("jssunet-cave-x4", [*overrides, f"out={tmp_path / 'file' / 'run'}"])

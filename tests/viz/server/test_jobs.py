@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+import finewave as fw
+from finewave.errors import InputError
+from finewave.viz.server import handlers, jobs
+from finewave.viz.server.jobs import Job, Jobs, offered_models
+
+OWN = {"X-Finewave": "1"}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a model that needs no compiling: 3 bands to 5, scale 2."""
+    from finewave.zoo.model import Model
+
+    net = fw.create_model("ssfin", scale=2, hs_bands=5, features=12, blocks=2, reduction=3)
+    return Model(net).save(tmp_path_factory.mktemp("weights") / "quick", sensor="nikon-d5100")
+
+
+@pytest.fixture
+def photograph(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    iio.imwrite(path, np.random.default_rng(8).integers(0, 256, (20, 24, 3), dtype=np.uint8))
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path, weights: Path) -> Iterator[Jobs]:
+    (tmp_path / "uploads").mkdir()
+    store = Jobs(tmp_path / "uploads", {"quick": str(weights)})
+    yield store
+    assert store.end(30.0)
+
+
+def submitted(store: Jobs, source: Path, name: str | None = None) -> Job:
+    path = store.place_for(name or source.name)
+    path.write_bytes(source.read_bytes())
+    return store.submit(path, "quick")
+
+
+def finished(job: Job) -> Job:
+    end = time.monotonic() + 60
+    while job.state in ("waiting", "running"):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return job
+
+
+def test_an_upload_goes_through_its_model(store: Jobs, photograph: Path, weights: Path) -> None:
+    job = finished(submitted(store, photograph))
+    assert (job.state, job.message) == ("done", "")
+    assert (job.done, job.total) == (1, 1)
+    assert any("photograph" in note for note in job.notes)
+    with pytest.warns(fw.FinewaveWarning, match="nikon"):
+        expected = fw.super_resolve(fw.open_scene(photograph), fw.load_model(weights))
+    np.testing.assert_allclose(fw.open_scene(job.result).values, expected.values, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["../../etc/photo.png", "C:\\x\\photo.png", "/photo.png", "photo.PNG"])
+def test_names_lead_nowhere_else(name: str, store: Jobs) -> None:
+    path = store.place_for(name)
+    assert path.parent.parent == store.folder
+    assert path.name == "photo.png"
+
+
+@pytest.mark.parametrize("name", ["", "notes.txt", "scene.vrt", "scene.hdr", "png", "run.py"])
+def test_other_kinds_of_files_are_refused(name: str, store: Jobs) -> None:
+    with pytest.raises(InputError, match="the page takes"):
+        store.place_for(name)
+    assert list(store.folder.iterdir()) == []
+
+
+def test_a_file_that_points_to_others_is_refused(store: Jobs) -> None:
+    """GDAL reads a virtual raster under any name, and with it any file of this machine."""
+    path = store.place_for("scene.tif")
+    path.write_text("<VRTDataset rasterXSize='1' rasterYSize='1'></VRTDataset>")
+    with pytest.raises(InputError, match="first bytes"):
+        store.submit(path, "quick")
+
+
+def test_what_a_model_cannot_use_is_said(store: Jobs, photograph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = photograph.with_name("broken.png")
+    broken.write_bytes(photograph.read_bytes()[:200])
+    job = finished(submitted(store, broken))
+    assert job.state == "failed"
+    assert "broken.png" in job.message
+    monkeypatch.setattr(jobs, "LARGEST_SIDE", 23)
+    job = finished(submitted(store, photograph))
+    assert job.state == "failed"
+    assert "24 x 20 pixels; the page takes up to 23" in job.message
+
+
+def test_a_waiting_upload_can_be_taken_back(store: Jobs, photograph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    monkeypatch.setattr(Jobs, "_do", lambda self, job: go.wait(30))
+    first, second = submitted(store, photograph), submitted(store, photograph)
+    store.cancel(second)
+    go.set()
+    assert finished(first).state == "done"
+    assert second.state == "cancelled"
+
+
+def test_models_on_offer(weights: Path, tmp_path: Path) -> None:
+    offered = offered_models((str(weights),))
+    assert offered["quick"] == str(weights)
+    assert "jssunet-photo-x4" in offered
+    with pytest.raises(InputError):
+        offered_models((str(tmp_path / "nothing"),))
+
+
+@pytest.fixture
+def server(store: Jobs) -> Iterator[str]:
+    """The handlers behind a server of Tornado's, in a thread."""
+    import asyncio
+
+    from tornado.web import Application
+
+    started: Any = threading.Event()
+    found: dict[str, Any] = {}
+
+    async def run() -> None:
+        hosts: set[str] = set()
+        http = Application(handlers.patterns(store, hosts)).listen(0, "127.0.0.1")  # type: ignore[arg-type]
+        port = next(iter(http._sockets.values())).getsockname()[1]
+        hosts.add(f"127.0.0.1:{port}")
+        found.update(port=port, stop=asyncio.Event(), loop=asyncio.get_running_loop())
+        started.set()
+        await found["stop"].wait()
+        http.stop()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    assert started.wait(20)
+    yield f"http://127.0.0.1:{found['port']}"
+    found["loop"].call_soon_threadsafe(found["stop"].set)
+    thread.join(20)
+
+
+def ask(address: str, data: bytes | None = None, method: str | None = None, **headers: str) -> tuple[int, Any]:
+    request = Request(address, data, {name.replace("_", "-"): text for name, text in headers.items()}, method=method)
+    try:
+        with urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read()
+    except HTTPError as error:
+        return error.code, error.read()
+
+
+def test_upload_progress_and_result_over_http(server: str, photograph: Path) -> None:
+    status, body = ask(f"{server}/upload?name=photo.png&model=quick", photograph.read_bytes(), **OWN)
+    assert status == 200
+    key = json.loads(body)["key"]
+    end = time.monotonic() + 60
+    while (facts := json.loads(ask(f"{server}/jobs/{key}")[1]))["state"] != "done":
+        assert facts["state"] in ("waiting", "running")
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    status, tiff = ask(f"{server}/results/{key}")
+    assert status == 200
+    assert tiff.startswith((b"II", b"MM"))
+    assert ask(f"{server}/results/another")[0] == 404
+    assert ask(f"{server}/jobs/another")[0] == 404
+
+
+def test_other_pages_cannot_use_the_server(server: str, photograph: Path) -> None:
+    upload, data = f"{server}/upload?name=photo.png&model=quick", photograph.read_bytes()
+    assert ask(upload, data)[0] == 403  # what any page may send without asking
+    assert ask(upload, data, Origin="http://example.org", **OWN)[0] == 403
+    assert ask(upload, data, Host="example.org", **OWN)[0] == 403  # a name that was made to lead here
+    assert ask(f"{server}/jobs/any", Host="example.org")[0] == 403
+    assert ask(f"{server}/jobs/any", method="DELETE")[0] == 403
+
+
+def test_refusals_over_http(server: str, store: Jobs, photograph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = photograph.read_bytes()
+    for query, body, words in (
+        ("name=photo.png&model=other", data, "unknown model"),
+        ("name=photo.exe&model=quick", data, "the page takes"),
+        ("name=photo.png&model=quick", b"", "empty"),
+        ("name=photo.tif&model=quick", data, "no .tif file"),
+    ):
+        status, answer = ask(f"{server}/upload?{query}", body, **OWN)
+        assert status == 400
+        assert words in json.loads(answer)["message"]
+    monkeypatch.setattr(handlers, "LARGEST_UPLOAD", 100)
+    status, answer = ask(f"{server}/upload?name=photo.png&model=quick", data, **OWN)
+    assert status == 400
+    assert "larger than" in json.loads(answer)["message"]
+    assert store.jobs == {}
+    assert [path for path in store.folder.rglob("*") if path.is_file()] == []

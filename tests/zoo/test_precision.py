@@ -1,0 +1,121 @@
+"""Which precision is chosen, and what bfloat16 costs on real scenes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from finewave.datasets.patches import Scene
+from finewave.datasets.registry import open_scenes
+from finewave.errors import InputError
+from finewave.metrics import MetricAccumulator
+from finewave.physics.sensors import get_sensor
+from finewave.training.precision import training_precision
+from finewave.zoo import precision as module
+from finewave.zoo.model import Model, load_model
+from finewave.zoo.precision import bfloat16_gains, uses_bfloat16
+
+CPU = torch.device("cpu")
+
+
+class Repeat(nn.Module):
+    """The smallest network, which remembers in which number type it worked."""
+
+    task, inputs, output, size_multiple = "sr", ("lr_hsi",), "hr_hsi", 1
+    scale, ms_bands, hs_bands = 2, 3, 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(3, 3, 1)
+        self.worked_in = torch.float32
+
+    def forward(self, lr_hsi: Tensor) -> Tensor:
+        y = self.mix(lr_hsi)
+        self.worked_in = y.dtype
+        return nn.functional.interpolate(y, scale_factor=2)
+
+
+class KeepsDigits(Repeat):
+    mixed_precision = True
+
+
+@pytest.mark.parametrize("gains", [True, False])
+@pytest.mark.parametrize("net", [Repeat(), KeepsDigits()], ids=["silent", "declared"])
+@pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
+def test_choice(net: Repeat, precision: str, gains: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "bfloat16_gains", lambda device_type: gains)
+    expected = precision == "bfloat16" or (precision == "auto" and gains and isinstance(net, KeepsDigits))
+    assert uses_bfloat16(precision, net, CPU) == expected
+    output = Model(net, precision=precision).predict(lr_hsi=torch.rand(1, 3, 4, 4))
+    assert net.worked_in == (torch.bfloat16 if expected else torch.float32)
+    assert output.dtype == torch.float32
+
+
+def test_networks_in_other_number_types_stay_in_them() -> None:
+    for dtype in (torch.float64, torch.bfloat16):
+        model = Model(KeepsDigits(), precision="bfloat16").to(dtype)
+        assert model.predict(lr_hsi=torch.rand(1, 3, 4, 4)).dtype == dtype
+        assert model.net.worked_in == dtype
+
+
+def test_unknown_precision(tiny_weights: Path) -> None:
+    for call in (lambda p: load_model(tiny_weights, precision=p), lambda p: Model(Repeat(), precision=p)):
+        with pytest.raises(InputError, match="precision 'bfloat61'; did you mean 'bfloat16'"):
+            call("bfloat61")
+
+
+def test_the_choice_is_the_models(tiny_weights: Path) -> None:
+    x = torch.rand(1, 3, 8, 8)
+    single, mixed = (load_model(tiny_weights, precision=p) for p in ("float32", "bfloat16"))
+    assert (single.precision, mixed.precision) == ("float32", "bfloat16")
+    assert not torch.equal(single.predict(lr_msi=x), mixed.predict(lr_msi=x))
+    again = mixed.with_precision("float32")
+    assert again.net is mixed.net
+    assert torch.equal(again.predict(lr_msi=x), single.predict(lr_msi=x))
+
+
+def test_self_check_follows_the_clock_and_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for single, half, gains in ((1.0, 0.1, True), (1.0, 0.9, False), (1.0, 3.0, False)):
+        calls = []
+
+        def seconds(dtype: torch.dtype, single: float = single, half: float = half, calls: list = calls) -> float:
+            calls.append(dtype)
+            return half if dtype == torch.bfloat16 else single
+
+        monkeypatch.setattr(module, "_convolution_seconds", seconds)
+        bfloat16_gains.cache_clear()
+        try:
+            assert (bfloat16_gains("cpu"), bfloat16_gains("cpu")) == (gains, gains)
+            assert training_precision("cpu") == ("bf16-mixed" if gains else "32-true")
+            assert len(calls) == 2
+        finally:
+            bfloat16_gains.cache_clear()
+    assert not bfloat16_gains("mps")
+
+
+@pytest.mark.data
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("name", ["jssunet-cave-x4", "jssunet-photo-x4"])
+def test_bfloat16_costs_next_to_nothing_on_real_scenes(name: str, real_images: Path) -> None:
+    """The middles of three validation scenes of CAVE."""
+    model = load_model(name, precision="float32")
+    assert model.net.mixed_precision
+    scenes = ["balloons", "cloth", "fake_and_real_food"]
+    source = open_scenes("cave", scenes)
+    full_scale = float(source.attributes["full_scale"])
+    response = get_sensor(model.card.sensor).response(source.wavelengths)
+    degradation = {key: value for key, value in model.card.degradation.items() if key != "scale"}
+    totals = {precision: MetricAccumulator(scale=model.scale) for precision in ("float32", "bfloat16")}
+    for scene in scenes:
+        middle = source.read(scene)[:, 192:320, 192:320]
+        image = Scene(scene, middle, full_scale, model.scale, degradation).whole(response)
+        for precision, total in totals.items():
+            total.update(model.with_precision(precision).predict(lr_msi=image["lr_msi"]), image["hr_hsi"], names=scene)
+    single, mixed = (total.compute().means for total in totals.values())
+    assert single != mixed
+    assert mixed["psnr"] == pytest.approx(single["psnr"], abs=0.01)
+    assert mixed["ssim"] == pytest.approx(single["ssim"], abs=0.0005)
+    assert mixed["sam"] == pytest.approx(single["sam"], abs=0.05)

@@ -1,0 +1,101 @@
+"""The weights that come along: whole, quick to load, and as good as their cards say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import finewave as fw
+from finewave.datasets.catalogue.cave import SPLIT
+from finewave.evaluation.evaluator import evaluate_model
+from finewave.zoo.bundled_weights import weight_folders
+
+NAMES = fw.list_models(trained=True)
+
+
+def test_the_promised_weights_are_there() -> None:
+    assert {"jssunet-cave-x4", "jssunet-photo-x4", "awan-cave", "mstpp-cave", "sspsr-cave-x4"} <= set(NAMES)
+    assert fw.list_models(task="refsr", trained=True) == ["sschsr-cave-x4"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_size_and_card(name: str) -> None:
+    folder = weight_folders()[name]
+    assert (folder / "model.safetensors").stat().st_size < 10e6
+    card = fw.load_model(name).card
+    assert card.name == name
+    assert card.receptive_field is None or card.receptive_field > 0  # None: the whole image
+    for fact in ("wavelengths_nm", "ms_bands", "sensor", "degradation", "data", "recipe", "commit", "seed"):
+        assert getattr(card, fact) is not None, fact
+    for fact in ("trained", "hours", "hardware", "licence", "metrics"):
+        assert getattr(card, fact) is not None, fact
+    assert not set(SPLIT["test"]) & set(card.data["sha256"]), "test scenes must not have been seen"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_loading_takes_less_than_two_seconds_and_no_pickle(name: str) -> None:
+    """In a process of its own, PyTorch already imported: what the loading itself takes."""
+    code = f"""
+import pickle, time, torch
+import finewave as fw
+def refuse(*a, **k): raise AssertionError("unpickled")
+pickle.load = pickle.loads = pickle.Unpickler = torch.load = refuse
+start = time.process_time()
+fw.load_model({name!r})
+print(time.process_time() - start)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_grey_ramp_stays_in_range(name: str) -> None:
+    """A smooth input gives a smooth, bounded, non-constant spectrum image."""
+    model = fw.load_model(name)
+    s = model.upscaling
+    sides = {key: 24 * s if key in ("hr_msi", "ref_rgb") and model.task != "ssr" else 24 for key in model.inputs}
+    bands = {key: model.bands_of(key) or 3 for key in model.inputs}
+    ramps = {key: torch.linspace(0.05, 0.6, n).expand(1, bands[key], n, n).contiguous() for key, n in sides.items()}
+    y = model.predict(**ramps)
+    assert y.shape == (1, 31, 24 * s, 24 * s)
+    assert -0.2 < y.min() < y.max() < 1.5
+    columns = y[0, 15, 12 * s, 2 * s : -2 * s]
+    assert columns[-1] > 3 * columns[0] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_tells_the_truth(name: str, real_images: Path) -> None:
+    """The validation scenes give the card's figures again, and the floor is as far below as it says."""
+    model = fw.load_model(name)
+    said = model.card.metrics["cave/val"]
+    scores = evaluate_model(model, "cave", "val", baseline=True)
+    for metric, value in said["mean"].items():
+        assert scores["mean"][metric] == pytest.approx(value, rel=2e-3), metric
+    for metric, value in said["baseline"]["mean"].items():
+        assert scores["baseline"]["mean"][metric] == pytest.approx(value, rel=2e-3), metric
+    assert scores["mean"]["psnr"] > scores["baseline"]["mean"]["psnr"]
+    # a reference in three bands adds detail, hardly spectra
+    tolerance = 1.01 if model.task == "refsr" else 1.0
+    assert scores["mean"]["sam"] < tolerance * scores["baseline"]["mean"]["sam"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_readme_prints_the_card(name: str) -> None:
+    card = fw.load_model(name).card
+    row = next(
+        line
+        for line in (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith(f"| `{name}`")
+    )
+    mean, floor = card.metrics["cave/val"]["mean"], card.metrics["cave/val"]["baseline"]["mean"]
+    figures = [cell.strip() for cell in row.strip("|").split("|")]
+    expected = [f"{mean['psnr']:.2f}", f"{mean['ssim']:.4f}", f"{mean['sam']:.2f}", f"{mean['ergas']:.2f}"]
+    assert figures[-6:-2] == expected
+    assert figures[-2:] == [f"{floor['psnr']:.2f}", f"{floor['sam']:.2f}"]
