@@ -51,10 +51,19 @@ def _reproducible() -> None:
 
 @pytest.fixture(scope="session")
 def parity_cases() -> Path:
-    """Folder of the reference cases."""
+    """Folder of the reference cases to compare with; any systems, any cases of them."""
     from finewave.locations import parity_folder
 
     return _outside(parity_folder(), "FINEWAVE_PARITY")
+
+
+@pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """Folder of the shared reference cases, for tests that need a certain one: ``FINEWAVE_PARITY`` may hold others."""
+    folder = Path("../shared/parity")
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import torch
 import finewave as fw
 from finewave.errors import InputError
 from finewave.inference.predict import predict_file
-from finewave.inference.quality import quality_of, scorer_of
+from finewave.inference.quality import Differences, quality_of, scorer_of
 from finewave.inference.request import make_request
 from finewave.inference.sources import OpenScene
 from finewave.inference.super_resolve import super_resolve
@@ -146,3 +146,13 @@ def test_the_file_is_of_what_was_written(name: str, tmp_path: Path) -> None:
     scores = told["whole"]["consistency"]["lr_msi"]
     assert scores["rmse"] == pytest.approx(np.sqrt(np.square(again - scene.values).mean()), rel=1e-4)
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted(["scene.tif", name, "out.quality.json"])
+
+
+def test_a_tile_of_nothing_but_zeros_has_no_angle() -> None:
+    totals = Differences(3)
+    spectrum = torch.tensor([0.2, 0.4, 0.6]).view(3, 1, 1)
+    totals.add(spectrum.expand(3, 2, 2), spectrum.flip(0).expand(3, 2, 2))
+    alone = totals.scores(1.0)["sam"]
+    totals.add(torch.zeros(3, 2, 2), torch.zeros(3, 2, 2))
+    assert totals.scores(1.0)["sam"] == alone > 0
+    assert totals.scores(1.0)["pixels"] == 8

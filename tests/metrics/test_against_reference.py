@@ -12,8 +12,8 @@ from tests.parity.metrics import check_metrics_case
 
 
 @pytest.mark.parity
-def test_a_wrong_value_is_noticed(parity_cases: Path, tmp_path: Path) -> None:
-    path = min((parity_cases / "metrics").glob("*.safetensors"))
+def test_a_wrong_value_is_noticed(shared_cases: Path, tmp_path: Path) -> None:
+    path = min((shared_cases / "metrics").glob("*.safetensors"))
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
     tensors = load_file(path)

@@ -13,8 +13,8 @@ from safetensors import safe_open
 from finewave.locations import parity_folder
 from tests.parity.metrics import check_metrics_case
 
-# Systems whose cases can be built; the folder's others wait for their system. Metrics are scalars in the conventions
-# of several systems, with tolerances of their own.
+# Systems whose cases can be built. Metrics are scalars in the conventions of several systems, with tolerances of their
+# own. A folder of any other name is a failure: a case that nothing is compared with must not look like one that agrees.
 SYSTEMS = {
     "awan": "tests.parity.awan",
     "mstpp": "tests.parity.mstpp",
@@ -26,7 +26,8 @@ SYSTEMS = {
     "mulsr": "tests.parity.mulsr",
     "sschsr": "tests.parity.sschsr",
 }
-CASES = sorted(path for name in (*SYSTEMS, "metrics") for path in (parity_folder() / name).glob("*.safetensors"))
+KNOWN = (*SYSTEMS, "metrics")
+CASES = sorted(parity_folder().glob("*/*.safetensors"))
 
 pytestmark = pytest.mark.parity
 
@@ -39,6 +40,13 @@ def _tolerance(config: dict) -> tuple[float, float]:
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 @pytest.mark.filterwarnings("ignore::finewave.FinewaveWarning")
 def test_case(path: Path) -> None:
+    check_case(path)
+
+
+def check_case(path: Path) -> None:
+    """Compare every output of a case; a case of a system that is not known is a failure."""
+    system = path.parent.name
+    assert system in KNOWN, f"{path}: there is no system {system!r}; known: {', '.join(KNOWN)}"
     if path.parent.name == "metrics":
         assert check_metrics_case(path) >= 29
         return
@@ -62,5 +70,13 @@ def test_case(path: Path) -> None:
         assert worst <= atol + rtol * expected.abs().max().item(), f"{name}: off by {worst:.2e}"
 
 
-def test_there_are_cases(parity_cases: Path) -> None:
+def test_there_are_cases_of_known_systems(parity_cases: Path) -> None:
     assert CASES, f"no case under {parity_cases}"
+    assert unknown_folders(parity_cases) == [], f"under {parity_cases}; known: {', '.join(KNOWN)}"
+
+
+def unknown_folders(root: Path) -> list[str]:
+    """Return the folders, with cases or without, that are named after no system."""
+    return sorted(
+        each.name for each in root.iterdir() if each.is_dir() and each.name not in KNOWN and each.name[0] != "."
+    )

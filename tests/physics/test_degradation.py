@@ -45,8 +45,8 @@ def test_gaussian_against_the_definition(scale: int) -> None:
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
 @pytest.mark.parity
-def test_bicubic_as_matlab_shrinks(parity_cases, scale: int) -> None:
-    case = load_file(parity_cases / "sspsr" / f"matlab_bicubic_x{scale}.safetensors")
+def test_bicubic_as_matlab_shrinks(shared_cases, scale: int) -> None:
+    case = load_file(shared_cases / "sspsr" / f"matlab_bicubic_x{scale}.safetensors")
     source = next(value for key, value in case.items() if key.startswith("input."))
     got = fw.degrade(source, scale, kernel="bicubic")
     torch.testing.assert_close(got, case["output.lr"].view_as(got), rtol=1e-4, atol=1e-5)

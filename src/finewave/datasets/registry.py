@@ -119,7 +119,10 @@ def sensor_of(dataset: Dataset) -> str:
         If its description names none.
     """
     if dataset.sensor is None:
-        raise InputError(f"dataset {dataset.name} names no sensor for its multispectral images; choose one")
+        raise InputError(
+            f"dataset {dataset.name} names no sensor for its multispectral images; choose one: --sensor of "
+            "data prepare or evaluate, data.sensor of a recipe"
+        )
     return dataset.sensor
 
 

@@ -61,8 +61,9 @@ class Differences:
         self.largest = np.maximum(self.largest, difference.max(1))
         if self.bands > 1:
             directed = count - zero_spectra(observed, given, valid=valid)
-            self.degrees += directed * sam(observed, given, valid=valid)
-            self.directed += directed
+            if directed:
+                self.degrees += directed * sam(observed, given, valid=valid)
+                self.directed += directed
 
     def merge(self, other: Differences) -> None:
         """Take in the sums of another part."""

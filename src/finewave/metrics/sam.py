@@ -63,14 +63,14 @@ def sam(
     Returns
     -------
     float
-        0 to 180 (pi); 0 if every pixel was skipped.
+        0 to 180 (pi); ``nan`` if every pixel was skipped.
     """
     product, pred_norm, target_norm = _products(pred, target, valid, tiny=zeros == "tiny")
     if zeros == "skip":
         directed = ~_without_direction(pred_norm, target_norm)
         product, pred_norm, target_norm = product[directed], pred_norm[directed], target_norm[directed]
         if product.numel() == 0:
-            return 0.0
+            return math.nan
     if zeros == "additive":
         product, pred_norm, target_norm = product + 1e-8, pred_norm + 1e-8, target_norm + 1e-8
     norms = pred_norm * target_norm

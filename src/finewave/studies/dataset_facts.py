@@ -7,11 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from finewave.datasets.registry import get_dataset
+from finewave.datasets.registry import sensor_of as sensor_of_description
 from finewave.datasets.store import prepared_folder
 from finewave.locations import data_folder
-
-SENSOR = "nikon-d5100"
-"""Makes the multispectral images of a data set that names no sensor of its own."""
 
 
 def wavelengths_of(dataset: str) -> np.ndarray:
@@ -21,8 +19,14 @@ def wavelengths_of(dataset: str) -> np.ndarray:
 
 
 def sensor_of(dataset: str) -> str:
-    """Return the sensor that makes the multispectral images."""
-    return getattr(get_dataset(dataset), "sensor", None) or SENSOR
+    """Return the sensor that makes the multispectral images.
+
+    Raises
+    ------
+    InputError
+        If the data set names none: numbers of another camera would look like those of the table.
+    """
+    return sensor_of_description(get_dataset(dataset))
 
 
 def split_of(dataset: str) -> Mapping[str, Sequence[str]]:

@@ -225,9 +225,9 @@ def test_term_of_the_training() -> None:
 
 
 @pytest.fixture(scope="module", params=["full_3to31_f16_b2", "full_4to12_f16_b3"])
-def case(parity_cases: Path, request: pytest.FixtureRequest) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def case(shared_cases: Path, request: pytest.FixtureRequest) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return configuration and tensors of a whole network."""
-    with safe_open(parity_cases / "awan" / f"{request.param}.safetensors", "pt") as file:
+    with safe_open(shared_cases / "awan" / f"{request.param}.safetensors", "pt") as file:
         return json.loads(file.metadata()["config"]), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
 
 

@@ -370,9 +370,9 @@ def test_nothing_at_all() -> None:
 
 
 @pytest.fixture(scope="module")
-def case(parity_cases: Path) -> tuple[dict[str, Any], Tensors, Tensor, Tensor]:
+def case(shared_cases: Path) -> tuple[dict[str, Any], Tensors, Tensor, Tensor]:
     """Return configuration, tensors (with the prefix ``param.``), input and output of the whole network."""
-    with safe_open(parity_cases / "jssunet" / "full_s4.safetensors", "pt") as file:
+    with safe_open(shared_cases / "jssunet" / "full_s4.safetensors", "pt") as file:
         config = json.loads(file.metadata()["config"])
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a mapping)
     parameters = {key: value for key, value in tensors.items() if key.startswith("param.")}

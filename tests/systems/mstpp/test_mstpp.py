@@ -188,9 +188,9 @@ def test_options_out_of_range(wrong: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module", params=["full_3to31_stage1_pad", "full_4to12_stage3"])
-def case(parity_cases: Path, request: pytest.FixtureRequest) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def case(shared_cases: Path, request: pytest.FixtureRequest) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return configuration and tensors of a whole network."""
-    with safe_open(parity_cases / "mstpp" / f"{request.param}.safetensors", "pt") as file:
+    with safe_open(shared_cases / "mstpp" / f"{request.param}.safetensors", "pt") as file:
         return json.loads(file.metadata()["config"]), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
 
 

@@ -18,13 +18,13 @@ VGG = {"conv1_1": (64, 3), "conv1_2": (64, 64), "conv2_1": (128, 64), "conv2_2":
 
 
 @pytest.fixture(scope="module")
-def public(parity_cases: Path) -> dict[str, Tensor]:
+def public(shared_cases: Path) -> dict[str, Tensor]:
     """Return a state dict as the public code's training saves it, keys and shapes taken from the reference cases."""
     shapes: dict[str, Any] = {}
     for case, prefix in (("raft_full_rule_iters3", "flownet"), ("decoder_full_rule", "decoder")):
-        with safe_open(parity_cases / "sschsr" / f"{case}.safetensors", "pt") as file:
+        with safe_open(shared_cases / "sschsr" / f"{case}.safetensors", "pt") as file:
             shapes |= {f"{prefix}.{key}": shape for key, shape in json.loads(file.metadata()["config"])["keys"]}
-    with safe_open(parity_cases / "sschsr" / "warpnet_dim16.safetensors", "pt") as file:
+    with safe_open(shared_cases / "sschsr" / "warpnet_dim16.safetensors", "pt") as file:
         for key in file.keys():  # noqa: SIM118  (not a mapping)
             if key.startswith("param."):
                 shapes[f"warpnet.{key.removeprefix('param.')}"] = file.get_slice(key).get_shape()
