@@ -12,7 +12,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
-NEEDS_OUTSIDE = ("parity", "data", "browser")
+NEEDS_OUTSIDE = ("parity", "data", "cases", "browser")
 
 # what runs in the background has interruptions ignored, and so would the programs that tests start and interrupt
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
@@ -72,6 +72,12 @@ def real_images() -> Path:
     from finewave.locations import data_folder
 
     return _outside(data_folder(), "FINEWAVE_DATA")
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """Folder of small files laid out as real products, each with a known right answer."""
+    return _outside(Path(os.environ.get("FINEWAVE_CASES", "../shared/cases")), "FINEWAVE_CASES")
 
 
 def _outside(folder: Path, variable: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5netcdf
 import h5py
 import numpy as np
 import pytest
@@ -135,7 +136,31 @@ def test_stated_scale_over_scale_and_offset_of_the_file(tmp_path: Path) -> None:
     attrs = {"scale_factor": 0.001, "add_offset": 2.0}
     xr.Dataset({"r": (("band", "y", "x"), numbers, attrs)}).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     np.testing.assert_allclose(open_scene(tmp_path / "a.nc").values, 7)
-    np.testing.assert_allclose(open_scene(tmp_path / "a.nc", scale=10000).values, 0.5)
+    with pytest.warns(FinewaveWarning, match=r"offset of 2; with scale=10000 the offset is 0\.2"):
+        scene = open_scene(tmp_path / "a.nc", scale=10000)
+    np.testing.assert_allclose(scene.values, (5000 + 2000) / 10000)  # the offset is 2000 stored numbers
+    with pytest.warns(FinewaveWarning, match="not applied, because scale=1 keeps the stored numbers"):
+        scene = open_scene(tmp_path / "a.nc", scale=1)
+    np.testing.assert_allclose(scene.values, 5000)
+
+
+def test_valid_range_special_numbers_and_other_spellings(tmp_path: Path) -> None:
+    numbers = np.array([-1, 0, 5000, 10000, 10001, 32000], np.int16).reshape(1, 2, 3)
+    attrs = {"valid_range": np.array([0, 10000], np.int16), "scale_factor": 1e-4, "add_offset": -0.1}
+    xr.Dataset({"r": (("band", "y", "x"), numbers, attrs)}).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    expected = [np.nan, -0.1, 0.4, 0.9, np.nan, np.nan]
+    np.testing.assert_allclose(open_scene(tmp_path / "a.nc").values.ravel(), expected, atol=1e-6)
+    attrs = {"Scale_Factor": 10000.0, "Data_Ignore_Value": np.int16(-1), "saturated_value": np.int16(32000)}
+    xr.Dataset({"r": (("band", "y", "x"), numbers, attrs)}).to_netcdf(tmp_path / "b.nc", engine="h5netcdf")
+    expected = [np.nan, 0, 0.5, 1, 1.0001, np.nan]
+    np.testing.assert_allclose(open_scene(tmp_path / "b.nc").values.ravel(), expected, atol=1e-6)
+
+
+def test_floats_that_were_never_written_are_missing(tmp_path: Path) -> None:
+    with h5netcdf.File(tmp_path / "a.nc", "w") as file:
+        file.dimensions = {"band": 1, "y": 1, "x": 2}
+        file.create_variable("r", ("band", "y", "x"), "f4", data=np.float32([[[0.5, 9.969209968386869e36]]]))
+    np.testing.assert_array_equal(open_scene(tmp_path / "a.nc").values.ravel(), [0.5, np.nan])
 
 
 def test_band_axis_override(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from finewave.io.file_errors import reading
 from finewave.io.formats import arrays
 from finewave.io.formats.decoding import Decoding, choose_decoding
 from finewave.io.formats.lazy import LazyValues
+from finewave.io.formats.stated import stated_in
 from finewave.io.open_options import OpenOptions
 from finewave.scene import attribute_from_text, make_scene
 
@@ -100,16 +101,18 @@ def open_image(
     if len(image.shape) == 3:
         band = arrays.choose_band_axis(image.shape, known, options.band_axis, default_band_axis, path)
         axes = (band, *(axis for axis in range(3) if axis != band))
-    nodata = next((storage[n] for n in ("_FillValue", "missing_value", "nodata") if _real(storage.get(n))), None)
-    values = LazyValues(image.read, image.shape, axes, Decoding(image.dtype, nodata=nodata), path, kind)
+    stated = stated_in(storage)
+    values = LazyValues(image.read, image.shape, axes, Decoding(image.dtype, special=stated.missing), path, kind)
     decoding = choose_decoding(
         image.dtype,
         path=path,
         scale=options.scale,
-        scale_factor=float(storage["scale_factor"]) if _real(storage.get("scale_factor")) else None,
-        offset=float(storage["add_offset"]) if _real(storage.get("add_offset")) else None,
-        nodata=nodata,
-        largest=values.sampled_largest,
+        scale_factor=stated.scale_factor,
+        offset=stated.offset,
+        nodata=stated.missing[0] if stated.missing else None,
+        special=stated.missing[1:],
+        valid_range=stated.valid_range,
+        sample=values.sample,
     )
     bands = values.shape[0]
     fitting = {k: v for k, v in metadata.items() if k not in _ONE_A_BAND or len(v) == bands}
@@ -154,7 +157,3 @@ def _our_metadata(beside: Mapping[str, StoredArray], texts: Mapping[str, str]) -
 
 def _is_number(beside: Mapping[str, StoredArray], name: str) -> bool:
     return name in beside and np.prod(beside[name].shape) == 1
-
-
-def _real(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -138,7 +138,7 @@ def open_bands(
         scale_factor=scale_factor,
         offset=offset,
         nodata=nodata,
-        largest=values.sampled_largest,
+        sample=values.sample,
     )
     scene = make_scene(
         values.with_decoding(decoding).as_variable(),

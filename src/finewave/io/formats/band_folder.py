@@ -16,7 +16,7 @@ from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats import photo
 from finewave.io.formats.band_files import BandFile, open_bands, read_header
-from finewave.io.formats.decoding import Decoding, choose_decoding
+from finewave.io.formats.decoding import Decoding, choose_decoding, is_number
 from finewave.io.formats.raster import is_georeferenced, quiet_gdal
 from finewave.io.open_options import OpenOptions
 from finewave.io.products.sentinel2 import band_of, wavelengths_of
@@ -89,7 +89,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             scale_factor=first.pop("scale_factor", None),
             offset=first.pop("offset", None),
             nodata=nodata,
-            largest=lambda: float(stacked[stacked != nodata].max(initial=0)),
+            sample=lambda: stacked[~is_number(stacked, nodata)] if nodata is not None else stacked.ravel(),
         )
     wavelengths = [wavelength_in_text(file.stem) for file in files]
     return make_scene(

@@ -1,4 +1,4 @@
-"""From the numbers in a file to physical values: scale, offset, nodata, and scales that must be assumed."""
+"""From the numbers in a file to physical values: scale, offset, missing pixels, and scales that must be assumed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ from finewave.errors import InputError
 from finewave.physics.srgb import srgb_to_linear
 from finewave.warnings import FinewaveWarning
 
+Number = float | tuple[float, ...]
+"""One number for all bands, or one a band."""
+
+_HUGE = 3.3e38
+"""No quantity reaches it: numbers from here on are fill values, however many digits of them were written down."""
+
 
 @dataclass(frozen=True)
 class Decoding:
-    """How stored numbers become values: ``stored * scale_factor + offset``, nodata becomes NaN.
+    """How stored numbers become values: ``stored * scale_factor + offset``, those that are no values become NaN.
 
     Parameters
     ----------
@@ -25,16 +31,22 @@ class Decoding:
         Type of the numbers in the file.
     scale_factor, offset : float or tuple of float
         One number, or one a band.
-    nodata : float or None
-        The stored number that marks missing pixels.
+    nodata : float, tuple of (float or None), or None
+        The stored number that marks missing pixels, or one a band.
+    special : tuple of float
+        Further stored numbers that are no values: of saturated pixels, for instance.
+    valid_range : (float, float), optional
+        Stored numbers outside are no values.
     linearise : bool
         Undo the sRGB curve afterwards (photographs).
     """
 
     stored_dtype: np.dtype[Any]
-    scale_factor: float | tuple[float, ...] = 1.0
-    offset: float | tuple[float, ...] = 0.0
-    nodata: float | None = None
+    scale_factor: Number = 1.0
+    offset: Number = 0.0
+    nodata: float | tuple[float | None, ...] | None = None
+    special: tuple[float, ...] = ()
+    valid_range: tuple[float, float] | None = None
     linearise: bool = False
 
     @property
@@ -69,10 +81,26 @@ class Decoding:
         else:
             # In float64, so that 10000 * 0.0001 is exactly 1.
             values = (stored * np.asarray(scale, np.float64) + offset).astype(self.dtype)
-        if self.nodata is not None and not np.isnan(self.nodata):
-            with np.errstate(over="ignore"):
-                values[stored == np.asarray(self.nodata).astype(stored.dtype)] = np.nan
+        missing = self.missing(stored, first_band)
+        if missing is not None:
+            values[missing] = np.nan
         return srgb_to_linear(values) if self.linearise else values
+
+    def missing(self, stored: NDArray[Any], first_band: int = 0) -> NDArray[np.bool_] | None:
+        """Return which stored numbers of a block of whole bands are no values; None where none can be."""
+        found: list[NDArray[np.bool_]] = []
+        if isinstance(self.nodata, tuple):
+            of_bands = self.nodata[first_band : first_band + len(stored)]
+            nothing = np.zeros(stored.shape[1:], bool)
+            found.append(
+                np.stack([nothing if n is None else is_number(b, n) for b, n in zip(stored, of_bands, strict=True)])
+            )
+        elif self.nodata is not None:
+            found.append(is_number(stored, self.nodata))
+        found += [is_number(stored, number) for number in self.special]
+        if self.valid_range is not None:
+            found.append((stored < self.valid_range[0]) | (stored > self.valid_range[1]))
+        return np.logical_or.reduce(found) if found else None
 
     @property
     def encoding(self) -> dict[str, Any]:
@@ -83,9 +111,37 @@ class Decoding:
         if self.scale_factor != 1.0 or self.offset != 0.0:
             encoding["scale_factor"] = self.scale_factor
             encoding["add_offset"] = self.offset
-        if self.nodata is not None:
+        if self.nodata is not None and not isinstance(self.nodata, tuple):
             encoding["_FillValue"] = self.nodata
         return encoding
+
+
+def is_number(stored: NDArray[Any], number: float) -> NDArray[np.bool_]:
+    """Return where a block holds a number, as exactly as its type and the digits of files tell.
+
+    Parameters
+    ----------
+    stored : numpy.ndarray
+        Numbers of a file.
+    number : float
+        As metadata state it, perhaps with few digits: ``-3.40282e+38`` is the smallest number of float32.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool, same shape.
+    """
+    if stored.dtype.kind != "f":
+        limits = np.iinfo(stored.dtype) if stored.dtype.kind in "iu" else None
+        fits = number == round(number) if np.isfinite(number) else False
+        if limits is None or not fits or not limits.min <= number <= limits.max:
+            return np.zeros(stored.shape, bool)
+        return np.asarray(stored == np.asarray(number).astype(stored.dtype))
+    if np.isnan(number):
+        return np.isnan(stored)
+    if abs(number) >= _HUGE:
+        return np.asarray(stored >= _HUGE if number > 0 else stored <= -_HUGE)
+    return np.asarray(np.abs(stored - number) <= 8 * np.finfo(stored.dtype).eps * abs(number))
 
 
 def choose_decoding(
@@ -93,16 +149,20 @@ def choose_decoding(
     *,
     path: object,
     scale: float | None,
-    scale_factor: float | tuple[float, ...] | None = None,
-    offset: float | tuple[float, ...] | None = None,
-    nodata: float | None = None,
-    largest: Callable[[], float],
+    scale_factor: Number | None = None,
+    offset: Number | None = None,
+    nodata: float | tuple[float | None, ...] | None = None,
+    special: tuple[float, ...] = (),
+    valid_range: tuple[float, float] | None = None,
+    bits: int | None = None,
+    sample: Callable[[], NDArray[Any]],
 ) -> Decoding:
     """Decide how the stored numbers become values.
 
-    What the user states comes first, then what the file states. Integers without either get an assumed scale
-    and a warning: 255 for 8 bits; 10000, the custom of reflectance products, for wider integers when no
-    sampled pixel passes 20000; otherwise 65535. Floats are taken as they are.
+    What the user states comes first, then what the file states. Integers without either get an assumed scale and a
+    warning: all bits set, where the file says how many of them it uses; 255 for 8 bits; for wider ones 10000, the
+    custom of reflectance products, unless a fourth of the pixels is beyond a reflectance of 2 or a hundredth beyond 4;
+    then 65535. Neither a cloud nor a saturated pixel decides. Floats are taken as they are.
 
     Parameters
     ----------
@@ -111,13 +171,18 @@ def choose_decoding(
     path : path
         For messages.
     scale : float or None
-        Stated by the user: the stored number that stands for 1.0.
+        Stated by the user: the stored number that stands for 1.0. An offset of the file stays, in stored numbers,
+        except with 1, which keeps the numbers.
     scale_factor, offset : float, tuple of float or None
         Stated by the file; None where it says nothing.
-    nodata : float or None
+    nodata : float, tuple of (float or None), or None
         The stored number that marks missing pixels.
-    largest : callable
-        Returns the largest stored number of a sample of pixels; called only when it matters.
+    special, valid_range : optional
+        See `Decoding`.
+    bits : int, optional
+        How many bits of a number the file says to use.
+    sample : callable
+        Returns the stored numbers of a sample of pixels, missing ones left out; called only when it matters.
 
     Returns
     -------
@@ -127,48 +192,109 @@ def choose_decoding(
     ------
     InputError
         Complex numbers, a scale that is not positive, or integers that no assumption fits.
+
+    Warns
+    -----
+    FinewaveWarning
+        A scale was assumed, or the user's scale goes with another offset than the file states.
     """
     stored_dtype = np.dtype(stored_dtype)
     if stored_dtype.kind not in "fiub":
         raise InputError(f"{path} holds {stored_dtype} values; finewave reads real numbers (integers or floats)")
-    if nodata is not None and stored_dtype.kind in "iu":
-        limits = np.iinfo(stored_dtype)
-        if np.isnan(nodata) or not limits.min <= nodata <= limits.max:
-            nodata = None
+    nodata = tuple(_in_range(n, stored_dtype) for n in nodata) if isinstance(nodata, tuple) else nodata
+    nodata = nodata if isinstance(nodata, tuple) else _in_range(nodata, stored_dtype)
+
+    def decoding(factor: Number = 1.0, added: Number = 0.0) -> Decoding:
+        return Decoding(stored_dtype, factor, added, nodata, special, valid_range)
+
     if scale is not None:
         if not (np.isfinite(scale) and scale > 0):
             raise InputError(f"scale= is the stored number that stands for 1.0 and must be positive; got {scale}")
-        return Decoding(stored_dtype, 1.0 / scale, 0.0, nodata)
+        return decoding(1.0 / scale, _offset_under(scale, scale_factor, offset, path))
     if scale_factor is not None or offset is not None:
-        return Decoding(
-            stored_dtype,
-            1.0 if scale_factor is None else scale_factor,
-            0.0 if offset is None else offset,
-            nodata,
-        )
+        return decoding(1.0 if scale_factor is None else scale_factor, 0.0 if offset is None else offset)
     if stored_dtype.kind in "fb":
-        return Decoding(stored_dtype, nodata=nodata)
-    assumed = _assumed_scale(stored_dtype, largest, path)
+        return decoding()
+    assumed, why = _assumed_scale(stored_dtype, bits, sample, path)
     warnings.warn(
-        f"{path} holds {stored_dtype} values without a scale; assumed that {assumed:g} stands for 1.0 "
+        f"{path} holds {stored_dtype} values without a scale; assumed that {assumed:g} stands for 1.0{why} "
         f"(state another: scale= of open_scene, --full-scale of commands; 1 keeps the numbers)",
         FinewaveWarning,
         stacklevel=2,
     )
-    return Decoding(stored_dtype, 1.0 / assumed, 0.0, nodata)
+    return decoding(1.0 / assumed)
 
 
-def _assumed_scale(stored_dtype: np.dtype[Any], largest: Callable[[], float], path: object) -> float:
-    if stored_dtype.itemsize == 1:
-        return 255.0
-    if stored_dtype == np.int16:
-        return 10000.0
-    top = largest()
-    if top <= 20000:
-        return 10000.0
-    if top <= 65535:
-        return 65535.0
+def _in_range(nodata: float | None, dtype: np.dtype[Any]) -> float | None:
+    """Return a nodata value as the type can hold it; None where no stored number can be it."""
+    if nodata is None or (dtype.kind == "f" and np.isnan(nodata)):
+        return nodata
+    if dtype.kind == "f":  # a fill value of doubles, in a file of floats
+        limits = np.finfo(dtype)
+        return float(np.clip(nodata, limits.min, limits.max))
+    if dtype.kind == "b":
+        return None
+    whole = np.iinfo(dtype)
+    return nodata if np.isfinite(nodata) and whole.min <= nodata <= whole.max else None
+
+
+def _offset_under(scale: float, scale_factor: Number | None, offset: Number | None, path: object) -> Number:
+    """Return the offset that goes with a scale of the user's: that of the file in stored numbers, if it has one."""
+    if offset is None or not np.any(offset):
+        return 0.0
+    factor = np.asarray(1.0 if scale_factor is None else scale_factor, np.float64)
+    if scale == 1:
+        warnings.warn(
+            f"{path} states an offset of {_shown(offset)}, which is not applied, because scale=1 keeps the stored "
+            "numbers; leave scale out to have the file's scale and offset",
+            FinewaveWarning,
+            stacklevel=3,
+        )
+        return 0.0
+    added = np.asarray(offset, np.float64) / factor / scale
+    if not np.allclose(factor * scale, 1.0, rtol=1e-6):
+        warnings.warn(
+            f"{path} states a scale factor of {_shown(factor.tolist())} and an offset of {_shown(offset)}; with "
+            f"scale={scale:g} the offset is {_shown(added.tolist())} (leave scale out to have the file's own)",
+            FinewaveWarning,
+            stacklevel=3,
+        )
+    return float(added) if added.ndim == 0 else tuple(added.tolist())
+
+
+def _shown(values: Any) -> str:
+    listed = [f"{each:g}" for each in dict.fromkeys(np.ravel(values).tolist())]
+    return ", ".join(listed[:4]) + (", ..." if len(listed) > 4 else "")
+
+
+_TWICE_WHITE, _FAR_BEYOND = 20000, 40000
+"""Stored reflectances of 2 and 4, times 10000: clouds and glints reach the first, nothing on Earth the second."""
+_MANY, _SOME = 0.25, 0.01
+"""Shares of the pixels that speak against reflectances times 10000."""
+_REFLECTANCE_BITS = 15  # what Sentinel-2's JPEG 2000 files say of reflectances times 10000
+
+
+def _assumed_scale(
+    dtype: np.dtype[Any], bits: int | None, sample: Callable[[], NDArray[Any]], path: object
+) -> tuple[float, str]:
+    """Return the number taken to stand for 1.0, and why."""
+    if bits is not None and 0 < bits < 8 * dtype.itemsize and bits != _REFLECTANCE_BITS:
+        return float(2**bits - 1), f", the largest number of the {bits} bits that it uses"
+    if dtype.itemsize == 1:
+        return 255.0, ""
+    if dtype == np.int16:
+        return 10000.0, ""
+    numbers = sample()
+    numbers = numbers[numbers != np.iinfo(dtype).max]  # saturated, or filled
+
+    def share(beyond: float) -> float:
+        return float(np.count_nonzero(numbers > beyond)) / max(1, numbers.size)
+
+    if share(_TWICE_WHITE) <= _MANY and share(_FAR_BEYOND) <= _SOME:
+        return 10000.0, ""
+    if share(65535) <= _SOME:
+        return 65535.0, ""
     raise InputError(
-        f"{path} holds {stored_dtype} values up to {top:g} and does not say their scale; "
+        f"{path} holds {dtype} values up to {numbers.max():g} and does not say their scale; "
         "state it, the stored value that stands for 1.0: scale= of open_scene, --full-scale of commands"
     )

@@ -12,7 +12,9 @@ import xarray as xr
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading, writing
+from finewave.io.formats.decoding import Number
 from finewave.io.formats.gdal_bands import band_metadata, numbers_in_braces
+from finewave.io.formats.gdal_numbers import one_or_all
 from finewave.io.formats.raster import open_raster, quiet_gdal, write_raster
 from finewave.io.formats.storage import choose_storage
 from finewave.io.open_options import OpenOptions, SaveOptions
@@ -39,6 +41,8 @@ _STRUCTURAL = frozenset(
         "data_ignore_value",
         "data_gain_values",
         "data_offset_values",
+        "data_reflectance_gain_values",
+        "data_reflectance_offset_values",
         "reflectance_scale_factor",
         "bbl",
         "fwhm",
@@ -73,7 +77,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
     data = _data_file(path)
     with reading(data, "ENVI image"), quiet_gdal(), rasterio.open(data) as dataset:
-        header = dataset.tags(ns="ENVI")
+        header = {key.lower(): value for key, value in dataset.tags(ns="ENVI").items()}
         metadata = band_metadata(dataset)
         used = metadata.pop("_used")
         attrs = {
@@ -88,15 +92,24 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         metadata["band_names"] = _band_names(header)
         attrs = {k: attribute_from_text(v) for k, v in header.items() if k not in _STRUCTURAL}
         attrs.update(_our_attributes(header))
-    factor = numbers_in_braces(header.get("reflectance_scale_factor"))
-    return open_raster(
-        data,
-        "ENVI image",
-        options,
-        scale_factor=1 / factor[0] if factor and factor[0] > 0 else None,
-        attrs=attrs,
-        **metadata,
-    )
+    return open_raster(data, "ENVI image", options, stated=_stated(header), attrs=attrs, **metadata)
+
+
+def _stated(header: dict[str, str]) -> tuple[Number | None, Number | None] | None:
+    """Return scale factors and offsets to reflectance; None leaves them to GDAL, which knows those to radiance."""
+    bands = int(header.get("bands", 0))
+    gains, offsets = (_one_a_band(header.get(f"data_reflectance_{each}_values"), bands) for each in ("gain", "offset"))
+    if gains is not None or offsets is not None:
+        return gains, offsets
+    factors = numbers_in_braces(header.get("reflectance_scale_factor")) or []
+    if len(factors) not in (1, bands) or min(factors, default=0) <= 0:
+        return None
+    return one_or_all(tuple(1 / each for each in factors), slice(None)), None
+
+
+def _one_a_band(text: str | None, bands: int) -> Number | None:
+    numbers = numbers_in_braces(text) or []
+    return one_or_all(tuple(numbers), slice(None)) if len(numbers) in (1, bands) else None
 
 
 def _data_file(path: Path) -> Path:

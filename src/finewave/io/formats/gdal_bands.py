@@ -28,8 +28,8 @@ def band_metadata(dataset: Any) -> dict[str, Any]:
     bands = [{k.lower(): v for k, v in dataset.tags(i).items()} for i in dataset.indexes]
     imagery = [dataset.tags(i, ns="IMAGERY") for i in dataset.indexes]
     envi = dataset.tags(ns="ENVI")
-    whole = {**dataset.tags(), **envi}
-    used = {key for key in whole if key.lower() in _LIST_KEYS}
+    used = {key for key in {**dataset.tags(), **envi} if key.lower() in _LIST_KEYS}
+    whole = {key.lower(): value for key, value in {**dataset.tags(), **envi}.items()}
     descriptions = dataset.descriptions
     unit = next((b[k] for b in bands for k in ("wavelength_units", "wavelength_unit") if k in b), None)
     unit = unit or whole.get("wavelength_units") or whole.get("wavelength units")

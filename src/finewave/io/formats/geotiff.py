@@ -12,6 +12,7 @@ from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
 from finewave.io.formats.gdal_bands import band_metadata, default_name
+from finewave.io.formats.gdal_masks import alpha_band
 from finewave.io.formats.raster import is_georeferenced, open_raster, quiet_gdal, small_gdal_cache, write_raster
 from finewave.io.formats.storage import choose_storage
 from finewave.io.open_options import OpenOptions, SaveOptions
@@ -58,12 +59,9 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
 def _is_photograph(dataset: Any, metadata: dict[str, Any]) -> bool:
     """Three bytes a pixel (or four with alpha) and nothing that speaks of remote sensing."""
-    from rasterio.enums import ColorInterp
-
-    colour = dataset.count == 3 or (dataset.count == 4 and dataset.colorinterp[3] == ColorInterp.alpha)
     return (
-        colour
-        and set(dataset.dtypes) == {"uint8"}
+        set(dataset.dtypes) == {"uint8"}
+        and (dataset.count == 3 or (dataset.count == 4 and alpha_band(dataset) == 3))
         and not is_georeferenced(dataset)
         and metadata.get("wavelengths") is None
         and dataset.nodata is None
@@ -95,8 +93,11 @@ def check_complete(path: Path) -> None:
 
 def _indexed_size(path: Path) -> int:
     """Return the size that a TIFF must have to hold the blocks in its index."""
+    import logging
+
     import tifffile
 
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its remarks on odd tags are of no use to anybody
     with tifffile.TiffFile(path) as tiff:
         first = tiff.pages[0]
         return int(np.add(first.dataoffsets, first.databytecounts).max(initial=0))

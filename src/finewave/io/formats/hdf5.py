@@ -78,8 +78,18 @@ def _stored(dataset: Any) -> StoredArray:
         shape=tuple(dataset.shape),
         dtype=dataset.dtype if dataset.dtype.kind in "fiu" else None,
         read=lambda key: dataset[key],
-        attrs={key: plain_attribute(value) for key, value in dataset.attrs.items()},
+        attrs=_fill_value(dataset) | {key: plain_attribute(value) for key, value in dataset.attrs.items()},
     )
+
+
+def _fill_value(dataset: Any) -> dict[str, Any]:
+    """Return the number of what was never written, where the file's maker chose one; 0 is HDF5's own."""
+    import h5py
+
+    if dataset.dtype.kind not in "fiu":
+        return {}
+    chosen = dataset.id.get_create_plist().fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED
+    return {"_FillValue": dataset.fillvalue.item()} if chosen and dataset.fillvalue != 0 else {}
 
 
 def plain_attribute(value: Any) -> Any:

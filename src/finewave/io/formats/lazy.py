@@ -37,6 +37,9 @@ class LazyValues(BackendArray):
         From stored numbers to values.
     path, kind : str
         For messages.
+    mask : callable, optional
+        Takes a slice of bands, rows and columns, and returns which pixels are missing there, whatever their numbers:
+        bool, of that shape or ``(1, y, x)``.
     """
 
     def __init__(
@@ -47,8 +50,9 @@ class LazyValues(BackendArray):
         decoding: Decoding,
         path: object,
         kind: str,
+        mask: Callable[[Slices], NDArray[np.bool_]] | None = None,
     ) -> None:
-        self._read = read
+        self._read, self._mask = read, mask
         self._axes = axes
         self._decoding = decoding
         self._path = path
@@ -66,38 +70,43 @@ class LazyValues(BackendArray):
         ranges = [each.indices(length) for each, length in zip(slices, self.shape, strict=True)]
         # Bands are read contiguously, because a scale may belong to each; a step is taken after decoding.
         start, stop, step = ranges[0]
-        wanted = [slice(start, stop), slices[1], slices[2]]
+        wanted = [slice(start, stop), *slices[1:]]
+        block, hidden = self._stored(wanted)
+        values = self._decoding.apply(block, start)
+        if hidden is not None:
+            values[hidden] = np.nan
+        return values[::step][tuple(0 if isinstance(k, (int, np.integer)) else slice(None) for k in key)]
+
+    def _stored(self, wanted: list[slice]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Return the numbers (bands, y, x) of a block of contiguous bands, and what the mask hides of them."""
+        shape = [len(range(*each.indices(length))) for each, length in zip(wanted, self.shape, strict=True)]
         stored = [slice(None)] * len(self._axes)
         for axis, each in zip(self._axes, wanted[-len(self._axes) :], strict=True):
             stored[axis] = each
         with reading(str(self._path), self._kind):
             block = np.asarray(self._read(tuple(stored)))
-        block = np.transpose(block, self._axes).reshape(stop - start, *(len(range(*r)) for r in ranges[1:]))
-        values = self._decoding.apply(block, start)[::step]
-        return values[tuple(0 if isinstance(k, (int, np.integer)) else slice(None) for k in key)]
+            hidden = None if self._mask is None else self._mask((wanted[0], wanted[1], wanted[2]))
+        block = np.transpose(block, self._axes).reshape(shape)
+        return block, None if hidden is None else np.broadcast_to(hidden, block.shape)
 
-    def sampled_largest(self) -> float:
-        """Return the largest stored number (before decoding) in a sample of pixels.
+    def sample(self) -> NDArray[Any]:
+        """Return stored numbers (before decoding) of a sample of pixels, in one axis, missing ones left out.
 
         A small image is read whole; of a large one, nine windows in a grid and at most 32 bands.
         """
-        return max(self._sample(ys, xs) for ys in _windows(self.shape[1]) for xs in _windows(self.shape[2]))
+        windows = [(ys, xs) for ys in _windows(self.shape[1]) for xs in _windows(self.shape[2])]
+        return np.concatenate([part for ys, xs in windows for part in self._sampled(ys, xs)])
 
-    def _sample(self, ys: slice, xs: slice) -> float:
+    def _sampled(self, ys: slice, xs: slice) -> list[NDArray[Any]]:
         bands = self.shape[0]
         picked = sorted({int(b) for b in np.linspace(0, bands - 1, min(bands, 32))})
         blocks = [slice(0, bands)] if len(picked) == bands else [slice(b, b + 1) for b in picked]
-        tops = []
+        parts = []
         for band in blocks:
-            stored = [slice(None)] * len(self._axes)
-            for axis, each in zip(self._axes, [band, ys, xs][-len(self._axes) :], strict=True):
-                stored[axis] = each
-            with reading(str(self._path), self._kind):
-                block = np.asarray(self._read(tuple(stored)))
-            if self._decoding.nodata is not None:
-                block = block[block != self._decoding.nodata]
-            tops.append(float(block.max(initial=0)))
-        return max(tops)
+            block, hidden = self._stored([band, ys, xs])
+            no_values = [each for each in (hidden, self._decoding.missing(block, band.start)) if each is not None]
+            parts.append(block[~np.logical_or.reduce(no_values)] if no_values else block.ravel())
+        return parts
 
     def with_decoding(self, decoding: Decoding) -> LazyValues:
         """Return the same view under another decoding."""

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
 from finewave.io.formats import arrays
 from finewave.io.formats.decoding import Decoding, choose_decoding
 from finewave.io.formats.hdf5_output import write_hdf5
 from finewave.io.formats.lazy import LazyValues, few_blocks_at_once, in_blocks
+from finewave.io.formats.stated import stated_in
 from finewave.io.formats.storage import Storage, choose_storage
 from finewave.io.open_options import OpenOptions, SaveOptions
 from finewave.scene import (
@@ -161,39 +163,49 @@ def _decoding(
     axes: tuple[int, ...],
     kind: str,
 ) -> tuple[Decoding, dict[str, Any]]:
-    """Leave the file's own scale to xarray, add what it cannot know: a stated or an assumed scale."""
-    stated = {key: variable.encoding[key] for key in ("scale_factor", "add_offset") if key in variable.encoding}
-    own_scale = float(np.ravel(stated.get("scale_factor", 1.0))[0])
-    own_offset = float(np.ravel(stated.get("add_offset", 0.0))[0])
-    fill = variable.encoding.get("_FillValue", variable.encoding.get("missing_value"))
-    nodata = None if fill is None else float(np.ravel(fill)[0])
-    undecoded = LazyValues(
-        lambda key: np.nan_to_num(variable[key].values),
-        variable.shape,
-        axes,
-        Decoding(variable.dtype),
-        path,
-        kind,
-    )
+    """Return what is left to do after xarray has applied the scale and fill value that it knows, and the encoding."""
+    names = ("scale_factor", "add_offset", "_FillValue", "missing_value")
+    applied = {key: variable.encoding[key] for key in names if key in variable.encoding}
+    factor = float(np.ravel(applied.get("scale_factor", 1.0))[0])
+    offset = float(np.ravel(applied.get("add_offset", 0.0))[0])
+    stated = stated_in({**variable.attrs, **applied})
+    fills = (NETCDF_FILL,) if stored_dtype.kind == "f" else ()
+    undecoded = Decoding(variable.dtype, nodata=np.nan)  # xarray has made it of what is missing
     decoding = choose_decoding(
         stored_dtype,
         path=path,
         scale=options.scale,
-        scale_factor=own_scale if stated else None,
-        offset=own_offset if stated else None,
-        nodata=nodata,
-        largest=undecoded.sampled_largest,
+        scale_factor=stated.scale_factor,
+        offset=stated.offset,
+        nodata=stated.missing[0] if stated.missing else None,
+        special=(*stated.missing[1:], *fills),
+        valid_range=stated.valid_range,
+        sample=LazyValues(lambda key: variable[key].values, variable.shape, axes, undecoded, path, kind).sample,
     )
-    if not stated:
-        # xarray has made nodata NaN already; the scale is left, and the type the stored one deserves.
-        rest = Decoding(stored_dtype, decoding.scale_factor, decoding.offset)
-    elif options.scale is not None:
-        # The stored numbers, as they were before xarray applied the file's scale, over the stated one.
-        factor = 1.0 / (own_scale * options.scale)
-        rest = Decoding(stored_dtype, factor, -own_offset * factor)
-    else:
-        rest = Decoding(stored_dtype)
+    if factor == 0 or not np.isfinite([factor, offset]).all():
+        raise InputError(f"{path} states a scale factor of {factor:g} and an offset of {offset:g}: no values remain")
+
+    def after(number: float) -> float:
+        return number * factor + offset
+
+    ends = None
+    if decoding.valid_range is not None:
+        low, high = sorted(after(each) for each in decoding.valid_range)
+        margin = abs(factor) / 2 if stored_dtype.kind in "iu" else 0.0
+        ends = (low - margin, high + margin)
+    wanted, added = float(np.ravel(decoding.scale_factor)[0]), float(np.ravel(decoding.offset)[0])
+    rest = Decoding(
+        stored_dtype,
+        1.0 if wanted == factor else wanted / factor,
+        0.0 if (wanted, added) == (factor, offset) else added - offset * wanted / factor,
+        special=tuple(after(each) for each in (*stated.missing, *fills)),
+        valid_range=ends,
+    )
     return rest, decoding.encoding
+
+
+NETCDF_FILL = 9.969209968386869e36
+"""What NetCDF 4 fills floats with that were never written."""
 
 
 def _band_metadata(dataset: xr.Dataset, image: xr.DataArray, band_dim: Hashable | None) -> dict[str, Any]:

@@ -14,7 +14,9 @@ import xarray as xr
 
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.formats.decoding import Decoding, choose_decoding
+from finewave.io.formats.decoding import Decoding, Number, choose_decoding
+from finewave.io.formats.gdal_masks import masks_of, warn_of_undeclared_alpha
+from finewave.io.formats.gdal_numbers import one_or_all, stated_of
 from finewave.io.formats.lazy import LazyValues
 from finewave.io.formats.storage import Storage
 from finewave.io.open_options import OpenOptions
@@ -64,7 +66,8 @@ def open_raster(
     kind: str,
     options: OpenOptions,
     *,
-    scale_factor: float | tuple[float, ...] | None = None,
+    stated: tuple[Number | None, Number | None] | None = None,
+    special: tuple[float, ...] = (),
     decoding: Decoding | None = None,
     bands: int | None = None,
     **metadata: Any,
@@ -79,19 +82,22 @@ def open_raster(
         Name of the format, for messages.
     options : OpenOptions
         What the user stated.
-    scale_factor : float, optional
-        Of the format's own making, when GDAL reports none.
+    stated : (scale factor, offset), optional
+        As the format's own metadata have them; they stand before those that GDAL reports.
+    special : tuple of float
+        Stored numbers beside GDAL's nodata that are no values.
     decoding : Decoding, optional
         In place of the one that the file and the user state.
     bands : int, optional
         Take only the first so many.
     **metadata
-        Keywords of `finewave.scene.make_scene`.
+        Keywords of `finewave.scene.make_scene`; one that is known a band may count the alpha band in.
 
     Returns
     -------
     xarray.DataArray
-        The scene; its values are read when they are asked for.
+        The scene, NaN where GDAL's masks (nodata, internal or external masks, alpha) say that there is no value; its
+        values are read when they are asked for. An alpha band is no band of it.
     """
     import rasterio
     import rioxarray
@@ -99,47 +105,53 @@ def open_raster(
     with reading(path, kind), quiet_gdal():
         with rasterio.open(path) as dataset:
             count, dtypes = dataset.count, set(dataset.dtypes)
-            scales, offsets = dataset.scales, dataset.offsets
-            nodata = dataset.nodata
             located = is_georeferenced(dataset)
             crs, transform, gcps = dataset.crs, dataset.transform, dataset.gcps[0]
-        if count == 0:
-            raise InputError(f"{path} holds no image of its own; open one of its parts")
+            if count == 0:
+                raise InputError(f"{path} holds no image of its own; open one of its parts")
+            masks = masks_of(dataset)
+            warn_of_undeclared_alpha(dataset, path)
+            told = stated_of(dataset)
         if len(dtypes) > 1:
             raise InputError(f"{path} mixes value types ({', '.join(sorted(dtypes))}); one type is expected")
         raw = rioxarray.open_rasterio(path, cache=False, masked=False)
         if not isinstance(raw, xr.DataArray):
             raise InputError(f"{path} holds several images; save the one you need to a file of its own")
-    if any(scale != 1 for scale in scales) or any(offset != 0 for offset in offsets):
-        scale_factor = _one_or_all(scales)
-        offset: float | tuple[float, ...] | None = _one_or_all(offsets)
-    else:
-        offset = None
-    stored = raw.variable if bands is None else raw.variable[:bands]
+    used = slice(count if masks.alpha is None else masks.alpha) if bands is None else slice(bands)
+    metadata = {key: each[used] if key in _ONE_A_BAND and each is not None else each for key, each in metadata.items()}
+    factor, offset = stated or (None, None)
+    if factor is None and offset is None:
+        factor, offset = one_or_all(told.factors, used), one_or_all(told.offsets, used)
+    nodata = one_or_all(masks.nodata, used)
     values = LazyValues(
-        lambda key: stored[key].values,
-        stored.shape,
+        lambda key: raw.variable[used][key].values,
+        raw.variable[used].shape,
         (0, 1, 2),
-        Decoding(stored.dtype, nodata=nodata),
+        Decoding(raw.dtype, nodata=nodata, special=special),
         path,
         kind,
+        masks.reader(path),
     )
     if decoding is None:
         decoding = choose_decoding(
-            stored.dtype,
+            raw.dtype,
             path=path,
             scale=options.scale,
-            scale_factor=scale_factor,
+            scale_factor=factor,
             offset=offset,
             nodata=nodata,
-            largest=values.sampled_largest,
+            special=(*special, *told.special),
+            valid_range=told.valid_range,
+            bits=told.bits,
+            sample=values.sample,
         )
     if options.overview is not None:
         # the scale was chosen by the full resolution, so that all overviews have the same
         raw.close()
         raw = _overview(path, kind, options.overview)
-        smaller = raw.variable if bands is None else raw.variable[:bands]
-        values = LazyValues(lambda key: smaller[key].values, smaller.shape, (0, 1, 2), decoding, path, kind)
+        smaller = raw.variable[used]
+        mask = masks.reader(path, overview_level=options.overview)
+        values = LazyValues(lambda key: smaller[key].values, smaller.shape, (0, 1, 2), decoding, path, kind, mask)
         transform = raw.rio.transform() if located else transform
     scene = make_scene(
         values.with_decoding(decoding).as_variable(),
@@ -152,6 +164,9 @@ def open_raster(
         scene = _with_control_points(scene, raw)
     scene.set_close(raw.close)
     return scene
+
+
+_ONE_A_BAND = frozenset({"wavelengths", "fwhm", "good_bands", "band_names"})
 
 
 def overview_factors(path: Path) -> list[int]:
@@ -180,10 +195,6 @@ def _with_control_points(scene: xr.DataArray, raw: xr.DataArray) -> xr.DataArray
     scene = scene.assign_coords(spatial_ref=raw.coords["spatial_ref"])
     scene.encoding = {**encoding, "grid_mapping": "spatial_ref"}
     return scene
-
-
-def _one_or_all(values: tuple[float, ...]) -> float | tuple[float, ...]:
-    return float(values[0]) if len(set(values)) == 1 else tuple(float(each) for each in values)
 
 
 def write_raster(

@@ -1,0 +1,65 @@
+"""What GDAL and the tags of a file say about its stored numbers: scale, offset, special numbers, bits in use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from finewave.io.formats.stated import Stated, stated_in
+
+
+@dataclass(frozen=True)
+class StatedByGdal:
+    """Scale factors and offsets a band, None where nothing is said; further numbers that are no values.
+
+    Attributes
+    ----------
+    factors, offsets : tuple of (float or None)
+        One a band.
+    special : tuple of float
+        Stored numbers that are no values, beside GDAL's own nodata.
+    valid_range : (float, float) or None
+        Of the stored numbers.
+    bits : int or None
+        Bits of a number that are in use, where the file says it.
+    """
+
+    factors: tuple[float | None, ...]
+    offsets: tuple[float | None, ...]
+    special: tuple[float, ...]
+    valid_range: tuple[float, float] | None
+    bits: int | None
+
+
+def stated_of(dataset: Any) -> StatedByGdal:
+    """Read an open rasterio dataset: GDAL's scales first, then tags of the bands, then tags of the file."""
+    whole = stated_in(dataset.tags(), of_whole_file=True)
+    bands = [stated_in(dataset.tags(index)) for index in dataset.indexes]
+    pairs = [
+        _pair(scale, offset, band, whole)
+        for scale, offset, band in zip(dataset.scales, dataset.offsets, bands, strict=True)
+    ]
+    bits = {dataset.tags(index, ns="IMAGE_STRUCTURE").get("NBITS") for index in dataset.indexes}
+    common = bits.pop() if len(bits) == 1 else None
+    return StatedByGdal(
+        tuple(factor for factor, _ in pairs),
+        tuple(offset for _, offset in pairs),
+        whole.missing or bands[0].missing,
+        whole.valid_range or bands[0].valid_range,
+        int(common) if common is not None and common.isdigit() else None,
+    )
+
+
+def _pair(scale: float, offset: float, band: Stated, whole: Stated) -> tuple[float | None, float | None]:
+    if scale != 1 or offset != 0:
+        return scale, offset
+    told = next((each for each in (band, whole) if each.scale_factor is not None or each.offset is not None), None)
+    return (None, None) if told is None else (told.scale_factor, told.offset)
+
+
+def one_or_all(values: tuple[Any, ...], used: slice) -> Any:
+    """Return the one number that all bands in use have, else the numbers; None where no band has one."""
+    chosen = values[used]
+    if all(each is None for each in chosen):
+        return None
+    return chosen[0] if len(set(chosen)) == 1 else tuple(chosen)

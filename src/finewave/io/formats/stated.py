@@ -1,0 +1,110 @@
+"""What metadata say about stored numbers: scale, offset, which numbers are missing; in whatever spelling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_FACTORS = frozenset({"scalefactor", "reflectancescale", "reflectancemult", "multiplicativefactor"})
+_OFFSETS = frozenset({"addoffset", "reflectanceadd", "reflectanceoffset", "additiveoffset"})
+#: Beside an array or a band these are clear; among the attributes of a whole file they could be a map's scale.
+_SHORT_FACTORS = frozenset({"scale", "slope"})
+_SHORT_OFFSETS = frozenset({"offset", "intercept"})
+#: The stored number that stands for 1.0.
+_DIVISORS = frozenset({"reflectancescalefactor", "quantificationvalue", "boaquantificationvalue", "fullscale"})
+_MISSING = frozenset({"fillvalue", "missingvalue", "nodata", "nodatavalue", "dataignorevalue", "ignorevalue"})
+_SATURATED = frozenset({"saturated", "saturatedvalue", "saturationvalue", "saturationdn"})
+
+LARGEST_FACTOR = 100.0
+"""No integer stands for so many reflectances: a larger "scale factor" is the number to divide by, as NEON's 10000."""
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What metadata say about the numbers of one array; None or empty where they say nothing.
+
+    Attributes
+    ----------
+    scale_factor, offset : float or None
+        ``value = stored * scale_factor + offset``.
+    missing : tuple of float
+        Stored numbers that are no values: fill values first, then those of saturated pixels.
+    valid_range : (float, float) or None
+        Smallest and largest stored number that is a value.
+    """
+
+    scale_factor: float | None = None
+    offset: float | None = None
+    missing: tuple[float, ...] = ()
+    valid_range: tuple[float, float] | None = None
+
+
+def stated_in(attributes: Mapping[Any, Any], *, of_whole_file: bool = False) -> Stated:
+    """Read what attributes say about stored numbers.
+
+    Parameters
+    ----------
+    attributes : mapping
+        Of an array, a band or a file; names in any case, with underscores, hyphens or spaces.
+    of_whole_file : bool
+        Leave out names that could mean something else there, such as ``scale``.
+
+    Returns
+    -------
+    Stated
+    """
+    known = {plain_key(str(name)): value for name, value in attributes.items()}
+    factors, offsets = (_FACTORS, _OFFSETS) if of_whole_file else (_FACTORS | _SHORT_FACTORS, _OFFSETS | _SHORT_OFFSETS)
+    factor = _first(known, factors)
+    divisor = _first(known, _DIVISORS)
+    if divisor is not None and divisor > 0:
+        factor = 1.0 / divisor
+    elif factor is not None:
+        factor = as_factor(factor)
+    missing = (*_all(known, _MISSING), *_all(known, _SATURATED))
+    return Stated(factor, _first(known, offsets), tuple(dict.fromkeys(missing)), _valid_range(known))
+
+
+def as_factor(stated: float) -> float | None:
+    """Return the number to multiply by, of one that some files mean to divide by; None where it is neither."""
+    if not np.isfinite(stated) or stated == 0:
+        return None
+    return 1.0 / stated if stated >= LARGEST_FACTOR else stated
+
+
+def plain_key(name: str) -> str:
+    """Return a name without case, spaces and punctuation."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def numbers_of(value: Any) -> list[float]:
+    """Return the numbers in an attribute: a number, a list, an array, or text with numbers in it; else nothing."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", errors="replace")
+    if isinstance(value, str):
+        value = [each for each in re.split(r"[,;\s]+", value.strip().strip("{}[]()")) if each]
+    try:
+        return [float(each) for each in np.ravel(np.asarray(value))]
+    except (TypeError, ValueError):
+        return []
+
+
+def _first(known: Mapping[str, Any], names: frozenset[str]) -> float | None:
+    return next(_all(known, names), None)
+
+
+def _all(known: Mapping[str, Any], names: frozenset[str]) -> Iterator[float]:
+    for name in sorted(names.intersection(known)):
+        yield from numbers_of(known[name])
+
+
+def _valid_range(known: Mapping[str, Any]) -> tuple[float, float] | None:
+    ends = numbers_of(known.get("validrange", ()))
+    low, high = ends if len(ends) == 2 else (-np.inf, np.inf)
+    low = next(iter(numbers_of(known.get("validmin", ()))), low)
+    high = next(iter(numbers_of(known.get("validmax", ()))), high)
+    return (low, high) if low < high and (np.isfinite(low) or np.isfinite(high)) else None
