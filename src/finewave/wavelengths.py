@@ -31,12 +31,14 @@ _NANOMETRES_PER_UNIT = {
     "å": 0.1,
 }
 
-# Units that ENVI headers allow and that do not measure a wavelength.
-_NOT_A_WAVELENGTH = {"wavenumber", "ghz", "mhz", "index"}
+# Units that ENVI headers and others allow and that do not measure a wavelength.
+_NOT_A_WAVELENGTH = {"wavenumber", "cm-1", "cm^-1", "1/cm", "thz", "ghz", "mhz", "hz", "index", "ev"}
 
-_NUMBER_WITH_UNIT = re.compile(
-    r"(?<![\w.])(\d+(?:\.\d+)?)\s*(nm|nanomet(?:er|re)s?|um|µm|μm|micromet(?:er|re)s?|microns?)(?![a-z])",
-    re.IGNORECASE,
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_UNIT = r"(nm|nanomet(?:er|re)s?|um|µm|μm|micromet(?:er|re)s?|microns?)(?![a-z])"
+_NUMBER_WITH_UNIT = re.compile(rf"(?<![\w.]){_NUMBER}\s*{_UNIT}", re.IGNORECASE)
+_RANGE = re.compile(
+    rf"(?<![\w.]){_NUMBER}\s*(?:nm|um|µm|μm)?\s*(?:-|–|—|−|\.\.\.?|\bto\b|~)\s*{_NUMBER}\s*{_UNIT}", re.IGNORECASE
 )
 
 
@@ -59,6 +61,11 @@ def nanometres_per_unit(unit: str | None) -> float | None:
     return _NANOMETRES_PER_UNIT.get(word) or _NANOMETRES_PER_UNIT.get(word.removesuffix("s"))
 
 
+def is_a_wavelength_unit(unit: str | None) -> bool:
+    """Whether a unit can be that of a wavelength; an unknown one can, a frequency or wavenumber cannot."""
+    return unit is None or unit.strip().lower() not in _NOT_A_WAVELENGTH
+
+
 def to_nanometres(values: Any, unit: str | None = None) -> NDArray[np.float64] | None:
     """Convert wavelengths to nanometres.
 
@@ -77,7 +84,7 @@ def to_nanometres(values: Any, unit: str | None = None) -> NDArray[np.float64] |
         float64, shape ``(bands,)``, nm; None when the values cannot be wavelengths (not finite, not
         positive, or in a unit of frequency).
     """
-    if unit is not None and unit.strip().lower() in _NOT_A_WAVELENGTH:
+    if not is_a_wavelength_unit(unit):
         return None
     try:
         numbers = np.asarray(values, dtype=np.float64).reshape(-1)
@@ -104,10 +111,16 @@ def wavelength_in_text(text: str | None) -> float | None:
     Returns
     -------
     float or None
-        The wavelength in nm, None when there is not exactly one.
+        The wavelength in nm, None when there is not exactly one. Of a range, ``"450-510 nm"``, it is the middle.
     """
     # "_" is a word character for regular expressions but a separator in names.
-    found = _NUMBER_WITH_UNIT.findall((text or "").replace("_", " "))
+    spaced = (text or "").replace("_", " ")
+    ranges = _RANGE.findall(spaced)
+    if ranges:
+        (low, high, unit), *more = ranges
+        between = to_nanometres([float(low), float(high)], unit)
+        return None if more or between is None or between[0] >= between[1] else float(between.mean())
+    found = _NUMBER_WITH_UNIT.findall(spaced)
     if len(found) != 1:
         # A name glued to the number ("B550nm") is still clear.
         found = re.findall(r"(\d+(?:\.\d+)?)\s*(nm)(?![a-z])", text or "", re.IGNORECASE)

@@ -14,6 +14,14 @@ from numpy.typing import NDArray
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats import arrays
+from finewave.io.formats.band_lists import (
+    Listed,
+    describe_bands,
+    is_about_bands,
+    lengths_of_wavelength_lists,
+    listed_in,
+    unit_of,
+)
 from finewave.io.formats.decoding import Decoding, choose_decoding
 from finewave.io.formats.lazy import LazyValues
 from finewave.io.formats.stated import stated_in
@@ -35,12 +43,15 @@ class StoredArray:
         Takes one slice an axis and returns that block.
     attrs : mapping
         Attributes that stand beside it (``units``, ``scale_factor``, ``_FillValue``, ...).
+    is_text : bool
+        It holds texts.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any] | None
     read: Callable[[tuple[slice, ...]], NDArray[Any]]
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    is_text: bool = False
 
     def values(self) -> NDArray[Any]:
         """Read it whole."""
@@ -55,6 +66,7 @@ def open_image(
     *,
     default_band_axis: int | None,
     texts: Mapping[str, str] | None = None,
+    file_attrs: Mapping[str, Any] | None = None,
 ) -> xr.DataArray:
     """Choose the image among the arrays of a file and open it as a scene.
 
@@ -72,6 +84,8 @@ def open_image(
         The format's custom.
     texts : mapping of str to str, optional
         The texts among `OUR_NAMES`, for files that our MATLAB writer may have written.
+    file_attrs : mapping, optional
+        Attributes of the file and of the groups that hold the image.
 
     Returns
     -------
@@ -91,12 +105,14 @@ def open_image(
         raise InputError(f"variable {name!r} of {path} does not hold numbers")
     beside = {n: stored[n] for n in numeric if n != name}
     with reading(path, kind):
-        metadata = _spectral_metadata(beside)
+        metadata: dict[str, Any] = {}
+        lists = _lists(stored, name, file_attrs or {})
         storage = dict(image.attrs)
         if texts is not None:
             metadata.update(_our_metadata(beside, texts))
             storage.update({n: float(beside[n].values().item()) for n in _STORAGE_NAMES if _is_number(beside, n)})
-    known = [len(each) for each in (options.wavelengths, metadata.get("wavelengths")) if each is not None]
+    known = [] if options.wavelengths is None else [len(options.wavelengths)]
+    known += lengths_of_wavelength_lists(lists)
     axes: tuple[int, ...] = (0, 1)
     if len(image.shape) == 3:
         band = arrays.choose_band_axis(image.shape, known, options.band_axis, default_band_axis, path)
@@ -115,8 +131,10 @@ def open_image(
         sample=values.sample,
     )
     bands = values.shape[0]
+    with reading(path, kind):
+        found = describe_bands(lists, bands, path, wavelengths_given=options.wavelengths is not None)
     fitting = {k: v for k, v in metadata.items() if k not in _ONE_A_BAND or len(v) == bands}
-    return make_scene(values.with_decoding(decoding).as_variable(), encoding=decoding.encoding, **fitting)
+    return make_scene(values.with_decoding(decoding).as_variable(), encoding=decoding.encoding, **found | fitting)
 
 
 #: Names under which the MATLAB writer keeps texts beside the image.
@@ -125,18 +143,22 @@ _STORAGE_NAMES = ("scale_factor", "add_offset", "nodata")
 _ONE_A_BAND = frozenset({"wavelengths", "fwhm", "good_bands", "band_names"})
 
 
-def _spectral_metadata(beside: Mapping[str, StoredArray]) -> dict[str, Any]:
-    metadata: dict[str, Any] = {}
-    for name, each in beside.items():
-        for key, fits in (("wavelengths", arrays.is_wavelength_name), ("fwhm", arrays.is_width_name)):
-            is_list = each.shape and np.prod(each.shape) == max(each.shape)
-            if key in metadata or not is_list or not fits(name):
-                continue
-            unit = each.attrs.get("units", each.attrs.get("unit"))
-            converted = arrays.in_nanometres(name, each.values(), unit if isinstance(unit, str) else None)
-            if converted is not None:
-                metadata[key] = converted
-    return metadata
+def _lists(stored: Mapping[str, StoredArray], image: str, file_attrs: Mapping[str, Any]) -> list[Listed]:
+    """Return what attributes of the image, arrays beside it and attributes of the file list, the nearest first."""
+    lists = listed_in(stored[image].attrs, f"{image}/")
+    nearest = sorted((name for name in stored if name != image), key=lambda name: -_in_common(name, image))
+    for name in nearest:
+        each = stored[name]
+        is_list = bool(each.shape) and np.prod(each.shape) == max(each.shape)
+        if is_list and is_about_bands(name) and (each.dtype is not None or each.is_text):
+            lists.append(Listed(name, each.values(), unit_of(each.attrs)))
+    return lists + listed_in(file_attrs)
+
+
+def _in_common(name: str, other: str) -> int:
+    """How many leading groups two paths share."""
+    pairs = zip(name.split("/")[:-1], other.split("/")[:-1], strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(name.count("/"), other.count("/")))
 
 
 def _our_metadata(beside: Mapping[str, StoredArray], texts: Mapping[str, str]) -> dict[str, Any]:
@@ -147,8 +169,6 @@ def _our_metadata(beside: Mapping[str, StoredArray], texts: Mapping[str, str]) -
         metadata["transform"] = beside["transform"].values().ravel().tolist()
     if "band_names" in texts:
         metadata["band_names"] = texts["band_names"].split("\n")
-    if "good_bands" in beside:
-        metadata["good_bands"] = beside["good_bands"].values().ravel() != 0
     attrs = attribute_from_text(texts.get("attributes", ""))
     if isinstance(attrs, dict):
         metadata["attrs"] = attrs

@@ -3,74 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from finewave.errors import InputError, unknown_name
-from finewave.wavelengths import to_nanometres
-
-_WAVELENGTH_NAMES = frozenset(
-    [
-        "wavelength",
-        "wavelengths",
-        "wavelen",
-        "wave",
-        "waves",
-        "lambda",
-        "lambdas",
-        "wl",
-        "wls",
-        "wvl",
-        "wvls",
-        "centerwavelength",
-        "centerwavelengths",
-        "centrewavelength",
-        "centrewavelengths",
-        "centralwavelength",
-        "centralwavelengths",
-        "bandcenters",
-        "bandcentres",
-    ]
-)
-_WIDTH_NAMES = frozenset(["fwhm", "fwhms", "bandwidth", "bandwidths"])
-_UNITS = {"nm": "nm", "um": "um", "micrometers": "um", "nanometers": "nm"}
-
-
-def plain_name(name: str) -> tuple[str, str | None]:
-    """Split a dataset name into its bare word and the unit at its end.
-
-    Parameters
-    ----------
-    name : str
-        For example ``"cube/Center_Wavelengths_nm"``.
-
-    Returns
-    -------
-    tuple of str and str or None
-        ``("centerwavelengths", "nm")``.
-    """
-    word = name.rsplit("/", 1)[-1].lower().replace("-", "_").replace(" ", "_")
-    stem, _, last = word.rpartition("_")
-    if stem and last in _UNITS:
-        return stem.replace("_", ""), _UNITS[last]
-    return word.replace("_", ""), None
-
-
-def is_wavelength_name(name: str) -> bool:
-    """Whether a dataset's name says that it holds wavelengths."""
-    return plain_name(name)[0] in _WAVELENGTH_NAMES
-
-
-def is_width_name(name: str) -> bool:
-    """Whether a dataset's name says that it holds band widths (FWHM)."""
-    return plain_name(name)[0] in _WIDTH_NAMES
-
-
-def in_nanometres(name: str, values: Any, unit: str | None = None) -> NDArray[np.float64] | None:
-    """Convert the values of a dataset to nm, by its stated unit or the one at the end of its name."""
-    return to_nanometres(np.ravel(values), unit or plain_name(name)[1])
 
 
 def choose_variable(

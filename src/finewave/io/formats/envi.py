@@ -78,7 +78,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     data = _data_file(path)
     with reading(data, "ENVI image"), quiet_gdal(), rasterio.open(data) as dataset:
         header = {key.lower(): value for key, value in dataset.tags(ns="ENVI").items()}
-        metadata = band_metadata(dataset)
+        metadata = band_metadata(dataset, wavelengths_given=options.wavelengths is not None)
         used = metadata.pop("_used")
         attrs = {
             key: attribute_from_text(text)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+from finewave.io.formats.band_lists import Listed, describe_bands, is_about_bands, listed_in
+from finewave.wavelengths import wavelength_in_text
 
-from finewave.wavelengths import nanometres_per_unit, to_nanometres, wavelength_in_text
+# In this order: GDAL rounds ENVI wavelengths to whole nanometres in IMAGERY, so that the other places come first.
+_IMAGERY = (("CENTRAL_WAVELENGTH_UM", "wavelength_um"), ("FWHM_UM", "fwhm_um"))
 
-_LIST_KEYS = {"wavelength", "wavelengths", "wavelength_units", "wavelength units", "fwhm", "bbl"}
 
-
-def band_metadata(dataset: Any) -> dict[str, Any]:
+def band_metadata(dataset: Any, *, wavelengths_given: bool = False) -> dict[str, Any]:
     """Collect what an open rasterio dataset says about its bands.
 
     Parameters
     ----------
     dataset : rasterio.DatasetReader
         Open for reading.
+    wavelengths_given : bool
+        The user states wavelengths.
 
     Returns
     -------
@@ -25,60 +28,43 @@ def band_metadata(dataset: Any) -> dict[str, Any]:
         ``wavelengths``, ``fwhm`` (nm), ``good_bands``, ``band_names``, each None when unknown, and ``_used``:
         the dataset tags that were understood.
     """
-    bands = [{k.lower(): v for k, v in dataset.tags(i).items()} for i in dataset.indexes]
-    imagery = [dataset.tags(i, ns="IMAGERY") for i in dataset.indexes]
-    envi = dataset.tags(ns="ENVI")
-    used = {key for key in {**dataset.tags(), **envi} if key.lower() in _LIST_KEYS}
-    whole = {key.lower(): value for key, value in {**dataset.tags(), **envi}.items()}
+    whole = {**dataset.tags(), **dataset.tags(ns="ENVI")}
+    lists = listed_in(whole)
+    used = {each.name for each in lists}
+    bands = [dataset.tags(index) for index in dataset.indexes]
+    lists += _one_a_band(bands, lambda name: name)
+    imagery = [dataset.tags(index, ns="IMAGERY") for index in dataset.indexes]
+    lists += _one_a_band(imagery, lambda name: dict(_IMAGERY).get(name.upper(), ""))
     descriptions = dataset.descriptions
-    unit = next((b[k] for b in bands for k in ("wavelength_units", "wavelength_unit") if k in b), None)
-    unit = unit or whole.get("wavelength_units") or whole.get("wavelength units")
-
-    def per_band(tags: list[dict[str, str]], *names: str) -> list[float] | None:
-        found = [next((each[name] for name in names if name in each), None) for each in tags]
-        try:
-            return [float(each) for each in found] if all(each is not None for each in found) else None  # type: ignore[arg-type]  # None was excluded
-        except ValueError:
-            return None
-
-    def as_list(name: str) -> list[float] | None:
-        values = numbers_in_braces(whole.get(name))
-        return values if values is not None and len(values) == dataset.count else None
-
-    def first_known(*candidates: tuple[Any, str | None]) -> Any:
-        return next(
-            (nm for values, each in candidates if values and (nm := to_nanometres(values, each)) is not None),
-            None,
-        )
-
     in_names: list[float | None] = [wavelength_in_text(each) for each in descriptions]
-    # GDAL rounds ENVI wavelengths to whole nanometres in IMAGERY, so that the other places come first.
-    wavelengths = first_known(
-        (as_list("wavelength") or as_list("wavelengths"), unit),
-        (per_band(bands, "wavelength_nm"), "nm"),
-        (per_band(bands, "wavelength", "center_wavelength", "central_wavelength"), unit),
-        (per_band(imagery, "CENTRAL_WAVELENGTH_UM"), "um"),
-        (in_names if None not in in_names else None, "nm"),
+    if None not in in_names:
+        lists.append(Listed("wavelength", in_names, "nm"))
+    found = describe_bands(
+        [each for each in lists if each.kind != "name"],
+        dataset.count,
+        dataset.name,
+        wavelengths_given=wavelengths_given,
     )
-    fwhm_unit = unit
-    if nanometres_per_unit(unit) is None and wavelengths is not None:
-        # Widths of 10 look like micrometres by themselves; their unit is that of the wavelengths.
-        stated = as_list("wavelength") or as_list("wavelengths") or per_band(bands, "wavelength")
-        fwhm_unit = "um" if stated and max(stated) < 100 else "nm"
-    fwhm = first_known(
-        (as_list("fwhm"), fwhm_unit),
-        (per_band(bands, "fwhm_nm"), "nm"),
-        (per_band(bands, "fwhm"), fwhm_unit),
-        (per_band(imagery, "FWHM_UM"), "um"),
-    )
-    good = as_booleans(as_list("bbl") or per_band(bands, "bbl"), dataset.count)
     return {
-        "wavelengths": wavelengths,
-        "fwhm": fwhm,
-        "good_bands": good,
+        "wavelengths": found.get("wavelengths"),
+        "fwhm": found.get("fwhm"),
+        "good_bands": found.get("good_bands"),
         "band_names": _names(descriptions, in_names),
         "_used": used,
     }
+
+
+def _one_a_band(bands: list[dict[str, str]], name_of: Callable[[str], str]) -> list[Listed]:
+    """Return the lists of which every band has one entry in its tags."""
+    names = [name for name in bands[0] if is_about_bands(name_of(name))] if bands else []
+    unit = next((band[key] for band in bands for key in band if Listed(key, ()).kind == "unit"), None)
+    lists = []
+    for name in names:
+        values = [band.get(name) for band in bands]
+        if None not in values:
+            own = Listed(name_of(name), values)
+            lists.append(own if own.stated_unit or own.kind == "unit" else Listed(own.name, values, unit))
+    return [each for each in lists if each.kind != "unit"]
 
 
 def _names(descriptions: tuple[str | None, ...], in_names: list[float | None]) -> list[str] | None:
@@ -106,10 +92,3 @@ def numbers_in_braces(text: str | None) -> list[float] | None:
         return [float(each) for each in text.strip().strip("{}").replace("\n", " ").split(",") if each.strip()]
     except ValueError:
         return None
-
-
-def as_booleans(values: list[float] | None, count: int) -> np.ndarray[Any, Any] | None:
-    """Read a bad-band list (1 good, 0 bad) of the right length; None otherwise."""
-    if values is None or len(values) != count:
-        return None
-    return np.asarray(values) != 0

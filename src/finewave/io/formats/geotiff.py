@@ -42,7 +42,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
     with reading(path, "GeoTIFF"), quiet_gdal(), rasterio.open(path) as dataset:
         driver = dataset.driver
-        metadata = band_metadata(dataset)
+        metadata = band_metadata(dataset, wavelengths_given=options.wavelengths is not None)
         used = metadata.pop("_used")
         photograph = options.wavelengths is None and _is_photograph(dataset, metadata)
         tags = {key: attribute_from_text(text) for key, text in dataset.tags().items()}

@@ -39,8 +39,9 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         return netcdf.open_file(path, options)
     try:
         with reading(path, "HDF5 file"):
-            stored = {name: _stored(each) for name, each in datasets(file).items()}
-        scene = open_image(stored, path, "HDF5 file", options, default_band_axis=None)
+            stored = {name: stored_array(each) for name, each in datasets(file).items()}
+            attrs = group_attributes(file)
+        scene = open_image(stored, path, "HDF5 file", options, default_band_axis=None, file_attrs=attrs)
     except BaseException:
         file.close()
         raise
@@ -73,12 +74,28 @@ def datasets(file: Any) -> dict[str, Any]:
     return found
 
 
-def _stored(dataset: Any) -> StoredArray:
+def group_attributes(file: Any) -> dict[str, Any]:
+    """Return the attributes of a file and its groups, those of a group under its path."""
+    import h5py
+
+    found = {key: plain_attribute(value) for key, value in file.attrs.items()}
+
+    def visit(name: str, each: Any) -> None:
+        if isinstance(each, h5py.Group):
+            found.update({f"{name}/{key}": plain_attribute(value) for key, value in each.attrs.items()})
+
+    file.visititems(visit)
+    return found
+
+
+def stored_array(dataset: Any) -> StoredArray:
+    """Present a dataset of h5py."""
     return StoredArray(
         shape=tuple(dataset.shape),
         dtype=dataset.dtype if dataset.dtype.kind in "fiu" else None,
         read=lambda key: dataset[key],
         attrs=_fill_value(dataset) | {key: plain_attribute(value) for key, value in dataset.attrs.items()},
+        is_text=dataset.dtype.kind in "SO",
     )
 
 

@@ -6,13 +6,17 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
+from finewave.io.formats.array_file import StoredArray, open_image
+from finewave.io.formats.dataset_image import Groups
+from finewave.io.formats.datasets import open_groups
 from finewave.io.formats.lazy import few_blocks_at_once, in_blocks
-from finewave.io.formats.netcdf import dataset_from_scene, scene_from_dataset
+from finewave.io.formats.netcdf import dataset_from_scene
 from finewave.io.formats.storage import Storage, choose_storage
 from finewave.io.formats.whole_blosc import check_lengths
 from finewave.io.open_options import OpenOptions, SaveOptions
@@ -21,7 +25,7 @@ _CHUNK = 512
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
-    """Open a Zarr store that xarray or GDAL wrote (arrays with named dimensions).
+    """Open a Zarr store: groups of arrays with named axes, as xarray and GDAL write them, or bare arrays.
 
     Parameters
     ----------
@@ -38,15 +42,51 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     if not path.is_dir():
         raise InputError(f"cannot read {path}: a Zarr store is a folder; this is a file")
     check_lengths()
-    with reading(path, "Zarr store"), warnings.catch_warnings():
+    with reading(path, "Zarr store"):
+        named, stored, attrs = _arrays(path)
+    if not named:
+        return open_image(stored, path, "Zarr store", options, default_band_axis=None, file_attrs=attrs)
+    return open_groups(lambda: groups_of(path), path, "Zarr store", options)
+
+
+def groups_of(path: Path) -> Groups:
+    """Open all groups of a Zarr store with xarray."""
+    with warnings.catch_warnings():
         # Stores without consolidated metadata open a little more slowly, that is all.
         warnings.simplefilter("ignore", RuntimeWarning)
-        dataset = xr.open_dataset(
-            path, engine="zarr", chunks=None, cache=False, decode_coords="all", decode_times=False
-        )
-    scene = scene_from_dataset(dataset, path, "Zarr store", options)
-    scene.set_close(dataset.close)
-    return scene
+        keywords: dict[str, Any] = {"cache": False, "decode_coords": "all", "decode_times": False}
+        return xr.open_groups(path, engine="zarr", chunks=None, **keywords)
+
+
+def _arrays(path: Path) -> tuple[bool, dict[str, StoredArray], dict[str, Any]]:
+    """Whether all arrays have named axes, as xarray needs; the arrays by their paths; attributes of the store."""
+    import zarr
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        root = zarr.open(path, mode="r")
+        if isinstance(root, zarr.Array):
+            found = {"image": root}
+        else:
+            found = {name: each for name, each in root.members(max_depth=None) if isinstance(each, zarr.Array)}
+    names = [
+        each.metadata.dimension_names if each.metadata.zarr_format == 3 else each.attrs.get("_ARRAY_DIMENSIONS")
+        for each in found.values()
+        if each.ndim
+    ]
+    stored = {name: _stored(each) for name, each in found.items() if each.ndim}
+    return isinstance(root, zarr.Group) and None not in names, stored, dict(root.attrs)
+
+
+def _stored(array: Any) -> StoredArray:
+    dtype = np.dtype(array.dtype)
+    return StoredArray(
+        shape=tuple(array.shape),
+        dtype=dtype if dtype.kind in "fiu" else None,
+        read=lambda key: np.asarray(array[key]),
+        attrs=dict(array.attrs),
+        is_text=dtype.kind in "SUO",
+    )
 
 
 def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:

@@ -1,0 +1,324 @@
+"""What files list about bands - wavelengths, widths, flags, names - in whatever spelling and place."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.warnings import FinewaveWarning
+from finewave.wavelengths import is_a_wavelength_unit, nanometres_per_unit, to_nanometres, wavelength_in_text
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_WAVELENGTHS = _words(
+    "wavelength wavelengths wavelen wave waves lambda lambdas wl wls wvl wvls wavelength3d radiationwavelength "
+    "centerwavelength centerwavelengths centrewavelength centrewavelengths centralwavelength centralwavelengths "
+    "wavelengthcenter wavelengthcentre wavelengthcenters wavelengthcentres wavelengthcenterofband "
+    "bandcenter bandcentre bandcenters bandcentres bandwavelength bandwavelengths spectralwavelength "
+    "sensorwavelength sensorwavelengths nominalwavelength nominalwavelengths"
+)
+#: Names of lists that are wavelengths only where the numbers can be nothing else: a band number is not one.
+_PERHAPS_WAVELENGTHS = _words("band bands channel channels spectral centers centres")
+_WIDTHS = _words(
+    "fwhm fwhms bandwidth bandwidths fullwidthhalfmax fullwidthhalfmaximum fullwidthathalfmaximum fwhmofband "
+    "bandpass spectralwidth spectralbandwidth"
+)
+_UNITS = _words("wavelengthunit wavelengthunits wavelengthsunit wavelengthsunits unitsofwavelength bandunit bandunits")
+_GOOD = _words(
+    "bbl badbandlist badbandslist badbandmultiplier goodband goodbands goodbandlist goodwavelength goodwavelengths "
+    "validband validbands useband"
+)
+_BAD = _words("badband badbands isbad badbandmask badwavelength badwavelengths")
+_NAMES = _words("bandname bandnames bandid bandids bandlabel bandlabels channelname channelnames")
+_UNIT_AT_THE_END = {
+    "nm": "nm",
+    "um": "um",
+    "micrometers": "um",
+    "micrometer": "um",
+    "microns": "um",
+    "nanometers": "nm",
+    "nanometer": "nm",
+}
+_KINDS = {
+    "wavelength": _WAVELENGTHS,
+    "width": _WIDTHS,
+    "unit": _UNITS,
+    "good": _GOOD,
+    "bad": _BAD,
+    "name": _NAMES,
+    "perhaps": _PERHAPS_WAVELENGTHS,
+}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One list that stands in a file.
+
+    Parameters
+    ----------
+    name : str
+        As the file has it, with groups: ``"sensor_band_parameters/wavelengths"``.
+    values : array_like or str
+        The list; text such as ``"{400, 410}"`` is taken apart.
+    unit : str or None
+        The unit that stands beside it.
+    """
+
+    name: str
+    values: Any
+    unit: str | None = None
+
+    @property
+    def kind(self) -> str | None:
+        """``"wavelength"``, ``"width"``, ``"unit"``, ``"good"``, ``"bad"``, ``"name"``, ``"perhaps"``, or None."""
+        word = _plain(self.name)[0]
+        return next((kind for kind, names in _KINDS.items() if word in names), None)
+
+    @property
+    def stated_unit(self) -> str | None:
+        """The unit beside the list, else the one at the end of its name."""
+        return self.unit or _plain(self.name)[1]
+
+    def items(self) -> list[Any]:
+        """Return the single entries, numbers or texts."""
+        values = self.values
+        if isinstance(values, bytes):
+            values = values.decode("utf-8", errors="replace")
+        if isinstance(values, str):
+            return [each for each in re.split(r"[,;\s]+", values.strip().strip("{}[]()")) if each]
+        flat = np.ravel(np.asarray(values))
+        return [each.decode("utf-8", errors="replace") if isinstance(each, bytes) else each for each in flat.tolist()]
+
+
+def attribute(attributes: Mapping[Any, Any], *names: str) -> Any:
+    """Return the first attribute of one of these names in any case, None where there is none."""
+    lower = {str(key).lower(): value for key, value in attributes.items()}
+    return next((lower[name.lower()] for name in names if name.lower() in lower), None)
+
+
+def unit_of(attributes: Mapping[Any, Any]) -> str | None:
+    """Return the unit that the attributes of a list state."""
+    unit = attribute(attributes, "units", "unit", "wavelength_units", "wavelength_unit")
+    if isinstance(unit, bytes):
+        unit = unit.decode("utf-8", errors="replace")
+    return unit if isinstance(unit, str) and unit.strip() else None
+
+
+def listed_in(attributes: Mapping[Any, Any], prefix: str = "") -> list[Listed]:
+    """Return the attributes that are lists about bands; their unit is one of the attributes, if any is."""
+    found = [Listed(prefix + str(key), value) for key, value in attributes.items()]
+    return [each for each in found if each.kind is not None and each.kind != "perhaps"]
+
+
+def is_about_bands(name: str) -> bool:
+    """Whether a name says that it lists something about bands."""
+    return Listed(name, ()).kind is not None
+
+
+def lengths_of_wavelength_lists(listed: Iterable[Listed]) -> list[int]:
+    """Return how long the lists of wavelengths and widths are, by which a band axis is known."""
+    found = list(listed)
+    sure = [len(each.items()) for each in found if each.kind in ("wavelength", "width")]
+    return sure + [len(each.items()) for each in found if each.kind == "perhaps" and _can_only_be_wavelengths(each)]
+
+
+def describe_bands(
+    listed: Sequence[Listed], bands: int, path: object, *, wavelengths_given: bool = False
+) -> dict[str, Any]:
+    """Read wavelengths, widths, flags and names out of the lists of a file.
+
+    Parameters
+    ----------
+    listed : sequence of Listed
+        In order of preference. Lists of other meaning are ignored.
+    bands : int
+        Of the image.
+    path : path
+        For messages.
+    wavelengths_given : bool
+        The user states wavelengths, so that nothing has to be said about the file's.
+
+    Returns
+    -------
+    dict
+        Those of ``wavelengths``, ``fwhm`` (nm), ``good_bands`` and ``band_names`` that are known: keywords of
+        `finewave.scene.make_scene`. A width's unit is its own, or else that of the wavelengths.
+
+    Warns
+    -----
+    FinewaveWarning
+        What is there and cannot be used.
+    """
+    shared = next((" ".join(map(str, each.items())) for each in listed if each.kind == "unit"), None)
+    problems: dict[str, str] = {}
+    metadata: dict[str, Any] = {}
+    wavelengths = [each for each in listed if each.kind == "wavelength"]
+    wavelengths += [each for each in listed if each.kind == "perhaps" and _can_only_be_wavelengths(each)]
+    factor = None
+    for each in wavelengths:
+        found = _wavelengths(each, bands, shared, problems)
+        if found is not None:
+            metadata["wavelengths"], factor = found
+            break
+    if wavelengths_given or "wavelengths" in metadata:
+        problems.pop("wavelength", None)
+    for each in listed:
+        if each.kind == "width" and "fwhm" not in metadata:
+            widths = _widths(each, bands, shared, factor, metadata.get("wavelengths"), problems)
+            metadata |= {} if widths is None else {"fwhm": widths}
+        elif each.kind in ("good", "bad") and "good_bands" not in metadata:
+            flags = _flags(each, bands, problems)
+            metadata |= {} if flags is None else {"good_bands": flags if each.kind == "good" else ~flags}
+        elif each.kind in ("name", "perhaps") and "band_names" not in metadata:
+            metadata |= _names(each, bands, metadata)
+    for problem in problems.values():
+        warnings.warn(f"{path}: {problem}", FinewaveWarning, stacklevel=4)
+    return metadata
+
+
+def _plain(name: str) -> tuple[str, str | None]:
+    """Split a name into its bare word and the unit at its end: ``("centerwavelengths", "nm")``."""
+    word = re.sub(r"[^a-z0-9]+", "_", name.rsplit("/", 1)[-1].lower()).strip("_")
+    stem, _, last = word.rpartition("_")
+    unit = _UNIT_AT_THE_END.get(last) if stem else None
+    return (stem if unit else word).replace("_", ""), unit
+
+
+def _numbers(each: Listed) -> NDArray[np.float64] | None:
+    try:
+        return np.asarray(each.items(), np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def _can_only_be_wavelengths(each: Listed) -> bool:
+    """Whether numbers called "bands" are wavelengths: in a unit of length, or too large to count bands."""
+    numbers = _numbers(each)
+    if numbers is None or numbers.size == 0 or not np.all(np.isfinite(numbers)):
+        return False
+    if nanometres_per_unit(each.stated_unit) is not None:
+        return True
+    rising = bool(np.all(np.diff(numbers) != 0))
+    counted = bool(np.all(numbers == np.arange(len(numbers)) + numbers[0])) and len(numbers) > 1
+    return (
+        each.stated_unit in (None, "", "1") and rising and not counted and 300 <= numbers.min() <= numbers.max() < 2e4
+    )
+
+
+def _wavelengths(
+    each: Listed, bands: int, shared: str | None, problems: dict[str, str]
+) -> tuple[NDArray[np.float64], float] | None:
+    numbers, unit = _numbers(each), each.stated_unit or shared
+    if numbers is None:
+        texts = [str(item) for item in _texts(each)]
+        read = [wavelength_in_text(text) for text in texts]
+        if None in read:
+            problems.setdefault(
+                "wavelength", f"its list {each.name} was not understood ({texts[0][:40]!r}, ...); {_STATE}"
+            )
+            return None
+        numbers, unit = np.asarray(read, np.float64), "nm"
+    if numbers.size != bands:
+        problems.setdefault(
+            "wavelength",
+            f"its list {each.name} has {numbers.size} wavelengths for {bands} bands, none is used; {_STATE}",
+        )
+        return None
+    if not is_a_wavelength_unit(unit):
+        problems.setdefault("wavelength", f"its list {each.name} is in {unit}, which is not a length; {_STATE}")
+        return None
+    nm = to_nanometres(numbers, unit)
+    if nm is None:
+        wrong = next(n for n in numbers.tolist() if not (np.isfinite(n) and n > 0))
+        problems.setdefault(
+            "wavelength", f"its list {each.name} holds {wrong:g}, which is not a wavelength; none is used; {_STATE}"
+        )
+        return None
+    return nm, float(nm[0] / numbers[0])
+
+
+_STATE = "state them with wavelengths= of open_scene or --wavelengths"
+
+
+def _texts(each: Listed) -> list[Any]:
+    """Return the entries of a list of texts, which may have spaces in them."""
+    if isinstance(each.values, (str, bytes)):
+        text = each.values.decode("utf-8", errors="replace") if isinstance(each.values, bytes) else each.values
+        return [part.strip() for part in text.strip().strip("{}[]()").split(",") if part.strip()]
+    return each.items()
+
+
+def _widths(
+    each: Listed,
+    bands: int,
+    shared: str | None,
+    factor: float | None,
+    wavelengths: NDArray[np.float64] | None,
+    problems: dict[str, str],
+) -> NDArray[np.float64] | None:
+    """Widths in nm: by their own unit, else that of the wavelengths, else as widths of optical bands can be."""
+    numbers = _numbers(each)
+    usable = numbers is not None and numbers.size == bands and np.all(np.isfinite(numbers)) and np.all(numbers > 0)
+    if numbers is None or not usable:
+        problems.setdefault(
+            "width", f"its widths {each.name} do not fit {bands} bands or are not positive numbers; none is used"
+        )
+        return None
+    problems.pop("width", None)
+    own = nanometres_per_unit(each.stated_unit)
+    chosen = own or nanometres_per_unit(shared) or factor
+    if own is None and (chosen is None or not _plausible(numbers * chosen, wavelengths)):
+        fitting = [unit for unit in ("nm", "um") if _plausible(numbers * (nanometres_per_unit(unit) or 1), wavelengths)]
+        if len(fitting) != 1:
+            problems.setdefault(
+                "width", f"its widths {each.name} are in no unit that fits the wavelengths; none is used"
+            )
+            return None
+        if chosen is not None:
+            problems.setdefault(
+                "width", f"its widths {each.name} cannot be in the unit of the wavelengths; taken as {fitting[0]}"
+            )
+        chosen = nanometres_per_unit(fitting[0])
+    return np.round(numbers * (chosen or 1.0), 9)
+
+
+def _plausible(widths: NDArray[np.float64], wavelengths: NDArray[np.float64] | None) -> bool:
+    """Whether bands can be so wide: from a thousandth of a nanometre and a millionth, to twice their wavelength."""
+    top = 2 * wavelengths if wavelengths is not None else np.float64(2000.0)
+    return bool(np.all(widths <= top) and np.all(widths >= 0.02))
+
+
+def _flags(each: Listed, bands: int, problems: dict[str, str]) -> NDArray[np.bool_] | None:
+    words = {"true": 1.0, "false": 0.0, "good": 1.0, "bad": 0.0}
+    try:
+        flags = np.asarray([words.get(str(item).lower(), item) for item in each.items()], np.float64)
+    except (TypeError, ValueError):
+        flags = np.empty(0)
+    if flags.size != bands:
+        problems.setdefault(
+            "flag", f"its list {each.name} does not have one flag for each of {bands} bands; it is not used"
+        )
+        return None
+    problems.pop("flag", None)
+    return flags != 0
+
+
+def _names(each: Listed, bands: int, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    if _numbers(each) is not None:
+        return {}
+    texts = [str(item).strip() for item in _texts(each)]
+    if len(texts) != bands:
+        return {}
+    read = [wavelength_in_text(text) for text in texts]
+    if "wavelengths" not in metadata and None not in read:
+        return {"wavelengths": np.asarray(read, np.float64), "band_names": texts}
+    return {"band_names": texts}

@@ -1,0 +1,192 @@
+"""Which array of a file that xarray opens is the image: one variable, or one variable a band."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from finewave.errors import InputError
+from finewave.io.formats import arrays
+from finewave.io.formats.band_lists import Listed, attribute
+from finewave.io.open_options import OpenOptions
+from finewave.warnings import FinewaveWarning
+
+Groups = Mapping[str, xr.Dataset]
+"""The datasets of a file by the paths of their groups, ``"/"`` first."""
+
+_STORAGE = ("scale_factor", "add_offset", "_FillValue", "missing_value", "dtype", "grid_mapping")
+_NUMBERED = re.compile(r"(.*?)(\d+[a-z]?)", re.IGNORECASE)
+_COLOURS = ("coastal", "aerosol", "violet", "blue", "green", "yellow", "red", "rededge", "nir", "swir", "mir")
+
+
+@dataclass(frozen=True)
+class DatasetImage:
+    """The image of a file.
+
+    Parameters
+    ----------
+    name, group : str
+        Of the variable, or of the first of them, and of the group that holds it.
+    dims, shape, dtype : tuple, tuple, numpy.dtype
+        As it is read.
+    read : callable
+        Takes one slice an axis.
+    attrs, encoding : mapping
+        Of the variable; of several, what all have in common.
+    lists : list of Listed
+        What the variables themselves list about bands.
+    """
+
+    name: str
+    group: str
+    dims: tuple[Hashable, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    read: Callable[[tuple[slice, ...]], NDArray[Any]]
+    attrs: Mapping[Any, Any]
+    encoding: Mapping[Any, Any]
+    lists: list[Listed] = field(default_factory=list)
+
+
+def variables_of(groups: Groups) -> dict[str, tuple[str, xr.DataArray]]:
+    """Return group and variable by the variable's path, without a slash in front."""
+    return {
+        f"{group}/{name}".lstrip("/"): (group, dataset[name])
+        for group, dataset in groups.items()
+        for name in dataset.data_vars
+    }
+
+
+def choose_image(groups: Groups, path: Path, options: OpenOptions) -> DatasetImage:
+    """Choose the image.
+
+    Parameters
+    ----------
+    groups : mapping of str to xarray.Dataset
+        Of the file.
+    path : pathlib.Path
+        For messages.
+    options : OpenOptions
+        ``variable`` may name an array, or what the names of one-band arrays begin with.
+
+    Returns
+    -------
+    DatasetImage
+        A 3-D array; axes of one, such as a single time, are left out of arrays with more. Else arrays of one band each.
+
+    Raises
+    ------
+    InputError
+        Nothing or more than one thing can be the image.
+    """
+    found = variables_of(groups)
+    numeric = [name for name, (_, each) in found.items() if each.dtype.kind in "fiub"]
+    shapes = {name: _without_ones(each) for name, (_, each) in found.items()}
+    series = _series({name: found[name] for name in numeric if len(shapes[name]) == 2})
+    asked = None if options.variable is None else options.variable.strip("/").rstrip("*")
+    if asked is not None and asked not in found and asked.rstrip("_") in series:
+        return _stacked(series[asked.rstrip("_")], found)
+    if asked is None and not any(len(shapes[name]) == 3 for name in numeric) and series:
+        if len(series) > 1:
+            listed = ", ".join(f"{stem} ({len(names)} bands)" for stem, names in series.items())
+            raise InputError(f"{path} holds several images of one array a band; choose one with variable=: {listed}")
+        return _stacked(next(iter(series.values())), found)
+    coloured = [name for name in numeric if len(shapes[name]) == 2 and _is_a_colour(name)]
+    if asked is None and len(coloured) > 1 and not any(len(shapes[name]) == 3 for name in numeric):
+        warnings.warn(f"{path}: took the arrays {', '.join(coloured)} as bands", FinewaveWarning, stacklevel=4)
+        return _stacked(coloured, found)
+    chosen = arrays.choose_variable(shapes, numeric, options.variable, path)
+    group, array = found[chosen]
+    if len(shapes[chosen]) < array.ndim:
+        array = array.isel(dict.fromkeys(_ones(array), 0), drop=True)
+    variable = array.variable
+    return DatasetImage(
+        chosen,
+        group,
+        array.dims,
+        array.shape,
+        array.dtype,
+        lambda key: variable[key].values,
+        array.attrs,
+        array.encoding,
+    )
+
+
+def _ones(array: xr.DataArray) -> list[Hashable]:
+    """Axes of one that an array has beyond three, the first ones first: time, level."""
+    return [dim for dim in array.dims if array.sizes[dim] == 1][: max(0, array.ndim - 3)]
+
+
+def _without_ones(array: xr.DataArray) -> tuple[int, ...]:
+    ones = _ones(array)
+    return tuple(size for dim, size in zip(array.dims, array.shape, strict=True) if dim not in ones)
+
+
+def _series(flat: Mapping[str, tuple[str, xr.DataArray]]) -> dict[str, list[str]]:
+    """Group one-band arrays whose names differ in a number alone: ``rhos_443``, ``rhos_492``; ``b02``, ``b8a``."""
+    found: dict[str, list[str]] = {}
+    for name, (group, array) in flat.items():
+        matched = _NUMBERED.fullmatch(name.rsplit("/", 1)[-1])
+        if matched is not None:
+            stem = f"{group}/{matched[1].rstrip('_')}".lstrip("/")
+            first = flat[found[stem][0]][1] if stem in found else array
+            if (array.dims, array.shape, array.dtype) == (first.dims, first.shape, first.dtype):
+                found.setdefault(stem, []).append(name)
+    return {stem: names for stem, names in found.items() if len(names) > 1}
+
+
+def _is_a_colour(name: str) -> bool:
+    return re.sub(r"[^a-z]", "", name.rsplit("/", 1)[-1].lower()) in _COLOURS
+
+
+def _stacked(names: list[str], found: Mapping[str, tuple[str, xr.DataArray]]) -> DatasetImage:
+    arrays_ = [found[name][1].isel(dict.fromkeys(_ones(found[name][1]), 0), drop=True) for name in names]
+    first = arrays_[0]
+    encodings = [{key: each.encoding[key] for key in _STORAGE if key in each.encoding} for each in arrays_]
+    same = all(repr(each) == repr(encodings[0]) for each in encodings)
+    common = {
+        key: value for key, value in first.attrs.items() if all(repr(a.attrs.get(key)) == repr(value) for a in arrays_)
+    }
+
+    def read(key: tuple[slice, ...]) -> NDArray[Any]:
+        return np.stack([each.variable[key[1:]].values for each in arrays_[key[0]]])
+
+    return DatasetImage(
+        names[0],
+        found[names[0]][0],
+        ("band", *first.dims),
+        (len(names), *first.shape),
+        first.dtype,
+        read,
+        common,
+        encodings[0] if same else {key: encodings[0][key] for key in ("grid_mapping",) if key in encodings[0]},
+        list(_lists_of(names, arrays_)),
+    )
+
+
+def _lists_of(names: list[str], bands: list[xr.DataArray]) -> Iterator[Listed]:
+    """Wavelengths by attribute, else by names that end in nanometres; names."""
+    for keys in (
+        ("wavelength", "center_wavelength", "central_wavelength", "radiation_wavelength"),
+        ("fwhm", "bandwidth"),
+    ):
+        values = [attribute(each.attrs, *keys) for each in bands]
+        if None not in values:
+            yield Listed(keys[0], np.ravel(np.asarray(values)), _unit(bands[0]))
+    plain = [name.rsplit("/", 1)[-1] for name in names]
+    numbers = [re.search(r"_(\d{3,4})$", name) for name in plain]
+    if all(numbers) and all(300 <= int(each[1]) <= 2600 for each in numbers if each):
+        yield Listed("wavelength", [int(each[1]) for each in numbers if each], "nm")
+    yield Listed("band_names", plain)
+
+
+def _unit(band: xr.DataArray) -> str | None:
+    return attribute(band.attrs, "wavelength_units", "wavelength_unit")

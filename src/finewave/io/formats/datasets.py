@@ -1,0 +1,305 @@
+"""From the datasets of xarray, one a group of a file, to a scene."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from finewave.errors import InputError
+from finewave.io.file_errors import reading
+from finewave.io.formats import arrays
+from finewave.io.formats.band_lists import (
+    Listed,
+    describe_bands,
+    is_about_bands,
+    lengths_of_wavelength_lists,
+    listed_in,
+    unit_of,
+)
+from finewave.io.formats.dataset_image import DatasetImage, Groups, choose_image
+from finewave.io.formats.decoding import Decoding, choose_decoding
+from finewave.io.formats.lazy import LazyValues
+from finewave.io.formats.stated import stated_in
+from finewave.io.open_options import OpenOptions
+from finewave.scene import STRUCTURE, attribute_from_text, make_scene
+from finewave.warnings import FinewaveWarning
+
+_BAND_DIMS = frozenset(
+    ["band", "bands", "wavelength", "wavelengths", "wl", "wvl", "lambda", "spectral", "channel", "channels"]
+)
+_Y_DIMS = frozenset(
+    [
+        "y",
+        "lat",
+        "latitude",
+        "row",
+        "rows",
+        "line",
+        "lines",
+        "northing",
+        "northings",
+        "downtrack",
+        "along_track",
+    ]
+)
+_X_DIMS = frozenset(
+    [
+        "x",
+        "lon",
+        "longitude",
+        "col",
+        "cols",
+        "column",
+        "columns",
+        "sample",
+        "samples",
+        "easting",
+        "eastings",
+        "crosstrack",
+        "across_track",
+    ]
+)
+_CF_WAVELENGTHS = ("radiation_wavelength", "sensor_band_central_radiation_wavelength")
+
+
+def open_groups(open_them: Callable[[], Groups], path: Path, kind: str, options: OpenOptions) -> xr.DataArray:
+    """Open the groups of a file, take the image out of them, and close them when the scene is closed.
+
+    Parameters
+    ----------
+    open_them : callable
+        Returns the datasets by their paths.
+    path : pathlib.Path
+        Where they come from.
+    kind : str
+        Name of the format, for messages.
+    options : OpenOptions
+        What the user stated.
+
+    Returns
+    -------
+    xarray.DataArray
+        The scene, lazy.
+    """
+    with reading(path, kind):
+        groups = open_them()
+
+    def close() -> None:
+        for each in groups.values():
+            each.close()
+
+    try:
+        scene = scene_from_groups(groups, path, kind, options)
+    except BaseException:
+        close()
+        raise
+    scene.set_close(close)
+    return scene
+
+
+def scene_from_groups(groups: Groups, path: Path, kind: str, options: OpenOptions) -> xr.DataArray:
+    """Choose the image in the groups of a file and bring it into the form of a scene.
+
+    Parameters
+    ----------
+    groups : mapping of str to xarray.Dataset
+        Open, by their paths, scale factors decoded by xarray.
+    path : pathlib.Path
+        Where they come from.
+    kind : str
+        Name of the format, for messages.
+    options : OpenOptions
+        What the user stated.
+
+    Returns
+    -------
+    xarray.DataArray
+        The scene, lazy.
+    """
+    image = choose_image(groups, path, options)
+    with reading(path, kind):
+        lists = _lists(groups, image)
+    axes = _axes(image, [each for each, _ in lists], options, path)
+    decoding, encoding = _decoding(image, options, path, axes, kind)
+    values = LazyValues(image.read, image.shape, axes, decoding, path, kind)
+    metadata: dict[str, Any] = {}
+    if len(axes) == 3:
+        band_dim = image.dims[axes[0]]
+        nearest = [each for each, dim in sorted(lists, key=lambda pair: pair[1] not in (None, band_dim))]
+        given = options.wavelengths is not None
+        metadata = describe_bands(nearest, values.shape[0], path, wavelengths_given=given)
+    attrs = {
+        str(key): attribute_from_text(each) if isinstance(each, str) else _plain(each)
+        for key, each in image.attrs.items()
+        if key not in STRUCTURE
+    }
+    scene = make_scene(values.as_variable(), attrs=attrs, encoding=encoding, **metadata)
+    return _with_places(scene, groups, image, axes, path, kind)
+
+
+def _lists(groups: Groups, image: DatasetImage) -> list[tuple[Listed, Hashable | None]]:
+    """Return what the file lists about bands, with the axis that each list runs along; the nearest first."""
+    found: list[tuple[Listed, Hashable | None]] = [(each, None) for each in image.lists]
+    found += [(each, None) for each in listed_in(image.attrs)]
+    order = sorted(groups, key=lambda group: not image.group.startswith(group))
+    for group in [image.group, *(each for each in order if each != image.group)]:
+        for name, each in groups[group].variables.items():
+            cf = str(each.attrs.get("standard_name", "")).lower() in _CF_WAVELENGTHS
+            if each.ndim == 1 and each.size and (cf or is_about_bands(str(name)) or each.dims[0] == name):
+                word = "radiation_wavelength" if cf else str(name)
+                on_axis = each.dims[0] == name and each.dims[0] in image.dims and not is_about_bands(word)
+                # a coordinate of its own axis may be wavelengths or names, whatever the axis is called
+                word = "bands" if on_axis and str(name).lower() not in _Y_DIMS | _X_DIMS else word
+                if is_about_bands(word):
+                    found.append((Listed(word, each.values, unit_of(each.attrs)), each.dims[0]))
+        found += [(each, None) for each in listed_in(groups[group].attrs)]
+    return found
+
+
+def _axes(image: DatasetImage, lists: list[Listed], options: OpenOptions, path: Path) -> tuple[int, ...]:
+    """Find the band, y and x axis by the names of the dims, then by the lengths of the axes."""
+    names = {str(dim).lower(): dim for dim in image.dims}
+    position = {dim: axis for axis, dim in enumerate(image.dims)}
+    y = next((position[dim] for name, dim in names.items() if name in _Y_DIMS), None)
+    x = next((position[dim] for name, dim in names.items() if name in _X_DIMS), None)
+    if len(image.dims) == 2:
+        return (0, 1) if y is None or x is None else (y, x)
+    band = next((position[dim] for name, dim in names.items() if name in _BAND_DIMS), None)
+    if options.band_axis is not None:
+        band = arrays.choose_band_axis(image.shape, (), options.band_axis, None, path)
+    if band is None and y is not None and x is not None:
+        band = ({0, 1, 2} - {y, x}).pop()
+    if band is None:
+        known = [] if options.wavelengths is None else [len(options.wavelengths)]
+        known += lengths_of_wavelength_lists(lists)
+        band = arrays.choose_band_axis(image.shape, known, None, None, path)
+    others = [axis for axis in range(3) if axis != band]
+    if y in others and x in others and y != x:
+        others = [y, x]
+    return (band, *others)
+
+
+def _decoding(
+    image: DatasetImage, options: OpenOptions, path: Path, axes: tuple[int, ...], kind: str
+) -> tuple[Decoding, dict[str, Any]]:
+    """Return what is left to do after xarray has applied the scale and fill value that it knows, and the encoding."""
+    stored_dtype = np.dtype(image.encoding.get("dtype", image.dtype))
+    names = ("scale_factor", "add_offset", "_FillValue", "missing_value")
+    applied = {key: image.encoding[key] for key in names if key in image.encoding}
+    factor = float(np.ravel(applied.get("scale_factor", 1.0))[0])
+    offset = float(np.ravel(applied.get("add_offset", 0.0))[0])
+    stated = stated_in({**image.attrs, **applied})
+    fills = (NETCDF_FILL,) if stored_dtype.kind == "f" else ()
+    undecoded = Decoding(image.dtype, nodata=np.nan)  # xarray has made it of what is missing
+    decoding = choose_decoding(
+        stored_dtype,
+        path=path,
+        scale=options.scale,
+        scale_factor=stated.scale_factor,
+        offset=stated.offset,
+        nodata=stated.missing[0] if stated.missing else None,
+        special=(*stated.missing[1:], *fills),
+        valid_range=stated.valid_range,
+        sample=LazyValues(image.read, image.shape, axes, undecoded, path, kind).sample,
+    )
+    if factor == 0 or not np.isfinite([factor, offset]).all():
+        raise InputError(f"{path} states a scale factor of {factor:g} and an offset of {offset:g}: no values remain")
+
+    def after(number: float) -> float:
+        return number * factor + offset
+
+    ends = None
+    if decoding.valid_range is not None:
+        low, high = sorted(after(each) for each in decoding.valid_range)
+        margin = abs(factor) / 2 if stored_dtype.kind in "iu" else 0.0
+        ends = (low - margin, high + margin)
+    wanted, added = float(np.ravel(decoding.scale_factor)[0]), float(np.ravel(decoding.offset)[0])
+    rest = Decoding(
+        stored_dtype,
+        1.0 if wanted == factor else wanted / factor,
+        0.0 if (wanted, added) == (factor, offset) else added - offset * wanted / factor,
+        special=tuple(after(each) for each in (*stated.missing, *fills)),
+        valid_range=ends,
+    )
+    return rest, decoding.encoding
+
+
+NETCDF_FILL = 9.969209968386869e36
+"""What NetCDF 4 fills floats with that were never written."""
+
+
+def _with_places(
+    scene: xr.DataArray, groups: Groups, image: DatasetImage, axes: tuple[int, ...], path: Path, kind: str
+) -> xr.DataArray:
+    """Bring over the coordinates of the pixels and the CRS; coordinates that are not even are no grid."""
+    encoding = dict(scene.encoding)
+    mapping = image.encoding.get("grid_mapping", image.attrs.get("grid_mapping", "spatial_ref"))
+    degrees = False
+    with reading(path, kind):
+        found = {
+            name: each
+            for axis, name in ((axes[-2], "y"), (axes[-1], "x"))
+            if (each := _variable(groups, image.group, image.dims[axis])) is not None and each.dtype.kind in "fiu"
+        }
+        numbers = {name: each.values for name, each in found.items()}
+        uneven = [name for name, each in numbers.items() if not _is_even(each)]
+        for name, each in found.items():
+            units = str(each.attrs.get("units", ""))
+            degrees = units.startswith("degree")
+            if not uneven:
+                scene = scene.assign_coords({name: (name, numbers[name], {"units": units} if units else {})})
+        reference = _variable(groups, image.group, str(mapping).split(":")[0])
+        if reference is not None and not reference.dims:
+            # The values of a grid mapping mean nothing, its attributes are the CRS.
+            told = {key: value for key, value in reference.attrs.items() if key != "GeoTransform" or not uneven}
+            scene = scene.assign_coords(spatial_ref=((), 0, told))
+            encoding["grid_mapping"] = "spatial_ref"
+        elif degrees:
+            import rioxarray  # noqa: F401 - registers the .rio accessor
+
+            # Degrees without a CRS are those of WGS 84 by the CF conventions' custom, as GDAL reads them.
+            scene = scene.rio.write_crs("EPSG:4326")
+            encoding["grid_mapping"] = "spatial_ref"
+    if uneven:
+        warnings.warn(
+            f"{path}: the pixels are not evenly spaced along {' and '.join(uneven)}, so that the scene has no place on "
+            "the ground; bring it to an even grid first to keep it",
+            FinewaveWarning,
+            stacklevel=4,
+        )
+    scene.encoding = encoding
+    return scene
+
+
+def _variable(groups: Groups, group: str, name: Hashable) -> xr.Variable | None:
+    """Find a variable in a group or those around it."""
+    while True:
+        if group in groups and name in groups[group].variables:
+            return groups[group].variables[name]
+        if group in ("/", ""):
+            return None
+        group = group.rpartition("/")[0] or "/"
+
+
+def _is_even(values: np.ndarray[Any, Any]) -> bool:
+    """Whether coordinates are as evenly spaced as their type and a hundredth of a pixel tell."""
+    if values.ndim != 1 or values.size < 3:
+        return values.ndim == 1
+    steps = np.diff(values.astype(np.float64))
+    mean = (float(values[-1]) - float(values[0])) / (values.size - 1)
+    rounding = 4 * np.finfo(values.dtype).eps * np.abs(values).max() if values.dtype.kind == "f" else 0.0
+    positions = values[0] + mean * np.arange(values.size)
+    return bool(
+        mean != 0
+        and np.all(np.isfinite(steps))
+        and np.abs(values - positions).max() <= max(0.01 * abs(mean), 2 * rounding)
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
