@@ -32,6 +32,62 @@ def test_published_sizes(modules: int, parameters: int) -> None:
     assert size(create_model("mulsr", modules=modules, both_scales=False)) == parameters
 
 
+@pytest.mark.parametrize(
+    ("without", "published", "more"),
+    [("dsca", 2452, 0), ("lfcc", 2381, 0), ("half-scale", 1187, 0), (None, 2509, 0), ("mii", 2427, 36_928)],
+)
+def test_published_sizes_of_the_ablations(without: str | None, published: int, more: int) -> None:
+    """In thousands; without MII the published network has one strided convolution more than what is left here."""
+    net = create_model("mulsr", both_scales=False, without=without)
+    assert round((size(net) + more) / 1000) == published
+
+
+@pytest.mark.parametrize("without", ["dsca", "lfcc", "half-scale", "mii"])
+@pytest.mark.parametrize("both_scales", [True, False])
+def test_ablated_networks_learn_with_all_that_is_left(without: str, both_scales: bool) -> None:
+    net = small(without=without, both_scales=both_scales).train()
+    one = without == "half-scale" or not both_scales
+    assert net.scales == ((4,) if one else (4, 2))
+    outputs = net(torch.rand(1, 5, 3, 5), torch.rand(1, 3, 12, 20))
+    assert isinstance(outputs, Tensor) == one
+    outputs = (outputs,) if one else outputs
+    assert [tuple(x.shape) for x in outputs] == [(1, 5, 12, 20), (1, 5, 6, 10)][: len(outputs)]
+    sum((x * torch.randn_like(x)).sum() for x in outputs).backward()
+    assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+@pytest.mark.parametrize(
+    ("without", "closed"),
+    [
+        ("mii", ["interaction.up.conv", "interaction.reduce"]),
+        ("lfcc", ["feedback.up.conv"]),
+        ("half-scale", ["interaction.up.conv", "feedback.up.conv"]),
+        ("dsca", ["interaction.context.0.conv", "interaction.context.1.conv"]),
+    ],
+)
+def test_what_is_left_out_does_nothing_else(without: str, closed: list[str]) -> None:
+    """With the same weights, the whole network is the ablated one when the part that lacks there gives only zeros."""
+    whole, part = small().eval(), small(without=without).eval()
+    part.load_state_dict({key: whole.state_dict()[key] for key in part.state_dict()})
+    lr_hsi, hr_msi = torch.rand(1, 5, 3, 5), torch.rand(1, 3, 12, 20)
+    with torch.no_grad():
+        assert not torch.allclose(whole(lr_hsi, hr_msi), part(lr_hsi, hr_msi), rtol=0, atol=1e-5)
+        for name in closed:
+            for parameter in whole.get_submodule(name).parameters():
+                parameter.zero_()
+        if without == "mii":  # what the scan makes of zeros is its bias
+            whole.get_submodule("interaction.context").forward = lambda x: x
+        for module in whole.modules():  # a direction of length zero is not defined
+            if hasattr(module, "parametrizations") and not any(p.any() for p in module.parameters()):
+                module.forward = lambda x, m=module: x.new_zeros(*x.shape[:1], m.out_channels, *x.shape[2:])
+        torch.testing.assert_close(whole(lr_hsi, hr_msi), part(lr_hsi, hr_msi))
+
+
+def test_an_unknown_part_is_refused() -> None:
+    with pytest.raises(InputError, match="did you mean 'mii'"):
+        small(without="miii")
+
+
 def test_sizes_of_the_blocks() -> None:
     net = create_model("mulsr")
     assert size(RDE(64)) == 531_555

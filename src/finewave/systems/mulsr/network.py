@@ -18,17 +18,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
-from finewave.errors import InputError
+from finewave.errors import InputError, unknown_name
 from finewave.nn.sampling import bicubic
 
 PIXELS_AT_ONCE = 2**18  # HR pixels of bands that go through the network together
+
+Ablation = Literal["mii", "dsca", "lfcc", "half-scale"]
+"""Parts that the published ablations leave out."""
 
 
 def wn_conv(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> nn.Module:
@@ -166,13 +169,16 @@ class PixelUp(nn.Module):
 
 
 class MII(nn.Module):
-    """Multi-scale information interaction: what both scales say, aggregated along directions, is added to both."""
+    """Multi-scale information interaction: what both scales say, aggregated along directions, is added to both.
 
-    def __init__(self, features: int) -> None:
+    Without ``context`` it is not aggregated.
+    """
+
+    def __init__(self, features: int, context: bool = True) -> None:
         super().__init__()
         self.down = nn.Conv2d(features, features, 3, stride=2, padding=1)
         self.reduce = wn_conv(2 * features, features, 1)
-        self.context = DSCA(features)
+        self.context = DSCA(features) if context else nn.Identity()
         self.up = PixelUp(features)
 
     def forward(self, half: Tensor, full: Tensor) -> tuple[Tensor, Tensor]:
@@ -201,7 +207,8 @@ class LFCC(nn.Module):
 class Bands(NamedTuple):
     """What the network makes of some bands: (B, 1, H, W) at scale s, at s/2, and the difference that LFCC feeds back.
 
-    The half-scale bands are None for a network without its end for them; what was not asked for is None, too.
+    The half-scale bands are None for a network without its end for them, the difference for one without LFCC; what was
+    not asked for is None, too.
     """
 
     full: Tensor | None
@@ -237,6 +244,10 @@ class MulSR(nn.Module):
         With an end for the half-scale architecture; without, as in the public code, its features only help.
     bands_per_step : int or None
         Random bands that a training step reconstructs; None for all. The public code makes a step for every band.
+    without : {"mii", "dsca", "lfcc", "half-scale"}, optional
+        Part left out, for the published ablations: the interaction of the scales; its aggregation along directions
+        alone; the feedback; the half-scale architecture and all that joins it to the other ("single scale", which
+        serves one scale whatever ``both_scales`` says).
 
     Raises
     ------
@@ -261,6 +272,7 @@ class MulSR(nn.Module):
         features: int = 64,
         both_scales: bool = True,
         bands_per_step: int | None = None,
+        without: Ablation | None = None,
     ) -> None:
         super().__init__()
         if scale < 2:
@@ -272,15 +284,21 @@ class MulSR(nn.Module):
             raise InputError(f"mulsr: {features=} is out of range; a multiple of 8 is accepted")
         if bands_per_step is not None and bands_per_step < 1:
             raise InputError(f"mulsr: {bands_per_step=} is out of range; >= 1 or None is accepted")
+        if without is not None and without not in get_args(Ablation):
+            raise unknown_name("part to leave out of mulsr", without, get_args(Ablation))
         self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
         self.factor, self.bands_per_step = scale, bands_per_step
-        self.half_encoder = SGE(ms_bands, features, modules)
+        half, feedback = without != "half-scale", without not in ("half-scale", "lfcc")
+        self.half_encoder = SGE(ms_bands, features, modules) if half else None
         self.full_encoder = SGE(ms_bands, features, modules)
-        self.interaction = MII(features)
-        self.half_unit, self.full_unit = Unit(features), Unit(features)
-        self.feedback = LFCC(features)
+        self.interaction = MII(features, without != "dsca") if half and without != "mii" else None
+        # what follows the interaction at half scale is there for the feedback and for an image of its own
+        self.half_unit = Unit(features) if feedback or (half and both_scales) else None
+        self.full_unit = Unit(features)
+        self.feedback = LFCC(features) if feedback else None
         self.full_end = nn.Sequential(wn_conv(features, features), wn_conv(features, 1))
-        self.half_end = nn.Sequential(wn_conv(features, features), wn_conv(features, 1)) if both_scales else None
+        ends = half and both_scales
+        self.half_end = nn.Sequential(wn_conv(features, features), wn_conv(features, 1)) if ends else None
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -331,14 +349,20 @@ class MulSR(nn.Module):
         else:
             full_rgb, half_rgb = bicubic(rgb, (2 * rgb.shape[2], 2 * rgb.shape[3])), rgb
         hsi = hsi3.repeat_interleave(self.factor, 2).repeat_interleave(self.factor, 3)
-        x = self.half_encoder(hsi[..., ::2, ::2], half_rgb)
         X = self.full_encoder(hsi, full_rgb)
-        x, X = self.interaction(x, X)
-        x = self.half_unit(x)
+        if self.half_encoder is None:
+            return Bands(self.full_end(self.full_unit(X)), None, None)
+        x = self.half_encoder(hsi[..., ::2, ::2], half_rgb)
+        if self.interaction is not None:
+            x, X = self.interaction(x, X)
+        if self.half_unit is not None:
+            x = self.half_unit(x)
         half_bands = self.half_end(x) if half and self.half_end is not None else None
         if not full:
             return Bands(None, half_bands, None)
-        difference, X = self.feedback(x, self.full_unit(X))
+        X, difference = self.full_unit(X), None
+        if self.feedback is not None:
+            difference, X = self.feedback(x, X)
         return Bands(self.full_end(X), half_bands, difference)
 
     def _images(
