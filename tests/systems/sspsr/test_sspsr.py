@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from finewave.errors import InputError
 from finewave.nn.residual import ChannelAttention
+from finewave.nn.upsampling import Upsampler
 from finewave.systems.reference import from_reference
 from finewave.systems.registry import create_model
 from finewave.systems.sspsr import network as sspsr
@@ -21,7 +22,6 @@ from finewave.systems.sspsr.network import (
     SSPN,
     SSPSR,
     BranchUnit,
-    Upsampler,
     band_groups,
     spatial_tv,
     spectral_tv,

@@ -27,6 +27,7 @@ from finewave.nn.exporting import exporting
 from finewave.nn.full_precision import full_precision
 from finewave.nn.residual import ChannelAttention, conv
 from finewave.nn.sampling import prime_factors
+from finewave.nn.upsampling import Upsampler
 from finewave.systems.sspsr.matlab_bicubic import matlab_enlarge
 
 # What the publication changes between its data sets. Chikusei and CAVE: launch script of the public code; Pavia
@@ -87,20 +88,6 @@ class SSPN(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the network."""
         return x + super().forward(x)
-
-
-class Upsampler(nn.Sequential):
-    """Progressive upsampling: for each factor p a 3 x 3 convolution to p^2 F channels and a pixel shuffle."""
-
-    def __init__(self, features: int, factors: list[int]) -> None:
-        super().__init__(*(conv(features, p * p * features) for p in factors))
-        self.factors = list(factors)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Enlarge (B, F, h, w) by the product of the factors."""
-        for layer, p in zip(self, self.factors, strict=True):
-            x = F.pixel_shuffle(layer(x), p)
-        return x
 
 
 class BranchUnit(nn.Module):

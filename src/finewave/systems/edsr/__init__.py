@@ -1,0 +1,1 @@
+"""EDSR: network."""

@@ -1,0 +1,1 @@
+"""3D-FCNN: network."""

@@ -1,0 +1,1 @@
+"""GDRRN: network."""

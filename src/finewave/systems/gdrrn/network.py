@@ -1,0 +1,99 @@
+"""GDRRN: spatial super-resolution by one residual unit of grouped convolutions, again and again.
+
+Y. Li, L. Zhang, C. Ding, W. Wei, Y. Zhang, "Single Hyperspectral Image Super-Resolution with Grouped Deep Recursive
+Residual Network", IEEE International Conference on Multimedia Big Data (BigMM), 2018. Public code: Liyong8490/
+HSI-SR-GDRRN. None of it is here. Differences: any scale, width and number of groups; the bicubic enlargement is made
+inside the network; ``initialisation="interpolation"`` lets the untrained network begin at it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from finewave.errors import InputError
+from finewave.nn.residual import conv
+from finewave.nn.sampling import bicubic
+
+
+class GDRRN(nn.Module):
+    """LR-HSI to HR-HSI: (B, C, h, w) to (B, C, s h, s w), all at the size of the result.
+
+        x   = bicubic enlargement
+        t_0 = conv(ReLU(x))
+        t_k = t_0 + conv_g(ReLU(conv_g(ReLU(t_(k-1)))))     k = 1 ... units; the same two grouped convolutions each time
+        y   = x + conv(ReLU(t_units))
+
+    Convolutions are 3 x 3, without bias.
+
+    Parameters
+    ----------
+    scale : int
+        s, any integer >= 2.
+    hs_bands : int
+        C.
+    features : int
+        Published is 128; a multiple of ``groups``.
+    units : int
+        Recursions; 9 in the public code.
+    groups : int
+        Of the recursive convolutions; 2 in the public code.
+    initialisation : {"interpolation", "published"}
+        How weights start: normal with variance 2 / (9 outputs), as published, the last convolution's a hundredth of
+        that or not.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if a value is out of range.
+    """
+
+    task = "sr"
+    inputs = ("lr_hsi",)
+    output = "hr_hsi"
+    size_multiple = 1
+
+    def __init__(
+        self,
+        scale: int = 4,
+        hs_bands: int = 31,
+        *,
+        features: int = 128,
+        units: int = 9,
+        groups: int = 2,
+        initialisation: Literal["interpolation", "published"] = "interpolation",
+    ) -> None:
+        super().__init__()
+        counts = (("hs_bands", hs_bands, 1), ("features", features, 1), ("units", units, 1), ("groups", groups, 1))
+        for name, value, least in (("scale", scale, 2), *counts):
+            if value < least:
+                raise InputError(f"gdrrn: {name}={value} is out of range; it must be >= {least}")
+        if features % groups:
+            raise InputError(f"gdrrn: {features=} is out of range; it must be a multiple of {groups=}")
+        self.scale, self.hs_bands, self.units = scale, hs_bands, units
+        self.head = conv(hs_bands, features, bias=False)
+        self.recursive1 = nn.Conv2d(features, features, 3, padding=1, groups=groups, bias=False)
+        self.recursive2 = nn.Conv2d(features, features, 3, padding=1, groups=groups, bias=False)
+        self.tail = conv(features, hs_bands, bias=False)
+        for layer in (self.head, self.recursive1, self.recursive2, self.tail):
+            nn.init.normal_(layer.weight, std=math.sqrt(2 / (9 * layer.out_channels)))
+        if initialisation == "interpolation":
+            with torch.no_grad():
+                self.tail.weight.mul_(0.01)
+
+    @property
+    def receptive_field(self) -> int:
+        """Distance in LR pixels up to which an input pixel acts on an output pixel; 2 of it are interpolation's."""
+        return -(-(2 + 2 * self.units) // self.scale) + 2
+
+    def forward(self, lr_hsi: Tensor) -> Tensor:
+        """Return the HR-HSI (B, C, s h, s w) of ``lr_hsi`` (B, C, h, w)."""
+        x = bicubic(lr_hsi, (self.scale * lr_hsi.shape[2], self.scale * lr_hsi.shape[3]))
+        start = t = self.head(F.relu(x))
+        for _ in range(self.units):
+            t = start + self.recursive2(F.relu(self.recursive1(F.relu(t))))
+        return x + self.tail(F.relu(t))

@@ -1,0 +1,1 @@
+"""SSJSR, joint super-resolution by 3-D convolutions: network."""
