@@ -14,6 +14,7 @@ import finewave
 PUBLIC = [
     "FinewaveWarning",
     "InputError",
+    "Model",
     "create_model",
     "degrade",
     "export",

@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "InputError": "finewave.errors",
     "FinewaveWarning": "finewave.warnings",
+    "Model": "finewave.zoo.model",
     "create_model": "finewave.systems.registry",
     "list_models": "finewave.zoo.listing",
     "load_model": "finewave.zoo.model",
@@ -29,6 +30,7 @@ _HOME_OF = {
 __all__ = [
     "FinewaveWarning",
     "InputError",
+    "Model",
     "create_model",
     "degrade",
     "export",
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from finewave.warnings import FinewaveWarning as FinewaveWarning
     from finewave.zoo.export import export as export
     from finewave.zoo.listing import list_models as list_models
+    from finewave.zoo.model import Model as Model
     from finewave.zoo.model import load_model as load_model
 
 

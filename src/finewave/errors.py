@@ -14,15 +14,15 @@ class InputError(ValueError):
     """
 
 
-def unknown_name(kind: str, given: str, accepted: Iterable[str]) -> InputError:
+def unknown_name(kind: str, given: object, accepted: Iterable[str]) -> InputError:
     """Return the error for a name that does not exist, naming the nearest one that does.
 
     Parameters
     ----------
     kind : str
         What the name stands for, e.g. ``"model"``.
-    given : str
-        What the user wrote.
+    given : object
+        What the user gave; nothing is near to what is no text.
     accepted : iterable of str
         The valid names.
 
@@ -32,6 +32,6 @@ def unknown_name(kind: str, given: str, accepted: Iterable[str]) -> InputError:
         To be raised by the caller.
     """
     names = sorted(accepted)
-    nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.5) if isinstance(given, str) else []
     hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
     return InputError(f"unknown {kind} {given!r}{hint} Valid: {', '.join(names) or 'none'}")

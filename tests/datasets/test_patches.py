@@ -22,6 +22,23 @@ def scenes(small_store: Path) -> list[Scene]:  # noqa: F811
     return load_scenes(store, store.attributes["split"]["train"], 4, {"kernel": "gaussian"})
 
 
+def test_every_scene_has_noise_of_its_own_in_every_run() -> None:
+    flat = np.full((31, 64, 64), 30000, np.uint16)
+
+    def noise(name: str, seed: int | None = None) -> torch.Tensor:
+        scene = Scene(name, flat, 65535, 4, {"noise": 0.01, "seed": seed}, msi=flat)
+        assert not torch.equal(scene.lr_hsi, scene.lr_msi)
+        return scene.lr_hsi
+
+    train, val = noise("train1"), noise("val1")
+    torch.manual_seed(99)  # no matter
+    assert torch.equal(train, noise("train1"))
+    difference = (train - val) / 2**0.5
+    assert difference.std().item() == pytest.approx(0.01, rel=0.05)  # independent, not only different
+    assert not torch.equal(train, noise("train1", seed=1))
+    assert torch.equal(noise("val1", seed=1), noise("val1", seed=1))
+
+
 def test_a_batch_has_four_matching_images(scenes: list[Scene]) -> None:
     batch = Crops(scenes, RESPONSE, scale=4, crop=16, batch_size=3, gain=(0.5, 2)).batch(0)
     assert {k: tuple(v.shape) for k, v in batch.items()} == {

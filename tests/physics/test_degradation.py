@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -134,6 +136,36 @@ def test_noise_is_seeded_and_has_its_size() -> None:
     assert torch.equal(a, b)
     assert not torch.equal(a, fw.degrade(x, 2, noise=0.1, seed=8))
     assert a.std().item() == pytest.approx(0.1, rel=0.03)
+
+
+def test_noise_without_a_seed_is_new_in_each_call_and_follows_the_generator() -> None:
+    x = torch.zeros(1, 3, 16, 16)
+    torch.manual_seed(3)
+    first, second = (fw.degrade(x, 2, noise=0.1) for _ in range(2))
+    assert not torch.equal(first, second)
+    torch.manual_seed(3)
+    assert torch.equal(first, fw.degrade(x, 2, noise=0.1))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scale": 2.5},
+        {"scale": "2"},
+        {"scale": True},
+        {"noise": -0.1},
+        {"noise": "0.1"},
+        {"noise": float("nan")},
+        {"fwhm": 0},
+        {"fwhm": "3"},
+        {"seed": "a"},
+    ],
+    ids=str,
+)
+def test_values_of_a_wrong_kind_or_range_are_refused(options: dict) -> None:
+    ((name, value),) = options.items()
+    with pytest.raises(fw.InputError, match=re.escape(f"{name}={value!r}; it must be")):
+        fw.degrade(torch.zeros(1, 3, 16, 16), **{"scale": 2, **options})
 
 
 def test_images_smaller_than_the_kernel() -> None:

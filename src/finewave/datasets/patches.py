@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -47,11 +48,11 @@ class Scene:
         if msi is not None and msi.shape[1:] != values.shape[1:]:
             raise InputError(f"scene {name!r}: {msi.shape[1:]} multispectral pixels for {values.shape[1:]} others")
         self.name, self.full_scale = name, full_scale
-        self.hr_hsi, self.lr_hsi = self._pair(values, full_scale, scale, degradation)
+        self.hr_hsi, self.lr_hsi = self._pair(values, full_scale, scale, _seeded(degradation, name, "hsi"))
         self.hr_msi: np.ndarray | None = None
         self.lr_msi: Tensor | None = None
         if msi is not None:
-            self.hr_msi, self.lr_msi = self._pair(msi, full_scale, scale, degradation)
+            self.hr_msi, self.lr_msi = self._pair(msi, full_scale, scale, _seeded(degradation, name, "msi"))
 
     @staticmethod
     def _pair(
@@ -77,6 +78,18 @@ class Scene:
             tensor = torch.from_numpy(image.astype(np.float32, order="C"))
             sample[key] = (tensor / self.full_scale if key.startswith("hr_") else tensor)[None]
         return sample if "hr_msi" in sample else with_ms(sample, response)
+
+
+def _seeded(degradation: dict[str, Any], scene: str, image: str) -> dict[str, Any]:
+    """Return a degradation whose noise is that of one image of a scene: no two share it, every run has the same.
+
+    Splits have scenes of different names, so that what is validated on has other noise than what is trained on. A seed
+    in ``degradation`` changes the noise of all scenes.
+    """
+    if not degradation.get("noise"):
+        return degradation
+    words = f"{degradation.get('seed') or 0}/{scene}/{image}"
+    return {**degradation, "seed": int.from_bytes(hashlib.sha256(words.encode()).digest()[:7], "big")}
 
 
 def with_ms(batch: Sample, response: np.ndarray) -> Sample:

@@ -90,7 +90,7 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "mulsr",
             "IEEE TGRS 2023 and its public code: Gaussian of 13 x 13 with variances 10 along x and 2 along y, centred "
-            "on the LR pixels (there displaced), then bicubic; noise of 3/255 (the paper: variance 0.001), one seed.",
+            "on the LR pixels (there displaced), then bicubic; noise of 3/255 (the paper: variance 0.001).",
             {
                 "kernel": "anisotropic-gaussian",
                 "size": 13,

@@ -48,8 +48,8 @@ def super_resolve(
     ----------
     scene : xarray.DataArray with dims (band, y, x)
         Reflectance-like values in the model's range, as `open_scene` returns them.
-    model : Model or str
-        From `load_model`, or the name to load.
+    model : Model, str or torch.nn.Module
+        From `load_model`, or what it loads; or a network, see `finewave.Model`.
     guide : xarray.DataArray, optional
         The second image of a model that takes two: the HR-MSI (band, y, x) of ``fusion``, s times as many rows and
         columns, aligned with the scene; or the RGB reference of ``refsr``, of any size and viewpoint, with which the
@@ -142,11 +142,9 @@ def _resolved(
     progress: Callable[[int, int], None] | None,
 ) -> tuple[xr.DataArray, xr.DataArray | None]:
     """Return result and, if asked for, spread."""
-    from finewave.zoo.model import load_model
+    from finewave.zoo.model import as_model
 
-    if isinstance(model, str):
-        model = load_model(model)
-    model = model.with_pooling(pooling)
+    model = as_model(model).with_pooling(pooling)
     request = make_request(scene, model, guide)
     processing = choose_processing(model, **options)
     height, width = request.first.sizes["y"], request.first.sizes["x"]

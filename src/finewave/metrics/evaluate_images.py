@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Real
 
 from torch import Tensor
 
@@ -125,7 +126,7 @@ def score_images(
     """
     chosen = convention if isinstance(convention, Convention) else get_convention(convention)
     for name, value in (("scale", scale), ("data_range", data_range)):
-        if not (math.isfinite(value) and value > 0):
+        if not isinstance(value, Real) or not (math.isfinite(value) and value > 0):
             raise InputError(f"{name} must be a positive number, got {value!r}")
     for pred_image, target_image, valid in image_pairs(pred, target):
         yield _score(pred_image, target_image, valid, scale, data_range, chosen)

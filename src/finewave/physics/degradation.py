@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,11 +77,13 @@ def degrade(
         False moves the anisotropic Gaussian by (s - 1) / 2 whatever the sampling, as MulSR's public code does in its
         tests: LR pixels then show what lies to the lower right of where they stand.
     noise : float
-        Standard deviation of additive Gaussian noise, in the image's units.
+        Standard deviation of additive Gaussian noise, in the image's units; >= 0.
     clip : bool
         Cut the result to [0, 1].
     seed : int, optional
-        Of the noise; the same seed gives the same noise on every device.
+        Of the noise; the same seed gives the same noise on every device. Without one, noise comes from PyTorch's
+        generator and differs from call to call (``torch.manual_seed`` makes a series of calls reproducible). Data sets
+        give each scene a seed of its own.
     wavelengths : array of shape (C,), optional
         Band centres in nm of a tensor ``image``.
 
@@ -91,10 +94,12 @@ def degrade(
     Raises
     ------
     InputError
-        If the size is no multiple of ``scale``, the kernel is unknown, or the sensor does not fit the bands.
+        A ``ValueError``, if the size is no multiple of ``scale``, the kernel is unknown, the sensor does not fit the
+        bands, or a value is of the wrong kind or range.
     """
     import torch
 
+    _check_values(scale, noise, fwhm, seed)
     if kernel == ANISOTROPIC:
         shrink = partial(_shrink_anisotropic, size=size, variances=variances, angle=angle, sampling=sampling)
         shrink = partial(shrink, centred=centred)
@@ -110,6 +115,20 @@ def degrade(
     raise InputError(f"degrade takes a torch tensor or a scene (DataArray), not {type(image).__name__}")
 
 
+def _check_values(scale: object, noise: object, fwhm: object, seed: object) -> None:
+    """Raise an `InputError` for a number of the wrong kind or range."""
+    for name, value, kind, holds, accepted in (
+        ("scale", scale, Integral, lambda v: v >= 1, "an integer >= 1"),
+        ("noise", noise, Real, lambda v: 0 <= v < math.inf, "a number >= 0"),
+        ("fwhm", fwhm, Real, lambda v: 0 < v < math.inf, "a number > 0"),
+        ("seed", seed, Integral, lambda v: True, "an integer"),
+    ):
+        if value is None and name in ("fwhm", "seed"):
+            continue
+        if isinstance(value, bool) or not isinstance(value, kind) or not holds(value):
+            raise InputError(f"degrade: {name}={value!r}; it must be {accepted}")
+
+
 def _degrade_tensor(
     image: torch.Tensor,
     scale: int,
@@ -123,7 +142,7 @@ def _degrade_tensor(
     if not image.is_floating_point():
         raise InputError(f"degrade takes floating-point values; given {image.dtype}")
     H, W = image.shape[-2:]
-    if scale < 1 or H % scale or W % scale or not H or not W:
+    if H % scale or W % scale or not H or not W:
         raise InputError(f"image size {H} x {W} is no multiple of scale {scale}; crop it first")
     if sensor is not None:
         if wavelengths is None:
@@ -140,7 +159,7 @@ def _finish(image: torch.Tensor, noise: float, clip: bool, seed: int | None) -> 
     import torch
 
     if noise:
-        generator = torch.Generator().manual_seed(0 if seed is None else seed)
+        generator = None if seed is None else torch.Generator().manual_seed(int(seed))
         image = image + noise * torch.randn(image.shape, generator=generator, dtype=torch.float32).to(image)
     return image.clamp(0, 1) if clip else image
 

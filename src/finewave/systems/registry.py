@@ -10,6 +10,7 @@ import importlib
 import inspect
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
     from torch import nn
 
 TASKS = ("sssr", "sr", "ssr", "fusion", "refsr")
+
+OTHER_NAMES: dict[str, dict[str, str]] = {
+    "sr": {"lr_msi": "lr_hsi", "hr_msi": "hr_hsi"},
+    "ssr": {"lr_msi": "hr_msi", "lr_hsi": "hr_hsi"},
+}
+"""Images that a task's networks take and make, too, and the name that the networks themselves have for them.
+
+Spatial super-resolution does the same to multispectral images, and spectral super-resolution to small ones.
+"""
 
 
 @dataclass(frozen=True)
@@ -95,7 +105,7 @@ def list_systems(task: str | None = None) -> list[str]:
 
 def system_named(name: str) -> System:
     """Return the entry of a system, or raise `InputError` naming the nearest one."""
-    if name not in SYSTEMS:
+    if not isinstance(name, str) or name not in SYSTEMS:
         raise unknown_name("model", name, SYSTEMS)
     return SYSTEMS[name]
 
@@ -152,6 +162,11 @@ def create_model(name: str, **config: Any) -> nn.Module:
     return net
 
 
+def was_created(net: nn.Module) -> bool:
+    """Tell whether `create_model` built a network, so that `config_of` knows its arguments."""
+    return {"system", "config"} <= vars(net).keys()
+
+
 def config_of(net: nn.Module) -> tuple[str, dict[str, Any]]:
     """Return system and constructor arguments of a network that `create_model` built.
 
@@ -160,12 +175,11 @@ def config_of(net: nn.Module) -> tuple[str, dict[str, Any]]:
     InputError
         A ``ValueError``, if the network's class was called directly: its arguments are then not known.
     """
-    system, config = vars(net).get("system"), vars(net).get("config")
-    if system is None or config is None:
+    if not was_created(net):
         raise InputError(
             f"{type(net).__name__} does not know the arguments it was built with; build it by create_model"
         )
-    return system, dict(config)
+    return vars(net)["system"], dict(vars(net)["config"])
 
 
 def _check_kind(system: str, key: str, value: Any, hint: Any) -> None:
@@ -173,13 +187,19 @@ def _check_kind(system: str, key: str, value: Any, hint: Any) -> None:
     alternatives = _alternatives(hint)
     choices = [choice for a in alternatives if typing.get_origin(a) is typing.Literal for choice in typing.get_args(a)]
     plain = [a for a in alternatives if a in (int, float, str, bool, type(None))]
-    if len(plain) + sum(typing.get_origin(a) is typing.Literal for a in alternatives) < len(alternatives):
+    sequences = [typing.get_args(a)[0] for a in alternatives if typing.get_origin(a) is Sequence]
+    literals = sum(typing.get_origin(a) is typing.Literal for a in alternatives)
+    if len(plain) + len(sequences) + literals < len(alternatives):
         return
-    if value in choices or any(_is_a(value, kind) for kind in plain):
+    if isinstance(value, list | tuple):
+        if any(all(_is_a(each, kind) for each in value) for kind in sequences):
+            return
+    elif value in choices or any(_is_a(value, kind) for kind in plain):
         return
     if choices and isinstance(value, str):
         raise unknown_name(f"{key} of {system}", value, map(str, choices))
-    accepted = [*map(repr, choices), *("None" if kind is type(None) else kind.__name__ for kind in plain)]
+    accepted = [*map(repr, choices), *(f"a sequence of {kind.__name__}" for kind in sequences)]
+    accepted += ["None" if kind is type(None) else kind.__name__ for kind in plain]
     raise InputError(f"{system}: {key}={value!r} is of the wrong kind; it must be {' or '.join(accepted)}")
 
 

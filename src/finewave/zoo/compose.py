@@ -99,7 +99,7 @@ def _agreed(kind: type[Composition], name: str, parts: dict[str, Model]) -> dict
 
 def _card(net: nn.Module, name: str, parts: dict[str, Model]) -> Any:
     """Return the card of the whole, as far as the parts' cards tell and agree."""
-    cards = {part: model.card for part, model in parts.items() if model.card is not None}
+    cards = {part: model.card for part, model in parts.items() if model.card is not None and not model.untrained}
     if len(cards) < len(parts):
         return None
     facts: dict[str, Any] = {}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from finewave.errors import InputError, unknown_name
 from finewave.nn.pooling import local_pooling
-from finewave.systems.registry import SYSTEMS, create_model
+from finewave.systems.registry import OTHER_NAMES, SYSTEMS, create_model, was_created
 from finewave.systems.weights import fill_network, read_weights, write_weights
 from finewave.warnings import FinewaveWarning
 from finewave.zoo import hub
@@ -31,14 +31,15 @@ USUAL_CROP = 128
 
 
 class Model:
-    """A network and its card.
+    """A network and its card: ``fw.Model(net)`` makes a model of any network.
 
     Parameters
     ----------
     net : torch.nn.Module
         Trained or not, with the class attributes ``task``, ``inputs``, ``output`` and ``size_multiple``.
     card : Card, optional
-        Of its weights; without, the network is taken as untrained.
+        Of its weights. Without, the network is taken as untrained, and its card says what the network itself does:
+        system, configuration, task, scale, receptive field, parameters. `save` takes further facts.
     precision : {"auto", "float32", "bfloat16"}
         Arithmetic of inner features. ``"auto"`` is bfloat16 where the machine gains from it and the network
         declares that it keeps its digits (``mixed_precision``), else float32. Inputs and outputs are float32.
@@ -51,8 +52,11 @@ class Model:
     ----------
     net : torch.nn.Module
     card : Card or None
+        None without a card for a network that `create_model` did not build: its configuration is not known.
+    untrained : bool
+        No card was given.
     name : str
-        For messages: the card's name, else the network's class.
+        For messages: the name on the card that was given, else the network's class.
     inputs : tuple of str
         Names that `predict` takes.
 
@@ -67,10 +71,13 @@ class Model:
         self, net: nn.Module, card: Card | None = None, *, precision: str = "auto", pooling: str = "image"
     ) -> None:
         for attribute in ("task", "inputs", "output"):
-            if not hasattr(net, attribute):
+            if not isinstance(net, nn.Module) or not hasattr(net, attribute):
                 raise InputError(f"{type(net).__name__} is no finewave network: it does not declare its {attribute}")
+        if card is not None and not isinstance(card, Card):
+            raise InputError(f"card is a {type(card).__name__}; a Card, as load_model(...).card, is accepted")
         self.net = net
-        self.card = card
+        self.untrained = card is None
+        self.card = describe(net) if card is None and was_created(net) else card
         self.name = card.name if card is not None else type(net).__name__
         self.task = str(net.task)
         self.inputs: tuple[str, ...] = tuple(net.inputs)  # type: ignore[arg-type]  # nn.Module types all as tensors
@@ -131,18 +138,22 @@ class Model:
 
     def bands_of(self, name: str) -> int | None:
         """Return how many bands ``"lr_msi"``, ``"hr_hsi"``, ... have; None where the network does not say."""
+        name = OTHER_NAMES.get(self.task, {}).get(name, name)
         if name == "ref_rgb":
             return 3
         return getattr(self.net, "ms_bands" if name.endswith("msi") else "hs_bands", None)
 
-    def predict(self, **inputs: Tensor) -> Tensor:
+    def predict(self, *unnamed: object, **inputs: Tensor) -> Tensor:
         """Run the network: evaluation mode, no gradients.
 
         Parameters
         ----------
+        *unnamed
+            Nothing: which image is which is said by name.
         **inputs : Tensor of shape (B, c, h, w)
             The task's inputs by name, e.g. ``lr_msi=x``; floating point, reflectance-like, in [0, 1]. They
-            are moved to the network's device and dtype.
+            are moved to the network's device and dtype. A spatial network (``sr``) takes ``lr_hsi`` or ``lr_msi``,
+            a spectral one (``ssr``) ``hr_msi`` or ``lr_msi``: it does the same to images of either name.
 
         Returns
         -------
@@ -160,6 +171,10 @@ class Model:
         FinewaveWarning
             If pixels are not finite, or an input is zero everywhere or smaller than the attention window.
         """
+        if unnamed:
+            example = ", ".join(f"{name}=..." for name in self.inputs)
+            raise InputError(f"{self.name} takes its inputs by name: predict({example})")
+        inputs = self._by_own_names(inputs)
         self._check(inputs)
         aligned = [name for name in self.inputs if name != "ref_rgb"]
         filled = {}
@@ -197,11 +212,11 @@ class Model:
 
     def with_precision(self, precision: str) -> Model:
         """Return this model, on the same network, with another ``precision``."""
-        return Model(self.net, self.card, precision=precision, pooling=self.pooling)
+        return Model(self.net, None if self.untrained else self.card, precision=precision, pooling=self.pooling)
 
     def with_pooling(self, pooling: str) -> Model:
         """Return this model, on the same network, with another ``pooling``."""
-        return Model(self.net, self.card, precision=self.precision, pooling=pooling)
+        return Model(self.net, None if self.untrained else self.card, precision=self.precision, pooling=pooling)
 
     def to(self, *args: Any, **kwargs: Any) -> Model:
         """Move the network to a device or dtype, as ``torch.nn.Module.to`` does, and return this model."""
@@ -300,8 +315,8 @@ class Model:
         self, folder: Path, dtype: torch.dtype | None, facts: dict[str, Any], more: Callable[[Card], dict[str, str]]
     ) -> Path:
         """Write weights, card and ``more``, texts by file name, into ``folder``."""
-        card = describe(self.net) if self.card is None else self.card
-        card = card.with_facts(**{"name": folder.name, **facts} if self.card is None else facts)
+        card = describe(self.net) if self.untrained or self.card is None else self.card
+        card = card.with_facts(**{"name": folder.name, **facts} if self.untrained else facts)
         if not folder.parent.is_dir():
             raise InputError(f"the folder {folder.parent} does not exist; create it first")
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -352,11 +367,28 @@ class Model:
                 "take a larger image"
             )
 
+    def _by_own_names(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return inputs by the network's own names, see `OTHER_NAMES`."""
+        others = OTHER_NAMES.get(self.task, {})
+        named: dict[str, Any] = {}
+        for given, image in inputs.items():
+            own = others.get(given, given)
+            own = own if own in self.inputs else given
+            if own in named:
+                raise InputError(f"{self.name} takes one image; given: {' and '.join(inputs)}")
+            named[own] = image
+        return named
+
+    def _accepted(self) -> list[str]:
+        """Return every name of an input."""
+        others = OTHER_NAMES.get(self.task, {})
+        return [*self.inputs, *(name for name, own in others.items() if own in self.inputs)]
+
     def _check(self, inputs: Mapping[str, Any]) -> None:
         """Raise an `InputError` if ``inputs`` are not what the network takes."""
         for name in inputs:
             if name not in self.inputs:
-                raise unknown_name(f"input of {self.name}", name, self.inputs)
+                raise unknown_name(f"input of {self.name}", name, self._accepted())
         for name in self.inputs:
             if name not in inputs:
                 raise InputError(f"{self.name} needs the input {name}; given: {', '.join(inputs) or 'none'}")
@@ -428,6 +460,8 @@ def load_model(which: str | Path, *, precision: str = "auto") -> Model:
         checksum that differs.
     """
     check_precision(precision)
+    if not isinstance(which, str | Path):
+        raise InputError(f"a model is given by a name, a folder or a .safetensors file, not a {type(which).__name__}")
     weights, card_file = _locate(which)
     card = Card.read(card_file)
     with torch.random.fork_rng(devices=[]):  # loading is no reason for the user's random numbers to change
@@ -442,6 +476,13 @@ def load_model(which: str | Path, *, precision: str = "auto") -> Model:
     if prefers_channels_last(net):
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
     return Model(net.eval(), card, precision=precision)
+
+
+def as_model(given: Model | nn.Module | str | Path) -> Model:
+    """Return a model as it is, a network as a model, and load anything else by its name."""
+    if isinstance(given, Model):
+        return given
+    return Model(given) if isinstance(given, nn.Module) else load_model(given)
 
 
 def _locate(which: str | Path) -> tuple[Path, Path]:

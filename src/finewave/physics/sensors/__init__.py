@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from finewave.errors import unknown_name
+from finewave.errors import InputError, unknown_name
 from finewave.locations import data_folder
 from finewave.physics.sensors.cameras import SHORT_NAMES, camera, camera_names
 from finewave.physics.sensors.csv_response import has_wavelengths, read_csv_sensor
@@ -61,6 +61,8 @@ def get_sensor(sensor: str | Path | Sensor, bands: str | int | Iterable[str | in
 
 def _find(given: str | Path) -> Sensor:
     """Return a sensor by file or name, with the bands behind a colon."""
+    if not isinstance(given, str | Path):
+        raise InputError(f"a sensor is given by a name, a CSV or YAML file or a Sensor, not a {type(given).__name__}")
     if isinstance(given, str) and not Path(given).exists():
         name, colon, bands = given.rpartition(":")
         if colon and not set(bands) & set("/\\"):  # a drive's colon is followed by a path
