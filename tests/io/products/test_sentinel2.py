@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -112,13 +113,128 @@ def test_windows_are_those_of_the_whole(tmp_path: Path) -> None:
     np.testing.assert_allclose(part, whole[2:7, 5:17, 3:12], atol=1e-6)
 
 
-def test_folder_of_its_bands(tmp_path: Path) -> None:
-    product(tmp_path)
+def test_inner_folder_and_single_band_have_the_metadata_up_the_tree(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    written = product(tmp_path)
     folder = next(safe_in(tmp_path).rglob("R10m"))
-    with pytest.warns(FinewaveWarning, match=r"left out T31TFJ_20240501T103619_WVP_10m\.jp2"):
-        scene = open_scene(folder, scale=10000)
-    assert scene.sizes["band"] == 4
+    scene = open_scene(folder)
+    assert scene.band_name.values.tolist() == ["B2", "B3", "B4", "B8"]
+    assert scene.wavelength.values.tolist() == [492.1, 559.0, 664.9, 832.9]
+    assert scene.fwhm.values.tolist() == [66, 36, 31, 106]
+    assert scene.attrs["sensor"] == "sentinel2b"
+    assert scene.attrs["quantity"] == "surface reflectance"
+    np.testing.assert_allclose(scene.values[0], (written["B02"].astype(float) - 1000) / 10000, atol=1e-6)
+    one = open_scene(next(folder.glob("*_B08_10m.jp2")))
+    np.testing.assert_allclose(one.values, scene.values[3:], atol=1e-7)
+    np.testing.assert_allclose(open_scene(folder, scale=10000).values, scene.values, atol=1e-7)
+    coarse = open_scene(folder.parent / "R20m")
+    assert coarse.band_name.values.tolist() == ["B2", "B5", "B8A", "B12"]
+    assert coarse.shape == (4, 12, 9)
+    assert open_scene(next(tmp_path.rglob("MTD_MSIL2A.xml"))).shape == (8, 24, 18)
+    assert not [each for each in recwarn if each.category is FinewaveWarning]
+
+
+def test_renamed_product_is_known_by_its_metadata(tmp_path: Path) -> None:
+    product(tmp_path)
+    safe_in(tmp_path).rename(tmp_path / "july")
+    assert open_scene(tmp_path / "july").sizes["band"] == 8
+    assert open_scene(next((tmp_path / "july").rglob("R10m"))).wavelength.values[0] == 492.1
+
+
+def test_zipped_product_equals_the_folder(tmp_path: Path) -> None:
+    product(tmp_path)
+    safe = safe_in(tmp_path)
+    archive = Path(shutil.make_archive(str(tmp_path / safe.stem), "zip", tmp_path, safe.name))
+    expected, zipped = open_scene(safe), open_scene(archive)
+    np.testing.assert_array_equal(zipped.values, expected.values)
+    assert zipped.attrs == expected.attrs
+    assert zipped.wavelength.values.tolist() == expected.wavelength.values.tolist()
+    np.testing.assert_array_equal(open_scene(archive, resolution=20).values, open_scene(safe, resolution=20).values)
+
+
+def test_bands_without_their_product(tmp_path: Path) -> None:
+    product(tmp_path)
+    folder = next(safe_in(tmp_path).rglob("R10m")).rename(tmp_path / "bands")
+    with pytest.warns(FinewaveWarning) as caught:
+        scene = open_scene(folder)
+    said = " ".join(str(each.message) for each in caught)
+    assert "left out T31TFJ_20240501T103619_WVP_10m.jp2" in said
+    assert "which say the offset (-1000 since January 2022)" in said
+    assert "assumed that 10000 stands for 1.0" in said
     assert scene.wavelength.values.tolist() == [492.4, 559.8, 664.6, 832.8]
+
+
+def test_names_of_bands_alone_say_no_product(tmp_path: Path) -> None:
+    for name in ("scene_B02.tif", "scene_B03.tif", "scene_B10.tif"):
+        write_band(tmp_path / name, 10, nodata=0)
+    scene = open_scene(tmp_path, scale=10000)
+    assert "wavelength" not in scene.coords
+    assert "sensor" not in scene.attrs
+    assert scene.band_name.values.tolist() == ["scene_B02", "scene_B03", "scene_B10"]
+
+
+@pytest.mark.parametrize("resolution", [None, 20])
+def test_saturated_is_no_reflectance_on_any_grid(tmp_path: Path, resolution: float | None) -> None:
+    product(tmp_path)
+    for band, size in (("B05_20m", 20), ("B03_10m", 10)):
+        numbers = np.full(SIZES[size], 5000, np.uint16)
+        numbers[6, 4] = 65535
+        write_band(next(safe_in(tmp_path).rglob(f"*_{band}.jp2")), size, numbers)
+    scene = open_scene(safe_in(tmp_path), resolution=resolution)
+    for index in (2, 4):
+        values = scene.values[index]
+        averaged = resolution == 20 and index == 2  # over the three pixels that are left
+        assert np.isnan(values).any() == (not averaged)
+        np.testing.assert_allclose(values[np.isfinite(values)], 0.4, atol=1e-4)
+
+
+@pytest.mark.parametrize("level", ["1C", "2A"])
+def test_spectra_and_special_values_of_the_metadata(tmp_path: Path, level: str) -> None:
+    product(tmp_path)
+    document = next(tmp_path.rglob("MTD_MSIL2A.xml"))
+    text = document.read_text().replace("Sentinel-2B", "Sentinel-2D")
+    if level == "1C":
+        text = text.replace("BOA_QUANT", "QUANT").replace("BOA_ADD", "RADIO_ADD")
+    spectrum = "<Wavelength><MIN>{}</MIN><MAX>{}</MAX><CENTRAL>{}</CENTRAL></Wavelength>"
+    bands = {"B2": (457, 522, 489.5), "B12": (2100, 2280, 2190)}
+    listed = "".join(
+        f'<Spectral_Information physicalBand="{name}">{spectrum.format(*each)}</Spectral_Information>'
+        for name, each in bands.items()
+    )
+    special = "<Special_Values><SPECIAL_VALUE_TEXT>{}</SPECIAL_VALUE_TEXT><SPECIAL_VALUE_INDEX>{}</SPECIAL_VALUE_INDEX>"
+    special += "</Special_Values>"
+    more = listed + special.format("NODATA", 7) + special.format("SATURATED", 4095)
+    document.write_text(text.replace("</n1:General_Info>", f"{more}</n1:General_Info>"))
+    document.rename(document.with_name(f"MTD_MSIL{level}.xml"))
+    numbers = np.full(SIZES[10], 3000, np.uint16)
+    numbers[0, :2] = 7, 4095
+    write_band(next(tmp_path.rglob("*_B02_10m.jp2")), 10, numbers)
+    with pytest.warns(FinewaveWarning, match="the spacecraft Sentinel-2D is not known"):
+        scene = open_scene(safe_in(tmp_path))
+    assert scene.wavelength.values[[1, -1]].tolist() == [489.5, 2190]
+    assert scene.fwhm.values[[1, -1]].tolist() == [65, 180]
+    assert np.isnan(scene.values[1, 0, :2]).all()
+    assert scene.values[1, 1, 1] == pytest.approx(0.2)
+    assert scene.attrs["quantity"].startswith("top" if level == "1C" else "surface")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('band_id="3"', 'band_id="x"', "band_id 'x'; 0 to 12"),
+        ('band_id="3"', 'band_id="99"', "band_id '99'; 0 to 12"),
+        (">-1000<", ">abc<", "'abc' is not a number"),
+        (">10000<", ">0<", "quantification value is 0"),
+        (">10000<", ">inf<", "'inf' is not a number"),
+    ],
+)
+def test_metadata_that_cannot_be(tmp_path: Path, old: str, new: str, said: str) -> None:
+    product(tmp_path)
+    document = next(tmp_path.rglob("MTD_MSIL2A.xml"))
+    document.write_text(document.read_text().replace(old, new))
+    with pytest.raises(InputError, match=said):
+        open_scene(safe_in(tmp_path))
 
 
 def test_folder_at_several_resolutions(tmp_path: Path) -> None:
@@ -149,8 +265,11 @@ def test_products_that_are_not_whole(tmp_path: Path) -> None:
     band.write_bytes(band.read_bytes()[:200])
     with pytest.raises(InputError, match=r"cannot read .*B03_10m\.jp2"):
         open_scene(safe).load()
+    band.unlink()
+    write_band(band, 10)
     other = safe / "GRANULE" / "L2A_T31TGJ" / "IMG_DATA"
     write_band(other / "T31TGJ_20240501T103619_B03_10m.jp2", 10)
-    band.unlink()
-    with pytest.raises(InputError, match="holds 2 tiles"):
+    with pytest.raises(InputError, match="holds 2 tiles; open one at a time, by its folder: GRANULE/L2A_T31T"):
         open_scene(safe)
+    assert open_scene(other).band_name.values.tolist() == ["B3"]
+    assert open_scene(other.parent).band_name.values.tolist() == ["B3"]

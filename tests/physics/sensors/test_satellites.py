@@ -38,6 +38,10 @@ def test_a_shape_of_two_is_a_gaussian() -> None:
         ("sentinel2a", "B12", 2202.4, 175, 20),
         ("sentinel2b", "B7", 779.7, 20, 20),
         ("sentinel2b", "B12", 2185.7, 185, 20),
+        ("sentinel2c", "B2", 489.0, 65, 10),
+        ("sentinel2c", "B12", 2192.1, 183, 20),
+        ("landsat5", "B7", 2215.0, 270, 30),
+        ("landsat7", "B4", 835.0, 130, 30),
         ("landsat8", "B4", 654.5, 37, 30),
         ("landsat9", "B8", 589.5, 173, 15),
         ("ikonos", "nir", 805.0, 96, 3.2),
@@ -59,12 +63,16 @@ def test_numbers_of_bands() -> None:
     counts = {name: len(get_sensor(name).bands) for name in satellite_names()}
     assert counts == {
         "ikonos": 4,
+        "landsat4": 6,
+        "landsat5": 6,
+        "landsat7": 7,
         "landsat8": 9,
         "landsat9": 9,
         "quickbird": 4,
         "sentinel2": 13,
         "sentinel2a": 13,
         "sentinel2b": 13,
+        "sentinel2c": 10,
         "worldview2": 8,
         "worldview3": 16,
     }

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding, choose_decoding
+from finewave.io.formats.gdal_masks import Masks, masks_of
+from finewave.io.formats.gdal_numbers import stated_of
 from finewave.io.formats.lazy import LazyValues, Slices
 from finewave.io.formats.raster import is_georeferenced, quiet_gdal
 from finewave.io.open_options import OpenOptions
@@ -34,6 +36,8 @@ class BandFile:
     scale: float
     offset: float
     located: bool
+    masks: Masks
+    bits: int | None
 
     @property
     def pixel_size(self) -> float:
@@ -53,7 +57,8 @@ def read_header(path: Path) -> BandFile:
 
     from finewave.io.formats.geotiff import check_complete
 
-    if path.suffix.lower() in (".tif", ".tiff"):
+    # a file in an archive is checked by what packed it
+    if path.suffix.lower() in (".tif", ".tiff") and path.is_file():
         check_complete(path)
     with reading(path, "band"), quiet_gdal(), rasterio.open(path) as dataset:
         if dataset.count != 1:
@@ -69,6 +74,8 @@ def read_header(path: Path) -> BandFile:
             dataset.scales[0],
             dataset.offsets[0],
             is_georeferenced(dataset),
+            masks_of(dataset),
+            stated_of(dataset).bits,
         )
 
 
@@ -80,11 +87,14 @@ def open_bands(
     scale_factor: float | tuple[float, ...] | None = None,
     offset: float | tuple[float, ...] | None = None,
     nodata: float | None = None,
+    special: tuple[float, ...] = (),
+    flags: tuple[BandFile, Sequence[int]] | None = None,
     **metadata: Any,
 ) -> xr.DataArray:
     """Open bands of one place as a scene on the grid of the finest, or of ``options.resolution``.
 
-    Coarser bands are interpolated bilinearly, finer ones averaged; a value is missing where a pixel it is made of is.
+    Coarser bands are interpolated bilinearly, and a value is missing where the nearest pixel is; finer ones are
+    averaged over the pixels that are not missing.
 
     Parameters
     ----------
@@ -96,6 +106,10 @@ def open_bands(
         What the user stated.
     scale_factor, offset, nodata : optional
         Where files do not say it themselves; see `choose_decoding`.
+    special : tuple of float
+        Further numbers that are no values: never interpolated with others.
+    flags : (BandFile, sequence of int), optional
+        A raster of bit flags, and for each band the bits of it that say that there is no value.
     **metadata
         Keywords of `finewave.scene.make_scene`.
 
@@ -112,8 +126,7 @@ def open_bands(
     """
     first = files[0]
     for each in files:
-        where = each.crs == first.crs and np.allclose(each.extent, first.extent, rtol=0, atol=0.01 * first.pixel_size)
-        if not where or each.nodata != first.nodata:
+        if each.nodata != first.nodata or not _same_place(each, first):
             raise InputError(
                 f"{each.path} lies elsewhere than {first.path.name} (another CRS, transform or nodata value)"
             )
@@ -123,14 +136,30 @@ def open_bands(
     nodata = first.nodata if first.nodata is not None else nodata
     if scale_factor is None and any(each.scale != 1 or each.offset != 0 for each in files):
         scale_factor, offset = tuple(each.scale for each in files), tuple(each.offset for each in files)
-    bands = [_on_grid(each, grid, nodata) for each in files]
+    bands = [_on_grid(each, grid, nodata, special) for each in files]
+    masks = [each.masks.reader(each.path) if _fits(each, grid) else None for each in files]
+    flagged = None if flags is None else _on_grid(flags[0], grid, None, (), nearest=True)
 
     def read(key: Slices) -> NDArray[Any]:
         return np.stack([bands[i][0, key[1], key[2]].values for i in range(*key[0].indices(len(bands)))])
 
+    def hidden(key: Slices) -> NDArray[np.bool_]:
+        chosen = range(*key[0].indices(len(bands)))
+        rows, columns = (len(range(*each.indices(n))) for each, n in zip(key[1:], shape[1:], strict=True))
+        found = np.zeros((len(chosen), rows, columns), bool)
+        for out, i in zip(found, chosen, strict=True):
+            if (reader := masks[i]) is not None:
+                out |= reader((slice(0, 1), *key[1:]))[0]
+        if flags is not None and flagged is not None:
+            bits = flagged[0, key[1], key[2]].values
+            found |= np.stack([(bits & flags[1][i]) != 0 for i in chosen])
+        return found
+
     dtype = np.dtype(first.dtype)
     shape = (len(files), grid.height, grid.width)
-    values = LazyValues(read, shape, (0, 1, 2), Decoding(dtype, nodata=nodata), path, "folder of bands")
+    undecoded = Decoding(dtype, nodata=nodata, special=special)
+    mask = hidden if flags is not None or any(masks) else None
+    values = LazyValues(read, shape, (0, 1, 2), undecoded, path, "folder of bands", mask)
     decoding = choose_decoding(
         dtype,
         path=path,
@@ -138,6 +167,8 @@ def open_bands(
         scale_factor=scale_factor,
         offset=offset,
         nodata=nodata,
+        special=special,
+        bits=first.bits if len({each.bits for each in files}) == 1 else None,
         sample=values.sample,
     )
     scene = make_scene(
@@ -164,7 +195,21 @@ def _grid(files: Sequence[BandFile], resolution: float | None, path: Path) -> Ba
     raise InputError(f"no band of {path} has pixels of {resolution:g}; there are pixels of {known}")
 
 
-def _on_grid(file: BandFile, grid: BandFile, nodata: float | None) -> xr.Variable:
+def _same_place(one: BandFile, other: BandFile) -> bool:
+    """Whether two bands show the same ground; pixels of two sizes may be aligned by their centres, as Landsat's are."""
+    sizes = one.pixel_size, other.pixel_size
+    alike = abs(sizes[0] - sizes[1]) <= 0.01 * min(sizes)
+    margin = 0.01 * min(sizes) if alike else 0.51 * max(sizes)
+    return one.crs == other.crs and np.allclose(one.extent, other.extent, rtol=0, atol=margin)
+
+
+def _fits(file: BandFile, grid: BandFile) -> bool:
+    return (file.height, file.width) == (grid.height, grid.width)
+
+
+def _on_grid(
+    file: BandFile, grid: BandFile, nodata: float | None, special: tuple[float, ...], *, nearest: bool = False
+) -> xr.Variable:
     """Return a band (1, y, x) on the grid, lazily."""
     import rasterio
     import rioxarray
@@ -172,23 +217,51 @@ def _on_grid(file: BandFile, grid: BandFile, nodata: float | None) -> xr.Variabl
     from rasterio.vrt import WarpedVRT
 
     with reading(file.path, "band"), quiet_gdal():
-        if (file.height, file.width) == (grid.height, grid.width):
+        if _fits(file, grid):
             return _raster(rioxarray.open_rasterio(file.path, cache=False, masked=False))
-        finer = file.pixel_size < grid.pixel_size
+        how = Resampling.average if file.pixel_size < grid.pixel_size else Resampling.bilinear
         with (
-            rasterio.open(file.path) as dataset,
+            rasterio.open(file.path if not special or nodata is None else _without(file, special, nodata)) as dataset,
             WarpedVRT(
                 dataset,
                 crs=grid.crs,
                 transform=grid.transform,
                 height=grid.height,
                 width=grid.width,
-                resampling=Resampling.average if finer else Resampling.bilinear,
+                resampling=Resampling.nearest if nearest else how,
                 src_nodata=nodata,
                 nodata=nodata,
             ) as warped,
         ):
             return _raster(rioxarray.open_rasterio(warped, cache=False, masked=False))
+
+
+def _without(file: BandFile, special: tuple[float, ...], nodata: float) -> str:
+    """Return a virtual file in which numbers that are no values are nodata, so that none is interpolated with them."""
+    from xml.sax.saxutils import escape
+
+    from rasterio.crs import CRS
+
+    dtype = np.dtype(file.dtype)
+    if dtype.kind not in "iu":
+        return str(file.path)
+    limits = np.iinfo(dtype)
+    steps = {float(limits.min): float(limits.min), float(limits.max): float(limits.max)}
+    for number in special:
+        for beside in (number - 1, number + 1):
+            if limits.min <= beside <= limits.max:
+                steps.setdefault(beside, beside)
+    steps |= dict.fromkeys(special, float(nodata))
+    table = ",".join(f"{key:.0f}:{steps[key]:.0f}" for key in sorted(steps))
+    place = ", ".join(repr(float(each)) for each in file.transform.to_gdal())
+    names = {"u1": "Byte", "i2": "Int16", "u2": "UInt16", "i4": "Int32", "u4": "UInt32"}
+    return (
+        f'<VRTDataset rasterXSize="{file.width}" rasterYSize="{file.height}">'
+        f"<SRS>{escape(CRS.from_user_input(file.crs).to_wkt())}</SRS><GeoTransform>{place}</GeoTransform>"
+        f'<VRTRasterBand dataType="{names[dtype.str[1:]]}" band="1"><NoDataValue>{nodata:.0f}</NoDataValue>'
+        f'<ComplexSource><SourceFilename relativeToVRT="0">{escape(str(file.path.absolute()))}</SourceFilename>'
+        f"<SourceBand>1</SourceBand><LUT>{table}</LUT></ComplexSource></VRTRasterBand></VRTDataset>"
+    )
 
 
 def _raster(opened: Any) -> xr.Variable:

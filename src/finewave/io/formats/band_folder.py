@@ -19,7 +19,6 @@ from finewave.io.formats.band_files import BandFile, open_bands, read_header
 from finewave.io.formats.decoding import Decoding, choose_decoding, is_number
 from finewave.io.formats.raster import is_georeferenced, quiet_gdal
 from finewave.io.open_options import OpenOptions
-from finewave.io.products.sentinel2 import band_of, wavelengths_of
 from finewave.scene import make_scene
 from finewave.warnings import FinewaveWarning
 from finewave.wavelengths import wavelength_in_text
@@ -103,16 +102,11 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
 
 def _open_rasters(path: Path, headers: list[BandFile], options: OpenOptions) -> xr.DataArray:
-    """Open georeferenced bands; those of Sentinel-2, which their names tell, with their wavelengths."""
+    """Open georeferenced bands. What they are called says no sensor: many have a B10."""
     stems = [header.path.stem for header in headers]
-    metadata: dict[str, Any] = {"band_names": stems}
     wavelengths = [wavelength_in_text(stem) for stem in stems]
-    if None not in wavelengths:
-        metadata["wavelengths"] = wavelengths
-    names = [band_of(header.path.name) for header in headers]
-    if None not in names and len(set(names)) == len(names):
-        metadata |= wavelengths_of([str(name) for name in names], "sentinel2a")
-    return open_bands(headers, path, options, **metadata)
+    known: dict[str, Any] = {} if None in wavelengths else {"wavelengths": wavelengths}
+    return open_bands(headers, path, options, band_names=stems, **known)
 
 
 def natural_order(name: str) -> list[tuple[int, int, str]]:
@@ -141,11 +135,6 @@ def _band_files(folder: Path) -> list[Path]:
     if not images:
         found = ", ".join(sorted(each.name for each in folder.iterdir())[:5]) or "nothing"
         raise InputError(f"the folder {folder} holds no images (PNG, JPEG or TIFF), one per band; it holds: {found}")
-    ours = [each for each in images if band_of(each.name) is not None]
-    if ours and len(ours) < len(images):  # true colour, aerosols, ... beside the bands of Sentinel-2
-        unknown = ", ".join(sorted(each.name for each in images if each not in ours))
-        _warn(f"{folder}: left out {unknown}; put those that are bands into a folder of their own")
-        images = ours
     kinds = Counter(_EXTENSIONS[each.suffix.lower()] for each in images)
     kind = kinds.most_common(1)[0][0]
     others = sorted(each.name for each in images if _EXTENSIONS[each.suffix.lower()] != kind)

@@ -123,9 +123,10 @@ def open_raster(
     if factor is None and offset is None:
         factor, offset = one_or_all(told.factors, used), one_or_all(told.offsets, used)
     nodata = one_or_all(masks.nodata, used)
+    stored = raw.variable[used]
     values = LazyValues(
-        lambda key: raw.variable[used][key].values,
-        raw.variable[used].shape,
+        lambda key: stored[key].values,
+        stored.shape,
         (0, 1, 2),
         Decoding(raw.dtype, nodata=nodata, special=special),
         path,

@@ -23,7 +23,10 @@ class Product:
     has_variables: bool = False
 
 
-PRODUCTS = (Product("Sentinel-2 product", "sentinel2", has_resolution=True),)
+PRODUCTS: tuple[Product, ...] = (
+    Product("Sentinel-2 product", "sentinel2", has_resolution=True),
+    Product("Landsat product", "landsat", has_resolution=True),
+)
 
 
 def product_of(path: Path) -> Product | None:

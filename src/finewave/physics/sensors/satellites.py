@@ -35,6 +35,12 @@ def satellite_names() -> list[str]:
     return sorted([*_table(), *_ALIASES])
 
 
+def nominal_bands(name: str) -> dict[str, tuple[float, float]]:
+    """Return central wavelength and full width at half maximum, in nm, of each band of a satellite by its name."""
+    bands: dict[str, dict[str, float]] = _table()[_ALIASES.get(name, name)]["bands"]
+    return {band: _centre_and_width(each) for band, each in bands.items()}
+
+
 def band_model(wavelengths: FloatArray, centre: float, width: float, shape: float) -> FloatArray:
     """Response of a band known by centre and width only.
 

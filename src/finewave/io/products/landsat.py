@@ -1,0 +1,242 @@
+"""Landsat 4 to 9 products of levels 1 and 2, Collections 1 and 2: one file a band, and ``*_MTL.txt``."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import warnings
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from finewave.errors import InputError
+from finewave.io.file_errors import reading
+from finewave.io.formats.band_files import BandFile, open_bands, read_header
+from finewave.io.open_options import OpenOptions
+from finewave.io.products.delivered import Delivered, is_archive
+from finewave.io.products.known_bands import bands_of_sensor
+from finewave.physics.sensors.satellites import nominal_bands
+from finewave.warnings import FinewaveWarning
+
+# sensor, satellite, level, place, two dates, collection, tier, what: no other product is called so
+_NAME = re.compile(
+    r"(?P<product>L(?P<sensor>[COTE])0(?P<satellite>[4-9])_(?P<level>[A-Z0-9]{2,4})_\d{6}_\d{8}_\d{8}_0\d"
+    r"(?:_(?:T1|T2|RT|A1|A2))?)_(?P<what>[A-Z0-9_]+)\.(?P<kind>tif|txt|xml|json)$",
+    re.IGNORECASE,
+)
+_BAND = re.compile(r"(?:SR_)?(B\d{1,2})$", re.IGNORECASE)
+_NOT_REFLECTANCE = re.compile(r"(?:ST_)?B(?:6|10|11)(?:_VCID_\d)?$", re.IGNORECASE)
+_METADATA = ("txt", "json", "xml")
+_PANCHROMATIC = "B8"
+NODATA = 0
+SURFACE_SCALE, SURFACE_OFFSET = 2.75e-5, -0.2
+"""Of all surface reflectances of Collection 2 (USGS, Landsat 8-9 Collection 2 Level 2 Science Product Guide)."""
+
+
+def matches(path: Path) -> bool:
+    """Whether a path is a product's folder or tar file, its metadata, or one of its reflective bands."""
+    if path.is_dir():
+        return any((found := _NAME.match(each.name)) and _is_ours(found) for each in path.iterdir())
+    if is_archive(path, (".tar",)):
+        return re.match(r"L[COTE]0[4-9]_", path.name) is not None
+    found = _NAME.match(path.name)
+    if found is None or not _is_ours(found):
+        return False
+    band = _BAND.match(found["what"])
+    return band is None or band[1].upper() in nominal_bands(f"landsat{found['satellite']}")
+
+
+def _is_ours(found: re.Match[str]) -> bool:
+    return _BAND.match(found["what"]) is not None or found["what"].upper() == "MTL"
+
+
+def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
+    """Open the reflective bands of a product.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The folder, the tar file, the MTL file, or one band, whose metadata are looked up beside it.
+    options : OpenOptions
+        What the user stated. Without ``resolution`` the grid is that of the multispectral bands (30 m).
+
+    Returns
+    -------
+    xarray.DataArray
+        Level 2: surface reflectance. Level 1: top-of-atmosphere reflectance, divided by the sine of the sun's elevation
+        (USGS, Landsat 8 Data Users Handbook, section 5.2). NaN where there is no data and where the detector was
+        saturated, as ``QA_RADSAT`` says. Thermal bands are no reflectance and are left out.
+
+    Raises
+    ------
+    InputError
+        If there are no bands, or bands of several products.
+
+    Warns
+    -----
+    FinewaveWarning
+        If bands are left out, or the metadata are not there.
+    """
+    root = path if path.is_dir() or is_archive(path) else path.parent
+    product = Delivered(root)
+    listed = {name: found for name in product.names if (found := _NAME.match(name.rpartition("/")[2]))}
+    asked = _NAME.match(path.name)
+    if asked is not None:
+        listed = {name: each for name, each in listed.items() if each["product"] == asked["product"]}
+    products = sorted({each["product"].upper() for each in listed.values() if _is_ours(each)})
+    if len(products) != 1:
+        raise InputError(
+            f"{path} holds the bands of {len(products)} products ({', '.join(products[:3])}); one is expected"
+        )
+    first = next(iter(listed.values()))
+    sensor = f"landsat{first['satellite']}"
+    bands = _reflective(listed, sensor, path, asked)
+    headers = {name: read_header(product.file(file)) for name, file in bands.items()}
+    level_2 = any(name.rpartition("/")[2].upper().find("_SR_B") > 0 for name in bands.values())
+    scales = _scales(product, listed, list(bands), level_2=level_2, path=path)
+    return open_bands(
+        list(headers.values()),
+        path,
+        replace(options, resolution=_resolution(headers, options)),
+        **scales,
+        nodata=NODATA,
+        flags=_saturation(product, listed, list(bands)),
+        attrs={
+            "sensor": sensor,
+            "product": first["product"],
+            "quantity": "surface reflectance" if level_2 else "top-of-atmosphere reflectance",
+        },
+        **bands_of_sensor(list(bands), sensor),
+    )
+
+
+def _reflective(
+    listed: Mapping[str, re.Match[str]], sensor: str, path: Path, asked: re.Match[str] | None
+) -> dict[str, str]:
+    """Return the file of each reflective band, in the order of the bands."""
+    known = nominal_bands(sensor)
+    tiffs = {name: each["what"].upper() for name, each in listed.items() if each["kind"].lower() == "tif"}
+    surface = {name: what for name, what in tiffs.items() if what.startswith("SR_B")}
+    files = {
+        found[1].upper(): name for name, what in (surface or tiffs).items() if (found := _BAND.match(what)) is not None
+    }
+    left_out = sorted({what for what in tiffs.values() if _NOT_REFLECTANCE.match(what) and _bare(what) not in known})
+    if asked is not None and asked["what"].upper() != "MTL":
+        wanted = _BAND.match(asked["what"])
+        files, left_out = ({wanted[1].upper(): path.name} if wanted else {}), []
+    files = {name: files[name] for name in known if name in files}
+    if not files:
+        raise InputError(
+            f"{path} holds no reflective band of Landsat (SR_B1, ..., or B1, ...); was it unpacked wholly?"
+        )
+    if left_out:
+        _warn(
+            f"{path}: left out {', '.join(left_out)}, which are thermal and no reflectance; open such a file by itself"
+        )
+    return files
+
+
+def _bare(what: str) -> str:
+    return what.rpartition("_")[2] if what.startswith(("ST_", "SR_")) else what
+
+
+def _resolution(headers: Mapping[str, BandFile], options: OpenOptions) -> float | None:
+    if options.resolution is not None:
+        return options.resolution
+    return min((each.pixel_size for name, each in headers.items() if name != _PANCHROMATIC), default=None)
+
+
+def _scales(
+    product: Delivered, listed: Mapping[str, re.Match[str]], bands: list[str], *, level_2: bool, path: Path
+) -> dict[str, Any]:
+    """Return scale factors and offsets to reflectance, as keywords of `open_bands`."""
+    files = {each["kind"].lower(): name for name, each in listed.items() if each["what"].upper() == "MTL"}
+    kind = next((each for each in _METADATA if each in files), None)
+    if kind is None:
+        if level_2:
+            _warn(f"{path} lacks its MTL file; took the scale and offset of all surface reflectances of Collection 2")
+            return {"scale_factor": SURFACE_SCALE, "offset": SURFACE_OFFSET}
+        _warn(f"{path} lacks its MTL file, which says how numbers become reflectance; put it beside the bands")
+        return {}
+    where = product.file(files[kind])
+    groups = _groups(product.read(files[kind]), kind, where)
+    names = (
+        ("LEVEL2_SURFACE_REFLECTANCE_PARAMETERS",)
+        if level_2
+        else (
+            "LEVEL1_RADIOMETRIC_RESCALING",
+            "RADIOMETRIC_RESCALING",
+        )
+    )
+    told = next((groups[name] for name in names if name in groups), {})
+    try:
+        factors, offsets = (
+            [float(told[f"REFLECTANCE_{what}_BAND_{name[1:]}"]) for name in bands] for what in ("MULT", "ADD")
+        )
+        sine = 1.0 if level_2 else math.sin(math.radians(float(_anywhere(groups, "SUN_ELEVATION"))))
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"{where} does not say the reflectance of all bands ({_subject(error)} is missing or no number); "
+            "copy the file again"
+        ) from error
+    if not (sine > 0 and all(map(math.isfinite, (*factors, *offsets)))):
+        raise InputError(f"{where} states a sun below the horizon or rescaling that is not finite")
+    return {
+        "scale_factor": _one_or_all([each / sine for each in factors]),
+        "offset": _one_or_all([each / sine for each in offsets]),
+    }
+
+
+def _subject(error: BaseException) -> str:
+    """Return the key or text that an error is about."""
+    return str(error.args[0]) if error.args else type(error).__name__
+
+
+def _saturation(
+    product: Delivered, listed: Mapping[str, re.Match[str]], bands: list[str]
+) -> tuple[BandFile, list[int]] | None:
+    """Return the raster of saturated detectors and the bit of each band in it."""
+    file = next((name for name, each in listed.items() if each["what"].upper() == "QA_RADSAT"), None)
+    if file is None:
+        return None
+    return read_header(product.file(file)), [1 << (int(name[1:]) - 1) for name in bands]
+
+
+def _groups(document: bytes, kind: str, path: Path) -> dict[str, dict[str, str]]:
+    """Return the values of a metadata file by group and name."""
+    with reading(path, "metadata of Landsat"):
+        if kind == "json":
+            content = json.loads(document)
+            tree = next(iter(content.values()))
+            return {str(k): {str(a): str(b) for a, b in v.items()} for k, v in tree.items() if isinstance(v, dict)}
+        if kind == "xml":
+            return {each.tag: {child.tag: child.text or "" for child in each} for each in ET.fromstring(document)}
+        groups: dict[str, dict[str, str]] = {}
+        current: dict[str, str] = {}
+        for line in document.decode("utf-8", errors="replace").splitlines():
+            name, _, value = (part.strip() for part in line.partition("="))
+            if name == "GROUP":
+                current = groups.setdefault(value, {})
+            elif value and name != "END_GROUP":
+                current[name] = value.strip('"')
+        return groups
+
+
+def _anywhere(groups: Mapping[str, Mapping[str, str]], name: str) -> str:
+    found = next((group[name] for group in groups.values() if name in group), None)
+    if found is None:
+        raise KeyError(name)
+    return found
+
+
+def _one_or_all(values: list[float]) -> float | tuple[float, ...]:
+    return values[0] if len(set(values)) == 1 else tuple(values)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FinewaveWarning, stacklevel=5)
