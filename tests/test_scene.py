@@ -151,7 +151,7 @@ class TestWavelengths:
             ("scene_400nm_refl", 400),
             ("B8A 865nm", 865),
             ("Band 3", None),
-            ("from 400nm to 500nm", None),
+            ("from 400nm to 500nm", 450.0),
             ("400 nmol", None),
             ("", None),
             (None, None),

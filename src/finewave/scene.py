@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from finewave.control_points import (
+    RPCS,
+    on_finer_pixels,
+    rpcs_on_finer_pixels,
+    with_control_points,
+)
+from finewave.control_points import control_points as control_points_of
 from finewave.errors import InputError
 from finewave.wavelengths import given_wavelengths
 
@@ -34,6 +41,7 @@ def make_scene(
     band_names: Sequence[str] | None = None,
     crs: Any = None,
     transform: Any = None,
+    control_points: Any = None,
     attrs: Mapping[str, Any] | None = None,
     encoding: Mapping[str, Any] | None = None,
 ) -> xr.DataArray:
@@ -56,6 +64,8 @@ def make_scene(
         Coordinate reference system, in any form that rasterio takes.
     transform : affine.Affine or six numbers, optional
         From (column, row) to map coordinates, in the order of ``affine.Affine``.
+    control_points : optional
+        In place of a transform, see `finewave.control_points.with_control_points`.
     attrs : mapping, optional
         Anything else that describes the scene.
     encoding : mapping, optional
@@ -101,6 +111,8 @@ def make_scene(
         scene = _with_band_coordinate(scene, "good_band", np.asarray(good_bands, bool))
     if band_names is not None:
         scene = _with_band_coordinate(scene, "band_name", np.asarray([str(each) for each in band_names]))
+    if control_points is not None and len(control_points):
+        return with_control_points(scene, control_points, crs)
     if crs is not None or transform is not None:
         scene = with_georeference(scene, crs, transform)
     return scene
@@ -163,6 +175,8 @@ def with_georeference(scene: xr.DataArray, crs: Any, transform: Any) -> xr.DataA
     import rioxarray  # noqa: F401 - registers the .rio accessor
     from affine import Affine
 
+    if crs is None and transform is None:
+        return scene
     encoding = dict(scene.encoding)
     if crs is not None:
         scene = scene.rio.write_crs(crs)
@@ -195,15 +209,39 @@ def resized(scene: xr.DataArray, values: Any, pixel_size: float) -> xr.DataArray
     -------
     xarray.DataArray
     """
-    transform = scene_transform(scene)
-    if transform is not None:
-        transform = transform * transform.scale(pixel_size)
-    result = make_scene(values, crs=scene_crs(scene), transform=transform, attrs=scene.attrs)
+    result = placed_like(make_scene(values, attrs=scene.attrs), scene, pixel_size)
     along_band = {name: c.variable for name, c in scene.coords.items() if c.dims == ("band",)}
     encoding = dict(result.encoding)
     result = result.assign_coords(along_band)
     result.encoding = encoding
     return result
+
+
+def placed_like(result: xr.DataArray, scene: xr.DataArray, pixel_size: float) -> xr.DataArray:
+    """Return an image with the place of a scene of which it shows the same ground in other pixels.
+
+    Parameters
+    ----------
+    result : xarray.DataArray
+        Dims ``(band, y, x)``, without a place.
+    scene : xarray.DataArray
+        With transform, ground control points or RPCs.
+    pixel_size : float
+        Side of the result's pixels in those of the scene. Corners of the image keep their place.
+
+    Returns
+    -------
+    xarray.DataArray
+    """
+    points, transform = control_points_of(scene), scene_transform(scene)
+    rpcs = scene.attrs.get(RPCS)
+    if isinstance(rpcs, Mapping):
+        result.attrs[RPCS] = rpcs_on_finer_pixels(rpcs, 1 / pixel_size)
+    if points:
+        return with_control_points(result, on_finer_pixels(points, 1 / pixel_size), scene_crs(scene))
+    if transform is not None:
+        transform = transform * transform.scale(pixel_size)
+    return with_georeference(result, scene_crs(scene), transform)
 
 
 def scene_crs(scene: xr.DataArray) -> CRS | None:

@@ -56,9 +56,8 @@ class Request:
     def result(self, values: Any) -> xr.DataArray:
         """Return values (C, s h, s w), a NumPy or dask array, as a scene on the finer grid of the first one."""
         import xarray as xr
-        from affine import Affine
 
-        from finewave.scene import STRUCTURE, make_scene, scene_crs, scene_transform
+        from finewave.scene import STRUCTURE, make_scene, placed_like
 
         scene, model = self.first, self.model
         attributes = {key: value for key, value in scene.attrs.items() if key not in STRUCTURE | {"sensor"}}
@@ -66,17 +65,12 @@ class Request:
         attributes["upscaling"] = model.upscaling
         if model.card is not None:
             attributes["model_card"] = model.card.to_json()
-        transform = scene_transform(scene)
-        if transform is not None:
-            # pixel corners keep their place, so that pixel centres move by the exact half of the new pixel size
-            transform = transform * Affine.scale(1 / model.upscaling)
         result = make_scene(
             xr.Variable(("band", "y", "x"), values),
             output_wavelengths(model, scene, self.bands[model.inputs[0]]),
-            crs=scene_crs(scene),
-            transform=transform,
             attrs=attributes,
         )
+        result = placed_like(result, scene, 1 / model.upscaling)
         of_the_whole = {key: c for key, c in scene.coords.items() if not c.dims and key not in result.coords}
         return result.assign_coords(of_the_whole)
 

@@ -167,6 +167,8 @@ def _our_metadata(beside: Mapping[str, StoredArray], texts: Mapping[str, str]) -
         metadata["crs"] = texts["crs_wkt"]
     if "transform" in beside and np.prod(beside["transform"].shape) == 6:
         metadata["transform"] = beside["transform"].values().ravel().tolist()
+    if "control_points" in beside and beside["control_points"].shape[-1] == 5:
+        metadata["control_points"] = beside["control_points"].values()
     if "band_names" in texts:
         metadata["band_names"] = texts["band_names"].split("\n")
     attrs = attribute_from_text(texts.get("attributes", ""))

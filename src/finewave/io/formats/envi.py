@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from finewave.control_points import control_points
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading, writing
@@ -18,7 +20,14 @@ from finewave.io.formats.gdal_numbers import one_or_all
 from finewave.io.formats.raster import open_raster, quiet_gdal, write_raster
 from finewave.io.formats.storage import choose_storage
 from finewave.io.open_options import OpenOptions, SaveOptions
-from finewave.scene import attribute_from_text, attribute_to_text, band_values, json_attributes
+from finewave.scene import (
+    attribute_from_text,
+    attribute_to_text,
+    band_values,
+    json_attributes,
+    scene_crs,
+    scene_transform,
+)
 
 _DATA_SUFFIXES = ("", ".img", ".dat", ".bsq", ".bil", ".bip", ".raw", ".envi", ".bin")
 
@@ -35,6 +44,7 @@ _STRUCTURAL = frozenset(
         "interleave",
         "byte_order",
         "map_info",
+        "geo_points",
         "coordinate_system_string",
         "projection_info",
         "band_names",
@@ -92,7 +102,28 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         metadata["band_names"] = _band_names(header)
         attrs = {k: attribute_from_text(v) for k, v in header.items() if k not in _STRUCTURAL}
         attrs.update(_our_attributes(header))
-    return open_raster(data, "ENVI image", options, stated=_stated(header), attrs=attrs, **metadata)
+    return open_raster(
+        data,
+        "ENVI image",
+        options,
+        stated=_stated(header),
+        crs_of_points=_crs(header) if "geo_points" in header else None,
+        attrs=attrs,
+        **metadata,
+    )
+
+
+def _crs(header: dict[str, str]) -> Any:
+    """Return the CRS of the header, in which ESRI's words stand for those of the EPSG."""
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    try:
+        crs = CRS.from_wkt(header["coordinate_system_string"].strip("{}"), morph_from_esri_dialect=True)
+    except (KeyError, CRSError):
+        return None
+    code = crs.to_epsg(confidence_threshold=50)
+    return crs if code is None else CRS.from_epsg(code)
 
 
 def _stated(header: dict[str, str]) -> tuple[Number | None, Number | None] | None:
@@ -172,6 +203,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     storage = choose_storage(scene, options)
     if storage.dtype == np.int8:
         raise InputError("ENVI has no signed 8-bit values; choose dtype='int16' or 'float32'")
+    _check_transform(scene, path)
     data = path.with_suffix(".img") if path.suffix.lower() == ".hdr" else path
     size = int(np.prod(scene.shape)) * storage.dtype.itemsize
     import rasterio
@@ -195,8 +227,35 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
             header = temporary.with_suffix(".hdr")
             text = header.read_text(encoding="utf-8")
             # GDAL describes the image by the path it was written to, which is a temporary one.
-            header.write_text(text.replace(str(temporary), data.name), encoding="utf-8")
+            text = text.replace(str(temporary), data.name)
+            crs = scene_crs(scene)
+            if crs is not None and control_points(scene):
+                # GDAL writes the points without it
+                text = f"{text.rstrip()}\ncoordinate system string = {{{crs.to_wkt(version='WKT1_ESRI')}}}\n"
+            header.write_text(text, encoding="utf-8")
     storage.warn(path)
+
+
+def _check_transform(scene: xr.DataArray, path: Path) -> None:
+    """Refuse a transform that an ENVI header, which knows pixel sizes and one rotation, gives back as another one."""
+    transform = scene_transform(scene)
+    if transform is None or (transform.b == 0 and transform.d == 0):
+        return
+    import rasterio
+
+    with tempfile.TemporaryDirectory() as folder, quiet_gdal():
+        trial = Path(folder, "trial.img")
+        profile: dict[str, Any] = {"count": 1, "height": 1, "width": 1, "dtype": "uint8", "crs": scene_crs(scene)}
+        with rasterio.open(trial, "w", driver="ENVI", transform=transform, **profile):
+            pass
+        with rasterio.open(trial) as dataset:
+            held = dataset.transform
+    size = abs(transform.determinant) ** 0.5
+    corner = (scene.sizes["x"], scene.sizes["y"])
+    if not np.allclose(held * corner, transform * corner, rtol=0, atol=0.01 * size):
+        raise InputError(
+            f"cannot write {path}: the scene's transform is sheared, which ENVI headers cannot say; save to .tif or .nc"
+        )
 
 
 def _describe(dataset: Any, scene: xr.DataArray) -> None:

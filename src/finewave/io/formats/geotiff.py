@@ -46,15 +46,55 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         used = metadata.pop("_used")
         photograph = options.wavelengths is None and _is_photograph(dataset, metadata)
         tags = {key: attribute_from_text(text) for key, text in dataset.tags().items()}
+        located = is_georeferenced(dataset)
+    orientation = 1
     if driver == "GTiff":
         check_complete(path)
+        orientation = 1 if located else _orientation(path)
     if photograph:
         from finewave.io.formats import photo
 
-        return photo.open_tiff(path, options)
+        return upright(photo.open_tiff(path, options), orientation)
     # Area is what every raster is unless it says otherwise.
     attrs = {k: v for k, v in tags.items() if k not in used and (k, v) != ("AREA_OR_POINT", "Area")}
-    return open_raster(path, "GeoTIFF", options, attrs=attrs, **metadata)
+    return upright(open_raster(path, "GeoTIFF", options, attrs=attrs, **metadata), orientation)
+
+
+def _orientation(path: Path) -> int:
+    """Return the TIFF tag of how the picture was held: 1 upright, up to 8."""
+    import tifffile
+
+    with reading(path, "TIFF"), tifffile.TiffFile(path) as tiff:
+        tag = tiff.pages[0].tags.get(274)  # type: ignore[union-attr]  # the first page is never a frame
+        return int(tag.value) if tag is not None and tag.value in range(1, 9) else 1
+
+
+def upright(scene: xr.DataArray, orientation: int) -> xr.DataArray:
+    """Turn and mirror a scene without georeference as the tag Orientation of TIFF and EXIF says.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Dims ``(band, y, x)``; read into memory, if there is anything to turn.
+    orientation : int
+        1 (upright) to 8, as TIFF 6.0 numbers them.
+
+    Returns
+    -------
+    xarray.DataArray
+    """
+    if orientation == 1:
+        return scene
+    values = scene.values
+    if orientation >= 5:
+        values = values.swapaxes(1, 2)
+    # after the exchange of the axes: 2, 6 and 3, 7 reverse columns, 4, 8 and 3, 7 rows
+    step_y = -1 if orientation in (3, 4, 7, 8) else 1
+    step_x = -1 if orientation in (2, 3, 6, 7) else 1
+    turned = xr.DataArray(np.ascontiguousarray(values[:, ::step_y, ::step_x]), dims=("band", "y", "x"), name=scene.name)
+    turned = turned.assign_coords({name: each for name, each in scene.coords.items() if each.dims == ("band",)})
+    turned.attrs, turned.encoding = dict(scene.attrs), dict(scene.encoding)
+    return turned
 
 
 def _is_photograph(dataset: Any, metadata: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from finewave.control_points import as_matrix, control_points
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
@@ -164,7 +165,10 @@ def _variables(scene: xr.DataArray, storage: Storage) -> dict[str, Any]:
     crs, transform = scene_crs(scene), scene_transform(scene)
     if crs is not None:
         variables["crs_wkt"] = crs.to_wkt()
-    if transform is not None:
+    points = control_points(scene)
+    if points:
+        variables["control_points"] = as_matrix(points)
+    elif transform is not None:
         variables["transform"] = np.asarray(transform[:6], np.float64)[None]
     if storage.scaled:
         variables["scale_factor"] = np.asarray([[storage.scale_factor]])

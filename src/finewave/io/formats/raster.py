@@ -12,6 +12,7 @@ from typing import Any
 
 import xarray as xr
 
+from finewave.control_points import RPCS, control_points, on_finer_pixels, rpcs_on_finer_pixels
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding, Number, choose_decoding
@@ -70,6 +71,7 @@ def open_raster(
     special: tuple[float, ...] = (),
     decoding: Decoding | None = None,
     bands: int | None = None,
+    crs_of_points: Any = None,
     **metadata: Any,
 ) -> xr.DataArray:
     """Open a file that GDAL reads, lazily.
@@ -90,6 +92,8 @@ def open_raster(
         In place of the one that the file and the user state.
     bands : int, optional
         Take only the first so many.
+    crs_of_points : optional
+        CRS of control points, where GDAL does not report it.
     **metadata
         Keywords of `finewave.scene.make_scene`; one that is known a band may count the alpha band in.
 
@@ -106,7 +110,8 @@ def open_raster(
         with rasterio.open(path) as dataset:
             count, dtypes = dataset.count, set(dataset.dtypes)
             located = is_georeferenced(dataset)
-            crs, transform, gcps = dataset.crs, dataset.transform, dataset.gcps[0]
+            crs, transform, (gcps, gcp_crs) = dataset.crs, dataset.transform, dataset.gcps
+            rpcs = dataset.rpcs
             if count == 0:
                 raise InputError(f"{path} holds no image of its own; open one of its parts")
             masks = masks_of(dataset)
@@ -117,6 +122,7 @@ def open_raster(
         raw = rioxarray.open_rasterio(path, cache=False, masked=False)
         if not isinstance(raw, xr.DataArray):
             raise InputError(f"{path} holds several images; save the one you need to a file of its own")
+    full_width = raw.sizes["x"]
     used = slice(count if masks.alpha is None else masks.alpha) if bands is None else slice(bands)
     metadata = {key: each[used] if key in _ONE_A_BAND and each is not None else each for key, each in metadata.items()}
     factor, offset = stated or (None, None)
@@ -154,15 +160,19 @@ def open_raster(
         mask = masks.reader(path, overview_level=options.overview)
         values = LazyValues(lambda key: smaller[key].values, smaller.shape, (0, 1, 2), decoding, path, kind, mask)
         transform = raw.rio.transform() if located else transform
+    smaller_by = 1.0 if options.overview is None else raw.sizes["x"] / full_width
+    if rpcs is not None:
+        # they count the pixels of the full resolution
+        metadata["attrs"] = {**(metadata.get("attrs") or {}), RPCS: rpcs_on_finer_pixels(rpcs.to_dict(), smaller_by)}
+    place: dict[str, Any] = {"crs": crs, "transform": None if transform.is_identity else transform}
+    if gcps:
+        place = {"crs": crs or gcp_crs or crs_of_points, "control_points": on_finer_pixels(gcps, smaller_by)}
     scene = make_scene(
         values.with_decoding(decoding).as_variable(),
-        crs=crs if located else None,
-        transform=transform if located and not transform.is_identity else None,
         encoding=decoding.encoding,
+        **(place if located else {}),
         **metadata,
     )
-    if gcps and "spatial_ref" in raw.coords:
-        scene = _with_control_points(scene, raw)
     scene.set_close(raw.close)
     return scene
 
@@ -189,13 +199,6 @@ def _overview(path: Path, kind: str, number: int) -> xr.DataArray:
         raw = rioxarray.open_rasterio(path, cache=False, masked=False, overview_level=number)
     assert isinstance(raw, xr.DataArray)  # the full resolution was one image, too
     return raw
-
-
-def _with_control_points(scene: xr.DataArray, raw: xr.DataArray) -> xr.DataArray:
-    encoding = dict(scene.encoding)
-    scene = scene.assign_coords(spatial_ref=raw.coords["spatial_ref"])
-    scene.encoding = {**encoding, "grid_mapping": "spatial_ref"}
-    return scene
 
 
 def write_raster(
@@ -228,7 +231,11 @@ def write_raster(
     from rasterio.windows import Window
 
     bands, height, width = scene.shape
-    control = _control_points(scene)
+    control, rpcs = control_points(scene), scene.attrs.get(RPCS)
+    if isinstance(rpcs, dict) and profile.get("driver") == "GTiff":
+        from rasterio.rpc import RPC
+
+        profile["rpcs"] = RPC(**rpcs)
     if control:
         profile.update(gcps=control, crs=scene_crs(scene))
     else:
@@ -308,11 +315,3 @@ def window_shape(scene: xr.DataArray, step: int) -> tuple[int, int]:
 
 def _round_up(number: int, step: int) -> int:
     return -(-number // step) * step
-
-
-def _control_points(scene: xr.DataArray) -> Any:
-    if "spatial_ref" not in scene.coords or "gcps" not in scene.coords["spatial_ref"].attrs:
-        return None
-    import rioxarray  # noqa: F401 - registers the .rio accessor
-
-    return scene.rio.get_gcps()

@@ -1,0 +1,99 @@
+"""Places of images that no transform describes: ground control points and rational polynomial coefficients (RPCs)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Attribute of a scene that holds its RPCs, in the names of ``rasterio.rpc.RPC``.
+RPCS = "rpcs"
+
+
+def with_control_points(scene: xr.DataArray, points: Any, crs: Any) -> xr.DataArray:
+    """Return the scene with ground control points.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Dims ``(band, y, x)``.
+    points : sequence of rasterio.control.GroundControlPoint, or array of shape (n, 4 or 5)
+        Row, column (0 at the upper left corner of the image, centres of pixels at .5), x, y and perhaps z.
+    crs : optional
+        Of x and y, in any form that rasterio takes.
+
+    Returns
+    -------
+    xarray.DataArray
+        The points stand in ``spatial_ref``, where rioxarray's ``rio.get_gcps`` finds them.
+    """
+    import rioxarray  # noqa: F401 - registers the .rio accessor
+    from rasterio.control import GroundControlPoint
+
+    rows = [each if isinstance(each, GroundControlPoint) else GroundControlPoint(*map(float, each)) for each in points]
+    encoding = dict(scene.encoding)
+    placed = scene.rio.write_gcps(rows, crs)
+    assert placed is not None
+    placed.encoding = {**encoding, "grid_mapping": "spatial_ref"}
+    return placed
+
+
+def control_points(scene: xr.DataArray) -> list[Any]:
+    """Return the scene's ground control points, as ``rasterio.control.GroundControlPoint``; empty without any."""
+    if "spatial_ref" not in scene.coords or "gcps" not in scene.coords["spatial_ref"].attrs:
+        return []
+    import rioxarray  # noqa: F401 - registers the .rio accessor
+
+    return list(scene.rio.get_gcps() or [])
+
+
+def as_matrix(points: Sequence[Any]) -> np.ndarray[Any, Any]:
+    """Return control points as numbers, shape (n, 5): row, column, x, y, z (0 where it is not known)."""
+    return np.asarray([[each.row, each.col, each.x, each.y, each.z or 0.0] for each in points], np.float64)
+
+
+def on_finer_pixels(points: Sequence[Any], factor: float) -> list[Any]:
+    """Return control points for an image of ``factor`` times as many rows and columns of the same place."""
+    from rasterio.control import GroundControlPoint
+
+    return [GroundControlPoint(p.row * factor, p.col * factor, p.x, p.y, p.z, p.id, p.info) for p in points]
+
+
+def rpcs_on_finer_pixels(rpcs: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """Return RPCs for an image of ``factor`` times as many rows and columns of the same place.
+
+    RPCs count from the centre of the first pixel, so that offsets move by half the difference of the pixels.
+    """
+    scaled = dict(rpcs)
+    for axis in ("line", "samp"):
+        scaled[f"{axis}_off"] = (float(rpcs[f"{axis}_off"]) + 0.5) * factor - 0.5
+        scaled[f"{axis}_scale"] = float(rpcs[f"{axis}_scale"]) * factor
+    return scaled
+
+
+def sampled_points(longitude: Any, latitude: Any, most: int = 11) -> np.ndarray[Any, Any]:
+    """Choose control points among the coordinates of all pixels.
+
+    Parameters
+    ----------
+    longitude, latitude : array_like of shape (y, x)
+        Of the centres of the pixels, in degrees (or x and y in another CRS); NaN where they are not known.
+    most : int
+        How many rows and columns of points at most; the corners are among them.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n, 4): row, column, x, y.
+    """
+    longitude, latitude = np.asarray(longitude), np.asarray(latitude)
+    rows, columns = (
+        np.unique(np.linspace(0, length - 1, min(most, length)).round().astype(int)) for length in longitude.shape
+    )
+    y, x = (each.ravel() for each in np.meshgrid(rows, columns, indexing="ij"))
+    points = np.column_stack([y + 0.5, x + 0.5, longitude[y, x], latitude[y, x]]).astype(np.float64)
+    return points[np.isfinite(points).all(axis=1) & (np.abs(points[:, 2:]) < 1e7).all(axis=1)]
