@@ -85,10 +85,10 @@ def datasets_and_files(context: click.Context, parameter: click.Parameter, incom
 
 
 def sensor_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete sensors but for cameras that only colour-science names, which takes a second to load; and CSV files."""
-    from finewave.physics.sensors import known_without_colour
+    """Complete sensors and CSV files."""
+    from finewave.physics.sensors import list_sensors
 
-    return _names(known_without_colour(), incomplete) or _files(incomplete)
+    return _names(list_sensors(), incomplete) or _files(incomplete)
 
 
 def recipe_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

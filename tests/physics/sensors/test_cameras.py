@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import colour
 import numpy as np
@@ -26,12 +27,33 @@ def reflectance(seed: int) -> colour.SpectralDistribution:
     return colour.SpectralDistribution(values, wavelengths)
 
 
-def test_nikon_is_the_measured_table() -> None:
+@pytest.mark.parametrize(
+    ("name", "bands", "table"),
+    [
+        ("nikon-d5100", "RGB", colour.MSDS_CAMERA_SENSITIVITIES["Nikon 5100 (NPL)"]),
+        ("sigma-sd-merrill", "RGB", colour.MSDS_CAMERA_SENSITIVITIES["Sigma SDMerill (NPL)"]),
+        ("cie1931", "XYZ", colour.MSDS_CMFS["CIE 1931 2 Degree Standard Observer"]),
+    ],
+)
+def test_curves_are_those_of_colour_science_to_the_last_digit(name: str, bands: str, table: Any) -> None:
+    sensor = get_sensor(name)
+    assert "".join(sensor.bands) == bands
+    np.testing.assert_array_equal(sensor.wavelengths, table.wavelengths)
+    np.testing.assert_array_equal(sensor.curves, table.values.T)
+
+
+def test_srgb_is_made_of_colour_sciences_tables() -> None:
+    observer = colour.MSDS_CMFS["CIE 1931 2 Degree Standard Observer"]
+    daylight = colour.SDS_ILLUMINANTS["D65"]
+    light = np.interp(observer.wavelengths, daylight.wavelengths, daylight.values)
+    curves = colour.RGB_COLOURSPACES["sRGB"].matrix_XYZ_to_RGB @ (observer.values.T * light)
+    np.testing.assert_allclose(get_sensor("srgb").curves, curves, rtol=1e-12, atol=1e-12)
+
+
+def test_the_response_is_normalized() -> None:
     table = colour.MSDS_CAMERA_SENSITIVITIES["Nikon 5100 (NPL)"]
-    sensor = get_sensor("nikon-d5100")
-    assert sensor.bands == ("R", "G", "B")
-    grid = np.asarray(table.wavelengths)
-    np.testing.assert_allclose(sensor.response(grid), (table.values / table.values.sum(axis=0)).T, atol=1e-15)
+    response = get_sensor("nikon-d5100").response(np.asarray(table.wavelengths))
+    np.testing.assert_allclose(response, (table.values / table.values.sum(axis=0)).T, atol=1e-15)
 
 
 def test_nikon_on_the_bands_of_cave() -> None:
@@ -86,10 +108,9 @@ def test_cie1931_is_colours_own_integral(seed: int) -> None:
     np.testing.assert_allclose(ours, xyz / white, atol=1e-4)
 
 
-def test_colour_is_imported_only_for_cameras() -> None:
+def test_sensors_need_neither_colour_science_nor_pytorch() -> None:
     code = (
-        "import sys, finewave; finewave.get_sensor('sentinel2').response(range(400, 2500, 10)); "
-        "assert 'colour' not in sys.modules and 'torch' not in sys.modules; "
-        "finewave.get_sensor('srgb'); assert 'colour' in sys.modules"
+        "import sys; sys.modules['colour'] = None; import finewave; from finewave.physics.sensors import list_sensors; "
+        "[finewave.get_sensor(name) for name in list_sensors()]; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)

@@ -1,7 +1,7 @@
 """The operators of window attention compiled for CPUs by Numba.
 
-Same arguments and results as in `window_attention_plain`. Imported when first used: compiling takes seconds, once for
-each machine (the machine code is kept where Numba may write). The kernels hold no lock of Python, so that plain
+Same arguments and results as in `window_attention_reference`. Imported when first used: compiling takes seconds, once
+for each machine (the machine code is kept where Numba may write). The kernels hold no lock of Python, so that plain
 threads, as many as PyTorch was given, share out the rows; none of Numba's threading layers is used. How rows are
 shared out does not depend on the number of threads, nor do the results.
 """
@@ -113,7 +113,7 @@ def _bands(images: int, height: int, rows: int) -> Iterator[tuple[int, int, int]
 def attention(
     phi: Tensor, theta: Tensor, value: Tensor, window: int, k: int, keep: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As `window_attention_plain.attention`."""
+    """As `window_attention_reference.attention`."""
     B, H, W, C = value.shape
     positions = window * window
     summed = torch.empty_like(value)
@@ -318,7 +318,7 @@ def _attend_rows(phi, theta, value, summed, chosen, weights, scores, bits, keys,
 def attention_backward(
     gradient: Tensor, phi: Tensor, theta: Tensor, value: Tensor, chosen: Tensor, weights: Tensor, window: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As `window_attention_plain.attention_backward`."""
+    """As `window_attention_reference.attention_backward`."""
     B, H = value.shape[:2]
     gradients = [torch.empty_like(phi), torch.zeros_like(theta), torch.zeros_like(value)]
     arrays = [t.detach().numpy() for t in (gradient, phi, theta, value, chosen, weights, *gradients)]
@@ -389,7 +389,7 @@ def _attend_rows_backward(
 
 
 def combination(heads: Sequence[Tensor], weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
-    """As `window_attention_plain.combination`, for three heads at most."""
+    """As `window_attention_reference.combination`, for three heads at most."""
     combined = torch.empty_like(heads[0])
     planes, matrix = _planes(heads), _matrix(weight1, bias1, weight2)
     result, offset = combined.view(-1).numpy(), bias2.item()
@@ -404,7 +404,7 @@ def combination(heads: Sequence[Tensor], weight1: Tensor, bias1: Tensor, weight2
 def combination_backward(
     gradient: Tensor, heads: Sequence[Tensor], weight1: Tensor, bias1: Tensor, weight2: Tensor
 ) -> tuple[list[Tensor], Tensor, Tensor, Tensor, Tensor]:
-    """As `window_attention_plain.combination_backward`, for three heads at most."""
+    """As `window_attention_reference.combination_backward`, for three heads at most."""
     planes, matrix = _planes(heads), _matrix(weight1, bias1, weight2)
     gradients = [torch.empty_like(head) for head in heads]
     outputs, g = _planes(gradients), gradient.view(-1).detach().numpy()

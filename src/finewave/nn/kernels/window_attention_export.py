@@ -1,6 +1,6 @@
 """The operators of window attention from standard operators alone, for `finewave.nn.exporting`.
 
-Equal to `window_attention_plain`, which cannot be exported: it works on bands of rows, whose number depends on the
+Equal to `window_attention_reference`, which cannot be exported: it works on bands of rows, whose number depends on the
 image. Here all pixels go together, with W^2 scores for each. Images have their channels first, (B, C, H, W).
 """
 

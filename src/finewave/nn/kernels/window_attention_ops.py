@@ -1,10 +1,12 @@
 """The operators of window attention as PyTorch knows them: differentiable once, and opaque to its compilers.
 
-On a CPU they run compiled (`window_attention_cpu`), elsewhere or without Numba in PyTorch (`window_attention_plain`).
+On a CPU they run compiled (`window_attention_cpu`), elsewhere or without Numba in PyTorch
+(`window_attention_reference`).
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
@@ -14,14 +16,20 @@ import torch
 from torch import Tensor
 
 from finewave.nn.kernels import window_attention_reference as plain
+from finewave.warnings import FinewaveWarning
 
 
 @cache
 def compiled() -> ModuleType | None:
-    """Return the compiled operators, or None where Numba does not exist for this machine."""
+    """Return the compiled operators, or None without Numba, which is an extra and does not exist for every machine."""
     try:
         from finewave.nn.kernels import window_attention_cpu
     except ImportError:
+        warnings.warn(
+            "without Numba, window attention on a processor takes three times as long: pip install 'finewave[fast]'",
+            FinewaveWarning,
+            stacklevel=2,
+        )
         return None
     return window_attention_cpu
 

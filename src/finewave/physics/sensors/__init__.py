@@ -7,25 +7,20 @@ from pathlib import Path
 
 from finewave.errors import InputError, unknown_name
 from finewave.locations import data_folder
-from finewave.physics.sensors.cameras import SHORT_NAMES, camera, camera_names
+from finewave.physics.sensors.cameras import camera, camera_names
 from finewave.physics.sensors.csv_response import has_wavelengths, read_csv_sensor
 from finewave.physics.sensors.projection import apply_response
 from finewave.physics.sensors.satellites import satellite, satellite_names
 from finewave.physics.sensors.sensor import Sensor
 from finewave.physics.sensors.yaml_sensor import read_yaml_sensor
 
-__all__ = ["Sensor", "apply_response", "get_sensor", "known_without_colour", "list_sensors"]
+__all__ = ["Sensor", "apply_response", "get_sensor", "list_sensors"]
 
 
 def list_sensors() -> list[str]:
     """Names that `get_sensor` knows: cameras, observers, satellites, and CSVs in ``FINEWAVE_DATA/srf``."""
     measured = [name for name, path in _measured_files().items() if has_wavelengths(path)]
     return sorted({*camera_names(), *satellite_names(), *measured})
-
-
-def known_without_colour() -> list[str]:
-    """Names of `list_sensors` that are known without colour-science, which takes a second to load."""
-    return sorted({*SHORT_NAMES, *satellite_names(), *_measured_files()})
 
 
 def get_sensor(sensor: str | Path | Sensor, bands: str | int | Iterable[str | int] | None = None) -> Sensor:
@@ -72,7 +67,6 @@ def _find(given: str | Path) -> Sensor:
     if Path(given).suffix.lower() in (".yaml", ".yml"):
         return read_yaml_sensor(given)
     wanted = _plain(str(given))
-    # Cameras come last: they import colour-science, which takes a second.
     for name in satellite_names():
         if _plain(name) == wanted:
             return satellite(name)
