@@ -29,6 +29,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "jssunet": {"stages": 1},
     "jssunet-sr": {"stages": 1},
     "jssunet-ssr": {"stages": 1},
+    "jssunet-fusion": {"stages": 1},
     "mst++": {"stages": 1},
     "ssfin": {"blocks": 1},
     "sspsr": {"blocks": 1},

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def from_reference(system: str, state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module:
     """Build a network, or one of its modules, from a state dict of the authors' public code.
 
-    How the public code's keys map to ours stands beside each system, in ``<system>_reference.py``.
+    How the public code's keys map to ours stands in each system's folder, in ``reference.py``.
 
     Parameters
     ----------
@@ -40,9 +40,11 @@ def from_reference(system: str, state_dict: Mapping[str, Tensor], **config: Any)
     """
     room, _, part = system_named(system).module.rpartition(".")
     name = f"{room}.reference"
-    if part != "network" or importlib.util.find_spec(name) is None:
+    module = importlib.import_module(name) if importlib.util.find_spec(name) is not None else None
+    # a part of a network that is a system of its own has a function of its own
+    build = module.from_reference if module and part == "network" else getattr(module, "PARTS", {}).get(system)
+    if build is None:
         raise InputError(f"{system} has no public reference code to take weights from")
-    module = importlib.import_module(name)
     if not isinstance(state_dict, Mapping):
         raise InputError(f"the state dict is a {type(state_dict).__name__}; a mapping of names to tensors is expected")
-    return module.from_reference(state_dict, **config).eval()
+    return build(state_dict, **config).eval()

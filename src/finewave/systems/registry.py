@@ -67,6 +67,9 @@ SYSTEMS: dict[str, System] = {
     "ssc-hsr": System("finewave.systems.sschsr.network:SSCHSR", "refsr", ("lr_hsi", "ref_rgb"), "hr_hsi"),
     "jssunet-sr": System("finewave.systems.jssunet.branches:JSSUNetSR", "sr", ("lr_hsi",), "hr_hsi"),
     "jssunet-ssr": System("finewave.systems.jssunet.branches:JSSUNetSSR", "ssr", ("hr_msi",), "hr_hsi"),
+    "jssunet-fusion": System(
+        "finewave.systems.jssunet.branches:JSSUNetFusion", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi"
+    ),
     "ssjsr": System("finewave.systems.ssjsr.network:SSJSR", "sssr", ("lr_msi",), "hr_hsi"),
     "edsr": System("finewave.systems.edsr.network:EDSR", "sr", ("lr_hsi",), "hr_hsi"),
     "gdrrn": System("finewave.systems.gdrrn.network:GDRRN", "sr", ("lr_hsi",), "hr_hsi"),

@@ -30,6 +30,7 @@ EXACT: dict[str, dict[str, Any]] = {
     },
     "jssunet-sr": {"hs_bands": 4, "stages": 1, "initialisation": "framework"},
     "jssunet-ssr": {"hs_bands": 4, "stages": 1, "initialisation": "framework"},
+    "jssunet-fusion": {"hs_bands": 4, "stages": 1, "features": 8, "initialisation": "framework"},
     "sspsr": {"hs_bands": 4, "blocks": 1, "initialisation": "framework"},
     "ssfin": {"hs_bands": 4, "blocks": 1},
     "ssjsr": {"hs_bands": 4},
@@ -75,10 +76,13 @@ def test_tiles_equal_the_whole(name: str, scale: int) -> None:
     tile = 7
     width = reach + 3 * tile + 4  # no multiple of the tile, and tiles that do not see all of it
     scene = scene_of(tile + 6, width, bands=model.bands_of(model.inputs[0]))
+    guide = None
+    if len(model.inputs) > 1:
+        guide = scene_of((tile + 6) * scale, width * scale, bands=model.bands_of(model.inputs[1]))
     tiling = plan_tiles(model, *scene.shape[1:], tile=tile)
     assert any(tile.seen[1].stop - tile.seen[1].start < width for tile in tiling)
-    whole = super_resolve(scene, model, tile=10**6)
-    tiled = super_resolve(scene, model, tile=tile)
+    whole = super_resolve(scene, model, guide, tile=10**6)
+    tiled = super_resolve(scene, model, guide, tile=tile)
     assert np.abs(whole.values).max() > 1e-2
     np.testing.assert_allclose(tiled.values, whole.values, rtol=1e-6, atol=5e-6)
 

@@ -47,6 +47,21 @@ def test_the_ssr_branch_and_its_terms_of_the_loss(clusters: str) -> None:
     assert all(p.grad is not None for name, p in alone.named_parameters() if "clusters" in name)
 
 
+def test_the_fusion_branch_and_its_terms_of_the_loss() -> None:
+    options = {"scale": 3, "ms_bands": 3, "hs_bands": 6, "fusion_blocks": 1, **SMALL}
+    whole, alone = (
+        create_model("jssunet", n_clusters=2, post=False, **options),
+        create_model("jssunet-fusion", **options),
+    )
+    alone.branch.load_state_dict(whole.fusion.state_dict())
+    stages = whole.forward_stages(torch.rand(2, 3, 4, 5))
+    lr_hsi, hr_msi, truth = stages.ssr[-1], stages.sr[-1], torch.rand(2, 6, 12, 15)
+    torch.testing.assert_close(alone(lr_hsi, hr_msi), stages.fusion[-1])
+    output, terms = alone.training_loss({"lr_hsi": lr_hsi, "hr_msi": hr_msi, "hr_hsi": truth}, 0.5)
+    torch.testing.assert_close(output, stages.fusion[-1])
+    torch.testing.assert_close(terms["stages"], sum((u - truth).abs().mean() for u in stages.fusion) / 2)
+
+
 def test_in_a_composition_they_see_the_camera_image() -> None:
     net = create_model("sr-ssr", sr="jssunet-sr", ssr="quadratic", sr_options=SMALL)
     lr_msi = torch.rand(1, 3, 4, 4)

@@ -16,6 +16,7 @@ from finewave.nn.sampling import BPUp, Down, Up
 from finewave.systems.jssunet.clusters import ClusterMLP
 from finewave.systems.jssunet.network import JSSUNet
 from finewave.systems.reference import from_reference
+from finewave.zoo.model import Model
 
 Tensors = dict[str, Tensor]
 
@@ -405,3 +406,19 @@ def test_names_written_here_are_the_public_ones(case: tuple[dict[str, Any], Tens
     assert public.keys() == parameters.keys()
     for key, value in parameters.items():
         assert torch.equal(public[key], value), key
+
+
+@pytest.mark.parity
+def test_the_fusion_branch_as_a_system_has_the_public_values(shared_cases: Path) -> None:
+    with safe_open(shared_cases / "jssunet" / "fus_module_s4.safetensors", "pt") as file:
+        config = json.loads(file.metadata()["config"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a mapping)
+    parameters = {key: value for key, value in tensors.items() if key.startswith("param.")}
+    net = from_reference("jssunet-fusion", parameters, **config)
+    last = max((key for key in tensors if key.startswith("output.list.")), key=lambda key: int(key.split(".")[-1]))
+    output = Model(net).predict(lr_hsi=tensors["input.u_ssr"], hr_msi=tensors["input.u_sr"])
+    torch.testing.assert_close(output, tensors[last], rtol=1e-4, atol=1e-5)
+    with pytest.raises(InputError, match="'FusModule'; 'SRModule' was given"):
+        from_reference("jssunet-fusion", parameters, **{**config, "module": "SRModule"})
+    with pytest.raises(InputError, match="jssunet-sr has no public reference code"):
+        from_reference("jssunet-sr", parameters, **config)

@@ -1,4 +1,4 @@
-"""The SR and the SSR branch of JSSUNet as networks of their own: tables III and IV of arXiv 2505.24605.
+"""The branches of JSSUNet as networks of their own; of SR and SSR, tables III and IV of arXiv 2505.24605.
 
 Each is the branch of `finewave.systems.jssunet.network.JSSUNet`, unchanged, with the terms of eq. (6) that are about
 it. As parts of a composition (`finewave.systems.compositions.networks`) they see what they see in JSSUNet: the LR-MSI.
@@ -158,6 +158,68 @@ class JSSUNetSSR(nn.Module):
             "stages": stages,
             "balance": balance_penalty(probability) if learned else torch.zeros_like(stages),
         }
+
+
+class JSSUNetFusion(nn.Module):
+    """``jssunet-fusion``: LR-HSI (B, C, h, w) and HR-MSI (B, c, s h, s w) to HR-HSI by the fusion branch (III-C).
+
+    In JSSUNet the branch is given estimates of both images; here the observed ones.
+
+    Parameters
+    ----------
+    scale, ms_bands, hs_bands : int
+        s, c and C.
+    stages, features, hfi_with_low, fusion_blocks, initialisation
+        As in `finewave.systems.jssunet.network.JSSUNet`.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if a value is out of range.
+    """
+
+    task = "fusion"
+    inputs = ("lr_hsi", "hr_msi")
+    output = "hr_hsi"
+    size_multiple = 1
+
+    def __init__(
+        self,
+        scale: int = 4,
+        ms_bands: int = 3,
+        hs_bands: int = 31,
+        *,
+        stages: int = 4,
+        features: int = 128,
+        hfi_with_low: bool = False,
+        fusion_blocks: int = 3,
+        initialisation: Literal["operators", "framework"] = "operators",
+    ) -> None:
+        super().__init__()
+        whole = JSSUNet(
+            scale,
+            ms_bands,
+            hs_bands,
+            stages=stages,
+            features=features,
+            hfi_with_low=hfi_with_low,
+            fusion_blocks=fusion_blocks,
+            clusters="none",
+            post=False,
+            initialisation=initialisation,
+        )
+        self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
+        self.branch = whole.fusion
+        self.receptive_field = self.branch.receptive_field
+
+    def forward(self, lr_hsi: Tensor, hr_msi: Tensor) -> Tensor:
+        """Return the last estimate, (B, C, s h, s w)."""
+        return self.branch(hr_msi, lr_hsi)[-1]
+
+    def training_loss(self, batch: Mapping[str, Tensor], done: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the last estimate and ``stages``: the mean over the stages of eq. (6)."""
+        estimates = self.branch(batch["hr_msi"], batch["lr_hsi"])
+        return estimates[-1], {"stages": _stages(estimates, batch["hr_hsi"])}
 
 
 def _stages(estimates: Sequence[Tensor], target: Tensor) -> Tensor:

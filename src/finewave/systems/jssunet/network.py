@@ -296,6 +296,15 @@ class FusionBranch(nn.Module):
         b = self.low_hs(hs_up)
         return a, b, self.high(a, u_sr, hs_up), self.initial(a, u_sr, hs_up)
 
+    @property
+    def receptive_field(self) -> int:
+        """Distance in LR pixels up to which a pixel of either input acts on an output pixel."""
+        reach = 4 + -(-3 // self.scale)
+        for stage in self.stages:
+            assert isinstance(stage, FusionStage)
+            reach += -(-(2 + 3 * len(stage.prox.blocks)) // self.scale)
+        return reach
+
     def forward(self, u_sr: Tensor, u_ssr: Tensor) -> list[Tensor]:
         """Return u^1 ... u^K (B, C, H, W) from HR-MSI (B, c, H, W) and LR-HSI (B, C, h, w)."""
         a, b, z, u = self.prepare(u_sr, u_ssr)
@@ -559,10 +568,7 @@ class JSSUNet(nn.Module):
         """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
         s = self.scale
         sr, ssr = self.sr.receptive_field, self.ssr.reach_with_windows(window)
-        fusion = 4 + -(-3 // s)
-        for stage in self.fusion.stages:
-            assert isinstance(stage, FusionStage)
-            fusion += -(-(2 + 3 * len(stage.prox.blocks)) // s)
+        fusion = self.fusion.receptive_field
         if self.post is not None:
             attention = self.post.attention1.heads[0]
             assert isinstance(attention, HeadAttention)

@@ -18,6 +18,7 @@ from finewave.errors import InputError, unknown_name
 from finewave.nn.kernels.window_attention import HeadAttention, MultiHeadAttention
 from finewave.nn.residual import RCAB
 from finewave.nn.sampling import BPUp, Down, Up, prime_factors
+from finewave.systems.jssunet.branches import JSSUNetFusion
 from finewave.systems.jssunet.clusters import ClusterMLP
 from finewave.systems.jssunet.network import (
     HFI,
@@ -374,3 +375,44 @@ def _network(state_dict: Mapping[str, Tensor], config: Config) -> JSSUNet:
     )
     assert isinstance(net, JSSUNet)
     return net
+
+
+def fusion_from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> JSSUNetFusion:
+    """Build ``jssunet-fusion`` with the weights of the public code's ``FusModule``.
+
+    Parameters
+    ----------
+    state_dict, **config
+        As in `from_reference`; ``module``, if it is given, is ``"FusModule"``.
+
+    Returns
+    -------
+    JSSUNetFusion
+
+    Raises
+    ------
+    InputError
+        As `from_reference` does, or if another module is named.
+    """
+    module = config.get("module", "FusModule")
+    if module != "FusModule":
+        raise InputError(f"jssunet-fusion takes weights of the module 'FusModule'; {module!r} was given")
+    branch = from_reference(state_dict, **{**config, "module": module})
+    assert isinstance(branch, FusionBranch)
+    net = create_model(
+        "jssunet-fusion",
+        scale=config["sampling"],
+        ms_bands=config["ms_channels"],
+        hs_bands=config["hs_channels"],
+        stages=config["stages"],
+        features=config["features"],
+        fusion_blocks=config["fus_prox_res_blocks"],
+        initialisation="framework",
+    )
+    assert isinstance(net, JSSUNetFusion)
+    net.branch.load_state_dict(branch.state_dict())
+    return net
+
+
+PARTS = {"jssunet-fusion": fusion_from_reference}
+"""Branches that are systems of their own, by name."""
