@@ -51,12 +51,15 @@ class Down(nn.Sequential):
         self.factors = list(factors)
 
     def reset_to_average(self) -> None:
-        """Start as the operator it stands for: a triangular low-pass of width p, each band on its own."""
+        """Start as the operator it stands for: the mean over the p x p pixels that each one covers, band by band.
+
+        A blur that reaches further would meet zeros at the image's border, and take those for an error.
+        """
         for conv, p in zip(self, self.factors, strict=True):
             assert isinstance(conv, nn.Conv2d)
-            ramp = p + 1 - torch.arange(-p, p + 1).abs().to(conv.weight)
-            kernel = torch.outer(ramp, ramp) / ramp.sum() ** 2
-            _add_band_by_band(conv.weight, kernel, conv.groups)
+            kernel = torch.zeros(2 * p + 1, 2 * p + 1)
+            kernel[p : 2 * p, p : 2 * p] = 1 / p**2
+            _set_band_by_band(conv.weight, kernel, conv.groups)
 
 
 class Up(nn.Sequential):
@@ -76,28 +79,26 @@ class Up(nn.Sequential):
         super().__init__(*layers)
         self.factors = list(factors)
 
-    def reset_to_interpolation(self) -> None:
-        """Start as (roughly) linear interpolation: a triangular kernel, then the identity."""
+    def reset_to_interpolation(self, sign: float = 1.0) -> None:
+        """Start as linear interpolation, times ``sign``: pixels spread over p, then the mean over the p before each."""
         for i, p in enumerate(self.factors):
             spread, smooth = self[2 * i], self[2 * i + 1]
             assert isinstance(spread, nn.ConvTranspose2d)
             assert isinstance(smooth, nn.Conv2d)
             k = spread.weight.shape[-1]
-            offset = (torch.arange(k) - k // 2).abs().to(spread.weight)
-            ramp = (1 - offset / p).clamp(min=0)
-            ramp = ramp / ramp.sum() * p
-            _add_band_by_band(spread.weight, torch.outer(ramp, ramp), 1)
-            identity = torch.zeros(2 * p + 1, 2 * p + 1).to(smooth.weight)
-            identity[p, p] = 1
-            _add_band_by_band(smooth.weight, identity, 1)
+            box = ((p + 1) / 2 - (torch.arange(k) - k // 2).abs()).clamp(0, 1)  # even p: halves at both ends
+            _set_band_by_band(spread.weight, torch.outer(box, box), 1)
+            mean = torch.zeros(2 * p + 1)
+            mean[1 : p + 1] = 1 / p
+            _set_band_by_band(smooth.weight, (sign if i == 0 else 1.0) * torch.outer(mean, mean), 1)
 
 
 @torch.no_grad()
-def _add_band_by_band(weight: Tensor, kernel: Tensor, groups: int) -> None:
-    """Set ``weight`` to ``kernel`` from each band to itself, plus a tenth of what it was to break ties."""
-    weight.mul_(0.1)
+def _set_band_by_band(weight: Tensor, kernel: Tensor, groups: int) -> None:
+    """Set ``weight`` to ``kernel`` from each band to itself. Nothing random is needed: bands see different images."""
+    weight.zero_()
     for band in range(weight.shape[0]):
-        weight[band, 0 if groups > 1 else band] += kernel
+        weight[band, 0 if groups > 1 else band] = kernel
 
 
 class BPUp(nn.Module):
@@ -120,6 +121,19 @@ class BPUp(nn.Module):
         self.first = Up(channels, factors)
         self.down = nn.ModuleList(Down(channels, factors) for _ in range(iterations))
         self.up = nn.ModuleList(Up(channels, factors) for _ in range(iterations))
+
+    def reset_to_back_projection(self) -> None:
+        """Start as what (4) stands for: interpolation, corrected by what its re-projection lacks.
+
+        D x - e is the error with its sign turned round, so the operators that follow it start as minus the
+        interpolation.
+        """
+        self.first.reset_to_interpolation()
+        for down, up in zip(self.down, self.up, strict=True):
+            assert isinstance(down, Down)
+            assert isinstance(up, Up)
+            down.reset_to_average()
+            up.reset_to_interpolation(sign=-1.0)
 
     def forward(self, e: Tensor) -> Tensor:
         """Upsample ``e`` (B, C, h, w) to (B, C, h s, w s)."""

@@ -388,7 +388,7 @@ KEYWORDS: dict[str, tuple[dict[str, Any], Any]] = {  # what the network then mus
         ),
     ),
     "framework": ({"initialisation": "framework"}, lambda net: net.ssr.initial.bias[-1].detach().std() > 0.01),
-    "operators": ({}, lambda net: net.ssr.initial.bias[-1].detach().std() < 1e-6),
+    "operators": ({}, lambda net: net.ssr.initial.bias[-1].detach().abs().max() == 0),
 }
 
 
@@ -407,7 +407,7 @@ def test_keyword(keyword: str) -> None:
 
 def test_keywords_that_only_change_the_computation_change_the_image() -> None:
     torch.manual_seed(5)
-    net = tiny().eval()
+    net = tiny(initialisation="framework").eval()
     f = image(net)
     with torch.no_grad():
         for option in ({"sr_initial": "nearest"}, {"adjoint_relu": False}, {"top_percent": 60}):
@@ -538,66 +538,6 @@ def test_other_dtypes_for_every_kind_of_clusters(clusters: str, dtype: torch.dty
         output = net(image(net, 3, 4, dtype=dtype))
     assert output.dtype == dtype
     assert torch.isfinite(output).all()
-
-
-# --- How it starts ------------------------------------------------------------------------------------------------
-
-
-def smooth_image(bands: int = 3, size: int = 48) -> Tensor:
-    """Return (1, bands, size, size) of slow waves around 0.5."""
-    y, x = torch.meshgrid(*2 * (torch.linspace(0, 1, size),), indexing="ij")
-    return torch.stack([0.5 + 0.3 * torch.sin((3 + b) * y + (5 - b) * x + b) for b in range(bands)])[None]
-
-
-def decibels(u: Tensor, v: Tensor) -> float:
-    return float(-10 * (u - v).square().mean().log10())
-
-
-def started(initialisation: str, scale: int, seed: int, **options: Any) -> JSSUNet:
-    torch.manual_seed(seed)
-    return JSSUNet(scale, stages=1, features=40, post=False, initialisation=initialisation, **options)  # type: ignore[arg-type]  # one of its two literals
-
-
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_operators_start_as_what_they_stand_for(scale: int) -> None:
-    hr = smooth_image()
-    f = F.avg_pool2d(hr, scale)
-    u = bicubic(f, (48, 48))
-    inside = (..., slice(8, -8), slice(8, -8))
-    away_from_borders = (..., slice(3, -3), slice(3, -3))
-    for seed in range(3):
-        net = started("operators", scale, seed)
-        with torch.no_grad():
-            stage, stages = net.sr.stages[0], net.forward_stages(f)
-            # DB of an image is its small version, the adjoint its interpolation, the mean spectrum the mean
-            assert decibels(stage.down(u)[away_from_borders], f[away_from_borders]) > 20
-            assert decibels(stage.up.first(f)[inside], u[inside]) > 14
-            assert decibels(stages.sr[0], u) > 17
-            # the fused image is the upsampled LR-HSI
-            assert decibels(stages.fusion[0], bicubic(stages.ssr[0], (48, 48))) > 20
-
-
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_operators_are_a_better_start_than_the_framework(scale: int) -> None:
-    """In the mean over seeds. Of the first SR estimate this holds for small factors only."""
-    f = F.avg_pool2d(smooth_image(), scale)
-    nearness: dict[str, list[tuple[float, float]]] = {"operators": [], "framework": []}
-    for initialisation, found in nearness.items():
-        for seed in range(6):
-            with torch.no_grad():
-                stages = started(initialisation, scale, seed).forward_stages(f)
-            target = bicubic(stages.ssr[0], (48, 48))
-            found.append((decibels(stages.sr[0], bicubic(f, (48, 48))), decibels(stages.fusion[0], target)))
-    operators, framework = (torch.tensor(nearness[name]).mean(0) for name in ("operators", "framework"))
-    assert operators[1] > framework[1] + 6
-    assert operators[0] > framework[0] + (2 if scale < 4 else -2)
-
-
-def test_narrow_networks_start_too() -> None:
-    """With fewer features than bands the fusion cannot pass the bands through and keeps PyTorch's start."""
-    net = JSSUNet(2, stages=1, features=8, post=False)
-    with torch.no_grad():
-        assert torch.isfinite(net(torch.rand(1, 3, 4, 4))).all()
 
 
 # --- How far it sees ----------------------------------------------------------------------------------------------

@@ -29,8 +29,8 @@ def test_the_ssr_branch_and_its_terms_of_the_loss(clusters: str) -> None:
     options = {"ms_bands": 3, "hs_bands": 6, "n_clusters": 3, "clusters": clusters, **SMALL}
     whole, alone = create_model("jssunet", post=False, **options), create_model("jssunet-ssr", **options)
     f, truth = torch.rand(2, 3, 7, 6), torch.rand(2, 6, 7, 6)
-    alone.prepare_from([{"hr_msi": f}], seed=1)
-    whole.prepare_from([{"lr_msi": f}], seed=1)
+    alone.prepare_from([{"hr_msi": f, "hr_hsi": truth}], seed=1)
+    whole.prepare_from([{"lr_msi": f, "lr_hsi": truth}], seed=1)
     if clusters == "kmeans":
         centroids = whole.ssr.clusters.centroids
         assert len(centroids.unique(dim=0)) == 3

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from finewave.errors import InputError
-from finewave.systems.jssunet.clusters import balance_penalty, kmeans_centroids
+from finewave.systems.jssunet.clusters import balance_penalty
 from finewave.systems.jssunet.network import JSSUNet
+from finewave.systems.jssunet.start import fit_spectral_operators
 
 
 class JSSUNetSR(nn.Module):
@@ -127,7 +128,7 @@ class JSSUNetSSR(nn.Module):
             initialisation=initialisation,
         )
         self.ms_bands, self.hs_bands = ms_bands, hs_bands
-        self.branch = whole.ssr
+        self.branch, self.fits_operators = whole.ssr, whole.fits_operators
         self.receptive_field, self.poolings = self.reach_with_windows(0), self.branch.poolings
 
     def reach_with_windows(self, window: int) -> int:
@@ -135,10 +136,10 @@ class JSSUNetSSR(nn.Module):
         return self.branch.reach_with_windows(window)
 
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int) -> None:
-        """Set the centroids of ``clusters="kmeans"`` from a quarter of the pixels, as in table IV."""
-        if self.branch.clusters.kind == "kmeans":
-            pixels = torch.cat([sample["hr_msi"].permute(0, 2, 3, 1).flatten(0, 2) for sample in samples])
-            self.branch.clusters.set_centroids(kmeans_centroids(pixels, self.branch.clusters.n_clusters, seed))
+        """Set centroids and fit operators as JSSUNet does, from ``hr_msi`` and ``hr_hsi``."""
+        pairs = self.branch.clusters.prepare(((sample["hr_msi"], sample["hr_hsi"]) for sample in samples), seed)
+        if self.fits_operators:
+            fit_spectral_operators(self.branch, pairs, seed)
 
     def forward(self, hr_msi: Tensor) -> Tensor:
         """Return the last estimate, (B, C, h, w)."""

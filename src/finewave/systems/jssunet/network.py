@@ -39,6 +39,7 @@ from finewave.systems.jssunet.clusters import (
     one_hot_of,
     straight_through,
 )
+from finewave.systems.jssunet.start import fit_operators, start_as_operators
 
 # --- Spatial super-resolution (section III-A) ---------------------------------------------------------------------
 
@@ -126,6 +127,21 @@ class Clusters(nn.Module):
     def set_centroids(self, centroids: Tensor) -> None:
         """Give the k-means centroids (M, c)."""
         self.get_buffer("centroids").copy_(centroids)
+
+    def prepare(self, pairs: Iterable[tuple[Tensor, Tensor]], seed: int) -> Iterable[tuple[Tensor, Tensor]]:
+        """Choose the k-means centroids, if these are wanted, from the first image (B, c, h, w) of each of ``pairs``.
+
+        Returns
+        -------
+        iterable
+            ``pairs``, not yet used up.
+        """
+        if self.kind != "kmeans":
+            return pairs
+        pairs = list(pairs)
+        pixels = torch.cat([f.permute(0, 2, 3, 1).flatten(0, 2) for f, _ in pairs])
+        self.set_centroids(kmeans_centroids(pixels, self.n_clusters, seed))
+        return pairs
 
     def forward(self, f: Tensor) -> tuple[Tensor, Tensor]:
         """Return assignment (one-hot) and probability, each (B, M, h, w), of the pixels of ``f`` (B, c, h, w)."""
@@ -412,8 +428,9 @@ class JSSUNet(nn.Module):
     reduction : int
         Reduction of the channel attention.
     initialisation : {"operators", "framework"}
-        How weights start: each learned operator as the one that it stands for (interpolation, averaging, identity),
-        or PyTorch's default. Same network, quicker start.
+        How weights start: each learned operator as the one that it stands for (interpolation, averaging, identity;
+        in training, spectral operators fitted to the scenes, see `prepare_from`), or PyTorch's default. Same network,
+        quicker start.
 
     Raises
     ------
@@ -529,22 +546,24 @@ class JSSUNet(nn.Module):
             if post
             else None
         )
-        if initialisation == "operators":
-            _start_as_operators(self)
+        self.fits_operators = initialisation == "operators"
+        if self.fits_operators:
+            start_as_operators(self)
 
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int) -> None:
-        """Set the centroids of ``clusters="kmeans"`` from a quarter of the pixels of f, as in table IV.
+        """Set the centroids of ``clusters="kmeans"``, and fit the spectral operators of ``initialisation="operators"``.
 
         Parameters
         ----------
         samples : iterable of mappings
-            Training images; ``lr_msi`` (B, c, h, w) is looked at.
+            Training images; ``lr_msi`` (B, c, h, w) and ``lr_hsi`` (B, C, h, w) are looked at. The centroids are
+            those of a quarter of the pixels of f, as in table IV.
         seed : int
             Of the choice of pixels.
         """
-        if self.ssr.clusters.kind == "kmeans":
-            pixels = torch.cat([sample["lr_msi"].permute(0, 2, 3, 1).flatten(0, 2) for sample in samples])
-            self.ssr.clusters.set_centroids(kmeans_centroids(pixels, self.ssr.clusters.n_clusters, seed))
+        pairs = self.ssr.clusters.prepare(((sample["lr_msi"], sample["lr_hsi"]) for sample in samples), seed)
+        if self.fits_operators:
+            fit_operators(self, pairs, seed)
 
     def forward_stages(self, lr_msi: Tensor) -> Stages:
         """Return the K estimates of every branch, without post-processing (phase 1)."""
@@ -580,69 +599,6 @@ class JSSUNet(nn.Module):
     def poolings(self) -> int:
         """How many poolings over the image there are."""
         return self.ssr.poolings
-
-
-@torch.no_grad()
-def _start_as_operators(net: JSSUNet) -> None:
-    """Let each learned operator start near the one that it stands for, so that stage 1 already makes sense."""
-    for sr_stage in net.sr.stages:
-        sr_stage.down.reset_to_average()
-        for up in sr_stage.up.modules():
-            if isinstance(up, Up):
-                up.reset_to_interpolation()
-            elif isinstance(up, Down):
-                up.reset_to_average()
-        sr_stage.prox.tail.weight.mul_(0.1)  # proximity operators are near the identity
-    if net.ssr.clusters.kind == "learned":
-        # PyTorch's start is mostly bias: dark pixels all fall into one cluster, by next to nothing. Without biases and
-        # with logits that differ, the first clusters are colours and brightnesses.
-        for layer in net.ssr.clusters.net:
-            if isinstance(layer, nn.Conv2d):
-                assert layer.bias is not None
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
-        net.ssr.clusters.net[-1].weight.mul_(10)
-    net.ssr.initial.weight[-1].mul_(0.1)
-    net.ssr.initial.bias[-1].fill_(0.1)  # positive: behind the final ReLU no band starts without a gradient
-    for ssr_stage in net.ssr.stages:
-        last = ssr_stage.spec_down.weight[-1]
-        last.mul_(0.1).add_(1 / last.shape[-1])  # the mean over the bands
-        ssr_stage.spec_down.bias[-1].zero_()
-        ssr_stage.spec_up.weight[-1].mul_(0.1)
-        ssr_stage.spec_up.bias[-1].mul_(0.1)
-        ssr_stage.prox.tail.weight.mul_(0.1)
-    c, C = net.ms_bands, net.hs_bands
-    features = net.fusion.low_ms.conv1.out_channels
-    if features >= c + C:  # narrower ones keep the framework's start: they cannot pass the bands through
-        low_ms, low_hs, high, initial = (
-            net.fusion.low_ms,
-            net.fusion.low_hs,
-            net.fusion.high,
-            net.fusion.initial,
-        )
-        for layer in (low_ms.conv1, low_hs.conv1, high.conv1, high.conv2, initial.conv1, initial.conv2):
-            _pass_through(layer)
-        low_ms.conv2.weight.mul_(0.1)
-        low_ms.conv2.weight[:, :c, 1, 1] += 1 / c  # every band starts as the mean of the MS bands
-        low_hs.conv2.weight.mul_(0.1)
-        low_hs.conv2.weight[:, :C, 1, 1] += torch.eye(C)
-        high.conv3.weight.mul_(0.1)
-        initial.conv3.weight.mul_(0.1)
-        # low + (u_ssr - mean of the HR-MSI): the upsampled LR-HSI
-        initial.conv3.weight[:, c : c + C, 1, 1] += torch.eye(C)
-        initial.conv3.weight[:, :c, 1, 1] -= 1 / c
-    for fusion_stage in net.fusion.stages:
-        fusion_stage.prox.tail.weight.mul_(0.1)
-    if net.post is not None:
-        net.post.tail.weight.mul_(0.1)
-
-
-@torch.no_grad()
-def _pass_through(layer: nn.Conv2d) -> None:
-    """Copy the first channels to the output and keep a tenth of the random weights."""
-    layer.weight.mul_(0.1)
-    n, middle = min(layer.in_channels, layer.out_channels), layer.kernel_size[0] // 2
-    layer.weight[:n, :n, middle, middle] += torch.eye(n)
 
 
 def _require(holds: bool, name: str, value: object, accepted: str) -> None:
