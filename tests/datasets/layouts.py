@@ -229,22 +229,33 @@ def _colosseum() -> Layout:
     )
 
 
-def _ssc_hsr() -> Layout:
+def _pairs(name: str, hsi: str, reference: str) -> Layout:
     train = tuple(f"scene_{i}" for i in range(ssc_hsr.EVERY))
 
     def beside(root: Path) -> None:
-        (root / "img2_cmatch" / "HR").mkdir(parents=True)
+        (root / reference / "HR").mkdir(parents=True)
         for i, name in enumerate((*train, "test_1")):
-            iio.imwrite(root / "img2_cmatch" / "HR" / f"{name}.png", np.full((6, 7, 3), i, np.uint8))
+            iio.imwrite(root / reference / "HR" / f"{name}.png", np.full((6, 7, 3), i, np.uint8))
         (root / "train.txt").write_text("\n".join(train) + "\n")
         (root / "test.txt").write_text("test_1\n")
 
     return Layout(
-        get_dataset("ssc-hsr"),
+        get_dataset(name),
         cubes((*train, "test_1"), 31, (6, 7), "float64"),
-        lambda root, name: root / "img1_hsi" / "HR" / f"{name}.mat",
+        lambda root, name: root / hsi / "HR" / f"{name}.mat",
         partial(write_matlab_5, variable="gt"),
         beside,
+    )
+
+
+def _icvl() -> Layout:
+    names = ("BGU_0403-1419-1", "bulb_0822-0909", "omer_0331-1055")
+    split = dict(zip(("train", "val", "test"), zip(names), strict=True))
+    return Layout(
+        replace(get_dataset("icvl"), size=(6, 7), split=split, split_of=None),
+        cubes(names, 31, (6, 7), "float64"),
+        lambda root, name: root / f"{name}.mat",
+        partial(write_matlab_73, variable="rad"),
     )
 
 
@@ -323,7 +334,9 @@ LAYOUTS: dict[str, Callable[[], Layout]] = {
     "pavia-university": partial(_pavia, "pavia-university", "paviaU", "paviaU", "PaviaU.mat"),
     "chikusei": _chikusei,
     "worldview2-colosseum": _colosseum,
-    "ssc-hsr": _ssc_hsr,
+    "ssc-hsr": partial(_pairs, "ssc-hsr", "img1_hsi", "img2_cmatch"),
+    "flowers": partial(_pairs, "flowers", "0_0_hsi", "3_3"),
+    "icvl": _icvl,
     "vnir100": _vnir100,
     "aviris": _aviris,
     "paris": _paris,

@@ -157,7 +157,7 @@ def test_two_images_of_one_name_are_refused(layout: Layout, published: Path, tmp
     refused(layout, published, tmp_path, "is there twice")
 
 
-@of("ntire2020", "arad-1k", "harvard", "kaist", "pavia-centre", "chikusei", "ssc-hsr", "paris")  # not integers
+@of("ntire2020", "arad-1k", "harvard", "kaist", "pavia-centre", "chikusei", "ssc-hsr", "icvl", "paris")  # not integers
 def test_numbers_that_are_none_are_refused(layout: Layout, published: Path, tmp_path: Path) -> None:
     cube = layout.images[layout.one].copy()
     cube[:, :, :] = np.where(np.arange(cube.shape[2]) == cube.shape[2] // 2, np.nan, cube)
@@ -219,26 +219,41 @@ def test_scenes_of_the_other_harvard_archive_are_left_aside(layout: Layout, publ
     assert Store(prepare(layout.dataset, published, tmp_path / "a.zarr")).names == ["img1", "imgb5", "imgh3"]
 
 
-@of("ssc-hsr")
+def references(published: Path) -> dict[str, Path]:
+    return {path.stem: path for path in published.rglob("*.png")}
+
+
+@of("ssc-hsr", "flowers")
 def test_a_pair_without_its_reference_is_refused(layout: Layout, published: Path, tmp_path: Path) -> None:
-    (published / "img2_cmatch" / "HR" / "scene_0.png").unlink()
+    references(published)["scene_0"].unlink()
     refused(layout, published, tmp_path, "reference image is missing")
 
 
-@of("ssc-hsr")
+@of("ssc-hsr", "flowers")
 def test_another_reference_is_another_source(layout: Layout, published: Path, tmp_path: Path) -> None:
     target = prepare(layout.dataset, published, tmp_path / "a.zarr")
-    shutil.copy(published / "img2_cmatch" / "HR" / "scene_4.png", published / "img2_cmatch" / "HR" / "scene_3.png")
+    shutil.copy(references(published)["scene_4"], references(published)["scene_3"])
     prepare(layout.dataset, published, target)
     np.testing.assert_array_equal(Store(target).read("scene_3", "ref_rgb"), np.full((3, 6, 7), 4))
 
 
-@of("ssc-hsr")
+@of("ssc-hsr", "flowers")
 def test_the_reference_is_stored_with_its_scene(layout: Layout, published: Path, tmp_path: Path) -> None:
     store = Store(prepare(layout.dataset, published, tmp_path / "a.zarr"))
     np.testing.assert_array_equal(store.read("scene_3", "ref_rgb"), np.full((3, 6, 7), 3))
     with pytest.raises(fw.InputError, match="no 'pan' of its scenes, but ref_rgb"):
         store.read("scene_3", "pan")
+
+
+def test_the_split_of_icvl_is_that_of_the_scenes_that_are_there(tmp_path: Path) -> None:
+    from finewave.datasets.catalogue import icvl
+
+    for i in range(21):
+        (tmp_path / f"scene_{i:02}.mat").touch()
+    split = icvl.split_of(tmp_path)
+    assert (split["val"], split["test"]) == (["scene_04", "scene_14"], ["scene_09", "scene_19"])
+    assert len(split["train"]) == 17
+    assert sorted(name for names in split.values() for name in names) == [f"scene_{i:02}" for i in range(21)]
 
 
 def test_the_names_of_harvard_are_those_of_its_archive() -> None:

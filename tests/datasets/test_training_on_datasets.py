@@ -9,10 +9,13 @@ import pytest
 import torch
 
 import finewave as fw
-from finewave.datasets.registry import prepare
+from finewave.datasets.registry import prepare, rgb_sensor
 from finewave.datasets.store import Store
 from finewave.evaluation import evaluator as evaluation
 from finewave.evaluation.evaluator import baseline_for, evaluate_model
+from finewave.physics.sensors import get_sensor
+from finewave.studies import scoring
+from finewave.studies.request import ask
 from finewave.systems.registry import SYSTEMS, create_model
 from finewave.training.recipes import load_recipe
 from finewave.training.trainer import train
@@ -88,6 +91,35 @@ def test_pairs_are_evaluated_with_their_measured_reference(tmp_path: Path, monke
     scores = evaluate_model(model, "ssc-hsr", "test", store=store)
     assert scores["protocol"]["reference"] == {"measured": "ref_rgb"}
     torch.testing.assert_close(seen, [torch.full((1, 3, 6, 6), 10 / 255)])  # the test pair is the eleventh
+
+
+@pytest.mark.parametrize("name", ["ssc-hsr", "flowers"])
+def test_studies_score_pairs_with_their_recorded_reference(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SYSTEMS, "plain-refsr", STAND_INS["plain-refsr"])
+    monkeypatch.setenv("FINEWAVE_PREPARED", str(tmp_path))
+    layout = LAYOUTS[name]()
+    prepare(layout.dataset, layout.publish(tmp_path / "published"), tmp_path / f"{name}.zarr")
+    seen = []
+
+    def estimate(model: Model, images: dict[str, torch.Tensor], image: str) -> torch.Tensor:
+        seen.append(images["ref_rgb"])
+        return images[image]
+
+    monkeypatch.setattr(scoring, "estimate", estimate)
+    cell = next(ask("sschsr", datasets=[name], scales=[2], rows=["ssc-hsr"]).cells())
+    scoring.score(Model(create_model("plain-refsr", scale=2)), cell)
+    torch.testing.assert_close(seen, [torch.full((1, 3, 6, 6), 10 / 255)])
+
+
+def test_the_rgb_bands_of_a_sensor() -> None:
+    assert rgb_sensor("nikon-d5100") == "nikon-d5100"
+    assert rgb_sensor("ikonos") == "ikonos:red,green,blue"
+    assert get_sensor(rgb_sensor("ikonos")).bands == ("red", "green", "blue")
+    assert rgb_sensor("ikonos:nir,red,green") == "ikonos:nir,red,green"
+    with pytest.raises(fw.InputError, match=r"sentinel2a has the bands B1, .* choose another sensor or its bands"):
+        rgb_sensor("sentinel2a")
 
 
 def test_a_part_without_scenes_is_refused(vnir100: Path) -> None:

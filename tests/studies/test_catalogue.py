@@ -79,6 +79,34 @@ def test_the_ablations_are_those_of_the_paper() -> None:
     assert schedules["122"] == [[0, 1, 2, 0], [0.3, 1, 0.5, 0.5], [0.6, 0.5, 0, 2]]
 
 
+def test_the_ablations_of_mulsr_are_those_of_its_paper() -> None:
+    for recipes in ("published", "short"):
+        cells = [c for c in ask("mulsr", datasets=["cave"], recipes=recipes).cells() if c.row.system == "mulsr"]
+        models = {c.row.key: (c.recipe["model"]["modules"], c.recipe["model"].get("without")) for c in cells}
+        assert models == {
+            **{f"mulsr-{n}": (n, None) for n in (1, 2, 3, 4)},
+            "without-mii": (2, "mii"),
+            "without-dsca": (2, "dsca"),
+            "without-lfcc": (2, "lfcc"),
+            "single-scale": (2, "half-scale"),
+        }
+        printed = published_values("mulsr.csv")
+        assert all(published_row(printed, "cave", 4, key) for key in models)
+
+
+def test_networks_with_a_reference_see_the_rgb_bands_of_the_sensor() -> None:
+    """Chikusei's has four bands, three of which a reference can have; its bands 15, 8 and 3 are no RGB."""
+    cells = {c.row.key: c for c in ask("sschsr", datasets=["chikusei"], scales=[4]).cells()}
+    assert cells["ssc-hsr"].recipe["data"]["sensor"] == "ikonos:red,green,blue"
+    assert cells["ssc-hsr"].recipe["model"]["hs_bands"] == 128
+    assert cells["ssc-hsr"].recipe["model"]["rgb_bands"] is None
+    assert cells["sspsr"].recipe["data"]["sensor"] == "ikonos"
+    cells = {c.row.key: c for c in ask("sschsr", datasets=["flowers", "ssc-hsr"], scales=[8]).cells()}
+    assert cells["ssc-hsr"].recipe["data"]["sensor"] == "nikon-d5100"
+    common = load_recipe("common-cave-x4", ["data.dataset=chikusei", "model.system=ssc-hsr"])
+    assert common["data"]["sensor"] == "ikonos:red,green,blue"
+
+
 def test_published_numbers_are_of_rows_that_exist() -> None:
     files = {study.published for study in STUDIES.values()}
     assert files == {path.name for path in FOLDER.glob("*.csv")}
@@ -86,7 +114,7 @@ def test_published_numbers_are_of_rows_that_exist() -> None:
         for (dataset, scale, row), numbers in published_values(study.published).items():
             assert dataset in (*(base_of(each) for each in study.datasets), "*")
             assert scale in (*study.scales, 0)
-            assert row in {each.key for each in study.rows}
+            assert row in {each.key for each in (*study.rows, *study.not_built)}
             assert set(numbers) <= set(PROTOCOLS[study.protocol].metrics)
             assert all(float(value) > 0 for value in numbers.values())
     values = published_values("jssunet-table2.csv")
@@ -98,6 +126,9 @@ def test_published_numbers_are_of_rows_that_exist() -> None:
         "ergas_4": "8.28",
     }
     assert published_row(published_values("mulsr.csv"), "cave", 8, "mulsr-2")["psnr"] == "44.745"
+    assert len(published_values("sspsr.csv")) == 2 * (10 + 10 + 7)
+    assert len(published_values("sschsr.csv")) == 6 * 5
+    assert published_row(published_values("sschsr.csv"), "flowers", 4, "hsifn")["sam"] == "1.49"  # 0.026 rad
     assert published_row(values, "cave", 16, "jssunet") == {}
 
 

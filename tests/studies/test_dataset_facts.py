@@ -13,7 +13,8 @@ from finewave.studies.request import ask
 
 
 def test_a_data_set_without_a_sensor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert sensor_of("chikusei") == "ikonos"
+    assert sensor_of("chikusei", "sspsr") == "ikonos"
+    assert sensor_of("chikusei", "ssc-hsr") == "ikonos:red,green,blue"  # an RGB reference
     unnamed = replace(get_dataset("cave"), sensor=None)
     monkeypatch.setattr("finewave.studies.dataset_facts.get_dataset", lambda name: unnamed)
     with pytest.raises(fw.InputError, match=r"cave names no sensor .* choose one"):

@@ -10,6 +10,7 @@ import pytest
 
 import finewave as fw
 from finewave.studies.merge import merge
+from finewave.studies.request import ask
 from finewave.studies.results import all_results, cells_folder, find_result, read_result, write_result
 from finewave.studies.table_formats import comma_separated, latex, markdown, write_table
 from finewave.studies.tables import build_table
@@ -35,6 +36,19 @@ def test_best_second_and_missing(tmp_path: Path) -> None:
     assert r"no clusters & \textbf{30.12} &" in latex(table)
     assert r"learned, with post & \textit{29.50} &" in latex(table)
     assert r"learned, without post & -- & -- & -- & -- \\" in latex(table)
+
+
+def test_what_is_not_built_stands_below_with_its_published_numbers(tmp_path: Path) -> None:
+    request = ask("sspsr", datasets=["cave"], scales=[4])
+    text = markdown(build_table(request, tmp_path))
+    rows = rows_of(text)
+    assert list(rows)[-5:] == [f"{name}, not built" for name in ("VDSR", "RCAN", "SAN", "TLCNN", "DeepPrior")]
+    assert rows["RCAN, not built"] == ["–"] * 6 + ["38.7585", "0.9530", "3.6050", "0.0142", "3.4178", "0.9935"]
+    assert rows["VDSR, not built"] == ["–"] * 6 + [""] * 6  # not on CAVE
+    assert rows["EDSR"][6:] == ["38.1575", "0.9522", "3.5499", "0.0149", "3.5921", "0.9931"]
+    assert "RCAN, not built & --" in latex(build_table(request, tmp_path))
+    picked = build_table(ask("sspsr", datasets=["cave"], scales=[4], rows=["edsr"]), tmp_path)
+    assert list(rows_of(markdown(picked))) == ["EDSR"]
 
 
 def test_figures_that_are_printed_alike_are_equally_good(tmp_path: Path) -> None:

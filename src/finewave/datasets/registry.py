@@ -18,6 +18,7 @@ from finewave.datasets.reader import read_scenes
 from finewave.datasets.store import Store, checksum, prepared_folder, prepared_store
 from finewave.errors import InputError, unknown_name
 from finewave.locations import data_folder
+from finewave.physics.sensors import get_sensor
 from finewave.warnings import FinewaveWarning
 
 # name: module with the description, by name in `DATASETS`
@@ -34,6 +35,8 @@ _DATASETS = {
     "chikusei": "finewave.datasets.catalogue.chikusei",
     "worldview2-colosseum": "finewave.datasets.catalogue.worldview2_colosseum",
     "ssc-hsr": "finewave.datasets.catalogue.ssc_hsr",
+    "flowers": "finewave.datasets.catalogue.ssc_hsr",
+    "icvl": "finewave.datasets.catalogue.icvl",
     "vnir100": "finewave.datasets.catalogue.vnir100",
     "aviris": "finewave.datasets.catalogue.aviris",
     "paris": "finewave.datasets.catalogue.paris",
@@ -124,6 +127,36 @@ def sensor_of(dataset: Dataset) -> str:
             "data prepare or evaluate, data.sensor of a recipe"
         )
     return dataset.sensor
+
+
+def rgb_sensor(sensor: str) -> str:
+    """Return the bands of a sensor that see red, green and blue, for networks with an RGB reference.
+
+    Parameters
+    ----------
+    sensor : str
+        A name, or a file, of `finewave.physics.sensors.get_sensor`.
+
+    Returns
+    -------
+    str
+        The sensor itself if it has three bands, else with the three of these names: ``"ikonos:red,green,blue"``.
+
+    Raises
+    ------
+    InputError
+        If it has neither.
+    """
+    bands = get_sensor(sensor).bands
+    if len(bands) == 3:
+        return sensor
+    by_name = {band.lower(): band for band in bands}
+    if not {"red", "green", "blue"} <= set(by_name):
+        raise InputError(
+            f"sensor {sensor} has the bands {', '.join(bands)}; an RGB reference needs three: choose another sensor "
+            f"or its bands, as in {sensor}:{','.join(bands[:3])}"
+        )
+    return f"{sensor}:{by_name['red']},{by_name['green']},{by_name['blue']}"
 
 
 def known_split(name: str) -> Split:

@@ -104,11 +104,7 @@ def evaluate_model(
         msi = None if measured is None else source.read(name, measured)
         scene = Scene(name, source.read(name), source.full_scale(name), model.scale, degradation, msi)
         whole = scene.whole(response)
-        if reference is None:
-            return whole
-        if "measured" in reference:
-            return {**whole, "ref_rgb": _measured_reference(source, name, whole)}
-        return scene_with_reference(whole, name, **reference)
+        return whole if reference is None else with_scene_reference(source, name, whole, reference)
 
     floors = (floors or FLOORS[model.task]) if baseline else {}
     all_images, done = len(names) * (1 + len(floors)), itertools.count(1)
@@ -228,11 +224,17 @@ def _predict(model: Model, image: Sample) -> Tensor:
     return model.predict(**{name: image[name] for name in model.inputs})
 
 
-def _measured_reference(source: SceneSource, name: str, whole: Sample) -> Tensor:
-    """Return the second camera's image (1, 3, H, W) of a scene in [0, 1]; it is stored in bytes."""
+def with_scene_reference(source: SceneSource, name: str, whole: Sample, options: Mapping[str, Any]) -> Sample:
+    """Add the RGB reference of a whole scene, ``ref_rgb`` (1, 3, H, W) in [0, 1].
+
+    The one that its data set brings, which is stored in bytes; else a synthetic view, see
+    `finewave.datasets.synthetic_views.scene_with_reference`, whose options these are.
+    """
+    if REFERENCE not in source.companions:
+        return scene_with_reference(whole, name, **options)
     _, _, height, width = whole["hr_hsi"].shape
     rgb = source.read(name, REFERENCE)[:, :height, :width]
-    return torch.from_numpy(rgb.astype(np.float32) / 255)[None]
+    return {**whole, "ref_rgb": torch.from_numpy(rgb.astype(np.float32) / 255)[None]}
 
 
 def _measured(model: Model) -> str | None:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from finewave.datasets.registry import get_dataset
+from finewave.datasets.registry import get_dataset, rgb_sensor
 from finewave.datasets.registry import sensor_of as sensor_of_description
 from finewave.datasets.store import prepared_folder
 from finewave.locations import data_folder
+from finewave.systems.registry import takes_reference
 
 
 def wavelengths_of(dataset: str) -> np.ndarray:
@@ -18,15 +19,16 @@ def wavelengths_of(dataset: str) -> np.ndarray:
     return np.asarray(found() if callable(found) else found)
 
 
-def sensor_of(dataset: str) -> str:
-    """Return the sensor that makes the multispectral images.
+def sensor_of(dataset: str, system: str) -> str:
+    """Return the sensor that makes the multispectral images; its RGB bands for a system with an RGB reference.
 
     Raises
     ------
     InputError
         If the data set names none: numbers of another camera would look like those of the table.
     """
-    return sensor_of_description(get_dataset(dataset))
+    sensor = sensor_of_description(get_dataset(dataset))
+    return rgb_sensor(sensor) if takes_reference(system) else sensor
 
 
 def split_of(dataset: str) -> Mapping[str, Sequence[str]]:

@@ -45,6 +45,26 @@ class Row:
 
 
 @dataclass(frozen=True)
+class NotBuilt:
+    """A line of a published table whose system finewave does not have: it holds published numbers alone.
+
+    Parameters
+    ----------
+    key, name : str
+        Name in the file of published numbers; name in the table.
+    """
+
+    key: str
+    name: str
+    family: None = None
+
+    @property
+    def label(self) -> str:
+        """What stands in the table."""
+        return f"{self.name}, not built"
+
+
+@dataclass(frozen=True)
 class Study:
     """A table as code.
 
@@ -66,6 +86,8 @@ class Study:
         File under ``published/`` with its numbers, see `finewave.studies.published`.
     notes : str
         Printed under the table.
+    not_built : tuple of NotBuilt
+        Further lines of the published table, after those of ``rows``.
     """
 
     name: str
@@ -78,6 +100,7 @@ class Study:
     first: str = "method"
     published: str | None = None
     notes: str = ""
+    not_built: tuple[NotBuilt, ...] = ()
 
     def choose(self, keys: tuple[str, ...]) -> tuple[Row, ...]:
         """Return the rows of the given keys in the order of the table; all without keys."""

@@ -57,7 +57,11 @@ class Cell:
     def what(self) -> dict[str, Any]:
         """What makes the network: all that decides about its weights."""
         if self.recipe is None:
-            return {"system": self.row.system, "options": dict(self.row.options), "sensor": sensor_of(self.dataset)}
+            return {
+                "system": self.row.system,
+                "options": dict(self.row.options),
+                "sensor": sensor_of(self.dataset, self.row.system),
+            }
         recipe = {key: value for key, value in self.recipe.items() if key not in ("name", "out")}
         recipe["data"] = {key: value for key, value in recipe["data"].items() if key != "store"}
         return {"system": self.row.system, "recipe": recipe}
@@ -175,7 +179,7 @@ def _recipe(row: Row, family: str, which: RecipeSet, dataset: str, scale: int) -
         family = COMMON
     name = recipe_name(family, dataset, scale, short=which == "short")
     recipe = copy.deepcopy(_loaded(name, tuple(overrides)))
-    sensor = sensor_of(dataset)
+    sensor = sensor_of(dataset, row.system)
     if dataset != recipe["data"]["dataset"]:
         from finewave.physics.sensors import get_sensor
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from finewave.datasets.patches import Sample, load_scenes
 from finewave.datasets.registry import SceneSource, open_dataset, open_scenes
 from finewave.datasets.synthetic_views import DEFAULTS as REFERENCE_DEFAULTS
-from finewave.datasets.synthetic_views import scene_with_reference
 from finewave.errors import InputError, unknown_name
 from finewave.evaluation.baselines import build_baseline
+from finewave.evaluation.evaluator import with_scene_reference
 from finewave.evaluation.protocols import Protocol
 from finewave.metrics import MetricAccumulator
 from finewave.physics.sensors import get_sensor
@@ -57,7 +57,7 @@ def score(model: Model, cell: Cell, progress: Callable[[str], None] = lambda lin
     for name in names:
         whole = whole_scene(source, name, cell)
         if reference is not None:
-            whole = scene_with_reference(whole, name, **reference)
+            whole = with_scene_reference(source, name, whole, reference)
         for labels, images in _images(whole, name, cell.protocol, cell.scale):
             with exact_float32():
                 made = estimate(model, images, cell.row.image)
@@ -106,7 +106,7 @@ def scenes_of(dataset: str, split: str) -> tuple[SceneSource, list[str]]:
 
 def whole_scene(source: SceneSource, name: str, cell: Cell) -> Sample:
     """Return a scene with its degraded versions, see `finewave.datasets.patches.Crops`."""
-    response = get_sensor(sensor_of(cell.dataset)).response(source.wavelengths)
+    response = get_sensor(sensor_of(cell.dataset, cell.row.system)).response(source.wavelengths)
     (scene,) = load_scenes(source, [name], cell.scale, dict(cell.protocol.degradation))  # type: ignore[arg-type]  # read alone
     return scene.whole(response)
 
@@ -141,7 +141,7 @@ def baseline(cell: Cell) -> Model:
     return build_baseline(
         cell.row.system,
         wavelengths=store.wavelengths,
-        sensor=sensor_of(cell.dataset),
+        sensor=sensor_of(cell.dataset, cell.row.system),
         scale=cell.scale,
         degradation=dict(cell.protocol.degradation),
         samples=training,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError
-from finewave.studies.definition import Row
+from finewave.studies.definition import NotBuilt, Row
 from finewave.studies.experiment import RECIPE_SETS, Request
 from finewave.studies.published import published_row, published_values
 from finewave.studies.results import find_result
@@ -45,7 +45,7 @@ class Line:
 
     Attributes
     ----------
-    row : Row
+    row : Row or NotBuilt
     values : dict of str to Value
         By metric; empty if the cell is missing.
     scenes : dict of str to dict of str to float
@@ -58,7 +58,7 @@ class Line:
         Of the note on the revision that made it.
     """
 
-    row: Row
+    row: Row | NotBuilt
     values: dict[str, Value] = field(default_factory=dict)
     scenes: dict[str, dict[str, float]] = field(default_factory=dict)
     published: dict[str, str] = field(default_factory=dict)
@@ -124,6 +124,11 @@ def build_table(request: Request, out: Path) -> Table:
                         results.append(result)
                 lines.append(_line(row, results, metrics, published_row(printed, dataset, scale, row.key)))
             _rank(lines, metrics)
+            if request.rows == request.study.rows:  # nothing was picked out
+                lines += [
+                    Line(row, published=published_row(printed, dataset, scale, row.key))
+                    for row in request.study.not_built
+                ]
             blocks.append(Block(dataset, scale, lines, len(data.get("scenes", ()))))
     return Table(request, metrics, blocks, _notes(request, blocks))
 
@@ -204,7 +209,7 @@ def _notes(request: Request, blocks: list[Block]) -> list[str]:
     for line in lines:
         if line.values and line.row.family and line.seeds < request.seeds:
             notes.append(f"{line.row.label}: {line.seeds} of {request.seeds} seeds")
-    if any(not line.values for line in lines):
+    if any(not line.values and isinstance(line.row, Row) for line in lines):
         notes.append("–: not made")
     if any(line.published for line in lines):
         own = "" if request.protocol.name == study.protocol else f", by the protocol {study.protocol}"

@@ -113,6 +113,11 @@ def system_named(name: str) -> System:
     return SYSTEMS[name]
 
 
+def takes_reference(name: str | None) -> bool:
+    """Tell whether a system looks at an RGB reference; False for a name that is none."""
+    return name in SYSTEMS and "ref_rgb" in SYSTEMS[name].inputs
+
+
 def options_of(name: str) -> set[str]:
     """Return the options that a system has, see `create_model`."""
     return set(inspect.signature(system_named(name).load()).parameters)

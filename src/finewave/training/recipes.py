@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from finewave.datasets.block_split import measured_bands
-from finewave.datasets.registry import get_dataset, open_dataset, sensor_of
+from finewave.datasets.registry import get_dataset, open_dataset, rgb_sensor, sensor_of
 from finewave.datasets.store import Store
 from finewave.errors import InputError, unknown_name
 from finewave.physics.sensors import get_sensor
-from finewave.systems.registry import options_of
+from finewave.systems.registry import options_of, takes_reference
 
 
 def recipe_folders() -> Iterator[Path]:
@@ -118,7 +118,8 @@ def _follow_dataset(config: dict[str, Any]) -> None:
         return
     measured = data.get("msi")  # a companion of the data set in place of a sensor
     if "sensor" in data and data["sensor"] is None and measured is None:
-        data["sensor"] = sensor_of(get_dataset(data["dataset"], _store(data)))
+        sensor = sensor_of(get_dataset(data["dataset"], _store(data)))
+        data["sensor"] = rgb_sensor(sensor) if takes_reference(model.get("system")) else sensor
     if "ms_bands" in model and model["ms_bands"] is None:
         if measured is None:
             model["ms_bands"] = len(get_sensor(data["sensor"]).bands)

@@ -29,7 +29,7 @@ from finewave.io.atomic import atomic_output
 from finewave.physics.sensors import get_sensor
 from finewave.physics.sensors.estimation import estimate_response
 from finewave.provenance import checkout_revision, processor
-from finewave.systems.registry import create_model, system_named
+from finewave.systems.registry import create_model, takes_reference
 from finewave.systems.weights import fill_network, read_weights
 from finewave.training.activation_checkpointing import compiling, recomputing
 from finewave.training.callbacks import BestWeights, MinuteCheckpoint, progress_callback
@@ -165,7 +165,7 @@ def _claim(out: Path, config: dict[str, Any]) -> Path:
 
 def _reference(config: dict[str, Any]) -> dict[str, Any] | None:
     """Return the options of the synthetic reference for a network that takes one, else None."""
-    needed = "ref_rgb" in system_named(config["model"]["system"]).inputs
+    needed = takes_reference(config["model"]["system"])
     return dict(config["data"].get("reference") or {}) if needed else None
 
 
