@@ -168,3 +168,28 @@ def test_what_fails_in_the_making_shows(scenes: list[Scene]) -> None:
     stream.scenes = []
     with pytest.raises(IndexError):
         next(iter(stream))
+
+
+def test_half_of_the_crops_are_rolled_by_half_their_height() -> None:
+    """Brightness that falls with the row shows it; both images of a crop are rolled alike."""
+    ramp = np.broadcast_to(np.linspace(60000, 3000, 32)[:, None], (31, 32, 32)).astype(np.uint16)
+    scene = Scene("a", ramp, 65535, 4, {})
+    plain, rolled = (
+        Crops([scene], RESPONSE, scale=4, crop=32, batch_size=64, augment=False, roll=roll, seed=2).batch(0)
+        for roll in (False, True)
+    )
+    as_it_was = (rolled["hr_hsi"] == plain["hr_hsi"][:1]).flatten(1).all(1)
+    assert 16 < int(as_it_was.sum()) < 48
+    for key, half in (("hr_hsi", 16), ("lr_hsi", 4)):
+        turned = plain[key][:1].roll(half, 2).expand_as(rolled[key])
+        torch.testing.assert_close(rolled[key][~as_it_was], turned[~as_it_was], rtol=0, atol=0)
+        torch.testing.assert_close(rolled[key][as_it_was], plain[key][as_it_was], rtol=0, atol=0)
+
+
+def test_a_sharper_measured_image_is_brought_to_the_pixels_of_its_scene() -> None:
+    values, measured = smooth_scene(3, 16)[:8], smooth_scene(4, 64)[:3]
+    scene = Scene("a", values, 65535, 4, {}, measured)
+    expected = fw.degrade(torch.from_numpy(measured.astype(np.float32)), 4, kernel="bicubic")
+    np.testing.assert_allclose(scene.hr_msi, expected.numpy(), rtol=0, atol=0)
+    with pytest.raises(fw.InputError, match=r"scene 'a': \(64, 48\) multispectral pixels for \(16, 16\) others"):
+        Scene("a", values, 65535, 4, {}, measured[:, :, :48])

@@ -31,3 +31,14 @@ def test_blind_crops_show_their_scene_and_can_be_repeated() -> None:
     middle = (..., slice(3, -3), slice(3, -3))
     error = (fw.degrade(batch["hr_hsi"], 4) - batch["lr_hsi"])[middle].abs().mean((1, 2, 3))
     assert error.max() < 0.02  # the blobs are wider than any of the kernels; what is left is noise
+
+
+def test_measured_images_are_degraded_with_their_crop() -> None:
+    """A measured image of the scene's own first bands is observed as those bands are, but for the noise."""
+    values = smooth_scene(1, 32)
+    scene = Scene("a", values, 65535, 4, {}, values[:3])
+    batch = Crops([scene], RESPONSE, scale=4, crop=16, batch_size=8, blind=True, seed=2).batch(0)
+    assert torch.equal(batch["hr_msi"], batch["hr_hsi"][:, :3])
+    error = (batch["lr_msi"] - batch["lr_hsi"][:, :3]).abs().mean((1, 2, 3))
+    assert float(error.max()) < 0.03
+    assert float(error.min()) == 0.0  # without noise

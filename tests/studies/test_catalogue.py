@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import math
+import re
+from pathlib import Path
+
 import pytest
+import torch
 
 import finewave as fw
 from finewave.evaluation.protocols import PROTOCOLS
@@ -8,10 +13,12 @@ from finewave.metrics import METRICS
 from finewave.metrics.conventions import CONVENTIONS
 from finewave.studies.catalogue import STUDIES
 from finewave.studies.dataset_facts import base_of
-from finewave.studies.experiment import recipe_name
+from finewave.studies.experiment import OF_THE_TABLE, recipe_name
 from finewave.studies.published import FOLDER, published_row, published_values
 from finewave.studies.request import ask
+from finewave.studies.tables import build_table
 from finewave.systems.registry import create_model
+from finewave.training.recipe_sources import label
 from finewave.training.recipes import load_recipe, network_options
 from finewave.zoo.listing import list_models
 
@@ -23,8 +30,6 @@ def test_protocols_are_whole() -> None:
         assert protocol.name == name
         assert protocol.convention in CONVENTIONS
         assert set(protocol.metrics) <= set(METRICS)
-        import torch
-
         degrade(torch.rand(1, 2, 32, 32), 4, **protocol.degradation)
         assert name in protocol.text
         assert protocol.source in protocol.text
@@ -137,9 +142,95 @@ def test_the_nearest_recipe_of_a_family() -> None:
     assert recipe_name("sspsr", "cave", 2, short=False) == "sspsr-cave-x4"
     assert recipe_name("ssfin", "elsewhere", 4, short=True) == "ssfin-cave-x2-short"
     assert recipe_name("mstpp", "cave", 4, short=False) == "mstpp-cave"
+    assert recipe_name("mstpp", "arad-1k", 4, short=False) == "mstpp-arad-1k"
+    assert recipe_name("sspsr", "pavia-centre@sspsr", 8, short=False) == "sspsr-pavia-centre-x8"
+    assert recipe_name("jssunet", "ntire2020", 8, short=False) == "jssunet-ntire2020-x4"
+    assert recipe_name("ssfin", "pavia-centre@jssunet", 2, short=False) == "ssfin-cave-x2"
+    assert recipe_name("sschsr", "ssc-hsr", 4, short=False) == "sschsr-ssc-hsr-x4"
     assert recipe_name("common", "cave", 4, short=False) == "common-cave-x4"
     with pytest.raises(fw.InputError, match="no short recipe of common"):
         recipe_name("common", "cave", 4, short=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "scale", "row", "parameters"),
+    [
+        ("sspsr", "chikusei", 4, "sspsr", 13_564_392),
+        ("sspsr", "chikusei", 8, "sspsr", 15_924_712),
+        ("sspsr", "pavia-centre@sspsr", 4, "sspsr", 13_384_654),
+        ("sspsr", "pavia-centre@sspsr", 8, "sspsr", 15_744_974),
+        ("sspsr", "cave", 4, "sspsr", 26_077_475),
+        ("sspsr", "cave", 8, "sspsr", 28_437_795),
+        ("mulsr", "cave", 4, "mulsr-2", 2_509_328 + 37_570),  # with the end of the half scale, which is finewave's
+        ("table2", "cave", 4, "us3rn", 295_164),
+        ("table2", "ntire2020", 2, "us3rn", 249_226),
+        ("table2", "pavia-centre@jssunet", 8, "us3rn", 3_618_203),
+        ("table2", "pavia-centre@jssunet", 2, "ssfin", 5_712_584),
+        # SSPSR of 3 bands and AWAN (17,461,521): Fusformer has 111,247
+        ("table2", "cave", 4, "sr-ssr-fusion", None),
+    ],
+)
+def test_networks_are_as_large_as_those_of_the_articles(
+    name: str, dataset: str, scale: int, row: str, parameters: int | None
+) -> None:
+    (cell,) = ask(name, datasets=[dataset], scales=[scale], rows=[row]).cells()
+    system, options = network_options(cell.recipe)
+    with torch.device("meta"):
+        net = create_model(system, **options)
+    count = sum(p.numel() for p in net.parameters())
+    if parameters is None:
+        sizes = {part: sum(p.numel() for p in getattr(net, part).parameters()) for part in net.parts}
+        assert (sizes["ssr"], sizes["fusion"]) == (17_461_521, 111_247)
+        assert count == sum(sizes.values())
+    else:
+        assert count == parameters
+
+
+def test_each_data_set_has_the_settings_published_for_it() -> None:
+    (chikusei,) = ask("sspsr", datasets=["chikusei"], scales=[4], rows=["sspsr"]).cells()
+    assert chikusei.recipe_name == "sspsr-chikusei-x4"
+    model, data = chikusei.recipe["model"], chikusei.recipe["data"]
+    assert [model[key] for key in ("hs_bands", "group_size", "overlap", "blocks")] == [128, 8, 2, 3]
+    assert (data["batch_size"], data["crop"]) == (32, 64)
+    patches = (1 + (1792 - 64) // 32) * (1 + (2048 - 64) // 32)
+    assert chikusei.recipe["phase1"]["steps"] == 40 * math.ceil(int(0.9 * patches) * 8 / 32)
+
+
+def test_parts_of_a_composition_learn_as_in_their_own_articles() -> None:
+    (cell,) = ask("table2", datasets=["cave"], scales=[4], rows=["sr-ssr-fusion"]).cells()
+    assert cell.recipe_name == "sr-ssr-fusion-cave-x4"
+    for phase, part, recipe in (
+        ("phase1", "sr", "sspsr-cave-x4"),
+        ("phase2", "ssr", "awan-cave"),
+        ("phase3", "fusion", "fusformer-cave-x4"),
+    ):
+        mine, own = cell.recipe[phase], load_recipe(recipe)
+        assert mine["part"] == part
+        assert cell.recipe["model"][part] == own["model"]["system"]
+        for key in ("steps", "optimizer", "learning_rate", "schedule", "milestones", "power", "losses"):
+            assert mine[key] == own["phase1"][key]
+        for key in ("batch_size", "augment", "sampling"):
+            assert mine["data"][key] == own["data"][key]
+
+
+def test_a_protocol_says_which_camera() -> None:
+    cells = list(ask("mulsr", datasets=["cave"], rows=["mulsr-2", "gsa"]).cells())
+    assert {cell.sensor for cell in cells} == {"nikon-d700"}
+    assert {cell.recipe["data"]["sensor"] for cell in cells if cell.recipe} == {"nikon-d700"}
+    assert {cell.facts["protocol"]["sensor"] for cell in cells} == {"nikon-d700"}
+    assert PROTOCOLS["mulsr"].degradation["noise"] ** 2 == pytest.approx(0.001, rel=1e-4)
+    assert "camera nikon-d700" in PROTOCOLS["mulsr"].text
+    (cell,) = ask("table2", datasets=["cave"], scales=[4], rows=["us3rn"]).cells()
+    assert (cell.sensor, "sensor" in cell.facts["protocol"]) == ("nikon-d5100", False)
+
+
+def test_tables_say_of_each_recipe_what_is_published() -> None:
+    request = ask("sspsr", datasets=["chikusei"], scales=[4])
+    notes = build_table(request, Path("nowhere")).notes
+    said = label("sspsr-chikusei-x4", aside=OF_THE_TABLE)
+    assert f"sspsr-chikusei-x4: {said}" in notes
+    assert said == "after the article, except data (sampling), phase1 (validate_every)"
+    assert not any(re.search(r"\bas published\b", note) for note in notes)
 
 
 def test_the_common_recipe_for_every_system() -> None:

@@ -127,7 +127,7 @@ _OPTIONS: tuple[click.Option, ...] = (
     click.Option(["--split"], default="test", show_default=True, shell_complete=choices("val", "test"),
                  help="val or test."),
     click.Option(["--recipes"], type=click.Choice(["published", "short", "common"]), default="published",
-                 show_default=True, help="Which recipe of each system: as published, for a processor, common to all."),
+                 show_default=True, help="Recipe of each system: after its article, for a processor, common to all."),
     click.Option(["--budget"], default="published", show_default=True, metavar="LENGTH",
                  help="published, a part (0.05, 5%), steps (800), HR pixels seen (2e7px)."),
     click.Option(["--protocol"], shell_complete=protocol_names,

@@ -7,7 +7,7 @@ import click
 from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import recipe_keys, recipe_names
 from finewave.cli.options import example
-from finewave.cli.streams import json_option, print_json, working
+from finewave.cli.streams import json_option, note, print_json, working
 
 
 @click.command(epilog=example("finewave train jssunet-cave-x4-short model.features=32 out=runs/narrow"))
@@ -23,9 +23,12 @@ def train(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     from finewave.training.recipes import load_recipe
 
     load_recipe(recipe, list(overrides))  # a typing error shows before Lightning is loaded
+    from finewave.training.recipe_sources import label
     from finewave.training.trainer import train as run
 
     keep_freed_memory()
+    if not as_json:
+        note(f"recipe {recipe}: {label(recipe, overrides)}")
     with working(as_json):
         outcome = run(recipe, list(overrides))
     if as_json:

@@ -33,7 +33,8 @@ class Scene:
     lr_hsi : Tensor (C, h, w)
         Degraded, in [0, 1]; laid out in the same way.
     hr_msi, lr_msi : ndarray (c, H, W) and Tensor (c, h, w), or None
-        The same of a measured multispectral image of the same pixels, which takes the place of a simulated one.
+        The same of a measured multispectral image of the same place, which takes the place of a simulated one. One that
+        is k times as large is brought to the pixels of the hyperspectral image by MATLAB's bicubic kernel.
     """
 
     def __init__(
@@ -45,8 +46,12 @@ class Scene:
         degradation: dict[str, Any],
         msi: np.ndarray | None = None,
     ):
-        if msi is not None and msi.shape[1:] != values.shape[1:]:
-            raise InputError(f"scene {name!r}: {msi.shape[1:]} multispectral pixels for {values.shape[1:]} others")
+        if msi is not None:
+            times = max(1, msi.shape[1] // values.shape[1])
+            if msi.shape[1:] != tuple(times * n for n in values.shape[1:]):
+                raise InputError(f"scene {name!r}: {msi.shape[1:]} multispectral pixels for {values.shape[1:]} others")
+            if times > 1:
+                msi = degrade(torch.from_numpy(msi.astype(np.float32)), times, kernel="bicubic").numpy()
         self.name, self.full_scale = name, full_scale
         self.hr_hsi, self.lr_hsi = self._pair(values, full_scale, scale, _seeded(degradation, name, "hsi"))
         self.hr_msi: np.ndarray | None = None
@@ -136,13 +141,17 @@ class Crops:
         anywhere with larger scenes as much more often as they have more places for a crop.
     augment : bool
         One of the eight flips and rotations, at random.
+    roll : bool
+        Half of the crops are rolled by half their height, before they are turned: what leaves at the bottom enters at
+        the top, as the public code of MulSR does it. A crop is then at least two LR pixels wide.
     gain : tuple of float
         Range of a random brightness factor (log-uniform); (1, 1) for none. Exposure is no property of a material.
     mix : float
         Part of the crops that are weighted means of two (mixup; Zhang et al., ICLR 2018). The observation model is
         linear, so mixtures are as true as what they are made of, and fill the space between few materials.
     blind : bool
-        Each crop is degraded by itself, with options drawn by `random_degradation`, not cut from the degraded scene.
+        Each crop is degraded by itself, with options drawn by `random_degradation`, not cut from the degraded scene; so
+        is a measured multispectral one, in the same way.
     steps : int
         Length of one pass.
     seed : int
@@ -167,6 +176,7 @@ class Crops:
         gain: tuple[float, float] = (1.0, 1.0),
         mix: float = 0.0,
         blind: bool = False,
+        roll: bool = False,
         steps: int = 100,
         seed: int = 0,
     ) -> None:
@@ -180,9 +190,7 @@ class Crops:
         self.scenes, self.response, self.scale, self.crop = scenes, response, scale, crop
         self.batch_size, self.sampling, self.augment, self.gain = batch_size, sampling, augment, tuple(gain)
         self.mix, self.blind, self.steps, self.seed, self.start = mix, blind, steps, seed, 0
-        self.rank, self.world = 0, 1
-        if blind and scenes[0].hr_msi is not None:
-            raise InputError("data.blind degrades simulated images; with measured ones (data.msi) it cannot be")
+        self.roll, self.rank, self.world = roll, 0, 1
         places = np.array([np.prod([n - crop // scale + 1 for n in scene.lr_hsi.shape[1:]]) for scene in scenes])
         self.shares = places / places.sum()
 
@@ -241,14 +249,20 @@ class Crops:
             y, x = random.integers(h - size + 1), random.integers(w - size + 1)
         gain = float(np.exp(random.uniform(*np.log(self.gain))))
         turns, flip = (int(random.integers(4)), bool(random.integers(2))) if self.augment else (0, False)
+        rolled = size // 2 if self.roll and random.integers(2) else 0  # LR rows, so that both images stay aligned
         for key, image in scene.images.items():
             t, factor = (s, gain / scene.full_scale) if key.startswith("hr_") else (1, gain)
             part = image[:, y * t : (y + size) * t, x * t : (x + size) * t]
+            if rolled:
+                part = np.roll(part, rolled * t, axis=1)
             turned = np.rot90(part, turns, (1, 2)).transpose(1, 2, 0)
             np.multiply(turned[:, ::-1] if flip else turned, np.float32(factor), out=out[key])
         if self.blind:
-            observed = degrade(torch.from_numpy(out["hr_hsi"]).permute(2, 0, 1), s, **random_degradation(random, s))
-            out["lr_hsi"][:] = observed.permute(1, 2, 0).numpy()
+            options = random_degradation(random, s)
+            for high, low in (("hr_hsi", "lr_hsi"), ("hr_msi", "lr_msi")):
+                if high in out:
+                    observed = degrade(torch.from_numpy(out[high]).permute(2, 0, 1), s, **options)
+                    out[low][:] = observed.permute(1, 2, 0).numpy()
 
 
 def _ready(images: np.ndarray) -> Tensor:

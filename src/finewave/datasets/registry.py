@@ -24,9 +24,11 @@ from finewave.warnings import FinewaveWarning
 # name: module with the description, by name in `DATASETS`
 _DATASETS = {
     "cave": "finewave.datasets.catalogue.cave",
+    "cave@mulsr": "finewave.datasets.catalogue.cave",
     "ntire2020": "finewave.datasets.catalogue.ntire2020",
     "arad-1k": "finewave.datasets.catalogue.arad_1k",
     "harvard": "finewave.datasets.catalogue.harvard",
+    "harvard@mulsr": "finewave.datasets.catalogue.harvard",
     "kaist": "finewave.datasets.catalogue.kaist",
     "pavia-centre": "finewave.datasets.catalogue.pavia_centre",
     "pavia-centre@jssunet": "finewave.datasets.catalogue.pavia_centre",

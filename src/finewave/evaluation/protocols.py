@@ -32,6 +32,8 @@ class Protocol:
         Of `finewave.metrics.conventions`.
     metrics : tuple of str
         What its tables show, in their order; names of `finewave.metrics.METRICS`. The first one ranks.
+    sensor : str or None
+        Camera that makes the multispectral images; None: that of the data set.
     """
 
     name: str
@@ -40,12 +42,15 @@ class Protocol:
     crop: int | None
     convention: str
     metrics: tuple[str, ...]
+    sensor: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return what decides about the numbers, ready for JSON; the words about it may change."""
         facts = asdict(self)
         facts.pop("source")
         facts.pop("metrics")  # all metrics are computed; these are shown
+        if self.sensor is None:  # of the data set, which is said beside the protocol
+            facts.pop("sensor")
         return {**facts, "degradation": dict(self.degradation)}
 
     @property
@@ -53,8 +58,10 @@ class Protocol:
         """What is printed under each table."""
         images = "whole scenes" if self.crop is None else f"non-overlapping {self.crop} x {self.crop} crops"
         blur = ", ".join(f"{key} {value}" for key, value in self.degradation.items())
+        camera = f"; MS images by the camera {self.sensor}" if self.sensor else ""
         return (
-            f"protocol {self.name}: LR images by {blur}; metrics on {images}, convention {self.convention}, mean over "
+            f"protocol {self.name}: LR images by {blur}{camera}; metrics on {images}, "
+            f"convention {self.convention}, mean over "
             f"images. {self.source}"
         )
 
@@ -90,18 +97,20 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "mulsr",
             "IEEE TGRS 2023 and its public code: Gaussian of 13 x 13 with variances 10 along x and 2 along y, centred "
-            "on the LR pixels (there displaced), then bicubic; noise of 3/255 (the paper: variance 0.001).",
+            "on the LR pixels (there displaced), then bicubic; noise of variance 0.001 (its code: 3/255); the Nikon "
+            "D700 response of its code.",
             {
                 "kernel": "anisotropic-gaussian",
                 "size": 13,
                 "variances": [2.0, 10.0],
                 "angle": 1.5707963,
-                "noise": 0.011765,
+                "noise": 0.031623,
                 "clip": True,
             },
             None,
             "mulsr",
             ("psnr", "ssim", "sam", "rmse"),
+            "nikon-d700",
         ),
         Protocol(
             "ssc-hsr",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from finewave.errors import InputError
+from finewave.training.recipes import phase_data
 
 VALIDATIONS = 4
 """Of a phase that is not as long as its recipe says: whole scenes take long, a short run can spare few."""
@@ -93,8 +94,9 @@ class Budget:
 
 
 def pixels_per_step(recipe: dict[str, Any]) -> int:
-    """Return the HR pixels in a batch."""
-    return recipe["data"]["batch_size"] * recipe["data"]["crop"] ** 2
+    """Return the HR pixels in a batch of the first phase."""
+    data = phase_data(recipe, recipe["phase1"])
+    return data["batch_size"] * data["crop"] ** 2
 
 
 def _refused(text: str) -> InputError:

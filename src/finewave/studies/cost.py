@@ -18,6 +18,7 @@ from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.studies.dataset_facts import split_of
 from finewave.studies.experiment import Cell, digest
+from finewave.training.recipes import phase_data
 
 PATIENCE = 8.0
 """Seconds that a measurement of training steps may take, as far as single steps allow."""
@@ -204,7 +205,7 @@ def measure(recipe: dict[str, Any], phases: Sequence[dict[str, Any]]) -> dict[st
 
 def _time_phase(net: Any, phase: dict[str, Any], recipe: dict[str, Any]) -> Range:
     """Return seconds for a step: of whole batches if they are quick, else of one crop and of two, times the batch."""
-    crops = recipe["data"]["batch_size"]
+    crops = phase_data(recipe, phase)["batch_size"]
     one = _time_steps(net, phase, recipe, 1)
     if crops == 1:
         return one
@@ -229,7 +230,7 @@ def _time_steps(net: Any, phase: dict[str, Any], recipe: dict[str, Any], crops: 
     from finewave.training.progress import RunClock
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices and tips are no news
-    batch = _random_batch(recipe, recipe["data"]["crop"], crops)
+    batch = _random_batch(recipe, phase_data(recipe, phase)["crop"], crops)
     clock = RunClock(10**9)
     module = PHASES[phase["kind"]](copy.deepcopy(net), phase, clock, recipe["model"]["scale"])
     module.response = torch.rand(recipe["model"]["ms_bands"], recipe["model"]["hs_bands"])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
+from finewave.datasets.registry import list_datasets
 from finewave.errors import InputError
 from finewave.evaluation.protocols import Protocol
 from finewave.studies.budget import Budget
@@ -20,11 +21,13 @@ from finewave.training.recipes import list_recipes, load_recipe
 
 RecipeSet = Literal["published", "short", "common"]
 RECIPE_SETS: dict[str, str] = {
-    "published": "of each system as published",
+    "published": "of each system after its article",
     "short": "of each system for a processor (-short)",
     "common": "the common one for every system",
 }
 COMMON = "common"
+OF_THE_TABLE = ("data.dataset", "data.sensor", "data.degradation", "model.scale", "model.ms_bands", "model.hs_bands")
+"""What table and protocol decide, whatever a recipe says."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +56,16 @@ class Cell:
     recipe_name: str | None = None
     recipe: dict[str, Any] | None = None
 
+    @property
+    def sensor(self) -> str:
+        """What makes the multispectral images: the protocol's camera, else that of the data set."""
+        return self.protocol.sensor or sensor_of(self.dataset, self.row.system)
+
     @cached_property
     def what(self) -> dict[str, Any]:
         """What makes the network: all that decides about its weights."""
         if self.recipe is None:
-            return {
-                "system": self.row.system,
-                "options": dict(self.row.options),
-                "sensor": sensor_of(self.dataset, self.row.system),
-            }
+            return {"system": self.row.system, "options": dict(self.row.options), "sensor": self.sensor}
         recipe = {key: value for key, value in self.recipe.items() if key not in ("name", "out")}
         recipe["data"] = {key: value for key, value in recipe["data"].items() if key != "store"}
         return {"system": self.row.system, "recipe": recipe}
@@ -151,8 +155,7 @@ class Request:
     def _make(self, row: Row, dataset: str, scale: int, number: int) -> Cell:
         name, recipe = None, None
         if row.family is not None:
-            name, recipe = _recipe(row, row.family, self.recipes, dataset, scale)
-            recipe["data"]["degradation"] = dict(self.protocol.degradation)
+            name, recipe = _recipe(row, row.family, self.recipes, dataset, scale, self.protocol)
             recipe["seed"] += number
             recipe = self.budget.apply(recipe)
         return Cell(row, dataset, scale, self.split, self.protocol, number, name, recipe)
@@ -169,9 +172,13 @@ def key_of(facts: dict[str, Any]) -> str:
     return f"{what}-{digest(facts)}"
 
 
-def _recipe(row: Row, family: str, which: RecipeSet, dataset: str, scale: int) -> tuple[str, dict[str, Any]]:
-    """Return name and content of the recipe of a row for a data set and a scale."""
+def _recipe(
+    row: Row, family: str, which: RecipeSet, dataset: str, scale: int, protocol: Protocol
+) -> tuple[str, dict[str, Any]]:
+    """Return name and content of the recipe of a row for a data set and a scale, as a protocol observes it."""
     overrides = list(row.overrides)
+    if which != "published" and any(name.startswith(f"{COMMON}-{family}-") for name in list_recipes()):
+        family = f"{COMMON}-{family}"  # a composition's, part by part
     if which == "common" and not family.startswith(COMMON):
         if row.image != "hr_hsi":
             raise InputError(f"{row.label} trains one branch, by a recipe of its own; use --recipes published or short")
@@ -179,14 +186,17 @@ def _recipe(row: Row, family: str, which: RecipeSet, dataset: str, scale: int) -
         family = COMMON
     name = recipe_name(family, dataset, scale, short=which == "short")
     recipe = copy.deepcopy(_loaded(name, tuple(overrides)))
-    sensor = sensor_of(dataset, row.system)
+    sensor = protocol.sensor or sensor_of(dataset, row.system)
     if dataset != recipe["data"]["dataset"]:
         from finewave.physics.sensors import get_sensor
 
         recipe["model"].update(hs_bands=len(wavelengths_of(dataset)), ms_bands=len(get_sensor(sensor).bands))
-    recipe["data"].update(dataset=dataset, sensor=sensor)
+    recipe["data"].update(dataset=dataset, sensor=sensor, degradation=dict(protocol.degradation))
     recipe["model"]["scale"] = scale
-    recipe["data"]["crop"] += -recipe["data"]["crop"] % scale
+    phases = [phase for key, phase in recipe.items() if key.startswith("phase")]
+    for data in (recipe["data"], *(phase["data"] for phase in phases if phase.get("data"))):
+        if "crop" in data:
+            data["crop"] += -data["crop"] % scale
     recipe["name"] = f"{row.system}-{dataset}-x{scale}"
     return name, recipe
 
@@ -199,16 +209,19 @@ def _loaded(name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
 def recipe_name(family: str, dataset: str, scale: int, *, short: bool) -> str:
     """Return the name of the recipe of a family that is nearest to a data set and a scale.
 
-    ``<family>-<data set>-x<scale>`` if there is one, else of another scale or without, else of another data set.
+    ``<family>-<data set>-x<scale>`` if there is one, else of another scale or without, else of CAVE, else of another
+    data set.
     """
     end = "-short" if short else ""
-    pattern = re.compile(rf"{re.escape(family)}-(?P<dataset>[a-z]+[a-z0-9]*)(-x(?P<scale>\d+))?{end}")
+    datasets = "|".join(sorted({re.escape(base_of(name)) for name in list_datasets()}, key=len, reverse=True))
+    pattern = re.compile(rf"{re.escape(family)}-(?P<dataset>{datasets})(-x(?P<scale>\d+))?{end}")
     found = {name: match for name in list_recipes() if (match := pattern.fullmatch(name))}
     if not found:
         raise InputError(f"there is no {'short ' if short else ''}recipe of {family}; see finewave study --help")
 
-    def distance(name: str) -> tuple[bool, int, str]:
+    def distance(name: str) -> tuple[bool, bool, int, str]:
         said = found[name]["scale"]
-        return found[name]["dataset"] != base_of(dataset), abs(int(said or 0) - scale), name
+        of = found[name]["dataset"]
+        return of != base_of(dataset), of != "cave", abs(int(said or 0) - scale), name
 
     return min(found, key=distance)

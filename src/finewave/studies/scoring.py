@@ -18,7 +18,7 @@ from finewave.evaluation.evaluator import with_scene_reference
 from finewave.evaluation.protocols import Protocol
 from finewave.metrics import MetricAccumulator
 from finewave.physics.sensors import get_sensor
-from finewave.studies.dataset_facts import sensor_of, split_of
+from finewave.studies.dataset_facts import split_of
 from finewave.studies.experiment import Cell
 from finewave.systems.registry import config_of, create_model
 from finewave.zoo.model import Model
@@ -106,7 +106,7 @@ def scenes_of(dataset: str, split: str) -> tuple[SceneSource, list[str]]:
 
 def whole_scene(source: SceneSource, name: str, cell: Cell) -> Sample:
     """Return a scene with its degraded versions, see `finewave.datasets.patches.Crops`."""
-    response = get_sensor(sensor_of(cell.dataset, cell.row.system)).response(source.wavelengths)
+    response = get_sensor(cell.sensor).response(source.wavelengths)
     (scene,) = load_scenes(source, [name], cell.scale, dict(cell.protocol.degradation))  # type: ignore[arg-type]  # read alone
     return scene.whole(response)
 
@@ -141,7 +141,7 @@ def baseline(cell: Cell) -> Model:
     return build_baseline(
         cell.row.system,
         wavelengths=store.wavelengths,
-        sensor=sensor_of(cell.dataset, cell.row.system),
+        sensor=cell.sensor,
         scale=cell.scale,
         degradation=dict(cell.protocol.degradation),
         samples=training,

@@ -10,10 +10,11 @@ from typing import Any
 
 from finewave.errors import InputError
 from finewave.studies.definition import NotBuilt, Row
-from finewave.studies.experiment import RECIPE_SETS, Request
+from finewave.studies.experiment import OF_THE_TABLE, RECIPE_SETS, Request
 from finewave.studies.published import published_row, published_values
 from finewave.studies.results import find_result
 from finewave.studies.statistics import PairedTest, mean_and_deviation, paired_test
+from finewave.training.recipe_sources import label
 
 HIGHER = {"psnr": True, "psnr_band": True, "ssim": True, "sam": False, "ergas": False, "ergas_4": False, "rmse": False}
 HIGHER["cc"] = True
@@ -176,6 +177,12 @@ def _rank(lines: list[Line], metrics: tuple[str, ...]) -> None:
                 line.values[metric] = Value(value.mean, value.deviation, place)
 
 
+def _labels(request: Request) -> dict[str, str]:
+    """Return what may be said of each recipe, beside what table and protocol decide; by name, in order."""
+    names = {cell.recipe_name for cell in request.cells() if cell.recipe_name}
+    return {name: label(name, aside=OF_THE_TABLE) for name in sorted(names)}
+
+
 def _revision(result: dict[str, Any]) -> str:
     """Return version and commit that made a cell, in words."""
     commits = [commit for commit in (result["commit"]["training"], result["commit"]["scoring"]) if commit]
@@ -190,6 +197,8 @@ def _notes(request: Request, blocks: list[Block]) -> list[str]:
     if trained:
         recipes = sorted({cell.recipe_name for cell in request.cells() if cell.recipe_name})
         notes.append(f"recipes {RECIPE_SETS[request.recipes]}: {', '.join(recipes)}; training {request.budget}")
+        if request.recipes == "published":
+            notes += [f"{recipe}: {words}" for recipe, words in _labels(request).items()]
         if request.split == "val":
             notes.append("trained weights were chosen by PSNR on these same scenes, which flatters them a little")
         if request.seeds > 1:

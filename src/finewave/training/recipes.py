@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,11 @@ from finewave.datasets.store import Store
 from finewave.errors import InputError, unknown_name
 from finewave.physics.sensors import get_sensor
 from finewave.systems.registry import options_of, takes_reference
+
+PROTOCOL_OPTIONS = ("scale", "ms_bands", "hs_bands")
+"""Options of a network that belong to the experiment."""
+PART_DATA = ("crop", "sampling", "augment", "gain", "mix", "batch_size")
+"""Keys of ``data`` that a phase may have values of its own for, under ``phaseN.data``."""
 
 
 def recipe_folders() -> Iterator[Path]:
@@ -60,6 +65,7 @@ def list_keys(recipe: str | Path) -> list[str]:
         except (OSError, yaml.YAMLError) as error:
             raise InputError(f"recipe {path} cannot be read: {_first_line(error)}") from error
         recipe = tree.pop("base", "")
+        keys |= dict.fromkeys(_keys(_of_parts(tree.pop("parts", {}))))
         keys |= dict.fromkeys(_keys(tree))
     return [key for key in keys if not any(other.startswith(f"{key}.") for other in keys)]
 
@@ -70,7 +76,9 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, 
     Parameters
     ----------
     recipe : str or Path
-        Name of a recipe that comes along, or a YAML file. Its key ``base`` names the recipe that it changes.
+        Name of a recipe that comes along, or a YAML file. Its key ``base`` names the recipe that it changes. A
+        composition may name the recipes of its parts, ``parts: {sr: sspsr-cave-x4, ssr: awan-cave}``: each brings its
+        network and its training, as a phase, in this order.
     overrides : sequence of str
         ``key.sub=value`` with YAML values, e.g. ``model.features=64``. Where ``data.sensor``, ``model.ms_bands`` and
         ``model.hs_bands`` are null, they follow from the data set.
@@ -150,6 +158,10 @@ def _read(path: Path) -> Any:
     if base is None:
         return config
     parent = _read(find_recipe(base))
+    parts = config.pop("parts", None)
+    if parts is not None:
+        rest = {key: value for key, value in parent.items() if not re.fullmatch(r"phase\d+", str(key))}
+        parent = OmegaConf.merge(rest, _of_parts(parts))
     for key in config:
         # a further phase is the first one but for what it says
         if re.fullmatch(r"phase\d+", str(key)) and key not in parent and "phase1" in parent:
@@ -161,6 +173,25 @@ def _read(path: Path) -> Any:
     return OmegaConf.merge(parent, config)
 
 
+def _of_parts(parts: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the recipes of a composition's parts bring: their networks, and a phase for each."""
+    from omegaconf import OmegaConf
+
+    tree: dict[str, Any] = {"model": {}}
+    for number, (part, name) in enumerate(parts.items(), start=1):
+        config: dict[str, Any] = OmegaConf.to_container(_read(find_recipe(name)))  # type: ignore[assignment]  # a mapping
+        options = {key: value for key, value in config["model"].items() if key not in PROTOCOL_OPTIONS}
+        tree["model"] |= {part: options.pop("system"), f"{part}_options": options}
+        data = {key: config["data"][key] for key in PART_DATA if key in config["data"]}
+        tree[f"phase{number}"] = {**config["phase1"], "part": part, "data": data}
+    return tree
+
+
+def phase_data(config: dict[str, Any], phase: dict[str, Any]) -> dict[str, Any]:
+    """Return the section ``data`` of a recipe as one of its phases has it."""
+    return {**config["data"], **(phase.get("data") or {})}
+
+
 def network_options(config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the system of a recipe and the options for `create_model`.
 
@@ -168,7 +199,7 @@ def network_options(config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """
     options = dict(config["model"])
     system = options.pop("system")
-    lacking = {"scale", "ms_bands", "hs_bands"} - options_of(system)
+    lacking = set(PROTOCOL_OPTIONS) - options_of(system)
     return system, {key: value for key, value in options.items() if key not in lacking}
 
 
@@ -179,13 +210,14 @@ def _system(config: Any) -> str | None:
 
 
 def _open_keys(known: set[str]) -> set[str]:
-    """Return the keys any recipe may add: losses, what a supervised phase can be given, measured images."""
+    """Return the keys any recipe may add: losses, what a supervised phase can be given, measured images, rolling."""
     from finewave.training.image_losses import LOSSES
 
     losses = [key for key in known if re.fullmatch(r"phase\d+\.losses", key)]
     supervised = [key.removesuffix(".losses") for key in losses]
-    more = {f"{key}.{name}" for key in supervised for name in ("output_start", "precision")} | {"data.msi"}
-    return {f"{key}.{name}" for key in losses for name in LOSSES} | more
+    more = {f"{key}.{name}" for key in supervised for name in ("output_start", "precision", "data")}
+    crops = {f"{key}.data.{name}" for key in supervised for name in PART_DATA}
+    return {f"{key}.{name}" for key in losses for name in LOSSES} | more | crops | {"data.msi", "data.roll"}
 
 
 def _check_key(key: str, known: set[str], system: str | None, message: str) -> None:

@@ -38,7 +38,7 @@ from finewave.training.phases import PHASES
 from finewave.training.precision import training_precision
 from finewave.training.processes import is_first_process
 from finewave.training.progress import RunClock
-from finewave.training.recipes import load_recipe, network_options
+from finewave.training.recipes import load_recipe, network_options, phase_data
 from finewave.training.supervised import SupervisedPhase
 from finewave.zoo.card import describe
 from finewave.zoo.model import Model, load_model, prefers_channels_last
@@ -172,7 +172,7 @@ def _reference(config: dict[str, Any]) -> dict[str, Any] | None:
 def _crops(
     config: dict[str, Any], phase: dict[str, Any], scenes: list[Scene], response: np.ndarray
 ) -> Crops | UnalignedCrops:
-    data, scale, reference = config["data"], config["model"]["scale"], _reference(config)
+    data, scale, reference = phase_data(config, phase), config["model"]["scale"], _reference(config)
     margin = 0 if reference is None else room(scale, reference)
     crops = Crops(
         scenes,
@@ -185,6 +185,7 @@ def _crops(
         gain=data["gain"],
         mix=data["mix"],
         blind=data.get("blind", False),
+        roll=data.get("roll", False),
         steps=phase["steps"],
         seed=config["seed"],
     )

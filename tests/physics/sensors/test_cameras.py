@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import colour
@@ -114,3 +115,24 @@ def test_sensors_need_neither_colour_science_nor_pytorch() -> None:
         "[finewave.get_sensor(name) for name in list_sensors()]; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)
+
+
+def test_the_nikon_d700_of_fusion_experiments() -> None:
+    """Whole numbers whose quotients by their sums are the response of MulSR's public code, rows of sum 1."""
+    sensor = get_sensor("Nikon D700")
+    assert (sensor.name, sensor.bands, sensor.curves.sum(axis=1).tolist()) == (
+        "nikon-d700",
+        ("R", "G", "B"),
+        [255, 203, 251],
+    )
+    response = sensor.response(np.arange(400.0, 701.0, 10.0))
+    np.testing.assert_allclose(response, sensor.curves / sensor.curves.sum(axis=1, keepdims=True), rtol=0, atol=1e-12)
+    printed = [[0.0078, 0.0078, 0.0667], [0.0049, 0.0788, 0.0099], [0.0279, 0, 0.0040]]  # at 400, 560 and 700 nm
+    np.testing.assert_allclose(response[:, [0, 16, 30]], printed, rtol=0, atol=5e-5)
+    assert "Dong et al." in sensor.source
+
+
+@pytest.mark.data
+def test_the_nikon_d700_equals_the_file_in_circulation(real_images: Path) -> None:
+    table = np.loadtxt(real_images / "srf" / "nikon_d700_cave31.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(get_sensor("nikon-d700").response(table[:, 0]), table[:, 1:].T, rtol=0, atol=1e-10)

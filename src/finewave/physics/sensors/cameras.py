@@ -23,6 +23,12 @@ _DARRODI = (
 _MEASURED = {
     "nikon-d5100": ("nikon_d5100.csv", "camera Nikon 5100 (NPL), measured sensitivity", _DARRODI),
     "sigma-sd-merrill": ("sigma_sd_merrill.csv", "camera Sigma SDMerill (NPL), measured sensitivity", _DARRODI),
+    "nikon-d700": (
+        "nikon_d700.csv",
+        "camera Nikon D700, 400 to 700 nm, the usual one in fusion experiments on CAVE",
+        "Dong et al., Hyperspectral image super-resolution via non-negative structured sparse representation, IEEE "
+        "TIP 25(5), 2016, and its successors: the whole numbers of which the responses in public code are quotients",
+    ),
     "cie1931": (
         "cie1931.csv",
         "CIE 1931 2-degree standard observer, colour matching functions",

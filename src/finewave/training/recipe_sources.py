@@ -1,0 +1,192 @@
+"""Where the values of a recipe come from, as the letters in its comments say, and the label that they add up to.
+
+A comment behind a value begins with letters, then says which section, table or option: ``# P, IV`` or ``# C, F: ...``.
+What a comment stands behind, a value or a whole section, has this source. Values without one are finewave's choice.
+
+| letter | source |
+|---|---|
+| P | the article, with its section or table; the text of the authors' repository where it quotes the article |
+| C | the authors' public code |
+| Q | public settings of another work that the article builds on |
+| F | finewave's choice: nothing is published, or another choice was made |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finewave.training.recipes import PART_DATA, PROTOCOL_OPTIONS, find_recipe, load_recipe
+
+PUBLISHED = "as published"
+LETTERS = {
+    "P": "the article",
+    "C": "the authors' public code",
+    "Q": "public settings of another work that the article builds on",
+    "F": "finewave's choice",
+}
+_LETTERS = re.compile(r"((?:[PCQF], )*[PCQF])(?=[:;,. (]|$)")
+_COMMENT = re.compile(r"(?:^|\s)#\s*(.*)$")
+# keys that decide nothing about the weights: names, places, lengths in time, memory, what is computed anew
+_NO_SETTING = re.compile(
+    r"name|out|base|model\.system|data\.store|phase\d+\.(minutes|kind|part|checkpoint|compile|pretrained)(\..+)?"
+)
+# keys of a phase that count for one schedule of the learning rate only
+_OF_SCHEDULE = {"milestones": "steps", "decay": "steps", "power": "polynomial", "floor": "cosine"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a value comes from: letters of `LETTERS`, none if the recipe does not say, and the rest of the comment."""
+
+    letters: tuple[str, ...] = ()
+    text: str = ""
+
+    @property
+    def published(self) -> bool:
+        """Whether the article or its code is the source of all of the value."""
+        return bool(self.letters) and set(self.letters) <= {"P", "C"}
+
+
+def sources_of(recipe: str | Path) -> dict[str, Source]:
+    """Return the source of every value that stands in a recipe or in what it is based on.
+
+    Parameters
+    ----------
+    recipe : str or Path
+        Name or YAML file, see `finewave.training.recipes.load_recipe`.
+
+    Returns
+    -------
+    dict
+        By key, ``"phase1.learning_rate"``. A mapping written in braces is one value.
+    """
+    path = find_recipe(recipe)
+    text = path.read_text(encoding="utf-8")
+    own = dict(_own_sources(text))
+    base, parts = _named(text, "base"), _named(text, "parts")
+    sources = {} if base is None else sources_of(base)
+    if parts is not None:
+        sources = {key: source for key, source in sources.items() if not re.match(r"phase\d", key)}
+        for number, (part, name) in enumerate(parts.items(), start=1):
+            sources |= _part_sources(number, part, name, own.pop(f"parts.{part}", Source()))
+    for phase in {key.partition(".")[0] for key in own if re.match(r"phase\d+\.", key)}:
+        if base is not None and not any(key.startswith(f"{phase}.") for key in sources):
+            first = {key: source for key, source in sources.items() if key.startswith("phase1.")}
+            sources |= {key.replace("phase1", phase, 1): source for key, source in first.items()}
+    return sources | own
+
+
+def unpublished(recipe: str | Path, overrides: Sequence[str] = ()) -> list[str]:
+    """Return the keys of a recipe whose values have neither the article nor its code as source.
+
+    Parameters
+    ----------
+    recipe : str or Path
+        Name or YAML file.
+    overrides : sequence of str
+        ``key=value``; what they change is not published.
+    """
+    values = load_recipe(recipe, overrides)
+    changed = dict.fromkeys(override.partition("=")[0] for override in overrides)
+    keys = [
+        key
+        for key, source in sources_of(recipe).items()
+        if not source.published and key not in changed and _is_setting(key, values)
+    ]
+    return keys + [key for key in changed if _is_setting(key, values)]
+
+
+def label(recipe: str | Path, overrides: Sequence[str] = (), aside: Sequence[str] = ()) -> str:
+    """Return what may be said of a recipe: `PUBLISHED`, or what of it is not.
+
+    Parameters
+    ----------
+    recipe, overrides
+        See `unpublished`.
+    aside : sequence of str
+        Keys that another source than the recipe decides about, a table's protocol for instance.
+
+    Returns
+    -------
+    str
+        ``"as published"`` where every value has the article or its code as source, ``"after the article, except data
+        (sensor, degradation)"`` where some have not, ``"finewave's own"`` where no value of its training has.
+    """
+    sources = sources_of(recipe)
+    training = [source for key, source in sources.items() if re.match(r"phase\d+\.", key)]
+    if not any(source.published for source in training):
+        return "finewave's own"
+    keys = [key for key in unpublished(recipe, overrides) if key not in aside]
+    if not keys:
+        return PUBLISHED
+    sections: dict[str, list[str]] = {}
+    for key in keys:
+        section, dot, name = key.partition(".")
+        sections.setdefault(section, []).extend([name] if dot else [])
+    words = [f"{name} ({', '.join(inside)})" if inside else name for name, inside in sections.items()]
+    return f"after the article, except {', '.join(words)}"
+
+
+def _is_setting(key: str, values: Mapping[str, Any]) -> bool:
+    """Tell whether a key decides about the weights, with what else stands in the recipe."""
+    if _NO_SETTING.fullmatch(key) or (key == "init_from" and values.get("init_from") is None):
+        return False
+    section, _, name = key.partition(".")
+    if not section.startswith("phase"):
+        phases = [value for other, value in values.items() if other.startswith("phase")]
+        return section != "data" or not all(name in (phase.get("data") or {}) for phase in phases)
+    phase = values[section]
+    if name == "estimates":
+        return phase.get("part") is not None
+    return name not in _OF_SCHEDULE or bool(phase["schedule"] == _OF_SCHEDULE[name])
+
+
+def _part_sources(number: int, part: str, name: str, named: Source) -> dict[str, Source]:
+    """Return the sources of what a composition takes from the recipe of a part."""
+    found = {f"model.{part}": named}
+    for key, source in sources_of(name).items():
+        section, _, inside = key.partition(".")
+        if section == "model" and inside.partition(".")[0] not in ("system", *PROTOCOL_OPTIONS):
+            found[f"model.{part}_options.{inside}"] = source
+        elif section == "phase1":
+            found[f"phase{number}.{inside}"] = source
+        elif section == "data" and inside in PART_DATA:
+            found[f"phase{number}.data.{inside}"] = source
+    return found
+
+
+def _named(text: str, key: str) -> Any:
+    import yaml
+
+    return (yaml.safe_load(text) or {}).get(key)
+
+
+def _own_sources(text: str) -> Iterator[tuple[str, Source]]:
+    """Yield the source of each value that stands in the text of a recipe itself."""
+    import yaml
+
+    lines = text.splitlines()
+
+    def walk(mapping: yaml.MappingNode, prefix: str, above: Source) -> Iterator[tuple[str, Source]]:
+        for key, value in mapping.value:
+            comment = _COMMENT.search(lines[key.start_mark.line])
+            source = _source(comment[1]) if comment else above
+            if isinstance(value, yaml.MappingNode) and not value.flow_style:
+                yield from walk(value, f"{prefix}{key.value}.", source)
+            else:
+                yield f"{prefix}{key.value}", source
+
+    tree = yaml.compose(text)
+    if isinstance(tree, yaml.MappingNode):
+        yield from walk(tree, "", Source())
+
+
+def _source(comment: str) -> Source:
+    match = _LETTERS.match(comment)
+    if match is None:
+        return Source((), comment)
+    return Source(tuple(match[1].split(", ")), comment[match.end() :].lstrip(":;,. "))
