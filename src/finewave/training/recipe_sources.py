@@ -7,7 +7,7 @@ What a comment stands behind, a value or a whole section, has this source. Value
 |---|---|
 | P | the article, with its section or table; the text of the authors' repository where it quotes the article |
 | C | the authors' public code |
-| Q | public settings of another work that the article builds on |
+| Q | public settings of another work: one that the article builds on, one that has it in its tables |
 | F | finewave's choice: nothing is published, or another choice was made |
 """
 
@@ -25,7 +25,7 @@ PUBLISHED = "as published"
 LETTERS = {
     "P": "the article",
     "C": "the authors' public code",
-    "Q": "public settings of another work that the article builds on",
+    "Q": "public settings of another work",
     "F": "finewave's choice",
 }
 _LETTERS = re.compile(r"((?:[PCQF], )*[PCQF])(?=[:;,. (]|$)")
