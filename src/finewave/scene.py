@@ -29,7 +29,7 @@ STRUCTURE = frozenset(
 )
 
 #: Attributes of a result that say which model made it.
-MADE_BY = frozenset({"model", "model_card", "upscaling"})
+MADE_BY = frozenset({"model", "model_card", "model_precision", "upscaling"})
 
 
 def make_scene(

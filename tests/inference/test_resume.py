@@ -17,8 +17,9 @@ from finewave.errors import InputError
 from finewave.inference import engine
 from finewave.inference.predict import predict_file
 from finewave.inference.resume import unfinished_folder
+from finewave.inference.super_resolve import super_resolve
 from finewave.io.open_save import load_scene, open_scene
-from tests.inference.tiny_models import save_model, write_scene
+from tests.inference.tiny_models import save_model, scene_of, write_scene
 from tests.io.scene_helpers import full_disk
 
 TILE = 20
@@ -231,7 +232,7 @@ def test_nothing_is_left_where_nothing_was_done(source: Path, model: Path, tmp_p
 
 
 def test_arithmetic_is_that_of_the_first_run(source: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is quicker is measured, and may come out otherwise in the next run."""
+    """The next run may be on another machine."""
     monkeypatch.setattr("finewave.zoo.precision.bfloat16_gains", lambda device: True)
     output = source.with_name("out.zarr")
     folder = stopped(source, output, model)
@@ -241,6 +242,15 @@ def test_arithmetic_is_that_of_the_first_run(source: Path, model: Path, monkeypa
     monkeypatch.setattr(engine, "run_tile", _spy(engine.run_tile, used))
     predict_file(source, output, model, tile=TILE)
     assert set(used) == {"bfloat16"}
+    with open_scene(output) as result:  # said by what was written
+        assert result.attrs["model_precision"] == "bfloat16"
+
+
+@pytest.mark.parametrize("gains", [True, False])
+def test_a_scene_says_its_arithmetic(model: Path, gains: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("finewave.zoo.precision.bfloat16_gains", lambda device: gains)
+    result = super_resolve(scene_of(6, 5), str(model))
+    assert result.attrs["model_precision"] == ("bfloat16" if gains else "float32")
 
 
 def _spy(run_tile: Any, used: list[str]) -> Any:

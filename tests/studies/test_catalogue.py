@@ -54,6 +54,17 @@ def test_every_row_has_a_recipe_that_builds_its_network(name: str, recipes: str)
             create_model(system, **{**options, **({"features": 8} if "features" in options else {})})
 
 
+def test_what_is_trained_together_is_not_scored_apart() -> None:
+    def cells(recipes: str) -> dict:
+        return {cell.row.key: cell for cell in ask("table8", datasets=["cave"], recipes=recipes).cells()}
+
+    short, common = cells("short"), cells("common")
+    assert short["with"].training == short["without"].training  # post-processing learns in a phase of its own
+    assert common["with"].training != common["without"].training
+    assert common["without"].recipe["model"]["post"] is False
+    assert common["with"].recipe["model"].get("post", True) is True
+
+
 def test_each_row_of_an_ablation_is_another_training() -> None:
     shared = {"table8": 1}
     for name, study in STUDIES.items():

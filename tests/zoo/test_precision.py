@@ -77,23 +77,32 @@ def test_the_choice_is_the_models(tiny_weights: Path) -> None:
     assert torch.equal(again.predict(lr_msi=x), single.predict(lr_msi=x))
 
 
-def test_self_check_follows_the_clock_and_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    for single, half, gains in ((1.0, 0.1, True), (1.0, 0.9, False), (1.0, 3.0, False)):
-        calls = []
-
-        def seconds(dtype: torch.dtype, single: float = single, half: float = half, calls: list = calls) -> float:
-            calls.append(dtype)
-            return half if dtype == torch.bfloat16 else single
-
-        monkeypatch.setattr(module, "_convolution_seconds", seconds)
-        bfloat16_gains.cache_clear()
-        try:
-            assert (bfloat16_gains("cpu"), bfloat16_gains("cpu")) == (gains, gains)
-            assert training_precision("cpu") == ("bf16-mixed" if gains else "32-true")
-            assert len(calls) == 2
-        finally:
-            bfloat16_gains.cache_clear()
+@pytest.mark.parametrize(
+    ("capabilities", "gains"),
+    [
+        ({"avx2": True, "avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"avx512_bf16": True, "amx_bf16": False}, True),
+        ({"avx512_bf16": True, "amx_bf16": True}, True),
+        ({"neon": True}, False),
+        ({}, False),
+    ],
+)
+def test_the_processor_decides_not_the_clock(
+    capabilities: dict[str, bool], gains: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "processor_capabilities", lambda: capabilities)
+    assert bfloat16_gains("cpu") == gains
+    assert training_precision("cpu") == ("bf16-mixed" if gains else "32-true")
+    chosen = "bfloat16" if gains else "float32"
+    assert Model(KeepsDigits()).arithmetic == Model(KeepsDigits()).with_resolved_precision().precision == chosen
+    assert Model(Repeat()).arithmetic == "float32"
+    assert Model(KeepsDigits()).to(torch.float64).arithmetic == "float64"
     assert not bfloat16_gains("mps")
+
+
+def test_a_pytorch_that_reports_nothing_means_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not bfloat16_gains("cpu")
 
 
 @pytest.mark.data

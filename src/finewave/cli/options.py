@@ -20,7 +20,7 @@ def precision_option(default: str) -> Callable[[Any], Any]:
         type=click.Choice(["auto", "float32", "bfloat16"]),
         default=default,
         show_default=True,
-        help="Arithmetic inside the network; auto is bfloat16 where that is quicker.",
+        help="Arithmetic inside the network; auto is bfloat16 where the processor has it.",
     )
 
 

@@ -286,21 +286,12 @@ def _prepare(
     _try_out(template, folder, output, options.storage)
     if spread is not None:
         _try_out(spread, folder, output, {})
-    # decided once: machines, and one machine at different times, may differ in what they find quicker
-    precision = _arithmetic(model)
+    # kept: a run may go on on a machine that would choose otherwise
+    precision = model.with_resolved_precision().precision
     storage = lay_out(template, store_in(folder), save_options, side)
     spread_storage = None if spread is None else lay_out(spread, spread_store_in(folder), as_floats, side)
     establish(folder, {**job, _ARITHMETIC: precision})
     return Unfinished(str(folder.absolute()), storage, s, precision, spread_storage)
-
-
-def _arithmetic(model: Model) -> str:
-    import torch
-
-    from finewave.zoo.precision import uses_bfloat16
-
-    like = next(model.net.parameters(), torch.empty(0))
-    return "bfloat16" if uses_bfloat16(model.precision, model.net, like.device) else "float32"
 
 
 def _try_out(template: xr.DataArray, folder: Path, output: Path, storage: dict[str, Any]) -> None:

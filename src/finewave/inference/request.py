@@ -62,6 +62,7 @@ class Request:
         scene, model = self.first, self.model
         attributes = {key: value for key, value in scene.attrs.items() if key not in STRUCTURE | {"sensor"}}
         attributes["model"] = model.name
+        attributes["model_precision"] = model.arithmetic
         attributes["upscaling"] = model.upscaling
         if model.card is not None:
             attributes["model_card"] = model.card.to_json()

@@ -78,7 +78,8 @@ def super_resolve(
     xarray.DataArray with dims (band, y, x)
         float32, s times as many rows and columns, with the card's wavelengths in nm, the scene's CRS,
         transform and coordinates at the new pixel size (pixel areas keep their place), NaN where an input
-        pixel was not finite, and the model's name and card in ``attrs``.
+        pixel was not finite, and in ``attrs`` the model's name (``model``), card (``model_card``) and arithmetic
+        (``model_precision``), and s (``upscaling``).
 
     Raises
     ------
@@ -144,7 +145,7 @@ def _resolved(
     """Return result and, if asked for, spread."""
     from finewave.zoo.model import as_model
 
-    model = as_model(model).with_pooling(pooling)
+    model = as_model(model).with_pooling(pooling).with_resolved_precision()
     request = make_request(scene, model, guide)
     processing = choose_processing(model, **options)
     height, width = request.first.sizes["y"], request.first.sizes["x"]

@@ -186,6 +186,9 @@ def _recipe(
         family = COMMON
     name = recipe_name(family, dataset, scale, short=which == "short")
     recipe = copy.deepcopy(_loaded(name, tuple(overrides)))
+    if not row.post and not any(phase["kind"] == "post" for key, phase in recipe.items() if key.startswith("phase")):
+        # trained together with it, the rest is not what the network without post-processing would be
+        recipe["model"]["post"] = False
     sensor = protocol.sensor or sensor_of(dataset, row.system)
     if dataset != recipe["data"]["dataset"]:
         from finewave.physics.sensors import get_sensor

@@ -140,7 +140,8 @@ TABLES = (
         ),
         first="post-processing",
         published="jssunet-table8.csv",
-        notes="Both rows are one training: the first scores the network without its post-processing.",
+        notes="Both rows are one training in two phases: the first scores the network without its post-processing. The "
+        "common recipe has one phase, so that there each row is a training of its own.",
     ),
 )
 

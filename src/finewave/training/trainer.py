@@ -215,10 +215,10 @@ def _start_output(net: nn.Module, phase: dict[str, Any], crops: Crops | Unaligne
 
 
 def _precision(phase: dict[str, Any], folder: Path) -> str:
-    """Return Lightning's name of the arithmetic: the quickest, unless the recipe wants every digit.
+    """Return Lightning's name of the arithmetic: the quickest of the machine's, unless the recipe wants every digit.
 
-    What a phase began with is kept in its folder: what is quickest is found out by timing, so that a busy or another
-    machine may find differently, and a run that goes on would not end as one that was left alone.
+    What a phase began with is kept in its folder: a run that goes on on another machine would else not end as one that
+    was left alone.
     """
     asked = phase.get("precision") or "auto"
     if asked not in ("auto", "float32"):

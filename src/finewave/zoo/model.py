@@ -41,8 +41,9 @@ class Model:
         Of its weights. Without, the network is taken as untrained, and its card says what the network itself does:
         system, configuration, task, scale, receptive field, parameters. `save` takes further facts.
     precision : {"auto", "float32", "bfloat16"}
-        Arithmetic of inner features. ``"auto"`` is bfloat16 where the machine gains from it and the network
-        declares that it keeps its digits (``mixed_precision``), else float32. Inputs and outputs are float32.
+        Arithmetic of inner features. ``"auto"`` is bfloat16 where the processor has instructions for it and
+        the network declares that it keeps its digits (``mixed_precision``), else float32. Inputs and outputs are
+        float32.
     pooling : {"image", "local"}
         Over what channel attention takes its means: the whole image, as the networks are defined; or windows of the
         training crop's size, as it saw them in training. Images no larger than the window give the same either way
@@ -190,7 +191,7 @@ class Model:
     def run(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Run the network on inputs known to fit and to be finite, without the checks of `predict`."""
         first = inputs[self.inputs[0]]
-        like = next(itertools.chain(self.net.parameters(), self.net.buffers()), first)  # some learn nothing
+        like = self._like(first)
         was_training = self.net.training
         self.net.eval()
         try:
@@ -198,7 +199,7 @@ class Model:
                 tensors = [inputs[name].to(like.device, like.dtype) for name in self.inputs]
                 if prefers_channels_last(self.net):
                     tensors = [x.contiguous(memory_format=torch.channels_last) for x in tensors]
-                mixed = uses_bfloat16(self.precision, self.net, like.device)
+                mixed = self._mixes(like)
                 with torch.autocast(like.device.type, torch.bfloat16, enabled=mixed), self._pooling(first):
                     output = self.net(**dict(zip(self.inputs, tensors, strict=True)))
         finally:
@@ -209,6 +210,23 @@ class Model:
         if self.pooling == "image":
             return nullcontext()
         return local_pooling(self.pooling_window, (first.shape[2], first.shape[3]))
+
+    def _like(self, default: Tensor) -> Tensor:
+        """Return a tensor of the network's device and number type; ``default`` of those that learn nothing."""
+        return next(itertools.chain(self.net.parameters(), self.net.buffers()), default)
+
+    def _mixes(self, like: Tensor) -> bool:
+        return uses_bfloat16(self.precision, self.net, like.device)
+
+    @property
+    def arithmetic(self) -> str:
+        """What the inner features are computed in here: ``"bfloat16"``, or the network's own number type."""
+        like = self._like(torch.empty(0))
+        return "bfloat16" if self._mixes(like) else str(like.dtype).removeprefix("torch.")
+
+    def with_resolved_precision(self) -> Model:
+        """Return this model with what ``precision="auto"`` means here, to be kept by other processes."""
+        return self.with_precision("bfloat16" if self.arithmetic == "bfloat16" else "float32")
 
     def with_precision(self, precision: str) -> Model:
         """Return this model, on the same network, with another ``precision``."""
