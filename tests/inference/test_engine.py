@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from distributed import Client, LocalCluster
+from distributed.security import Security
 
 from finewave.errors import InputError
 from finewave.inference.engine import Job, run_job
@@ -59,9 +63,8 @@ def test_two_workers_one_of_which_is_lost(model: Path, tmp_path: Path) -> None:
         loaded = load_model(model, precision="float32").with_pooling("local")
         options = FileOptions(tile=20, uncertainty=True)
         run_file(source, tmp_path / "workers.tif", loaded, None, options, client=client, progress=progress)
-        # as a user's cluster: by its address
-        address = client.scheduler.address
-        again = {"precision": "float32", "self_ensemble": True, "cluster": address}
+    with LocalCluster(n_workers=1, dashboard_address=None, silence_logs="CRITICAL") as own:
+        again = {"precision": "float32", "self_ensemble": True, "cluster": own.scheduler_address}
         predict_file(source, tmp_path / "again.nc", model, tile=20, **again)
     assert killed
     results = {"threads.zarr": ("workers.tif", "again.nc"), "threads.uncertainty.zarr": ("workers.uncertainty.tif",)}
@@ -70,6 +73,45 @@ def test_two_workers_one_of_which_is_lost(model: Path, tmp_path: Path) -> None:
         for name in others:
             np.testing.assert_allclose(load_scene(tmp_path / name).values, expected, rtol=0, atol=1e-6)
     assert not list(tmp_path.glob(".*"))
+
+
+def listening() -> set[int]:
+    """Return the ports on which this process and its children listen, from the tables of Linux."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inodes = {row[9]: int(row[1].split(":")[1], 16) for row in rows if row[3] == "0A"}
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is another user's
+            parent = (process / "stat").read_text().rsplit(")", 1)[1].split()[1]
+            if os.getpid() not in (int(process.name), int(parent)):
+                continue
+            for link in list((process / "fd").iterdir()):
+                with suppress(OSError):
+                    found.add(inodes.get(str(link.readlink())[8:-1], 0))
+    return found - {0}
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the ports of a process are read as Linux tells them")
+def test_nobody_else_can_use_the_workers() -> None:
+    before = listening()
+    with connected(None, 1) as client:
+        assert client is not None
+        scheduler = client.scheduler.address
+        assert scheduler.startswith("tls://127.0.0.1:")
+        ports = listening() - before
+        assert len(ports) >= 2
+        for port in ports:
+            with pytest.raises((OSError, ValueError)), Client(f"tcp://127.0.0.1:{port}", timeout=1) as stranger:
+                stranger.submit(os.getpid).result(timeout=1)
+            # no pages either: a listener of this run speaks TLS, and nothing else
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+                connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                with suppress(ConnectionResetError):
+                    assert b"HTTP" not in connection.recv(1000)
+        # keys of another run are none
+        with pytest.raises((OSError, ValueError)), Client(scheduler, security=Security.temporary(), timeout=1):
+            pass
+        assert client.submit(sum, [1, 2]).result() == 3
 
 
 def test_scheduler_that_does_not_answer(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

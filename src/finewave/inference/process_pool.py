@@ -94,8 +94,7 @@ def connected(cluster: str | None, workers: int | None) -> Iterator[Any | None]:
     if cluster is not None and workers is not None:
         raise InputError("give --cluster or --workers: a cluster has its own workers")
     try:
-        import dask
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError:
         raise InputError("worker processes need Dask's scheduler: pip install 'finewave[cluster]'") from None
     if cluster is not None:
@@ -107,25 +106,58 @@ def connected(cluster: str | None, workers: int | None) -> Iterator[Any | None]:
             yield client
         return
     assert workers is not None
+    with local_cluster(workers) as local, Client(local, set_as_default=False) as client:
+        yield client
+
+
+@contextmanager
+def local_cluster(workers: int) -> Iterator[Any]:
+    """Yield a cluster of processes on this machine that only this process can use.
+
+    Dask's scheduler runs whatever code it is given, and its port on the loopback interface is open to every user of
+    the machine: keys that are made for this run, and kept in memory, are asked of whoever connects. Its pages, which
+    show what is run, are not served.
+
+    Parameters
+    ----------
+    workers : int
+
+    Yields
+    ------
+    distributed.LocalCluster
+    """
+    import dask
+    from distributed import LocalCluster
+    from distributed.security import Security
+
+    try:
+        keys = Security.temporary()
+    except ImportError:
+        raise InputError("keys of worker processes need cryptography: pip install 'finewave[cluster]'") from None
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = str(max(1, cores // workers))
     # if one is the user's, none is ours: PyTorch takes MKL's number of threads for OpenMP's
     ours = not any(name in os.environ for name in THREAD_VARIABLES)
     environment = dict.fromkeys(THREAD_VARIABLES, threads) if ours else {}
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    no_pages = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
     try:
         with (
-            dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
+            dask.config.set({"distributed.nanny.pre-spawn-environ": environment, **no_pages}),
             LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
+                host="127.0.0.1",
+                security=keys,
+                protocol="tls://",
                 dashboard_address=None,
                 silence_logs="CRITICAL",
                 preload=[WORKER_START],
             ) as local,
-            Client(local, set_as_default=False) as client,
         ):
-            yield client
+            # without a dashboard Dask listens on its port all the same; `process_entry` does this for the workers
+            local.scheduler.http_server.stop()
+            yield local
     finally:  # Dask leaves in this process what it sets for the workers
         for name, value in before.items():
             if value is None:

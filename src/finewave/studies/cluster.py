@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError
-from finewave.inference.process_pool import WORKER_START
+from finewave.inference.process_pool import local_cluster
 from finewave.studies.experiment import Cell
 from finewave.studies.runner import run_group
 
@@ -50,24 +51,16 @@ def run_spread(
     if workers is not None and address is not None:
         raise InputError("--workers starts processes here, --cluster uses those of a scheduler; give one of them")
     try:
-        from distributed import Client, LocalCluster, as_completed
+        from distributed import Client, as_completed
     except ImportError:
         raise InputError("several trainings at a time need Dask: pip install 'finewave[cluster]'") from None
     if not groups:
         return {}
     out = out.absolute()
-    cluster = None
-    if address is None:
+    processes = min(workers or 1, len(groups))
+    with local_cluster(processes) if address is None else nullcontext() as cluster:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        cluster = LocalCluster(
-            n_workers=min(workers or 1, len(groups)),
-            threads_per_worker=1,
-            dashboard_address=None,
-            host="127.0.0.1",
-            preload=[WORKER_START],
-        )
-    threads = None if cluster is None else max(1, cores // len(cluster.workers))
-    try:
+        threads = None if cluster is None else max(1, cores // processes)
         try:
             client = Client(cluster if cluster is not None else address, timeout="20s")
         except OSError as error:
@@ -85,9 +78,6 @@ def run_spread(
                     say(f"not possible: {reason}")
                     failures[group[0].training] = reason
             return failures
-    finally:
-        if cluster is not None:
-            cluster.close()
 
 
 def _work(group: list[Cell], out: Path, threads: int | None) -> str | None:

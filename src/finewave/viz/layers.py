@@ -110,6 +110,11 @@ class View:
         """How many pixels of the result stand on one of the input, 1 without an input."""
         return self.layers["input"].place.width if "input" in self.layers else 1.0
 
+    def close(self) -> None:
+        """Close the files."""
+        for layer in self.layers.values():
+            layer.pyramid.close()
+
 
 def open_view(result: str | Path, input: str | Path | None = None, reference: str | Path | None = None) -> View:
     """Open the images of a view, check that they belong together, and read none of their pixels.

@@ -68,6 +68,14 @@ class Pyramid:
         """The levels that are in the file."""
         return sorted(self._stored)
 
+    def close(self) -> None:
+        """Close the files of all levels and forget the tiles."""
+        with self._lock:
+            self._tiles.clear()
+            self._used = 0
+            for scene in self._stored.values():
+                scene.close()
+
     def size(self, level: int) -> tuple[int, int]:
         """Return height and width of a level; a remainder makes one more pixel."""
         step = 1 << level

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -27,6 +28,15 @@ FLAGS = [
 ]
 
 
+TOKENS: dict[str, str] = {}
+"""What the printed addresses carried, by host and port."""
+
+
+def with_token(url: str) -> str:
+    """Return an address of a running server as its user opens it."""
+    return f"{url}{'&' if '?' in url else '?'}token={TOKENS[urlsplit(url).netloc]}"
+
+
 @contextmanager
 def running(*arguments: str | Path) -> Iterator[str]:
     """Run ``finewave view`` on a free port, yield its address, and end it as Ctrl-C does."""
@@ -38,7 +48,9 @@ def running(*arguments: str | Path) -> Iterator[str]:
         line = process.stdout.readline()
         try:
             assert line.startswith("http://127.0.0.1:"), process.communicate()
-            yield line.split()[0]
+            address, _, token = line.split()[0].partition("?token=")
+            TOKENS[urlsplit(address).netloc] = token
+            yield address
         finally:
             process.send_signal(signal.SIGINT)
             try:
@@ -103,7 +115,9 @@ def open_page(chromium: Any) -> Iterator[Open]:
     contexts, outside, errors = [], [], []
 
     def open_one(url: str, size: tuple[int, int] = (1280, 800), scheme: str = "light") -> Any:
-        context = chromium.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+        # Playwright waits by eval, which the page's policy forbids; test_hostile.py looks at pages under the policy
+        view = {"width": size[0], "height": size[1]}
+        context = chromium.new_context(viewport=view, color_scheme=scheme, bypass_csp=True)
         contexts.append(context)
         page = context.new_page()
         own = url.split("/", 3)[2]
@@ -119,7 +133,7 @@ def open_page(chromium: Any) -> Iterator[Open]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda line: errors.append(line.text) if is_fault(line) else None)
         page.set_default_timeout(60_000)
-        page.goto(url)
+        page.goto(with_token(url))
         page.wait_for_function("document.documentElement.dataset.ready === 'yes' && finewave.frames.length > 0")
         return page
 

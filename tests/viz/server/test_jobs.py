@@ -16,8 +16,10 @@ import pytest
 import finewave as fw
 from finewave.errors import InputError
 from finewave.viz.server import handlers, jobs
+from finewave.viz.server.access import Access, Gated
 from finewave.viz.server.jobs import Job, Jobs, offered_models
 
+TOKEN = "of-this-test"
 OWN = {"X-Finewave": "1"}
 
 
@@ -126,16 +128,21 @@ def server(store: Jobs) -> Iterator[str]:
     """The handlers behind a server of Tornado's, in a thread."""
     import asyncio
 
+    from tornado.httpserver import HTTPServer
+    from tornado.netutil import bind_sockets
     from tornado.web import Application
 
     started: Any = threading.Event()
     found: dict[str, Any] = {}
 
+    class Guarded(Gated, Application):
+        pass
+
     async def run() -> None:
-        hosts: set[str] = set()
-        http = Application(handlers.patterns(store, hosts)).listen(0, "127.0.0.1")  # type: ignore[arg-type]
-        port = next(iter(http._sockets.values())).getsockname()[1]
-        hosts.add(f"127.0.0.1:{port}")
+        sockets = bind_sockets(0, "127.0.0.1")
+        port = sockets[0].getsockname()[1]
+        http = HTTPServer(Guarded(handlers.patterns(store), access=Access("127.0.0.1", port, TOKEN)))
+        http.add_sockets(sockets)
         found.update(port=port, stop=asyncio.Event(), loop=asyncio.get_running_loop())
         started.set()
         await found["stop"].wait()
@@ -150,6 +157,7 @@ def server(store: Jobs) -> Iterator[str]:
 
 
 def ask(address: str, data: bytes | None = None, method: str | None = None, **headers: str) -> tuple[int, Any]:
+    address += f"{'&' if '?' in address else '?'}token={TOKEN}"
     request = Request(address, data, {name.replace("_", "-"): text for name, text in headers.items()}, method=method)
     try:
         with urlopen(request, timeout=30) as answer:

@@ -4,35 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from tornado.ioloop import IOLoop
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler, stream_request_body
 
 from finewave.errors import InputError
-from finewave.viz.server.jobs import LARGEST_UPLOAD, Job, Jobs
+from finewave.viz.server.jobs import LARGEST_UPLOAD, LONGEST_UPLOAD_S, BusyError, Job, Jobs
 
 _CHUNK = 2**20
 
 
-class _Guarded(RequestHandler):
-    """Answers only requests for this server, from its own page.
+_SILENCE_S = 60.0
+"""Seconds after which a sender that sends nothing is given up."""
 
-    A page of another site that is open in the same browser can send requests to this machine, too: it cannot set a
-    header of its own without being asked for leave, and it cannot change the name in ``Host`` that led it here.
-    """
 
-    def initialize(self, jobs: Jobs, hosts: frozenset[str] | None) -> None:
-        self.jobs, self.hosts = jobs, hosts
+class _Asked(RequestHandler):
+    """A request that `finewave.viz.server.access.Access` has let in."""
 
-    def prepare(self) -> None:
-        """Refuse what another page asks for."""
-        if self.hosts is not None and self.request.host not in self.hosts:
-            raise HTTPError(403, "another host was asked for")
-        origin = self.request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != self.request.host:
-            raise HTTPError(403, "the request comes from another page")
-        if self.request.method not in ("GET", "HEAD") and self.request.headers.get("X-Finewave") != "1":
-            raise HTTPError(403, "the request does not come from the page")
+    def initialize(self, jobs: Jobs) -> None:
+        self.jobs = jobs
 
     def job_named(self, key: str) -> Job:
         """Return a job or answer that there is none."""
@@ -43,35 +34,39 @@ class _Guarded(RequestHandler):
 
     def refuse(self, error: InputError) -> None:
         """Answer what the user has to mend."""
-        self.set_status(400)
+        self.set_status(429 if isinstance(error, BusyError) else 400)
         self.finish({"message": str(error)})
 
 
 @stream_request_body
-class Upload(_Guarded):
+class Upload(_Asked):
     """``POST /upload?name=...&model=...``: the file as the body, written as it comes."""
 
     def prepare(self) -> None:
         """Open a file for what will come, if it may come."""
-        super().prepare()
         self.file: Any = None
         self.path: Path | None = None
         self.size = 0
         self.refused: InputError | None = None
+        self.silence: Any = None
         try:
             self.model = self.jobs.model_named(self.get_query_argument("model"))
-            announced = int(self.request.headers.get("Content-Length", "0") or 0)
-            if announced > LARGEST_UPLOAD:
+            announced = self.request.headers.get("Content-Length", "")
+            if announced.isascii() and announced.isdigit() and int(announced[:30]) > LARGEST_UPLOAD:
                 raise _too_large()
             self.path = self.jobs.place_for(self.get_query_argument("name"))
             self.file = self.path.open("wb")
         except InputError as error:
             self.refused = error
         # what is refused is read to its end all the same: a browser does not listen before it has sent all
-        self.request.connection.set_max_body_size(2**40)  # type: ignore[union-attr]  # of an HTTP/1 connection
+        connection: Any = self.request.connection  # of HTTP/1
+        connection.set_max_body_size(2**33)
+        connection.set_body_timeout(LONGEST_UPLOAD_S)
+        self._listen()
 
     def data_received(self, chunk: bytes) -> None:
         """Write a piece."""
+        self._listen()
         if self.refused is not None:
             return
         self.size += len(chunk)
@@ -88,7 +83,8 @@ class Upload(_Guarded):
         if self.refused is None:
             assert self.path is not None  # it was opened
             try:
-                self.finish({"key": self.jobs.submit(self.path, self.model).key})
+                page = self.request.headers.get("X-Finewave", "")
+                self.finish({"key": self.jobs.submit(self.path, self.model, page).key})
                 return
             except InputError as error:
                 self.refused = error
@@ -100,26 +96,38 @@ class Upload(_Guarded):
         self._close()
         self._forget()
 
+    def _listen(self) -> None:
+        """Give the sender time for the next piece."""
+        loop = IOLoop.current()
+        if self.silence is not None:
+            loop.remove_timeout(self.silence)
+        connection: Any = self.request.connection
+        self.silence = loop.call_later(_SILENCE_S, connection.close)
+
     def _close(self) -> None:
+        if self.silence is not None:
+            IOLoop.current().remove_timeout(self.silence)
+            self.silence = None
         if self.file is not None:
             self.file.close()
             self.file = None
 
     def _forget(self) -> None:
         if self.path is not None:
-            self.path.unlink(missing_ok=True)
+            self.jobs.drop(self.path)
 
 
 def _too_large() -> InputError:
     return InputError(f"the file is larger than {LARGEST_UPLOAD // 2**20} MB: use finewave predict")
 
 
-class Progress(_Guarded):
+class Progress(_Asked):
     """``GET /jobs/KEY``: how far a job is; ``DELETE``: stop it."""
 
     def get(self, key: str) -> None:
         """Answer how far it is."""
-        self.finish(self.job_named(key).facts())
+        job = self.job_named(key)
+        self.finish(job.facts(self.jobs.ahead(job)))
 
     def delete(self, key: str) -> None:
         """Stop it."""
@@ -128,7 +136,7 @@ class Progress(_Guarded):
         self.finish(job.facts())
 
 
-class Result(_Guarded):
+class Result(_Asked):
     """``GET /results/KEY``: the file that a job has made."""
 
     async def get(self, key: str) -> None:
@@ -145,9 +153,9 @@ class Result(_Guarded):
                 await self.flush()
 
 
-def patterns(jobs: Jobs, hosts: frozenset[str] | None) -> list[Any]:
-    """Return the addresses for Bokeh's server; ``hosts`` may be asked for, None for any."""
-    shared = {"jobs": jobs, "hosts": hosts}
+def patterns(jobs: Jobs) -> list[Any]:
+    """Return the addresses for Bokeh's server."""
+    shared = {"jobs": jobs}
     return [
         (r"/page/(.*)", StaticFileHandler, {"path": str(Path(__file__).with_name("static"))}),
         (r"/upload", Upload, shared),

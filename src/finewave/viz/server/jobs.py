@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import queue
 import secrets
+import shutil
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,16 @@ LARGEST_UPLOAD = 64 * 2**20
 """Bytes of a file that the page takes."""
 LARGEST_SIDE = 1024
 """Rows and columns of an image that the page takes; `finewave predict` has no such limit."""
+LONGEST_UPLOAD_S = 600.0
+"""Seconds that the sending of a file may take."""
+MOST_WAITING = 8
+"""Uploads that are being sent, wait or are computed."""
+MOST_KEPT = 20
+"""Uploads whose results are kept; the oldest one that no page shows goes first."""
+MOST_BYTES = 4 * 2**30
+"""What kept uploads and their results may take on the disk."""
+LONGEST_S = 900.0
+"""Seconds that a model may compute on an upload."""
 _SIGNATURES = {
     ".png": (b"\x89PNG\r\n\x1a\n",),
     ".jpg": (b"\xff\xd8\xff",),
@@ -29,6 +41,10 @@ _SIGNATURES = {
     ".mat": (b"MATLAB",),
 }
 """How files begin that the page takes. GDAL would open under any name what points to other files of this machine."""
+
+
+class BusyError(InputError):
+    """No more uploads are taken at the moment."""
 
 
 class Cancelled(Exception):  # noqa: N818 - no error: the user wants it
@@ -55,6 +71,10 @@ class Job:
         What was assumed.
     result : pathlib.Path
         The file that is made.
+    page : str
+        Key of the page that has sent it.
+    shown : int
+        By how many pages it is looked at.
     """
 
     key: str
@@ -67,14 +87,16 @@ class Job:
     notes: list[str] = field(default_factory=list)
     started: float = 0.0
     cancelled: bool = False
+    page: str = ""
+    shown: int = 0
 
     @property
     def result(self) -> Path:
         """The file that is made."""
         return self.source.with_name(f"{self.source.stem}-{Path(self.model).name}.tif")
 
-    def facts(self) -> dict[str, Any]:
-        """Return what the page is told."""
+    def facts(self, ahead: int = 0) -> dict[str, Any]:
+        """Return what the page is told; ``ahead`` uploads come before it."""
         seconds = round(time.monotonic() - self.started, 1) if self.state == "running" else 0.0
         return {
             "state": self.state,
@@ -83,6 +105,7 @@ class Job:
             "message": self.message,
             "notes": self.notes,
             "seconds": seconds,
+            "ahead": ahead,
         }
 
 
@@ -95,11 +118,16 @@ class Jobs:
         Where files go; each job has a folder of its own in it.
     models : dict of str to str
         What may be chosen: name, and what to give `finewave.load_model`.
+    forgotten : callable
+        Called with the key of an upload whose files go.
     """
 
-    def __init__(self, folder: Path, models: dict[str, str]) -> None:
-        self.folder, self.models = folder, models
+    def __init__(
+        self, folder: Path, models: dict[str, str], forgotten: Callable[[str], Any] = lambda key: None
+    ) -> None:
+        self.folder, self.models, self.forgotten = folder, models, forgotten
         self.jobs: dict[str, Job] = {}
+        self._coming: set[Path] = set()
         self._queue: queue.Queue[Job | None] = queue.Queue()
         self._thread: threading.Thread | None = None
 
@@ -108,17 +136,55 @@ class Jobs:
 
         Raises
         ------
+        BusyError
+            As many as may be are on their way.
         InputError
             It is of no kind that the page takes.
         """
+        unfinished = [job for job in self.jobs.values() if job.state in ("waiting", "running")]
+        if len(unfinished) + len(self._coming) >= MOST_WAITING:
+            raise BusyError(f"{MOST_WAITING} uploads wait already: try again when one is done, or finewave predict")
+        self._make_room()
         plain = Path(name.replace("\\", "/")).name
         suffix = Path(plain).suffix.lower()
         if suffix not in _SIGNATURES:
             raise InputError(f"{plain or 'the file'}: the page takes {', '.join(sorted(_SIGNATURES))}")
-        stem = "".join(c if c.isalnum() or c in "-_ ." else "_" for c in Path(plain).stem).strip(" .")[:80] or "upload"
+        stem = "".join(c if c.isalnum() or c in "-_ ." else "_" for c in Path(plain).stem).strip(" .")[:80]
+        stem = stem.encode()[:120].decode(errors="ignore") or "upload"  # names of files are counted in bytes
         folder = self.folder / secrets.token_urlsafe(9)
         folder.mkdir()
-        return folder / f"{stem}{suffix}"
+        path = folder / f"{stem}{suffix}"
+        self._coming.add(path)
+        return path
+
+    def drop(self, path: Path) -> None:
+        """Forget an upload that does not become a job."""
+        self._coming.discard(path)
+        shutil.rmtree(path.parent, ignore_errors=True)
+
+    def leave(self, page: str) -> None:
+        """Stop what a page has asked for that is gone."""
+        for job in self.jobs.values():
+            if job.page == page:
+                self.cancel(job)
+
+    def ahead(self, job: Job) -> int:
+        """Return how many uploads come before a waiting one."""
+        if job.state != "waiting":
+            return 0
+        jobs = list(self.jobs.values())
+        return sum(each.state in ("waiting", "running") for each in jobs[: jobs.index(job)])
+
+    def _make_room(self) -> None:
+        """Forget the oldest uploads that no page shows while there are too many, or they take too much."""
+        old = [job for job in self.jobs.values() if job.state not in ("waiting", "running") and not job.shown]
+        taken = {key: _bytes_in(job.source.parent) for key, job in self.jobs.items()}
+        for job in old:
+            if len(self.jobs) < MOST_KEPT and sum(taken.values()) < MOST_BYTES:
+                return
+            del self.jobs[job.key], taken[job.key]
+            self.forgotten(job.key)
+            shutil.rmtree(job.source.parent, ignore_errors=True)
 
     def model_named(self, name: str) -> str:
         """Return a model's name if it may be chosen, else raise `InputError`."""
@@ -126,8 +192,8 @@ class Jobs:
             raise unknown_name("model", name, self.models)
         return name
 
-    def submit(self, path: Path, model: str) -> Job:
-        """Take an uploaded file, written where `place_for` said.
+    def submit(self, path: Path, model: str, page: str = "") -> Job:
+        """Take an uploaded file, written where `place_for` said, from a page.
 
         Raises
         ------
@@ -138,7 +204,8 @@ class Jobs:
             start = file.read(16)
         if not start.startswith(_SIGNATURES[path.suffix]):
             raise InputError(f"{path.name} is no {path.suffix} file, by its first bytes")
-        job = Job(path.parent.name, path, model)
+        job = Job(path.parent.name, path, model, page=page)
+        self._coming.discard(path)
         self.jobs[job.key] = job
         self._queue.put(job)
         if self._thread is None:
@@ -147,8 +214,9 @@ class Jobs:
         return job
 
     def cancel(self, job: Job) -> None:
-        """Stop a job at its next tile."""
-        job.cancelled = True
+        """Stop a job at its next tile, unless it has ended."""
+        if job.state in ("waiting", "running"):
+            job.cancelled = True
         if job.state == "waiting":
             job.state = "cancelled"
 
@@ -187,6 +255,8 @@ class Jobs:
             job.done, job.total = done, total
             if job.cancelled:
                 raise Cancelled
+            if time.monotonic() - job.started > LONGEST_S:
+                raise InputError(f"it takes longer than {LONGEST_S / 60:.0f} minutes: use finewave predict")
 
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FinewaveWarning)
@@ -201,6 +271,10 @@ class Jobs:
             predict_file(job.source, job.result, self.models[job.model], progress=progress)
         ours = [str(each.message) for each in caught if issubclass(each.category, FinewaveWarning)]
         job.notes = list(dict.fromkeys(ours))
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def offered_models(own: tuple[str, ...] = ()) -> dict[str, str]:

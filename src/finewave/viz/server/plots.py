@@ -24,11 +24,11 @@ PALETTE = "Inferno256"
 _NO_OUTLINE = ".bk-Canvas { --outline-width: 0px; }"
 
 
-def picture_source() -> Any:
+def picture_source(name: str | None = None) -> Any:
     """Return an empty source of a picture."""
     from bokeh.models import ColumnDataSource
 
-    return ColumnDataSource(data=no_picture())
+    return ColumnDataSource(name=name, data=no_picture())
 
 
 def no_picture() -> dict[str, list[Any]]:

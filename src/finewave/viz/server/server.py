@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import logging
+import secrets
 import signal
 import tempfile
 import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
 
 LOCAL = "127.0.0.1"
 USUAL_PORT = 5006
+_PRIVATE = (LOCAL, "localhost", "::1")
+_FORGET_MS = 10_000  # after which a page that does not come back is gone
 _PATIENCE = 1.0  # seconds for each thread to end
-_EVERYWHERE = ("", "0.0.0.0", "::")
 
 
 def serve(
@@ -55,7 +58,7 @@ def serve(
     models : tuple of str
         Weights of one's own to offer for uploads, beside those that ship.
     ready : callable
-        Called with the address of the page when it can be opened.
+        Called with the address of the page, and the token in it, when it can be opened.
 
     Returns
     -------
@@ -73,18 +76,19 @@ def serve(
         raise InputError("the viewer needs Bokeh: pip install 'finewave[viewer]'") from None
     from bokeh.application import Application
     from bokeh.application.handlers.function import FunctionHandler
-    from bokeh.server.tornado import BokehTornado
     from tornado.httpserver import HTTPServer
     from tornado.ioloop import IOLoop
 
+    from finewave.viz.server.access import EVERYWHERE, Access
     from finewave.viz.server.handlers import patterns
     from finewave.viz.server.jobs import Jobs, offered_models
 
     view = open_view(result, input, reference)
-    if host in _EVERYWHERE:
+    anywhere = host in EVERYWHERE
+    if host not in _PRIVATE:
         warnings.warn(
-            f"listening on {host or 'all addresses'}: everyone who reaches this machine can see the images and run "
-            "models, without a password; --host 127.0.0.1 is for you alone",
+            f"listening on {host or 'all addresses'}: whoever has the address with its token can see the images and "
+            "run models, and it goes over the network unencrypted; --host 127.0.0.1 is for you alone",
             FinewaveWarning,
             stacklevel=2,
         )
@@ -93,20 +97,31 @@ def serve(
         jobs = Jobs(Path(folder), offered_models(models))
         site = Site(view, jobs)
         sockets, port = _bind(host, port)
-        names = {f"{name}:{port}" for name in (host, *(["localhost", LOCAL] if host == LOCAL else []))}
-        anywhere = host in _EVERYWHERE
-        tornado = BokehTornado(
+        token, secret = secrets.token_urlsafe(24), secrets.token_bytes(32)
+        tornado = _server_class()(
             {"/": Application(FunctionHandler(site.fill))},
-            extra_websocket_origins=["*"] if anywhere else sorted(names),
-            extra_patterns=patterns(jobs, None if anywhere else frozenset(names)),
+            access=Access(host, port, token),
+            secret=secret,
+            secret_key=secret,
+            sign_sessions=True,
+            include_headers=[],
+            include_cookies=[],
+            extra_websocket_origins=["*"],  # `Access` looks closer
+            extra_patterns=patterns(jobs),
+            check_unused_sessions_milliseconds=_FORGET_MS // 2,
+            unused_session_lifetime_milliseconds=_FORGET_MS,
+            websocket_max_message_size_bytes=2**20,
         )
-        http = HTTPServer(tornado)
+        http = HTTPServer(
+            tornado, max_header_size=2**14, max_body_size=2**16, idle_connection_timeout=60, body_timeout=60
+        )
         http.add_sockets(sockets)
         server = BaseServer(IOLoop.current(), tornado, http)
         try:
             _stop_by_signals(server.io_loop)
             server.start()
-            ready(f"http://{LOCAL if anywhere else host}:{port}/")
+            name = LOCAL if anywhere else f"[{host}]" if ":" in host else host
+            ready(f"http://{name}:{port}/?token={token}")
             server.io_loop.start()
         except KeyboardInterrupt:
             pass
@@ -115,6 +130,18 @@ def serve(
                 server.stop()
             ended = site.end(_PATIENCE)
     return ended
+
+
+def _server_class() -> type:
+    """Return Bokeh's application behind `Access`."""
+    from bokeh.server.tornado import BokehTornado
+
+    from finewave.viz.server.access import Gated
+
+    class Guarded(Gated, BokehTornado):
+        """Bokeh's pages, for those who may see them."""
+
+    return Guarded
 
 
 class Site:
@@ -130,6 +157,7 @@ class Site:
         self.view, self.jobs = view, jobs
         self._uploads: dict[str, View] = {}
         self._pages: set[Page] = set()
+        jobs.forgotten = self._forget
 
     def end(self, seconds: float) -> bool:
         """Stop all work; return whether none of it took longer."""
@@ -156,8 +184,26 @@ class Site:
             "limit_bytes": LARGEST_UPLOAD,
             "limit_side": LARGEST_SIDE,
             "theme": query.get("theme", "auto"),
+            "page": secrets.token_urlsafe(9),
         }
-        self._pages.add(Page(document, view, state_from_query(query, view), facts, self._pages.discard))
+        page = Page(document, view, state_from_query(query, view), facts, partial(self._left, facts))
+        self._pages.add(page)
+        if uploaded:
+            self.jobs.jobs[scene].shown += 1
+
+    def _left(self, facts: dict[str, Any], page: Page) -> None:
+        """Take note that a page is gone."""
+        self._pages.discard(page)
+        self.jobs.leave(facts["page"])
+        job = self.jobs.jobs.get(facts["scene"])
+        if job is not None:
+            job.shown -= 1
+
+    def _forget(self, key: str) -> None:
+        """Close the files of an upload."""
+        view = self._uploads.pop(key, None)
+        if view is not None:
+            view.close()
 
     def _view(self, key: str) -> View:
         """Return the view of an upload that is done, else the first one."""
@@ -212,3 +258,5 @@ def _quiet() -> None:
     """Keep the servers' own log lines off the terminal; errors stay."""
     for name in ("bokeh", "tornado.access", "tornado.application"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # what arrives from a page that is being closed is no error, and what a page sends wrongly ends its own socket
+    logging.getLogger("bokeh.server.protocol_handler").setLevel(logging.CRITICAL)

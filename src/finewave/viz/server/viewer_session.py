@@ -68,14 +68,14 @@ class Page:
         self._scored = False
         self._sizes: dict[str, dict[str, int]] = {}
         # Bokeh's properties are descriptors, which type checkers take for what they describe
-        self.settings: Any = Settings(**{name: getattr(state, name) for name in _controls()})
+        self.settings: Any = Settings(name="settings", **{name: getattr(state, name) for name in _controls()})
 
         self.ranges: tuple[Any, Any] = Range1d(start=0, end=1), Range1d(start=1, end=0)
         # they follow those of the picture in the browser; the server has no need of them
         map_ranges = Range1d(start=0, end=1, syncable=False), Range1d(start=1, end=0, syncable=False)
         self.picks: Any = ColumnDataSource(data=plots.pick_data(None))
         self.behind = {side: plots.picture_source() for side in ("left", "right")}
-        self.front = {side: plots.picture_source() for side in ("left", "right")}
+        self.front = {side: plots.picture_source(f"front-{side}") for side in ("left", "right")}
         self.pictures = {
             side: plots.make_picture(side, self.ranges, self.picks, self.behind[side], self.front[side])
             for side in ("left", "right")
@@ -101,8 +101,7 @@ class Page:
         self._pick(state.pick)
 
     def _listen(self) -> None:
-        from bokeh.events import DocumentReady, SelectionGeometry, Tap
-        from bokeh.models import CustomJS
+        from bokeh.events import SelectionGeometry, Tap
 
         for name in (*_controls(), "dark", "fit"):
             self.settings.on_change(name, self._changed)
@@ -119,16 +118,8 @@ class Page:
         for axis in self.ranges:
             for end in ("start", "end"):
                 axis.on_change(end, lambda attr, old, new: self._plan())
-        models = {
-            "settings": self.settings,
-            "left": self.pictures["left"],
-            "right": self.pictures["right"],
-            "map": self.map,
-            "front": self.front["right"],
-        }
-        # what only the document's own callback names, Bokeh does not keep equal: the settings go with a plot
+        # what no root names, Bokeh does not keep equal: the settings go with a plot
         self.pictures["left"].tags = [self.settings]
-        self.document.js_on_event(DocumentReady, CustomJS(args=models, code=f"finewave.start({{{', '.join(models)}}})"))
         self.document.on_session_destroyed(lambda context: self._forget())
 
     # What the user does

@@ -2,6 +2,11 @@
 "use strict";
 
 const finewave = (() => {
+  { // before anything is painted
+    const root = document.documentElement, { wanted } = root.dataset;
+    const dark = wanted === "dark" || (wanted !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+    root.dataset.theme = dark ? "dark" : "light";
+  }
   const byId = (id) => document.getElementById(id);
   const frames = []; // milliseconds from a change of the frame to the picture of it on the screen
   let models, app;
@@ -255,7 +260,7 @@ const finewave = (() => {
       document.body.classList.remove("dropping");
       choose(event.dataTransfer.files[0]);
     });
-    const own = { "X-Finewave": "1" };
+    const own = { "X-Finewave": app.dataset.page };
     const show = (done, total, text) => {
       const bar = byId("progress");
       if (total) { bar.max = total; bar.value = done; } else bar.removeAttribute("value");
@@ -265,7 +270,7 @@ const finewave = (() => {
       const request = (sending = new XMLHttpRequest());
       const query = new URLSearchParams({ name: file.name, model: byId("model").value });
       request.open("POST", `upload?${query}`);
-      request.setRequestHeader("X-Finewave", "1");
+      request.setRequestHeader("X-Finewave", app.dataset.page);
       request.responseType = "json";
       request.upload.onprogress = (event) => show(event.loaded, event.total, "sending …");
       request.onload = () => (request.status === 200 ? resolve(request.response.key) : reject(new Error((request.response && request.response.message) || `status ${request.status}`)));
@@ -286,7 +291,7 @@ const finewave = (() => {
           if (facts.state === "failed") throw new Error(facts.message);
           if (facts.state === "cancelled") throw new Error("cancelled");
           const tiles = facts.total > 1 ? `${facts.done} of ${facts.total} tiles, ` : "";
-          show(facts.done, facts.total > 1 ? facts.total : 0, facts.state === "waiting" ? "waiting for another upload …" : `${tiles}${Math.round(facts.seconds)} s`);
+          show(facts.done, facts.total > 1 ? facts.total : 0, facts.state === "waiting" ? `waiting for ${facts.ahead} other upload${facts.ahead === 1 ? "" : "s"} …` : `${tiles}${Math.round(facts.seconds)} s`);
           await new Promise((resume) => setTimeout(resume, 200));
         }
         location.assign(`${location.pathname}?scene=${encodeURIComponent(job)}&theme=${models.settings.theme}`);
@@ -296,20 +301,28 @@ const finewave = (() => {
         if (error.message !== "cancelled") trouble(error.message);
       }
     });
+    const stop = () => fetch(`jobs/${job}`, { method: "DELETE", headers: own, keepalive: true });
+    addEventListener("pagehide", () => { if (job) stop(); });
     byId("try-cancel").addEventListener("click", () => {
       if (sending) sending.abort();
-      else if (job) fetch(`jobs/${job}`, { method: "DELETE", headers: own });
+      else if (job) stop();
       else dialog.close();
     });
   }
 
-  function start(given) {
-    models = given;
+  // The policy of the page allows no script in it: its plots are started from here, and its models found by name.
+  async function start() {
     app = byId("app");
+    await Bokeh.embed.embed_items({}, JSON.parse(app.dataset.render));
+    const [page] = Bokeh.documents;
+    if (!page.is_idle) await new Promise((resolve) => page.idle.connect(resolve));
+    const found = (name) => page.get_model_by_name(name);
+    models = { settings: found("settings"), left: found("left"), right: found("right"), map: found("map"), front: found("front-right") };
     for (const bind of [bindControls, bindBand, bindMode, bindSwipe, bindTheme, linkRanges, measureFrames, bindTools, bindTexts, bindLink, bindUpload]) bind();
     finewave.models = models;
     document.documentElement.dataset.ready = "yes";
   }
 
-  return { start, frames };
+  addEventListener("DOMContentLoaded", start);
+  return { frames };
 })();

@@ -1,0 +1,175 @@
+"""Who may ask the page's server for what: checked once, before any handler sees the request."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import re
+import socket
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.web import Application, OutputTransform, RequestHandler
+
+if TYPE_CHECKING:
+    from tornado.httputil import HTTPMessageDelegate
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""No script but the page's own files. Bokeh sets styles in the page, which can show but not run anything."""
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+EVERYWHERE = ("", "0.0.0.0", "::")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_CODE = re.compile(r"/(static/js|page)/[\w.-]+|/favicon\.ico")
+"""The page's code and Bokeh's: the same for everybody, so it needs no token."""
+_DATA = re.compile(r"/|/ws|/upload|/(jobs|results)/[\w-]+")
+
+
+class Access:
+    """The rules of one server.
+
+    Parameters
+    ----------
+    host : str
+        What the server listens on.
+    port : int
+    token : str
+        What the printed address carries; a cookie carries it from then on.
+    """
+
+    def __init__(self, host: str, port: int, token: str) -> None:
+        self.token, self.cookie = token, f"finewave-{port}"
+        self._anywhere = host in EVERYWHERE
+        own = {socket.gethostname(), socket.getfqdn()} if self._anywhere else {host}
+        self._names = {name.lower() for name in (*own, *_LOOPBACK)}
+
+    def refusal(self, request: HTTPServerRequest) -> tuple[int, str] | None:
+        """Return status and words for what is not answered; None for what is."""
+        host = request.headers.get("Host", "")
+        if not self._is_ours(host):
+            return 403, "this server is not known by that name"
+        if not (_CODE.fullmatch(request.path) or _DATA.fullmatch(request.path)):
+            return 404, "there is nothing here"
+        origin = request.headers.get("Origin")
+        socket_wanted = request.path == "/ws"
+        # a browser says where a request comes from; a page of another site may send it, and must not be answered
+        if origin != f"http://{host}" and (socket_wanted or origin is not None):
+            return 403, "the request comes from another page"
+        if _CODE.fullmatch(request.path):
+            return None
+        if not self.is_known(request):
+            return 403, "open the address that finewave view has printed, with its token"
+        if any(name.startswith("bokeh-") for name in request.arguments) or "Bokeh-Session-Id" in request.headers:
+            return 400, "sessions are made by the server"
+        if request.path not in ("/", "/ws") and request.method != "GET" and not request.headers.get("X-Finewave"):
+            return 403, "the request does not come from the page"
+        return None
+
+    def is_known(self, request: HTTPServerRequest) -> bool:
+        """Whether a request carries the token, in its address or as a cookie."""
+        given = [value.decode("latin-1") for value in request.query_arguments.get("token", [])]
+        cookie = request.cookies.get(self.cookie)
+        if cookie is not None:
+            given.append(cookie.value)
+        return any(hmac.compare_digest(each.encode(), self.token.encode()) for each in given)
+
+    def _is_ours(self, host: str) -> bool:
+        """Whether a ``Host`` header names this server: another name was made to lead here by someone else.
+
+        The port is not looked at: a tunnel to this machine has one of its own.
+        """
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        if name in self._names and re.fullmatch(r"[\w.:\[\]-]+", host):
+            return True
+        if not self._anywhere:
+            return False
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+class Gated(Application):
+    """An application of Tornado's behind `Access`, to be mixed in before another one.
+
+    Parameters
+    ----------
+    access : Access
+    secret : bytes
+        Signs Bokeh's sessions: a socket opens only for a page that this server has made.
+    """
+
+    def __init__(self, *arguments: Any, access: Access, secret: bytes = b"", **settings: Any) -> None:
+        self.access, self._secret = access, secret
+        super().__init__(*arguments, **settings)
+        self.add_transform(partial(_Headers, access))  # type: ignore[arg-type]  # called as a class would be
+
+    def find_handler(self, request: HTTPServerRequest, **arguments: Any) -> HTTPMessageDelegate:
+        """Return what answers a request, which may be a refusal."""
+        refusal = self.access.refusal(request)
+        if refusal is None and request.path == "/ws" and not self._is_session(request):
+            refusal = 403, "that is no session of this server"
+        if refusal is not None:
+            status, words = refusal
+            return self.get_handler_delegate(request, Refused, {"status": status, "words": words})
+        return super().find_handler(request, **arguments)
+
+    def _is_session(self, request: HTTPServerRequest) -> bool:
+        from bokeh.util.token import check_token_signature
+
+        offered = [part.strip() for part in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        if len(offered) != 2 or offered[0] != "bokeh":
+            return False
+        try:
+            return check_token_signature(offered[1], secret_key=self._secret, signed=True)
+        except (ValueError, KeyError, TypeError):  # it is no token at all
+            return False
+
+
+class Refused(RequestHandler):
+    """Says in one line why there is no answer."""
+
+    def initialize(self, status: int, words: str) -> None:
+        """Keep what is to be said."""
+        self.status, self.words = status, words
+
+    def prepare(self) -> None:
+        """Answer before any method is looked for."""
+        self.set_status(self.status)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(f"finewave: {self.words}\n")
+
+
+class _Headers(OutputTransform):
+    """Gives every answer the headers that bound what a page may do, and the cookie to whoever has the token."""
+
+    def __init__(self, access: Access, request: HTTPServerRequest) -> None:
+        self._access, self._request = access, request
+
+    def transform_first_chunk(
+        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
+    ) -> tuple[int, HTTPHeaders, bytes]:
+        for name in [name for name in headers if name.lower().startswith("access-control-") or name == "Server"]:
+            del headers[name]
+        headers.update(HEADERS)
+        if not _CODE.fullmatch(self._request.path):
+            headers["Cache-Control"] = "no-store"
+        if status_code == 200 and "token" in self._request.query_arguments and self._access.is_known(self._request):
+            value = f"{self._access.cookie}={self._access.token}; Path=/; HttpOnly; SameSite=Strict"
+            headers.add("Set-Cookie", value)
+        return status_code, headers, chunk

@@ -1,0 +1,154 @@
+"""Names, cards and attributes that are script, and pages of other sites, in a real Chromium under the page's policy."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+from tests.viz.browser.conftest import running, with_token
+
+pytestmark = pytest.mark.browser
+
+SCRIPT = "<img src=x onerror=window.hacked=1></script><script>window.hacked=1</script>'\"`${window.hacked=1}{{7*7}}"
+
+
+def write_hostile(path: Path, bands: int = 3) -> Path:
+    values = np.random.default_rng(3).random((bands, 24, 24), dtype=np.float32)
+    profile = {"driver": "GTiff", "dtype": "float32", "count": bands, "height": 24, "width": 24}
+    with rasterio.open(path, "w", **profile) as dataset:
+        dataset.write(values)
+        dataset.update_tags(sensor=SCRIPT, title=SCRIPT, TIFFTAG_IMAGEDESCRIPTION=SCRIPT, units=SCRIPT)
+        for band in range(1, bands + 1):
+            dataset.set_band_description(band, SCRIPT)
+            dataset.update_tags(band, name=SCRIPT, wavelength=str(400 + 50 * band), wavelength_units="nm")
+    return path
+
+
+def until(page: Any, expression: str, seconds: float = 30.0) -> Any:
+    """Wait for an expression without eval in the page."""
+    end = time.monotonic() + seconds
+    while not (found := page.evaluate(expression)):
+        assert time.monotonic() < end, expression
+        time.sleep(0.05)
+    return found
+
+
+Page = Callable[[], Any]
+
+
+@pytest.fixture
+def strict_page(chromium: Any) -> Iterator[Page]:
+    """Pages whose policy holds; at the end none of their scripts has run, and the policy had nothing to stop."""
+    contexts: list[Any] = []
+    said: list[str] = []
+
+    def open_one() -> Any:
+        context = chromium.new_context()
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: said.append(dialog.message))
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert said == []
+
+
+def test_names_of_files_and_bands_do_not_run(strict_page: Page, tmp_path: Path, quick_weights: Path) -> None:
+    path = write_hostile(tmp_path / "a<img src=x onerror=window.hacked=1>'\".tif")
+    with running(path, "--reference", path, "--model", quick_weights) as address:
+        page = strict_page()
+        theme = "%22%3E%3Cscript%3Ewindow.hacked%3D1%3C/script%3E"
+        page.goto(with_token(f"{address}?theme={theme}&left={theme}&scene={theme}&mode=three"))
+        until(page, "document.documentElement.dataset.ready === 'yes' && finewave.frames.length > 0")
+        assert page.evaluate("window.hacked") is None
+        assert path.name in page.locator("#file-name").inner_text()
+        until(page, "location.search.includes('left=') && !location.search.includes('token=')")
+        page.context.close()
+
+
+def test_a_script_that_got_into_the_page_would_not_run(chromium: Any, address: str) -> None:
+    page = chromium.new_context().new_page()
+    page.goto(with_token(address))
+    inline = "Object.assign(document.createElement('script'), {text: 'window.hacked=2'})"
+    page.evaluate(f"document.body.append({inline})")
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=window.hacked=3>')")
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.hacked") is None
+    page.context.close()
+
+
+def test_reports_do_not_run_what_files_say(strict_page: Page, tmp_path: Path) -> None:
+    from finewave.viz.report.report import write_report
+
+    path = write_hostile(tmp_path / "a<img src=x onerror=window.hacked=1>.tif")
+    write_report(path, tmp_path / "report.html", reference=path)
+    page = strict_page()
+    page.goto((tmp_path / "report.html").as_uri())
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.hacked") is None
+    assert "onerror" in page.locator("body").inner_text()  # as text
+
+
+@contextmanager
+def other_site(folder: Path) -> Iterator[str]:
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://localhost:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_pages_of_other_sites_get_nothing(chromium: Any, address: str, tmp_path: Path) -> None:
+    """The user's own browser, which has the cookie, meets a page that wants the images."""
+    (tmp_path / "evil.html").write_text("<!doctype html><title>evil</title>")
+    context = chromium.new_context()
+    own = context.new_page()
+    assert own.goto(with_token(address)).status == 200
+    assert own.goto(address).status == 200  # by its cookie
+    with other_site(tmp_path) as site:
+        page = context.new_page()
+        page.goto(f"{site}/evil.html")
+        tried = page.evaluate(
+            """async (address) => {
+                const socket = await new Promise((resolve) => {
+                    const opened = new WebSocket(address.replace("http", "ws") + "ws", ["bokeh", "a.b"]);
+                    opened.onopen = () => resolve("open");
+                    opened.onerror = () => resolve("refused");
+                });
+                const read = await fetch(address, {credentials: "include"}).then(() => "read", () => "refused");
+                const simple = await fetch(address + "upload?name=a.png&model=quick", {
+                    method: "POST", body: "x", mode: "no-cors", credentials: "include",
+                }).then((answer) => answer.type, () => "refused");
+                const frame = document.createElement("iframe");
+                frame.src = address;
+                document.body.append(frame);
+                await new Promise((resolve) => { frame.onload = resolve; setTimeout(resolve, 3000); });
+                let seen = "nothing";
+                try { seen = frame.contentDocument ? frame.contentDocument.body.innerHTML : "nothing"; } catch {}
+                return [socket, read, simple === "opaque" ? "unseen" : simple, seen];
+            }""",
+            address,
+        )
+        assert tried[:2] == ["refused", "refused"]
+        assert tried[2] in ("unseen", "refused")
+        assert tried[3] == "nothing" or "finewave" not in tried[3]
+    context.close()

@@ -1,0 +1,210 @@
+"""Raw requests to a running server, as no browser sends them."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finewave.viz.server.access import POLICY
+from tests.viz.browser.conftest import TOKENS, running
+from tests.viz.views import write_view
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with running(write_view(tmp_path_factory.mktemp("files"))["result"]) as address:
+        yield int(address.split(":")[2].strip("/"))
+
+
+def token(port: int) -> str:
+    return TOKENS[f"127.0.0.1:{port}"]
+
+
+def raw(port: int, data: bytes, seconds: float = 10.0, half: bool = False) -> bytes:
+    """Send bytes and return what comes back; ``half``: say that no more will come."""
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
+        connection.sendall(data)
+        if half:
+            connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        try:
+            while piece := connection.recv(65536):
+                answer += piece
+                if answer.startswith(b"HTTP/1.1 101"):
+                    break
+        except (ConnectionResetError, TimeoutError):
+            pass
+        return answer
+
+
+def ask(port: int, path: str, method: str = "GET", host: str | None = None, body: bytes = b"", **headers: str) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host or f'127.0.0.1:{port}'}", "Connection: close"]
+    lines += [f"{name.replace('_', '-')}: {text}" for name, text in headers.items()]
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    return raw(port, "\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else 0
+
+
+SOCKET = {
+    "Upgrade": "websocket",
+    "Sec_WebSocket_Version": "13",
+    "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec_WebSocket_Protocol": "bokeh, made.up",
+}
+
+
+def test_only_those_with_the_token_see_the_page(port: int) -> None:
+    assert status(ask(port, "/")) == 403
+    assert status(ask(port, "/?token=")) == 403
+    assert status(ask(port, "/?token=wrong")) == 403
+    assert status(ask(port, "/", Cookie=f"finewave-{port}=wrong")) == 403
+    answer = ask(port, f"/?token={token(port)}")
+    assert status(answer) == 200
+    assert f"Set-Cookie: finewave-{port}={token(port)}; Path=/; HttpOnly; SameSite=Strict".encode() in answer
+    assert status(ask(port, "/", Cookie=f"finewave-{port}={token(port)}")) == 200
+    assert status(ask(port, "/page/page.js")) == 200
+    assert status(ask(port, "/static/js/bokeh.min.js")) == 200
+
+
+def test_headers_bound_the_page(port: int) -> None:
+    for path in (f"/?token={token(port)}", "/", "/page/page.js", "/nothing", "/static/js/bokeh.min.js"):
+        head = ask(port, path).split(b"\r\n\r\n")[0].decode()
+        assert f"Content-Security-Policy: {POLICY}" in head
+        assert "X-Content-Type-Options: nosniff" in head
+        assert "access-control" not in head.lower()
+    assert "unsafe-eval" not in POLICY
+    assert "script-src 'self';" in POLICY
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example", "evil@127.0.0.1", "[::ffff:1]", "a b", "127.1"],
+)
+def test_another_name_is_refused(port: int, host: str) -> None:
+    known = f"?token={token(port)}"
+    assert status(ask(port, f"/{known}", host=host.format(port=port))) in (400, 403)
+    assert status(ask(port, "/page/page.js", host=host.format(port=port))) in (400, 403)
+    own = {**SOCKET, "Origin": f"http://{host.format(port=port)}"}
+    assert status(ask(port, f"/ws{known}", host=host.format(port=port), **own)) in (400, 403)
+    assert status(raw(port, b"GET / HTTP/1.0\r\n\r\n", half=True)) in (0, 400, 403)
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "LOCALHOST:9"])
+def test_a_tunnel_has_another_port(port: int, host: str) -> None:
+    assert status(ask(port, f"/?token={token(port)}", host=host)) == 200
+
+
+def test_sockets_open_for_own_pages_only(port: int) -> None:
+    known, own = f"/ws?token={token(port)}", f"http://127.0.0.1:{port}"
+    assert status(ask(port, known, **SOCKET)) == 403
+    for origin in ("http://evil.example", "null", f"https://127.0.0.1:{port}", f"http://localhost:{port}"):
+        assert status(ask(port, known, **SOCKET, Origin=origin)) == 403
+    assert status(ask(port, "/ws", **SOCKET, Origin=own)) == 403
+    assert status(ask(port, known, **SOCKET, Origin=own)) == 403  # a session that the server has not made
+    for offered in ("", "bokeh", "bokeh, e30", "bokeh, e30.e30", "bokeh, \xff.\xff", "other, a.b", "bokeh, a, b"):
+        assert status(ask(port, known, **{**SOCKET, "Sec_WebSocket_Protocol": offered}, Origin=own)) in (400, 403)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_other_pages_cannot_send(port: int, method: str) -> None:
+    known = f"?token={token(port)}&name=a.png&model=jssunet-photo-x4"
+    for path in (f"/upload{known}", f"/jobs/a{known}"):
+        assert status(ask(port, path, method, body=b"x")) == 403
+        assert status(ask(port, path, method, body=b"x", X_Finewave="1", Origin="http://evil.example")) == 403
+        assert status(ask(port, path, method, body=b"x", X_Finewave="1", Origin="null")) == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/page/../server.py",
+        "/page/%2e%2e/server.py",
+        "/page/..%2fserver.py",
+        "/page//etc/passwd",
+        "/page/%00",
+        "/static/js/../../__init__.py",
+        "/static/../../server.py",
+        "/static/extensions/../../etc/passwd",
+        "/results/../../etc/passwd",
+        "/results/..%2f..%2fetc%2fpasswd",
+        "/jobs/%2e%2e",
+        "//etc/passwd",
+        "/autoload.js",
+        "/metadata",
+    ],
+)
+def test_paths_lead_nowhere_else(port: int, path: str) -> None:
+    answer = ask(port, f"{path}?token={token(port)}")
+    assert 400 <= status(answer) < 500
+    assert b"import" not in answer
+    assert b"root:" not in answer
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET /?token=T&bokeh-session-id=x HTTP/1.1\r\nHost: H\r\n\r\n",
+        b"GET /?token=T&bokeh-token=%ff HTTP/1.1\r\nHost: H\r\n\r\n",
+        b"GET /?token=%ff%fe HTTP/1.1\r\nHost: H\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: H\r\nCookie: \xff=\xff; =; finewave\r\n\r\n",
+        b"POST /upload?token=T HTTP/1.1\r\nHost: H\r\nX-Finewave: 1\r\nContent-Length: many\r\n\r\n",
+        b"POST /upload?token=T HTTP/1.1\r\nHost: H\r\nX-Finewave: 1\r\nContent-Length: -1\r\n\r\n",
+        b"POST /upload?token=T&name=%00%ff.png&model=%ff HTTP/1.1\r\nHost: H\r\nX-Finewave: 1\r\n\r\n",
+        b"POST /upload?token=T&model=jssunet-photo-x4&name=" + b"%F0%9F%98%80" * 80
+        + b".png HTTP/1.1\r\nHost: H\r\nX-Finewave: 1\r\nContent-Length: 1\r\n\r\nx",
+        b"POST / HTTP/1.1\r\nHost: H\r\nContent-Length: 99999999999\r\n\r\n",
+        b"POST /upload?token=T HTTP/1.1\r\nHost: H\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"GET / HTTP/1.1\r\nHost: H\r\nHost: evil.example\r\n\r\n",
+        b"GET http://evil.example/?token=T HTTP/1.1\r\nHost: H\r\n\r\n",
+        b"GET /?" + b"a" * 20000 + b" HTTP/1.1\r\nHost: H\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"\xff\xff\xff\xff\r\n\r\n",
+    ],
+)  # fmt: skip
+def test_malformed_requests_are_no_fault_of_the_server(port: int, data: bytes) -> None:
+    data = data.replace(b"=T", f"={token(port)}".encode()).replace(b"Host: H", f"Host: 127.0.0.1:{port}".encode())
+    answer = raw(port, data, half=True)
+    assert status(answer) < 500
+    assert status(answer) != 200
+
+
+NAMES = ["left", "mode", "rgb", "band", "at", "pick", "theme", "scene", "swipe", "stretch", "map"]
+ODD = [b"nan", b"inf,inf,inf", b"1e308", b"-1,-1,1e8,1e8", b"0,0,0,0"]
+VALUE = st.one_of(st.binary(max_size=12), st.sampled_from(ODD))
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(st.sampled_from(NAMES), VALUE), max_size=4))
+def test_no_address_makes_the_server_stumble(port: int, query: list[tuple[str, bytes]]) -> None:
+    parts = [f"{name}={''.join(f'%{byte:02x}' for byte in value)}" for name, value in query]
+    assert status(ask(port, f"/?token={token(port)}&{'&'.join(parts)}")) == 200
+
+
+def test_a_client_that_stalls_holds_nobody_up(port: int) -> None:
+    stalled = [socket.create_connection(("127.0.0.1", port)) for _ in range(30)]
+    for number, connection in enumerate(stalled):
+        head = f"POST /upload?token={token(port)}&name=a.png&model=jssunet-photo-x4 HTTP/1.1\r\n"
+        connection.sendall(head.encode()[: 40 + number] if number % 2 else head.encode() + b"Host: 127.0.0.1\r\n")
+    start = time.monotonic()
+    assert status(ask(port, f"/?token={token(port)}")) == 200
+    assert time.monotonic() - start < 5.0
+    for connection in stalled:
+        connection.close()
+
+
+def test_it_listens_on_this_machine_alone(port: int) -> None:
+    tables = [table for name in ("tcp", "tcp6") if (table := Path("/proc/net") / name).exists()]
+    lines = [line.split() for table in tables for line in table.read_text().splitlines()[1:]]
+    listening = [fields[1] for fields in lines if fields[3] == "0A"]
+    ours = [address for address in listening if int(address.split(":")[1], 16) == port]
+    assert ours == ["0100007F:" + f"{port:04X}"] or not tables
