@@ -54,6 +54,7 @@ TABLES = (
                 )
             ),
         ),
+        ("cave@mulsr", "harvard@mulsr"),
         published="mulsr.csv",
         notes="The publication does not say on which data set and at which scale its ablations are. MulSR, N = 2 is "
         "the network that they leave parts out of.",
@@ -67,7 +68,8 @@ TABLES = (
         "ssc-hsr",
         (
             Row("bicubic", "bicubic", "bicubic"),
-            Row("sspsr", "SSPSR", "sspsr", "sspsr"),
+            # the settings of SSPSR in the public code of SSC-HSR
+            Row("sspsr", "SSPSR", "sspsr", "sspsr", ("model.group_size=8", "model.overlap=2", "model.blocks=6")),
             Row("ssc-hsr", "SSC-HSR", "ssc-hsr", "sschsr"),
         ),
         ("flowers", "ssc-hsr", "chikusei"),
