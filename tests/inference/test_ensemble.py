@@ -12,6 +12,7 @@ from finewave.inference.ensemble import ORIENTATIONS, Spread
 from finewave.inference.super_resolve import super_resolve, super_resolve_with_uncertainty
 from finewave.inference.tiling.plan import plan_tiles
 from finewave.scene import make_scene
+from finewave.systems.base import SRNetwork
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.model import Model
 from tests.inference.test_consistent import OUTPUT_NM, joint, observed
@@ -19,10 +20,10 @@ from tests.inference.tiling.test_seamless import model_of
 from tests.inference.tiny_models import scene_of
 
 
-class Lopsided(torch.nn.Module):
+class Lopsided(SRNetwork):
     """A network that knows left from right and up from down; its cells of 2 x 2 pixels, too."""
 
-    task, inputs, output = "sssr", ("lr_msi",), "hr_hsi"
+    task = "sssr"
     scale, ms_bands, hs_bands, receptive_field, size_multiple = 2, 3, 5, 3, 2
 
     def __init__(self) -> None:
@@ -35,10 +36,10 @@ class Lopsided(torch.nn.Module):
         return F.pixel_shuffle(torch.sin(self.conv(lr_msi * cells)), 2)
 
 
-class Guided(torch.nn.Module):
+class Guided(SRNetwork):
     """The same, with a guide at twice the size."""
 
-    task, inputs, output = "fusion", ("lr_hsi", "hr_msi"), "hr_hsi"
+    task = "fusion"
     scale, ms_bands, hs_bands, receptive_field = 2, 3, 4, 2
 
     def __init__(self) -> None:
@@ -132,7 +133,7 @@ def test_guides_are_turned_along(tile: int) -> None:
 
 def test_a_reference_is_turned_along() -> None:
     net = Guided()
-    net.inputs = ("lr_hsi", "ref_rgb")
+    net.task = "refsr"
     net.forward = lambda lr_hsi, ref_rgb: F.interpolate(lr_hsi, scale_factor=2) * ref_rgb[:, :1, :1, :1]
     scene, reference = scene_of(4, 6, bands=4), scene_of(7, 5)
     result, spread = super_resolve_with_uncertainty(scene, Model(net), reference)

@@ -15,6 +15,7 @@ import finewave as fw
 from finewave.inference.predict import predict_file
 from finewave.io.open_save import load_scene, save_scene
 from finewave.scene import make_scene
+from finewave.systems.base import SRNetwork
 from finewave.systems.registry import create_model
 from finewave.zoo.model import Model
 
@@ -25,8 +26,8 @@ SCALE_FACTOR, OFFSET, NODATA = 2e-4, -0.1, 65535
 def model() -> Model:
     """What goes in comes out, band by band, in twice as many pixels."""
 
-    class Repeat(torch.nn.Module):
-        task, inputs, output = "sr", ("lr_hsi",), "hr_hsi"
+    class Repeat(SRNetwork):
+        task = "sr"
         scale, hs_bands, receptive_field = 2, 2, 0
 
         def forward(self, lr_hsi: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ import finewave as fw
 from finewave.inference.super_resolve import super_resolve
 from finewave.inference.tiling.tiles import Tiling, within
 from finewave.scene import make_scene, scene_crs, scene_transform
+from finewave.systems.base import SRNetwork
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.model import Model, load_model
 
@@ -137,10 +138,10 @@ def test_marked_nodata_is_missing(model: Model) -> None:
     assert np.isnan(result.values).sum() == 31 * 4
 
 
-class Local(torch.nn.Module):
+class Local(SRNetwork):
     """A network that reaches 2 pixels far and does not pool."""
 
-    task, inputs, output = "sssr", ("lr_msi",), "hr_hsi"
+    task = "sssr"
     scale, ms_bands, hs_bands, receptive_field = 2, 3, 5, 2
 
     def __init__(self) -> None:

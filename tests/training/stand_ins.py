@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from finewave.nn.sampling import bicubic
+from finewave.systems.base import SRNetwork
 from finewave.systems.registry import SYSTEMS, System
 
 
-class PlainSR(nn.Module):
+class PlainSR(SRNetwork):
     """Bicubic interpolation and a residual; BatchNorm, so that a state has buffers."""
 
-    task, inputs, output, size_multiple = "sr", ("lr_hsi",), "hr_hsi", 1
+    task = "sr"
 
     def __init__(self, scale: int = 4, hs_bands: int = 31) -> None:
         super().__init__()
@@ -28,10 +29,10 @@ class PlainSR(nn.Module):
         return x + self.residual(x)
 
 
-class PlainSSR(nn.Module):
+class PlainSSR(SRNetwork):
     """A perceptron in every pixel, with a loss of its own."""
 
-    task, inputs, output, size_multiple, scale = "ssr", ("hr_msi",), "hr_hsi", 1, 1
+    task = "ssr"
 
     def __init__(self, ms_bands: int = 3, hs_bands: int = 31, width: int = 8) -> None:
         super().__init__()
@@ -50,10 +51,10 @@ class PlainSSR(nn.Module):
         return output, terms
 
 
-class PlainFusion(nn.Module):
+class PlainFusion(SRNetwork):
     """Bicubic interpolation and what the MSI adds to it."""
 
-    task, inputs, output, size_multiple = "fusion", ("lr_hsi", "hr_msi"), "hr_hsi", 1
+    task = "fusion"
 
     def __init__(self, scale: int = 4, ms_bands: int = 3, hs_bands: int = 31) -> None:
         super().__init__()
@@ -68,7 +69,7 @@ class PlainFusion(nn.Module):
 class PlainRefSR(PlainSR):
     """`PlainSR` that also knows the mean colour of the reference."""
 
-    task, inputs = "refsr", ("lr_hsi", "ref_rgb")
+    task = "refsr"
 
     def __init__(self, scale: int = 4, hs_bands: int = 31) -> None:
         super().__init__(scale, hs_bands)
@@ -79,10 +80,10 @@ class PlainRefSR(PlainSR):
 
 
 STAND_INS = {
-    "plain-refsr": System(f"{__name__}:PlainRefSR", "refsr", ("lr_hsi", "ref_rgb"), "hr_hsi"),
-    "plain-sr": System(f"{__name__}:PlainSR", "sr", ("lr_hsi",), "hr_hsi"),
-    "plain-ssr": System(f"{__name__}:PlainSSR", "ssr", ("hr_msi",), "hr_hsi"),
-    "plain-fusion": System(f"{__name__}:PlainFusion", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi"),
+    "plain-refsr": System(f"{__name__}:PlainRefSR", "refsr"),
+    "plain-sr": System(f"{__name__}:PlainSR", "sr"),
+    "plain-ssr": System(f"{__name__}:PlainSSR", "ssr"),
+    "plain-fusion": System(f"{__name__}:PlainFusion", "fusion"),
 }
 
 

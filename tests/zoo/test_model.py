@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from finewave.systems.base import SRNetwork
 from finewave.systems.registry import create_model
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.model import Model, load_model
@@ -35,10 +36,10 @@ def test_inputs_that_do_not_fit(model: Model, inputs: dict, message: str) -> Non
         model.predict(**inputs)
 
 
-class Fusion(torch.nn.Module):
+class Fusion(SRNetwork):
     """The smallest network with two aligned inputs and a size multiple."""
 
-    task, inputs, output, size_multiple = "fusion", ("lr_hsi", "hr_msi"), "hr_hsi", 2
+    task, size_multiple = "fusion", 2
     scale, ms_bands, hs_bands = 3, 2, 4
 
     def __init__(self) -> None:
@@ -77,14 +78,22 @@ def test_a_hole_in_either_input_is_a_hole_in_the_output() -> None:
 
 def test_far_from_a_hole_the_output_is_as_without_it() -> None:
     # without the channel attention's pooling over the image, so that influence ends somewhere
-    net = torch.nn.Conv2d(3, 5, 5, padding=2)
-    net.task, net.inputs, net.output, net.ms_bands = "ssr", ("input",), "hr_hsi", 3
-    model = Model(net)
+    class Convolution(SRNetwork):
+        task, ms_bands = "ssr", 3
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix = torch.nn.Conv2d(3, 5, 5, padding=2)
+
+        def forward(self, hr_msi: torch.Tensor) -> torch.Tensor:
+            return self.mix(hr_msi)
+
+    model = Model(Convolution())
     image = torch.rand(1, 3, 20, 20)
-    whole = model.predict(input=image)
+    whole = model.predict(hr_msi=image)
     image[0, 2, 10, 10] = float("nan")
     with pytest.warns(FinewaveWarning, match="NaN"):
-        holed = model.predict(input=image)
+        holed = model.predict(hr_msi=image)
     difference = (holed - whole).abs()
     assert torch.isnan(difference).sum() == 5
     difference[:, :, 8:13, 8:13] = 0

@@ -13,6 +13,7 @@ from finewave.datasets.registry import open_scenes
 from finewave.errors import InputError
 from finewave.metrics import MetricAccumulator
 from finewave.physics.sensors import get_sensor
+from finewave.systems.base import SRNetwork
 from finewave.training.precision import training_precision
 from finewave.zoo import precision as module
 from finewave.zoo.model import Model, load_model
@@ -21,10 +22,10 @@ from finewave.zoo.precision import bfloat16_gains, uses_bfloat16
 CPU = torch.device("cpu")
 
 
-class Repeat(nn.Module):
+class Repeat(SRNetwork):
     """The smallest network, which remembers in which number type it worked."""
 
-    task, inputs, output, size_multiple = "sr", ("lr_hsi",), "hr_hsi", 1
+    task = "sr"
     scale, ms_bands, hs_bands = 2, 3, 3
 
     def __init__(self) -> None:

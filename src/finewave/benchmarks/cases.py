@@ -78,7 +78,7 @@ def system_cases(*, quick: bool, device: str) -> list[Case]:
     for name, system in SYSTEMS.items():
         crop = 32 if quick else 128
         options: dict[str, Any] = {"network": name, "device": device, "config": {}, "crop": crop, "batch": 1}
-        precisions = ["float32"] + ["bfloat16"] * getattr(system.load(), "mixed_precision", False)
+        precisions = ["float32"] + ["bfloat16"] * bool(system.load().mixed_precision)
         found += [Case("system", precision=precision, options=options) for precision in precisions]
     return found
 

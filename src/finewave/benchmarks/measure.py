@@ -111,8 +111,7 @@ def _forward_figures(
 
 def _settle(module: Any, inputs: dict[str, Tensor], case: Case, device: torch.device) -> None:
     """Run once on few pixels: what is loaded or compiled on first use is no part of the measurement."""
-    s = int(getattr(module, "scale", 1))
-    multiple = 4 * int(getattr(module, "size_multiple", 1))
+    s, multiple = module.scale, 4 * module.size_multiple
     corners = {name: x[..., : multiple * s, : multiple * s] for name, x in inputs.items()}
     corners |= {name: x[..., :multiple, :multiple] for name, x in inputs.items() if name.startswith("lr_")}
     with torch.no_grad(), arithmetic(case.precision, device):
@@ -138,7 +137,7 @@ def _layout(x: Tensor, variant: str) -> Tensor:
 
 def _inputs(net: Any, case: Case, device: torch.device) -> dict[str, Tensor]:
     """Return random inputs by name for an output of (roughly) ``crop`` pixels a side."""
-    scale, multiple = int(getattr(net, "scale", 1)), int(getattr(net, "size_multiple", 1))
+    scale, multiple = net.scale, net.size_multiple
     low = max(1, case.options["crop"] // scale // multiple) * multiple
     inputs = {}
     for name in net.inputs:

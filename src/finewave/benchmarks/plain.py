@@ -9,6 +9,7 @@ from types import ModuleType
 
 from torch import nn
 
+from finewave.systems.base import SRNetwork
 from finewave.systems.registry import config_of
 
 CHECKOUT = Path(__file__).parents[3]
@@ -26,7 +27,7 @@ def plain_module() -> ModuleType:
     return importlib.import_module("tests.plain.jssunet")
 
 
-def plain_network(net: nn.Module) -> nn.Module:
+def plain_network(net: SRNetwork) -> nn.Module:
     """Return the plain formulation of a network, with its weights."""
     _, config = config_of(net)
     plain = plain_module().PlainJSSUNet(**config)

@@ -78,7 +78,7 @@ def build_baseline(
     if "degradation" in known:
         options = {"degradation": {k: v for k, v in degradation.items() if k != "scale"}, **options}
     net = create_model(system, **options, **{key: value for key, value in protocol.items() if key in known})
-    if hasattr(net, "prepare_from"):
+    if net.prepares:
         net.prepare_from(samples(), 0)
     net.eval()
     card = describe(
@@ -88,6 +88,6 @@ def build_baseline(
         ms_bands=names,
         ms_wavelengths_nm=None if known_sensor is None else [round(float(c), 1) for c in known_sensor.centres],
         sensor=sensor,
-        degradation={**degradation, "scale": int(getattr(net, "scale", 1))},
+        degradation={**degradation, "scale": net.scale},
     )
     return Model(net, card)

@@ -115,12 +115,12 @@ def estimate(model: Model, images: Sample, image: str) -> Tensor:
     """Return the prediction of an image: the model's output, or what a composition makes on the way to it."""
     if image == model.output:
         return model.predict(**{name: images[name] for name in model.inputs})
-    steps = getattr(model.net, "estimates", None)
-    if steps is None:
-        raise InputError(f"{model.name} makes no {image}")
     model.net.eval()
     with torch.no_grad():
-        return steps(images)[image]
+        made = model.net.estimates(images)
+    if image not in made:
+        raise InputError(f"{model.name} makes no {image}; it makes {', '.join(made)}")
+    return made[image]
 
 
 def without_post(model: Model) -> Model:

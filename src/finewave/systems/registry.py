@@ -7,96 +7,104 @@ tasks and inputs are known without loading PyTorch.
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import inspect
 import types
 import typing
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError, unknown_name
+from finewave.types import TASKS, ImageKind
+from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
-    from torch import nn
+    from finewave.systems.base import SRNetwork
 
-TASKS = ("sssr", "sr", "ssr", "fusion", "refsr")
-
-OTHER_NAMES: dict[str, dict[str, str]] = {
-    "sr": {"lr_msi": "lr_hsi", "hr_msi": "hr_hsi"},
-    "ssr": {"lr_msi": "hr_msi", "lr_hsi": "hr_hsi"},
-}
-"""Images that a task's networks take and make, too, and the name that the networks themselves have for them.
-
-Spatial super-resolution does the same to multispectral images, and spectral super-resolution to small ones.
-"""
+PLUGINS = "finewave.systems"
+"""Entry points of other packages in the group ``finewave.systems.<task>`` are systems, too."""
 
 
 @dataclass(frozen=True)
 class System:
-    """Where a network lives (``"module:Class"``) and what it maps to what.
+    """Where a network's class lives (``"module:Class"``), and its task: known without importing either.
 
     A ``baseline`` has no weights to be trained beforehand: it has none, or finds them in closed form.
     """
 
     home: str
     task: str
-    inputs: tuple[str, ...]
-    output: str
     baseline: bool = False
 
     @property
+    def inputs(self) -> tuple[ImageKind, ...]:
+        """What the task reads."""
+        return TASKS[self.task].inputs
+
+    @property
+    def output(self) -> ImageKind:
+        """What the task makes."""
+        return TASKS[self.task].output
+
+    @property
     def module(self) -> str:
-        """Dotted name of the module of the network, and of its ``from_reference``."""
+        """Dotted name of the module of the network."""
         return self.home.partition(":")[0]
 
-    def load(self) -> type[nn.Module]:
+    def load(self) -> type[SRNetwork]:
         """Import and return the class of the network."""
         module, _, name = self.home.partition(":")
-        return getattr(importlib.import_module(module), name)
+        return vars(importlib.import_module(module))[name]
 
 
 SYSTEMS: dict[str, System] = {
-    "jssunet": System("finewave.systems.jssunet.network:JSSUNet", "sssr", ("lr_msi",), "hr_hsi"),
-    "awan": System("finewave.systems.awan.network:AWAN", "ssr", ("hr_msi",), "hr_hsi"),
-    "mst++": System("finewave.systems.mstpp.network:MSTPlusPlus", "ssr", ("hr_msi",), "hr_hsi"),
-    "us3rn": System("finewave.systems.us3rn.network:US3RN", "sssr", ("lr_msi",), "hr_hsi"),
-    "sspsr": System("finewave.systems.sspsr.network:SSPSR", "sr", ("lr_hsi",), "hr_hsi"),
-    "fusformer": System("finewave.systems.fusformer.network:Fusformer", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi"),
-    "ssfin": System("finewave.systems.ssfin.network:SSFIN", "sssr", ("lr_msi",), "hr_hsi"),
-    "mulsr": System("finewave.systems.mulsr.network:MulSR", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi"),
-    "ssc-hsr": System("finewave.systems.sschsr.network:SSCHSR", "refsr", ("lr_hsi", "ref_rgb"), "hr_hsi"),
-    "jssunet-sr": System("finewave.systems.jssunet.branches:JSSUNetSR", "sr", ("lr_hsi",), "hr_hsi"),
-    "jssunet-ssr": System("finewave.systems.jssunet.branches:JSSUNetSSR", "ssr", ("hr_msi",), "hr_hsi"),
-    "jssunet-fusion": System(
-        "finewave.systems.jssunet.branches:JSSUNetFusion", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi"
-    ),
-    "ssjsr": System("finewave.systems.ssjsr.network:SSJSR", "sssr", ("lr_msi",), "hr_hsi"),
-    "edsr": System("finewave.systems.edsr.network:EDSR", "sr", ("lr_hsi",), "hr_hsi"),
-    "gdrrn": System("finewave.systems.gdrrn.network:GDRRN", "sr", ("lr_hsi",), "hr_hsi"),
-    "3d-fcnn": System("finewave.systems.fcnn3d.network:FCNN3D", "sr", ("lr_hsi",), "hr_hsi"),
-    "sr-ssr": System("finewave.systems.compositions.networks:SRThenSSR", "sssr", ("lr_msi",), "hr_hsi"),
-    "ssr-sr": System("finewave.systems.compositions.networks:SSRThenSR", "sssr", ("lr_msi",), "hr_hsi"),
-    "sr-ssr-fusion": System("finewave.systems.compositions.networks:SRAndSSRThenFusion", "sssr", ("lr_msi",), "hr_hsi"),
-    "bicubic": System("finewave.systems.baselines.bicubic:Bicubic", "sr", ("lr_hsi",), "hr_hsi", baseline=True),
-    "ibp": System(
-        "finewave.systems.baselines.back_projection:BackProjection", "sr", ("lr_hsi",), "hr_hsi", baseline=True
-    ),
-    "ridge": System(
-        "finewave.systems.baselines.pixel_regression:RidgeRegression", "ssr", ("hr_msi",), "hr_hsi", baseline=True
-    ),
-    "quadratic": System(
-        "finewave.systems.baselines.pixel_regression:QuadraticRegression", "ssr", ("hr_msi",), "hr_hsi", baseline=True
-    ),
+    "jssunet": System("finewave.systems.jssunet.network:JSSUNet", "sssr"),
+    "awan": System("finewave.systems.awan.network:AWAN", "ssr"),
+    "mst++": System("finewave.systems.mstpp.network:MSTPlusPlus", "ssr"),
+    "us3rn": System("finewave.systems.us3rn.network:US3RN", "sssr"),
+    "sspsr": System("finewave.systems.sspsr.network:SSPSR", "sr"),
+    "fusformer": System("finewave.systems.fusformer.network:Fusformer", "fusion"),
+    "ssfin": System("finewave.systems.ssfin.network:SSFIN", "sssr"),
+    "mulsr": System("finewave.systems.mulsr.network:MulSR", "fusion"),
+    "ssc-hsr": System("finewave.systems.sschsr.network:SSCHSR", "refsr"),
+    "jssunet-sr": System("finewave.systems.jssunet.branches:JSSUNetSR", "sr"),
+    "jssunet-ssr": System("finewave.systems.jssunet.branches:JSSUNetSSR", "ssr"),
+    "jssunet-fusion": System("finewave.systems.jssunet.branches:JSSUNetFusion", "fusion"),
+    "ssjsr": System("finewave.systems.ssjsr.network:SSJSR", "sssr"),
+    "edsr": System("finewave.systems.edsr.network:EDSR", "sr"),
+    "gdrrn": System("finewave.systems.gdrrn.network:GDRRN", "sr"),
+    "3d-fcnn": System("finewave.systems.fcnn3d.network:FCNN3D", "sr"),
+    "sr-ssr": System("finewave.systems.compositions.networks:SRThenSSR", "sssr"),
+    "ssr-sr": System("finewave.systems.compositions.networks:SSRThenSR", "sssr"),
+    "sr-ssr-fusion": System("finewave.systems.compositions.networks:SRAndSSRThenFusion", "sssr"),
+    "bicubic": System("finewave.systems.baselines.bicubic:Bicubic", "sr", baseline=True),
+    "ibp": System("finewave.systems.baselines.back_projection:BackProjection", "sr", baseline=True),
+    "ridge": System("finewave.systems.baselines.pixel_regression:RidgeRegression", "ssr", baseline=True),
+    "quadratic": System("finewave.systems.baselines.pixel_regression:QuadraticRegression", "ssr", baseline=True),
     "root-polynomial": System(
         "finewave.systems.baselines.pixel_regression:RootPolynomialRegression",
         "ssr",
-        ("hr_msi",),
-        "hr_hsi",
         baseline=True,
     ),
-    "gsa": System("finewave.systems.baselines.gsa:GSA", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi", baseline=True),
-    "cnmf": System("finewave.systems.baselines.cnmf:CNMF", "fusion", ("lr_hsi", "hr_msi"), "hr_hsi", baseline=True),
+    "gsa": System("finewave.systems.baselines.gsa:GSA", "fusion", baseline=True),
+    "cnmf": System("finewave.systems.baselines.cnmf:CNMF", "fusion", baseline=True),
 }
+
+
+def _add_plugins() -> None:
+    """Add the systems of other packages, by their entry points: nothing of them is imported."""
+    for task in TASKS:
+        for point in importlib.metadata.entry_points(group=f"{PLUGINS}.{task}"):
+            if point.name in SYSTEMS:
+                message = f"the system {point.name!r} of {point.value} is left out: there is one of that name"
+                warnings.warn(message, FinewaveWarning, stacklevel=2)
+            else:
+                SYSTEMS[point.name] = System(point.value, task)
+
+
+_add_plugins()
 
 
 def list_systems(task: str | None = None) -> list[str]:
@@ -123,7 +131,7 @@ def options_of(name: str) -> set[str]:
     return set(inspect.signature(system_named(name).load()).parameters)
 
 
-def create_model(name: str, **config: Any) -> nn.Module:
+def create_model(name: str, **config: Any) -> SRNetwork:
     """Build an untrained network.
 
     Parameters
@@ -135,7 +143,7 @@ def create_model(name: str, **config: Any) -> nn.Module:
 
     Returns
     -------
-    torch.nn.Module
+    SRNetwork
         The network, with ``.system`` (its name here) and ``.config`` (every constructor argument, defaults
         included), from which the same network can be built again.
 
@@ -166,16 +174,16 @@ def create_model(name: str, **config: Any) -> nn.Module:
     bound = signature.bind(**config)
     bound.apply_defaults()
     net = network(**bound.arguments)
-    vars(net).update(system=name, config=dict(bound.arguments))
+    net.system, net.config = name, dict(bound.arguments)
     return net
 
 
-def was_created(net: nn.Module) -> bool:
+def was_created(net: SRNetwork) -> bool:
     """Tell whether `create_model` built a network, so that `config_of` knows its arguments."""
-    return {"system", "config"} <= vars(net).keys()
+    return net.config is not None
 
 
-def config_of(net: nn.Module) -> tuple[str, dict[str, Any]]:
+def config_of(net: SRNetwork) -> tuple[str, dict[str, Any]]:
     """Return system and constructor arguments of a network that `create_model` built.
 
     Raises
@@ -183,11 +191,11 @@ def config_of(net: nn.Module) -> tuple[str, dict[str, Any]]:
     InputError
         A ``ValueError``, if the network's class was called directly: its arguments are then not known.
     """
-    if not was_created(net):
+    if net.system is None or net.config is None:
         raise InputError(
             f"{type(net).__name__} does not know the arguments it was built with; build it by create_model"
         )
-    return vars(net)["system"], dict(vars(net)["config"])
+    return net.system, dict(net.config)
 
 
 def _check_kind(system: str, key: str, value: Any, hint: Any) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from finewave.metrics import MetricAccumulator
+from finewave.systems.base import SRNetwork
 from finewave.systems.jssunet.clusters import balance_penalty
 from finewave.training.losses import StageWeights, l1, phase1_loss, spectral_angle, squared
 from finewave.training.progress import RunClock
@@ -21,7 +22,7 @@ class Phase(L.LightningModule):
 
     Parameters
     ----------
-    net : nn.Module
+    net : SRNetwork
         The network; ``net.task`` names its inputs in a batch.
     config : dict
         The recipe's section for this phase.
@@ -38,7 +39,9 @@ class Phase(L.LightningModule):
 
     response: Tensor | None = None
 
-    def __init__(self, net: nn.Module, config: dict[str, Any], clock: RunClock, scale: int) -> None:
+    net: SRNetwork
+
+    def __init__(self, net: SRNetwork, config: dict[str, Any], clock: RunClock, scale: int) -> None:
         super().__init__()
         self.net, self.config, self.clock, self.scale = net, config, clock, scale
         self.average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config["ema"]), use_buffers=True)
@@ -49,9 +52,9 @@ class Phase(L.LightningModule):
         self._agreed: float | None = None
 
     @property
-    def averaged(self) -> nn.Module:
+    def averaged(self) -> SRNetwork:
         """The network with the running average of the weights."""
-        return self.average.module
+        return self.average.module  # type: ignore[return-value]  # a copy of `net`
 
     def trained_parameters(self) -> list[nn.Parameter]:
         """Return what this phase optimises."""
@@ -131,7 +134,7 @@ class Phase(L.LightningModule):
 class UnfoldingPhase(Phase):
     """Phase 1 of JSSUNet: all three branches, eq. (6), with the weights of the paper's schedule."""
 
-    def __init__(self, net: nn.Module, config: dict[str, Any], clock: RunClock, scale: int) -> None:
+    def __init__(self, net: SRNetwork, config: dict[str, Any], clock: RunClock, scale: int) -> None:
         super().__init__(net, config, clock, scale)
         if net.post is not None:
             net.post.requires_grad_(False)
@@ -169,7 +172,7 @@ class UnfoldingPhase(Phase):
 class PostProcessingPhase(Phase):
     """Phase 2 of JSSUNet: only the post-processing learns, from the frozen rest; mean absolute error."""
 
-    def __init__(self, net: nn.Module, config: dict[str, Any], clock: RunClock, scale: int) -> None:
+    def __init__(self, net: SRNetwork, config: dict[str, Any], clock: RunClock, scale: int) -> None:
         net.requires_grad_(False)
         net.post.requires_grad_(True)
         super().__init__(net, config, clock, scale)

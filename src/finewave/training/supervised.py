@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from finewave.datasets.patches import Sample
 from finewave.errors import InputError, unknown_name
+from finewave.systems.base import SRNetwork
 from finewave.training.image_losses import LOSSES
 from finewave.training.modules import Phase
 from finewave.training.progress import RunClock
@@ -44,24 +45,24 @@ class SupervisedPhase(Phase):
         If ``part``, ``optimizer`` or a loss does not exist.
     """
 
-    def __init__(self, net: nn.Module, config: dict[str, Any], clock: RunClock, scale: int) -> None:
+    def __init__(self, net: SRNetwork, config: dict[str, Any], clock: RunClock, scale: int) -> None:
         self.part: str | None = config.get("part")
         if config["optimizer"] not in OPTIMISERS:
             raise unknown_name("optimizer", config["optimizer"], OPTIMISERS)
         if not any(config["losses"].values()):
             raise InputError("a supervised phase needs losses with a weight other than 0")
         if self.part is not None:
-            parts = getattr(net, "parts", ())
+            parts = net.parts
             if self.part not in parts:
                 raise unknown_name("part of the network", self.part, parts)
             net.requires_grad_(False)
-            getattr(net, self.part).requires_grad_(True)
+            net.part(self.part).requires_grad_(True)
         super().__init__(net, config, clock, scale)
-        self.scale = int(getattr(self.learner(net), "scale", 1))
+        self.scale = self.learner(net).scale
 
-    def learner(self, net: nn.Module) -> nn.Module:
+    def learner(self, net: SRNetwork) -> SRNetwork:
         """Return what learns in ``net``: itself, or the part."""
-        return net if self.part is None else getattr(net, self.part)
+        return net if self.part is None else net.part(self.part)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the recipe's optimiser on the parameters that learn."""
@@ -75,7 +76,7 @@ class SupervisedPhase(Phase):
             fused=True,
         )
 
-    def images(self, batch: Sample, net: nn.Module) -> Sample:
+    def images(self, batch: Sample, net: SRNetwork) -> Sample:
         """Return the images of a batch by the names that the learner of ``net`` has for them."""
         images = dict(batch)
         if self.part is not None:
@@ -88,11 +89,7 @@ class SupervisedPhase(Phase):
         """Return the loss of a batch."""
         learner = self.learner(self.net)
         images = self.images(batch, self.net)
-        own = getattr(learner, "training_loss", None)
-        if own is None:
-            output, terms = self.output_of(learner, images), {}
-        else:
-            output, terms = own(images, self.done)
+        output, terms = learner.training_loss(images, self.done)
         loss = torch.zeros((), device=self.device)
         for name, weight in self.config["losses"].items():
             if not weight:

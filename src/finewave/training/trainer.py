@@ -15,7 +15,6 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from torch import nn
 from torch.utils.data import DataLoader
 
 from finewave.datasets.block_split import measured_bands
@@ -29,6 +28,7 @@ from finewave.io.atomic import atomic_output
 from finewave.physics.sensors import get_sensor
 from finewave.physics.sensors.estimation import estimate_response
 from finewave.provenance import checkout_revision, processor
+from finewave.systems.base import SRNetwork
 from finewave.systems.registry import create_model, takes_reference
 from finewave.systems.weights import fill_network, read_weights
 from finewave.training.activation_checkpointing import compiling, recomputing
@@ -124,7 +124,7 @@ def _check_bands(config: dict[str, Any], store: Store, response: np.ndarray) -> 
             raise InputError(f"model.{key}={config['model'][key]}, but the {source[key]} has {bands} bands")
 
 
-def build_network(config: dict[str, Any], scenes: Sequence[Scene], response: np.ndarray) -> nn.Module:
+def build_network(config: dict[str, Any], scenes: Sequence[Scene], response: np.ndarray) -> SRNetwork:
     """Return the untrained (or initialised) network of a recipe.
 
     A network with the method ``prepare_from(samples, seed)`` is shown the training scenes before it learns: an iterable
@@ -135,7 +135,7 @@ def build_network(config: dict[str, Any], scenes: Sequence[Scene], response: np.
     if config["init_from"]:
         start = load_model(config["init_from"])
         fill_network(net, start.net.state_dict(), f"init_from={config['init_from']}")
-    elif hasattr(net, "prepare_from"):
+    elif net.prepares:
         net.prepare_from((scene.whole(response) for scene in scenes), config["seed"])
     if prefers_channels_last(net):
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
@@ -192,7 +192,7 @@ def _crops(
     return crops if reference is None else UnalignedCrops(crops, margin, **reference)
 
 
-def _start_output(net: nn.Module, phase: dict[str, Any], crops: Crops | UnalignedCrops, *, resumed: bool) -> None:
+def _start_output(net: SRNetwork, phase: dict[str, Any], crops: Crops | UnalignedCrops, *, resumed: bool) -> None:
     """Fit the network's last convolution before the first step, if the recipe says so."""
     start = phase.get("output_start")
     if start is None:
@@ -202,7 +202,7 @@ def _start_output(net: nn.Module, phase: dict[str, Any], crops: Crops | Unaligne
     if phase["kind"] != "supervised":
         raise InputError("output_start belongs to a phase of kind supervised")
     part = phase.get("part")
-    if resumed or (part is not None and part not in getattr(net, "parts", ())):  # which the phase refuses
+    if resumed or (part is not None and part not in net.parts):  # which the phase refuses
         return
     learner = net if part is None else net.get_submodule(part)
 
@@ -236,7 +236,7 @@ def _precision(phase: dict[str, Any], folder: Path) -> str:
 
 
 def _run_phase(
-    net: nn.Module,
+    net: SRNetwork,
     phase: dict[str, Any],
     folder: Path,
     crops: Crops | UnalignedCrops,
@@ -304,7 +304,7 @@ def _interruptible(trainer: L.Trainer) -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _export(net: nn.Module, config: dict[str, Any], out: Path, store: Store, phases: list[str]) -> Path:
+def _export(net: SRNetwork, config: dict[str, Any], out: Path, store: Store, phases: list[str]) -> Path:
     """Write weights and card."""
     dataset = get_dataset(config["data"]["dataset"], store.path)
     split = store.attributes["split"]
@@ -317,7 +317,7 @@ def _export(net: nn.Module, config: dict[str, Any], out: Path, store: Store, pha
         ms_bands=names,
         ms_wavelengths_nm=centres,
         sensor=config["data"]["sensor"],
-        degradation={**config["data"]["degradation"], "scale": int(getattr(net, "scale", 1))},
+        degradation={**config["data"]["degradation"], "scale": net.scale},
         data={
             "dataset": config["data"]["dataset"],
             "citation": dataset.citation,

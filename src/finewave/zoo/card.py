@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError, unknown_name
-from finewave.systems.registry import SYSTEMS, TASKS, config_of
+from finewave.systems.registry import SYSTEMS, config_of
+from finewave.types import TASKS
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
-    from torch import nn
+    from finewave.systems.base import SRNetwork
 
 FORMAT_VERSION = 1
 
@@ -178,12 +179,12 @@ class Card:
             raise InputError(f"{source}: {unknown_name('task', self.task, TASKS)}")
 
 
-def describe(net: nn.Module, name: str = "untrained", **facts: Any) -> Card:
+def describe(net: SRNetwork, name: str = "untrained", **facts: Any) -> Card:
     """Return the card of a network that `create_model` built.
 
     Parameters
     ----------
-    net : torch.nn.Module
+    net : SRNetwork
         Tells system, constructor arguments, task, scale, size multiple, receptive field and parameter count.
     name : str
         Of the weights.
@@ -209,9 +210,9 @@ def describe(net: nn.Module, name: str = "untrained", **facts: Any) -> Card:
         task=entry.task,
         inputs=list(entry.inputs),
         output=entry.output,
-        scale=int(getattr(net, "scale", 1)),
-        size_multiple=int(getattr(net, "size_multiple", 1)),
-        receptive_field=getattr(net, "receptive_field", None),
+        scale=net.scale,
+        size_multiple=net.size_multiple,
+        receptive_field=net.receptive_field,
         parameters=sum(p.numel() for p in net.parameters()),
     )
     return card.with_facts(**facts)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
 from finewave.errors import InputError, unknown_name
+from finewave.systems.base import SRNetwork
 from finewave.systems.compositions.networks import PROTOCOL, Composition
 from finewave.systems.registry import SYSTEMS, config_of, create_model, options_of, system_named
 from finewave.zoo.card import describe
@@ -71,7 +70,7 @@ def compose(name: str, **parts: Model) -> Model:
         options[f"{part}_options"] = {key: value for key, value in config.items() if key not in PROTOCOL}
     net = create_model(name, **whole, **options)
     for part, model in parts.items():
-        getattr(net, part).load_state_dict(model.net.state_dict())
+        net.part(part).load_state_dict(model.net.state_dict())
     return Model(net.eval(), _card(net, name, parts))
 
 
@@ -97,7 +96,7 @@ def _agreed(kind: type[Composition], name: str, parts: dict[str, Model]) -> dict
     return {key: value for key, (value, _) in said.items()}
 
 
-def _card(net: nn.Module, name: str, parts: dict[str, Model]) -> Any:
+def _card(net: SRNetwork, name: str, parts: dict[str, Model]) -> Any:
     """Return the card of the whole, as far as the parts' cards tell and agree."""
     cards = {part: model.card for part, model in parts.items() if model.card is not None and not model.untrained}
     if len(cards) < len(parts):

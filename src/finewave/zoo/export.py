@@ -1,11 +1,7 @@
 """Networks for other programs: ONNX, for onnxruntime and all that reads it, and PyTorch's own exported programs.
 
-What cannot be written down takes an equal path of standard operators, see `finewave.nn.exporting`. A network says by
-class attributes what it allows, all of them optional:
-
-- ``export_multiple``: heights and widths that the exported network takes are multiples of it;
-- ``export_fixed``: why the exported network takes one size alone, None if it takes any;
-- ``export_lacks``: for a format, ``"onnx"`` or ``"pt2"``, why there is none.
+What cannot be written down takes an equal path of standard operators, see `finewave.nn.exporting`. What a network
+allows stands in its description (`finewave.systems.base.Description`).
 """
 
 from __future__ import annotations
@@ -100,7 +96,7 @@ def export(model: Model | str | Path, path: str | Path, *, size: tuple[int, int]
     kind = FORMATS[path.suffix]
     if not isinstance(model, Model):
         model = load_model(model)
-    lacks = getattr(model.net, "export_lacks", {})
+    lacks = model.net.export_lacks
     if kind in lacks:
         other = next((f"; {suffix} is possible" for suffix, each in FORMATS.items() if each not in lacks), "")
         raise InputError(f"{model.name} cannot be written as {path.suffix}: {lacks[kind]}{other}")
@@ -123,10 +119,10 @@ def trace(model: Model, size: tuple[int, int] | None = None) -> Traced:
     """
     net = copy.deepcopy(model.net).cpu().float().eval().requires_grad_(False)
     net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing in torch's overloads
-    multiple = math.lcm(int(getattr(net, "export_multiple", 1)), model.size_multiple)
+    multiple = math.lcm(net.export_multiple, model.size_multiple)
     if model.pooling == "local" and size is None:
         raise InputError('a network that pools over windows is exported for one size: give size=, or pooling="image"')
-    fixed = size is not None or getattr(net, "export_fixed", None) is not None
+    fixed = size is not None or net.export_fixed is not None
     if size is None:
         rows, columns = (model.pooling_window,) * 2 if fixed else _TRACED_AT
         size = (-(-rows // multiple) * multiple, -(-columns // multiple) * multiple)

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 
 from finewave.errors import InputError, unknown_name
 from finewave.nn.pooling import local_pooling
-from finewave.systems.registry import OTHER_NAMES, SYSTEMS, create_model, was_created
+from finewave.systems.base import SRNetwork
+from finewave.systems.registry import SYSTEMS, create_model, was_created
 from finewave.systems.weights import fill_network, read_weights, write_weights
+from finewave.types import OTHER_NAMES
 from finewave.warnings import FinewaveWarning
 from finewave.zoo import hub
 from finewave.zoo.bundled_weights import CARD, WEIGHTS, weight_folders
@@ -35,8 +37,8 @@ class Model:
 
     Parameters
     ----------
-    net : torch.nn.Module
-        Trained or not, with the class attributes ``task``, ``inputs``, ``output`` and ``size_multiple``.
+    net : SRNetwork
+        Trained or not; a `finewave.systems.base.SRNetwork`.
     card : Card, optional
         Of its weights. Without, the network is taken as untrained, and its card says what the network itself does:
         system, configuration, task, scale, receptive field, parameters. `save` takes further facts.
@@ -69,21 +71,22 @@ class Model:
     """
 
     def __init__(
-        self, net: nn.Module, card: Card | None = None, *, precision: str = "auto", pooling: str = "image"
+        self, net: SRNetwork, card: Card | None = None, *, precision: str = "auto", pooling: str = "image"
     ) -> None:
-        for attribute in ("task", "inputs", "output"):
-            if not isinstance(net, nn.Module) or not hasattr(net, attribute):
-                raise InputError(f"{type(net).__name__} is no finewave network: it does not declare its {attribute}")
+        if not isinstance(net, SRNetwork):
+            raise InputError(
+                f"{type(net).__name__} is not a finewave network; derive it from finewave.systems.base.SRNetwork"
+            )
         if card is not None and not isinstance(card, Card):
             raise InputError(f"card is a {type(card).__name__}; a Card, as load_model(...).card, is accepted")
         self.net = net
         self.untrained = card is None
         self.card = describe(net) if card is None and was_created(net) else card
         self.name = card.name if card is not None else type(net).__name__
-        self.task = str(net.task)
-        self.inputs: tuple[str, ...] = tuple(net.inputs)  # type: ignore[arg-type]  # nn.Module types all as tensors
-        self.output = str(net.output)
-        self.size_multiple = int(getattr(net, "size_multiple", 1))
+        self.task = net.task
+        self.inputs: tuple[str, ...] = net.inputs
+        self.output: str = net.output
+        self.size_multiple = net.size_multiple
         self.precision = check_precision(precision)
         if pooling not in POOLINGS:
             raise unknown_name("pooling", pooling, POOLINGS)
@@ -95,7 +98,7 @@ class Model:
     @property
     def scale(self) -> int:
         """Ratio s between HR and LR images."""
-        return int(getattr(self.net, "scale", 1))
+        return self.net.scale
 
     @property
     def upscaling(self) -> int:
@@ -108,12 +111,12 @@ class Model:
 
         Pooling over the image apart, see `reach`.
         """
-        return getattr(self.net, "receptive_field", None)
+        return self.net.receptive_field
 
     @property
     def poolings(self) -> int:
         """How many poolings over the image the network has; 0 where it does not say."""
-        return int(getattr(self.net, "poolings", 0))
+        return self.net.poolings
 
     @property
     def pooling_window(self) -> int:
@@ -135,14 +138,14 @@ class Model:
 
         Without that, tiles do not equal the scene in one piece, whatever the network's reach.
         """
-        return bool(getattr(self.net, "shift_equivariant", True))
+        return self.net.shift_equivariant
 
     def bands_of(self, name: str) -> int | None:
         """Return how many bands ``"lr_msi"``, ``"hr_hsi"``, ... have; None where the network does not say."""
         name = OTHER_NAMES.get(self.task, {}).get(name, name)
         if name == "ref_rgb":
             return 3
-        return getattr(self.net, "ms_bands" if name.endswith("msi") else "hs_bands", None)
+        return self.net.ms_bands if name.endswith("msi") else self.net.hs_bands
 
     def predict(self, *unnamed: object, **inputs: Tensor) -> Tensor:
         """Run the network: evaluation mode, no gradients.
@@ -376,7 +379,7 @@ class Model:
 
     def warn_of_size(self, name: str, rows: int, columns: int) -> None:
         """Warn if an input of this size is smaller than what the network's attention looks at."""
-        window = _attention_window(self.net)
+        window = self.net.attention_window
         height, width = rows * self.upscaling, columns * self.upscaling
         if min(height, width) < window:
             _warn(
@@ -419,7 +422,7 @@ class Model:
                     "they must be as many"
                 )
             if name != "ref_rgb":
-                scales = getattr(self.net, "scales", (self.scale,))  # a network may serve more than the one declared
+                scales = self.net.scales  # a network may serve more than the one declared
                 ratios = scales if first.startswith("lr_") and name.startswith("hr_") else (1,)
                 expected = [tuple(n * ratio for n in inputs[first].shape[2:]) for ratio in ratios]
                 if tuple(inputs[name].shape[2:]) not in expected:
@@ -500,7 +503,9 @@ def as_model(given: Model | nn.Module | str | Path) -> Model:
     """Return a model as it is, a network as a model, and load anything else by its name."""
     if isinstance(given, Model):
         return given
-    return Model(given) if isinstance(given, nn.Module) else load_model(given)
+    if isinstance(given, nn.Module):
+        return Model(given)  # type: ignore[arg-type]  # refused there, in words, if it is not one of ours
+    return load_model(given)
 
 
 def _locate(which: str | Path) -> tuple[Path, Path]:
@@ -534,12 +539,6 @@ def _locate(which: str | Path) -> tuple[Path, Path]:
 def prefers_channels_last(net: nn.Module) -> bool:
     """Two-dimensional convolutions are fastest so; networks with 3-D kernels have no such layout."""
     return all(p.ndim <= 4 for p in net.parameters())
-
-
-def _attention_window(net: nn.Module) -> int:
-    """Return the widest window of the network's attention, in pixels; blocks that have one state it."""
-    windows = [getattr(module, "window", 0) for module in net.modules()]
-    return max((window for window in windows if isinstance(window, int)), default=0)
 
 
 def _size(x: Tensor) -> str:

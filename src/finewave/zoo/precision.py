@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
 
 from finewave.errors import unknown_name
+from finewave.systems.base import SRNetwork
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 """Of prediction, see `uses_bfloat16`."""
@@ -24,7 +24,7 @@ def check_precision(name: str) -> str:
     return name
 
 
-def uses_bfloat16(precision: str, net: nn.Module, device: torch.device) -> bool:
+def uses_bfloat16(precision: str, net: SRNetwork, device: torch.device) -> bool:
     """Whether a network runs in bfloat16 autocast.
 
     ``"bfloat16"`` and ``"float32"`` say so themselves. ``"auto"`` takes bfloat16 where the network's class declares
@@ -36,7 +36,7 @@ def uses_bfloat16(precision: str, net: nn.Module, device: torch.device) -> bool:
         return False
     if precision == "bfloat16":
         return True
-    return bool(getattr(net, "mixed_precision", False)) and bfloat16_gains(device.type)
+    return net.mixed_precision and bfloat16_gains(device.type)
 
 
 def bfloat16_gains(device_type: str) -> bool:

@@ -15,6 +15,7 @@ from finewave.inference.super_resolve import super_resolve
 from finewave.inference.tiling.plan import FAST_OVERHEAD, plan_tiles
 from finewave.inference.tiling.tiles import Tiling
 from finewave.scene import make_scene
+from finewave.systems.base import SRNetwork
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.card import describe
 from finewave.zoo.listing import list_models
@@ -206,8 +207,8 @@ def test_patches_counted_from_a_corner_are_the_reason() -> None:
 def test_values_of_a_photograph_without_bands_to_name() -> None:
     """A network may not say how many bands it makes; only a lazy result needs to know."""
 
-    class Silent(torch.nn.Module):
-        task, inputs, output, scale, receptive_field = "ssr", ("hr_msi",), "hr_hsi", 1, 0
+    class Silent(SRNetwork):
+        task, receptive_field = "ssr", 0
 
         def forward(self, hr_msi: torch.Tensor) -> torch.Tensor:
             return hr_msi.repeat(1, 2, 1, 1)

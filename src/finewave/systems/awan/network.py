@@ -24,6 +24,7 @@ from finewave.nn.exporting import exporting
 from finewave.nn.full_precision import full_precision
 from finewave.nn.padding import ReflectConv2d
 from finewave.systems.awan.polynomial_attention import polynomial_attention
+from finewave.systems.base import SRNetwork
 
 SCORES_AT_ONCE = 2**24  # where the attention kernel builds its matrix after all: 64 MB of float32
 
@@ -145,7 +146,7 @@ class DRAB(nn.Module):
         return self.relu_small(self.conv_small(self.attention(r)) + x), r
 
 
-class AWAN(nn.Module):
+class AWAN(SRNetwork):
     """HR-MSI to HR-HSI: (B, c, H, W) to (B, C, H, W), reflectance-like values in [0, 1]; the output is not clipped.
 
     Parameters
@@ -178,9 +179,6 @@ class AWAN(nn.Module):
     """
 
     task = "ssr"
-    inputs = ("hr_msi",)
-    output = "hr_hsi"
-    size_multiple = 1
     scale = 1
     receptive_field = None
     export_multiple = 2  # of halves of one size

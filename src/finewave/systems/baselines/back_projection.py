@@ -9,14 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from finewave.errors import InputError
 from finewave.nn.sampling import bicubic
 from finewave.physics.observation import Observation
+from finewave.systems.base import SRNetwork
 
 
-class BackProjection(nn.Module):
+class BackProjection(SRNetwork):
     """Start from bicubic interpolation, then add the enlarged difference to the observation, again and again.
 
     ``x <- x + U (y - D x)`` with D the observation model and U, the back-projection kernel of the paper, bicubic
@@ -40,9 +41,6 @@ class BackProjection(nn.Module):
     """
 
     task = "sr"
-    inputs = ("lr_hsi",)
-    output = "hr_hsi"
-    size_multiple = 1
 
     def __init__(
         self,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from finewave.errors import InputError
 from finewave.nn.sampling import bicubic
+from finewave.systems.base import SRNetwork
 
 
-class Bicubic(nn.Module):
+class Bicubic(SRNetwork):
     """Cubic convolution on half-pixel centres (a = -0.75, as PyTorch's), band by band; nothing to learn.
 
     Parameters
@@ -25,9 +26,6 @@ class Bicubic(nn.Module):
     """
 
     task = "sr"
-    inputs = ("lr_hsi",)
-    output = "hr_hsi"
-    size_multiple = 1
     receptive_field = 2
 
     def __init__(self, scale: int = 4, hs_bands: int = 31) -> None:

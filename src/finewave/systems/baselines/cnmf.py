@@ -11,16 +11,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from finewave.errors import InputError
 from finewave.nn.sampling import bicubic
 from finewave.physics.observation import Observation
+from finewave.systems.base import SRNetwork
 
 TINY = 1e-9
 
 
-class CNMF(nn.Module):
+class CNMF(SRNetwork):
     """``X = W A`` with ``h = W A_h`` (A_h: A degraded) and ``m = R W A``, all nonnegative.
 
     Multiplicative updates, in turns on the HSI (W and A_h; A_h alone first) and on the MSI (A alone first, then R W and
@@ -48,9 +49,6 @@ class CNMF(nn.Module):
     """
 
     task = "fusion"
-    inputs = ("lr_hsi", "hr_msi")
-    output = "hr_hsi"
-    size_multiple = 1
     receptive_field = None  # statistics of the whole image
     export_lacks: ClassVar = dict.fromkeys(
         ("onnx", "pt2"), "it looks at values to choose endmembers, and solves least squares by SciPy"

@@ -11,14 +11,15 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from finewave.errors import InputError
 from finewave.nn.sampling import bicubic
 from finewave.physics.observation import Observation
+from finewave.systems.base import SRNetwork
 
 
-class GSA(nn.Module):
+class GSA(SRNetwork):
     """For each HS band k: ``H_k = up(h_k) + g_k (P_k - I_k)``.
 
     All regressions are by least squares with a constant, over the LR pixels of the one image:
@@ -45,9 +46,6 @@ class GSA(nn.Module):
     """
 
     task = "fusion"
-    inputs = ("lr_hsi", "hr_msi")
-    output = "hr_hsi"
-    size_multiple = 1
     receptive_field = None  # statistics of the whole image
     export_lacks: ClassVar = {"onnx": "its least squares need a pseudo-inverse, which ONNX has not"}
 

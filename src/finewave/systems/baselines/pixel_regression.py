@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from finewave.errors import InputError
+from finewave.systems.base import SRNetwork
 
 DARK_PRODUCT = 1e-12
 """Products of two bands count as no smaller: a band of 1e-6 is dark in every unit that is used here."""
 
 
-class PixelRegression(nn.Module):
+class PixelRegression(SRNetwork):
     """HS bands as polynomials of the MS bands of the same pixel.
 
     The coefficients are found in one pass over the training images (`prepare_from`), by ridge regression: least mean
@@ -34,9 +35,7 @@ class PixelRegression(nn.Module):
     """
 
     task = "ssr"
-    inputs = ("hr_msi",)
-    output = "hr_hsi"
-    size_multiple = 1
+    prepares = True
     receptive_field = 0
     scale = 1
     degree = 1

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from finewave.errors import InputError, unknown_name
+from finewave.systems.base import SRNetwork
 from finewave.systems.registry import SYSTEMS, create_model, options_of, system_named
 
 PROTOCOL = ("scale", "ms_bands", "hs_bands")
@@ -28,7 +29,7 @@ class Step(NamedTuple):
     makes: str
 
 
-class Composition(nn.Module):
+class Composition(SRNetwork):
     """Parts one after the other; each is a task's network that has its own names for what it reads.
 
     Parameters
@@ -47,8 +48,6 @@ class Composition(nn.Module):
     """
 
     task = "sssr"
-    inputs = ("lr_msi",)
-    output = "hr_hsi"
     steps: ClassVar[tuple[Step, ...]] = ()
 
     def __init__(
@@ -96,6 +95,11 @@ class Composition(nn.Module):
         """Names of the parts in the order of the work."""
         return tuple(step.part for step in self.steps)
 
+    @property
+    def prepares(self) -> bool:
+        """Whether a part does."""
+        return any(self.part(part).prepares for part in self.parts)
+
     def protocol_of(self, part: str, system: str) -> dict[str, int]:
         """Return scale and band counts of a part, as far as its system has options for them."""
         step = self.step_of(part)
@@ -116,7 +120,7 @@ class Composition(nn.Module):
     def _common_multiple(self, attribute: str) -> int:
         multiples = [1]
         for step in self.steps:
-            own = int(getattr(getattr(self, step.part), attribute, 1))
+            own = int(getattr(self.get_submodule(step.part), attribute))
             multiples.append(own if self._reads_low(step) else own // math.gcd(own, self.scale))
         return math.lcm(*multiples)
 
@@ -128,13 +132,13 @@ class Composition(nn.Module):
     @property
     def export_fixed(self) -> str | None:
         """See `finewave.zoo.export`: the reason of the first part that has one."""
-        reasons = ((part, getattr(getattr(self, part), "export_fixed", None)) for part in self.parts)
+        reasons = ((part, self.part(part).export_fixed) for part in self.parts)
         return next((f"{part}: {reason}" for part, reason in reasons if reason), None)
 
     @property
     def export_lacks(self) -> dict[str, str]:
         """See `finewave.zoo.export`: what any of the parts lacks."""
-        every = [(part, getattr(getattr(self, part), "export_lacks", {})) for part in reversed(self.parts)]
+        every = [(part, self.part(part).export_lacks) for part in reversed(self.parts)]
         return {kind: f"{part}: {reason}" for part, lacks in every for kind, reason in lacks.items()}
 
     @property
@@ -145,23 +149,21 @@ class Composition(nn.Module):
     @property
     def shift_equivariant(self) -> bool:
         """Whether every part does the same wherever a part of the image lies."""
-        return all(getattr(getattr(self, part), "shift_equivariant", True) for part in self.parts)
+        return all(self.part(part).shift_equivariant for part in self.parts)
 
     @property
     def poolings(self) -> int:
         """How many poolings over the image the parts have."""
-        return sum(getattr(getattr(self, part), "poolings", 0) for part in self.parts)
+        return sum(self.part(part).poolings for part in self.parts)
 
     def reach_with_windows(self, window: int) -> int | None:
         """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
         reach = {"lr_msi": 0}
         for step in self.steps:
-            net, s = getattr(self, step.part), 1 if self._reads_low(step) else self.scale
-            own = getattr(net, "receptive_field", None)
+            net, s = self.part(step.part), 1 if self._reads_low(step) else self.scale
+            own = net.reach_with_windows(s * window)
             if own is None:
                 return None
-            if getattr(net, "poolings", 0):
-                own = net.reach_with_windows(s * window)
             reach[step.makes] = -(-own // s) + max(reach[image] for image in step.reads.values())
         return reach[self.output]
 
@@ -179,7 +181,7 @@ class Composition(nn.Module):
         for step in self.steps:
             if step.part == before:
                 break
-            known[step.makes] = getattr(self, step.part)(**{own: known[image] for own, image in step.reads.items()})
+            known[step.makes] = self.part(step.part)(**{own: known[image] for own, image in step.reads.items()})
         return known
 
     def batch_of(self, part: str, images: Mapping[str, Tensor], estimates: bool) -> dict[str, Tensor]:
@@ -197,7 +199,7 @@ class Composition(nn.Module):
         step = self.step_of(part)
         known = dict(images)
         if estimates:
-            earlier = [getattr(self, other.part) for other in self.steps[: self.steps.index(step)]]
+            earlier = [self.part(other.part) for other in self.steps[: self.steps.index(step)]]
             training = [net.training for net in earlier]
             for net in earlier:
                 net.eval()
@@ -209,12 +211,10 @@ class Composition(nn.Module):
 
     def prepare_from(self, samples: Any, seed: int) -> None:
         """Let each part that learns before training see its images; see `finewave.training.trainer.build_network`."""
-        wanting = [part for part in self.parts if hasattr(getattr(self, part), "prepare_from")]
-        if not wanting:
-            return
+        wanting = [part for part in self.parts if self.part(part).prepares]
         kept = list(samples) if len(wanting) > 1 else samples
         for part in wanting:
-            getattr(self, part).prepare_from((self.batch_of(part, sample, estimates=True) for sample in kept), seed)
+            self.part(part).prepare_from((self.batch_of(part, sample, estimates=True) for sample in kept), seed)
 
 
 class SRThenSSR(Composition):

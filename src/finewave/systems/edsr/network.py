@@ -18,6 +18,7 @@ from finewave.errors import InputError
 from finewave.nn.residual import conv
 from finewave.nn.sampling import prime_factors
 from finewave.nn.upsampling import Upsampler
+from finewave.systems.base import SRNetwork
 
 
 class Block(nn.Module):
@@ -33,7 +34,7 @@ class Block(nn.Module):
         return x + self.residual_scale * self.conv2(F.relu(self.conv1(x), inplace=True))
 
 
-class EDSR(nn.Module):
+class EDSR(SRNetwork):
     """LR-HSI to HR-HSI: (B, C, h, w) to (B, C, s h, s w). Figure 3 of the article.
 
     Parameters
@@ -57,9 +58,6 @@ class EDSR(nn.Module):
     """
 
     task = "sr"
-    inputs = ("lr_hsi",)
-    output = "hr_hsi"
-    size_multiple = 1
 
     def __init__(
         self,

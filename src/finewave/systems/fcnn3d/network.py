@@ -13,14 +13,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from finewave.errors import InputError
 from finewave.nn.convolutions3d import BORDER, Convolutions3D
 from finewave.nn.sampling import bicubic
+from finewave.systems.base import SRNetwork
 
 
-class FCNN3D(nn.Module):
+class FCNN3D(SRNetwork):
     """LR-HSI to HR-HSI: (B, C, h, w) to (B, C, s h, s w): bicubic enlargement, then `Convolutions3D`.
 
     Parameters
@@ -41,9 +42,6 @@ class FCNN3D(nn.Module):
     """
 
     task = "sr"
-    inputs = ("lr_hsi",)
-    output = "hr_hsi"
-    size_multiple = 1
 
     def __init__(
         self,

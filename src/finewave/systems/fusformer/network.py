@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from finewave.errors import InputError
 from finewave.nn.residual import conv
 from finewave.nn.sampling import bicubic
+from finewave.systems.base import SRNetwork
 
 SLOPE = 0.01  # of every Leaky ReLU
 
@@ -93,7 +94,7 @@ class Decoder(nn.Sequential):
         super().__init__(*(Layer(features, heads, head_features, hidden, 2) for _ in range(depth)))
 
 
-class Fusformer(nn.Module):
+class Fusformer(SRNetwork):
     """LR-HSI (B, C, h, w) and HR-MSI (B, c, s h, s w), aligned, to HR-HSI (B, C, s h, s w); values in [0, 1].
 
     Parameters
@@ -128,9 +129,6 @@ class Fusformer(nn.Module):
     """
 
     task = "fusion"
-    inputs = ("lr_hsi", "hr_msi")
-    output = "hr_hsi"
-    size_multiple = 1
     shift_equivariant = False  # patches are counted from the corner of the image
 
     def __init__(

@@ -18,9 +18,10 @@ from torch.nn import functional as F
 from finewave.errors import InputError
 from finewave.nn.residual import conv
 from finewave.nn.sampling import bicubic
+from finewave.systems.base import SRNetwork
 
 
-class GDRRN(nn.Module):
+class GDRRN(SRNetwork):
     """LR-HSI to HR-HSI: (B, C, h, w) to (B, C, s h, s w), all at the size of the result.
 
         x   = bicubic enlargement
@@ -53,9 +54,6 @@ class GDRRN(nn.Module):
     """
 
     task = "sr"
-    inputs = ("lr_hsi",)
-    output = "hr_hsi"
-    size_multiple = 1
 
     def __init__(
         self,

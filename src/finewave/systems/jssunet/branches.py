@@ -10,16 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from finewave.errors import InputError
+from finewave.systems.base import SRNetwork
 from finewave.systems.jssunet.clusters import balance_penalty
 from finewave.systems.jssunet.network import JSSUNet
 from finewave.systems.jssunet.start import fit_spectral_operators
 
 
-class JSSUNetSR(nn.Module):
+class JSSUNetSR(SRNetwork):
     """``jssunet-sr``: an LR image (B, C, h, w) to (B, C, s h, s w) by the SR branch (section III-A).
 
     Parameters
@@ -36,9 +37,6 @@ class JSSUNetSR(nn.Module):
     """
 
     task = "sr"
-    inputs = ("lr_hsi",)
-    output = "hr_hsi"
-    size_multiple = 1
 
     def __init__(
         self,
@@ -80,7 +78,7 @@ class JSSUNetSR(nn.Module):
         return estimates[-1], {"stages": _stages(estimates, batch["hr_hsi"])}
 
 
-class JSSUNetSSR(nn.Module):
+class JSSUNetSSR(SRNetwork):
     """``jssunet-ssr``: a multispectral image (B, c, h, w) to (B, C, h, w) by the SSR branch (section III-B).
 
     Parameters
@@ -97,9 +95,6 @@ class JSSUNetSSR(nn.Module):
     """
 
     task = "ssr"
-    inputs = ("hr_msi",)
-    output = "hr_hsi"
-    size_multiple = 1
     scale = 1
 
     def __init__(
@@ -135,6 +130,11 @@ class JSSUNetSSR(nn.Module):
         """Return `receptive_field` with channel pooling over windows of so many pixels a side."""
         return self.branch.reach_with_windows(window)
 
+    @property
+    def prepares(self) -> bool:
+        """Whether there are centroids to be found, or operators to be fitted."""
+        return self.fits_operators or self.branch.clusters.kind == "kmeans"
+
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int) -> None:
         """Set centroids and fit operators as JSSUNet does, from ``hr_msi`` and ``hr_hsi``."""
         pairs = self.branch.clusters.prepare(((sample["hr_msi"], sample["hr_hsi"]) for sample in samples), seed)
@@ -161,7 +161,7 @@ class JSSUNetSSR(nn.Module):
         }
 
 
-class JSSUNetFusion(nn.Module):
+class JSSUNetFusion(SRNetwork):
     """``jssunet-fusion``: LR-HSI (B, C, h, w) and HR-MSI (B, c, s h, s w) to HR-HSI by the fusion branch (III-C).
 
     In JSSUNet the branch is given estimates of both images; here the observed ones.
@@ -180,9 +180,6 @@ class JSSUNetFusion(nn.Module):
     """
 
     task = "fusion"
-    inputs = ("lr_hsi", "hr_msi")
-    output = "hr_hsi"
-    size_multiple = 1
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ from finewave.nn.kernels.window_attention import HeadAttention, MultiHeadAttenti
 from finewave.nn.pooling import pools_locally
 from finewave.nn.residual import RCAB, ResBlock, ResBlockBN, conv
 from finewave.nn.sampling import BPUp, Down, Up, bicubic, prime_factors
+from finewave.systems.base import SRNetwork
 from finewave.systems.jssunet.clusters import (
     ClusterMLP,
     ClusterNet,
@@ -386,7 +387,7 @@ class Stages(NamedTuple):
     probability: Tensor
 
 
-class JSSUNet(nn.Module):
+class JSSUNet(SRNetwork):
     """LR-MSI to HR-HSI: (B, c, h, w) to (B, C, s h, s w), reflectance-like values in [0, 1].
 
     Parameters
@@ -446,9 +447,6 @@ class JSSUNet(nn.Module):
     """
 
     task = "sssr"
-    inputs = ("lr_msi",)
-    output = "hr_hsi"
-    size_multiple = 1
     mixed_precision = True
 
     def __init__(
@@ -599,6 +597,20 @@ class JSSUNet(nn.Module):
     def poolings(self) -> int:
         """How many poolings over the image there are."""
         return self.ssr.poolings
+
+    @property
+    def attention_window(self) -> int:
+        """W of the post-processing; 0 without."""
+        if self.post is None:
+            return 0
+        head = self.post.attention1.heads[0]
+        assert isinstance(head, HeadAttention)
+        return head.window
+
+    @property
+    def prepares(self) -> bool:
+        """Whether there are centroids to be found, or operators to be fitted."""
+        return self.fits_operators or self.ssr.clusters.kind == "kmeans"
 
 
 def _require(holds: bool, name: str, value: object, accepted: str) -> None:

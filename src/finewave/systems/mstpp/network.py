@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from finewave.errors import InputError
 from finewave.nn.full_precision import full_precision
 from finewave.nn.padding import reflect_pad
+from finewave.systems.base import SRNetwork
 
 PADDED_TO = 8  # sides that the network works on are multiples of this
 
@@ -181,7 +182,7 @@ class SST(nn.Module):
         return x + self.mapping(y)
 
 
-class MSTPlusPlus(nn.Module):
+class MSTPlusPlus(SRNetwork):
     """HR-MSI to HR-HSI: (B, c, H, W) to (B, C, H, W), reflectance-like values in [0, 1]; the output is not clipped.
 
     Parameters
@@ -205,9 +206,6 @@ class MSTPlusPlus(nn.Module):
     """
 
     task = "ssr"
-    inputs = ("hr_msi",)
-    output = "hr_hsi"
-    size_multiple = 1
     scale = 1
     receptive_field = None
     export_multiple = PADDED_TO  # no padding is needed then

@@ -27,6 +27,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from finewave.errors import InputError, unknown_name
 from finewave.nn.sampling import bicubic
+from finewave.systems.base import SRNetwork
 
 PIXELS_AT_ONCE = 2**18  # HR pixels of bands that go through the network together
 
@@ -223,7 +224,7 @@ class MulSROutputs(NamedTuple):
     half_scale: Tensor
 
 
-class MulSR(nn.Module):
+class MulSR(SRNetwork):
     """LR-HSI (B, C, h, w) and HR-RGB (B, c, s h, s w), aligned, to HR-HSI (B, C, s h, s w); values in [0, 1].
 
     An HR-RGB image of s/2 times the size, for an even s from 4, gives the HR-HSI of that size: the half-scale
@@ -256,9 +257,6 @@ class MulSR(nn.Module):
     """
 
     task = "fusion"
-    inputs = ("lr_hsi", "hr_msi")
-    output = "hr_hsi"
-    size_multiple = 1
     receptive_field = None  # DSCA carries context over the whole image
     export_fixed = "its scans go from line to line, as many steps as there are lines"
 

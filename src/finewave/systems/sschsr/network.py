@@ -29,6 +29,7 @@ from torch.nn import functional as F
 from finewave.errors import InputError
 from finewave.nn.sampling import bicubic
 from finewave.nn.warping import backward_warp
+from finewave.systems.base import SRNetwork
 from finewave.systems.sschsr.deformable import deformable_conv
 from finewave.systems.sschsr.guided_attention import FusionBlock
 from finewave.systems.sschsr.histogram import match_histograms
@@ -330,7 +331,7 @@ class Stages(NamedTuple):
     flow: Tensor
 
 
-class SSCHSR(nn.Module):
+class SSCHSR(SRNetwork):
     """LR-HSI (B, C, h, w) and unaligned RGB (B, 3, n, m) to HR-HSI (B, C, s h, s w), reflectance-like, in [0, 1].
 
     Parameters
@@ -370,9 +371,6 @@ class SSCHSR(nn.Module):
     """
 
     task = "refsr"
-    inputs = ("lr_hsi", "ref_rgb")
-    output = "hr_hsi"
-    size_multiple = 1
     receptive_field = None  # attention, matching and correlation look at the whole image
     export_fixed = "its flow pads images to multiples of 8 and at least 64, and matches all pairs of patches"
 

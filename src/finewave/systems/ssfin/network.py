@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from finewave.errors import InputError
 from finewave.nn.residual import RCAB, ChannelAttention, conv
 from finewave.nn.sampling import prime_factors
+from finewave.systems.base import SRNetwork
 
 INTERACTIONS = 3
 CHAIN = 4  # times that the fusion body goes through its residual group
@@ -137,7 +138,7 @@ class SSFINOutputs(NamedTuple):
     lr_hsi: Tensor
 
 
-class SSFIN(nn.Module):
+class SSFIN(SRNetwork):
     """LR-MSI (B, c, h, w) to HR-HSI (B, C, s h, s w); reflectance-like values in [0, 1].
 
     In training mode the call returns `SSFINOutputs`: the auxiliary HR-MSI and LR-HSI belong to the loss.
@@ -167,9 +168,6 @@ class SSFIN(nn.Module):
     """
 
     task = "sssr"
-    inputs = ("lr_msi",)
-    output = "hr_hsi"
-    size_multiple = 1
 
     def __init__(
         self,

@@ -22,12 +22,13 @@ from torch import Tensor, nn
 from finewave.errors import InputError
 from finewave.nn.convolutions3d import BORDER, Convolutions3D
 from finewave.nn.sampling import bicubic
+from finewave.systems.base import SRNetwork
 
 PENALTY = 1e-4
 """Of the least squares, relative to the mean square of the MS bands: three bands may hold the same image."""
 
 
-class SSJSR(nn.Module):
+class SSJSR(SRNetwork):
     """LR-MSI (B, c, h, w) to HR-HSI (B, C, s h, s w): enlargement in space and spectrum, then `Convolutions3D`.
 
     Parameters
@@ -48,9 +49,6 @@ class SSJSR(nn.Module):
     """
 
     task = "sssr"
-    inputs = ("lr_msi",)
-    output = "hr_hsi"
-    size_multiple = 1
 
     def __init__(
         self,

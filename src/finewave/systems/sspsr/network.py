@@ -28,6 +28,7 @@ from finewave.nn.full_precision import full_precision
 from finewave.nn.residual import ChannelAttention, conv
 from finewave.nn.sampling import prime_factors
 from finewave.nn.upsampling import Upsampler
+from finewave.systems.base import SRNetwork
 from finewave.systems.sspsr.matlab_bicubic import matlab_enlarge
 
 # What the publication changes between its data sets. Chikusei and CAVE: launch script of the public code; Pavia
@@ -145,7 +146,7 @@ def _mean_square(x: Tensor) -> Tensor:
 # --- The network --------------------------------------------------------------------------------------------------
 
 
-class SSPSR(nn.Module):
+class SSPSR(SRNetwork):
     """LR-HSI to HR-HSI: (B, C, h, w) to (B, C, s h, s w), reflectance-like values in [0, 1].
 
     Parameters
@@ -185,9 +186,6 @@ class SSPSR(nn.Module):
     """
 
     task = "sr"
-    inputs = ("lr_hsi",)
-    output = "hr_hsi"
-    size_multiple = 1
 
     def __init__(
         self,

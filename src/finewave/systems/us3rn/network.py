@@ -30,6 +30,7 @@ from finewave.errors import InputError
 from finewave.nn.full_precision import full_precision
 from finewave.nn.residual import conv
 from finewave.nn.sampling import prime_factors
+from finewave.systems.base import SRNetwork
 from finewave.systems.us3rn.nonlocal_attention import NonLocalBlock
 
 # --- Layers -------------------------------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ class Middle(Closing):
 # --- The network --------------------------------------------------------------------------------------------------
 
 
-class US3RN(nn.Module):
+class US3RN(SRNetwork):
     """LR-MSI to HR-HSI: (B, c, h, w) to (B, C, s h, s w), reflectance-like values in [0, 1].
 
     Parameters
@@ -230,9 +231,7 @@ class US3RN(nn.Module):
     """
 
     task = "sssr"
-    inputs = ("lr_msi",)
-    output = "hr_hsi"
-    size_multiple = 1
+    prepares = True
     receptive_field = None
 
     def __init__(
