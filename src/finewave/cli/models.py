@@ -23,7 +23,7 @@ TASKS = ("sssr", "sr", "ssr", "fusion", "refsr")  # those of finewave.systems.re
 def models(task: str | None, as_json: bool) -> None:
     """List systems and their trained weights: those that came along, and those fetched from the Hub."""
     from finewave.systems.registry import SYSTEMS
-    from finewave.zoo.bundled_weights import CARD, weight_folders
+    from finewave.zoo.bundled_weights import CARD, how_to_get_them, missing_weights, weight_folders
     from finewave.zoo.card import Card
     from finewave.zoo.hub import cached
     from finewave.zoo.listing import list_models
@@ -42,7 +42,10 @@ def models(task: str | None, as_json: bool) -> None:
         mine = of_system[name]
         rows.append((name, system.task, mapping, f"{_default_parameters(name):,}", "" if mine else without))
         rows.extend(("", "", "", f"{card.parameters:,}", which) for which, card in mine.items())
-    return click.echo(table(("name", "task", "inputs", "params", "trained weights"), rows, right=(3,)))
+    click.echo(table(("name", "task", "inputs", "params", "trained weights"), rows, right=(3,)))
+    if missing := missing_weights():
+        click.echo(f"not on this machine: weights {', '.join(missing)}; {how_to_get_them()}")
+    return None
 
 
 def _facts(name: str, cards: dict[str, Card]) -> dict[str, Any]:

@@ -1,34 +1,149 @@
 """Where trained weights stand, found without loading PyTorch.
 
-A folder ``<name>/`` with `WEIGHTS` and `CARD` is one set of trained weights. They ship inside the wheel as
-``finewave/_weights``; in a checkout they stand in ``weights/`` at the root.
+A folder ``<name>/`` with `WEIGHTS` and `CARD` is one set of trained weights. Those of finewave stand in ``weights/`` of
+the repository, which a checkout has at hand. An installation has the cards alone, as ``finewave/_weights``: the weights
+themselves come from a folder of folders that ``FINEWAVE_WEIGHTS`` names, or are fetched, see `fetch_weights`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.resources
+import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from finewave import __version__
+from finewave.errors import InputError
+from finewave.io.atomic import atomic_output
 
 WEIGHTS = "model.safetensors"
 CARD = "card.json"
 
+FOLDER_VARIABLE = "FINEWAVE_WEIGHTS"
+ADDRESS_VARIABLE = "FINEWAVE_WEIGHTS_URL"
+RELEASE_ADDRESS: str | None = None
+"""Where the weights of this release lie, each as ``<address>/<name>.safetensors``; a release fills it in."""
+TIMEOUT_SECONDS = 60
+
 
 def weight_folders() -> dict[str, Path]:
-    """Return the folder of every set of weights that ships with the package, by name."""
-    folders: dict[str, Path] = {}
+    """Return the folder of every set of weights that can be loaded by name: of its card, and of its weights if here.
+
+    Of two of one name, the first is taken, of ``FINEWAVE_WEIGHTS``, of the checkout, of what was fetched before. Where
+    there is an address to fetch from, weights count that are still to be fetched.
+    """
+    found = _known() if _address() else {}
     for root in _roots():
-        if root.is_dir():
-            for folder in sorted(root.iterdir()):
-                if (folder / CARD).is_file() and (folder / WEIGHTS).is_file():
-                    folders.setdefault(folder.name, folder)
-    return folders
+        found.update(_complete(root))
+    return dict(sorted(found.items()))
 
 
-def _roots() -> list[Path]:
+def missing_weights() -> list[str]:
+    """Return the names of finewave's own weights that are not on this machine and cannot be fetched."""
+    return sorted(_known().keys() - weight_folders().keys())
+
+
+def folder_with_weights(name: str) -> Path | None:
+    """Return the folder that holds weights and card of this name, fetched if need be; None for an unknown name.
+
+    Raises
+    ------
+    InputError
+        If the name is known, but its weights are nowhere: the message says how to get them.
+    """
+    folder = weight_folders().get(name)
+    if folder is not None and (folder / WEIGHTS).is_file():
+        return folder
+    card = _known().get(name)
+    return None if card is None else fetch_weights(name, card / CARD)
+
+
+def how_to_get_them() -> str:
+    """Return what to do about weights that are not on this machine."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    there = f" (it is {folder})" if folder else ""
+    return (
+        f"clone the repository, which has them in weights/, and set {FOLDER_VARIABLE} to that folder{there} or install "
+        "the clone by pip install -e"
+    )
+
+
+def fetch_weights(name: str, card: Path) -> Path:
+    """Return the folder in the user's cache with the weights of a card, fetched once.
+
+    The address is ``FINEWAVE_WEIGHTS_URL`` or, without it, that of the release.
+
+    Raises
+    ------
+    InputError
+        If there is no address, it does not answer, or what came is not what the card says.
+    """
+    import urllib.request  # completion looks for names here and needs no network
+
+    address = _address()
+    if not address:
+        raise InputError(f"the weights of {name!r} are not on this machine: {how_to_get_them()}")
+    url = f"{address.rstrip('/')}/{name}.safetensors"
+    expected = json.loads(card.read_text(encoding="utf-8"))["sha256"]
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
+            content = answer.read()
+    except (OSError, ValueError) as error:  # ValueError: no address at all
+        raise InputError(
+            f"the weights of {name!r} cannot be fetched from {url}: {error}; or set {FOLDER_VARIABLE} to a folder "
+            f"with {name}/{WEIGHTS}"
+        ) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise InputError(
+            f"{url} has other weights than this version of finewave expects: sha256 {found[:12]}..., the card says "
+            f"{expected[:12]}..."
+        )
+    _cache().mkdir(parents=True, exist_ok=True)
+    with atomic_output(_cache() / name) as folder:
+        folder.mkdir()
+        (folder / WEIGHTS).write_bytes(content)
+        (folder / CARD).write_bytes(card.read_bytes())
+    return _cache() / name
+
+
+def _roots() -> Iterator[Path]:
+    """Yield the folders in which weights are looked for, the last one counts most."""
+    yield _cache()
+    yield from _checkout()
+    if os.environ.get(FOLDER_VARIABLE):
+        yield Path(os.environ[FOLDER_VARIABLE])
+
+
+def _complete(root: Path) -> Iterator[tuple[str, Path]]:
+    if root.is_dir():
+        for folder in sorted(root.iterdir()):
+            if (folder / CARD).is_file() and (folder / WEIGHTS).is_file():
+                yield folder.name, folder
+
+
+def _known() -> dict[str, Path]:
+    """Return the folders of the cards that come with an installation or a checkout."""
+    cards = [card for root in (_package() / "_weights", *_checkout()) for card in sorted(root.glob(f"*/{CARD}"))]
+    return {card.parent.name: card.parent for card in cards}
+
+
+def _package() -> Path:
     # Traversable has no common base with Path; an installed wheel is unpacked, so it is one in practice
-    package = Path(str(importlib.resources.files("finewave")))
-    checkout = package.parents[1]
-    roots = [package / "_weights"]
-    if (checkout / "pyproject.toml").is_file():
-        roots.append(checkout / "weights")
-    return roots
+    return Path(str(importlib.resources.files("finewave")))
+
+
+def _checkout() -> list[Path]:
+    root = _package().parents[1]
+    return [root / "weights"] if (root / "pyproject.toml").is_file() else []
+
+
+def _cache() -> Path:
+    """Weights of one name may differ from version to version."""
+    return Path.home() / ".cache" / "finewave" / "weights" / __version__
+
+
+def _address() -> str | None:
+    return os.environ.get(ADDRESS_VARIABLE) or RELEASE_ADDRESS

@@ -22,7 +22,7 @@ from finewave.systems.weights import fill_network, read_weights, write_weights
 from finewave.types import OTHER_NAMES
 from finewave.warnings import FinewaveWarning
 from finewave.zoo import hub
-from finewave.zoo.bundled_weights import CARD, WEIGHTS, weight_folders
+from finewave.zoo.bundled_weights import CARD, WEIGHTS, folder_with_weights, missing_weights, weight_folders
 from finewave.zoo.card import Card, describe
 from finewave.zoo.invalid_pixels import blank, fill_invalid
 from finewave.zoo.precision import check_precision, uses_bfloat16
@@ -514,8 +514,8 @@ def _locate(which: str | Path) -> tuple[Path, Path]:
     if isinstance(which, str) and which.startswith(hub.PREFIX):
         which = hub.fetch(which)
     path = Path(which)
-    if isinstance(which, str) and which in shipped:
-        path = shipped[which]
+    if isinstance(which, str) and (which in shipped or not path.exists()):
+        path = folder_with_weights(which) or path
     if path.is_dir():
         if not (path / WEIGHTS).is_file():
             there = (each.name for each in path.iterdir())
@@ -533,7 +533,7 @@ def _locate(which: str | Path) -> tuple[Path, Path]:
             f"{which!r} is a system without weights; trained: {', '.join(trained) or 'none'} "
             f"(create_model({str(which)!r}) builds an untrained network)"
         )
-    raise unknown_name("trained model", str(which), shipped)
+    raise unknown_name("trained model", str(which), [*shipped, *missing_weights()])
 
 
 def prefers_channels_last(net: nn.Module) -> bool:
