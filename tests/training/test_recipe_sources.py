@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from finewave.cli import main
 from finewave.training.recipe_sources import PUBLISHED, Source, label, sources_of, unpublished
 from finewave.training.recipes import find_recipe, list_recipes, load_recipe
 
@@ -79,6 +81,14 @@ def test_overrides_and_what_another_source_decides(tmp_path: Path) -> None:
     assert label(path, aside=["data"]) == PUBLISHED
     assert label(path, ["out=elsewhere", "name=other"], aside=["data"]) == PUBLISHED
     assert unpublished(path, ["seed=3"]) == ["data", "seed"]
+
+
+def test_a_training_says_what_its_recipe_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("finewave.training.trainer.train", lambda recipe, overrides: Path("runs"))
+    done = CliRunner().invoke(main, ["train", "sspsr-chikusei-x4", "model.features=64"])
+    assert done.exit_code == 0, done.output
+    assert f"recipe sspsr-chikusei-x4: {label('sspsr-chikusei-x4', ['model.features=64'])}" in done.stderr
+    assert "features" in done.stderr
 
 
 def test_a_recipe_has_the_sources_of_its_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,10 +64,13 @@ def sources_of(recipe: str | Path) -> dict[str, Source]:
     dict
         By key, ``"phase1.learning_rate"``. A mapping written in braces is one value.
     """
+    import yaml
+
     path = find_recipe(recipe)
     text = path.read_text(encoding="utf-8")
     own = dict(_own_sources(text))
-    base, parts = _named(text, "base"), _named(text, "parts")
+    tree = yaml.safe_load(text) or {}
+    base, parts = tree.get("base"), tree.get("parts")
     sources = {} if base is None else sources_of(base)
     if parts is not None:
         sources = {key: source for key, source in sources.items() if not re.match(r"phase\d", key)}
@@ -142,7 +145,7 @@ def _is_setting(key: str, values: Mapping[str, Any]) -> bool:
     phase = values[section]
     if name == "estimates":
         return phase.get("part") is not None
-    return name not in _OF_SCHEDULE or bool(phase["schedule"] == _OF_SCHEDULE[name])
+    return name not in _OF_SCHEDULE or phase.get("schedule") == _OF_SCHEDULE[name]
 
 
 def _part_sources(number: int, part: str, name: str, named: Source) -> dict[str, Source]:
@@ -157,12 +160,6 @@ def _part_sources(number: int, part: str, name: str, named: Source) -> dict[str,
         elif section == "data" and inside in PART_DATA:
             found[f"phase{number}.data.{inside}"] = source
     return found
-
-
-def _named(text: str, key: str) -> Any:
-    import yaml
-
-    return (yaml.safe_load(text) or {}).get(key)
 
 
 def _own_sources(text: str) -> Iterator[tuple[str, Source]]:
