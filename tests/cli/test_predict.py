@@ -154,7 +154,7 @@ def large(folder: Path) -> Path:
 
 def test_stored_numbers_halo_and_pooling(tiny_weights: Path, tmp_path: Path) -> None:
     said = ("--tile", "16", "--halo", "3", "--pooling", "local", "--precision", "float32")
-    stored = ("--dtype", "int16", "--scale-factor", "1000", "--nodata", "-1")
+    stored = ("--dtype", "int16", "--output-full-scale", "1000", "--nodata", "-1")
     warned = predict(large(tmp_path), tmp_path / "out.zarr", tiny_weights, *said, *stored)
     assert any("sees 3 around a tile" in line and "root mean square" in line for line in warned)
     encoding = load_scene(tmp_path / "out.zarr").encoding

@@ -179,6 +179,6 @@ def test_scenes_whose_names_would_collide(model: Model, tmp_path: Path) -> None:
 def test_a_result_that_is_stored_in_integers_is_consistent_to_their_step(
     source: Path, model: Model, tmp_path: Path
 ) -> None:
-    predict_file(source, tmp_path / "out.tif", model, consistent=True, dtype="int16", scale=1000)
+    predict_file(source, tmp_path / "out.tif", model, consistent=True, dtype="int16", output_full_scale=1000)
     difference = np.abs(observed(load_scene(tmp_path / "out.tif")) - load_scene(source).values)
     assert 1e-5 < difference.max() < 0.5e-3

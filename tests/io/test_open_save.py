@@ -471,3 +471,14 @@ def test_importing_is_light() -> None:
 def test_public_names() -> None:
     assert fw.open_scene is open_scene
     assert fw.save_scene is save_scene
+
+
+def test_the_former_name_of_full_scale(tmp_path: Path) -> None:
+    scene = full_scene()
+    for name, option in (("new.tif", "full_scale"), ("former.tif", "scale")):
+        save_scene(scene, tmp_path / name, dtype="uint16", **{option: 5000})
+        assert open_scene(tmp_path / name).encoding["scale_factor"] == pytest.approx(1 / 5000)
+    new, former = (open_scene(tmp_path / "new.tif", **{option: 2500}) for option in ("full_scale", "scale"))
+    np.testing.assert_array_equal(new, former)
+    with pytest.raises(InputError, match="are the same option"):
+        open_scene(tmp_path / "new.tif", full_scale=2500, scale=2500)

@@ -39,7 +39,7 @@ from finewave.cli.streams import json_option, print_json, working
 @click.option("--quality", is_flag=True, help="Scores without a reference, in OUTPUT.quality.json.")
 @click.option("--clip", type=(float, float), metavar="LOW HIGH", help="Cut values to this range.")
 @click.option("--dtype", help="Of the stored numbers, e.g. uint16.  [default: float32]")
-@click.option("--scale-factor", type=float, help="The number to store for 1.0.")
+@click.option("--output-full-scale", type=float, help="The number to store for 1.0 in the output.")
 @click.option("--nodata", type=float, help="The stored number for missing pixels.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes that share the work.")
 @click.option("--cluster", help="Dask scheduler whose workers do it, e.g. tcp://host:8786.")
@@ -65,7 +65,7 @@ def predict(
     quality: bool,
     clip: tuple[float, float] | None,
     dtype: str | None,
-    scale_factor: float | None,
+    output_full_scale: float | None,
     nodata: float | None,
     workers: int | None,
     cluster: str | None,
@@ -105,7 +105,7 @@ def predict(
             quality=quality,
             clip=clip,
             dtype=dtype,
-            scale=scale_factor,
+            output_full_scale=output_full_scale,
             nodata=nodata,
             workers=workers,
             cluster=cluster,

@@ -250,7 +250,7 @@ def survey_scene(path: Path, wavelengths: Sequence[float] | str | None, full_sca
     from finewave.io.open_save import open_scene
     from finewave.scene import band_values
 
-    with open_scene(path, wavelengths=wavelengths, scale=full_scale) as scene:
+    with open_scene(path, wavelengths=wavelengths, full_scale=full_scale) as scene:
         good = band_values(scene, "good_band")
         bad = () if good is None else tuple(np.flatnonzero(~good.astype(bool)).tolist())
         return Survey(scene.sizes["band"], (scene.sizes["y"], scene.sizes["x"]), band_values(scene, "wavelength"), bad)
@@ -292,7 +292,7 @@ def read_reflectance(path: Path, wavelengths: Sequence[float] | str | None, full
     from finewave.io.file_errors import reading
     from finewave.io.open_save import open_scene
 
-    with open_scene(path, wavelengths=wavelengths, scale=full_scale) as scene, reading(path, "scene"):
+    with open_scene(path, wavelengths=wavelengths, full_scale=full_scale) as scene, reading(path, "scene"):
         values = np.asarray(scene.values, np.float32)
     brightest = float(np.max(values, initial=0, where=np.isfinite(values)))
     if brightest > BRIGHTEST:

@@ -37,7 +37,7 @@ def predict_file(
     quality: bool = False,
     clip: Sequence[float] | None = None,
     dtype: str | None = None,
-    scale: float | None = None,
+    output_full_scale: float | None = None,
     nodata: float | None = None,
     workers: int | None = None,
     cluster: str | None = None,
@@ -82,8 +82,8 @@ def predict_file(
     quality : bool
         Write scores that need no truth beside the output, in JSON: ``a.tif`` has ``a.quality.json``; see
         `finewave.inference.quality.quality_of`.
-    dtype, scale, nodata : optional
-        How values are stored, see `save_scene`; float32 by default.
+    dtype, output_full_scale, nodata : optional
+        How values are stored, see `save_scene` (``full_scale`` there); float32 by default.
     workers : int, optional
         Processes of this machine that share the work; by default threads of this one do it.
     cluster : str, optional
@@ -136,7 +136,7 @@ def predict_file(
         tile=tile,
         halo=halo,
         dtype=dtype,
-        scale=scale,
+        output_full_scale=output_full_scale,
         nodata=nodata,
         restart=restart,
         consistent=consistent,

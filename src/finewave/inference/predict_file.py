@@ -31,6 +31,7 @@ from finewave.zoo import hub
 if TYPE_CHECKING:
     import xarray as xr
 
+    from finewave.io.open_options import SaveOptions
     from finewave.zoo.model import Model
 
 COG_EXTENSIONS = (".tif", ".tiff", ".gtiff")
@@ -45,7 +46,7 @@ class FileOptions:
     tile: int | None = None
     halo: str | int = "exact"
     dtype: str | None = None
-    scale: float | None = None
+    output_full_scale: float | None = None
     nodata: float | None = None
     restart: bool = False
     consistent: bool = False
@@ -59,7 +60,14 @@ class FileOptions:
     @property
     def storage(self) -> dict[str, Any]:
         """Keywords of `save_scene`."""
-        return {"dtype": self.dtype, "scale": self.scale, "nodata": self.nodata}
+        return {"dtype": self.dtype, "full_scale": self.output_full_scale, "nodata": self.nodata}
+
+    @property
+    def save_options(self) -> SaveOptions:
+        """The same for a format."""
+        from finewave.io.open_options import SaveOptions
+
+        return SaveOptions(dtype=self.dtype, scale=self.output_full_scale, nodata=self.nodata)
 
     def beside(self, output: Path) -> list[Path]:
         """Return the files that go beside an output."""
@@ -121,10 +129,10 @@ def run_file(
     given = options.wavelengths
     keywords: dict[str, Any] = {
         "wavelengths": None if given is None else given_wavelengths(given).tolist(),
-        "scale": options.full_scale,
+        "full_scale": options.full_scale,
     }
     paths = dict(zip(model.inputs, [source] if guide is None else [source, guide], strict=False))
-    keywords_of = dict(zip(model.inputs, [keywords, {"scale": options.guide_full_scale}], strict=False))
+    keywords_of = dict(zip(model.inputs, [keywords, {"full_scale": options.guide_full_scale}], strict=False))
     scenes = {name: _opened(path, keywords_of[name]) for name, path in paths.items()}
     resolution = _own_resolution(scenes[model.inputs[0]], model)
     if resolution is not None:
@@ -276,7 +284,7 @@ def _prepare(
     shape, side = (bands, tiling.height * s, tiling.width * s), min(tiling.side, max(tiling.height, tiling.width)) * s
     blocks = da.full(shape, np.nan, dtype=np.float32, chunks=(bands, side, side))
     template = request.result(blocks)
-    save_options = SaveOptions(**options.storage)
+    save_options = options.save_options
     spread = request.spread(blocks) if options.uncertainty else None
     as_floats = SaveOptions()
     if before is not None:

@@ -55,12 +55,13 @@ def open_scene(
     wavelengths: Sequence[float] | np.ndarray[Any, Any] | str | Path | None = None,
     variable: str | None = None,
     *,
-    scale: float | None = None,
+    full_scale: float | None = None,
     linearise: bool = True,
     band_axis: int | None = None,
     resolution: float | None = None,
     overview: int | None = None,
     chunks: int | str | Mapping[str, Any] | None = None,
+    scale: float | None = None,
 ) -> xr.DataArray:
     """Open an image as a scene.
 
@@ -78,7 +79,7 @@ def open_scene(
         without, and in place of the file's own.
     variable : str, optional
         Which array of a NetCDF, Zarr, HDF5 or MATLAB file; needed when several could be the image.
-    scale : float, optional
+    full_scale : float, optional
         The stored number that stands for 1.0: values are divided by it. By default the scale factor of the
         file; integers without one are taken as reflectance x 255 (8 bits), x 10000 (wider, up to 20000) or
         x 65535, with a warning. Bytes and 16-bit values of PNG and JPEG are 255 and 65535 by definition.
@@ -98,6 +99,8 @@ def open_scene(
         fewer pixels. `finewave.io.open_save.overview_factors` says which there are.
     chunks : int, str or mapping, optional
         Chunks as in ``xarray.DataArray.chunk``, for users of dask.
+    scale : float, optional
+        Former name of ``full_scale``. Elsewhere ``scale`` is the super-resolution factor.
 
     Returns
     -------
@@ -126,7 +129,7 @@ def open_scene(
     options = OpenOptions(
         wavelengths=None if wavelengths is None else given_wavelengths(wavelengths),
         variable=variable,
-        scale=scale,
+        scale=_full_scale(full_scale, scale),
         linearise=linearise,
         band_axis=band_axis,
         resolution=resolution,
@@ -229,8 +232,9 @@ def save_scene(
     path: str | Path,
     *,
     dtype: str | np.dtype[Any] | type | None = None,
-    scale: float | None = None,
+    full_scale: float | None = None,
     nodata: float | None = None,
+    scale: float | None = None,
     **options: Any,
 ) -> None:
     """Save a scene; the extension chooses the format.
@@ -248,12 +252,15 @@ def save_scene(
     dtype : optional
         Type of the stored numbers. By default that of ``scene.encoding`` (a scene from a file of scaled
         integers becomes one again), else float32. PNG: ``"uint8"`` (default) or ``"uint16"``.
-    scale : float, optional
-        The stored number that stands for 1.0. By default from ``scene.encoding``; integers asked for without
-        a scale get 255 (8 bits) or 10000. The file says it, so that readers find the values.
+    full_scale : float, optional
+        The stored number that stands for 1.0, the inverse of GDAL's and CF's scale factor. By default from
+        ``scene.encoding``; integers asked for without one get 255 (8 bits) or 10000. The file says it, so that readers
+        find the values.
     nodata : float, optional
         The stored number for missing pixels. By default from ``scene.encoding``; else NaN for floats, the
         smallest signed or the largest unsigned integer of 16 bits and more where it is free.
+    scale : float, optional
+        Former name of ``full_scale``.
     **options
         GeoTIFF: ``cog=True``, ``compress="deflate"``. ENVI: ``interleave="bsq"``. Zarr: ``zarr_format=2``.
         MATLAB: ``version="5"`` or ``"7.3"`` (default by size), ``name="scene"``. JPEG: ``quality=95``.
@@ -278,14 +285,23 @@ def save_scene(
         raise _unknown_extension(target)
     for name in options:
         if name not in chosen.save_options:
-            raise unknown_name(f"option for {chosen.name}", name, ("dtype", "scale", "nodata", *chosen.save_options))
+            raise unknown_name(
+                f"option for {chosen.name}", name, ("dtype", "full_scale", "nodata", *chosen.save_options)
+            )
     if target.is_dir() and chosen.module != "zarr_store":
         raise InputError(f"cannot write {target}: it is a folder; give the name of a file")
     _module(chosen).save_file(
         check_scene(scene),
         target,
-        SaveOptions(dtype=dtype, scale=scale, nodata=nodata, format_options=options),
+        SaveOptions(dtype=dtype, scale=_full_scale(full_scale, scale), nodata=nodata, format_options=options),
     )
+
+
+def _full_scale(full_scale: float | None, scale: float | None) -> float | None:
+    """Return the number that stands for 1.0, by its name or its former one."""
+    if full_scale is not None and scale is not None:
+        raise InputError(f"{full_scale=} and {scale=} are the same option; leave the former name, scale, out")
+    return scale if full_scale is None else full_scale
 
 
 def _reader_of(path: Path) -> Format | Product:

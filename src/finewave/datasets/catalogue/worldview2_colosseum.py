@@ -39,7 +39,7 @@ def read(folder: Path) -> Image:
     """Read the 8-band image and, as ``sharp``, the one of 1 or 3 bands at four times its size."""
     by_bands: dict[int, list[np.ndarray]] = {}
     for path in _images(folder):
-        values = open_scene(path, scale=1.0, linearise=False).values
+        values = open_scene(path, full_scale=1.0, linearise=False).values
         by_bands.setdefault(len(values), []).append(values)
     counts = ", ".join(f"{len(images)} of {bands} bands" for bands, images in sorted(by_bands.items()))
     sharp = [image for bands in _SHARP for image in by_bands.get(bands, [])]

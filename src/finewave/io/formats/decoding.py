@@ -209,7 +209,7 @@ def choose_decoding(
 
     if scale is not None:
         if not (np.isfinite(scale) and scale > 0):
-            raise InputError(f"scale= is the stored number that stands for 1.0 and must be positive; got {scale}")
+            raise InputError(f"full_scale= is the stored number that stands for 1.0 and must be positive; got {scale}")
         return decoding(1.0 / scale, _offset_under(scale, scale_factor, offset, path))
     if scale_factor is not None or offset is not None:
         return decoding(1.0 if scale_factor is None else scale_factor, 0.0 if offset is None else offset)
@@ -218,7 +218,7 @@ def choose_decoding(
     assumed, why = _assumed_scale(stored_dtype, bits, sample, path)
     warnings.warn(
         f"{path} holds {stored_dtype} values without a scale; assumed that {assumed:g} stands for 1.0{why} "
-        f"(state another: scale= of open_scene, --full-scale of commands; 1 keeps the numbers)",
+        f"(state another: full_scale= of open_scene, --full-scale of commands; 1 keeps the numbers)",
         FinewaveWarning,
         stacklevel=2,
     )
@@ -246,7 +246,7 @@ def _offset_under(scale: float, scale_factor: Number | None, offset: Number | No
     if scale == 1:
         warnings.warn(
             f"{path} states an offset of {_shown(offset)}, which is not applied, because scale=1 keeps the stored "
-            "numbers; leave scale out to have the file's scale and offset",
+            "numbers; leave it out to have the file's scale and offset",
             FinewaveWarning,
             stacklevel=3,
         )
@@ -255,7 +255,7 @@ def _offset_under(scale: float, scale_factor: Number | None, offset: Number | No
     if not np.allclose(factor * scale, 1.0, rtol=1e-6):
         warnings.warn(
             f"{path} states a scale factor of {_shown(factor.tolist())} and an offset of {_shown(offset)}; with "
-            f"scale={scale:g} the offset is {_shown(added.tolist())} (leave scale out to have the file's own)",
+            f"full_scale={scale:g} the offset is {_shown(added.tolist())} (leave it out to have the file's own)",
             FinewaveWarning,
             stacklevel=3,
         )
@@ -296,5 +296,5 @@ def _assumed_scale(
         return 65535.0, ""
     raise InputError(
         f"{path} holds {dtype} values up to {numbers.max():g} and does not say their scale; "
-        "state it, the stored value that stands for 1.0: scale= of open_scene, --full-scale of commands"
+        "state it, the stored value that stands for 1.0: full_scale= of open_scene, --full-scale of commands"
     )

@@ -43,7 +43,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     channels, alpha = read_channels(path)
     top = float(np.iinfo(channels.dtype).max) if options.scale is None else options.scale
     if not (np.isfinite(top) and top > 0):
-        raise InputError(f"scale= is the stored number that stands for 1.0 and must be positive; got {top}")
+        raise InputError(f"full_scale= is the stored number that stands for 1.0 and must be positive; got {top}")
     decoding = Decoding(channels.dtype, 1.0 / top, linearise=options.linearise)
     values = decoding.apply(channels)
     if alpha is not None and np.any(alpha == 0):
@@ -162,7 +162,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     if dtype not in (np.uint8, np.uint16) or (dtype == np.uint16 and not is_png):
         raise InputError(f"{path.name}: {dtype} values; PNG holds uint8 and uint16, JPEG holds uint8")
     if options.scale is not None or options.nodata is not None:
-        raise InputError(f"{path.name}: scale= and nodata= have no meaning for a photograph")
+        raise InputError(f"{path.name}: full_scale= and nodata= have no meaning for a photograph")
     values = np.asarray(_red_first(scene, path).values, np.float64)
     outside = int(np.count_nonzero((values < 0) | (values > 1)))
     missing = int(np.count_nonzero(np.isnan(values)))

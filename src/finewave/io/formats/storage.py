@@ -145,7 +145,7 @@ def choose_storage(scene: xr.DataArray, options: SaveOptions) -> Storage:
     if options.scale is not None:
         if not (np.isfinite(options.scale) and options.scale > 0):
             raise InputError(
-                f"scale= is the stored number that stands for 1.0 and must be positive; got {options.scale}"
+                f"full_scale= is the stored number that stands for 1.0 and must be positive; got {options.scale}"
             )
         scale_factor = 1.0 / options.scale
     elif dtype.kind != "f" or np.dtype(encoding.get("dtype", np.float32)) == dtype:
