@@ -83,6 +83,17 @@ def test_grid_sampling_takes_the_published_crops() -> None:
     assert got == expected
 
 
+def test_grid_sampling_shows_every_crop_once_before_any_again() -> None:
+    scenes = [Scene("a", smooth_scene(1, 32), 65535, 4, {}), Scene("b", smooth_scene(2, 48), 65535, 4, {})]
+    crops = Crops(scenes, RESPONSE, scale=4, crop=16, batch_size=3, sampling="grid", augment=False, steps=26)
+    seen = [crop.numpy().tobytes() for batch in crops for crop in batch["hr_hsi"]]
+    epochs = [seen[i : i + 13] for i in range(0, 78, 13)]  # 4 and 9 crops; 13 is no multiple of the batch
+    assert all(len(set(epoch)) == 13 for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 6  # each in an order of its own
+    again = Crops(scenes, RESPONSE, scale=4, crop=16, batch_size=3, sampling="grid", augment=False)
+    assert again.batch(7)["hr_hsi"][1].numpy().tobytes() == seen[22]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

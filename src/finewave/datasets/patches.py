@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from finewave.physics.random_degradation import random_degradation
 from finewave.physics.sensors import apply_response
 
 Sample = dict[str, Tensor]
+Place = tuple[int, int, int]
 AHEAD = 2  # batches made while the network works on the one before
 
 
@@ -119,6 +120,16 @@ def load_scenes(
     return [load(name) for name in names]
 
 
+def grid_places(sizes: Iterable[Sequence[int]], crop: int) -> list[Place]:
+    """Return the non-overlapping crops of scenes of ``sizes`` (H, W) in HR pixels: scene, row and column of each."""
+    return [
+        (scene, row, column)
+        for scene, (height, width) in enumerate(sizes)
+        for row in range(height // crop)
+        for column in range(width // crop)
+    ]
+
+
 class Crops:
     """An endless, reproducible stream of batches; also a stateful data loader (``state_dict``).
 
@@ -137,8 +148,8 @@ class Crops:
     batch_size : int
         Crops in a batch.
     sampling : {"random", "grid", "area"}
-        Anywhere on the LR grid of any scene, or one of the non-overlapping crops of the published protocol, or
-        anywhere with larger scenes as much more often as they have more places for a crop.
+        Anywhere on the LR grid of any scene, or one of the non-overlapping crops of the published protocol, each once
+        before any comes again, or anywhere with larger scenes as much more often as they have more places for a crop.
     augment : bool
         One of the eight flips and rotations, at random.
     roll : bool
@@ -193,6 +204,7 @@ class Crops:
         self.roll, self.rank, self.world = roll, 0, 1
         places = np.array([np.prod([n - crop // scale + 1 for n in scene.lr_hsi.shape[1:]]) for scene in scenes])
         self.shares = places / places.sum()
+        self.grid = grid_places([scene.hr_hsi.shape[1:] for scene in scenes], crop)
 
     def share(self, rank: int, world: int) -> None:
         """Hand out every ``world``-th batch only, from number ``rank`` on: one process of several that train."""
@@ -222,8 +234,9 @@ class Crops:
         sides = {key: self.crop if key.startswith("hr_") else self.crop // self.scale for key in bands}
         # made with NumPy: a thread of PyTorch's would bring a second team of threads that fight for the same cores
         batch = {key: np.empty((self.batch_size, side, side, bands[key]), np.float32) for key, side in sides.items()}
-        for i in range(self.batch_size):
-            self._crop(random, {key: images[i] for key, images in batch.items()})
+        turn = self._turn(number) if self.sampling == "grid" else [None] * self.batch_size
+        for i, place in enumerate(turn):
+            self._crop(random, {key: images[i] for key, images in batch.items()}, place)
             if random.uniform() < self.mix:
                 other = {key: np.empty_like(images[i]) for key, images in batch.items()}
                 self._crop(random, other)
@@ -237,16 +250,27 @@ class Crops:
                 batch[ms] = batch[hs] @ response
         return {key: _ready(images) for key, images in batch.items()}
 
-    def _crop(self, random: np.random.Generator, out: dict[str, np.ndarray]) -> None:
+    def _turn(self, number: int) -> list[Place | None]:
+        """Return the places of a batch whose turn it is: every epoch has an order of its own."""
+        count = len(self.grid)
+        turns = range(number * self.batch_size, (number + 1) * self.batch_size)
+        orders = {
+            epoch: np.random.default_rng((self.seed, 1, epoch)).permutation(count)
+            for epoch in {turn // count for turn in turns}
+        }
+        return [self.grid[orders[turn // count][turn % count]] for turn in turns]
+
+    def _crop(self, random: np.random.Generator, out: dict[str, np.ndarray], place: Place | None = None) -> None:
         """Cut a crop into ``out``, (crop, crop, C) and (crop / s, crop / s, C), and of measured ones of c bands."""
         s, size, count = self.scale, self.crop // self.scale, len(self.scenes)
-        number = random.choice(count, p=self.shares) if self.sampling == "area" else random.integers(count)
-        scene = self.scenes[number]
-        _, h, w = scene.lr_hsi.shape
         if self.sampling == "grid":
-            y, x = size * random.integers(h // size), size * random.integers(w // size)
+            number, row, column = place or self.grid[random.integers(len(self.grid))]
+            y, x = size * row, size * column
         else:
-            y, x = random.integers(h - size + 1), random.integers(w - size + 1)
+            number = int(random.choice(count, p=self.shares) if self.sampling == "area" else random.integers(count))
+            _, h, w = self.scenes[number].lr_hsi.shape
+            y, x = int(random.integers(h - size + 1)), int(random.integers(w - size + 1))
+        scene = self.scenes[number]
         gain = float(np.exp(random.uniform(*np.log(self.gain))))
         turns, flip = (int(random.integers(4)), bool(random.integers(2))) if self.augment else (0, False)
         rolled = size // 2 if self.roll and random.integers(2) else 0  # LR rows, so that both images stay aligned

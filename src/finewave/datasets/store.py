@@ -155,6 +155,13 @@ class Store:
         """Return the sha256 of a scene's values."""
         return self.attributes["sha256"][name]
 
+    def size(self, name: str) -> tuple[int, int]:
+        """Return height and width of a scene in pixels, without reading it."""
+        if name not in self:
+            raise InputError(f"scene {name!r} is not in {self.path}")
+        _, height, width = self._root[name].shape
+        return height, width
+
     def __contains__(self, name: str) -> bool:
         return name in self.attributes["sha256"]
 

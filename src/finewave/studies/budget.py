@@ -80,6 +80,8 @@ class Budget:
                 phase["steps"] = max(1, round(phase["steps"] * factor))
                 phase["validate_every"] = math.ceil(phase["steps"] / validations)
                 phase["minutes"] = None
+                if phase.get("epochs") is not None:
+                    phase["epochs"] = phase["epochs"] * factor if self.kind == "fraction" else None
         return changed
 
     def __str__(self) -> str:

@@ -143,6 +143,20 @@ TABLES = (
         notes="Both rows are one training in two phases: the first scores the network without its post-processing. The "
         "common recipe has one phase, so that there each row is a training of its own.",
     ),
+    Study(
+        "readings",
+        "JSSUNet by the text of its paper, by its public code, and by finewave's recipe; without post-processing",
+        f"{PAPER}, where text and public code differ",
+        "jssunet",
+        (
+            Row("paper", "by the text", "jssunet", "jssunet-paper", ("model.post=false",)),
+            Row("code", "by the public code", "jssunet", "jssunet-code", ("model.post=false",)),
+            Row("finewave", "finewave", "jssunet", "jssunet", ("model.post=false",)),
+        ),
+        first="recipe",
+        notes="No such table is published. The published recipe of finewave has the text's loss and lengths on the "
+        "code's network; the short one is as narrow as the others and has losses, crops and a schedule of its own.",
+    ),
 )
 
 FIGURES = (

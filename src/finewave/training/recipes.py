@@ -81,7 +81,8 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, 
         network and its training, as a phase, in this order.
     overrides : sequence of str
         ``key.sub=value`` with YAML values, e.g. ``model.features=64``. Where ``data.sensor``, ``model.ms_bands`` and
-        ``model.hs_bands`` are null, they follow from the data set.
+        ``model.hs_bands`` are null, they follow from the data set. A phase with ``epochs`` is so long; its ``steps``
+        say what these are on the recipe's own data set. Steps that are given later take the place of epochs.
 
     Returns
     -------
@@ -111,6 +112,7 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, 
             config = OmegaConf.merge(config, OmegaConf.from_dotlist([override]))
         except Exception as error:
             raise InputError(f"override {key}={value}: {_first_line(error)}") from error
+    _steps_for_epochs(config, [override.partition("=")[0] for override in overrides])
     try:
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]  # a mapping
     except Exception as error:
@@ -170,7 +172,16 @@ def _read(path: Path) -> Any:
     system = _system(config) or _system(parent)
     for key in _keys(OmegaConf.to_container(config)):
         _check_key(key, known, system, f"recipe {path} has key {key!r}, which its base {base} lacks")
+    _steps_for_epochs(parent, list(_keys(OmegaConf.to_container(config))))
     return OmegaConf.merge(parent, config)
+
+
+def _steps_for_epochs(config: Any, said: Sequence[str]) -> None:
+    """Let a length in steps among the keys ``said`` take the place of one in epochs that was there."""
+    for key in said:
+        phase, _, name = key.partition(".")
+        if name == "steps" and f"{phase}.epochs" not in said and phase in config:
+            config[phase].pop("epochs", None)
 
 
 def _of_parts(parts: Mapping[str, str]) -> dict[str, Any]:
@@ -210,14 +221,15 @@ def _system(config: Any) -> str | None:
 
 
 def _open_keys(known: set[str]) -> set[str]:
-    """Return the keys any recipe may add: losses, what a supervised phase can be given, measured images, rolling."""
+    """Return the keys any recipe may add: losses, what else a phase can be given, measured images, rolling."""
     from finewave.training.image_losses import LOSSES
 
     losses = [key for key in known if re.fullmatch(r"phase\d+\.losses", key)]
     supervised = [key.removesuffix(".losses") for key in losses]
     more = {f"{key}.{name}" for key in supervised for name in ("output_start", "precision", "data")}
     crops = {f"{key}.data.{name}" for key in supervised for name in PART_DATA}
-    return {f"{key}.{name}" for key in losses for name in LOSSES} | more | crops | {"data.msi", "data.roll"}
+    epochs = {f"{key.removesuffix('.steps')}.epochs" for key in known if re.fullmatch(r"phase\d+\.steps", key)}
+    return {f"{key}.{name}" for key in losses for name in LOSSES} | more | crops | epochs | {"data.msi", "data.roll"}
 
 
 def _check_key(key: str, known: set[str], system: str | None, message: str) -> None:

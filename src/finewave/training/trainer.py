@@ -34,6 +34,7 @@ from finewave.systems.weights import fill_network, read_weights
 from finewave.training.activation_checkpointing import compiling, recomputing
 from finewave.training.callbacks import BestWeights, MinuteCheckpoint, progress_callback
 from finewave.training.least_squares_init import fit_last_convolution
+from finewave.training.lengths import with_lengths
 from finewave.training.phases import PHASES
 from finewave.training.precision import training_precision
 from finewave.training.processes import is_first_process
@@ -69,7 +70,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = (), *, devices: int = 1
     InputError
         If the recipe, the data or the output folder cannot be used, or the folder holds another run.
     """
-    config = load_recipe(recipe, overrides)
+    config = with_lengths(load_recipe(recipe, overrides))
     out = _claim(Path(config["out"]), config)
     phases = _phases(config)
     finished = out / MODEL_FOLDER

@@ -203,6 +203,18 @@ def test_high_frequencies_are_added_to_the_low_ones(with_low: bool) -> None:
     torch.testing.assert_close(net(low, u_sr, hs_up), (low + x).clamp(min=0))
 
 
+def test_high_frequencies_by_residual_blocks_of_all_three_images() -> None:
+    net = HFI(2, 5, 8, with_low=True, blocks=2)
+    low, hs_up, u_sr = torch.rand(1, 5, 6, 7), torch.rand(1, 5, 6, 7), torch.rand(1, 2, 6, 7)
+    x = F.conv2d(torch.cat([u_sr, hs_up, low], 1), net.conv1.weight, padding=1)
+    for block in net.blocks:
+        inner = F.relu(F.conv2d(x, block.conv1.weight, padding=1))
+        inner = F.relu(F.conv2d(inner, block.conv2.weight, padding=1))
+        x = F.relu(x + F.conv2d(inner, block.conv3.weight, padding=1))
+    x = F.conv2d(x, net.conv3.weight, net.conv3.bias, padding=1)
+    torch.testing.assert_close(net(low, u_sr, hs_up), (low + x).clamp(min=0))
+
+
 def test_fusion_is_prepared_from_both_images() -> None:
     branch = tiny(scale=3).fusion
     u_sr, u_ssr = torch.rand(1, 2, 12, 15), torch.rand(1, 5, 4, 5)
@@ -374,6 +386,12 @@ KEYWORDS: dict[str, tuple[dict[str, Any], Any]] = {  # what the network then mus
         {"hfi_with_low": True},
         lambda net: net.fusion.high.conv1.in_channels == net.fusion.initial.conv1.in_channels == 2 + 2 * 5,
     ),
+    "HFI with blocks": (
+        {"hfi_blocks": 2},
+        lambda net: (
+            [len(m.blocks) for m in (net.fusion.high, net.fusion.initial)] == [2, 2] and not net.fusion.high.conv2
+        ),
+    ),
     "stages": ({"stages": 3}, lambda net: {len(b.stages) for b in (net.sr, net.ssr, net.fusion)} == {3}),
     "blocks": (
         {"sr_blocks": 1, "ssr_blocks": 3, "fusion_blocks": 0},
@@ -446,6 +464,7 @@ def test_linear_adjoint_can_raise_the_estimate() -> None:
         ("top_percent", 0),
         ("top_percent", 100.5),
         ("spec_down_hidden", -1),
+        ("hfi_blocks", -1),
         ("sr_blocks", -1),
         ("ssr_blocks", -1),
         ("fusion_blocks", -1),
@@ -555,6 +574,7 @@ def test_other_dtypes_for_every_kind_of_clusters(clusters: str, dtype: torch.dty
         {"post": False, "sr_blocks": 0, "ssr_blocks": 0, "fusion_blocks": 0},
         {"post": False, "upsampling": "forward", "fusion_blocks": 0, "ssr_blocks": 12, "sr_initial": "nearest"},
         {"patch": 9, "window": 9},
+        {"post": False, "hfi_blocks": 4},
     ],
     ids=str,
 )

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from finewave.nn.sampling import bicubic
 from finewave.physics.degradation import degrade
-from finewave.systems.jssunet.branches import JSSUNetSR, JSSUNetSSR
+from finewave.systems.jssunet.branches import JSSUNetFusion, JSSUNetSR, JSSUNetSSR
 from finewave.systems.jssunet.network import JSSUNet
 from finewave.systems.jssunet.start import fit_spectral_operators
 
@@ -72,6 +72,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "single": {"progressive": False, "n_clusters": 1},
     "hidden SpecDown, all to HFI": {"spec_down_hidden": 16, "hfi_with_low": True},
     "wide": {"features": 32},
+    "residual blocks in HFI": {"features": 32, "hfi_blocks": 2, "hfi_with_low": True},
 }
 
 
@@ -195,10 +196,22 @@ def test_branches_alone_start_as_in_the_whole() -> None:
         assert decibels(ssr(known["hr_msi"]), known["hr_hsi"]) > before + 3
 
 
-def test_everything_learns() -> None:
+def test_a_fusion_branch_alone_is_fitted_too() -> None:
+    known = images(4)
+    torch.manual_seed(0)
+    net = JSSUNetFusion(4, 3, 12, stages=2, features=32)
+    given = {"lr_hsi": known["lr_hsi"], "hr_msi": known["hr_msi"]}
+    with torch.no_grad():
+        net.prepare_from(iter([images(4, 1), images(4, 2)]), seed=0)
+        interpolated = bicubic(known["lr_hsi"], known["hr_hsi"].shape[2:])
+        assert decibels(net(**given), known["hr_hsi"]) > decibels(interpolated, known["hr_hsi"]) + 0.5
+
+
+@pytest.mark.parametrize("options", [{}, {"hfi_blocks": 1, "hfi_with_low": True, "spec_down_hidden": 16}], ids=str)
+def test_everything_learns(options: dict[str, Any]) -> None:
     """No operator starts behind a zero that lets no gradient pass."""
     known = images(2)
-    net = started(2, 2, features=32).train()
+    net = started(2, 2, features=32, **options).train()
     net.prepare_from([images(2, 1)], seed=0)
     stages = net.forward_stages(known["lr_msi"])
     loss = sum(

@@ -17,7 +17,7 @@ from finewave.errors import InputError
 from finewave.systems.base import SRNetwork
 from finewave.systems.jssunet.clusters import balance_penalty
 from finewave.systems.jssunet.network import JSSUNet
-from finewave.systems.jssunet.start import fit_spectral_operators
+from finewave.systems.jssunet.start import fit_fusion_operators, fit_spectral_operators
 
 
 class JSSUNetSR(SRNetwork):
@@ -170,7 +170,7 @@ class JSSUNetFusion(SRNetwork):
     ----------
     scale, ms_bands, hs_bands : int
         s, c and C.
-    stages, features, hfi_with_low, fusion_blocks, initialisation
+    stages, features, hfi_with_low, hfi_blocks, fusion_blocks, initialisation
         As in `finewave.systems.jssunet.network.JSSUNet`.
 
     Raises
@@ -190,6 +190,7 @@ class JSSUNetFusion(SRNetwork):
         stages: int = 4,
         features: int = 128,
         hfi_with_low: bool = False,
+        hfi_blocks: int = 0,
         fusion_blocks: int = 3,
         initialisation: Literal["operators", "framework"] = "operators",
     ) -> None:
@@ -201,14 +202,20 @@ class JSSUNetFusion(SRNetwork):
             stages=stages,
             features=features,
             hfi_with_low=hfi_with_low,
+            hfi_blocks=hfi_blocks,
             fusion_blocks=fusion_blocks,
             clusters="none",
             post=False,
             initialisation=initialisation,
         )
         self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
-        self.branch = whole.fusion
+        self.branch, self.fits_operators = whole.fusion, whole.fits_operators
         self.receptive_field = self.branch.receptive_field
+
+    def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int) -> None:
+        """Fit what the fusion takes for linear to ``hr_msi`` and ``hr_hsi`` of the training images."""
+        if self.fits_operators:
+            fit_fusion_operators(self.branch, ((s["hr_msi"], s["hr_hsi"]) for s in samples), seed)
 
     def forward(self, lr_hsi: Tensor, hr_msi: Tensor) -> Tensor:
         """Return the last estimate, (B, C, s h, s w)."""

@@ -236,19 +236,25 @@ class LFE(nn.Module):
 
 
 class HFI(nn.Module):
-    """High Frequency Injection (fig. 6), also the initialisation: convolutions added to the low frequencies, ReLU."""
+    """High Frequency Injection (fig. 6), also the initialisation: what is added to the low frequencies, then a ReLU.
 
-    def __init__(self, ms_bands: int, hs_bands: int, features: int, with_low: bool = False) -> None:
+    The public code has three convolutions on HR-MSI and HSI. The paper's text has the low frequencies beside them
+    (``with_low``) and residual blocks, here in place of the convolution in the middle.
+    """
+
+    def __init__(self, ms_bands: int, hs_bands: int, features: int, with_low: bool = False, blocks: int = 0) -> None:
         super().__init__()
         self.with_low = with_low
         self.conv1 = conv(ms_bands + hs_bands * (2 if with_low else 1), features, bias=False)
-        self.conv2 = conv(features, features)
+        self.blocks = nn.Sequential(*(ResBlock(features) for _ in range(blocks)))
+        self.conv2 = None if blocks else conv(features, features)
         self.conv3 = conv(features, hs_bands)
 
     def forward(self, low: Tensor, u_sr: Tensor, hs_up: Tensor) -> Tensor:
         """Return (B, C, H, W) from low frequencies and upsampled HSI (B, C, H, W) and the HR-MSI (B, c, H, W)."""
         x = torch.cat([as_features(x) for x in ((u_sr, hs_up, low) if self.with_low else (u_sr, hs_up))], 1)
-        features = fused_conv(fused_conv(x, self.conv1), self.conv2)
+        x = fused_conv(x, self.conv1)
+        features = self.blocks(x) if self.conv2 is None else fused_conv(x, self.conv2)
         return F.relu(low + fused_conv(features, self.conv3).to(low.dtype), inplace=True)
 
 
@@ -296,13 +302,14 @@ class FusionBranch(nn.Module):
         features: int,
         hfi_with_low: bool,
         stages: list[FusionStage],
+        hfi_blocks: int = 0,
     ) -> None:
         super().__init__()
         self.scale = scale
         self.low_ms = LFE(ms_bands, hs_bands, features)
         self.low_hs = LFE(hs_bands, hs_bands, features)
-        self.high = HFI(ms_bands, hs_bands, features, hfi_with_low)
-        self.initial = HFI(ms_bands, hs_bands, features, hfi_with_low)
+        self.high = HFI(ms_bands, hs_bands, features, hfi_with_low, hfi_blocks)
+        self.initial = HFI(ms_bands, hs_bands, features, hfi_with_low, hfi_blocks)
         self.stages = nn.ModuleList(stages)
 
     def prepare(self, u_sr: Tensor, u_ssr: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -316,7 +323,8 @@ class FusionBranch(nn.Module):
     @property
     def receptive_field(self) -> int:
         """Distance in LR pixels up to which a pixel of either input acts on an output pixel."""
-        reach = 4 + -(-3 // self.scale)
+        convs = 2 + 3 * len(self.high.blocks) if len(self.high.blocks) else 3
+        reach = 4 + -(-convs // self.scale)
         for stage in self.stages:
             assert isinstance(stage, FusionStage)
             reach += -(-(2 + 3 * len(stage.prox.blocks)) // self.scale)
@@ -424,6 +432,8 @@ class JSSUNet(SRNetwork):
     hfi_with_low : bool
         The low frequencies join the input of HFI, as in the paper's text; without, as in the public code, they are
         only added to the output.
+    hfi_blocks : int
+        Residual blocks in HFI, as in the paper's text; 0 for the plain convolution of the public code.
     sr_blocks, ssr_blocks, fusion_blocks : int
         Residual blocks in each proximity operator.
     reduction : int
@@ -472,6 +482,7 @@ class JSSUNet(SRNetwork):
         adjoint_relu: bool = True,
         spec_down_hidden: int = 0,
         hfi_with_low: bool = False,
+        hfi_blocks: int = 0,
         sr_blocks: int = 2,
         ssr_blocks: int = 1,
         fusion_blocks: int = 3,
@@ -491,7 +502,7 @@ class JSSUNet(SRNetwork):
         for name, value in (("patch", patch), ("window", window)):
             _require(value >= 1 and value % 2 == 1, name, value, "odd and >= 1")
         blocks = {"sr_blocks": sr_blocks, "ssr_blocks": ssr_blocks, "fusion_blocks": fusion_blocks}
-        for name, value in (*blocks.items(), ("spec_down_hidden", spec_down_hidden)):
+        for name, value in (*blocks.items(), ("spec_down_hidden", spec_down_hidden), ("hfi_blocks", hfi_blocks)):
             _require(value >= 0, name, value, ">= 0")
         _require(0 < top_percent <= 100, "top_percent", top_percent, "in (0, 100]")
         _require_one_of("upsampling", upsampling, ("back-projection", "forward"))
@@ -530,6 +541,7 @@ class JSSUNet(SRNetwork):
             features,
             hfi_with_low,
             [FusionStage(hs_bands, ms_bands, features, fusion_blocks) for _ in range(stages)],
+            hfi_blocks,
         )
         self.post = (
             PostProcessing(

@@ -69,6 +69,14 @@ def fit_operators(net: JSSUNet, images: Iterable[tuple[Tensor, Tensor]], seed: i
     _set_fusion(net.fusion, fit_spectral_operators(net.ssr, images, seed))
 
 
+@torch.no_grad()
+def fit_fusion_operators(branch: FusionBranch, images: Iterable[tuple[Tensor, Tensor]], seed: int) -> None:
+    """Fit what the fusion takes for linear to MSI and HSI of the same pixels, for a fusion branch on its own."""
+    generator = torch.Generator().manual_seed(seed)
+    f, g = (torch.cat(pixels) for pixels in zip(*(_some_pixels(generator, *pair) for pair in images), strict=True))
+    _set_fusion(branch, _fit(f, g, torch.zeros(len(f), dtype=torch.long), 1))
+
+
 # --- SR -----------------------------------------------------------------------------------------------------------
 
 
@@ -156,31 +164,42 @@ def fit_spectral_operators(branch: SSRBranch, images: Iterable[tuple[Tensor, Ten
         Of the choice of pixels.
     """
     generator = torch.Generator().manual_seed(seed)
-    seen: list[Tensor] = []
-    ms: list[Tensor] = []
-    hs: list[Tensor] = []
-    for f, g in images:
-        x = f
-        if branch.clusters.kind == "learned":
-            for layer in list(branch.clusters.net)[:-1]:
-                x = layer(x)
-        chosen = torch.randperm(f.shape[0] * f.shape[2] * f.shape[3], generator=generator)[:_PIXELS]
-        for image, kept in ((x, seen), (f, ms), (g, hs)):
-            kept.append(image.permute(0, 2, 3, 1).flatten(0, 2)[chosen])
-    features, f, g = torch.cat(seen), torch.cat(ms).double(), torch.cat(hs).double()
-    if branch.clusters.kind == "learned":
+    learned = branch.clusters.kind == "learned"
+
+    def looked_at(f: Tensor) -> Tensor:
+        """Return what the clusters' last layer sees."""
+        for layer in list(branch.clusters.net)[:-1] if learned else ():
+            f = layer(f)
+        return f
+
+    pixels = zip(*(_some_pixels(generator, looked_at(f), f, g) for f, g in images), strict=True)
+    features, f, g = (torch.cat(part) for part in pixels)
+    if learned:
         last = branch.clusters.net[-1]
         assert isinstance(last, nn.Conv2d)
         _start_at_kmeans(last, features, seed)
         labels = (features @ last.weight[:, :, 1, 1].T + last.bias).argmax(1)
     else:
         labels = branch.clusters(features.T[None, :, :, None])[0].argmax(1).flatten()
-    up = _least_squares(f, g, torch.zeros(g.shape[1], f.shape[1]).to(f))
-    down = _least_squares(g, f, torch.zeros(f.shape[1], g.shape[1]).to(f))
-    of_clusters = [_least_squares(f[labels == m], g[labels == m], up) for m in range(branch.initial.n_clusters)]
-    operators = LinearOperators(down.float(), up.float(), torch.stack(of_clusters).float())
+    operators = _fit(f, g, labels, branch.initial.n_clusters)
     _set_spectral(branch, operators)
     return operators
+
+
+def _some_pixels(generator: torch.Generator, *images: Tensor) -> list[Tensor]:
+    """Return the same pixels (N, bands) of each of several images (B, bands, h, w)."""
+    B, _, h, w = images[0].shape
+    chosen = torch.randperm(B * h * w, generator=generator)[:_PIXELS]
+    return [image.permute(0, 2, 3, 1).flatten(0, 2)[chosen] for image in images]
+
+
+def _fit(ms: Tensor, hs: Tensor, labels: Tensor, n_clusters: int) -> LinearOperators:
+    """Return the maps of least squared error between ``ms`` (N, c) and ``hs`` (N, C), by the clusters of the pixels."""
+    f, g = ms.double(), hs.double()
+    up = _least_squares(f, g, torch.zeros(g.shape[1], f.shape[1]).to(f))
+    down = _least_squares(g, f, torch.zeros(f.shape[1], g.shape[1]).to(f))
+    of_clusters = [_least_squares(f[labels == m], g[labels == m], up) for m in range(n_clusters)]
+    return LinearOperators(down.float(), up.float(), torch.stack(of_clusters).float())
 
 
 def _start_at_kmeans(layer: nn.Conv2d, features: Tensor, seed: int) -> None:
@@ -209,8 +228,11 @@ def _quieten_fusion(branch: FusionBranch) -> None:
     branch.low_ms.conv2.weight.mul_(_LITTLE)
     branch.low_hs.conv2.weight.mul_(_LITTLE)
     for module in (branch.high, branch.initial):
-        assert module.conv2.bias is not None
-        module.conv2.bias.zero_()
+        if module.conv2 is not None:
+            assert module.conv2.bias is not None
+            module.conv2.bias.zero_()
+        for block in module.blocks:
+            block.conv3.weight.mul_(_LITTLE)
         _quieten(module.conv3)
     for stage in _stages(branch):
         _quieten(stage.prox.tail)
@@ -237,12 +259,14 @@ def _set_low(module: LFE, bands: Tensor, seen: Tensor) -> None:
 def _set_high(module: HFI, of_ms: Tensor, of_hs: Tensor, down: Tensor) -> None:
     """Let what is added to the low frequencies be ``of_ms`` (C, c) of the HR-MSI and ``of_hs`` (C, C) of the HSI."""
     c, features = of_ms.shape[1], module.conv1.out_channels
-    if features < 2 * c:
-        return  # no room for both as MS bands: the low frequencies alone
+    room = c + len(of_hs) if len(module.blocks) else 2 * c  # residual blocks pass what is not negative, as bands are
+    if features < room:
+        return  # the low frequencies alone
     carriers = torch.block_diag(torch.eye(c), _carriers(down, features - c))
     n = len(carriers)
     _set_middle(module.conv1, slice(0, n), carriers)
-    _set_middle(module.conv2, slice(0, n), torch.eye(n))
+    if module.conv2 is not None:
+        _set_middle(module.conv2, slice(0, n), torch.eye(n))
     _set_middle(module.conv3, slice(None), torch.cat((of_ms, of_hs), 1) @ carriers.T)
 
 

@@ -1,0 +1,36 @@
+"""How long the phases of a recipe are on the data set at hand, where the recipe says so in epochs."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from finewave.datasets.patches import grid_places
+from finewave.datasets.registry import open_dataset
+from finewave.training.recipes import phase_data
+
+
+def with_lengths(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe whose phases are all in steps: those in ``epochs`` get the steps that these are.
+
+    An epoch is as many steps as it takes to see every non-overlapping crop of the training scenes once. With 128 x 128
+    pixels and batches of 16, a thousand of them are 20,000 steps on CAVE, 2,000 on Pavia Centre by the split of
+    arXiv 2505.24605.
+
+    Raises
+    ------
+    InputError
+        If the data set is not at hand.
+    """
+    in_epochs = [key for key, phase in config.items() if key.startswith("phase") and phase.get("epochs") is not None]
+    if not in_epochs:
+        return config
+    store = open_dataset(config["data"]["dataset"], config["data"]["store"])
+    scale = config["model"].get("scale") or 1
+    sizes = [store.size(name) for name in store.attributes["split"]["train"]]
+    changed = copy.deepcopy(config)
+    for key in in_epochs:
+        data, phase = phase_data(config, config[key]), changed[key]
+        crops = len(grid_places(([n - n % scale for n in size] for size in sizes), data["crop"]))
+        phase["steps"] = max(1, round(phase.pop("epochs") * crops / data["batch_size"]))
+    return changed
