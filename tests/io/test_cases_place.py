@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
 from finewave.control_points import control_points
-from finewave.errors import InputError
 from finewave.io.open_save import open_scene, save_scene
 from finewave.scene import scene_crs, scene_transform
 from finewave.warnings import FinewaveWarning
@@ -42,15 +42,16 @@ def test_predict_keeps_control_points(cases: Path, tmp_path: Path, tiny_weights:
     assert places(scene, 2) == CORNERS
 
 
-def test_sheared_transform_is_kept_or_refused(cases: Path, tmp_path: Path) -> None:
-    scene = open_scene(cases / "E2_envi_sheared" / "sheared.tif")
-    with pytest.raises(InputError, match=r"a\.img: the scene's transform is sheared.*save to \.tif or \.nc"):
-        save_scene(scene, tmp_path / "a.img")
-    assert list(tmp_path.iterdir()) == []
-    for extension in ("tif", "nc", "zarr", "mat"):
-        save_scene(scene, tmp_path / f"a.{extension}")
-        kept = scene_transform(open_scene(tmp_path / f"a.{extension}"))
-        np.testing.assert_allclose(kept[:6], (8, 3, 5e5, 2, -9, 44e5), err_msg=extension)
+@pytest.mark.parametrize("extension", ["img", "tif", "nc", "zarr", "mat"])
+def test_sheared_transform_is_kept(cases: Path, tmp_path: Path, extension: str) -> None:
+    save_scene(open_scene(cases / "E2_envi_sheared" / "sheared.tif"), tmp_path / f"a.{extension}")
+    kept = open_scene(tmp_path / f"a.{extension}")
+    assert tuple(scene_transform(kept))[:6] == (8, 3, 5e5, 2, -9, 44e5)
+    assert scene_crs(kept).to_epsg() == 32631
+    if extension == "img":  # other programs see where the corners are, never a transform that is not the scene's
+        with rasterio.open(tmp_path / "a.img") as file:
+            corners = {(p.row, p.col): (p.x, p.y) for p in file.gcps[0]}
+        assert corners[24, 24] == (5e5 + 24 * 11, 44e5 - 24 * 7)
 
 
 def test_orientation_of_a_tiff(cases: Path) -> None:

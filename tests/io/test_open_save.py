@@ -327,7 +327,7 @@ class TestBadInput:
 
     def test_variable_of_a_format_without(self, tmp_path: Path) -> None:
         save_scene(full_scene(), tmp_path / "scene.tif")
-        with pytest.raises(InputError, match="variable= has no meaning"):
+        with pytest.raises(InputError, match=r"variable= .*has no meaning"):
             open_scene(tmp_path / "scene.tif", variable="a")
 
     def test_chunks_without_dask(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

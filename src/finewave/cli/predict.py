@@ -27,6 +27,9 @@ from finewave.cli.streams import json_option, print_json, working
     "--format", "suffix", default=".tif", show_default=True, shell_complete=output_formats, help="Of files in a folder."
 )
 @click.option("--wavelengths", help="Band centres in nm of the input, comma-separated, or a CSV file.")
+@click.option("--variable", help="Array of the input, where its file holds several (NetCDF, HDF5, MATLAB, ...).")
+@click.option("--guide-variable", help="The same of the guide.")
+@click.option("--engine", help="Installed xarray engine that opens the input, e.g. cfgrib.")
 @click.option("--full-scale", type=float, help="The stored number that stands for 1.0 in the input.")
 @click.option("--guide-full-scale", type=float, help="The same of the guide.")
 @click.option("--tile", type=click.IntRange(min=16), help="Tile side, in input pixels.  [default: 512 output pixels]")
@@ -53,6 +56,9 @@ def predict(
     guide: Path | None,
     suffix: str,
     wavelengths: str | None,
+    variable: str | None,
+    guide_variable: str | None,
+    engine: str | None,
     full_scale: float | None,
     guide_full_scale: float | None,
     tile: int | None,
@@ -93,6 +99,9 @@ def predict(
             guide=guide,
             suffix=suffix,
             wavelengths=numbers_or_file(wavelengths),
+            variable=variable,
+            guide_variable=guide_variable,
+            engine=engine,
             full_scale=full_scale,
             guide_full_scale=guide_full_scale,
             tile=tile,

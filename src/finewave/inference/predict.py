@@ -25,6 +25,9 @@ def predict_file(
     guide: str | Path | None = None,
     suffix: str = ".tif",
     wavelengths: Any = None,
+    variable: str | None = None,
+    guide_variable: str | None = None,
+    engine: str | None = None,
     full_scale: float | None = None,
     guide_full_scale: float | None = None,
     tile: int | None = None,
@@ -67,6 +70,10 @@ def predict_file(
         Extension of the files in an output folder.
     wavelengths : sequence of float or path, optional
         Band centres in nm of the input, where the file does not have them; see `open_scene`.
+    variable, guide_variable : str, optional
+        Which array of the input's and the guide's file, where it holds several; see `open_scene`.
+    engine : str, optional
+        Installed engine of xarray that opens the input, see `open_scene`.
     full_scale, guide_full_scale : float, optional
         The stored number that stands for 1.0 in the input and in the guide, where the files do not say, or in place
         of what they say; ``scale`` of `open_scene`.
@@ -131,6 +138,9 @@ def predict_file(
         model = _on_device(model, device)
     options = FileOptions(
         wavelengths=wavelengths,
+        variable=variable,
+        guide_variable=guide_variable,
+        engine=engine,
         full_scale=full_scale,
         guide_full_scale=guide_full_scale,
         tile=tile,
@@ -239,7 +249,7 @@ def _pairs(source: Path, output: Path, suffix: str) -> Sequence[tuple[Path, Path
 
 def _scenes_in(folder: Path) -> Iterator[Path]:
     """Yield the scenes of a folder; say which other files there are."""
-    known = _extensions()
+    known = _readable()
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     headers = {path.stem for path in entries if path.suffix.lower() == ".hdr"}
     for path in entries:
@@ -259,7 +269,14 @@ def _scenes_in(folder: Path) -> Iterator[Path]:
 
 
 def _extensions() -> dict[str, str]:
-    """Return the name of the format that each extension stands for."""
+    """Return the name of the format that each extension stands for, of formats that are written."""
     from finewave.io.open_save import FORMATS
 
     return {extension: each.name for each in FORMATS for extension in each.extensions}
+
+
+def _readable() -> dict[str, str]:
+    """Return the same of formats that are read."""
+    from finewave.io.open_save import READ_ONLY
+
+    return _extensions() | {extension: each.name for each in READ_ONLY for extension in each.extensions}

@@ -54,6 +54,9 @@ class FileOptions:
     uncertainty: bool = False
     clip: Sequence[float] | None = None
     quality: bool = False
+    variable: str | None = None
+    guide_variable: str | None = None
+    engine: str | None = None
     full_scale: float | None = None
     guide_full_scale: float | None = None
 
@@ -130,9 +133,12 @@ def run_file(
     keywords: dict[str, Any] = {
         "wavelengths": None if given is None else given_wavelengths(given).tolist(),
         "full_scale": options.full_scale,
+        "variable": options.variable,
+        "engine": options.engine,
     }
     paths = dict(zip(model.inputs, [source] if guide is None else [source, guide], strict=False))
-    keywords_of = dict(zip(model.inputs, [keywords, {"full_scale": options.guide_full_scale}], strict=False))
+    of_guide = {"full_scale": options.guide_full_scale, "variable": options.guide_variable}
+    keywords_of = dict(zip(model.inputs, [keywords, of_guide], strict=False))
     scenes = {name: _opened(path, keywords_of[name]) for name, path in paths.items()}
     resolution = _own_resolution(scenes[model.inputs[0]], model)
     if resolution is not None:
@@ -242,6 +248,7 @@ def _description(
         **{f"input {name}": f"{path.absolute()} {stamp_of(path)}" for name, path in paths.items()},
         "bands": request.bands,
         "wavelengths": None if options.wavelengths is None else str(options.wavelengths),
+        "variable": [options.variable, options.guide_variable, options.engine],
         "full scale": [options.full_scale, options.guide_full_scale],
         "model": f"{model.name} {_weights_of(model)}",
         "pooling": model.pooling,

@@ -58,9 +58,66 @@ def reading(path: Path | str, kind: str) -> Iterator[None]:
     except MemoryError as error:
         raise InputError(f"cannot read {path}: it does not fit in memory") from error
     except Exception as error:
-        raise InputError(
-            f"cannot read {path} as {kind}: the file is damaged, truncated or of another kind ({first_line(error)})"
-        ) from error
+        raise InputError(f"cannot read {path} as {kind}: {_read_trouble(Path(path), kind, error)}") from error
+
+
+# What libraries say about sound files that they cannot read here.
+_SOUND = (
+    (
+        r"[Ff]ilter.*(not registered|is not available)|can't open plugin|can't open directory.*plugin",
+        "it is compressed with a filter of HDF5 that is not installed; install hdf5plugin: pip install hdf5plugin",
+    ),
+    (
+        r"unable to lock file|Resource temporarily unavailable",
+        "another program has it open for writing; close it there",
+    ),
+    (r"Too many open files", "too many files are open; close some, or raise the limit (ulimit -n)"),
+    (
+        r"[Uu]nknown codec|codec not available|[Uu]nsupported codec|Codec.*not (found|registered)",
+        "it is compressed with a codec that is not installed (numcodecs and imagecodecs have most)",
+    ),
+    (r"requires the 'imagecodecs' package", "it is compressed with a codec of the package imagecodecs; install that"),
+    (
+        r"missing decoder|due to missing codec|not compiled with|compression.*not (supported|configured)",
+        "it is compressed in a way that this GDAL cannot unpack; convert it: gdal_translate -co COMPRESS=DEFLATE",
+    ),
+)
+
+
+def _read_trouble(path: Path, kind: str, error: Exception) -> str:
+    """Return why a file cannot be read: what it is, what is not installed, else that it is damaged."""
+    from finewave.io.formats.foreign import foreign_format, signature_of
+
+    said = " ".join(str(each) for each in (error, error.__cause__, error.__context__) if each is not None)
+    for pattern, reason in _SOUND:
+        if re.search(pattern, said):
+            return f"{reason} ({first_line(error)})"
+    found = signature_of(path) if path.is_file() else None
+    if found is not None and not _is_kind(found, kind):
+        return f"it is {foreign_format(path)}"
+    return f"the file is damaged, truncated or of another kind ({first_line(error)})"
+
+
+# Words of the kinds that `reading` is told, for the extension of each signature.
+_WORDS = {
+    ".tif": ("TIFF", "raster", "band"),
+    ".h5": ("HDF5", "NetCDF", "MATLAB", "xarray"),
+    ".nc": ("NetCDF", "xarray"),
+    ".png": ("image", "photograph", "band", "raster"),
+    ".jpg": ("image", "photograph", "band", "raster"),
+    ".mat": ("MATLAB",),
+    ".hdr": ("ENVI",),
+    ".jp2": ("band", "raster"),
+    ".ntf": ("raster",),
+    ".npy": ("NumPy",),
+}
+
+
+def _is_kind(found: tuple[str, str | None], kind: str) -> bool:
+    """Whether a signature is that of the kind of file that is read."""
+    extension = found[1]
+    words = _WORDS.get(extension or "", ())
+    return kind in ("scene", "metadata") or any(word in kind for word in words) or (extension is None and "zip" in kind)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ class OpenOptions:
     band_axis: int | None = None
     resolution: float | None = None
     overview: int | None = None
+    engine: str | None = None
 
 
 @dataclass(frozen=True)

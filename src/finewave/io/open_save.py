@@ -32,6 +32,7 @@ class Format:
     save_options: tuple[str, ...] = ()
 
 
+# Formats that are read and written.
 FORMATS = (
     Format("GeoTIFF", "geotiff", (".tif", ".tiff", ".gtiff"), save_options=("cog", "compress")),
     Format(
@@ -46,8 +47,21 @@ FORMATS = (
     Format("MATLAB", "matlab", (".mat",), has_variables=True, save_options=("version", "name")),
     Format("photograph", "photo", (".png", ".jpg", ".jpeg"), save_options=("quality",)),
 )
+# Formats that are only read.
+READ_ONLY = (
+    Format(
+        "raster",
+        "gdal_raster",
+        (".jp2", ".j2k", ".vrt", ".ntf", ".nitf", ".nsf", ".pix", ".rst", ".bmp"),
+        has_variables=True,
+    ),
+    Format("NumPy array", "numpy_arrays", (".npy", ".npz"), has_variables=True),
+    Format("photograph", "photo", (".webp", ".avif", ".heic", ".heif", ".dng")),
+)
+_XARRAY = Format("dataset of an xarray engine", "xarray_engine", (), has_variables=True)
 _BAND_FOLDER = Format("folder of bands", "band_folder", (), has_resolution=True)
-_BY_EXTENSION = {extension: each for each in FORMATS for extension in each.extensions}
+_BY_EXTENSION = {extension: each for each in (*FORMATS, *READ_ONLY) for extension in each.extensions}
+_TO_SAVE = {extension: each for each in FORMATS for extension in each.extensions}
 
 
 def open_scene(
@@ -60,6 +74,7 @@ def open_scene(
     band_axis: int | None = None,
     resolution: float | None = None,
     overview: int | None = None,
+    engine: str | None = None,
     chunks: int | str | Mapping[str, Any] | None = None,
     scale: float | None = None,
 ) -> xr.DataArray:
@@ -72,13 +87,15 @@ def open_scene(
     Parameters
     ----------
     path : str or pathlib.Path
-        GeoTIFF, ENVI (header or data file), NetCDF, Zarr, HDF5, MATLAB, PNG, JPEG, a Sentinel-2 product (a folder
-        ``*.SAFE``), or a folder with one image per band, in the natural order of their names.
+        GeoTIFF, ENVI (header or data file), NetCDF, Zarr, HDF5, MATLAB, NumPy, PNG, JPEG, WebP, AVIF, HEIC, DNG,
+        JPEG 2000, VRT, NITF and other rasters that GDAL reads, a product of a mission, or a folder with one image per
+        band, in the natural order of their names.
     wavelengths : sequence of float or path, optional
         Centre wavelengths in nm, one a band, or a CSV file with a column ``wavelength_nm``; for files
         without, and in place of the file's own.
     variable : str, optional
-        Which array of a NetCDF, Zarr, HDF5 or MATLAB file; needed when several could be the image.
+        Which array of a NetCDF, Zarr, HDF5, MATLAB or NumPy file, or what the names of arrays of one band each begin
+        with; needed when several could be the image.
     full_scale : float, optional
         The stored number that stands for 1.0: values are divided by it. By default the scale factor of the
         file; integers without one are taken as reflectance x 255 (8 bits), x 10000 (wider, up to 20000) or
@@ -97,6 +114,8 @@ def open_scene(
     overview : int, optional
         Open this overview of a GeoTIFF, 0 the first, in place of the full resolution: the same bands and scale with
         fewer pixels. `finewave.io.open_save.overview_factors` says which there are.
+    engine : str, optional
+        Name of an installed engine of xarray that is to open the file, whatever its name says.
     chunks : int, str or mapping, optional
         Chunks as in ``xarray.DataArray.chunk``, for users of dask.
     scale : float, optional
@@ -115,9 +134,9 @@ def open_scene(
         The file is missing, damaged or of an unknown kind, or the keywords do not fit it.
     """
     source = Path(path)
-    chosen = _reader_of(source)
+    chosen = _reader_of(source) if engine is None else _XARRAY
     if variable is not None and not chosen.has_variables:
-        raise InputError(f"variable= has no meaning for {source}, a {chosen.name} holds one image")
+        raise InputError(f"variable= (--variable) has no meaning for {source}, a {chosen.name} holds one image")
     if resolution is not None and not chosen.has_resolution:
         raise InputError(f"resolution= has no meaning for {source}, a {chosen.name} has one")
     if overview is not None and chosen.module != "geotiff":
@@ -134,6 +153,7 @@ def open_scene(
         band_axis=band_axis,
         resolution=resolution,
         overview=overview,
+        engine=engine,
     )
     scene = _module(chosen).open_file(source, options)
     if options.wavelengths is not None:
@@ -280,9 +300,9 @@ def save_scene(
     from finewave.scene import check_scene
 
     target = Path(path)
-    chosen = _BY_EXTENSION.get(target.suffix.lower())
+    chosen = _TO_SAVE.get(target.suffix.lower())
     if chosen is None:
-        raise _unknown_extension(target)
+        raise _unknown_extension(target, _TO_SAVE)
     for name in options:
         if name not in chosen.save_options:
             raise unknown_name(
@@ -325,20 +345,39 @@ def _format_to_open(path: Path) -> Format:
     if path.is_dir():
         is_store = any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
         return _BY_EXTENSION[".zarr"] if is_store or path.suffix.lower() == ".zarr" else _BAND_FOLDER
-    if chosen is None and path.with_name(path.name + ".hdr").is_file():
-        # ENVI data files often have no extension, or one of their own.
+    # ENVI data files often have no extension, or one of their own.
+    if chosen is None and any(
+        each.is_file() for each in (path.with_name(path.name + ".hdr"), path.with_suffix(".hdr"))
+    ):
         return _BY_EXTENSION[".hdr"]
-    if chosen is None:
-        raise _unknown_extension(path)
     if path.stat().st_size == 0:
         raise InputError(f"cannot read {path}: the file is empty")
-    return chosen
+    return chosen or _by_content(path)
 
 
-def _unknown_extension(path: Path) -> InputError:
+def _by_content(path: Path) -> Format:
+    """Choose the format of a file whose name says none that is known: what GDAL reads, or an error that leads on."""
+    from finewave.io.formats.foreign import foreign_format
+    from finewave.io.formats.gdal_raster import is_readable
+    from finewave.io.formats.xarray_engine import engines_for
+
+    if is_readable(path):
+        return READ_ONLY[0]
+    engines = engines_for(path)
+    if engines:
+        raise InputError(
+            f"{path} has no extension that is known, xarray can open it: give --engine {engines[0]} (engine=)"
+        )
+    foreign = foreign_format(path)
+    if foreign is not None:
+        raise InputError(f"{path} cannot be read, it is {foreign}")
+    raise _unknown_extension(path, _BY_EXTENSION)
+
+
+def _unknown_extension(path: Path, known: Mapping[str, Format]) -> InputError:
     if not path.suffix:
-        return InputError(f"{path} has no extension; supported: {', '.join(sorted(_BY_EXTENSION))}")
-    return unknown_name("extension", path.suffix, _BY_EXTENSION)
+        return InputError(f"{path} has no extension; supported: {', '.join(sorted(known))}")
+    return unknown_name("extension", path.suffix, known)
 
 
 def _module(chosen: Format | Product) -> ModuleType:

@@ -86,7 +86,7 @@ def test_several_cubes(tmp_path: Path) -> None:
         file["HDFEOS/vnir/cube"] = VALUES
         file["HDFEOS/swir/cube"] = VALUES * 2
         file["text"] = "a note"
-    with pytest.raises(InputError, match=r"variable=: HDFEOS/swir/cube \(2, 3, 4\), HDFEOS/vnir/cube"):
+    with pytest.raises(InputError, match=r"variable= \(--variable\): HDFEOS/swir/cube \(2, 3, 4\), HDFEOS/vnir/cube"):
         open_scene(tmp_path / "a.h5")
     scene = open_scene(tmp_path / "a.h5", variable="/HDFEOS/swir/cube")
     np.testing.assert_array_equal(scene.values, VALUES * 2)

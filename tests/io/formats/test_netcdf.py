@@ -102,7 +102,7 @@ def test_one_of_several_variables(tmp_path: Path) -> None:
     dataset = xr.Dataset({n: (("band", "y", "x"), VALUES * k) for n, k in (("radiance", 2), ("reflectance", 1))})
     dataset["mask"] = (("y", "x"), np.ones((3, 4), np.float32))
     dataset.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
-    with pytest.raises(InputError, match=r"several 3-D arrays.*variable=: radiance .*reflectance"):
+    with pytest.raises(InputError, match=r"several 3-D arrays.*variable= \(--variable\): radiance .*reflectance"):
         open_scene(tmp_path / "a.nc")
     np.testing.assert_array_equal(open_scene(tmp_path / "a.nc", variable="reflectance").values, VALUES)
     assert open_scene(tmp_path / "a.nc", variable="mask").shape == (1, 3, 4)

@@ -50,7 +50,9 @@ def choose_variable(
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
-        raise InputError(f"{path} holds several 3-D arrays; choose one with variable=: {_listed(candidates, shapes)}")
+        raise InputError(
+            f"{path} holds several 3-D arrays; choose one with variable= (--variable): {_listed(candidates, shapes)}"
+        )
     raise InputError(
         f"{path} holds no 3-D array of numbers to take as the image; it holds: "
         f"{_listed(shapes, shapes) if shapes else 'nothing'}"

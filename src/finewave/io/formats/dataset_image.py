@@ -97,7 +97,9 @@ def choose_image(groups: Groups, path: Path, options: OpenOptions) -> DatasetIma
     if asked is None and not any(len(shapes[name]) == 3 for name in numeric) and series:
         if len(series) > 1:
             listed = ", ".join(f"{stem} ({len(names)} bands)" for stem, names in series.items())
-            raise InputError(f"{path} holds several images of one array a band; choose one with variable=: {listed}")
+            raise InputError(
+                f"{path} holds several images of one array a band; choose one with variable= (--variable): {listed}"
+            )
         return _stacked(next(iter(series.values())), found)
     coloured = [name for name in numeric if len(shapes[name]) == 2 and _is_a_colour(name)]
     if asked is None and len(coloured) > 1 and not any(len(shapes[name]) == 3 for name in numeric):

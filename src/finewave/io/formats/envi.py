@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import tempfile
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from finewave.control_points import control_points
+from finewave.control_points import control_points, with_control_points
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading, writing
 from finewave.io.formats.decoding import Number
+from finewave.io.formats.envi_header import readable_by_gdal
 from finewave.io.formats.gdal_bands import band_metadata, numbers_in_braces
 from finewave.io.formats.gdal_numbers import one_or_all
 from finewave.io.formats.raster import open_raster, quiet_gdal, write_raster
@@ -27,9 +29,12 @@ from finewave.scene import (
     json_attributes,
     scene_crs,
     scene_transform,
+    with_georeference,
 )
 
 _DATA_SUFFIXES = ("", ".img", ".dat", ".bsq", ".bil", ".bip", ".raw", ".envi", ".bin")
+
+_NOT_DATA = (".hdr", ".xml", ".txt", ".png", ".jpg", ".jpeg", ".tif", ".log", ".ini", ".json", ".csv", ".sta", ".enp")
 
 # Header fields that describe the layout of the file or that the scene keeps elsewhere.
 _STRUCTURAL = frozenset(
@@ -61,9 +66,11 @@ _STRUCTURAL = frozenset(
         "default_bands",
         "default_stretch",
         "finewave_attributes",
+        "finewave_transform",
     ]
 )
 _OUR_ATTRIBUTES = "finewave_attributes"
+_OUR_TRANSFORM = "finewave_transform"
 # GDAL reads header lines of at most this length.
 _LONGEST_FIELD = 9000
 
@@ -86,7 +93,9 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     import rasterio
 
     data = _data_file(path)
-    with reading(data, "ENVI image"), quiet_gdal(), rasterio.open(data) as dataset:
+    with reading(data, "ENVI image"):
+        source = readable_by_gdal(data)
+    with reading(data, "ENVI image"), quiet_gdal(), rasterio.open(source) as dataset:
         header = {key.lower(): value for key, value in dataset.tags(ns="ENVI").items()}
         metadata = band_metadata(dataset, wavelengths_given=options.wavelengths is not None)
         used = metadata.pop("_used")
@@ -102,15 +111,23 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         metadata["band_names"] = _band_names(header)
         attrs = {k: attribute_from_text(v) for k, v in header.items() if k not in _STRUCTURAL}
         attrs.update(_our_attributes(header))
-    return open_raster(
+    scene = open_raster(
         data,
         "ENVI image",
         options,
         stated=_stated(header),
+        source=source,
         crs_of_points=_crs(header) if "geo_points" in header else None,
         attrs=attrs,
         **metadata,
     )
+    sheared = numbers_in_braces(header.get(_OUR_TRANSFORM)) or []
+    if len(sheared) == 6 and "spatial_ref" in scene.coords:
+        # the points are those of the corners, for other programs
+        crs, close = scene_crs(scene), getattr(scene, "_close", None)
+        scene = with_georeference(scene.drop_vars("spatial_ref"), crs, sheared)
+        scene.set_close(close)
+    return scene
 
 
 def _crs(header: dict[str, str]) -> Any:
@@ -153,10 +170,18 @@ def _data_file(path: Path) -> Path:
         for candidate in (stem.with_name(stem.name + suffix), stem.with_name(stem.name + suffix.upper())):
             if candidate.is_file():
                 return candidate
+    others = [each for each in path.parent.glob(f"{glob.escape(stem.name)}.*") if each.is_file() and _may_be_data(each)]
+    if len(others) == 1:
+        return others[0]
     raise InputError(
         f"cannot read {path}: its data file is missing; expected {stem.name} or {stem.name}.img, .dat, .bsq, "
         ".bil, .bip or .raw beside it"
     )
+
+
+def _may_be_data(path: Path) -> bool:
+    """Whether a file of another extension beside a header can hold its values: cameras have their own."""
+    return path.suffix.lower() not in _NOT_DATA and not path.name.lower().endswith(".aux.xml")
 
 
 def _check_complete(path: Path, header: dict[str, str], dataset: Any) -> None:
@@ -203,7 +228,9 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     storage = choose_storage(scene, options)
     if storage.dtype == np.int8:
         raise InputError("ENVI has no signed 8-bit values; choose dtype='int16' or 'float32'")
-    _check_transform(scene, path)
+    sheared = tuple(scene_transform(scene) or ())[:6] if _is_sheared(scene) else None
+    if sheared:
+        scene = _with_corners(scene)
     data = path.with_suffix(".img") if path.suffix.lower() == ".hdr" else path
     size = int(np.prod(scene.shape)) * storage.dtype.itemsize
     import rasterio
@@ -232,15 +259,17 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
             if crs is not None and control_points(scene):
                 # GDAL writes the points without it
                 text = f"{text.rstrip()}\ncoordinate system string = {{{crs.to_wkt(version='WKT1_ESRI')}}}\n"
+            if sheared:
+                text = f"{text.rstrip()}\n{_OUR_TRANSFORM} = {_braces(sheared)}\n"
             header.write_text(text, encoding="utf-8")
     storage.warn(path)
 
 
-def _check_transform(scene: xr.DataArray, path: Path) -> None:
-    """Refuse a transform that an ENVI header, which knows pixel sizes and one rotation, gives back as another one."""
+def _is_sheared(scene: xr.DataArray) -> bool:
+    """Whether a transform is one that an ENVI header, which knows pixel sizes and one rotation, gives back wrong."""
     transform = scene_transform(scene)
-    if transform is None or (transform.b == 0 and transform.d == 0):
-        return
+    if transform is None or control_points(scene) or (transform.b == 0 and transform.d == 0):
+        return False
     import rasterio
 
     with tempfile.TemporaryDirectory() as folder, quiet_gdal():
@@ -252,10 +281,16 @@ def _check_transform(scene: xr.DataArray, path: Path) -> None:
             held = dataset.transform
     size = abs(transform.determinant) ** 0.5
     corner = (scene.sizes["x"], scene.sizes["y"])
-    if not np.allclose(held * corner, transform * corner, rtol=0, atol=0.01 * size):
-        raise InputError(
-            f"cannot write {path}: the scene's transform is sheared, which ENVI headers cannot say; save to .tif or .nc"
-        )
+    return not np.allclose(held * corner, transform * corner, rtol=0, atol=0.01 * size)
+
+
+def _with_corners(scene: xr.DataArray) -> xr.DataArray:
+    """Return a scene with control points at its corners in place of its transform."""
+    transform = scene_transform(scene)
+    assert transform is not None  # it is sheared
+    corners = [(row, column) for row in (0, scene.sizes["y"]) for column in (0, scene.sizes["x"])]
+    points = [(row, column, *(transform * (column, row))) for row, column in corners]
+    return with_control_points(scene.drop_vars("spatial_ref"), points, scene_crs(scene))
 
 
 def _describe(dataset: Any, scene: xr.DataArray) -> None:

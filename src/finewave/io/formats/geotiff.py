@@ -15,6 +15,7 @@ from finewave.io.formats.gdal_bands import band_metadata, default_name
 from finewave.io.formats.gdal_masks import alpha_band
 from finewave.io.formats.raster import is_georeferenced, open_raster, quiet_gdal, small_gdal_cache, write_raster
 from finewave.io.formats.storage import choose_storage
+from finewave.io.formats.tiff_pages import has_pages, open_pages
 from finewave.io.open_options import OpenOptions, SaveOptions
 from finewave.scene import STRUCTURE, attribute_from_text, attribute_to_text, band_values
 
@@ -47,9 +48,12 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         photograph = options.wavelengths is None and _is_photograph(dataset, metadata)
         tags = {key: attribute_from_text(text) for key, text in dataset.tags().items()}
         located = is_georeferenced(dataset)
+        several = len(dataset.subdatasets) > 1
     orientation = 1
     if driver == "GTiff":
         check_complete(path)
+        if several and has_pages(path):
+            return open_pages(path, options)
         orientation = 1 if located else _orientation(path)
     if photograph:
         from finewave.io.formats import photo

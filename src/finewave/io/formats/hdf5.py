@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 
 from finewave.io.file_errors import reading
-from finewave.io.formats import netcdf
+from finewave.io.formats import gdal_raster, netcdf
 from finewave.io.formats.array_file import StoredArray, open_image
+from finewave.io.formats.foreign import signature_of
 from finewave.io.open_options import OpenOptions, SaveOptions
 
 
@@ -31,6 +32,8 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     """
     import h5py
 
+    if signature_of(path) == ("an HDF4 file", None) and gdal_raster.is_readable(path):
+        return gdal_raster.open_file(path, options)
     with reading(path, "HDF5 file"):
         file = h5py.File(path)
         is_netcdf = "_NCProperties" in file.attrs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from finewave.io.file_errors import reading
 from finewave.io.formats.array_file import TEXT_NAMES, StoredArray, open_image
 from finewave.io.formats.hdf5 import datasets, plain_attribute
 from finewave.io.formats.hdf5_output import write_hdf5
+from finewave.io.formats.numpy_arrays import stored_array
 from finewave.io.formats.storage import Storage, choose_storage
 from finewave.io.open_options import OpenOptions, SaveOptions
 from finewave.scene import band_values, json_attributes, scene_crs, scene_transform
@@ -62,6 +64,8 @@ def _open_version_5(path: Path, options: OpenOptions) -> xr.DataArray:
 
     with reading(path, "MATLAB file"):
         listed = scipy.io.whosmat(path)
+        _refuse_objects(listed, path)
+        structs = {name: load(name) for name, _, kind in listed if kind == "struct"}
         stored = {
             name: StoredArray(
                 tuple(shape),
@@ -69,7 +73,10 @@ def _open_version_5(path: Path, options: OpenOptions) -> xr.DataArray:
                 lambda key, name=name: load(name)[key],  # type: ignore[misc]  # mypy cannot infer the default
             )
             for name, shape, kind in listed
+            if kind != "struct"
         }
+        for name, value in structs.items():
+            stored |= {field: stored_array(each) for field, each in _fields(name, value)}
         texts = {
             name: "".join(str(each) for each in load(name).ravel())
             for name, _, kind in listed
@@ -78,6 +85,25 @@ def _open_version_5(path: Path, options: OpenOptions) -> xr.DataArray:
     # The format has no way to read a part of an array.
     scene = open_image(stored, path, "MATLAB file", options, default_band_axis=_BAND_AXIS, texts=texts)
     return scene.load()
+
+
+def _refuse_objects(listed: list[Any], path: Path) -> None:
+    """Objects of MATLAB's classes, such as ``hypercube``, can be read by MATLAB alone."""
+    objects = [name or "an object" for name, _, kind in listed if kind in ("opaque", "object", "function")]
+    if objects and len(objects) == len(listed):
+        raise InputError(
+            f"{path} holds objects of MATLAB ({', '.join(objects)}), which MATLAB alone can read; save plain arrays: "
+            "cube = h.DataCube; wavelength = h.Wavelength; save('plain.mat', 'cube', 'wavelength')"
+        )
+
+
+def _fields(name: str, value: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the arrays in a struct, and in structs in it, by their paths."""
+    if value.dtype.names is None:
+        yield name, value
+    elif value.size == 1:
+        for field in value.dtype.names:
+            yield from _fields(f"{name}/{field}", np.asarray(value.reshape(-1)[0][field]))
 
 
 def _open_version_73(path: Path, options: OpenOptions) -> xr.DataArray:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
+from finewave.io.formats.camera_files import allow_heif, read_raw
 from finewave.io.formats.decoding import Decoding
 from finewave.io.formats.raster import open_raster, quiet_gdal
 from finewave.io.open_options import OpenOptions, SaveOptions
@@ -40,6 +41,13 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         Three bands R, G, B (one band for greyscale) in [0, 1], turned as the camera's EXIF orientation says;
         fully transparent pixels are NaN.
     """
+    if path.suffix.lower() == ".dng":
+        developed = read_raw(path)
+        top = options.scale or float(np.iinfo(developed.dtype).max)
+        linear = Decoding(developed.dtype, 1.0 / top).apply(developed)
+        return make_scene(linear if options.linearise else linear_to_srgb(linear), **_description(3, options.linearise))
+    if path.suffix.lower() in (".heic", ".heif"):
+        allow_heif(path)
     channels, alpha = read_channels(path)
     top = float(np.iinfo(channels.dtype).max) if options.scale is None else options.scale
     if not (np.isfinite(top) and top > 0):

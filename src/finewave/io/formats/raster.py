@@ -72,6 +72,7 @@ def open_raster(
     decoding: Decoding | None = None,
     bands: int | None = None,
     crs_of_points: Any = None,
+    source: Path | None = None,
     **metadata: Any,
 ) -> xr.DataArray:
     """Open a file that GDAL reads, lazily.
@@ -94,6 +95,8 @@ def open_raster(
         Take only the first so many.
     crs_of_points : optional
         CRS of control points, where GDAL does not report it.
+    source : pathlib.Path, optional
+        What GDAL opens, where that is not the file itself.
     **metadata
         Keywords of `finewave.scene.make_scene`; one that is known a band may count the alpha band in.
 
@@ -106,8 +109,10 @@ def open_raster(
     import rasterio
     import rioxarray
 
+    source = source or path
+
     with reading(path, kind), quiet_gdal():
-        with rasterio.open(path) as dataset:
+        with rasterio.open(source) as dataset:
             count, dtypes = dataset.count, set(dataset.dtypes)
             located = is_georeferenced(dataset)
             crs, transform, (gcps, gcp_crs) = dataset.crs, dataset.transform, dataset.gcps
@@ -119,7 +124,7 @@ def open_raster(
             told = stated_of(dataset)
         if len(dtypes) > 1:
             raise InputError(f"{path} mixes value types ({', '.join(sorted(dtypes))}); one type is expected")
-        raw = rioxarray.open_rasterio(path, cache=False, masked=False)
+        raw = rioxarray.open_rasterio(source, cache=False, masked=False)
         if not isinstance(raw, xr.DataArray):
             raise InputError(f"{path} holds several images; save the one you need to a file of its own")
     full_width = raw.sizes["x"]
@@ -137,7 +142,7 @@ def open_raster(
         Decoding(raw.dtype, nodata=nodata, special=special),
         path,
         kind,
-        masks.reader(path),
+        masks.reader(source),
     )
     if decoding is None:
         decoding = choose_decoding(
@@ -157,7 +162,7 @@ def open_raster(
         raw.close()
         raw = _overview(path, kind, options.overview)
         smaller = raw.variable[used]
-        mask = masks.reader(path, overview_level=options.overview)
+        mask = masks.reader(source, overview_level=options.overview)
         values = LazyValues(lambda key: smaller[key].values, smaller.shape, (0, 1, 2), decoding, path, kind, mask)
         transform = raw.rio.transform() if located else transform
     smaller_by = 1.0 if options.overview is None else raw.sizes["x"] / full_width

@@ -1,0 +1,98 @@
+"""ENVI headers as programs write them: any encoding, a byte order mark, lists in other brackets."""
+
+from __future__ import annotations
+
+import codecs
+import functools
+import re
+import tempfile
+from pathlib import Path
+
+from finewave.errors import InputError
+
+_FIELD = re.compile(r"^\s*([^={}\[\]]+?)\s*=\s*(\{[^}]*\}|\[[^\]]*\]|[^\n]*)", re.MULTILINE)
+
+
+def header_of(data: Path) -> Path | None:
+    """Return the header beside a data file, None where there is none."""
+    names = [data.with_suffix(".hdr"), data.with_name(data.name + ".hdr")]
+    names += [each.with_suffix(".HDR") for each in names]
+    return next((each for each in names if each.is_file()), None)
+
+
+def header_text(header: Path) -> str:
+    """Return the text of a header in whatever encoding it is."""
+    content = header.read_bytes()
+    for mark, encoding in (
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+    ):
+        if content.startswith(mark):
+            return content[len(mark) :].decode(encoding, errors="replace")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def header_fields(header: Path) -> dict[str, str]:
+    """Return the fields of a header: names in lower case with single spaces, values without their brackets."""
+    return {
+        " ".join(name.lower().split()): value.strip().strip("{}[]").strip()
+        for name, value in _FIELD.findall(header_text(header))
+    }
+
+
+def readable_by_gdal(data: Path) -> Path:
+    """Return the data file, or a link to it beside a header that GDAL can read, where its own is written otherwise.
+
+    Parameters
+    ----------
+    data : pathlib.Path
+        The file with the values.
+
+    Returns
+    -------
+    pathlib.Path
+        To open; links are removed when the program ends.
+
+    Raises
+    ------
+    InputError
+        The header is written in a way that GDAL does not read, and no link can be made.
+    """
+    header = header_of(data)
+    if header is None:
+        return data
+    content, text = header.read_bytes(), header_text(header)
+    plain = re.sub(r"=\s*\[([^\]]*)\]", lambda found: f"= {{{_with_commas(found[1])}}}", text.lstrip())
+    plain = plain.replace("µ", "u").replace("μ", "u")
+    plain = re.sub(r"\A\s*envi\b", "ENVI", plain, flags=re.IGNORECASE)
+    if content.isascii() and plain.encode() == content:
+        return data
+    try:
+        if plain.encode() == content.replace("µ".encode(), b"u").replace("μ".encode(), b"u"):
+            return data  # GDAL reads UTF-8
+        return _linked(data.absolute(), plain)
+    except OSError as error:
+        raise InputError(
+            f"{header} is not written as ENVI's are; save it as plain ASCII text with lists in {{}}"
+        ) from error
+
+
+def _with_commas(entries: str) -> str:
+    return entries if "," in entries else ", ".join(entries.split())
+
+
+@functools.cache
+def _links() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="finewave-envi-")
+
+
+def _linked(data: Path, header: str) -> Path:
+    folder = Path(tempfile.mkdtemp(dir=_links().name))
+    link = folder / f"{data.stem}.img"
+    link.symlink_to(data)
+    link.with_suffix(".hdr").write_text(header, encoding="utf-8")
+    return link

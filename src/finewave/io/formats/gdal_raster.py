@@ -1,0 +1,95 @@
+"""Any raster that GDAL reads and that has no reader of its own here: JPEG 2000, VRT, NITF, HDF4 where the driver is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from finewave.errors import InputError
+from finewave.io.file_errors import reading
+from finewave.io.formats.gdal_bands import band_metadata
+from finewave.io.formats.raster import open_raster, quiet_gdal
+from finewave.io.open_options import OpenOptions
+from finewave.scene import attribute_from_text
+
+# Drivers that reach out into a network, or take nearly any text or document for an image.
+_NEVER = frozenset(
+    "WMS WCS WMTS HTTP EEDA EEDAI PLMOSAIC STACIT STACTA OGCAPI NGSGEOID XYZ PDF MVT OSM CSV GNMFile".split()  # noqa: SIM905
+)
+
+
+def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
+    """Open a raster.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    options : OpenOptions
+        What the user stated; ``variable`` chooses among the images of a file that holds several.
+
+    Returns
+    -------
+    xarray.DataArray
+        The scene, lazy.
+
+    Raises
+    ------
+    InputError
+        GDAL cannot read the file, or it holds several images and none is chosen.
+    """
+    return _opened(path, None, options)
+
+
+def _opened(path: Path, source: Path | None, options: OpenOptions) -> xr.DataArray:
+    import rasterio
+
+    with reading(path, "raster"), quiet_gdal(), rasterio.open(source or path) as dataset:
+        if dataset.driver in _NEVER:
+            raise InputError(
+                f"{path} is read by GDAL's driver {dataset.driver}, which finewave leaves alone; save it as a TIFF"
+            )
+        parts = dataset.subdatasets
+        if not parts or dataset.count:
+            return _open(path, source or path, dataset, options)
+    return _opened(path, _part(path, parts, options.variable), options)
+
+
+def _open(path: Path, source: Path, dataset: Any, options: OpenOptions) -> xr.DataArray:
+    metadata = band_metadata(dataset, wavelengths_given=options.wavelengths is not None)
+    used = metadata.pop("_used")
+    attrs = {
+        key: attribute_from_text(text)
+        for key, text in dataset.tags().items()
+        # NITF describes itself in hundreds of fields
+        if key not in used and (key, text) != ("AREA_OR_POINT", "Area") and not key.startswith("NITF_")
+    }
+    return open_raster(path, f"raster ({dataset.driver})", options, source=source, attrs=attrs, **metadata)
+
+
+def _part(path: Path, parts: list[str], variable: str | None) -> Path:
+    """Choose one of the images that a file holds."""
+    if len(parts) == 1:
+        return Path(parts[0])
+    matching = [each for each in parts if variable is not None and (each.endswith(f":{variable}") or each == variable)]
+    if variable is not None and not matching:
+        # NITF_IM:2:file.ntf has the number in the middle
+        matching = [each for each in parts if variable in each.replace('"', "").split(":")[1:-1]]
+    if len(matching) == 1:
+        return Path(matching[0])
+    listed = ", ".join(parts[:10])
+    raise InputError(f"{path} holds {len(parts)} images; choose one with variable= (--variable): {listed}")
+
+
+def is_readable(path: Path) -> bool:
+    """Whether GDAL finds an image in a file, whatever its name."""
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    try:
+        with quiet_gdal(), rasterio.open(path) as dataset:
+            return dataset.driver not in _NEVER and bool(dataset.count or dataset.subdatasets)
+    except (RasterioError, OSError, ValueError):
+        return False
