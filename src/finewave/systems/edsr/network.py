@@ -3,7 +3,7 @@
 B. Lim, S. Son, H. Kim, S. Nah, K. M. Lee, "Enhanced Deep Residual Networks for Single Image Super-Resolution", CVPR
 Workshops 2017, arXiv 1707.02921. The article is about photographs of three bands; tables of hyperspectral systems take
 it with as many bands as the image has. Differences: the mean of the training images is not subtracted; any scale, by
-its prime factors; ``initialisation="interpolation"`` lets the untrained network begin at linear interpolation.
+its prime factors; ``initialisation="interpolation"`` lets the untrained network begin at quadratic interpolation.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class EDSR(SRNetwork):
     residual_scale : float
         0.1 as published, 1 in its baseline.
     initialisation : {"interpolation", "framework"}
-        How weights start: so that the network returns the image linearly interpolated (which needs ``features >=
+        How weights start: so that the network returns the image interpolated (which needs ``features >=
         hs_bands``, and does nothing without), or PyTorch's default, as published.
 
     Raises
@@ -99,7 +99,7 @@ class EDSR(SRNetwork):
 
 @torch.no_grad()
 def _start_at_interpolation(net: EDSR) -> None:
-    """Let features carry a band each, the blocks add little, and the upsampler interpolate linearly at first."""
+    """Let features carry a band each, the blocks add little, and the upsampler interpolate at first, by parabolas."""
     C = net.hs_bands
     for layer in (net.head, net.last, *net.upsampler, net.tail):
         assert isinstance(layer, nn.Conv2d)
@@ -110,12 +110,12 @@ def _start_at_interpolation(net: EDSR) -> None:
         layer.weight[:C, :C, 1, 1] += torch.eye(C)
     for layer, p in zip(net.upsampler, net.upsampler.factors, strict=True):
         assert isinstance(layer, nn.Conv2d)
-        taps = torch.tensor([_linear((i + 0.5) / p - 0.5) for i in range(p)])
+        taps = torch.tensor([_quadratic((i + 0.5) / p - 0.5) for i in range(p)])
         kernels = torch.einsum("ih,jw->ijhw", taps, taps).flatten(0, 1)  # (p^2, 3, 3), as the pixel shuffle counts
         for feature in range(C):
             layer.weight[feature * p * p : (feature + 1) * p * p, feature] += kernels
 
 
-def _linear(offset: float) -> tuple[float, float, float]:
-    """Return the weights of three neighbouring pixels at an offset of -0.5 to 0.5 from the middle one."""
-    return max(-offset, 0.0), 1 - abs(offset), max(offset, 0.0)
+def _quadratic(offset: float) -> tuple[float, float, float]:
+    """Return the weights of three neighbouring pixels in the value, at an offset from the middle, of their parabola."""
+    return offset * (offset - 1) / 2, 1 - offset**2, offset * (offset + 1) / 2
