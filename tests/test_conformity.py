@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from finewave.systems.base import SRNetwork
 from finewave.systems.registry import SYSTEMS, config_of, create_model
 from finewave.zoo.listing import list_models
 from finewave.zoo.model import Model, load_model
@@ -115,6 +116,13 @@ def test_registry_tells_the_truth(system: str) -> None:
     assert net.size_multiple >= 1
     assert (net.scale == 1) == all(name.startswith("hr_") == net.output.startswith("hr_") for name in net.inputs)
     assert net.receptive_field is None or net.receptive_field >= 0
+
+
+def test_what_is_prepared_from_the_training_scenes_says_so(system: str) -> None:
+    """Training reads no scene for a network that does not ask for it."""
+    network = SYSTEMS[system].load()
+    if network.prepare_from is not SRNetwork.prepare_from:
+        assert network.prepares is not SRNetwork.prepares
 
 
 def test_shape_for_several_bands_and_scales(system: str) -> None:

@@ -49,6 +49,7 @@ class SSJSR(SRNetwork):
     """
 
     task = "sssr"
+    prepares = True
 
     def __init__(
         self,
