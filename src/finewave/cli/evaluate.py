@@ -68,6 +68,7 @@ def evaluate(
     from finewave.evaluation.baselines import list_baselines
     from finewave.evaluation.evaluator import baseline_for, evaluate_model
     from finewave.io.atomic import atomic_output
+    from finewave.io.own_copy import check_name
     from finewave.zoo.model import load_model
 
     options = {"scale": scale, "sensor": sensor, "degradation": None if kernel is None else {"kernel": kernel}}
@@ -78,6 +79,8 @@ def evaluate(
         raise InputError(f"--scale, --sensor and --kernel are for baselines; the card of {model_name} says them")
     else:
         model = load_model(model_name)
+    if output is None:
+        check_name(model.name, "the model's name")  # that of a Python class, or what a card says
     target = output or Path(f"{model.name}-{dataset}-{split}.json")
     # a missing folder shows before the work, not after
     keep_freed_memory()

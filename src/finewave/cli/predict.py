@@ -48,6 +48,7 @@ from finewave.cli.streams import json_option, print_json, working
 @click.option("--cluster", help="Dask scheduler whose workers do it, e.g. tcp://host:8786.")
 @click.option("--device", help="Where the network runs, e.g. cuda.")
 @click.option("--restart", is_flag=True, help="Throw away the tiles of an earlier, unfinished run.")
+@click.option("--overwrite", is_flag=True, help="Let OUTPUT replace INPUT, if they are the same.")
 @json_option
 def predict(
     source: Path,
@@ -77,6 +78,7 @@ def predict(
     cluster: str | None,
     device: str | None,
     restart: bool,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Apply a model to files.
@@ -120,6 +122,7 @@ def predict(
             cluster=cluster,
             device=device,
             restart=restart,
+            overwrite=overwrite,
             progress=progress,
         )
     if as_json:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from finewave.errors import InputError, unknown_name
 from finewave.inference.predict_file import FileOptions, run_file
 from finewave.inference.process_pool import connected
+from finewave.io.own_copy import keep_inputs
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def predict_file(
     cluster: str | None = None,
     device: str | None = None,
     restart: bool = False,
+    overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Apply a model to a file, or to every file of a folder, in memory that does not grow with the scene.
@@ -99,6 +101,8 @@ def predict_file(
         Where networks run, ``"cuda"`` for instance; by default where the model is.
     restart : bool
         Throw away what an earlier, unfinished run has left, instead of going on from it.
+    overwrite : bool
+        Write over an input, for those who want their scene replaced by its result.
     progress : callable, optional
         Called with what is done and the whole: tiles of one file, or files of a folder.
 
@@ -110,9 +114,9 @@ def predict_file(
     Raises
     ------
     InputError
-        A ``ValueError``, if a path cannot be used, a file does not fit the model, the disk is full, another run writes
-        the same output, or an unfinished one with other inputs or options has. In a folder the other
-        files are processed first, and the message names those that failed.
+        A ``ValueError``, if a path cannot be used, the output is an input (see ``overwrite``), a file does not fit the
+        model, the disk is full, another run writes the same output, or an unfinished one with other inputs or options
+        has. In a folder the other files are processed first, and the message names those that failed.
     """
     from finewave.io.products import product_of
     from finewave.zoo.model import Model, load_model
@@ -130,6 +134,15 @@ def predict_file(
             raise InputError(f"{output} has no extension to name a format; try {output.name}.tif")
         output = output / f"{source.stem}{suffix}"
     _check_output(output, suffix if many else output.suffix)
+    if not overwrite:
+        remedy = "give another name, or --overwrite (in Python overwrite=True)"
+        read = [source] if guide is None else [source, guide]
+        if many and any(output.exists() and Path(each).is_dir() and output.samefile(each) for each in read):
+            raise InputError(
+                f"the output folder {output} is the input folder, whose files would be overwritten: {remedy}"
+            )
+        if not many:
+            keep_inputs(read, [output], remedy)
     model_path = None if isinstance(model, Model) else str(model)
     if not isinstance(model, Model):
         model = load_model(model, precision=precision)
@@ -165,6 +178,8 @@ def predict_file(
             one(source, output, progress)
             return [output]
         pairs = _pairs(source, output, suffix)
+        if not overwrite:
+            keep_inputs([path for path, _ in pairs], [target for _, target in pairs if target.exists()], remedy)
         targets = {target for _, target in pairs}
         for _, target in pairs:
             if taken := targets.intersection(options.beside(target)):

@@ -141,7 +141,9 @@ def open_scene(
         raise InputError(f"resolution= has no meaning for {source}, a {chosen.name} has one")
     if overview is not None and chosen.module != "geotiff":
         raise InputError(f"overview= has no meaning for {source}, a {chosen.name} has none that could be read")
+    from finewave.io.file_errors import reading
     from finewave.io.open_options import OpenOptions
+    from finewave.io.usable import usable
     from finewave.scene import with_wavelengths
     from finewave.wavelengths import given_wavelengths
 
@@ -155,7 +157,8 @@ def open_scene(
         overview=overview,
         engine=engine,
     )
-    scene = _module(chosen).open_file(source, options)
+    with reading(source, chosen.name):
+        scene = usable(_module(chosen).open_file(source, options), source)
     if options.wavelengths is not None:
         close = getattr(scene, "_close", None)
         scene = with_wavelengths(scene, options.wavelengths)

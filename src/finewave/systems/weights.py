@@ -21,7 +21,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
     Raises
     ------
     InputError
-        If the file is missing, or is no whole safetensors file.
+        If the file is missing, is no whole safetensors file, or holds NaN or infinity.
     """
     try:
         content = path.read_bytes()
@@ -31,6 +31,9 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
         tensors = parse(content)
     except SafetensorError as error:
         raise InputError(f"{path} is damaged, cut short or no safetensors file ({error})") from error
+    for name, values in tensors.items():
+        if values.is_floating_point() and not bool(torch.isfinite(values.float()).all()):
+            raise InputError(f"{path}: {name!r} holds NaN or infinity; no network works with it: take other weights")
     return tensors, hashlib.sha256(content).hexdigest()
 
 

@@ -25,6 +25,7 @@ from finewave.datasets.synthetic_views import UnalignedCrops, room, scene_with_r
 from finewave.errors import InputError, unknown_name
 from finewave.evaluation.evaluator import evaluate_model
 from finewave.io.atomic import atomic_output
+from finewave.io.own_copy import check_name
 from finewave.physics.sensors import get_sensor
 from finewave.physics.sensors.estimation import estimate_response
 from finewave.provenance import checkout_revision, processor
@@ -71,6 +72,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = (), *, devices: int = 1
         If the recipe, the data or the output folder cannot be used, or the folder holds another run.
     """
     config = with_lengths(load_recipe(recipe, overrides))
+    check_name(str(config["name"]), "the recipe's name")
     out = _claim(Path(config["out"]), config)
     phases = _phases(config)
     finished = out / MODEL_FOLDER

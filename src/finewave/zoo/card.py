@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError, unknown_name
+from finewave.io.own_copy import check_name
 from finewave.systems.registry import SYSTEMS, config_of
 from finewave.types import TASKS
 from finewave.warnings import FinewaveWarning
@@ -173,6 +174,7 @@ class Card:
         for key, kind in kinds.items():
             if not isinstance(getattr(self, key), kind):
                 raise InputError(f"{source}: {key} is {getattr(self, key)!r}; a {kind.__name__} is expected")
+        check_name(self.name, f"{source}: the name")
         if self.system not in SYSTEMS:
             raise InputError(f"{source}: {unknown_name('model', self.system, SYSTEMS)}")
         if self.task not in TASKS:

@@ -99,6 +99,9 @@ def open_image(
     """
     shapes = {name: each.shape for name, each in stored.items()}
     numeric = [name for name, each in stored.items() if each.dtype is not None]
+    ours = stored.get("scene")
+    if options.variable is None and ours is not None and ours.dtype is None:
+        raise InputError(f"variable 'scene' of {path} does not hold numbers; choose another one with variable=")
     name = arrays.choose_variable(shapes, numeric, options.variable, path)
     image = stored[name]
     if image.dtype is None:

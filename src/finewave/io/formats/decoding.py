@@ -210,7 +210,18 @@ def choose_decoding(
     if scale is not None:
         if not (np.isfinite(scale) and scale > 0):
             raise InputError(f"full_scale= is the stored number that stands for 1.0 and must be positive; got {scale}")
+        if not all(each is None or np.all(np.isfinite(each)) for each in (scale_factor, offset)):
+            return decoding(1.0 / scale)
         return decoding(1.0 / scale, _offset_under(scale, scale_factor, offset, path))
+    for what, stated, is_usable in (
+        ("scale factor", scale_factor, lambda number: np.isfinite(number) & (number != 0)),
+        ("offset", offset, np.isfinite),
+    ):
+        if stated is not None and not np.all(is_usable(np.asarray(stated, np.float64))):
+            raise InputError(
+                f"{path} states the {what} {_shown(stated)}, with which no number is a value; state the stored "
+                "number that stands for 1.0: full_scale= of open_scene, --full-scale of commands; 1 keeps the numbers"
+            )
     if scale_factor is not None or offset is not None:
         return decoding(1.0 if scale_factor is None else scale_factor, 0.0 if offset is None else offset)
     if stored_dtype.kind in "fb":
@@ -243,6 +254,8 @@ def _offset_under(scale: float, scale_factor: Number | None, offset: Number | No
     if offset is None or not np.any(offset):
         return 0.0
     factor = np.asarray(1.0 if scale_factor is None else scale_factor, np.float64)
+    if not np.all(factor):
+        return 0.0
     if scale == 1:
         warnings.warn(
             f"{path} states an offset of {_shown(offset)}, which is not applied, because scale=1 keeps the stored "

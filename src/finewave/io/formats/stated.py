@@ -69,11 +69,12 @@ def stated_in(attributes: Mapping[Any, Any], *, of_whole_file: bool = False) -> 
     return Stated(factor, _first(known, offsets), tuple(dict.fromkeys(missing)), _valid_range(known))
 
 
-def as_factor(stated: float) -> float | None:
-    """Return the number to multiply by, of one that some files mean to divide by; None where it is neither."""
-    if not np.isfinite(stated) or stated == 0:
-        return None
-    return 1.0 / stated if stated >= LARGEST_FACTOR else stated
+def as_factor(stated: float) -> float:
+    """Return the number to multiply by, of one that some files mean to divide by.
+
+    Zero and what is not finite stay what they are, for `finewave.io.formats.decoding.choose_decoding` to refuse.
+    """
+    return 1.0 / stated if LARGEST_FACTOR <= stated < np.inf else stated
 
 
 def plain_key(name: str) -> str:

@@ -94,11 +94,13 @@ def make_figure(
         If a file cannot be read, sizes or bands do not fit, a region or point lies outside, or matplotlib is missing.
     """
     from finewave.io.atomic import atomic_output
+    from finewave.io.own_copy import keep_inputs
     from finewave.metrics import get_convention
 
     target = Path(path)
     if target.suffix.lower() not in EXTENSIONS:
         raise unknown_name("extension of a figure", target.suffix or target.name, EXTENSIONS)
+    keep_inputs([each for each in (*results, observed, reference) if each is not None], [target])
     get_convention(convention)
     names = check_labels(results, labels)
     scenes = open_scenes(results, observed, reference)

@@ -73,9 +73,11 @@ def write_report(
         missing.
     """
     from finewave.io.atomic import atomic_output
+    from finewave.io.own_copy import keep_inputs
     from finewave.metrics import get_convention
 
     target = check_extension(path)
+    keep_inputs([each for each in (result, observed, reference) if each is not None], [target])
     get_convention(convention)
     scenes = open_scenes([result], observed, reference, lazy=True)
     chosen = choose_rgb(scenes.results[0], rgb)

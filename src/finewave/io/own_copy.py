@@ -1,0 +1,77 @@
+"""The user's only copy of a file: what is read is not written over, and what a file says is never a path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from finewave.errors import InputError
+
+_COMPANIONS = (".hdr", ".img", ".dat", ".bsq", ".bil", ".bip", ".envi", ".raw", "")
+"""What ENVI images have beside them: writing one of two names replaces both."""
+
+
+def keep_inputs(inputs: Iterable[str | Path], outputs: Iterable[str | Path], remedy: str = "give another name") -> None:
+    """Refuse an output that is one of the inputs, by its name, by a link or a hard link, or lies in one.
+
+    Parameters
+    ----------
+    inputs : iterable of path
+        Files or folders that are read; what is none is left out.
+    outputs : iterable of path
+        Files or folders that will be written.
+    remedy : str
+        How to mend it, for the message.
+
+    Raises
+    ------
+    InputError
+        One of them would be overwritten.
+    """
+    for output in map(Path, outputs):
+        for given in map(Path, inputs):
+            if not given.exists():
+                continue
+            mine, theirs = _files(output), _files(given)
+            if any(_is_same(one, other) for one in mine for other in theirs):
+                raise InputError(f"{output} is the input {given}, which would be overwritten: {remedy}")
+            inside = given.is_dir() and given.resolve() in output.resolve().parents
+            around = output.is_dir() and output.suffix and output.resolve() in given.resolve().parents
+            if inside or around:
+                where = "lies in" if inside else "holds"
+                raise InputError(f"{output} {where} the input {given}, which would be changed: {remedy}")
+
+
+def check_name(name: str, what: str) -> None:
+    """Refuse a name that a file or a recipe gives and that would lead somewhere as part of a path.
+
+    Parameters
+    ----------
+    name : str
+    what : str
+        Whose name it is, for the message.
+
+    Raises
+    ------
+    InputError
+        It is empty, longer than 200 characters, begins with a dot, or has a slash or something invisible in it.
+    """
+    if not name or len(name) > 200 or name.startswith(".") or any(c in "/\\:" or not c.isprintable() for c in name):
+        raise InputError(
+            f"{what} {name[:80]!r} is no plain name: letters, digits, dashes, dots inside, and at most 200 of them"
+        )
+
+
+def _files(path: Path) -> list[Path]:
+    """Return a path and what belongs to it if it is an ENVI image."""
+    if path.suffix.lower() not in _COMPANIONS:
+        return [path]
+    stems = {path.with_suffix(""), path} if path.suffix else {path}
+    return [path, *(Path(f"{stem}{suffix}") for stem in stems for suffix in _COMPANIONS)]
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    if os.path.abspath(one) == os.path.abspath(other):  # noqa: PTH100  # Path.absolute keeps ".."
+        return other.exists()
+    return one.exists() and other.exists() and one.samefile(other)

@@ -1,0 +1,82 @@
+"""What an open file says about place and wavelengths: what cannot be so is left out, with a word."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from finewave.warnings import FinewaveWarning
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def usable(scene: xr.DataArray, path: Path) -> xr.DataArray:
+    """Return a scene without a transform or wavelengths that are none.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        As a reader has opened it.
+    path : pathlib.Path
+        For messages.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``scene`` itself where all of it can be so.
+
+    Warns
+    -----
+    FinewaveWarning
+        The transform is not finite or cannot be inverted; wavelengths are not finite, not positive, or equal.
+    """
+    close = getattr(scene, "_close", None)
+    encoding, attrs = dict(scene.encoding), dict(scene.attrs)
+    checked = _with_usable_wavelengths(_with_usable_place(scene, path), path)
+    if checked is not scene:
+        checked.encoding, checked.attrs = encoding, attrs
+        checked.set_close(close)
+    return checked
+
+
+def _with_usable_place(scene: xr.DataArray, path: Path) -> xr.DataArray:
+    from finewave.scene import scene_crs, scene_transform, with_georeference
+
+    transform = scene_transform(scene)
+    if transform is None or (np.all(np.isfinite(tuple(transform))) and transform.determinant != 0):
+        return scene
+    _warn(
+        f"{path}: its transform ({', '.join(f'{each:g}' for each in tuple(transform)[:6])}) leads nowhere; it is left "
+        "out, and so will results be without a place"
+    )
+    crs = scene_crs(scene)
+    placed = [name for name in ("x", "y", "spatial_ref") if name in scene.coords]
+    return with_georeference(scene.drop_vars(placed), crs, None)
+
+
+def _with_usable_wavelengths(scene: xr.DataArray, path: Path) -> xr.DataArray:
+    if "wavelength" not in scene.coords:
+        return scene
+    wavelengths = np.asarray(scene.coords["wavelength"].values, np.float64)
+    if not np.all(np.isfinite(wavelengths)) or np.any(wavelengths <= 0):
+        wrong = wavelengths[~(np.isfinite(wavelengths) & (wavelengths > 0))]
+        _warn(f"{path}: {wrong[0]:g} is no wavelength; none is used; state them with wavelengths= or --wavelengths")
+        return scene.drop_vars([name for name in ("wavelength", "fwhm") if name in scene.coords])
+    different = len(np.unique(wavelengths))
+    if different == 1 and len(wavelengths) > 1:
+        _warn(
+            f"{path}: all of its {len(wavelengths)} bands have the wavelength {wavelengths[0]:g} nm; none is used; "
+            "state them with wavelengths= or --wavelengths"
+        )
+        return scene.drop_vars([name for name in ("wavelength", "fwhm") if name in scene.coords])
+    if different < len(wavelengths):
+        _warn(f"{path}: some of its bands have the same wavelength; is it right?")
+    return scene
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FinewaveWarning, stacklevel=5)
