@@ -90,8 +90,8 @@ def test_scale_of_the_user_and_offsets_a_band() -> None:
         ({"REFLECTANCE_MULT": 2e-5, "REFLECTANCE_ADD": -0.1}, 2e-5, -0.1),
         ({"slope": 2e-6, "intercept": 0.05}, 2e-6, 0.05),
         ({"scale_factor": "unknown"}, None, None),
-        ({"scale_factor": 0}, None, None),
-        ({"scale_factor": np.inf}, None, None),
+        ({"scale_factor": 0}, 0.0, None),
+        ({"scale_factor": np.inf}, np.inf, None),
         ({}, None, None),
     ],
 )

@@ -266,7 +266,7 @@ def test_complex_values_are_refused(tmp_path: Path) -> None:
 @given(
     origin=st.tuples(st.floats(-1e6, 1e6), st.floats(-1e7, 1e7)),
     pixel=st.floats(0.01, 1000),
-    wavelengths=st.lists(st.floats(100, 15000), min_size=2, max_size=2),
+    wavelengths=st.lists(st.floats(100, 15000), min_size=2, max_size=2, unique=True),
 )
 def test_numbers_survive(
     tmp_path_factory: pytest.TempPathFactory,
