@@ -39,8 +39,8 @@ def bench(
 ) -> None:
     """Measure speed and memory of a network, and compare with its plain formulation.
 
-    NAME is a system, trained weights, a folder or a .safetensors file; without, JSSUNet as published. "models" is one
-    forward pass of each system, "scenes" are whole scenes through `finewave predict`. It takes about ten minutes
+    NAME is a system, trained weights, a folder or a .safetensors file; without, JSSUNet at its published size. "models"
+    is one forward pass of each system, "scenes" are whole scenes through `finewave predict`. It takes about ten minutes
     on two processor cores, "scenes" as long; a quiet machine is needed for figures that mean something. The plain
     formulations come with a checkout of the repository; without one, ratios are left out. The group "compile", a
     training step with torch.compile, runs only when --only names it.
