@@ -57,7 +57,7 @@ def test_real_steps_are_timed(tmp_path: Path) -> None:
 
 def test_large_batches_are_extrapolated(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = {"data": {"batch_size": 100}}
-    monkeypatch.setattr(cost, "_time_steps", lambda net, phase, recipe, n: Range(1.0 + n, 1.5 + n))
+    monkeypatch.setattr(cost, "_time_steps", lambda net, phase, recipe, n, steps: Range(1.0 + n, 1.5 + n))
     assert cost._time_phase(None, {}, recipe) == (150.0, 250.0)
     recipe["data"]["batch_size"] = 1
     assert cost._time_phase(None, {}, recipe) == (2.0, 2.5)
@@ -66,7 +66,9 @@ def test_large_batches_are_extrapolated(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_dry_run_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("finewave.studies.runner.run_group", lambda *_: pytest.fail("it began"))
     measured = {"step": [[2.0, 3.0], [0.5, 0.5]], "scene": [0.1, 0.2], "parameters": 10**6}
-    monkeypatch.setattr(cost, "measure", lambda recipe, phases: {**measured, "step": measured["step"][: len(phases)]})
+    monkeypatch.setattr(
+        cost, "measure", lambda recipe, phases, **_: {**measured, "step": measured["step"][: len(phases)]}
+    )
     out = tmp_path / "out"
     asked = ("--datasets", "cave", "--split", "val", "--budget", "4steps", "--out", out, "--dry-run")
     result = run("study", "tiny", *asked)

@@ -136,6 +136,7 @@ _OPTIONS: tuple[click.Option, ...] = (
     click.Option(["--out"], type=click.Path(path_type=Path), default=Path("studies"), show_default=True,
                  help="Folder of results."),
     click.Option(["--dry-run"], is_flag=True, help="Say what will be trained, how long, and how much disk."),
+    click.Option(["--measure"], is_flag=True, help="With --dry-run: time each recipe here, stored costs or not."),
     click.Option(["--workers"], type=click.IntRange(min=1), help="Trainings at a time, as processes on this machine."),
     click.Option(["--cluster"], metavar="ADDRESS", help="Of a Dask scheduler: trainings run on its workers."),
     click.Option(["--no-train"], is_flag=True, help="Only the table of what is there."),
@@ -154,7 +155,7 @@ def _run(out: Path, as_json: bool, **said: Any) -> None:
 
     request = ask(click.get_current_context().info_name or "", **_asked(said))
     if said["dry_run"]:
-        return _forecast(request, out, as_json)
+        return _forecast(request, out, as_json, measure=said["measure"])
     with working(as_json):
         failures = _make(request, out, **said)
     table = build_table(request, out)
@@ -180,7 +181,7 @@ def _draw(out: Path, scene: str | None, as_json: bool, **said: Any) -> None:
     asked["scales"] = asked["scales"] or (figure.scale,)
     request = ask(figure.table, **asked)
     if said["dry_run"]:
-        return _forecast(request, out, as_json)
+        return _forecast(request, out, as_json, measure=said["measure"])
     with working(as_json):
         failures = _make(request, out, **said)
         written = make_figure(figure, request, out, scene)
@@ -193,7 +194,7 @@ def _draw(out: Path, scene: str | None, as_json: bool, **said: Any) -> None:
 
 def _asked(said: dict[str, Any]) -> dict[str, Any]:
     """Return the options that say what is asked for, not how it is made."""
-    how = ("no_train", "dry_run", "workers", "cluster")
+    how = ("no_train", "dry_run", "measure", "workers", "cluster")
     return {key: value for key, value in said.items() if key not in how}
 
 
@@ -223,19 +224,21 @@ def _tell(failures: dict[str, str]) -> None:
         raise InputError(f"trainings that were not possible: {reasons}")
 
 
-def _forecast(request: Request, out: Path, as_json: bool) -> None:
+def _forecast(request: Request, out: Path, as_json: bool, *, measure: bool) -> None:
     """Print what is missing and what it will cost."""
     from dataclasses import asdict
 
     from finewave.cli.table import table
     from finewave.studies.cost import cost_of, in_words
     from finewave.studies.runner import missing_groups
+    from finewave.studies.stored_costs import StoredCosts
 
     groups = missing_groups(request.cells(), out)
+    stored = None if measure else StoredCosts()
     if not groups and not as_json:
         return click.echo("nothing is missing")
     with working(as_json):
-        cost = cost_of(groups, out, note)
+        cost = cost_of(groups, out, note, stored=stored)
     if as_json:
         return print_json({**asdict(cost), "seconds": cost.seconds, "bytes": cost.bytes})
     lines = []
@@ -247,6 +250,11 @@ def _forecast(request: Request, out: Path, as_json: bool) -> None:
     click.echo(table(("cells", "recipe", "steps", "s a step", "time"), lines))
     click.echo(f"together: {in_words(cost.seconds)}, one after the other on this machine")
     click.echo(f"disk: {cost.bytes / 1e6:.0f} MB at most, {cost.free_bytes / 1e9:.1f} GB free")
+    if stored is not None and stored.used:
+        click.echo(
+            f"{stored.used} of these are from stored costs, by the speed of this machine now: an order of magnitude; "
+            "--measure times them here"
+        )
     click.echo(
         "measured on random images: a few steps of each recipe, and the prediction of a small image, taken to grow "
         "with the pixels. Ranges are from the quickest to the slowest; networks that look at the whole image at once "

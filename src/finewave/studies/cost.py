@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.studies.dataset_facts import split_of
 from finewave.studies.experiment import Cell, digest
+
+if TYPE_CHECKING:
+    from finewave.studies.stored_costs import StoredCosts
 from finewave.training.recipes import phase_data
 
 PATIENCE = 8.0
@@ -27,6 +30,13 @@ SIDE = 128
 """Of the image, in HR pixels, whose prediction is timed; a scene takes as many times longer as it has more pixels."""
 USUAL_SIDE = 512
 """Of the scenes of a data set that is not prepared."""
+WITHOUT_COST = frozenset(
+    {
+        *("steps", "minutes", "validate_every", "learning_rate", "schedule", "warmup", "floor", "milestones", "decay"),
+        *("power", "clip", "ema", "betas", "weight_decay", "stage_weights", "cluster_balance", "output_start", "data"),
+    }
+)
+"""Keys of a phase that do not change the time of a step, or next to nothing."""
 VALUES_WHILE_TRAINING = 5
 """Numbers on the disk for each parameter while it trains: weights, their average, Adam's two, the best weights."""
 
@@ -98,7 +108,13 @@ class Cost:
         return sum(sizes) + VALUES_WHILE_TRAINING * max(sizes, default=0)
 
 
-def cost_of(groups: Sequence[Sequence[Cell]], out: Path, say: Callable[[str], None] = lambda line: None) -> Cost:
+def cost_of(
+    groups: Sequence[Sequence[Cell]],
+    out: Path,
+    say: Callable[[str], None] = lambda line: None,
+    *,
+    stored: StoredCosts | None = None,
+) -> Cost:
     """Estimate what the missing cells of a study will take; nothing is trained.
 
     Parameters
@@ -109,11 +125,14 @@ def cost_of(groups: Sequence[Sequence[Cell]], out: Path, say: Callable[[str], No
         Results folder: measurements are kept there as ``timings.json``, for the machine that made them.
     say : callable
         Called with a line for each measurement.
+    stored : StoredCosts, optional
+        Costs that need not be measured. Without, every recipe is.
     """
     from finewave.benchmarks.machine import describe_machine
 
     machine = describe_machine()
-    timings = _Timings(out / "timings.json", {key: machine[key] for key in ("processor", "cores", "threads", "gpu")})
+    here = {key: machine[key] for key in ("processor", "cores", "threads", "gpu")}
+    timings = _Timings(out / "timings.json", here, stored)
     estimates = tuple(_estimate(group, timings, say) for group in groups)
     folder = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
     return Cost(estimates, shutil.disk_usage(folder).free, machine["load"], machine["cores"])
@@ -124,9 +143,7 @@ def _estimate(group: Sequence[Cell], timings: _Timings, say: Callable[[str], Non
     recipe = group[0].recipe
     if recipe is None:
         return Estimate(rows, None)
-    phases = [phase for key, phase in recipe.items() if key.startswith("phase")]
-    if recipe["model"].get("post") is False:
-        phases = [phase for phase in phases if phase["kind"] != "post"]
+    phases = phases_of(recipe)
     found = timings.of(recipe, phases, say)
     steps = tuple(phase["steps"] for phase in phases)
     step = tuple(Range(*pair) for pair in found["step"])
@@ -136,6 +153,13 @@ def _estimate(group: Sequence[Cell], timings: _Timings, say: Callable[[str], Non
     for number, each in zip(steps, step, strict=True):
         whole = whole + each * number
     return Estimate(rows, group[0].recipe_name, steps, step, whole, found["parameters"])
+
+
+def phases_of(recipe: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the phases that a recipe will run."""
+    phases = [phase for key, phase in recipe.items() if key.startswith("phase")]
+    without = recipe["model"].get("post") is False
+    return [phase for phase in phases if not (without and phase["kind"] == "post")]
 
 
 def scenes_and_pixels(dataset: str, split: str) -> tuple[int, int]:
@@ -150,11 +174,21 @@ def scenes_and_pixels(dataset: str, split: str) -> tuple[int, int]:
     return len(names) or 1, USUAL_SIDE**2
 
 
+def key_of_cost(recipe: dict[str, Any], phases: Sequence[dict[str, Any]]) -> str:
+    """Return what tells trainings apart that take different times for a step, whatever their lengths and rates."""
+    what = []
+    for phase in phases:
+        data = phase_data(recipe, phase)
+        timed = {key: value for key, value in phase.items() if key not in WITHOUT_COST}
+        what.append({**timed, "crop": data["crop"], "batch_size": data["batch_size"]})
+    return digest({"model": recipe["model"], "phases": what})
+
+
 class _Timings:
     """Measurements, kept by what was measured and on what machine."""
 
-    def __init__(self, path: Path, machine: dict[str, Any]) -> None:
-        self.path, self.machine = path, machine
+    def __init__(self, path: Path, machine: dict[str, Any], stored: StoredCosts | None) -> None:
+        self.path, self.machine, self.stored = path, machine, stored
         try:
             self.known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         except ValueError:  # measured again
@@ -162,9 +196,10 @@ class _Timings:
 
     def of(self, recipe: dict[str, Any], phases: list[dict[str, Any]], say: Callable[[str], None]) -> dict[str, Any]:
         """Return seconds for a step of each phase and for a `SIDE` x `SIDE` image, and the parameters of a network."""
-        timeless = [{k: v for k, v in phase.items() if k not in ("steps", "validate_every")} for phase in phases]
-        data = {key: recipe["data"][key] for key in ("crop", "batch_size")}
-        key = digest({"model": recipe["model"], "data": data, "phases": timeless, "machine": self.machine})
+        what = key_of_cost(recipe, phases)
+        if self.stored is not None and (found := self.stored.seconds(what)) is not None:
+            return found
+        key = digest({"cost": what, "machine": self.machine})
         if key not in self.known:
             say(f"timing {recipe['name']}")
             self.known[key] = measure(recipe, phases)
@@ -174,14 +209,25 @@ class _Timings:
         return self.known[key]
 
 
-def measure(recipe: dict[str, Any], phases: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def measure(
+    recipe: dict[str, Any], phases: Sequence[dict[str, Any]], *, side: int = SIDE, steps: int = STEPS, runs: int = 3
+) -> dict[str, Any]:
     """Time training steps of each phase of a recipe on random images, and a prediction with its metrics.
+
+    Parameters
+    ----------
+    recipe, phases
+        What is trained.
+    side : int
+        Of the image that is predicted.
+    steps, runs : int
+        How many steps and predictions are timed.
 
     Returns
     -------
     dict
         ``step``: for each phase the least and the greatest seconds for a step; ``scene``: the same for a prediction of
-        `SIDE` x `SIDE` pixels and its metrics; ``parameters``.
+        ``side`` x ``side`` pixels and its metrics; ``parameters``.
     """
     import torch
 
@@ -194,29 +240,29 @@ def measure(recipe: dict[str, Any], phases: Sequence[dict[str, Any]]) -> dict[st
         net = create_model(system, **options)
         if prefers_channels_last(net):
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
-        step = [_time_phase(net, phase, recipe) for phase in phases]
+        step = [_time_phase(net, phase, recipe, steps) for phase in phases]
         net.requires_grad_(True)
         return {
             "step": [list(each) for each in step],
-            "scene": list(_time_prediction(net, recipe)),
+            "scene": list(_time_prediction(net, recipe, side, runs)),
             "parameters": sum(p.numel() for p in net.parameters()),
         }
 
 
-def _time_phase(net: Any, phase: dict[str, Any], recipe: dict[str, Any]) -> Range:
+def _time_phase(net: Any, phase: dict[str, Any], recipe: dict[str, Any], steps: int = STEPS) -> Range:
     """Return seconds for a step: of whole batches if they are quick, else of one crop and of two, times the batch."""
     crops = phase_data(recipe, phase)["batch_size"]
-    one = _time_steps(net, phase, recipe, 1)
+    one = _time_steps(net, phase, recipe, 1, steps)
     if crops == 1:
         return one
     if one.high * crops * 3 <= PATIENCE:
-        return _time_steps(net, phase, recipe, crops)
-    two = _time_steps(net, phase, recipe, 2)
+        return _time_steps(net, phase, recipe, crops, steps)
+    two = _time_steps(net, phase, recipe, 2, steps)
     bounds = (two.low * crops / 2, two.high * crops / 2, one.high * crops)
     return Range(min(bounds), max(bounds))
 
 
-def _time_steps(net: Any, phase: dict[str, Any], recipe: dict[str, Any], crops: int) -> Range:
+def _time_steps(net: Any, phase: dict[str, Any], recipe: dict[str, Any], crops: int, steps: int) -> Range:
     """Return the least and the greatest time of some steps; the first, which sets things up, does not count."""
     import copy
     import logging
@@ -250,26 +296,26 @@ def _time_steps(net: Any, phase: dict[str, Any], recipe: dict[str, Any], crops: 
         accelerator="auto",
         devices=1,
         precision=training_precision("cuda" if torch.cuda.is_available() else "cpu"),  # type: ignore[arg-type]  # one of Lightning's names
-        max_steps=STEPS + 1,
+        max_steps=steps + 1,
         logger=False,
         callbacks=[StepTimes()],
         enable_checkpointing=False,
         enable_model_summary=False,
         enable_progress_bar=False,
     )
-    trainer.fit(module, DataLoader([batch] * (STEPS + 1), batch_size=None))  # type: ignore[arg-type]  # a list is one
+    trainer.fit(module, DataLoader([batch] * (steps + 1), batch_size=None))  # type: ignore[arg-type]  # a list is one
     if trainer.interrupted:
         raise KeyboardInterrupt
     return Range(min(times[1:]), max(times[1:]))
 
 
-def _time_prediction(net: Any, recipe: dict[str, Any]) -> Range:
+def _time_prediction(net: Any, recipe: dict[str, Any], side: int, runs: int) -> Range:
     """Return seconds for a prediction and its metrics."""
     from finewave.metrics import evaluate
     from finewave.zoo.model import Model
 
-    batch, times, model = _random_batch(recipe, SIDE, 1), [], Model(net)
-    for _ in range(3):
+    batch, times, model = _random_batch(recipe, side, 1), [], Model(net)
+    for _ in range(runs):
         begun = time.perf_counter()
         output = model.predict(**{name: batch[name] for name in model.inputs})
         evaluate(output, batch[model.output], recipe["model"]["scale"])

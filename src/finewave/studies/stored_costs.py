@@ -1,0 +1,134 @@
+"""Costs of published studies that are stored, so that a forecast takes seconds: ``costs.json`` beside this file.
+
+They are in units of a fixed piece of training (`reference_seconds`) that is timed on the machine that asks: a recipe
+costs about as many of these on one machine as on another. They were measured on small images, and are taken to grow
+with the pixels and the crops of a batch: an order of magnitude, where ``--measure`` is a forecast.
+
+``python -m finewave.studies.stored_costs table2`` measures what is missing, and drops what no recipe has any more.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+import time
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from finewave.io.atomic import atomic_output
+from finewave.studies.cost import SIDE, key_of_cost, measure, phases_of
+from finewave.studies.experiment import Cell
+from finewave.studies.request import ask
+from finewave.training.recipes import phase_data
+
+PATH = Path(__file__).with_name("costs.json")
+STORED = {"table2": ("cave",)}
+"""Studies whose costs are stored, and for which data sets; NTIRE2020's recipes cost what CAVE's do."""
+
+
+CROP, IMAGE = 32, 64
+"""Sides in HR pixels of the crops and the image that are timed."""
+
+
+class StoredCosts:
+    """The file, and what its unit takes here."""
+
+    def __init__(self, path: Path = PATH) -> None:
+        self.used = 0
+        self.known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    @cached_property
+    def unit(self) -> float:
+        """Seconds of the unit on this machine, now."""
+        return reference_seconds()
+
+    def seconds(self, key: str) -> dict[str, Any] | None:
+        """Return what `finewave.studies.cost.measure` would, about; None for what is not stored."""
+        if key not in self.known:
+            return None
+        self.used += 1
+        cost = self.known[key]
+        scene, steps = cost["scene"], cost["step"]
+        return {
+            "step": [[value * self.unit for value in pair] for pair in steps],
+            "scene": [value * self.unit for value in scene],
+            "parameters": cost["parameters"],
+        }
+
+
+def reference_seconds() -> float:
+    """Time the unit: the median of five steps of forward and backward through convolutions of 64 features, 64 x 64."""
+    import torch
+    from torch import nn
+
+    layers = (nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1))
+    net = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in `cost`
+    x = torch.zeros(1, 64, 64, 64).contiguous(memory_format=torch.channels_last)
+    times = []
+    for _ in range(7):  # the first two set things up
+        begun = time.perf_counter()
+        for _ in range(5):
+            net(x).sum().backward()
+        times.append((time.perf_counter() - begun) / 5)
+    return sorted(times[2:])[2]
+
+
+def recipes_of(study: str) -> Iterator[tuple[str, Cell]]:
+    """Yield each training of a study once, by its key."""
+    seen = set()
+    for cell in ask(study, datasets=STORED[study]).cells():
+        if cell.recipe is not None and (key := key_of_cost(cell.recipe, phases_of(cell.recipe))) not in seen:
+            seen.add(key)
+            yield key, cell
+
+
+def measure_small(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return what `measure` does, from single small crops and a small image."""
+    phases = phases_of(recipe)
+    small = copy.deepcopy(recipe)
+    for data in (small["data"], *(phase["data"] for phase in phases_of(small) if phase.get("data"))):
+        data.update(crop=CROP, batch_size=1)
+    found = measure(small, phases_of(small), side=IMAGE, steps=3, runs=2)
+    for number, phase in enumerate(phases):
+        data = phase_data(recipe, phase)
+        larger = data["batch_size"] * (data["crop"] / CROP) ** 2
+        found["step"][number] = [seconds * larger for seconds in found["step"][number]]
+    found["scene"] = [seconds * (SIDE / IMAGE) ** 2 for seconds in found["scene"]]
+    return found
+
+
+def update(study: str, path: Path = PATH) -> None:
+    """Measure what is missing of a study and write the file after each."""
+    from finewave.benchmarks.machine import describe_machine
+
+    known = StoredCosts(path).known
+    current = dict(recipes_of(study))
+    kept = {key: cost for key, cost in known.items() if cost["study"] != study or key in current}
+    for key, cell in current.items():
+        if key in kept:
+            continue
+        assert cell.recipe is not None
+        before = reference_seconds()
+        found = measure_small(cell.recipe)
+        unit = (before + reference_seconds()) / 2
+        kept[key] = {
+            "study": study,
+            "recipe": cell.recipe["name"],
+            "step": [[round(value / unit, 1) for value in pair] for pair in found["step"]],
+            "scene": [round(value / unit, 1) for value in found["scene"]],
+            "parameters": found["parameters"],
+            "processor": describe_machine()["processor"],
+        }
+        print(f"{cell}: {kept[key]['step']} units of {unit * 1000:.1f} ms", flush=True)
+        with atomic_output(path) as temporary:
+            temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    with atomic_output(path) as temporary:
+        temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or STORED:
+        update(name)
