@@ -5,7 +5,7 @@ PYTHON ?= python3
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test lint types docs clean
+.PHONY: help demo test lint types sizes docs clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -35,6 +35,9 @@ lint: $(STAMP)  ## ruff and the direction of imports between rooms
 
 types: $(STAMP)  ## mypy
 	$(BIN)/mypy
+
+sizes: $(STAMP)  ## the wheel, and a base installation of it in an empty environment: how large they are
+	$(BIN)/python -m benchmarks.sizes
 
 docs: $(STAMP)  ## the documentation as a site, in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

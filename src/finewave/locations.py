@@ -1,9 +1,15 @@
-"""Where outside data and reference cases lie."""
+"""Where the checkout, outside data and reference cases lie."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+
+def checkout() -> Path | None:
+    """Folder of the repository from which finewave is imported; None for an installation."""
+    root = Path(__file__).parents[2]
+    return root if (root / "pyproject.toml").is_file() else None
 
 
 def data_folder() -> Path:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
+import time
 from pathlib import Path
+from typing import Any
 
 
 def checkout_revision(*, short: bool = False) -> str | None:
@@ -23,6 +26,26 @@ def processor() -> tuple[str, set[str]]:
     text = path.read_text().split("\n\n")[0] if path.exists() else ""
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
     return facts.get("model name", platform.processor()), set(facts.get("flags", "").split())
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return processor, cores, threads, matrix units, GPU, versions, load, date and commit."""
+    import torch
+
+    model, flags = processor()
+    return {
+        "processor": model,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "amx_bf16": "amx_bf16" in flags,
+        "avx512_bf16": "avx512_bf16" in flags,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": checkout_revision(short=True),
+    }
 
 
 def _git(*arguments: str) -> str:

@@ -14,14 +14,14 @@ import torch
 from torch import nn
 
 import finewave as fw
-from finewave.benchmarks import measure as worker
-from finewave.benchmarks import meter, suite
-from finewave.benchmarks.benchmark_report import page_of, tables_of
-from finewave.benchmarks.cases import DEFAULT, GROUPS, Case, cases_of, choose_groups, scene_cases, system_cases
-from finewave.benchmarks.plain import plain_network
-from finewave.benchmarks.scene_run import _Tiles, watch
-from finewave.benchmarks.suite import measure_apart, read_run, run_suite
-from finewave.benchmarks.targets import growth_of, ratios_of, scene_targets, shares_of, targets_of
+from benchmarks import measure as worker
+from benchmarks import meter, suite
+from benchmarks.benchmark_report import page_of, tables_of
+from benchmarks.cases import DEFAULT, GROUPS, Case, cases_of, choose_groups, scene_cases, system_cases
+from benchmarks.plain import plain_network
+from benchmarks.scene_run import _Tiles, watch
+from benchmarks.suite import measure_apart, read_run, run_suite
+from benchmarks.targets import growth_of, ratios_of, scene_targets, shares_of, targets_of
 from finewave.inference.resume import unfinished_folder
 from finewave.nn.kernels.fused_conv import fused_conv
 from finewave.systems.registry import create_model
@@ -388,7 +388,14 @@ def test_the_command_writes_figures_and_page(measured_here: None, tmp_path: Path
     )
 
 
-def test_without_a_checkout_ratios_are_left_out(measured_here: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_checkout_one_line_says_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("finewave.locations.checkout", lambda: None)
+    assert_refused(run("bench", "--quick"), "come with the repository", "pip install -e")
+
+
+def test_without_the_plain_formulations_ratios_are_left_out(
+    measured_here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(suite, "has_plain", lambda: False)
     shown = run("bench", "--quick", "--only", "head")
     assert shown.exit_code == 0, shown.output

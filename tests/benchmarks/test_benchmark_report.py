@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from finewave.benchmarks.benchmark_report import page_of
-from finewave.benchmarks.suite import read_run
-from finewave.benchmarks.targets import ratios_of, targets_of
+from benchmarks.benchmark_report import page_of
+from benchmarks.suite import read_run
+from benchmarks.targets import ratios_of, targets_of
 
 ROOT = Path(__file__).parents[2]
 

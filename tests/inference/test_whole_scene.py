@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from finewave.benchmarks.scene_run import watch
+from benchmarks.scene_run import watch
 from finewave.inference.resume import unfinished_folder
 from finewave.io.open_save import open_scene, save_scene
 from finewave.scene import make_scene, with_georeference

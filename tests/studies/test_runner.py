@@ -24,13 +24,13 @@ from tests.studies.conftest import request_of
 SCRIPT = """
 import sys
 from finewave.cli import main
-from finewave.benchmarks import machine
+from finewave import provenance
 from finewave.training import callbacks
 from finewave.training import trainer as training
 from tests.studies.tiny import register
 register()
 callbacks.CHECKPOINT_SECONDS = 0.0
-machine.checkout_revision = training.checkout_revision = lambda **_: "one"  # it may change meanwhile
+provenance.checkout_revision = training.checkout_revision = lambda **_: "one"  # it may change meanwhile
 main(sys.argv[1:])
 """
 ROOT = Path(__file__).parents[2]

@@ -24,6 +24,7 @@ def nothing_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(bundled_weights, "_package", lambda: tmp_path / "site-packages" / "finewave")
+    monkeypatch.setattr(bundled_weights, "checkout", lambda: None)
     for variable in ("FINEWAVE_WEIGHTS", "FINEWAVE_WEIGHTS_URL"):
         monkeypatch.delenv(variable, raising=False)
 
@@ -61,8 +62,7 @@ def test_a_folder_of_folders(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_folder_of_the_variable_comes_before_the_checkout(
     tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "pyproject.toml").touch()
-    monkeypatch.setattr(bundled_weights, "_package", lambda: tmp_path / "src" / "finewave")
+    monkeypatch.setattr(bundled_weights, "checkout", lambda: tmp_path)
     shutil.copytree(tiny_weights, tmp_path / "weights" / "tiny")
     assert bundled_weights.weight_folders() == {"tiny": tmp_path / "weights" / "tiny"}
     monkeypatch.setenv("FINEWAVE_WEIGHTS", str(tiny_weights.parent))

@@ -41,16 +41,18 @@ def bench(
 
     NAME is a system, trained weights, a folder or a .safetensors file; without, JSSUNet at its published size. "models"
     is one forward pass of each system, "scenes" are whole scenes through `finewave predict`. It takes about ten minutes
-    on two processor cores, "scenes" as long; a quiet machine is needed for figures that mean something. The plain
-    formulations come with a checkout of the repository; without one, ratios are left out. The group "compile", a
-    training step with torch.compile, runs only when --only names it.
+    on two processor cores, "scenes" as long; a quiet machine is needed for figures that mean something. The group
+    "compile", a training step with torch.compile, runs only when --only names it. The measurements are no part of an
+    installation: they come with a clone of the repository.
     """
     from contextlib import ExitStack
 
-    from finewave.benchmarks.benchmark_report import machine_line, page_of, tables_of
-    from finewave.benchmarks.cases import choose_groups
-    from finewave.benchmarks.suite import read_run, run_suite
     from finewave.io.atomic import atomic_output
+
+    _find_benchmarks()
+    from benchmarks.benchmark_report import machine_line, page_of, tables_of
+    from benchmarks.cases import choose_groups
+    from benchmarks.suite import read_run, run_suite
 
     groups = choose_groups(only)
     with ExitStack() as files:  # a missing folder shows before the work, not after
@@ -69,7 +71,7 @@ def bench(
         return print_json(run)
     click.echo(machine_line(run))
     if not run["plain"]:
-        click.echo("the plain formulations are not at hand (no checkout): ratios are left out")
+        click.echo("the plain formulations are not at hand (no tests/plain): ratios are left out")
     for each in tables_of(run):
         click.echo(f"\n{each.title}")
         columns = [[row[i] for row in each.rows if row[i]] for i in range(len(each.header))]
@@ -78,3 +80,19 @@ def bench(
     for path in filter(None, (output, page)):
         click.echo(f"written: {path}")
     return None
+
+
+def _find_benchmarks() -> None:
+    """Let ``benchmarks/`` of the checkout be imported."""
+    import sys
+
+    from finewave.errors import InputError
+    from finewave.locations import checkout
+
+    root = checkout()
+    if root is None or not (root / "benchmarks" / "suite.py").is_file():
+        raise InputError(
+            "the benchmarks come with the repository, not with an installation: clone it, and pip install -e there"
+        )
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))

@@ -128,7 +128,7 @@ def cost_of(
     stored : StoredCosts, optional
         Costs that need not be measured. Without, every recipe is.
     """
-    from finewave.benchmarks.machine import describe_machine
+    from finewave.provenance import describe_machine
 
     machine = describe_machine()
     here = {key: machine[key] for key in ("processor", "cores", "threads", "gpu")}

@@ -78,7 +78,7 @@ def run_group(group: list[Cell], out: Path, say: Say = lambda line: None) -> Non
 
 
 def _run(group: list[Cell], out: Path, say: Say) -> None:
-    from finewave.benchmarks.machine import describe_machine
+    from finewave.provenance import describe_machine
     from finewave.studies.scoring import baseline, score
 
     wanted = [cell for cell in group if find_result(out, cell) is None]

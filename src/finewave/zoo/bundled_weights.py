@@ -17,6 +17,7 @@ from pathlib import Path
 from finewave import __version__
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
+from finewave.locations import checkout
 
 WEIGHTS = "model.safetensors"
 CARD = "card.json"
@@ -136,8 +137,8 @@ def _package() -> Path:
 
 
 def _checkout() -> list[Path]:
-    root = _package().parents[1]
-    return [root / "weights"] if (root / "pyproject.toml").is_file() else []
+    root = checkout()
+    return [] if root is None else [root / "weights"]
 
 
 def _cache() -> Path:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from finewave.benchmarks.cases import MODELS, SCENES, Case, cases_of, scene_cases, system_cases
-from finewave.benchmarks.machine import describe_machine
-from finewave.benchmarks.plain import has_plain
-from finewave.benchmarks.targets import ratios_of, scene_targets, targets_of
+from benchmarks.cases import MODELS, SCENES, Case, cases_of, scene_cases, system_cases
+from benchmarks.plain import CHECKOUT, has_plain
+from benchmarks.targets import ratios_of, scene_targets, targets_of
 from finewave.errors import InputError
+from finewave.provenance import describe_machine
 from finewave.systems.registry import SYSTEMS
 
 FORMAT = 1
@@ -33,7 +34,7 @@ def run_suite(
     network : str
         A system or trained weights; ``"models"``: every system; ``"scenes"``: whole scenes.
     groups : tuple of str
-        See `finewave.benchmarks.cases.choose_groups`; of one network.
+        See `benchmarks.cases.choose_groups`; of one network.
     quick : bool
         Small sizes; the figures mean nothing.
     progress : callable
@@ -91,8 +92,10 @@ def read_run(path: Path) -> dict[str, Any]:
 
 def measure_apart(case: Case) -> dict[str, Any]:
     """Measure one case in a new process, so that no memory of another one counts; its failure is a result too."""
-    command = [sys.executable, "-m", "finewave.benchmarks.measure", json.dumps(case.as_dict())]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", "benchmarks.measure", json.dumps(case.as_dict())]
+    folders = [str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    there = os.environ | {"PYTHONPATH": os.pathsep.join(folders)}
+    done = subprocess.run(command, env=there, capture_output=True, text=True)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
         killed = f"ended by signal {-done.returncode}, as when memory is short" if done.returncode < 0 else "failed"

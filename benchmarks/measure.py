@@ -1,4 +1,4 @@
-"""One measurement in this process: ``python -m finewave.benchmarks.measure CASE``, JSON in, JSON out."""
+"""One measurement in this process: ``python -m benchmarks.measure CASE``, JSON in, JSON out."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from finewave.allocator import keep_freed_memory
-from finewave.benchmarks.cases import STANDARD, Case
-from finewave.benchmarks.meter import (
+from benchmarks.cases import STANDARD, Case
+from benchmarks.meter import (
     PeakMemory,
     arithmetic,
     flops_of,
@@ -26,8 +25,9 @@ from finewave.benchmarks.meter import (
     stage_seconds,
     timed,
 )
-from finewave.benchmarks.plain import plain_module, plain_network
-from finewave.benchmarks.scene_run import measure_scene
+from benchmarks.plain import plain_module, plain_network
+from benchmarks.scene_run import measure_scene
+from finewave.allocator import keep_freed_memory
 from finewave.datasets.patches import Crops, Sample, Scene
 from finewave.nn.kernels.window_attention import HeadAttention
 from finewave.systems.registry import SYSTEMS, create_model
@@ -97,23 +97,29 @@ def _post(case: Case, device: torch.device) -> Result:
 
 
 def _forward_figures(
-    module: Any, inputs: dict[str, Tensor], case: Case, device: torch.device, once: bool = False
+    module: Any,
+    inputs: dict[str, Tensor],
+    case: Case,
+    device: torch.device,
+    *,
+    scale: int = 1,
+    size_multiple: int = 1,
+    once: bool = False,
 ) -> Result:
     def work() -> None:
         with torch.no_grad(), arithmetic(case.precision, device):
             module(**inputs)
 
-    _settle(module, inputs, case, device)
+    _settle(module, inputs, case, device, scale, 4 * size_multiple)
     memory = PeakMemory(device)
     figures = timed(work, device, once=once)
     return {**figures, "peak_bytes": memory.bytes()}
 
 
-def _settle(module: Any, inputs: dict[str, Tensor], case: Case, device: torch.device) -> None:
+def _settle(module: Any, inputs: dict[str, Tensor], case: Case, device: torch.device, scale: int, side: int) -> None:
     """Run once on few pixels: what is loaded or compiled on first use is no part of the measurement."""
-    s, multiple = module.scale, 4 * module.size_multiple
-    corners = {name: x[..., : multiple * s, : multiple * s] for name, x in inputs.items()}
-    corners |= {name: x[..., :multiple, :multiple] for name, x in inputs.items() if name.startswith("lr_")}
+    corners = {name: x[..., : side * scale, : side * scale] for name, x in inputs.items()}
+    corners |= {name: x[..., :side, :side] for name, x in inputs.items() if name.startswith("lr_")}
     with torch.no_grad(), arithmetic(case.precision, device):
         module(**corners)
 
@@ -129,6 +135,10 @@ def _network(case: Case, device: torch.device) -> Any:
     elif prefers_channels_last(net):
         net.to(memory_format=torch.channels_last)
     return net.to(device)
+
+
+def _sizes(net: Any) -> dict[str, Any]:
+    return {"scale": net.scale, "size_multiple": net.size_multiple}
 
 
 def _layout(x: Tensor, variant: str) -> Tensor:
@@ -155,7 +165,7 @@ def _forward(case: Case, device: torch.device) -> Result:
         with torch.no_grad(), arithmetic(case.precision, device):
             return net(**inputs)
 
-    figures = _forward_figures(net, inputs, case, device)
+    figures = _forward_figures(net, inputs, case, device, **_sizes(net))
     figures["pixels"] = work()[0, 0].numel()
     if case.options.get("times_only"):
         return figures
@@ -177,7 +187,7 @@ def _system(case: Case, device: torch.device) -> Result:
     return {
         "task": net.task,
         "parameters": sum(p.numel() for p in net.parameters()),
-        **_forward_figures(net, inputs, case, device),
+        **_forward_figures(net, inputs, case, device, **_sizes(net)),
         "flops": flops_of(work),
     }
 
@@ -186,7 +196,7 @@ def _growth(case: Case, device: torch.device) -> Result:
     net = _network(case, device).eval()
     inputs = _inputs(net, case, device)
     pixels = inputs[net.inputs[0]].shape[2] ** 2
-    return {"pixels": pixels, **_forward_figures(net, inputs, case, device)}
+    return {"pixels": pixels, **_forward_figures(net, inputs, case, device, **_sizes(net))}
 
 
 # --- Training -----------------------------------------------------------------------------------------------------

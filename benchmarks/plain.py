@@ -1,4 +1,4 @@
-"""The plain formulations, which the tests keep: at hand in a checkout, not in an installation."""
+"""The plain formulations, which the tests keep."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 from finewave.systems.base import SRNetwork
 from finewave.systems.registry import config_of
 
-CHECKOUT = Path(__file__).parents[3]
+CHECKOUT = Path(__file__).parents[1]
 
 
 def has_plain() -> bool:
@@ -32,4 +32,5 @@ def plain_network(net: SRNetwork) -> nn.Module:
     _, config = config_of(net)
     plain = plain_module().PlainJSSUNet(**config)
     plain.load_state_dict(net.state_dict())
+    plain.size_multiple = net.size_multiple
     return plain.train(net.training)

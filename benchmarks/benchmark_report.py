@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from finewave.benchmarks.cases import MODELS, SCENES, STANDARD
-from finewave.benchmarks.targets import GIB, find, growth_of, is_one_piece, shares_of
+from benchmarks.cases import MODELS, SCENES, STANDARD
+from benchmarks.targets import GIB, find, growth_of, is_one_piece, shares_of
 
 MIB = 2**20
 STAGES = {"sr": "SR branch", "ssr": "SSR branch", "fusion": "fusion branch", "post": "post-processing"}

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from finewave.benchmarks.cases import Case
+from benchmarks.cases import Case
 from finewave.inference.resume import finished_tiles
 
 SAMPLING_SECONDS = 0.05
