@@ -102,7 +102,7 @@ def measure_small(recipe: dict[str, Any]) -> dict[str, Any]:
 
 def update(study: str, path: Path = PATH) -> None:
     """Measure what is missing of a study and write the file after each."""
-    from finewave.benchmarks.machine import describe_machine
+    from finewave.provenance import describe_machine
 
     known = StoredCosts(path).known
     current = dict(recipes_of(study))
