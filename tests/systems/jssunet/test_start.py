@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from finewave.datasets.registry import open_scenes
 from finewave.nn.sampling import bicubic
 from finewave.physics.degradation import degrade
+from finewave.physics.sensors import get_sensor
 from finewave.systems.jssunet.branches import JSSUNetFusion, JSSUNetSR, JSSUNetSSR
 from finewave.systems.jssunet.network import JSSUNet
 from finewave.systems.jssunet.start import fit_spectral_operators
@@ -108,6 +112,38 @@ def test_no_stage_makes_worse_what_came_in(scale: int, options: str, prepared: b
     assert decibels(stages.sr[-1], known["hr_msi"]) > decibels(first["sr"][0], known["hr_msi"]) + 0.05
 
 
+@pytest.mark.data
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("adjoint_relu", [True, False])
+def test_no_stage_makes_a_real_scene_worse(scale: int, adjoint_relu: bool, real_images: Path) -> None:
+    """In the middle of scenes of CAVE: fitted to one, eight stages on another."""
+    source = open_scenes("cave", ("cloth", "watercolors"))
+    response = torch.from_numpy(get_sensor("nikon-d5100").response(source.wavelengths)).float()
+
+    def middle(name: str) -> dict[str, Tensor]:
+        crop = source.read(name)[:, 208:304, 208:304].astype(np.float32) / source.full_scale(name)
+        hr_hsi = torch.from_numpy(crop)[None]
+        lr_hsi = degrade(hr_hsi, scale)
+        hr_msi, lr_msi = (torch.einsum("cb,nbhw->nchw", response, x) for x in (hr_hsi, lr_hsi))
+        return {"hr_hsi": hr_hsi, "lr_hsi": lr_hsi, "hr_msi": hr_msi, "lr_msi": lr_msi}
+
+    net, known = started(scale, 8, hs_bands=31, n_clusters=10, adjoint_relu=adjoint_relu), middle("cloth")
+    net.prepare_from([middle("watercolors")], seed=0)
+    with torch.no_grad():
+        f = known["lr_msi"]
+        stages = net.forward_stages(f)
+        interpolated = bicubic(f, known["hr_msi"].shape[2:])
+        fused = net.fusion.prepare(stages.sr[-1], stages.ssr[-1])[3]
+        for start, estimates, target in (
+            (interpolated, stages.sr, "hr_msi"),
+            (net.ssr(f)[0], stages.ssr, "lr_hsi"),
+            (fused, stages.fusion, "hr_hsi"),
+        ):
+            for before, after in each_after_the_other([start, *estimates], known[target]):
+                assert after > before - 0.02, target
+    assert decibels(stages.sr[-1], known["hr_msi"]) > decibels(interpolated, known["hr_msi"]) + 0.05
+
+
 @pytest.mark.parametrize("stages", range(1, 9))
 def test_any_number_of_stages(stages: int) -> None:
     known = images(4)
@@ -160,6 +196,18 @@ def test_no_learned_cluster_starts_empty() -> None:
         shares = torch.stack([net.ssr(sample["lr_msi"])[2].mean((0, 2, 3)) for sample in training]).mean(0)
     assert shares.min() > 0.002
     assert shares.max() < 0.6
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore:One of the clusters is empty")  # of k-means
+def test_images_of_one_colour_and_of_few_pixels_do_no_harm() -> None:
+    for training in (
+        [{"lr_msi": torch.full((1, 3, 8, 8), 0.3), "lr_hsi": torch.full((1, 12, 8, 8), 0.3)}],
+        [{"lr_msi": torch.zeros(1, 3, 8, 8), "lr_hsi": torch.zeros(1, 12, 8, 8)}],
+        [{"lr_msi": torch.rand(1, 3, 5, 4), "lr_hsi": torch.rand(1, 12, 5, 4)}],
+    ):
+        net = started(2, 1, n_clusters=10)
+        net.prepare_from(training, seed=0)
+        assert all(torch.isfinite(value).all() for value in net.state_dict().values())
 
 
 def test_other_ways_of_starting_see_no_training_images() -> None:

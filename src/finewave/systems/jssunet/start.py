@@ -121,12 +121,17 @@ def _start_clusters(net: ClusterNet) -> None:
 
 
 def _set_spectral(branch: SSRBranch, operators: LinearOperators) -> None:
-    """Let SpecDown and SpecUp be these maps."""
-    down = operators.down.expand(branch.initial.n_clusters, *operators.down.shape)
+    """Let SpecDown be the map S, u^0 that of the pixel's cluster, and the adjoint the pseudo-inverse of S.
+
+    With it a stage projects u on the spectra that S maps to f. The truth is one of them, so no step leads away from it.
+    """
+    M = branch.initial.n_clusters
+    down = operators.down.expand(M, *operators.down.shape)
+    back = torch.linalg.pinv(down)
     _set_mlp(branch.initial, operators.up_of_clusters)
     for stage in _stages(branch):
         _set_mlp(stage.spec_down, down)
-        _set_mlp(stage.spec_up, operators.up_of_clusters, signed=True)
+        _set_mlp(stage.spec_up, back, signed=True)
 
 
 def _set_mlp(mlp: ClusterMLP, maps: Tensor, signed: bool = False) -> None:
@@ -196,29 +201,30 @@ def _some_pixels(generator: torch.Generator, *images: Tensor) -> list[Tensor]:
 def _fit(ms: Tensor, hs: Tensor, labels: Tensor, n_clusters: int) -> LinearOperators:
     """Return the maps of least squared error between ``ms`` (N, c) and ``hs`` (N, C), by the clusters of the pixels."""
     f, g = ms.double(), hs.double()
-    up = _least_squares(f, g, torch.zeros(g.shape[1], f.shape[1]).to(f))
-    down = _least_squares(g, f, torch.zeros(f.shape[1], g.shape[1]).to(f))
-    of_clusters = [_least_squares(f[labels == m], g[labels == m], up) for m in range(n_clusters)]
+    up = _least_squares(f, g, torch.zeros(g.shape[1], f.shape[1]).to(f), 1e-5)
+    # S is linear where the camera is: as exact as numbers allow, so that S(u) - f is 0 where it should be
+    down = _least_squares(g, f, torch.zeros(f.shape[1], g.shape[1]).to(f), 1e-9)
+    of_clusters = [_least_squares(f[labels == m], g[labels == m], up, 1e-5) for m in range(n_clusters)]
     return LinearOperators(down.float(), up.float(), torch.stack(of_clusters).float())
 
 
 def _start_at_kmeans(layer: nn.Conv2d, features: Tensor, seed: int) -> None:
     """Let the logits be minus half the squared distances from k-means centroids, in units of the mean of the least."""
     centroids = kmeans_centroids(features, layer.out_channels, seed)
-    unit = torch.cdist(features, centroids).amin(1).square().mean() / 2
+    unit = (torch.cdist(features, centroids).amin(1).square().mean() / 2).clamp(min=1e-6)  # 0 if all are alike
     assert layer.bias is not None
     layer.weight.zero_()
     layer.weight[:, :, 1, 1] = centroids / unit
     layer.bias.copy_(-centroids.square().sum(1) / 2 / unit)
 
 
-def _least_squares(x: Tensor, y: Tensor, prior: Tensor) -> Tensor:
-    """Return A (out, in) with the least |y - x A'|^2 for x (N, in) and y (N, out), with a little ridge at ``prior``.
+def _least_squares(x: Tensor, y: Tensor, prior: Tensor, ridge: float) -> Tensor:
+    """Return A (out, in) with the least |y - x A'|^2 for x (N, in) and y (N, out), drawn to ``prior`` by a ``ridge``.
 
     The ridge is there for bands that are nearly dependent and for clusters of a few pixels or none.
     """
-    ridge = 1e-5 * (1e-3 + x.square().sum() / x.shape[1]) * torch.eye(x.shape[1]).to(x)
-    return torch.linalg.solve(x.T @ x + ridge, x.T @ y + ridge @ prior.T).T
+    penalty = ridge * (1e-3 + x.square().sum() / x.shape[1]) * torch.eye(x.shape[1]).to(x)
+    return torch.linalg.solve(x.T @ x + penalty, x.T @ y + penalty @ prior.T).T
 
 
 # --- Fusion -------------------------------------------------------------------------------------------------------
