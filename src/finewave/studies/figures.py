@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,51 +10,9 @@ from finewave.errors import InputError, unknown_name
 from finewave.io.atomic import atomic_output
 from finewave.studies.definition import Figure
 from finewave.studies.experiment import Request
+from finewave.studies.plots import Panel, Picture, draw
 from finewave.studies.runner import trainings_folder
 from finewave.studies.table_formats import slug
-
-
-@dataclass(frozen=True)
-class Panel:
-    """What one row of the table makes of the scene.
-
-    Parameters
-    ----------
-    label : str
-    values : ndarray (C, H, W)
-    psnr, sam : float
-        Of the whole scene, in the protocol's convention.
-    """
-
-    label: str
-    values: np.ndarray
-    psnr: float
-    sam: float
-
-
-@dataclass(frozen=True)
-class Picture:
-    """All that a figure shows.
-
-    Parameters
-    ----------
-    scene : str
-    truth : ndarray (C, H, W)
-    observed : ndarray (c, h, w)
-        What networks see: the LR-MSI.
-    wavelengths : ndarray (C,)
-        nm.
-    panels : tuple of Panel
-    missing : tuple of str
-        Rows whose models are not there.
-    """
-
-    scene: str
-    truth: np.ndarray
-    observed: np.ndarray
-    wavelengths: np.ndarray
-    panels: tuple[Panel, ...]
-    missing: tuple[str, ...] = ()
 
 
 def choose_scene(figure: Figure, names: list[str], wanted: str | None) -> str:
@@ -118,8 +75,6 @@ def make_figure(figure: Figure, request: Request, out: Path, scene: str | None =
     InputError
         If no model is there, the scene is not in the split, or matplotlib is missing.
     """
-    from finewave.studies.plots import draw
-
     picture = take_picture(figure, request, out, scene)
     folder = out / "figures"
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,17 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from finewave.studies.figures import Picture
 from finewave.viz.error_maps import rmse_map
 from finewave.viz.figure.composite import display_limit
 from finewave.viz.figure.drawing import Column, Drawing
 from finewave.viz.figure.drawing import draw as draw_figure
 from finewave.viz.figure.places import busiest_part, telling_points
 from finewave.viz.rendering import linear_as_srgb, spectra_as_srgb
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one row of the table makes of the scene.
+
+    Parameters
+    ----------
+    label : str
+    values : ndarray (C, H, W)
+    psnr, sam : float
+        Of the whole scene, in the protocol's convention.
+    """
+
+    label: str
+    values: np.ndarray
+    psnr: float
+    sam: float
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All that a figure shows.
+
+    Parameters
+    ----------
+    scene : str
+    truth : ndarray (C, H, W)
+    observed : ndarray (c, h, w)
+        What networks see: the LR-MSI.
+    wavelengths : ndarray (C,)
+        nm.
+    panels : tuple of Panel
+    missing : tuple of str
+        Rows whose models are not there.
+    """
+
+    scene: str
+    truth: np.ndarray
+    observed: np.ndarray
+    wavelengths: np.ndarray
+    panels: tuple[Panel, ...]
+    missing: tuple[str, ...] = ()
 
 
 def draw(picture: Picture, title: str, path: Path) -> None:
