@@ -254,6 +254,7 @@ def _with_places(
             if not uneven:
                 scene = scene.assign_coords({name: (name, numbers[name], {"units": units} if units else {})})
         reference = _variable(groups, image.group, str(mapping).split(":")[0])
+        reference = _grid_mapping(groups, image.group) if reference is None else reference
         if reference is not None and not reference.dims:
             # The values of a grid mapping mean nothing, its attributes are the CRS.
             told = {key: value for key, value in reference.attrs.items() if key != "GeoTransform" or not uneven}
@@ -283,6 +284,19 @@ def _variable(groups: Groups, group: str, name: Hashable) -> xr.Variable | None:
             return groups[group].variables[name]
         if group in ("/", ""):
             return None
+        group = group.rpartition("/")[0] or "/"
+
+
+def _grid_mapping(groups: Groups, group: str) -> xr.Variable | None:
+    """Find the one variable around a group that describes a CRS; xarray forgets the name of one in another group."""
+    while True:
+        found = [
+            each
+            for each in groups[group].variables.values()
+            if not each.dims and {"grid_mapping_name", "crs_wkt", "spatial_ref"}.intersection(each.attrs)
+        ]
+        if found or group in ("/", ""):
+            return found[0] if len(found) == 1 else None
         group = group.rpartition("/")[0] or "/"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from finewave.control_points import control_points, with_control_points
+from finewave.control_points import as_matrix, control_points, with_control_points
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading, writing
@@ -70,6 +70,7 @@ _STRUCTURAL = frozenset(
     ]
 )
 _OUR_ATTRIBUTES = "finewave_attributes"
+_OUR_POINTS = "finewave_control_points"
 _OUR_TRANSFORM = "finewave_transform"
 # GDAL reads header lines of at most this length.
 _LONGEST_FIELD = 9000
@@ -121,6 +122,11 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         attrs=attrs,
         **metadata,
     )
+    points = scene.attrs.pop(_OUR_POINTS, None)
+    if isinstance(points, list) and control_points(scene):
+        close = getattr(scene, "_close", None)
+        scene = with_control_points(scene, points, scene_crs(scene))
+        scene.set_close(close)
     sheared = numbers_in_braces(header.get(_OUR_TRANSFORM)) or []
     if len(sheared) == 6 and "spatial_ref" in scene.coords:
         # the points are those of the corners, for other programs
@@ -231,6 +237,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     sheared = tuple(scene_transform(scene) or ())[:6] if _is_sheared(scene) else None
     if sheared:
         scene = _with_corners(scene)
+    scene = _with_four_points(scene)
     data = path.with_suffix(".img") if path.suffix.lower() == ".hdr" else path
     size = int(np.prod(scene.shape)) * storage.dtype.itemsize
     import rasterio
@@ -291,6 +298,19 @@ def _with_corners(scene: xr.DataArray) -> xr.DataArray:
     corners = [(row, column) for row in (0, scene.sizes["y"]) for column in (0, scene.sizes["x"])]
     points = [(row, column, *(transform * (column, row))) for row, column in corners]
     return with_control_points(scene.drop_vars("spatial_ref"), points, scene_crs(scene))
+
+
+def _with_four_points(scene: xr.DataArray) -> xr.DataArray:
+    """Return a scene with those four of its control points that an ENVI header holds, and all of them as attribute."""
+    points = control_points(scene)
+    if len(points) <= 4:
+        return scene
+    corners = [(row, column) for row in (0, scene.sizes["y"]) for column in (0, scene.sizes["x"])]
+    outer = [min(points, key=lambda p: (p.row - row) ** 2 + (p.col - column) ** 2) for row, column in corners]
+    attrs = {**scene.attrs, _OUR_POINTS: as_matrix(points).tolist()}
+    scene = with_control_points(scene, outer, scene_crs(scene))
+    scene.attrs = attrs
+    return scene
 
 
 def _describe(dataset: Any, scene: xr.DataArray) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,10 @@ def groups_of(path: Path) -> Groups:
     keywords: dict[str, Any] = {"cache": False, "decode_coords": "all", "decode_times": False}
     if not h5py.is_hdf5(path):  # NetCDF 3 has no groups
         return {"/": xr.open_dataset(path, **keywords)}
-    return xr.open_groups(path, engine="h5netcdf", **keywords)
+    with warnings.catch_warnings():
+        # of one in another group, which is found later
+        warnings.filterwarnings("ignore", message="Variable.*referenced in grid_mapping")
+        return xr.open_groups(path, engine="h5netcdf", **keywords)
 
 
 def dataset_from_scene(scene: xr.DataArray, storage: Storage) -> tuple[xr.Dataset, dict[str, Any]]:

@@ -26,6 +26,14 @@ class Product:
 PRODUCTS: tuple[Product, ...] = (
     Product("Sentinel-2 product", "sentinel2", has_resolution=True),
     Product("Landsat product", "landsat", has_resolution=True),
+    Product("EnMAP product", "enmap"),
+    Product("DESIS product", "desis"),
+    Product("PRISMA product", "prisma"),
+    Product("EMIT product", "emit", has_variables=True),
+    Product("AVIRIS product", "aviris3", has_variables=True),
+    Product("PACE product", "pace", has_variables=True),
+    Product("NEON product", "neon", has_variables=True),
+    Product("Tanager product", "tanager", has_variables=True),
 )
 
 

@@ -1,0 +1,63 @@
+"""The METADATA.XML of DLR's EnMAP and DESIS products."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finewave.errors import InputError
+from finewave.io.file_errors import reading
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band: centre and width in nm, gain and offset to the physical quantity (1 and 0 where they are not told)."""
+
+    number: int
+    centre: float
+    width: float
+    gain: float
+    offset: float
+
+
+def read_xml(path: Path) -> Any:
+    """Return the root of the XML, without namespaces in its tags."""
+    with reading(path, "metadata (XML)"):
+        root = ET.fromstring(path.read_bytes())
+        for each in root.iter():
+            each.tag = str(each.tag).rpartition("}")[2]
+    return root
+
+
+def bands_of(root: Any, path: Path) -> list[Band]:
+    """Return the bands in ``bandCharacterisation``, in the order of their numbers."""
+    found = []
+    with reading(path, "metadata (XML)"):
+        for holder in root.iter("bandCharacterisation"):
+            for position, each in enumerate([*holder.iter("bandID"), *holder.iter("band")], start=1):
+                fields = {child.tag.lower(): child.text for child in each}
+                if "wavelengthcenterofband" not in fields:
+                    continue
+                number = each.get("number") or fields.get("bandnumber") or position
+                found.append(
+                    Band(
+                        int(number),
+                        float(fields["wavelengthcenterofband"]),
+                        float(fields.get("fwhmofband") or fields.get("wavelengthwidthofband") or "nan"),
+                        float(fields.get("gainofband") or 1.0),
+                        float(fields.get("offsetofband") or 0.0),
+                    )
+                )
+    if not found:
+        raise InputError(f"{path} lists no bands (bandCharacterisation); is it the product's own METADATA.XML?")
+    return sorted(found, key=lambda band: band.number)
+
+
+def metadata_beside(image: Path, pattern: str) -> Path:
+    """Return the METADATA.XML beside an image."""
+    found = [each for each in image.parent.iterdir() if each.name.lower() == pattern.lower()]
+    if not found:
+        raise InputError(f"{image} lacks its metadata, {pattern}, beside it; put it there to have wavelengths")
+    return found[0]
