@@ -39,6 +39,7 @@ def make_scene(
     fwhm: Sequence[float] | None = None,
     good_bands: Sequence[bool] | None = None,
     band_names: Sequence[str] | None = None,
+    colours: Sequence[str] | None = None,
     crs: Any = None,
     transform: Any = None,
     control_points: Any = None,
@@ -60,6 +61,8 @@ def make_scene(
         False for bands that should not be used (ENVI's bad-band list).
     band_names : sequence of str, optional
         One a band.
+    colours : sequence of str, optional
+        What a file's format says the bands are shown as: ``"red"``, ``"nir"``, ...; empty where it says nothing.
     crs : optional
         Coordinate reference system, in any form that rasterio takes.
     transform : affine.Affine or six numbers, optional
@@ -111,6 +114,8 @@ def make_scene(
         scene = _with_band_coordinate(scene, "good_band", np.asarray(good_bands, bool))
     if band_names is not None:
         scene = _with_band_coordinate(scene, "band_name", np.asarray([str(each) for each in band_names]))
+    if colours is not None:
+        scene = _with_band_coordinate(scene, "colour", np.asarray([str(each) for each in colours]))
     if control_points is not None and len(control_points):
         return with_control_points(scene, control_points, crs)
     if crs is not None or transform is not None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from finewave.errors import InputError
+from finewave.inference.band_names import base_of, code_of, colour_of, is_possible, plain
+from finewave.scene import band_values
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
@@ -24,46 +27,219 @@ OTHER_BAND_NM = 60.0
 def match_bands(scene: xr.DataArray, model: Model, name: str | None = None) -> list[int]:
     """Return, for each band of the model's input ``name`` (the first), the index of the scene's band it stands for.
 
-    With wavelengths in the scene and in the model's card, bands are matched by wavelength: in the order of
-    their wavelengths where they are as many, else each to the nearest within `SAME_BAND_NM`, leaving the
-    others out.
-    Without, they are taken in the order given.
+    In this order: by wavelength, where both scene and card have them (in the order of wavelength where the bands are as
+    many, else each the nearest within `SAME_BAND_NM`); by the names of the bands, which say a colour or are those of
+    the model's sensor; by the colours that the file's format has for them; in the order given. Bands that are not
+    needed are left out, flagged bad ones (``good_band``) first.
 
     Raises
     ------
     InputError
-        If the scene does not have the model's bands.
+        If the scene does not have the model's bands, or says two things of a band that cannot both be.
+
+    Warns
+    -----
+    FinewaveWarning
+        If bands are left out, wavelengths are far off, or nothing but the order says which band is which.
     """
     name = name or model.inputs[0]
     expected = model.bands_of(name)
     count = scene.sizes["band"]
     given = wavelengths_of(scene)
     wanted = input_wavelengths(model, name)
+    _refuse_contradictions(scene, given)
     if wanted is not None and given is not None:
-        if count == len(wanted):
-            order = np.empty(count, dtype=int)
-            order[np.argsort(wanted)] = np.argsort(given)
-            worst = float(np.abs(given[order] - wanted).max())
-            if worst > OTHER_BAND_NM:
-                _warn(
-                    f"the scene's bands ({_nm(given)}) are up to {worst:.0f} nm off those that {model.name} "
-                    f"was trained on ({_nm(wanted)}); expect wrong spectra, or state other band "
-                    "centres with wavelengths="
-                )
-            return [int(i) for i in order]
-        nearest = np.abs(given[:, None] - wanted[None, :]).argmin(0)
-        if (np.abs(given[nearest] - wanted) <= SAME_BAND_NM).all() and len(set(nearest)) == len(wanted):
-            _warn(
-                f"of the scene's {count} bands, {model.name} uses those at {_nm(given[nearest])}; "
-                "the others are left out; choose others with scene[[...]]"
-            )
-            return [int(i) for i in nearest]
+        found = _by_wavelength(scene, model, given, wanted)
+        if found is not None:
+            return found
+    names = expected_names(model, name)
+    if names is not None and (wanted is None or given is None):
+        found = _by_name(scene, model, names, wanted)
+        if found is not None:
+            return found
     if expected is not None and count != expected:
         raise InputError(
             f"scene has {count} band{'s' * (count != 1)}{_in_brackets(given)}; "
             f"{model.name} expects {expected}{expected_bands(model, name)}"
         )
+    if count > 1 and (names is not None or wanted is not None):
+        _warn(
+            f"the scene does not say which band is which: taken in the order of the file as those of {model.name}"
+            f"{expected_bands(model, name)}; name the bands in the file, or state their centres with wavelengths= "
+            "(--wavelengths)"
+        )
     return list(range(count))
+
+
+def _by_wavelength(scene: xr.DataArray, model: Model, given: np.ndarray, wanted: np.ndarray) -> list[int] | None:
+    """Return the bands by their wavelengths: of the good ones, if those will do; None where too few are near."""
+    flags = band_values(scene, "good_band")
+    everything = np.arange(given.size)
+    usable = everything if flags is None else np.flatnonzero(flags.astype(bool))
+    for candidates in (usable, everything) if 0 < usable.size < given.size else (everything,):
+        found = _nearest_bands(given[candidates], wanted)
+        worst = float(np.abs(given[candidates][found] - wanted).max()) if found is not None else np.inf
+        if found is None or (candidates.size < given.size and worst > SAME_BAND_NM):
+            continue
+        chosen = [int(candidates[i]) for i in found]
+        if len(wanted) < given.size:
+            _warn_of_others(scene, model, chosen)
+        elif worst > OTHER_BAND_NM:
+            _warn(
+                f"the scene's bands ({_nm(given)}) are up to {worst:.0f} nm off those that {model.name} was trained on "
+                f"({_nm(wanted)}); expect wrong spectra, or state other band centres with wavelengths="
+            )
+        return chosen
+    return None
+
+
+def _nearest_bands(given: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
+    if given.size == wanted.size:
+        order = np.empty(given.size, dtype=int)
+        order[np.argsort(wanted, kind="stable")] = np.argsort(given, kind="stable")
+        return order
+    nearest = np.abs(given[:, None] - wanted[None, :]).argmin(0)
+    near = (np.abs(given[nearest] - wanted) <= SAME_BAND_NM).all() and len(set(nearest)) == len(wanted)
+    return nearest if near else None
+
+
+def _warn_of_others(scene: xr.DataArray, model: Model, chosen: list[int]) -> None:
+    labels, given = band_labels(scene), wavelengths_of(scene)
+    flags = band_values(scene, "good_band")
+    bad = [i for i in range(scene.sizes["band"]) if flags is not None and not flags[i] and i not in chosen]
+    which = f"those at {_nm(given[chosen])}" if given is not None else ", ".join(labels[i] for i in chosen)
+    why = f" ({', '.join(labels[i] for i in bad)} flagged bad)" if bad else ""
+    _warn(
+        f"of the scene's {scene.sizes['band']} bands, {model.name} uses {which}; the others are left out{why}; choose "
+        "others with scene[[...]]"
+    )
+
+
+def _by_name(scene: xr.DataArray, model: Model, names: list[str], wanted: np.ndarray | None) -> list[int] | None:
+    """Return the bands by what they are called; None where their names, or the file's colours, say nothing of it."""
+    labels = _names_of(scene)
+    colours = [each if each is not None else _colours_of(scene)[i] for i, each in enumerate(map(colour_of, labels))]
+    targets = [
+        colour_of(each) or (_colour_at(wanted[j]) if wanted is not None else None) for j, each in enumerate(names)
+    ]
+    same_sensor = _may_be_of(scene, model)
+    found: list[int | None] = []
+    by_code = False
+    for target, colour in zip(names, targets, strict=True):
+        code = code_of(target)
+        options = [i for i, label in enumerate(labels) if label and plain(label) == plain(target) and code is None]
+        if not options and code is not None and same_sensor:
+            options = [i for i, label in enumerate(labels) if code_of(label) == code]
+            by_code = by_code or bool(options)
+        if not options and colour is not None:
+            options = [i for i, each in enumerate(colours) if each == colour]
+            options = options or [i for i, each in enumerate(colours) if each and base_of(each) == base_of(colour)]
+        found.append(options[0] if len(options) == 1 else None)
+    chosen = [i for i in found if i is not None]
+    if len(chosen) == len(names) and len(set(chosen)) == len(names):
+        if len(chosen) < scene.sizes["band"]:
+            _warn_of_others(scene, model, chosen)
+        if by_code and not scene.attrs.get("sensor"):
+            _warn(
+                f"bands were matched by number alone ({', '.join(str(labels[i]) for i in chosen)} as "
+                f"{', '.join(names)} of {model.name}), which other sensors have, too; state wavelengths= "
+                "(--wavelengths) to be sure"
+            )
+        return chosen
+    says = any(colours) if any(targets) else bool(chosen)
+    in_order = len(names) == scene.sizes["band"] and all(i in (None, j) for j, i in enumerate(found))
+    if says and not (in_order and any(each is None for each in colours)):
+        raise InputError(
+            f"the scene's bands are called {', '.join(str(each) for each in _called(labels, colours))}; "
+            f"{model.name} expects {', '.join(names)}, and not each is among them exactly once: name the bands in the "
+            "file, or state their centres with wavelengths= (--wavelengths)"
+        )
+    return None
+
+
+def _called(labels: list[str | None], colours: list[str | None]) -> list[str]:
+    """Return what each band is called, else its colour in the file's format, else its number."""
+    pairs = enumerate(zip(labels, colours, strict=True), start=1)
+    return [label or colour or f"band {i}" for i, (label, colour) in pairs]
+
+
+def _refuse_contradictions(scene: xr.DataArray, given: np.ndarray | None) -> None:
+    """Refuse a scene whose wavelengths, names and colours cannot all be true."""
+    file_colours = _colours_of(scene)
+    nominal = _nominal(scene)
+    for i, label in enumerate(_names_of(scene)):
+        named, coloured = colour_of(label), file_colours[i]
+        facts = []
+        if named and coloured and base_of(named) != base_of(coloured):
+            facts = [f"is named {label!r}", f"is {coloured} by its colour interpretation"]
+        elif given is not None and (colour := named or coloured) and not is_possible(colour, float(given[i])):
+            facts = [f"is named {label!r}" if named else f"is {colour} by its colour interpretation"]
+            facts.append(f"has a wavelength of {given[i]:g} nm")
+        elif given is not None and label in nominal and abs(nominal[label] - given[i]) > OTHER_BAND_NM:
+            facts = [f"is {label} of {scene.attrs['sensor']} ({nominal[label]:g} nm)"]
+            facts.append(f"has a wavelength of {given[i]:g} nm")
+        if facts:
+            raise InputError(
+                f"band {i + 1} of the scene {' and '.join(facts)}, which cannot both be; correct the file, or the "
+                "wavelengths that were stated"
+            )
+
+
+def _nominal(scene: xr.DataArray) -> dict[str | None, float]:
+    """Return the centres of the scene's sensor by the names of its bands; empty where it is not a known satellite."""
+    from finewave.physics.sensors.satellites import nominal_bands, satellite_names
+
+    sensor = str(scene.attrs.get("sensor", ""))
+    return {k: v[0] for k, v in nominal_bands(sensor).items()} if sensor in satellite_names() else {}
+
+
+def _may_be_of(scene: xr.DataArray, model: Model) -> bool:
+    """Whether numbers of bands mean the same in the scene and in the model: no other sensor is known."""
+    ours = scene.attrs.get("sensor")
+    theirs = model.card.sensor if model.card is not None else None
+    return not ours or not theirs or _family(str(ours)) == _family(theirs.partition(":")[0])
+
+
+def _family(sensor: str) -> str:
+    return {"landsat9": "landsat8", "landsat5": "landsat4"}.get(sensor, re.sub(r"^(sentinel2)[a-z]$", r"\1", sensor))
+
+
+def _names_of(scene: xr.DataArray) -> list[str | None]:
+    names = band_values(scene, "band_name")
+    return [None] * scene.sizes["band"] if names is None else [str(each) for each in names]
+
+
+def _colours_of(scene: xr.DataArray) -> list[str | None]:
+    """Return the colours that the file's format has for the bands."""
+    colours = band_values(scene, "colour")
+    return [None] * scene.sizes["band"] if colours is None else [str(each) or None for each in colours]
+
+
+def band_labels(scene: xr.DataArray) -> list[str]:
+    """Return for each band its number with name or wavelength, for messages."""
+    given, names = wavelengths_of(scene), _names_of(scene)
+    labels = []
+    for i, name in enumerate(names):
+        more = f"{given[i]:g} nm" if given is not None else name
+        labels.append(f"band {i + 1}" + (f" ({more})" if more else ""))
+    return labels
+
+
+_COLOURS_FROM = (
+    (0, "coastal"),
+    (455, "blue"),
+    (515, "green"),
+    (590, "yellow"),
+    (620, "red"),
+    (695, "rededge"),
+    (760, "nir"),
+    (1000, "swir"),
+)
+
+
+def _colour_at(wavelength: float) -> str:
+    """Return the colour of a band of a satellite by its centre in nm."""
+    return [colour for start, colour in _COLOURS_FROM if wavelength >= start][-1]
 
 
 def warn_of_other_sensor(scene: xr.DataArray, model: Model) -> None:
@@ -113,11 +289,25 @@ def output_wavelengths(model: Model, scene: xr.DataArray, bands: list[int]) -> n
     return given[bands] if given is not None and same_kind else None
 
 
+def expected_names(model: Model, name: str | None = None) -> list[str] | None:
+    """Return the names of the bands of an input (the first), None where the model does not know them."""
+    name = name or model.inputs[0]
+    if name == "ref_rgb":
+        return ["red", "green", "blue"]
+    if model.card is None or not name.endswith("msi"):
+        return None
+    names = model.card.ms_bands
+    if not names and model.card.sensor is not None:
+        from finewave.physics.sensors import get_sensor
+
+        names = list(get_sensor(model.card.sensor).bands)
+    return list(names) if names and len(names) == model.bands_of(name) else None
+
+
 def expected_bands(model: Model, name: str | None = None) -> str:
     """Return the names, else the wavelengths, of the bands of an input (the first), in brackets."""
-    name = name or model.inputs[0]
-    if model.card is not None and model.card.ms_bands and name.endswith("msi"):
-        return f" ({', '.join(model.card.ms_bands)})"
+    if names := expected_names(model, name):
+        return f" ({', '.join(names)})"
     return _in_brackets(input_wavelengths(model, name))
 
 

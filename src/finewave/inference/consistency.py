@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from finewave.inference.band_matching import match_bands
+from finewave.inference.band_selection import filled, select_bands
 from finewave.inference.forward_operator import observers_of
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def consistency_psnr(result: xr.DataArray, scene: xr.DataArray, model: Model) ->
 
     observer = observers_of(model, "the consistency")[0]
     observed = observer(torch.from_numpy(result.values)[None])[0].numpy()
-    difference = observed - scene.values[match_bands(scene, model)]
+    bands = select_bands(scene, model)
+    difference = observed - filled(scene.values[list(bands.indices)], bands.fills)
     error = float(np.mean(np.square(difference[np.isfinite(difference)], dtype=np.float64)))
     return -10 * math.log10(error) if error > 0 else math.inf

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.errors import InputError
+from finewave.inference.band_selection import BandSelection
 from finewave.inference.engine import Job, Progress, run_job
 from finewave.inference.process_pool import LoadedModel, SavedModel
 from finewave.inference.processing import Processing, choose_processing
@@ -246,7 +247,7 @@ def _description(
     job = {
         "version": finewave.__version__,
         **{f"input {name}": f"{path.absolute()} {stamp_of(path)}" for name, path in paths.items()},
-        "bands": request.bands,
+        "bands": {name: bands.to_list() for name, bands in request.bands.items()},
         "wavelengths": None if options.wavelengths is None else str(options.wavelengths),
         "variable": [options.variable, options.guide_variable, options.engine],
         "full scale": [options.full_scale, options.guide_full_scale],
@@ -326,9 +327,9 @@ def _try_out(template: xr.DataArray, folder: Path, output: Path, storage: dict[s
             each.unlink()
 
 
-def _for_workers(path: Path, keywords: dict[str, Any], bands: list[int]) -> SceneFile:
+def _for_workers(path: Path, keywords: dict[str, Any], bands: BandSelection) -> SceneFile:
     """Return a file as workers open it."""
-    return SceneFile(str(path.absolute()), tuple(keywords.items()), tuple(bands), stamp_of(path))
+    return SceneFile(str(path.absolute()), tuple(keywords.items()), bands.indices, stamp_of(path), bands.fills)
 
 
 def _model_for_workers(model: Model, path: str | None, folder: Path) -> SavedModel:

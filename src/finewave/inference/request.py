@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.errors import InputError
-from finewave.inference.band_matching import match_bands, output_wavelengths, warn_of_other_sensor
+from finewave.inference.band_matching import band_labels, output_wavelengths, warn_of_other_sensor
+from finewave.inference.band_selection import BandSelection, select_bands
 from finewave.inference.sources import OpenScene, Source
 from finewave.warnings import FinewaveWarning
 
@@ -32,13 +33,13 @@ class Request:
     model : Model
     scenes : dict of str to xarray.DataArray
         The inputs by name, dims (band, y, x).
-    bands : dict of str to list of int
+    bands : dict of str to BandSelection
         Which bands of each scene, in the order of the model's input.
     """
 
     model: Model
     scenes: dict[str, xr.DataArray]
-    bands: dict[str, list[int]]
+    bands: dict[str, BandSelection]
 
     @property
     def first(self) -> xr.DataArray:
@@ -51,7 +52,10 @@ class Request:
 
     def sources(self) -> dict[str, tuple[Source, int]]:
         """Return windows of every input, and its `ratio`."""
-        return {name: (OpenScene(scene, self.bands[name]), self.ratio(name)) for name, scene in self.scenes.items()}
+        return {
+            name: (OpenScene(scene, self.bands[name].indices, self.bands[name].fills), self.ratio(name))
+            for name, scene in self.scenes.items()
+        }
 
     def result(self, values: Any) -> xr.DataArray:
         """Return values (C, s h, s w), a NumPy or dask array, as a scene on the finer grid of the first one."""
@@ -68,7 +72,7 @@ class Request:
             attributes["model_card"] = model.card.to_json()
         result = make_scene(
             xr.Variable(("band", "y", "x"), values),
-            output_wavelengths(model, scene, self.bands[model.inputs[0]]),
+            output_wavelengths(model, scene, list(self.bands[model.inputs[0]].indices)),
             attrs=attributes,
         )
         result = placed_like(result, scene, 1 / model.upscaling)
@@ -86,7 +90,16 @@ class Request:
         model = self.model
         low, high = model.card.value_range if model.card is not None else (0.0, 1.0)
         for name, scene in self.scenes.items():
-            largest = _largest(scene, self.bands[name])
+            largest, empty = _sampled(scene, self.bands[name])
+            if empty:
+                labels = band_labels(scene)
+                warnings.warn(
+                    f"{', '.join(labels[i] for i in empty)} has no value in any pixel of the scene that was looked at; "
+                    "what depends on it has none either: flag it bad (bbl, good_band) to have it filled from its "
+                    "neighbours",
+                    FinewaveWarning,
+                    stacklevel=4,
+                )
             if largest > low + 2 * (high - low):
                 warnings.warn(
                     f"the scene's values reach {largest:g}; {model.name} was trained on {low:g} to {high:g}: divide "
@@ -104,7 +117,7 @@ def make_request(scene: xr.DataArray, model: Model, guide: xr.DataArray | None =
     _check(scene, model)
     scenes = dict(zip(model.inputs, [scene, *_guides(guide, scene, model)], strict=True))
     warn_of_other_sensor(scene, model)
-    request = Request(model, scenes, {name: match_bands(image, model, name) for name, image in scenes.items()})
+    request = Request(model, scenes, {name: select_bands(image, model, name) for name, image in scenes.items()})
     for name, image in scenes.items():
         model.warn_of_size(name, image.sizes["y"], image.sizes["x"])
     return request
@@ -179,21 +192,27 @@ def _warn_of_other_place(guide: xr.DataArray, scene: xr.DataArray) -> None:
     )
 
 
-def _largest(scene: xr.DataArray, bands: list[int]) -> float:
-    """Return the largest value, of a sample of nine windows if the scene is neither in memory nor small."""
+def _sampled(scene: xr.DataArray, bands: BandSelection) -> tuple[float, list[int]]:
+    """Return the largest value and the bands without any, of nine windows if the scene is neither in memory nor small.
+
+    Nothing is said of dask arrays: asking would compute them.
+    """
     if scene.chunks is not None:
-        return 0.0  # asking would compute it
+        return 0.0, []
     windows = [
         [slice(0, length)] if scene.variable._in_memory or length <= 3 * _SAMPLE else _three_windows(length)
         for length in (scene.sizes["y"], scene.sizes["x"])
     ]
-    source = OpenScene(scene, bands)
-    largest = 0.0
+    source = OpenScene(scene, bands.indices, bands.fills)
+    largest, known = 0.0, np.zeros(len(bands.indices), bool)
     for rows in windows[0]:
         for columns in windows[1]:
             values = source.read((rows, columns))
-            largest = max(largest, float(values.max(initial=0, where=np.isfinite(values))))
-    return largest
+            finite = np.isfinite(values)
+            known |= finite.any(axis=(1, 2))
+            largest = max(largest, float(values.max(initial=0, where=finite)))
+    empty = [] if not known.any() else [bands.indices[i] for i in np.flatnonzero(~known)]
+    return largest, empty
 
 
 def _three_windows(length: int) -> list[slice]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from finewave.inference.band_selection import Fill, filled
 from finewave.inference.tiling.tiles import Window
 
 if TYPE_CHECKING:
@@ -33,12 +35,14 @@ class OpenScene:
     Parameters
     ----------
     scene : xarray.DataArray with dims (band, y, x)
-    bands : list of int
+    bands : sequence of int
         Which of its bands, in which order.
+    fills : tuple of Fill
+        What takes the place of bands flagged bad, see `finewave.inference.band_selection`.
     """
 
-    def __init__(self, scene: xr.DataArray, bands: list[int]) -> None:
-        self.scene, self.bands = scene, bands
+    def __init__(self, scene: xr.DataArray, bands: Sequence[int], fills: tuple[Fill, ...] = ()) -> None:
+        self.scene, self.bands, self.fills = scene, list(bands), fills
 
     def read(self, window: Window | None) -> NDArray[np.float32]:
         """Return a window; see `Source`."""
@@ -49,7 +53,7 @@ class OpenScene:
             values = np.asarray(stored[first:last, rows, columns].values)[[band - first for band in self.bands]]
         else:
             values = np.stack([stored[band, rows, columns].values for band in self.bands])
-        return masked(values, self.scene.attrs.get("_FillValue"))
+        return filled(masked(values, self.scene.attrs.get("_FillValue")), self.fills)
 
 
 def masked(values: Any, nodata: Any) -> Any:
@@ -79,12 +83,15 @@ class SceneFile:
         Which bands, in which order.
     stamp : str
         Changes with the file.
+    fills : tuple of Fill
+        As of `OpenScene`.
     """
 
     path: str
     keywords: tuple[tuple[str, Any], ...]
     bands: tuple[int, ...]
     stamp: str
+    fills: tuple[Fill, ...] = ()
 
     def read(self, window: Window | None) -> NDArray[np.float32]:
         """Return a window; see `Source`."""
@@ -101,7 +108,7 @@ class SceneFile:
                     warnings.simplefilter("ignore")  # said once, where the work was started
                     _OPEN.scenes[key] = open_scene(self.path, **dict(self.keywords))
             scene = _OPEN.scenes[key]
-        return OpenScene(scene, list(self.bands)).read(window)
+        return OpenScene(scene, self.bands, self.fills).read(window)
 
 
 @dataclass

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
+from finewave.inference.band_selection import filled
 from finewave.inference.processing import Processing, choose_processing
 from finewave.inference.request import Request, make_request
 from finewave.inference.sources import masked
@@ -211,7 +212,10 @@ def _lazy(request: Request, tiling: Tiling, processing: Processing) -> tuple[Any
     if bands is None:
         raise InputError(f"{model.name} does not say how many bands it makes; load the scene first: scene.load()")
     arrays = {
-        name: masked(_as_dask(image)[request.bands[name]], image.attrs.get("_FillValue"))
+        name: filled(
+            masked(_as_dask(image)[list(request.bands[name].indices)], image.attrs.get("_FillValue")),
+            request.bands[name].fills,
+        )
         for name, image in request.scenes.items()
     }
     shared = dask.delayed(model, traverse=False)

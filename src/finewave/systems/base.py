@@ -43,6 +43,8 @@ class Description:
     shift_equivariant : bool
         Whether it does the same wherever a part of the image lies, up to `size_multiple`. Without that, tiles cannot
         equal the scene in one piece, whatever the receptive field.
+    band_by_band : bool
+        Whether each band of the output depends on the same band of its first input alone.
     attention_window : int
         Side in output pixels of the widest window that its attention compares; 0 without.
     mixed_precision : bool
@@ -67,6 +69,7 @@ class Description:
     receptive_field: int | None
     poolings: int
     shift_equivariant: bool
+    band_by_band: bool
     attention_window: int
     mixed_precision: bool
     export_multiple: int
@@ -102,6 +105,7 @@ class SRNetwork(nn.Module):
     receptive_field: int | None = None
     poolings: int = 0
     shift_equivariant: bool = True
+    band_by_band: bool = False
     attention_window: int = 0
     mixed_precision: bool = False
     export_multiple: int = 1
@@ -144,6 +148,7 @@ class SRNetwork(nn.Module):
             receptive_field=self.receptive_field,
             poolings=self.poolings,
             shift_equivariant=self.shift_equivariant,
+            band_by_band=self.band_by_band,
             attention_window=self.attention_window,
             mixed_precision=self.mixed_precision,
             export_multiple=self.export_multiple,

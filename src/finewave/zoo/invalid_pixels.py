@@ -6,20 +6,25 @@ import torch
 from torch import Tensor
 
 
-def fill_invalid(image: Tensor) -> tuple[Tensor, Tensor]:
+def fill_invalid(image: Tensor, *, band_by_band: bool = False) -> tuple[Tensor, Tensor]:
     """Give each pixel with a NaN or infinite band the values of the nearest pixel without.
 
     Parameters
     ----------
     image : Tensor of shape (B, c, h, w)
+    band_by_band : bool
+        Treat each band as an image of its own, for networks that do.
 
     Returns
     -------
     filled : Tensor of shape (B, c, h, w)
         ``image`` itself where all is finite; zero where an image has no valid pixel at all.
-    invalid : bool Tensor of shape (B, 1, h, w)
+    invalid : bool Tensor of shape (B, 1, h, w), or (B, c, h, w) band by band
         True where any band was not finite.
     """
+    if band_by_band:
+        filled, invalid = fill_invalid(image.flatten(0, 1)[:, None])
+        return filled.view(image.shape), invalid.view(image.shape)
     invalid = ~torch.isfinite(image).all(dim=1, keepdim=True)
     if not invalid.any():
         return image, invalid
@@ -37,7 +42,7 @@ def fill_invalid(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def blank(output: Tensor, invalid: Tensor) -> Tensor:
-    """Return ``output`` (B, C, H, W) with NaN on the pixels of ``invalid`` (B, 1, h, w) that are True."""
+    """Return ``output`` (B, C, H, W) with NaN on the pixels of ``invalid`` (B, 1 or C, h, w) that are True."""
     if not invalid.any():
         return output
     vertical, horizontal = output.shape[2] // invalid.shape[2], output.shape[3] // invalid.shape[3]

@@ -140,6 +140,11 @@ class Model:
         """
         return self.net.shift_equivariant
 
+    @property
+    def band_by_band(self) -> bool:
+        """Whether each band of the output depends on the same band of the input alone, as bicubic interpolation's."""
+        return self.net.band_by_band
+
     def bands_of(self, name: str) -> int | None:
         """Return how many bands ``"lr_msi"``, ``"hr_hsi"``, ... have; None where the network does not say."""
         name = OTHER_NAMES.get(self.task, {}).get(name, name)
@@ -184,7 +189,7 @@ class Model:
         filled = {}
         masks = {}
         for name in self.inputs:
-            filled[name], masks[name] = fill_invalid(inputs[name])
+            filled[name], masks[name] = fill_invalid(inputs[name], band_by_band=self.band_by_band)
         self.warn_about(filled, masks)
         output = self.run(filled)
         for name in aligned:
@@ -360,7 +365,8 @@ class Model:
     def warn_about(self, filled: Mapping[str, Tensor], invalid: Mapping[str, Tensor]) -> None:
         """Warn of inputs that are usable, but from which not much can be expected; see `predict`."""
         for name, image in filled.items():
-            self.warn_of_values(name, int(invalid[name].sum()), invalid[name].numel(), not image.any())
+            holes = invalid[name].any(dim=1)
+            self.warn_of_values(name, int(holes.sum()), holes.numel(), not image.any())
             self.warn_of_size(name, image.shape[2], image.shape[3])
 
     def warn_of_values(self, name: str, holes: int, pixels: int, dark: bool) -> None:

@@ -87,7 +87,8 @@ def run_tile(
     tensors, holes_of = {}, []
     all_empty = False
     for name, values in images.items():
-        filled, invalid = fill_invalid(torch.from_numpy(np.array(values, dtype=np.float32))[None])
+        image = torch.from_numpy(np.array(values, dtype=np.float32))[None]
+        filled, invalid = fill_invalid(image, band_by_band=model.band_by_band)
         if name == "ref_rgb":
             core = invalid
         else:
@@ -96,7 +97,7 @@ def run_tile(
             core = _cut(seen_holes, tile.seen, tile.core, s)
             holes_of.append(core)
             all_empty = all_empty or bool(core.all())
-        facts.holes[name] = int(core.sum())
+        facts.holes[name] = int(core.any(dim=1).sum())
         facts.dark[name] = not bool(filled.any())
         tensors[name] = filled
     scale = model.upscaling

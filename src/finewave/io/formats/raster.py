@@ -16,6 +16,7 @@ from finewave.control_points import RPCS, control_points, on_finer_pixels, rpcs_
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding, Number, choose_decoding
+from finewave.io.formats.gdal_colours import colours_of
 from finewave.io.formats.gdal_masks import masks_of, warn_of_undeclared_alpha
 from finewave.io.formats.gdal_numbers import one_or_all, stated_of
 from finewave.io.formats.lazy import LazyValues
@@ -122,6 +123,7 @@ def open_raster(
             masks = masks_of(dataset)
             warn_of_undeclared_alpha(dataset, path)
             told = stated_of(dataset)
+            colours = colours_of(dataset)
         if len(dtypes) > 1:
             raise InputError(f"{path} mixes value types ({', '.join(sorted(dtypes))}); one type is expected")
         raw = rioxarray.open_rasterio(source, cache=False, masked=False)
@@ -176,6 +178,7 @@ def open_raster(
         values.with_decoding(decoding).as_variable(),
         encoding=decoding.encoding,
         **(place if located else {}),
+        colours=None if colours is None else colours[used],
         **metadata,
     )
     scene.set_close(raw.close)

@@ -41,6 +41,7 @@ class BackProjection(SRNetwork):
     """
 
     task = "sr"
+    band_by_band = True
 
     def __init__(
         self,

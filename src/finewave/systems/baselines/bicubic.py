@@ -27,6 +27,7 @@ class Bicubic(SRNetwork):
 
     task = "sr"
     receptive_field = 2
+    band_by_band = True
 
     def __init__(self, scale: int = 4, hs_bands: int = 31) -> None:
         super().__init__()
