@@ -20,6 +20,7 @@ PUBLIC = [
     "export",
     "from_reference",
     "get_sensor",
+    "info",
     "list_models",
     "load_model",
     "metrics",

@@ -19,6 +19,7 @@ _HOME_OF = {
     "load_model": "finewave.zoo.model",
     "export": "finewave.zoo.export",
     "from_reference": "finewave.systems.reference",
+    "info": "finewave.inference.file_info",
     "open_scene": "finewave.io.open_save",
     "save_scene": "finewave.io.open_save",
     "get_sensor": "finewave.physics.sensors",
@@ -36,6 +37,7 @@ __all__ = [
     "export",
     "from_reference",
     "get_sensor",
+    "info",
     "list_models",
     "load_model",
     "metrics",
@@ -47,6 +49,7 @@ __all__ = [
 if TYPE_CHECKING:
     from finewave import metrics as metrics
     from finewave.errors import InputError as InputError
+    from finewave.inference.file_info import info as info
     from finewave.inference.super_resolve import super_resolve as super_resolve
     from finewave.io.open_save import open_scene as open_scene
     from finewave.io.open_save import save_scene as save_scene

@@ -15,6 +15,7 @@ from tests.cli.command_line import run
 
 NAMES = [
     "bench",
+    "compare",
     "completion",
     "data",
     "demo",
@@ -22,6 +23,7 @@ NAMES = [
     "export",
     "figure",
     "fit",
+    "info",
     "models",
     "predict",
     "report",

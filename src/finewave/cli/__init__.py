@@ -6,6 +6,7 @@ import click
 
 import finewave
 from finewave.cli.bench import bench
+from finewave.cli.compare import compare
 from finewave.cli.completion import completion
 from finewave.cli.data import data
 from finewave.cli.demo import demo
@@ -13,6 +14,7 @@ from finewave.cli.evaluate import evaluate
 from finewave.cli.export import export
 from finewave.cli.figure import figure
 from finewave.cli.fit import fit
+from finewave.cli.info import info
 from finewave.cli.models import models
 from finewave.cli.options import example
 from finewave.cli.predict import predict
@@ -42,6 +44,8 @@ for _command in (
     fit,
     evaluate,
     predict,
+    info,
+    compare,
     export,
     data,
     bench,

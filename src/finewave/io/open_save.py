@@ -169,6 +169,11 @@ def open_scene(
     return scene if chunks is None else _chunked(scene, chunks)
 
 
+def format_of(path: str | Path, engine: str | None = None) -> str:
+    """Return the name of the format or product as which `open_scene` reads a path."""
+    return _reader_of(Path(path)).name if engine is None else f"{_XARRAY.name} ({engine})"
+
+
 def overview_factors(path: str | Path) -> list[int]:
     """Return by how much each overview of a file is reduced, as ``open_scene(path, overview=i)`` opens it.
 

@@ -121,6 +121,16 @@ class LazyValues(BackendArray):
         return xr.Variable(("band", "y", "x"), indexing.LazilyIndexedArray(self))
 
 
+def decoding_of(scene: xr.DataArray) -> Decoding | None:
+    """Return how the stored numbers of a scene become values; None of one that is not in its file any more."""
+    data = scene.variable._data
+    while not isinstance(data, LazyValues):
+        data = getattr(data, "array", None)
+        if data is None:
+            return None
+    return data._decoding
+
+
 def _windows(length: int) -> list[slice]:
     if length <= 512:
         return [slice(0, length)]

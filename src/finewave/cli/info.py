@@ -1,0 +1,62 @@
+"""``finewave info``: what was understood of a file, before anything is run on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from finewave.cli.options import example, numbers_or_file
+from finewave.cli.streams import json_option, print_json
+from finewave.cli.table import table
+
+_LONGEST = 6
+
+
+@click.command(epilog=example("finewave info scene.nc --variable reflectance"))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--variable", help="Array of the file, where it holds several.")
+@click.option("--engine", help="Installed xarray engine that opens the file, e.g. cfgrib.")
+@click.option("--wavelengths", help="Band centres in nm, comma-separated, or a CSV file, in place of the file's.")
+@click.option("--full-scale", type=float, help="The stored number that stands for 1.0.")
+@json_option
+def info(
+    file: Path,
+    variable: str | None,
+    engine: str | None,
+    wavelengths: str | None,
+    full_scale: float | None,
+    as_json: bool,
+) -> None:
+    """Say what was understood of FILE: bands, wavelengths, scale, place, sensor, and which models fit."""
+    from finewave.inference.file_info import info as info_of
+
+    found = info_of(
+        file, variable=variable, engine=engine, wavelengths=numbers_or_file(wavelengths), full_scale=full_scale
+    )
+    if as_json:
+        return print_json(found)
+    models, notes = found.pop("models"), found.pop("warnings")
+    rows = [(key.replace("_", " "), _shown(value)) for key, value in found.items()]
+    click.echo("\n".join(f"{key:<15} {value}" for key, value in rows))
+    for note in notes:
+        click.echo(f"{'note':<15} {note}")
+    lines = [(each["name"], each["task"], "yes" if each["fits"] else "no", each["why"]) for each in models]
+    if lines:
+        click.echo("\n" + table(("model", "task", "fits", "why"), lines))
+    return None
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "not stated"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        if value and isinstance(value[0], bool):
+            bad = [i for i, good in enumerate(value, start=1) if not good]
+            return "all" if not bad else f"all but {', '.join(map(str, bad[:20]))}"
+        texts = [f"{each:.10g}" if isinstance(each, float) else str(each) for each in value]
+        return ", ".join(texts if len(texts) <= _LONGEST else [*texts[:3], "...", *texts[-2:]])
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

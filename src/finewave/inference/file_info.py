@@ -1,0 +1,157 @@
+"""What was understood of a file: `finewave.info` and ``finewave info``."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finewave.errors import InputError
+from finewave.warnings import FinewaveWarning
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def info(path: str | Path, *, models: bool = True, **keywords: Any) -> dict[str, Any]:
+    """Say what was understood of a file, without reading its values.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        As for `open_scene`.
+    models : bool
+        Say of each set of trained weights at hand whether it fits the file's bands, and why not.
+    **keywords
+        As for `open_scene`.
+
+    Returns
+    -------
+    dict
+        Of what JSON can hold. ``path``, ``format``; ``bands``, ``rows``, ``columns``; ``dtype`` (of the stored
+        numbers), ``scale_factor``, ``offset`` (value = number x scale_factor + offset; a list where bands differ),
+        ``nodata``, ``quantity``; ``sensor``, ``product``; ``wavelengths_nm``, ``fwhm_nm``, ``good_bands``,
+        ``band_names``; ``crs`` (EPSG or WKT), ``transform`` (six numbers as of ``affine.Affine``), ``pixel_size``,
+        ``bounds`` (left, bottom, right, top), ``control_points`` (how many), ``rpcs``; ``warnings`` (what was
+        assumed, repaired or left out), ``models`` (``name``, ``fits``, ``why``). None for what the file does not say.
+
+    Raises
+    ------
+    InputError
+        As `open_scene`.
+
+    Examples
+    --------
+    >>> import finewave as fw
+    >>> fw.info("scene.tif")["wavelengths_nm"]  # doctest: +SKIP
+    [490.0, 560.0, 665.0]
+    """
+    from finewave.io.open_save import format_of, open_scene
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", FinewaveWarning)
+        scene = open_scene(path, **keywords)
+    try:
+        found = {"path": str(path), "format": format_of(path, keywords.get("engine")), **_of_scene(scene)}
+        found["warnings"] = list(dict.fromkeys(str(each.message) for each in caught))
+        if models:
+            found["models"] = _fitting(scene)
+    finally:
+        scene.close()
+    return found
+
+
+def _of_scene(scene: xr.DataArray) -> dict[str, Any]:
+    from finewave.io.formats.lazy import decoding_of
+
+    decoding = decoding_of(scene)
+    encoding = scene.encoding
+    stored = decoding.stored_dtype if decoding is not None else encoding.get("dtype", scene.dtype)
+    factor = encoding.get("scale_factor", 1.0 if decoding is None else decoding.scale_factor)
+    offset = encoding.get("add_offset", 0.0 if decoding is None else decoding.offset)
+    nodata = encoding.get("_FillValue", None if decoding is None else decoding.nodata)
+    return {
+        "bands": scene.sizes["band"],
+        "rows": scene.sizes["y"],
+        "columns": scene.sizes["x"],
+        "dtype": np.dtype(stored).name,
+        "scale_factor": _plain(factor),
+        "offset": _plain(offset),
+        "nodata": _plain(nodata),
+        "quantity": scene.attrs.get("quantity"),
+        "sensor": scene.attrs.get("sensor"),
+        "product": scene.attrs.get("product"),
+        **{
+            key: None if name not in scene.coords else scene.coords[name].values.tolist()
+            for key, name in (
+                ("wavelengths_nm", "wavelength"),
+                ("fwhm_nm", "fwhm"),
+                ("good_bands", "good_band"),
+                ("band_names", "band_name"),
+            )
+        },
+        **_place(scene),
+    }
+
+
+def _place(scene: xr.DataArray) -> dict[str, Any]:
+    from finewave.control_points import RPCS, control_points
+    from finewave.scene import scene_crs, scene_transform
+
+    crs, transform = scene_crs(scene), scene_transform(scene)
+    code = None if crs is None else crs.to_epsg()
+    bounds = None
+    if transform is not None:
+        corners = [transform * (x, y) for x in (0, scene.sizes["x"]) for y in (0, scene.sizes["y"])]
+        xs, ys = zip(*corners, strict=True)
+        bounds = [min(xs), min(ys), max(xs), max(ys)]
+    return {
+        "crs": None if crs is None else f"EPSG:{code}" if code else crs.to_wkt(),
+        "transform": None if transform is None else [float(each) for each in tuple(transform)[:6]],
+        "pixel_size": None if transform is None else float(abs(transform.determinant) ** 0.5),
+        "bounds": bounds,
+        "control_points": len(control_points(scene)),
+        "rpcs": RPCS in scene.attrs,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return numbers as Python has them: one, or a list where they differ."""
+    if value is None:
+        return None
+    numbers = [None if each is None else float(each) for each in (value if isinstance(value, tuple) else [value])]
+    return numbers[0] if len(set(numbers)) == 1 else numbers
+
+
+def _fitting(scene: xr.DataArray) -> list[dict[str, Any]]:
+    """Say of each set of trained weights whether its bands are in the scene."""
+    import torch
+
+    from finewave.inference.band_matching import match_bands
+    from finewave.systems.registry import create_model
+    from finewave.zoo.bundled_weights import CARD, weight_folders
+    from finewave.zoo.card import Card
+    from finewave.zoo.model import Model
+
+    found = []
+    for name, folder in weight_folders().items():
+        card = Card.read(folder / CARD)
+        with torch.device("meta"):  # what a network takes shows without its weights
+            model = Model(create_model(card.system, **card.config), card)
+        why = ""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", FinewaveWarning)
+            try:
+                match_bands(scene, model)
+                fits = True
+            except InputError as error:
+                fits, why = False, str(error)
+        if fits:
+            said = [str(each.message) for each in caught]
+            said += [f"needs a guide ({model.inputs[1]})"] if len(model.inputs) > 1 else []
+            why = "; ".join(said)
+        found.append({"name": name, "task": card.task, "scale": card.scale, "fits": fits, "why": why})
+    return found
