@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
 from finewave.io.formats.camera_files import allow_heif, read_raw
 from finewave.io.formats.decoding import Decoding
+from finewave.io.formats.icc import to_srgb, warn_of_unapplied
 from finewave.io.formats.raster import open_raster, quiet_gdal
 from finewave.io.open_options import OpenOptions, SaveOptions
 from finewave.physics.srgb import linear_to_srgb
@@ -81,12 +83,18 @@ def open_tiff(path: Path, options: OpenOptions) -> xr.DataArray:
     xarray.DataArray
         Three bands R, G, B in [0, 1].
     """
+    import rasterio
+
+    with reading(path, "TIFF"), quiet_gdal(), rasterio.open(path) as dataset:
+        embedded = dataset.tags(ns="COLOR_PROFILE").get("SOURCE_ICC_PROFILE")
+    profile = base64.b64decode(embedded) if embedded else None
     return open_raster(
         path,
         "TIFF",
         options,
         decoding=Decoding(np.dtype(np.uint8), 1.0 / (options.scale or 255.0), linearise=options.linearise),
         bands=3,
+        recolour=to_srgb(profile, 3, path),
         **_description(3, options.linearise),
     )
 
@@ -109,34 +117,58 @@ def read_channels(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
     Returns
     -------
     channels : numpy.ndarray
-        Shape ``(1 or 3, y, x)``, uint8 or uint16.
+        Shape ``(1 or 3, y, x)``, uint8 or uint16; bytes are in sRGB, whatever the file's colour profile.
     alpha : numpy.ndarray or None
         Transparency, shape ``(y, x)``, 0 where nothing is seen.
     """
-    import imageio.v3 as imageio
+    from PIL import Image, ImageOps
 
     with reading(path, "image"):
         deep = _read_16_bits(path) if path.suffix.lower() == ".png" else None
-        if deep is not None:
-            pixels = deep
-        else:
-            meta = imageio.immeta(path, plugin="pillow")
-            pixels = imageio.imread(path, plugin="pillow", mode=_mode(meta), rotate=True)
-            if pixels.ndim == 2:
-                pixels = pixels[..., None]
-            pixels = np.moveaxis(pixels, -1, 0)
+        with Image.open(path) as opened:
+            profile = opened.info.get("icc_profile")
+            if deep is not None:
+                warn_of_unapplied(profile, path, "pictures of 16 bits are read as they are")
+                pixels = deep
+            else:
+                if profile is None and opened.getexif().get_ifd(_INTEROPERABILITY).get(1) == "R03":
+                    warnings.warn(
+                        f"{path}: its EXIF data say Adobe RGB, but it has no colour profile; it is taken as sRGB, "
+                        "convert it to be sure",
+                        FinewaveWarning,
+                        stacklevel=5,
+                    )
+                pixels = _in_srgb(ImageOps.exif_transpose(opened), profile, path)
     has_alpha = len(pixels) in (2, 4)
     return (pixels[:-1], pixels[-1]) if has_alpha else (pixels, None)
 
 
-def _mode(meta: dict[str, Any]) -> str:
+_INTEROPERABILITY = 0xA005  # directory of EXIF in which cameras say the colour space
+
+
+def _in_srgb(image: Any, profile: bytes | None, path: Path) -> NDArray[Any]:
+    """Return the bytes (bands, y, x) of an image of Pillow in sRGB: grey or colour, with or without alpha."""
+    if image.mode == "CMYK" and (recolour := to_srgb(profile, 4, path)) is not None:
+        return recolour(_planes(image))
+    planes = _planes(image.convert(_mode(image)))
+    colours = 1 if len(planes) < 3 else 3
+    recolour = to_srgb(profile, colours, path) if image.mode != "CMYK" else None
+    return planes if recolour is None else np.concatenate([recolour(planes[:colours]), planes[colours:]])
+
+
+def _planes(image: Any) -> NDArray[Any]:
+    pixels = np.asarray(image)
+    return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+
+
+def _mode(image: Any) -> str:
     """Choose grey or colour, with or without alpha, for whatever a file holds (palettes, CMYK, ...)."""
-    mode, transparent = str(meta.get("mode", "RGB")), "transparency" in meta
-    if mode in ("L", "1") and not transparent:
+    transparent = "transparency" in image.info
+    if image.mode in ("L", "1") and not transparent:
         return "L"
-    if mode in ("LA", "La") or mode in ("L", "1"):
+    if image.mode in ("LA", "La") or image.mode in ("L", "1"):
         return "LA"
-    return "RGBA" if transparent or mode in ("RGBA", "RGBa", "PA") else "RGB"
+    return "RGBA" if transparent or image.mode in ("RGBA", "RGBa", "PA") else "RGB"
 
 
 def _read_16_bits(path: Path) -> NDArray[Any] | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
+from numpy.typing import NDArray
 
 from finewave.control_points import RPCS, control_points, on_finer_pixels, rpcs_on_finer_pixels
 from finewave.errors import InputError
@@ -19,7 +20,8 @@ from finewave.io.formats.decoding import Decoding, Number, choose_decoding
 from finewave.io.formats.gdal_colours import colours_of
 from finewave.io.formats.gdal_masks import masks_of, warn_of_undeclared_alpha
 from finewave.io.formats.gdal_numbers import one_or_all, stated_of
-from finewave.io.formats.lazy import LazyValues
+from finewave.io.formats.icc import Recolour
+from finewave.io.formats.lazy import LazyValues, Slices
 from finewave.io.formats.storage import Storage
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene, scene_crs, scene_transform
@@ -74,6 +76,7 @@ def open_raster(
     bands: int | None = None,
     crs_of_points: Any = None,
     source: Path | None = None,
+    recolour: Recolour | None = None,
     **metadata: Any,
 ) -> xr.DataArray:
     """Open a file that GDAL reads, lazily.
@@ -98,6 +101,8 @@ def open_raster(
         CRS of control points, where GDAL does not report it.
     source : pathlib.Path, optional
         What GDAL opens, where that is not the file itself.
+    recolour : callable, optional
+        What is done to the bytes (bands, y, x) of all bands before anything else.
     **metadata
         Keywords of `finewave.scene.make_scene`; one that is known a band may count the alpha band in.
 
@@ -138,7 +143,7 @@ def open_raster(
     nodata = one_or_all(masks.nodata, used)
     stored = raw.variable[used]
     values = LazyValues(
-        lambda key: stored[key].values,
+        _reader(stored, recolour),
         stored.shape,
         (0, 1, 2),
         Decoding(raw.dtype, nodata=nodata, special=special),
@@ -165,7 +170,7 @@ def open_raster(
         raw = _overview(path, kind, options.overview)
         smaller = raw.variable[used]
         mask = masks.reader(source, overview_level=options.overview)
-        values = LazyValues(lambda key: smaller[key].values, smaller.shape, (0, 1, 2), decoding, path, kind, mask)
+        values = LazyValues(_reader(smaller, recolour), smaller.shape, (0, 1, 2), decoding, path, kind, mask)
         transform = raw.rio.transform() if located else transform
     smaller_by = 1.0 if options.overview is None else raw.sizes["x"] / full_width
     if rpcs is not None:
@@ -183,6 +188,13 @@ def open_raster(
     )
     scene.set_close(raw.close)
     return scene
+
+
+def _reader(stored: xr.Variable, recolour: Recolour | None) -> Callable[[Slices], NDArray[Any]]:
+    """Return what reads a block; colours depend on all bands, so that all are read where they are turned."""
+    if recolour is None:
+        return lambda key: stored[key].values
+    return lambda key: recolour(stored[(slice(None), *key[1:])].values)[key[0]]
 
 
 _ONE_A_BAND = frozenset({"wavelengths", "fwhm", "good_bands", "band_names"})
