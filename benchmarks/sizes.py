@@ -1,8 +1,8 @@
 """How large the wheel and a base installation are, by making both: ``make sizes``.
 
 The wheel is built, installed with PyTorch for processors into an empty environment (uv where it is there, else pip; the
-versions are those of constraints.txt), and used there. Sizes are in 10^6 bytes of the files themselves; what pip brings
-along is not counted, nor is the machine code that Python keeps (``__pycache__``), which is told apart.
+versions are those of constraints.txt), and used there. Sizes are in 10^6 bytes of the files themselves, with the
+bytecode that pip compiles; pip itself is not counted.
 """
 
 from __future__ import annotations
@@ -29,16 +29,14 @@ def main() -> int:
         packages = install(wheel, environment)
         check(environment)
         files = [path for path in packages.rglob("*") if path.is_file() and not path.is_symlink()]
-        compiled = megabytes([path for path in files if "__pycache__" in path.parts])
-        files = [path for path in files if "__pycache__" not in path.parts]
+        bytecode = megabytes([path for path in files if path.suffix == ".pyc"])
         installed = megabytes(files)
         shares: dict[str, list[Path]] = {}
         for path in files:
             shares.setdefault(path.relative_to(packages).parts[0].removesuffix(".libs"), []).append(path)
         largest = sorted(((megabytes(paths), name) for name, paths in shares.items()), reverse=True)[:LARGEST]
         print(f"wheel          {megabytes([wheel]):8.2f} MB   at most {MOST_WHEEL:g}")
-        beside = f"{compiled:.1f} MB of __pycache__ beside it"
-        print(f"base install   {installed:8.1f} MB   at most {MOST_INSTALLED:g}; {beside}")
+        print(f"base install   {installed:8.1f} MB   at most {MOST_INSTALLED:g}; bytecode is {bytecode:.1f} of it")
         print("of it          " + ", ".join(f"{name} {size:.0f}" for size, name in largest))
         return int(megabytes([wheel]) > MOST_WHEEL or installed > MOST_INSTALLED)
 
@@ -62,9 +60,10 @@ def install(wheel: Path, environment: Path) -> Path:
     if with_uv:
         run("uv", "pip", "install", "--quiet", "--python", python, "--torch-backend", "cpu", *versions, wheel)
     else:
-        index = ["--quiet", "--no-compile", "--disable-pip-version-check", "--extra-index-url", CPU_INDEX]
-        run(python, "-m", "pip", "install", *index, *versions, wheel)
-        run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "setuptools", "pip")
+        pip: list[str | Path] = [python, "-m", "pip", "-qq", "--disable-pip-version-check"]
+        run(*pip, "install", "--no-deps", "--retries", "1", "--index-url", CPU_INDEX, *versions, "torch")
+        run(*pip, "install", *versions, wheel)
+        run(*pip, "uninstall", "--yes", "setuptools", "pip")
     return Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"))
 
 
@@ -72,7 +71,7 @@ def check(environment: Path) -> None:
     """Use what was installed: a network makes an image, and the command line knows its models."""
     code = (
         "import torch, finewave as fw; net = fw.create_model('mst++', hs_bands=31); "
-        "y = fw.Model(net).predict(hr_msi=torch.zeros(1, 3, 16, 16)); assert y.shape == (1, 31, 16, 16), y.shape; "
+        "y = fw.Model(net).predict(hr_msi=torch.full((1, 3, 16, 16), 0.5)); assert y.shape == (1, 31, 16, 16); "
         "fw.get_sensor('srgb')"
     )
     run(environment / "bin" / "python", "-B", "-c", code)

@@ -9,13 +9,16 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from finewave.datasets.base import Image
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
+
+if TYPE_CHECKING:
+    import zarr
 
 FORMAT = 1
 CROP = 128  # chunk side: the crop that the field trains on
@@ -159,7 +162,7 @@ class Store:
         """Return height and width of a scene in pixels, without reading it."""
         if name not in self:
             raise InputError(f"scene {name!r} is not in {self.path}")
-        _, height, width = self._root[name].shape
+        _, height, width = self._array(name).shape
         return height, width
 
     def __contains__(self, name: str) -> bool:
@@ -180,14 +183,17 @@ class Store:
         InputError
             If it is not in the store.
         """
-        import zarr
-
         if name not in self:
             raise InputError(f"scene {name!r} is not in {self.path}; it holds {', '.join(self.names)}")
         if companion is not None and companion not in self.companions:
             raise InputError(
                 f"{self.path} holds no {companion!r} of its scenes, but {', '.join(self.companions) or 'nothing more'}"
             )
-        array = self._root[name if companion is None else f"{COMPANIONS}/{companion}/{name}"]
+        return np.asarray(self._array(name if companion is None else f"{COMPANIONS}/{companion}/{name}")[...])
+
+    def _array(self, path: str) -> zarr.Array[Any]:
+        import zarr
+
+        array = self._root[path]
         assert isinstance(array, zarr.Array)
-        return np.asarray(array[...])
+        return array

@@ -140,7 +140,7 @@ def local_cluster(workers: int) -> Iterator[Any]:
     ours = not any(name in os.environ for name in THREAD_VARIABLES)
     environment = dict.fromkeys(THREAD_VARIABLES, threads) if ours else {}
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    no_pages = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+    no_pages: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
     try:
         with (
             dask.config.set({"distributed.nanny.pre-spawn-environ": environment, **no_pages}),

@@ -99,7 +99,7 @@ class MultiHeadAttention(nn.Module):
         Arguments of `HeadAttention`.
     """
 
-    def __init__(self, channels: int, heads: int = 3, mlp_hidden: int = 64, **head) -> None:
+    def __init__(self, channels: int, heads: int = 3, mlp_hidden: int = 64, **head: Any) -> None:
         super().__init__()
         self.heads = nn.ModuleList(HeadAttention(channels, **head) for _ in range(heads))
         self.mlp = nn.Sequential(nn.Linear(heads, mlp_hidden), nn.ReLU(), nn.Linear(mlp_hidden, 1))

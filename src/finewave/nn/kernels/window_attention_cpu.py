@@ -37,7 +37,7 @@ TASK_VALUES, BLOCK, HEADS = 65_536, 256, 3
 _REORDER = {"contract", "reassoc", "nsz"}
 
 
-def _compiled(function: Callable) -> Callable:
+def _compiled(function: Callable[..., None]) -> Callable[..., None]:
     """Compile at first call, keeping the machine code on disk where there is a place to write it."""
     options: dict[str, Any] = {"nogil": True, "fastmath": _REORDER, "error_model": "numpy"}
     try:
@@ -73,7 +73,7 @@ def _pool(workers: int, process: int) -> ThreadPoolExecutor:  # a process has it
     return ThreadPoolExecutor(workers, thread_name_prefix="finewave")
 
 
-def _run(kernel: Callable[..., None], tasks: Iterable[tuple]) -> None:
+def _run(kernel: Callable[..., None], tasks: Iterable[tuple[Any, ...]]) -> None:
     """Call ``kernel`` with each of the tasks, on as many threads as PyTorch uses, this one among them."""
     waiting = list(tasks)
     threads = min(torch.get_num_threads(), len(waiting))

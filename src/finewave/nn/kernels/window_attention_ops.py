@@ -74,7 +74,7 @@ def _attention_backward_shapes(
     return torch.empty_like(phi), torch.empty_like(theta), torch.empty_like(value)
 
 
-def _attention_keeps(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> None:
+def _attention_keeps(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     phi, theta, value, ctx.window, *_ = inputs
     _, chosen, weights = output
     ctx.mark_non_differentiable(chosen, weights)
@@ -119,7 +119,7 @@ def _combination_on_cpu(heads: Sequence[Tensor], *arguments: Tensor) -> Tensor:
 
 
 @_combination_backward.register_kernel("cpu")
-def _combination_backward_on_cpu(gradient: Tensor, heads: Sequence[Tensor], *arguments: Tensor) -> tuple:
+def _combination_backward_on_cpu(gradient: Tensor, heads: Sequence[Tensor], *arguments: Tensor) -> tuple[Any, ...]:
     return _for_heads(heads).combination_backward(gradient, heads, *arguments)
 
 
@@ -131,17 +131,17 @@ def _combination_shape(heads: Sequence[Tensor], *_: Tensor) -> Tensor:
 @_combination_backward.register_fake
 def _combination_backward_shapes(
     gradient: Tensor, heads: Sequence[Tensor], weight1: Tensor, bias1: Tensor, weight2: Tensor
-) -> tuple:
+) -> tuple[Any, ...]:
     weights = (torch.empty_like(t) for t in (weight1, bias1, weight2))
     return [torch.empty_like(head) for head in heads], *weights, gradient.new_empty(1)
 
 
-def _combination_keeps(ctx: Any, inputs: tuple, output: Tensor) -> None:
+def _combination_keeps(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     heads, weight1, bias1, weight2, _ = inputs
     ctx.save_for_backward(weight1, bias1, weight2, *heads)
 
 
-def _combination_gradient(ctx: Any, gradient: Tensor) -> tuple:
+def _combination_gradient(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
     weight1, bias1, weight2, *heads = ctx.saved_tensors
     return _combination_backward(gradient.contiguous(), heads, weight1, bias1, weight2)
 

@@ -211,11 +211,11 @@ class _StraightThrough(torch.autograd.Function):
     """Value of the first argument, gradient to the second; ``h + p - p.detach()`` would round the ones."""
 
     @staticmethod
-    def forward(ctx, one_hot: Tensor, probability: Tensor) -> Tensor:
+    def forward(ctx: Any, one_hot: Tensor, probability: Tensor) -> Tensor:
         return one_hot.clone()
 
     @staticmethod
-    def backward(ctx, *gradients: Tensor) -> tuple[None, Tensor]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
         return None, gradients[0]
 
 

@@ -119,7 +119,9 @@ class Gated(Application):
         super().__init__(*arguments, **settings)
         self.add_transform(partial(_Headers, access))  # type: ignore[arg-type]  # called as a class would be
 
-    def find_handler(self, request: HTTPServerRequest, **arguments: Any) -> HTTPMessageDelegate:
+    def find_handler(  # type: ignore[override]  # its own type is private to tornado
+        self, request: HTTPServerRequest, **arguments: Any
+    ) -> HTTPMessageDelegate:
         """Return what answers a request, which may be a refusal."""
         refusal = self.access.refusal(request)
         if refusal is None and request.path == "/ws" and not self._is_session(request):

@@ -1,0 +1,42 @@
+"""Where things stand: tests mirror the source tree, and a fact of the package stands once."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import finewave
+
+ROOT = Path(__file__).parents[1]
+# parity and plain are references, not tests of one room; a browser drives the whole page
+OTHERS = {Path("parity"), Path("plain"), Path("viz/browser"), Path("benchmarks")}
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in (ROOT / "tests").rglob("*.py")}))
+def test_a_folder_of_tests_is_that_of_a_room(folder: Path) -> None:
+    room = folder.relative_to(ROOT / "tests")
+    assert room in OTHERS or (ROOT / "src" / "finewave" / room).is_dir()
+
+
+@pytest.mark.parametrize("room", sorted(path.parent for path in (ROOT / "src" / "finewave").glob("*/__init__.py")))
+def test_a_room_has_tests(room: Path) -> None:
+    assert list((ROOT / "tests" / room.name).rglob("test_*.py"))
+
+
+def test_the_version_stands_once() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["dynamic"] == ["version"]
+    assert project["tool"]["hatch"]["version"]["path"] == "src/finewave/__init__.py"
+    for name in ("pyproject.toml", "CITATION.cff", "mkdocs.yml"):
+        assert finewave.__version__ not in (ROOT / name).read_text(encoding="utf-8").split('"'), name
+
+
+def test_the_core_depends_on_what_it_imports_alone() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    core = {re.split(r"[\[>]", name)[0] for name in project["dependencies"]} - {"h5netcdf"}  # an engine of xarray
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    imported = set(re.findall(r"^ *(?:import|from) (\w+)", source, re.MULTILINE))
+    assert {name.replace("pyyaml", "yaml") for name in core} <= imported
