@@ -279,7 +279,7 @@ def _time_steps(net: Any, phase: dict[str, Any], recipe: dict[str, Any], crops: 
     batch = _random_batch(recipe, phase_data(recipe, phase)["crop"], crops)
     clock = RunClock(10**9)
     module = PHASES[phase["kind"]](copy.deepcopy(net), phase, clock, recipe["model"]["scale"])
-    module.response = torch.rand(recipe["model"]["ms_bands"], recipe["model"]["hs_bands"])
+    module.response = torch.rand(recipe["model"].get("ms_bands", 3), recipe["model"]["hs_bands"])
     times: list[float] = []
 
     class StepTimes(L.Callback):

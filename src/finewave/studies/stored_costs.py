@@ -25,7 +25,7 @@ from finewave.studies.request import ask
 from finewave.training.recipes import phase_data
 
 PATH = Path(__file__).with_name("costs.json")
-STORED = {"table2": ("cave", "ntire2020")}
+STORED = {"table2": ("cave", "ntire2020"), "mulsr": ("cave@mulsr",)}
 """Studies whose costs are stored, and for which data sets; recipes that take the same time stand once."""
 
 

@@ -83,6 +83,14 @@ def test_what_is_left_out_does_nothing_else(without: str, closed: list[str]) -> 
         torch.testing.assert_close(whole(lr_hsi, hr_msi), part(lr_hsi, hr_msi))
 
 
+def test_the_joint_loss_of_a_single_scale_has_its_term() -> None:
+    """The recipe weighs both; of a part that is not there nothing is asked."""
+    batch = {"lr_hsi": torch.rand(1, 5, 3, 5), "hr_msi": torch.rand(1, 3, 12, 20), "hr_hsi": torch.rand(1, 5, 12, 20)}
+    _, terms = small(without="half-scale").train().training_loss(batch, 0.5)
+    assert list(terms) == ["l1", "half_scale"]
+    assert terms["l1"] > 0 == terms["half_scale"]
+
+
 def test_an_unknown_part_is_refused() -> None:
     with pytest.raises(InputError, match="did you mean 'mii'"):
         small(without="miii")
