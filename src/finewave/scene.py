@@ -329,6 +329,17 @@ def band_values(scene: xr.DataArray, name: str) -> np.ndarray[Any, Any] | None:
     return values if len(values) == scene.sizes["band"] else None
 
 
+def band_labels(scene: xr.DataArray) -> list[str]:
+    """Return for each band its number, from 1, with its wavelength or name, for messages."""
+    wavelengths, names = band_values(scene, "wavelength"), band_values(scene, "band_name")
+    labels = []
+    for i in range(scene.sizes["band"]):
+        known = wavelengths is not None and np.isfinite(wavelengths[i])
+        more = f"{wavelengths[i]:g} nm" if known else None if names is None else str(names[i])  # type: ignore[index]
+        labels.append(f"band {i + 1}" + (f" ({more})" if more else ""))
+    return labels
+
+
 def attribute_to_text(value: Any) -> str | None:
     """Write an attribute for formats that hold only text.
 

@@ -60,6 +60,34 @@ def test_pixels_without_values_neither_train_nor_validate(tmp_path: Path, values
     assert all(np.isfinite(store.read(name)).all() for name in store.names)
 
 
+@pytest.mark.parametrize("garbage", [50.0, np.nan])
+def test_a_band_flagged_bad_does_not_stop_anything(tmp_path: Path, values: np.ndarray, garbage: float) -> None:
+    values[1] = garbage
+    scene = make_scene(values, wavelengths=WAVELENGTHS, good_bands=[True, False, True, True, True])
+    fw.save_scene(scene, tmp_path / "flagged.nc")
+    store = hold_out([tmp_path / "flagged.nc"], tmp_path / "run" / "scenes.zarr", OPTIONS)
+    np.testing.assert_array_equal(store.wavelengths, np.delete(WAVELENGTHS, 1))
+
+
+def test_a_band_without_any_value_is_named_and_left_out(tmp_path: Path, values: np.ndarray) -> None:
+    values[3] = np.nan
+    path = save(tmp_path / "empty.nc", values)
+    with pytest.warns(fw.FinewaveWarning, match=r"left out band 4 \(750 nm\), without a value in any pixel"):
+        store = hold_out([path], tmp_path / "run" / "scenes.zarr", OPTIONS)
+    np.testing.assert_array_equal(store.wavelengths, np.delete(WAVELENGTHS, 3))
+    assert all(np.isfinite(store.read(name)).all() for name in store.names)
+
+
+@pytest.mark.cases
+@pytest.mark.filterwarnings("ignore::finewave.warnings.FinewaveWarning")
+@pytest.mark.parametrize("name", ["garbage_flagged", "nan_unflagged"])
+def test_flagged_and_empty_bands_of_the_cases(cases: Path, tmp_path: Path, name: str) -> None:
+    scene = cases / "C5_flagged_band_stops_fit" / f"{name}.nc"
+    store = hold_out([scene], tmp_path / "run" / "scenes.zarr", OPTIONS)
+    assert len(store.wavelengths) == 30
+    assert 600 not in store.wavelengths
+
+
 def test_crops_of_larger_blocks_are_more_frequent(tmp_path: Path, values: np.ndarray) -> None:
     values[:, 20:24, 10:13] = np.nan
     store = hold_out([save(tmp_path / "holes.tif", values)], tmp_path / "run" / "scenes.zarr", OPTIONS)

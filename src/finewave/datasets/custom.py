@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from finewave.datasets.base import PARTS, Dataset, Region, RemoteFile, Split
 from finewave.errors import InputError, unknown_name
+from finewave.warnings import FinewaveWarning
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 DESCRIPTION = "finewave-dataset.yaml"
 SHARES = (0.7, 0.15, 0.15)  # of the scenes, or of a scene's longer side, for train, val, test
@@ -246,14 +251,39 @@ def find_scenes(folder: Path, pattern: str | None = None) -> dict[str, Path]:
 
 
 def survey_scene(path: Path, wavelengths: Sequence[float] | str | None, full_scale: float | None) -> Survey:
-    """Return what a file says about its scene, without reading its pixels."""
+    """Return what a file says about its scene, reading few of its pixels.
+
+    Warns
+    -----
+    FinewaveWarning
+        A band has no value in any pixel. It counts as bad.
+    """
     from finewave.io.open_save import open_scene
-    from finewave.scene import band_values
+    from finewave.scene import band_labels, band_values
 
     with open_scene(path, wavelengths=wavelengths, full_scale=full_scale) as scene:
         good = band_values(scene, "good_band")
-        bad = () if good is None else tuple(np.flatnonzero(~good.astype(bool)).tolist())
+        flagged = [] if good is None else np.flatnonzero(~good.astype(bool)).tolist()
+        empty = [band for band in _empty_bands(scene, path) if band not in flagged]
+        if empty:
+            warnings.warn(
+                f"{path}: left out {', '.join(band_labels(scene)[i] for i in empty)}, without a value in any pixel",
+                FinewaveWarning,
+                stacklevel=3,
+            )
+        bad = tuple(sorted([*flagged, *empty]))
         return Survey(scene.sizes["band"], (scene.sizes["y"], scene.sizes["x"]), band_values(scene, "wavelength"), bad)
+
+
+def _empty_bands(scene: xr.DataArray, path: Path) -> list[int]:
+    """Return the bands without any value: those that have none in the middle of the scene are read whole."""
+    from finewave.io.file_errors import reading
+
+    middle = [slice(max(0, n // 2 - 32), n // 2 + 32) for n in (scene.sizes["y"], scene.sizes["x"])]
+    with reading(path, "scene"):
+        sample = np.isfinite(scene[:, middle[0], middle[1]].values).any(axis=(1, 2))
+        empty = [i for i in np.flatnonzero(~sample).tolist() if not np.isfinite(scene[i].values).any()]
+    return empty if len(empty) < scene.sizes["band"] else []  # a scene without any value is refused when it is read
 
 
 def shared_wavelengths(surveys: Mapping[str, Survey]) -> np.ndarray:
@@ -291,10 +321,15 @@ def read_reflectance(path: Path, wavelengths: Sequence[float] | str | None, full
     """Read a scene as reflectance, float32."""
     from finewave.io.file_errors import reading
     from finewave.io.open_save import open_scene
+    from finewave.scene import band_values
 
     with open_scene(path, wavelengths=wavelengths, full_scale=full_scale) as scene, reading(path, "scene"):
         values = np.asarray(scene.values, np.float32)
-    brightest = float(np.max(values, initial=0, where=np.isfinite(values)))
+        good = band_values(scene, "good_band")
+    counted = np.isfinite(values)
+    if good is not None:  # whatever a band holds that is flagged bad
+        counted &= good.astype(bool)[:, None, None]
+    brightest = float(np.max(values, initial=0, where=counted))
     if brightest > BRIGHTEST:
         raise InputError(
             f"{path}: values up to {brightest:g}; say which stored number stands for 1.0 with --full-scale, "

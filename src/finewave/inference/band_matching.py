@@ -10,7 +10,7 @@ import numpy as np
 
 from finewave.errors import InputError
 from finewave.inference.band_names import base_of, code_of, colour_of, is_possible, plain
-from finewave.scene import band_values
+from finewave.scene import band_labels, band_values
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
@@ -213,16 +213,6 @@ def _colours_of(scene: xr.DataArray) -> list[str | None]:
     """Return the colours that the file's format has for the bands."""
     colours = band_values(scene, "colour")
     return [None] * scene.sizes["band"] if colours is None else [str(each) or None for each in colours]
-
-
-def band_labels(scene: xr.DataArray) -> list[str]:
-    """Return for each band its number with name or wavelength, for messages."""
-    given, names = wavelengths_of(scene), _names_of(scene)
-    labels = []
-    for i, name in enumerate(names):
-        more = f"{given[i]:g} nm" if given is not None else name
-        labels.append(f"band {i + 1}" + (f" ({more})" if more else ""))
-    return labels
 
 
 _COLOURS_FROM = (

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.errors import InputError
-from finewave.inference.band_matching import band_labels, match_bands, wavelengths_of
-from finewave.scene import band_values
+from finewave.inference.band_matching import match_bands, wavelengths_of
+from finewave.scene import band_labels, band_values
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.errors import InputError
-from finewave.inference.band_matching import band_labels, output_wavelengths, warn_of_other_sensor
+from finewave.inference.band_matching import output_wavelengths, warn_of_other_sensor
 from finewave.inference.band_selection import BandSelection, select_bands
 from finewave.inference.sources import OpenScene, Source
 from finewave.warnings import FinewaveWarning
@@ -92,6 +92,8 @@ class Request:
         for name, scene in self.scenes.items():
             largest, empty = _sampled(scene, self.bands[name])
             if empty:
+                from finewave.scene import band_labels
+
                 labels = band_labels(scene)
                 warnings.warn(
                     f"{', '.join(labels[i] for i in empty)} has no value in any pixel of the scene that was looked at; "
