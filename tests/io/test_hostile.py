@@ -142,3 +142,106 @@ def test_attributes_nested_without_end() -> None:
     scene = load_scene(CASES / "nest.zarr")
     assert scene.shape == (3, 16, 16)
     assert 0 < float(scene.mean()) < 1
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason=f"there is no folder {CASES}")
+@pytest.mark.parametrize(("name", "words"), [("segfault.mat", "crashed"), ("hang.nc", "did not come back")])
+def test_cases_that_end_a_library(name: str, words: str) -> None:
+    with pytest.raises(InputError, match=rf"{name} .*the library that reads it {words}"):
+        load_scene(CASES / name)
+
+
+def secret_of(folder: Path) -> Path:
+    """A file of this machine that is no business of the one who made the scene."""
+    path = folder / "secret.raw"
+    np.arange(3 * 16 * 16, dtype=np.float32).tofile(path)
+    return path
+
+
+@pytest.mark.parametrize("extension", [".tif", ".img", ".dat", ".png", ".jp2", ".nc", ".h5", ".bmp", ".ntf"])
+@pytest.mark.parametrize("kind", ["vrt", "wms"])
+def test_texts_that_gdal_would_follow(kind: str, extension: str, tmp_path: Path) -> None:
+    other = tif(tmp_path / "other.tif", 1e-4)
+    path = tmp_path / f"scene{extension}"
+    path.write_text(
+        "<VRTDataset rasterXSize='16' rasterYSize='16'><VRTRasterBand dataType='UInt16' band='1'><SimpleSource>"
+        f"<SourceFilename>{other}</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+        if kind == "vrt"
+        else "<GDAL_WMS><Service name='TMS'><ServerUrl>http://127.0.0.1:9/${z}/${x}/${y}</ServerUrl></Service>"
+        "<DataWindow><SizeX>16</SizeX><SizeY>16</SizeY></DataWindow><BandsCount>1</BandsCount></GDAL_WMS>"
+    )
+    if extension in (".img", ".dat"):
+        path.with_suffix(".hdr").write_text("ENVI\nsamples = 16\n")  # a header that holds nothing
+    with pytest.raises(InputError):
+        load_scene(path)
+
+
+def test_a_virtual_raster_by_its_name_is_followed(tmp_path: Path) -> None:
+    other = tif(tmp_path / "other.tif", 1e-4)
+    (tmp_path / "scene.vrt").write_text(
+        "<VRTDataset rasterXSize='16' rasterYSize='16'><VRTRasterBand dataType='UInt16' band='1'><SimpleSource>"
+        f"<SourceFilename>{other}</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    np.testing.assert_array_equal(
+        load_scene(tmp_path / "scene.vrt", full_scale=1).values[0], load_scene(other, full_scale=1).values[0]
+    )
+
+
+@pytest.mark.parametrize("extension", [".h5", ".nc", ".mat"])
+@pytest.mark.parametrize("kind", ["external storage", "virtual", "link"])
+def test_hdf5_that_lies_elsewhere(kind: str, extension: str, tmp_path: Path) -> None:
+    import h5py
+
+    secret = secret_of(tmp_path)
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["cube"] = np.ones((3, 16, 16), np.float32)
+    path = tmp_path / f"scene{extension}"
+    with h5py.File(path, "w", userblock_size=512 if extension == ".mat" else 0) as file:
+        group = file.create_group("a/b")
+        if kind == "external storage":
+            group.create_dataset("cube", (3, 16, 16), np.float32, external=[(str(secret), 0, h5py.h5f.UNLIMITED)])
+        elif kind == "virtual":
+            layout = h5py.VirtualLayout((3, 16, 16), np.float32)
+            layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "cube", (3, 16, 16))
+            group.create_virtual_dataset("cube", layout)
+        else:
+            group["cube"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "cube")
+    with pytest.raises(InputError, match=r"does not hold its own values: .*(secret\.raw|other\.h5)"):
+        open_scene(path)
+
+
+def test_a_file_larger_than_its_bytes(tmp_path: Path) -> None:
+    """Sparse TIFFs and Zarr stores say whatever size they like."""
+    import zarr
+
+    profile = {"driver": "GTiff", "dtype": "uint16", "count": 1, "height": 65536, "width": 65536, "SPARSE_OK": True}
+    with rasterio.open(tmp_path / "sparse.tif", "w", tiled=True, **profile):
+        pass
+    assert (tmp_path / "sparse.tif").stat().st_size < 2e6
+    zarr.create_array(tmp_path / "sparse.zarr", shape=(3, 10**6, 10**6), chunks=(1, 100, 100), dtype="u2")
+    zarr.create_array(tmp_path / "chunk.zarr", shape=(3, 10, 10), chunks=(3, 10**5, 10**5), dtype="u2")
+    for name, words in (
+        ("sparse.tif", "says that it holds"),
+        ("sparse.zarr", "says that it holds"),
+        ("chunk.zarr", "its chunks of"),
+    ):
+        with pytest.raises(InputError, match=words):
+            open_scene(tmp_path / name)
+
+
+def test_a_process_that_looks_is_one_and_ends(tmp_path: Path) -> None:
+    """The reader of MATLAB files is started once, again after a crash, and gone when the program is."""
+    import scipy.io
+
+    from finewave.io.cage import reader
+
+    scipy.io.savemat(tmp_path / "a.mat", {"cube": np.ones((4, 5, 3), np.float32)})
+    assert load_scene(tmp_path / "a.mat").shape == (3, 4, 5)
+    first = reader._CAGE._process
+    assert first is not None
+    assert load_scene(tmp_path / "a.mat").shape == (3, 4, 5)
+    assert reader._CAGE._process is first
+    first.kill()
+    first.wait()
+    assert load_scene(tmp_path / "a.mat").shape == (3, 4, 5)
+    assert reader._CAGE._process is not first

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from finewave.io.declared import check_declared
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
@@ -29,11 +30,18 @@ def usable(scene: xr.DataArray, path: Path) -> xr.DataArray:
     xarray.DataArray
         ``scene`` itself where all of it can be so.
 
+    Raises
+    ------
+    InputError
+        The image is far larger than its file can hold.
+
     Warns
     -----
     FinewaveWarning
         The transform is not finite or cannot be inverted; wavelengths are not finite, not positive, or equal.
     """
+    if not scene.variable._in_memory:
+        check_declared(path, scene.size * int(np.dtype(scene.encoding.get("dtype", np.uint8)).itemsize))
     close = getattr(scene, "_close", None)
     encoding, attrs = dict(scene.encoding), dict(scene.attrs)
     checked = _with_usable_wavelengths(_with_usable_place(scene, path), path)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding, choose_decoding
+from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.gdal_masks import Masks, masks_of
 from finewave.io.formats.gdal_numbers import stated_of
 from finewave.io.formats.lazy import LazyValues, Slices
@@ -60,7 +61,7 @@ def read_header(path: Path) -> BandFile:
     # a file in an archive is checked by what packed it
     if path.suffix.lower() in (".tif", ".tiff") and path.is_file():
         check_complete(path)
-    with reading(path, "band"), quiet_gdal(), rasterio.open(path) as dataset:
+    with reading(path, "band"), quiet_gdal(), rasterio.open(path, driver=driver_of(path)) as dataset:
         if dataset.count != 1:
             raise InputError(f"{path} has {dataset.count} bands; a folder of bands holds one per file")
         return BandFile(
@@ -211,17 +212,16 @@ def _on_grid(
     file: BandFile, grid: BandFile, nodata: float | None, special: tuple[float, ...], *, nearest: bool = False
 ) -> xr.Variable:
     """Return a band (1, y, x) on the grid, lazily."""
-    import rasterio
     import rioxarray
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT
 
     with reading(file.path, "band"), quiet_gdal():
         if _fits(file, grid):
-            return _raster(rioxarray.open_rasterio(file.path, cache=False, masked=False))
+            return _raster(rioxarray.open_rasterio(file.path, cache=False, masked=False, driver=driver_of(file.path)))
         how = Resampling.average if file.pixel_size < grid.pixel_size else Resampling.bilinear
         with (
-            rasterio.open(file.path if not special or nodata is None else _without(file, special, nodata)) as dataset,
+            _opened(file, special, nodata) as dataset,
             WarpedVRT(
                 dataset,
                 crs=grid.crs,
@@ -234,6 +234,16 @@ def _on_grid(
             ) as warped,
         ):
             return _raster(rioxarray.open_rasterio(warped, cache=False, masked=False))
+
+
+def _opened(file: BandFile, special: tuple[float, ...], nodata: float | None) -> Any:
+    """Open a file, or a virtual one of our own that hides numbers that are no values."""
+    import rasterio
+
+    if not special or nodata is None:
+        return rasterio.open(file.path, driver=driver_of(file.path))
+    source = _without(file, special, nodata)
+    return rasterio.open(source, driver="VRT" if source.startswith("<VRTDataset") else driver_of(source))
 
 
 def _without(file: BandFile, special: tuple[float, ...], nodata: float) -> str:

@@ -17,6 +17,7 @@ from finewave.io.file_errors import reading
 from finewave.io.formats import photo
 from finewave.io.formats.band_files import BandFile, open_bands, read_header
 from finewave.io.formats.decoding import Decoding, choose_decoding, is_number
+from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.raster import is_georeferenced, quiet_gdal
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene
@@ -178,7 +179,7 @@ def _read_band(file: Path) -> tuple[NDArray[Any], dict[str, Any]]:
 def _read_tiff(file: Path) -> tuple[NDArray[Any], dict[str, Any]]:
     import rasterio
 
-    with reading(file, "TIFF"), quiet_gdal(), rasterio.open(file) as dataset:
+    with reading(file, "TIFF"), quiet_gdal(), rasterio.open(file, driver=driver_of(file)) as dataset:
         place: dict[str, Any] = {"nodata": dataset.nodata}
         if is_georeferenced(dataset):
             place.update(crs=dataset.crs, transform=dataset.transform)

@@ -18,6 +18,7 @@ from finewave.io.file_errors import reading, writing
 from finewave.io.formats.decoding import Number
 from finewave.io.formats.envi_header import readable_by_gdal
 from finewave.io.formats.gdal_bands import band_metadata, numbers_in_braces
+from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.gdal_numbers import one_or_all
 from finewave.io.formats.raster import open_raster, quiet_gdal, write_raster
 from finewave.io.formats.storage import choose_storage
@@ -96,7 +97,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     data = _data_file(path)
     with reading(data, "ENVI image"):
         source = readable_by_gdal(data)
-    with reading(data, "ENVI image"), quiet_gdal(), rasterio.open(source) as dataset:
+    with reading(data, "ENVI image"), quiet_gdal(), rasterio.open(source, driver=driver_of(source)) as dataset:
         header = {key.lower(): value for key, value in dataset.tags(ns="ENVI").items()}
         metadata = band_metadata(dataset, wavelengths_given=options.wavelengths is not None)
         used = metadata.pop("_used")
@@ -284,7 +285,7 @@ def _is_sheared(scene: xr.DataArray) -> bool:
         profile: dict[str, Any] = {"count": 1, "height": 1, "width": 1, "dtype": "uint8", "crs": scene_crs(scene)}
         with rasterio.open(trial, "w", driver="ENVI", transform=transform, **profile):
             pass
-        with rasterio.open(trial) as dataset:
+        with rasterio.open(trial, driver="ENVI") as dataset:
             held = dataset.transform
     size = abs(transform.determinant) ** 0.5
     corner = (scene.sizes["x"], scene.sizes["y"])

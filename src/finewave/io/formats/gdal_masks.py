@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.lazy import Slices
 from finewave.warnings import FinewaveWarning
 
@@ -93,7 +94,7 @@ class _MaskReader:
         import rasterio
 
         if not hasattr(self._open, "dataset"):
-            self._open.dataset = rasterio.open(self._path, **self._how)
+            self._open.dataset = rasterio.open(self._path, **{"driver": driver_of(self._path), **self._how})
         return self._open.dataset
 
 

@@ -10,14 +10,10 @@ import xarray as xr
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.gdal_bands import band_metadata
+from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.raster import open_raster, quiet_gdal
 from finewave.io.open_options import OpenOptions
 from finewave.scene import attribute_from_text
-
-# Drivers that reach out into a network, or take nearly any text or document for an image.
-_NEVER = frozenset(
-    "WMS WCS WMTS HTTP EEDA EEDAI PLMOSAIC STACIT STACTA OGCAPI NGSGEOID XYZ PDF MVT OSM CSV GNMFile".split()  # noqa: SIM905
-)
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
@@ -46,14 +42,11 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 def _opened(path: Path, source: Path | None, options: OpenOptions) -> xr.DataArray:
     import rasterio
 
-    with reading(path, "raster"), quiet_gdal(), rasterio.open(source or path) as dataset:
-        if dataset.driver in _NEVER:
-            raise InputError(
-                f"{path} is read by GDAL's driver {dataset.driver}, which finewave leaves alone; save it as a TIFF"
-            )
+    image = source or path
+    with reading(path, "raster"), quiet_gdal(), rasterio.open(image, driver=driver_of(image)) as dataset:
         parts = dataset.subdatasets
         if not parts or dataset.count:
-            return _open(path, source or path, dataset, options)
+            return _open(path, image, dataset, options)
     return _opened(path, _part(path, parts, options.variable), options)
 
 
@@ -89,7 +82,7 @@ def is_readable(path: Path) -> bool:
     from rasterio.errors import RasterioError
 
     try:
-        with quiet_gdal(), rasterio.open(path) as dataset:
-            return dataset.driver not in _NEVER and bool(dataset.count or dataset.subdatasets)
+        with quiet_gdal(), rasterio.open(path, driver=driver_of(path)) as dataset:
+            return bool(dataset.count or dataset.subdatasets)
     except (RasterioError, OSError, ValueError):
         return False

@@ -12,6 +12,7 @@ from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
 from finewave.io.formats.gdal_bands import band_metadata, default_name
+from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.gdal_masks import alpha_band
 from finewave.io.formats.raster import is_georeferenced, open_raster, quiet_gdal, small_gdal_cache, write_raster
 from finewave.io.formats.storage import choose_storage
@@ -41,7 +42,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     """
     import rasterio
 
-    with reading(path, "GeoTIFF"), quiet_gdal(), rasterio.open(path) as dataset:
+    with reading(path, "GeoTIFF"), quiet_gdal(), rasterio.open(path, driver=driver_of(path)) as dataset:
         driver = dataset.driver
         metadata = band_metadata(dataset, wavelengths_given=options.wavelengths is not None)
         used = metadata.pop("_used")

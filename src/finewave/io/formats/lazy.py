@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from finewave.io.declared import check_declared
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding
 
@@ -52,6 +55,7 @@ class LazyValues(BackendArray):
         kind: str,
         mask: Callable[[Slices], NDArray[np.bool_]] | None = None,
     ) -> None:
+        check_declared(Path(str(path)), math.prod(stored_shape) * decoding.stored_dtype.itemsize)
         self._read, self._mask = read, mask
         self._axes = axes
         self._decoding = decoding

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from finewave.control_points import as_matrix, control_points
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
+from finewave.io.cage.reader import list_mat5, load_mat5
 from finewave.io.file_errors import reading
 from finewave.io.formats.array_file import TEXT_NAMES, StoredArray, open_image
 from finewave.io.formats.hdf5 import datasets, plain_attribute
@@ -56,29 +56,28 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
 
 def _open_version_5(path: Path, options: OpenOptions) -> xr.DataArray:
-    import scipy.io
-
+    # scipy's reader is native code that a changed byte can crash: it runs in a process of its own
     @functools.cache
-    def load(name: str) -> NDArray[Any]:
-        return np.asarray(scipy.io.loadmat(path, variable_names=[name])[name])
+    def load(name: str) -> dict[str, NDArray[Any]]:
+        return load_mat5(path, name)
 
     with reading(path, "MATLAB file"):
-        listed = scipy.io.whosmat(path)
+        listed = list_mat5(path)
         _refuse_objects(listed, path)
-        structs = {name: load(name) for name, _, kind in listed if kind == "struct"}
         stored = {
             name: StoredArray(
-                tuple(shape),
+                shape,
                 np.dtype(_DTYPES[kind]) if kind in _DTYPES else None,
-                lambda key, name=name: load(name)[key],  # type: ignore[misc]  # mypy cannot infer the default
+                lambda key, name=name: load(name)[name][key],  # type: ignore[misc]  # mypy cannot infer the default
             )
             for name, shape, kind in listed
             if kind != "struct"
         }
-        for name, value in structs.items():
-            stored |= {field: stored_array(each) for field, each in _fields(name, value)}
+        for name, _, kind in listed:
+            if kind == "struct":
+                stored |= {field: stored_array(each) for field, each in load(name).items()}
         texts = {
-            name: "".join(str(each) for each in load(name).ravel())
+            name: "".join(str(each) for each in load(name)[name].ravel())
             for name, _, kind in listed
             if kind == "char" and name in TEXT_NAMES
         }
@@ -95,15 +94,6 @@ def _refuse_objects(listed: list[Any], path: Path) -> None:
             f"{path} holds objects of MATLAB ({', '.join(objects)}), which MATLAB alone can read; save plain arrays: "
             "cube = h.DataCube; wavelength = h.Wavelength; save('plain.mat', 'cube', 'wavelength')"
         )
-
-
-def _fields(name: str, value: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield the arrays in a struct, and in structs in it, by their paths."""
-    if value.dtype.names is None:
-        yield name, value
-    elif value.size == 1:
-        for field in value.dtype.names:
-            yield from _fields(f"{name}/{field}", np.asarray(value.reshape(-1)[0][field]))
 
 
 def _open_version_73(path: Path, options: OpenOptions) -> xr.DataArray:

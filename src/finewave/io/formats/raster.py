@@ -10,14 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from finewave.control_points import RPCS, control_points, on_finer_pixels, rpcs_on_finer_pixels
 from finewave.errors import InputError
+from finewave.io.declared import check_declared
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding, Number, choose_decoding
 from finewave.io.formats.gdal_colours import colours_of
+from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.gdal_masks import masks_of, warn_of_undeclared_alpha
 from finewave.io.formats.gdal_numbers import one_or_all, stated_of
 from finewave.io.formats.icc import Recolour
@@ -118,11 +121,13 @@ def open_raster(
     source = source or path
 
     with reading(path, kind), quiet_gdal():
-        with rasterio.open(source) as dataset:
+        with rasterio.open(source, driver=driver_of(source)) as dataset:
             count, dtypes = dataset.count, set(dataset.dtypes)
             located = is_georeferenced(dataset)
             crs, transform, (gcps, gcp_crs) = dataset.crs, dataset.transform, dataset.gcps
             rpcs = dataset.rpcs
+            stored = np.dtype(max(dtypes, key=lambda each: np.dtype(each).itemsize, default="uint8"))
+            check_declared(path, count * dataset.height * dataset.width * stored.itemsize)
             if count == 0:
                 raise InputError(f"{path} holds no image of its own; open one of its parts")
             masks = masks_of(dataset)
@@ -131,7 +136,7 @@ def open_raster(
             colours = colours_of(dataset)
         if len(dtypes) > 1:
             raise InputError(f"{path} mixes value types ({', '.join(sorted(dtypes))}); one type is expected")
-        raw = rioxarray.open_rasterio(source, cache=False, masked=False)
+        raw = rioxarray.open_rasterio(source, cache=False, masked=False, driver=driver_of(source))
         if not isinstance(raw, xr.DataArray):
             raise InputError(f"{path} holds several images; save the one you need to a file of its own")
     full_width = raw.sizes["x"]
@@ -204,7 +209,7 @@ def overview_factors(path: Path) -> list[int]:
     """Return by how much each overview of a GeoTIFF is reduced, the first band's; empty where it has none."""
     import rasterio
 
-    with reading(path, "GeoTIFF"), quiet_gdal(), rasterio.open(path) as dataset:
+    with reading(path, "GeoTIFF"), quiet_gdal(), rasterio.open(path, driver=driver_of(path)) as dataset:
         return [int(factor) for factor in dataset.overviews(1)] if dataset.count else []
 
 
@@ -216,7 +221,7 @@ def _overview(path: Path, kind: str, number: int) -> xr.DataArray:
     if not 0 <= number < len(factors):
         raise InputError(f"overview={number} of {path}, which has {len(factors)} overviews; the first is 0")
     with reading(path, kind), quiet_gdal():
-        raw = rioxarray.open_rasterio(path, cache=False, masked=False, overview_level=number)
+        raw = rioxarray.open_rasterio(path, cache=False, masked=False, overview_level=number, driver=driver_of(path))
     assert isinstance(raw, xr.DataArray)  # the full resolution was one image, too
     return raw
 

@@ -1,0 +1,77 @@
+"""Which of GDAL's drivers may open a file: GDAL goes by the content, and some contents lead to other files."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+_JPEG_2000 = ("JP2OpenJPEG", "JP2ECW", "JP2KAK", "JP2MrSID")
+_OF_EXTENSION = {
+    ".tif": ("GTiff",),
+    ".tiff": ("GTiff",),
+    ".gtiff": ("GTiff",),
+    ".png": ("PNG",),
+    ".jpg": ("JPEG",),
+    ".jpeg": ("JPEG",),
+    ".jp2": _JPEG_2000,
+    ".j2k": _JPEG_2000,
+    ".ntf": ("NITF",),
+    ".nitf": ("NITF",),
+    ".nsf": ("NITF",),
+    ".pix": ("PCIDSK",),
+    ".rst": ("RST",),
+    ".bmp": ("BMP",),
+    ".vrt": ("VRT",),  # which leads to other files, as whoever names one knows
+}
+_LEAD_ELSEWHERE = frozenset(
+    (
+        # what a text or a table says is fetched from the network
+        *("WMS", "WCS", "WMTS", "HTTP", "EEDA", "EEDAI", "PLMOSAIC", "STACIT", "STACTA", "DAAS", "OGCAPI"),
+        *("WFS", "OAPIF", "CARTO", "Elastic", "AmigoCloud", "PLSCENES", "NGW", "CSW", "MVT", "ESRIC", "GeoRaster"),
+        # nearly any text or document is an image to them
+        *("NGSGEOID", "XYZ", "PDF", "OSM", "CSV"),
+        # it names other files of this machine
+        *("VRT", "DERIVED", "GTI", "TIL", "MRF", "KMLSUPEROVERLAY", "RPFTOC", "ECRGTOC", "OZI", "PDS", "PDS4"),
+        *("ISIS2", "ISIS3", "VICAR", "DIMAP", "RS2", "TSX", "SAFE", "SENTINEL2", "GNMFile", "GNMDatabase", "CPG"),
+        *("PAux", "MFF", "MFF2", "FAST", "NDF", "DOQ2", "GenBin", "JAXAPALSAR", "SAR_CEOS", "COASP", "Rasterlite"),
+        *("OGR_VRT", "MSSQLSpatial", "PostgreSQL", "PostGISRaster", "MySQL", "ODBC", "SRP", "ADRG", "BAG"),
+        # read by libraries of their own here, after a look at what they lead to
+        *("HDF5", "HDF5Image", "netCDF", "Zarr", "S102", "S104", "S111"),
+    )
+)
+
+
+def driver_of(path: str | Path) -> str:
+    """Return the driver that may open a file: the one that its extension stands for, else one that leads nowhere else.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        As GDAL takes it; ``/vsizip/`` and ``/vsitar/`` paths too.
+
+    Returns
+    -------
+    str
+        For ``rasterio.open(path, driver=...)``.
+
+    Raises
+    ------
+    rasterio.errors.RasterioIOError
+        None of those that may opens it.
+    """
+    from rasterio.io import DatasetReader
+
+    named = [each for each in _OF_EXTENSION.get(Path(str(path)).suffix.lower(), ()) if each in _drivers()]
+    if len(named) == 1:
+        return named[0]
+    with DatasetReader(path, driver=named or sorted(_drivers() - _LEAD_ELSEWHERE)) as dataset:
+        return str(dataset.driver)
+
+
+@lru_cache(maxsize=1)
+def _drivers() -> frozenset[str]:
+    """Return the names of the drivers that are there."""
+    from rasterio.env import Env
+
+    with Env() as environment:
+        return frozenset(environment.drivers())

@@ -1,0 +1,66 @@
+"""What is looked at before a library opens a file that may come from anywhere."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+from finewave.errors import InputError
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_LARGEST_CHUNK = 2**30
+_LARGEST_METADATA = 2**26
+
+
+def look_first(path: Path) -> None:
+    """Refuse what would crash or hang a library, fill the memory, or lead to other files.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file or a folder.
+
+    Raises
+    ------
+    InputError
+        It is such a file.
+    """
+    if path.is_dir():
+        _look_at_chunks(path)
+    elif _is_hdf5(path):
+        from finewave.io.cage.reader import probe_hdf5
+
+        probe_hdf5(path)
+
+
+def _is_hdf5(path: Path) -> bool:
+    """Whether the signature stands where HDF5 allows it: at 0, 512, 1024, 2048, ..."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            offset = 0
+            while offset < size:
+                file.seek(offset)
+                if file.read(8) == _HDF5:
+                    return True
+                offset = offset * 2 or 512
+    except OSError:
+        pass  # the reader says it
+    return False
+
+
+def _look_at_chunks(store: Path) -> None:
+    """Refuse a Zarr store whose chunks cannot be held: the library makes room for a whole one, whatever is in it."""
+    for file in (*store.rglob("zarr.json"), *store.rglob(".zarray")):
+        try:
+            if file.stat().st_size > _LARGEST_METADATA:
+                raise InputError(f"cannot read {file}: {file.stat().st_size} bytes are too many for metadata")
+            told = json.loads(file.read_text(encoding="utf-8"))
+            chunk = told.get("chunks") or told.get("chunk_grid", {}).get("configuration", {}).get("chunk_shape") or [1]
+            size = math.prod(int(each) for each in chunk)
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            continue  # the reader says it
+        if size > _LARGEST_CHUNK:
+            shape = " x ".join(str(each) for each in chunk)
+            raise InputError(f"cannot read {store}: its chunks of {shape} numbers are larger than memory should hold")
