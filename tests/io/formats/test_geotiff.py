@@ -250,9 +250,9 @@ def test_mixed_types_are_refused(tmp_path: Path) -> None:
         '<VRTDataset rasterXSize="4" rasterYSize="3"><VRTRasterBand dataType="Byte" band="1"/>'
         '<VRTRasterBand dataType="Float32" band="2"/></VRTDataset>'
     )
-    (tmp_path / "a.tif").write_text(content)
+    (tmp_path / "a.vrt").write_text(content)
     with pytest.raises(InputError, match="mixes value types"):
-        open_scene(tmp_path / "a.tif")
+        open_scene(tmp_path / "a.vrt")
 
 
 def test_complex_values_are_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import finewave as fw
 from finewave.errors import InputError
 from finewave.viz.server import handlers, jobs
 from finewave.viz.server.access import Access, Gated
-from finewave.viz.server.jobs import Job, Jobs, offered_models
+from finewave.viz.server.jobs import BusyError, Job, Jobs, offered_models
 
 TOKEN = "of-this-test"
 OWN = {"X-Finewave": "1"}
@@ -208,3 +209,72 @@ def test_refusals_over_http(server: str, store: Jobs, photograph: Path, monkeypa
     assert "larger than" in json.loads(answer)["message"]
     assert store.jobs == {}
     assert [path for path in store.folder.rglob("*") if path.is_file()] == []
+
+
+def test_uploads_that_end_their_reader_or_lead_elsewhere(store: Jobs, tmp_path: Path) -> None:
+    """The server goes on, and no byte of another file is shown."""
+    import h5py
+
+    secret = tmp_path / "secret.raw"
+    np.ones(3 * 16 * 16, np.float32).tofile(secret)
+    with h5py.File(tmp_path / "outside.h5", "w") as file:
+        file.create_dataset("cube", (3, 16, 16), np.float32, external=[(str(secret), 0, h5py.h5f.UNLIMITED)])
+    job = finished(submitted(store, tmp_path / "outside.h5"))
+    assert job.state == "failed"
+    assert "outside.h5 does not hold its own values" in job.message
+    assert str(tmp_path) not in job.message.replace(str(secret), "")
+    assert not job.scene.exists()
+    bomb = tmp_path / "bomb.png"
+    header = b"\0\0\x75\x30\0\0\x75\x30\x08\x02\0\0\0"  # 30,000 x 30,000 pixels
+    chunk = b"IHDR" + header
+    start = b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+    bomb.write_bytes(start + b"\0\0\0\0IEND\xaeB\x60\x82")
+    job = finished(submitted(store, bomb))
+    assert job.state == "failed"
+    assert "bomb.png" in job.message
+
+
+def test_no_more_uploads_than_may_wait(store: Jobs, photograph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    monkeypatch.setattr(Jobs, "_do", lambda self, job: go.wait(30))
+    monkeypatch.setattr(jobs, "MOST_WAITING", 3)
+    first, second, third = (submitted(store, photograph) for _ in range(3))
+    assert [store.ahead(each) for each in (second, third)] == [1, 2]
+    with pytest.raises(BusyError, match="3 uploads wait already"):
+        store.place_for("photo.png")
+    go.set()
+    assert [finished(each).state for each in (first, second, third)] == ["done"] * 3
+    store.drop(store.place_for("photo.png"))
+    assert len(list(store.folder.iterdir())) == 3
+
+
+def test_old_uploads_go_unless_they_are_looked_at(
+    store: Jobs, photograph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone: list[str] = []
+    store.forgotten = gone.append
+    monkeypatch.setattr(Jobs, "_do", lambda self, job: None)
+    monkeypatch.setattr(jobs, "MOST_KEPT", 2)
+    first, second = (finished(submitted(store, photograph)) for _ in range(2))
+    first.shown = 1
+    third = finished(submitted(store, photograph))
+    assert gone == [second.key]
+    assert set(store.jobs) == {first.key, third.key}
+    assert not second.source.exists()
+    assert first.source.exists()
+
+
+def test_what_a_page_asked_for_ends_with_it(store: Jobs, photograph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    monkeypatch.setattr(Jobs, "_do", lambda self, job: go.wait(30))
+    path, other = store.place_for("a.png"), store.place_for("b.png")
+    for each in (path, other):
+        each.write_bytes(photograph.read_bytes())
+    running = store.submit(path, "quick", "one page")
+    waiting = store.submit(other, "quick", "one page")
+    store.leave("another page")
+    assert not running.cancelled
+    store.leave("one page")
+    go.set()
+    assert running.cancelled
+    assert waiting.state == "cancelled"

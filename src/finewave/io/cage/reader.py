@@ -45,7 +45,9 @@ class Cage:
         Raises
         ------
         InputError
-            The file is damaged, leads to other files, or takes more time or memory than a file of its size should.
+            The file leads to other files, or has ended the process: by a crash, or by computing for too long.
+        ValueError
+            The library has refused it.
         """
         with self._lock:
             try:
@@ -56,9 +58,7 @@ class Cage:
         if "elsewhere" in answer:
             raise InputError(f"{path} does not hold its own values: {answer['elsewhere']}; copy them into one file")
         if "error" in answer:
-            raise InputError(
-                f"cannot read {path} as {kind}: the file is damaged, truncated or of another kind ({answer['error']})"
-            )
+            raise ValueError(answer["error"])
         return answer, content
 
     def close(self) -> None:
@@ -148,7 +148,12 @@ def probe_hdf5(path: Path) -> None:
 
 @lru_cache(maxsize=256)
 def _probed(path: str, *facts: int) -> None:
-    _CAGE.ask("probe_hdf5", Path(path), "HDF5 file")
+    try:
+        _CAGE.ask("probe_hdf5", Path(path), "HDF5 file")
+    except InputError:
+        raise
+    except ValueError:  # whoever opens it next meets the same, and knows what to say about it
+        return
 
 
 def list_mat5(path: Path) -> list[tuple[str, tuple[int, ...], str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import secrets
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError, unknown_name
+from finewave.viz.server.receive import receive
 from finewave.warnings import FinewaveWarning
 
 LARGEST_UPLOAD = 64 * 2**20
@@ -89,6 +91,11 @@ class Job:
     cancelled: bool = False
     page: str = ""
     shown: int = 0
+
+    @property
+    def scene(self) -> Path:
+        """What was sent, as a file of finewave's own."""
+        return self.source.parent / "scene" / f"{self.source.stem}.tif"
 
     @property
     def result(self) -> Path:
@@ -249,7 +256,6 @@ class Jobs:
 
     def _do(self, job: Job) -> None:
         from finewave.inference.predict import predict_file
-        from finewave.io.open_save import open_scene
 
         def progress(done: int, total: int) -> None:
             job.done, job.total = done, total
@@ -260,17 +266,17 @@ class Jobs:
 
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FinewaveWarning)
-            scene = open_scene(job.source)
-            tallest = max(scene.sizes["y"], scene.sizes["x"])
-            if tallest > LARGEST_SIDE:
-                raise InputError(
-                    f"{job.source.name} has {scene.sizes['x']} x {scene.sizes['y']} pixels; the page takes up to "
-                    f"{LARGEST_SIDE} per side: use finewave predict"
-                )
-            scene.close()
-            predict_file(job.source, job.result, self.models[job.model], progress=progress)
+            try:
+                job.scene.parent.mkdir(exist_ok=True)
+                assumed = receive(job.source, job.scene, LARGEST_SIDE, lambda: job.cancelled)
+            except InputError:
+                if job.cancelled:
+                    raise Cancelled from None
+                raise
+            predict_file(job.scene, job.result, self.models[job.model], progress=progress)
         ours = [str(each.message) for each in caught if issubclass(each.category, FinewaveWarning)]
-        job.notes = list(dict.fromkeys(ours))
+        ours = [each.replace(f"{job.scene.parent}{os.sep}", "") for each in ours]
+        job.notes = list(dict.fromkeys([*assumed, *ours]))
 
 
 def _bytes_in(folder: Path) -> int:

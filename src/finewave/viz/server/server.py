@@ -211,7 +211,8 @@ class Site:
         if job is None or job.state != "done":
             return self.view
         if key not in self._uploads:
-            self._uploads[key] = open_view(job.result, job.source)
+            self._uploads[key] = open_view(job.result, job.scene)
+            self._uploads[key].layers["input"].title = job.source.name
         return self._uploads[key]
 
 

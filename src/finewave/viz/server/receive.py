@@ -1,0 +1,100 @@
+"""An upload becomes a file of finewave's own, in a process with limits: the server itself never reads what was sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from finewave.errors import InputError
+from finewave.warnings import FinewaveWarning
+
+_SECONDS = 120.0
+_ALONE = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no files beside it
+    "GDAL_HTTP_TIMEOUT": "1",
+    "HDF5_USE_FILE_LOCKING": "FALSE",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+def receive(source: Path, target: Path, largest_side: int, is_cancelled: Callable[[], bool]) -> list[str]:
+    """Write the scene of an upload as a GeoTIFF of finewave's, and return what was assumed about it.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        What was sent.
+    target : pathlib.Path
+        ``.tif``, to be written.
+    largest_side : int
+        Rows or columns that are taken.
+    is_cancelled : callable
+        Asked now and then whether to stop.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, is too large, or took too long.
+    """
+    command = [sys.executable, "-m", "finewave.viz.server.receive", str(source), str(target), str(largest_side)]
+    environment = os.environ | _ALONE | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    deadline = time.monotonic() + _SECONDS
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
+        while True:
+            try:
+                said, _ = process.communicate(timeout=0.1)
+                break
+            except subprocess.TimeoutExpired:
+                if is_cancelled() or time.monotonic() > deadline:
+                    process.kill()
+    if not said:
+        why = "took too long" if process.returncode in (-signal.SIGXCPU, -signal.SIGKILL) else "ended its reader"
+        raise InputError(f"cannot read {source.name}: the file is damaged, it {why}")
+    answer = json.loads(said)
+    if "refused" in answer:
+        raise InputError(str(answer["refused"]).replace(f"{source.parent}{os.sep}", ""))
+    return [str(note).replace(f"{source.parent}{os.sep}", "") for note in answer["notes"]]
+
+
+def main(source: str, target: str, largest_side: str) -> None:
+    """Do it, here, in the process with limits."""
+    from finewave.io.cage.child import limit
+    from finewave.io.open_save import load_scene, open_scene, save_scene
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FinewaveWarning)
+        try:
+            limit(Path(source).stat().st_size + 5 * 10**8)  # half a minute of computing, and room for the copy
+            scene = open_scene(source)
+            if max(scene.sizes["y"], scene.sizes["x"]) > int(largest_side):
+                raise InputError(
+                    f"{source} has {scene.sizes['x']} x {scene.sizes['y']} pixels; the page takes up to "
+                    f"{largest_side} per side: use finewave predict"
+                )
+            scene.close()
+            scene = load_scene(source)
+            scene.encoding = {key: value for key, value in scene.encoding.items() if key == "grid_mapping"}
+            save_scene(scene, target)
+        except InputError as error:
+            print(json.dumps({"refused": str(error)}))
+            return
+        except MemoryError:
+            print(
+                json.dumps({"refused": f"cannot read {source}: it asks for more memory than a file of its size should"})
+            )
+            return
+    notes = [str(each.message) for each in caught if issubclass(each.category, FinewaveWarning)]
+    print(json.dumps({"notes": list(dict.fromkeys(notes))}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
