@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -245,3 +246,13 @@ def test_a_process_that_looks_is_one_and_ends(tmp_path: Path) -> None:
     first.wait()
     assert load_scene(tmp_path / "a.mat").shape == (3, 4, 5)
     assert reader._CAGE._process is not first
+
+
+def test_every_file_is_opened_by_a_driver_that_is_named() -> None:
+    """GDAL without a named driver goes by the content, which may lead to the network."""
+    import finewave
+
+    for path in Path(finewave.__file__).parent.rglob("*.py"):
+        for call in re.findall(r"(?:rasterio\.open|open_rasterio)\([^)]*\)?", path.read_text(encoding="utf-8")):
+            written = any(mode in call for mode in ('"w"', '"r+"', "warped", "**"))
+            assert written or "driver" in call or "(source" in call, (path.name, call)

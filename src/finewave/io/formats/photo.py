@@ -16,6 +16,7 @@ from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
 from finewave.io.formats.camera_files import allow_heif, read_raw
 from finewave.io.formats.decoding import Decoding
+from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.icc import to_srgb, warn_of_unapplied
 from finewave.io.formats.raster import open_raster, quiet_gdal
 from finewave.io.open_options import OpenOptions, SaveOptions
@@ -85,7 +86,7 @@ def open_tiff(path: Path, options: OpenOptions) -> xr.DataArray:
     """
     import rasterio
 
-    with reading(path, "TIFF"), quiet_gdal(), rasterio.open(path) as dataset:
+    with reading(path, "TIFF"), quiet_gdal(), rasterio.open(path, driver=driver_of(path)) as dataset:
         embedded = dataset.tags(ns="COLOR_PROFILE").get("SOURCE_ICC_PROFILE")
     profile = base64.b64decode(embedded) if embedded else None
     return open_raster(

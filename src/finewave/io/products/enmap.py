@@ -11,6 +11,7 @@ import xarray as xr
 
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
+from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.raster import open_raster, quiet_gdal
 from finewave.io.open_options import OpenOptions
 from finewave.io.products.dlr_metadata import Band, bands_of, metadata_beside, read_xml
@@ -92,7 +93,7 @@ def _bands_in(image: Path, bands: list[Band], what: str) -> list[Band]:
     """Return the bands of an image: all, or of level 1B the first ones (VNIR) or the last ones (SWIR)."""
     import rasterio
 
-    with reading(image, "EnMAP product"), quiet_gdal(), rasterio.open(image) as dataset:
+    with reading(image, "EnMAP product"), quiet_gdal(), rasterio.open(image, driver=driver_of(image)) as dataset:
         count = dataset.count
     if count > len(bands) or (count < len(bands) and not what.endswith(("_VNIR", "_SWIR"))):
         raise InputError(f"{image} has {count} bands, its metadata {len(bands)}; are they of one product?")
