@@ -87,7 +87,8 @@ def test_bare_zarr_array(cases: Path) -> None:
 def test_zarr_groups_of_eopf(cases: Path) -> None:
     scene = open_scene(cases / "F6_zarr_layouts" / "eopf.zarr")
     assert scene.shape == (4, 8, 9)
-    assert scene.band_name.values.tolist() == ["b02", "b03", "b04", "b08"]
+    assert scene.band_name.values.tolist() == ["B2", "B3", "B4", "B8"]
+    assert scene.attrs["sensor"] == "sentinel2a"
     np.testing.assert_allclose(scene.values, 2000 * 1e-4 - 0.1, atol=1e-6)
 
 

@@ -127,7 +127,7 @@ class LazyValues(BackendArray):
 
 def decoding_of(scene: xr.DataArray) -> Decoding | None:
     """Return how the stored numbers of a scene become values; None of one that is not in its file any more."""
-    data = scene.variable._data
+    data: Any = scene.variable._data
     while not isinstance(data, LazyValues):
         data = getattr(data, "array", None)
         if data is None:

@@ -29,6 +29,8 @@ from finewave.io.formats.storage import Storage
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene, scene_crs, scene_transform
 
+Mask = Callable[[Slices], NDArray[np.bool_]]
+
 # Values of one window while writing; several copies of it live at the same time.
 _WINDOW_BYTES = 64 * 2**20
 # GDAL would take a twentieth of the machine's memory for blocks that are read or written a second time.
@@ -80,6 +82,7 @@ def open_raster(
     crs_of_points: Any = None,
     source: Path | None = None,
     recolour: Recolour | None = None,
+    hidden: Mask | None = None,
     **metadata: Any,
 ) -> xr.DataArray:
     """Open a file that GDAL reads, lazily.
@@ -106,6 +109,8 @@ def open_raster(
         What GDAL opens, where that is not the file itself.
     recolour : callable, optional
         What is done to the bytes (bands, y, x) of all bands before anything else.
+    hidden : callable, optional
+        Further pixels that are missing, see `finewave.io.formats.lazy.LazyValues`; of the full resolution alone.
     **metadata
         Keywords of `finewave.scene.make_scene`; one that is known a band may count the alpha band in.
 
@@ -154,7 +159,7 @@ def open_raster(
         Decoding(raw.dtype, nodata=nodata, special=special),
         path,
         kind,
-        masks.reader(source),
+        either(masks.reader(source), hidden),
     )
     if decoding is None:
         decoding = choose_decoding(
@@ -200,6 +205,13 @@ def _reader(stored: xr.Variable, recolour: Recolour | None) -> Callable[[Slices]
     if recolour is None:
         return lambda key: stored[key].values
     return lambda key: recolour(stored[(slice(None), *key[1:])].values)[key[0]]
+
+
+def either(first: Mask | None, second: Mask | None) -> Mask | None:
+    """Return the mask of what one of two masks hides."""
+    if first is None or second is None:
+        return first or second
+    return lambda key: first(key) | second(key)
 
 
 _ONE_A_BAND = frozenset({"wavelengths", "fwhm", "good_bands", "band_names"})

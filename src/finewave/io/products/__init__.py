@@ -26,6 +26,7 @@ class Product:
 PRODUCTS: tuple[Product, ...] = (
     Product("Sentinel-2 product", "sentinel2", has_resolution=True),
     Product("Landsat product", "landsat", has_resolution=True),
+    Product("Sentinel-2 product in EOPF's Zarr", "eopf", has_resolution=True),
     Product("EnMAP product", "enmap"),
     Product("DESIS product", "desis"),
     Product("PRISMA product", "prisma"),
@@ -34,6 +35,9 @@ PRODUCTS: tuple[Product, ...] = (
     Product("PACE product", "pace", has_variables=True),
     Product("NEON product", "neon", has_variables=True),
     Product("Tanager product", "tanager", has_variables=True),
+    Product("PlanetScope scene", "planetscope"),
+    Product("WorldView image", "worldview"),
+    Product("line scan with references", "reference_panels"),
 )
 
 

@@ -1,0 +1,155 @@
+"""Sentinel-2 as Zarr in the layout of ESA's EOPF: ``measurements/reflectance/r10m/b02`` and so on."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from finewave.errors import InputError
+from finewave.io.file_errors import reading
+from finewave.io.formats.decoding import Decoding
+from finewave.io.formats.lazy import LazyValues, Slices
+from finewave.io.formats.zarr_store import groups_of
+from finewave.io.open_options import OpenOptions
+from finewave.io.products.known_bands import bands_of_sensor
+from finewave.scene import make_scene
+from finewave.warnings import FinewaveWarning
+
+_GROUP = "measurements/reflectance"
+_BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
+
+
+def matches(path: Path) -> bool:
+    """Whether a path is a store with the group ``measurements/reflectance``."""
+    return path.is_dir() and (path / _GROUP).is_dir()
+
+
+def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
+    """Open the bands of a product.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The store.
+    options : OpenOptions
+        What the user stated; ``resolution`` (10, 20 or 60) chooses the group, by default the finest.
+
+    Returns
+    -------
+    xarray.DataArray
+        Reflectance, lazy: the bands that the store has at that resolution.
+
+    Warns
+    -----
+    FinewaveWarning
+        Bands that only coarser groups have were left out.
+    """
+    with reading(path, "Zarr store"):
+        groups = groups_of(path)
+
+    def close() -> None:
+        for each in groups.values():
+            each.close()
+
+    try:
+        scene = _open(path, groups, options)
+    except BaseException:
+        close()
+        raise
+    scene.set_close(close)
+    return scene
+
+
+def _open(path: Path, groups: Any, options: OpenOptions) -> xr.DataArray:
+    found: dict[float, dict[str, xr.DataArray]] = {}
+    for group, dataset in groups.items():
+        matched = re.fullmatch(rf"/{_GROUP}(?:/r(\d+)m)?", group)
+        if matched is None:
+            continue
+        bands = {name: each for name, each in dataset.data_vars.items() if _band_of(str(name)) is not None}
+        if bands:
+            found[float(matched[1] or 10)] = {str(_band_of(str(name))): each for name, each in bands.items()}
+    if not found:
+        raise InputError(f"{path} holds no bands (b02, b03, ...) under {_GROUP}; is it whole?")
+    resolution = min(found) if options.resolution is None else options.resolution
+    if resolution not in found:
+        known = ", ".join(f"{each:g}" for each in sorted(found))
+        raise InputError(f"no band of {path} has pixels of {resolution:g}; there are pixels of {known}")
+    chosen = found[resolution]
+    names = [name for name in _BANDS if name in chosen]
+    coarser = sorted({name for bands in found.values() for name in bands} - set(names), key=_BANDS.index)
+    if coarser and options.resolution is None:
+        warnings.warn(
+            f"{path}: {', '.join(coarser)} have larger pixels than {resolution:g} m and are left out; "
+            f"resolution={max(found):g} takes them",
+            FinewaveWarning,
+            stacklevel=4,
+        )
+    arrays = [chosen[name] for name in names]
+    first = arrays[0]
+    if options.scale is not None:
+        raise InputError(f"{path} states its own scale; leave out full_scale")
+
+    def read(key: Slices) -> NDArray[Any]:
+        return np.stack([each.variable[key[1:]].values for each in arrays[key[0]]])
+
+    shape = (len(arrays), *first.shape)
+    values = LazyValues(read, shape, (0, 1, 2), Decoding(first.dtype), path, "Zarr store")
+    sensor = _sensor(path, groups)
+    return make_scene(
+        values.as_variable(),
+        crs=_crs(first, groups),
+        transform=_transform(first, groups, resolution),
+        encoding={"dtype": "float32"},
+        attrs={"sensor": sensor, "product": path.stem, "quantity": "reflectance"},
+        **bands_of_sensor(names, sensor),
+    )
+
+
+def _band_of(name: str) -> str | None:
+    matched = re.fullmatch(r"b(\d\d|8a)", name, re.IGNORECASE)
+    band = f"B{matched[1].upper().lstrip('0')}" if matched else None
+    return band if band in _BANDS else None
+
+
+def _sensor(path: Path, groups: Any) -> str:
+    discovery = groups["/"].attrs.get("stac_discovery", {})
+    properties = discovery.get("properties", {}) if isinstance(discovery, dict) else {}
+    said = f"{properties.get('platform', '')} {path.name}".lower()
+    matched = re.search(r"sentinel-?2([abc])|s2([abc])_", said)
+    return f"sentinel2{matched[1] or matched[2]}" if matched else "sentinel2a"
+
+
+def _described(array: xr.DataArray, groups: Any) -> list[dict[str, Any]]:
+    """Return the places where the STAC extension for projections may stand."""
+    discovery = groups["/"].attrs.get("stac_discovery", {})
+    places = [array.attrs, array.attrs.get("_eopf_attrs"), groups["/"].attrs.get("other_metadata")]
+    if isinstance(discovery, dict):
+        places.append(discovery.get("properties"))
+    return [each for each in places if isinstance(each, dict)]
+
+
+def _crs(array: xr.DataArray, groups: Any) -> Any:
+    for place in _described(array, groups):
+        for key in ("proj:epsg", "proj:code", "horizontal_CRS_code"):
+            if place.get(key):
+                text = str(place[key])
+                return text if ":" in text else f"EPSG:{text}"
+    return None
+
+
+def _transform(array: xr.DataArray, groups: Any, resolution: float) -> Any:
+    if "x" in array.coords and "y" in array.coords and min(array.shape) > 1:
+        x, y = (np.asarray(array.coords[name].values, np.float64) for name in ("x", "y"))
+        width, height = (x[-1] - x[0]) / (len(x) - 1), (y[-1] - y[0]) / (len(y) - 1)
+        return (width, 0.0, x[0] - width / 2, 0.0, height, y[0] - height / 2)
+    for place in _described(array, groups)[:2]:
+        if "proj:transform" in place:
+            return tuple(float(each) for each in place["proj:transform"][:6])
+    return None

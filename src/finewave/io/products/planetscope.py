@@ -1,0 +1,160 @@
+"""PlanetScope scenes: ``*_AnalyticMS[_SR][_8b].tif``, their metadata (XML) and usable data mask (``*_udm2.tif``)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from finewave.errors import InputError
+from finewave.io.file_errors import reading
+from finewave.io.formats.lazy import Slices
+from finewave.io.formats.raster import open_raster, quiet_gdal
+from finewave.io.open_options import OpenOptions
+from finewave.io.products.dlr_metadata import read_xml
+
+_NAME = re.compile(
+    r"(?P<scene>\d{8}_\d{6}(?:_\w+?)?_3[AB])_(?:Ortho_)?AnalyticMS(?P<sr>_SR)?(?:_(?P<eight>8b))?"
+    r"(?:_SR)?(?:_harmonized)?(?:_clip)?\.tif$",
+    re.IGNORECASE,
+)
+# Centre and width in nm: Planet, Imagery Product Specification, spectral bands of its instruments.
+_EIGHT = {
+    "coastal_blue": (443, 20), "blue": (490, 50), "green_i": (531, 36), "green": (565, 36),
+    "yellow": (610, 20), "red": (665, 31), "red_edge": (705, 15), "nir": (865, 40),
+}  # fmt: skip
+_FOUR = {
+    "PS2": {"blue": (485, 60), "green": (545, 90), "red": (630, 80), "nir": (820, 80)},
+    "PS2.SD": {"blue": (490, 53), "green": (566, 38), "red": (666, 32), "nir": (867, 42)},
+    "PSB.SD": {name: _EIGHT[name] for name in ("blue", "green", "red", "nir")},
+}
+_SURFACE_SCALE = 1e-4
+NODATA = 0.0
+# Of UDM2's last band: black fill, and numbers that are not to be trusted; bit 1 is a cloud, which is an image, too.
+_UNUSABLE_BITS = 0b11111101
+
+
+def matches(path: Path) -> bool:
+    """Whether a path is a scene's image, or a folder with one."""
+    return len(_images(path)) == 1
+
+
+def _images(path: Path) -> list[Path]:
+    if path.is_dir():
+        return [each for each in sorted(path.iterdir()) if _NAME.match(each.name)]
+    return [path] if path.is_file() and _NAME.match(path.name) else []
+
+
+def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
+    """Open the image of a scene.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The image, or a folder with one.
+    options : OpenOptions
+        What the user stated.
+
+    Returns
+    -------
+    xarray.DataArray
+        Surface reflectance (``_SR``: numbers x 0.0001), else reflectance at the top of the atmosphere by the metadata's
+        coefficients; lazy. Pixels that UDM2 calls unusable are missing; clouds stay.
+
+    Raises
+    ------
+    InputError
+        The image has neither 4 nor 8 bands, or one without ``_SR`` lacks its metadata.
+    """
+    import rasterio
+
+    image = _images(path)[0]
+    name = _NAME.match(image.name)
+    assert name is not None  # it was found by its name
+    with reading(image, "PlanetScope image"), quiet_gdal(), rasterio.open(image) as dataset:
+        count, size = dataset.count, (dataset.height, dataset.width)
+    root = _metadata(image, name["scene"])
+    instrument = _instrument(root) or ("PSB.SD" if count == 8 else "PS2")
+    bands = _EIGHT if count == 8 else _FOUR.get(instrument, _FOUR["PS2"])
+    if count not in (4, 8):
+        raise InputError(f"{image} has {count} bands; a PlanetScope image has 4 or 8")
+    surface = name["sr"] is not None or "_SR" in image.name.upper()
+    if surface:
+        factors: Any = _SURFACE_SCALE
+    elif root is None:
+        raise InputError(f"{image} lacks its metadata (*_metadata.xml) beside it, which say its scale; put it there")
+    else:
+        factors = _coefficients(root, count, image)
+    return open_raster(
+        image,
+        "PlanetScope image",
+        options,
+        stated=(factors, None),
+        hidden=_unusable(image, name["scene"], size),
+        wavelengths=[float(centre) for centre, _ in bands.values()],
+        fwhm=[float(width) for _, width in bands.values()],
+        band_names=list(bands),
+        attrs={
+            "sensor": f"planetscope-{instrument.lower()}",
+            "product": image.stem,
+            "quantity": "surface reflectance" if surface else "reflectance at the top of the atmosphere",
+        },
+    )
+
+
+def _beside(image: Path, scene: str, word: str) -> Path | None:
+    return next(iter(sorted(image.parent.glob(f"{scene}*{word}*"))), None)
+
+
+def _metadata(image: Path, scene: str) -> Any:
+    path = _beside(image, scene, "metadata*.xml")
+    return None if path is None else read_xml(path)
+
+
+def _instrument(root: Any) -> str | None:
+    if root is None:
+        return None
+    for holder in root.iter("Instrument"):
+        for each in holder.iter("shortName"):
+            if each.text:
+                return str(each.text).strip()
+    return None
+
+
+def _coefficients(root: Any, count: int, image: Path) -> tuple[float, ...]:
+    found: dict[int, float] = {}
+    with reading(image, "metadata of PlanetScope"):
+        for holder in root.iter("bandSpecificMetadata"):
+            fields = {child.tag: child.text for child in holder}
+            if "bandNumber" in fields and "reflectanceCoefficient" in fields:
+                found[int(fields["bandNumber"])] = float(fields["reflectanceCoefficient"])
+    if sorted(found) != list(range(1, count + 1)):
+        raise InputError(f"the metadata of {image} lack reflectanceCoefficient of some of its {count} bands")
+    return tuple(found[number] for number in range(1, count + 1))
+
+
+def _unusable(image: Path, scene: str, size: tuple[int, int]) -> Any:
+    """Return what UDM2 hides, None without one of the image's size."""
+    import rasterio
+    from rasterio.windows import Window
+
+    path = _beside(image, scene, "udm2*.tif")
+    if path is None:
+        return None
+    with reading(path, "usable data mask"), quiet_gdal(), rasterio.open(path) as dataset:
+        if (dataset.height, dataset.width) != size:
+            raise InputError(f"{path} has other rows and columns than {image.name}; clip both or none")
+        last = dataset.count
+
+    def hidden(key: Slices) -> NDArray[np.bool_]:
+        rows, columns = key[1].indices(size[0]), key[2].indices(size[1])
+        window = Window.from_slices(slice(rows[0], rows[1]), slice(columns[0], columns[1]))
+        with quiet_gdal(), rasterio.open(path) as dataset:
+            bits = dataset.read(last, window=window)
+        return ((bits[:: rows[2], :: columns[2]] & _UNUSABLE_BITS) != 0)[None]
+
+    return hidden
