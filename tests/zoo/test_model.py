@@ -97,7 +97,7 @@ def test_far_from_a_hole_the_output_is_as_without_it() -> None:
     difference = (holed - whole).abs()
     assert torch.isnan(difference).sum() == 5
     difference[:, :, 8:13, 8:13] = 0
-    assert difference.max() < 1e-6
+    assert difference.max() < 1e-5
     assert (holed - whole).abs().nan_to_num().max() > 0
 
 

@@ -102,6 +102,7 @@ def test_psnl_is_the_plain_formulation(size: tuple[int, int], at_once: int, monk
 
 
 def test_evaluation_goes_another_way_to_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float32, whose sums over thousands of pixels depend on the processor's order of summation."""
     psnl = PSNL(31)
     nn.init.normal_(psnl.non_local.W.weight)
     x = torch.rand(1, 31, 128, 130)
@@ -114,7 +115,7 @@ def test_evaluation_goes_another_way_to_the_same_numbers(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(awan, "polynomial_attention", seen)
     with torch.no_grad():
-        torch.testing.assert_close(psnl(x), usual, rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(psnl(x), usual, rtol=1e-5, atol=2e-5)
     assert len(results) == 4
     assert all(result is not None for result in results)
     psnl(x[..., :8, :8])
