@@ -116,7 +116,7 @@ def test_files_and_folders_with_guides(model: Model, tmp_path: Path) -> None:
 def test_a_reference_of_another_viewpoint_has_any_size(model: Model) -> None:
     """Not aligned: neither its size nor its georeference has to do with the scene's."""
     net = model.net
-    net.inputs, net.task = ("lr_hsi", "ref_rgb"), "refsr"
+    net.task = "refsr"
     net.forward = lambda lr_hsi, ref_rgb: lr_hsi.repeat_interleave(3, 2).repeat_interleave(3, 3) + ref_rgb.mean()
     scene, reference = scene_of(4, 20, 21, **PLACE), scene_of(3, 11, 7)
     reference.values[0, 0, 0] = np.nan
