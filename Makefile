@@ -5,7 +5,7 @@ PYTHON ?= python3
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test lint types sizes docs clean
+.PHONY: help demo test fuzz lint types sizes docs clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -27,6 +27,9 @@ demo: $(STAMP)  ## a real photograph becomes 31 bands at four times the resoluti
 
 test: $(STAMP)  ## the test suite, on up to four processor cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
+
+fuzz: $(STAMP)  ## five thousand changed files of all formats through the readers, and what came of them
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.campaign
 
 lint: $(STAMP)  ## ruff and the direction of imports between rooms
 	$(BIN)/ruff check .

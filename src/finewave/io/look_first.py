@@ -9,6 +9,7 @@ from pathlib import Path
 from finewave.errors import InputError
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_OF_A_STORE = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
 _LARGEST_CHUNK = 2**30
 _LARGEST_METADATA = 2**26
 
@@ -27,7 +28,8 @@ def look_first(path: Path) -> None:
         It is such a file.
     """
     if path.is_dir():
-        _look_at_chunks(path)
+        if path.suffix.lower() == ".zarr" or any((path / name).exists() for name in _OF_A_STORE):
+            _look_at_chunks(path)
     elif _is_hdf5(path):
         from finewave.io.cage.reader import probe_hdf5
 

@@ -142,7 +142,6 @@ def open_scene(
     if overview is not None and chosen.module != "geotiff":
         raise InputError(f"overview= has no meaning for {source}, a {chosen.name} has none that could be read")
     from finewave.io.file_errors import reading
-    from finewave.io.look_first import look_first
     from finewave.io.open_options import OpenOptions
     from finewave.io.usable import usable
     from finewave.scene import with_wavelengths
@@ -158,7 +157,6 @@ def open_scene(
         overview=overview,
         engine=engine,
     )
-    look_first(source)
     with reading(source, chosen.name):
         scene = usable(_module(chosen).open_file(source, options), source)
     quantity = str(scene.attrs.get("quantity", ""))

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from finewave.errors import InputError
+from finewave.io.look_first import look_first
+
 
 @dataclass(frozen=True)
 class Product:
@@ -42,8 +45,24 @@ PRODUCTS: tuple[Product, ...] = (
 
 
 def product_of(path: Path) -> Product | None:
-    """Return the product that a file or folder is or lies in, None where it is just a file or folder."""
-    return next((each for each in PRODUCTS if module_of(each).matches(path)), None)
+    """Return the product that a file or folder is or lies in, None where it is just a file or folder.
+
+    Raises
+    ------
+    InputError
+        As of `finewave.io.look_first.look_first`, which stands before every library.
+    """
+    look_first(path)
+    return next((each for each in PRODUCTS if _matches(each, path)), None)
+
+
+def _matches(product: Product, path: Path) -> bool:
+    try:
+        return bool(module_of(product).matches(path))
+    except InputError:
+        raise
+    except Exception:  # a damaged file is none of its products; its reader says why it cannot be read
+        return False
 
 
 def module_of(product: Product) -> ModuleType:
