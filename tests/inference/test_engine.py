@@ -15,7 +15,7 @@ from distributed import Client, LocalCluster
 from distributed.security import Security
 
 from finewave.errors import InputError
-from finewave.inference.engine import Job, run_job
+from finewave.inference.engine import TileJob, run_job
 from finewave.inference.predict import predict_file
 from finewave.inference.predict_file import FileOptions, run_file
 from finewave.inference.process_pool import THREAD_VARIABLES, connected
@@ -124,7 +124,7 @@ def test_scheduler_that_does_not_answer(model: Path, tmp_path: Path, monkeypatch
 
 
 def test_what_a_tile_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Broken(Job):
+    class Broken(TileJob):
         def do(self, number: int) -> None:
             raise InputError("the file ends in the middle")
 
@@ -137,7 +137,7 @@ def test_neighbours_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that what a file's compressed blocks cost is paid once."""
     done = []
 
-    class Listed(Job):
+    class Listed(TileJob):
         def do(self, number: int) -> None:
             done.append(number)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from finewave.errors import InputError
-from finewave.inference.pseudo_inverse import LARGEST_CONDITION, LeastNorm, separable_taps
+from finewave.inference.pseudo_inverse import LARGEST_CONDITION, PseudoInverse, separable_taps
 from finewave.physics.observation import Observation
 
 ROWS, COLUMNS = 5, 9
@@ -39,14 +39,14 @@ def test_it_is_the_pseudo_inverse_up_to_the_border(name: str) -> None:
     down, across = matrices(observation)
     difference = torch.randn(1, 2, ROWS, COLUMNS, dtype=torch.float64)
     expected = torch.linalg.pinv(down) @ difference @ torch.linalg.pinv(across).T
-    correction = LeastNorm(observation, "test")(difference)
+    correction = PseudoInverse(observation, "test")(difference)
     assert expected.abs().max() > 0.5
     torch.testing.assert_close(correction, expected, rtol=0, atol=2e-5)
     torch.testing.assert_close(observation(correction), difference, rtol=0, atol=2e-5)
 
 
 def test_nothing_acts_beyond_the_reach() -> None:
-    least_norm = LeastNorm(Observation(2, {}, "test"), "test")
+    least_norm = PseudoInverse(Observation(2, {}, "test"), "test")
     side = 2 * least_norm.reach + 3
     difference = torch.zeros(1, 1, side, side)
     difference[0, 0, side // 2, side // 2] = 1
@@ -59,9 +59,9 @@ def test_kernels_that_are_refused() -> None:
     for options in ({"angle": 0.5}, {"centred": False}):
         degradation = {"kernel": "anisotropic-gaussian", **options}
         with pytest.raises(InputError, match="net: results can be made consistent for kernels that are separable"):
-            LeastNorm(Observation(4, degradation, "net"), "net")
+            PseudoInverse(Observation(4, degradation, "net"), "net")
     with pytest.raises(InputError, match="net: this degradation blurs so much"):
-        LeastNorm(Observation(4, {"fwhm": 10.0}, "net"), "net")
+        PseudoInverse(Observation(4, {"fwhm": 10.0}, "net"), "net")
 
 
 def test_the_bound_is_on_the_condition_of_the_degradation() -> None:
@@ -69,7 +69,7 @@ def test_the_bound_is_on_the_condition_of_the_degradation() -> None:
     down, _ = matrices(observation)
     values = torch.linalg.svdvals(down)
     assert (values[0] / values[-1]).square() < LARGEST_CONDITION
-    LeastNorm(observation, "test")
+    PseudoInverse(observation, "test")
 
 
 def test_taps_are_those_of_the_degradation() -> None:

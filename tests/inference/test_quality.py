@@ -15,9 +15,9 @@ from finewave.errors import InputError
 from finewave.inference.predict import predict_file
 from finewave.inference.quality import Differences, quality_of, scorer_of
 from finewave.inference.request import make_request
-from finewave.inference.sources import OpenScene
 from finewave.inference.super_resolve import super_resolve
 from finewave.inference.tiling.plan import plan_tiles
+from finewave.inference.tiling.sources import OpenScene
 from finewave.io.open_save import load_scene, save_scene
 from finewave.metrics.qnr import qnr
 from finewave.scene import make_scene

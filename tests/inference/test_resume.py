@@ -28,7 +28,7 @@ import os, signal, sys
 from finewave.inference import engine
 from finewave.inference.predict import predict_file
 
-write, written = engine.Unfinished.write, []
+write, written = engine.ResumeStore.write, []
 
 def write_and_die(self, number, *rest):
     if len(written) == int(sys.argv[4]):
@@ -36,7 +36,7 @@ def write_and_die(self, number, *rest):
     written.append(number)
     write(self, number, *rest)
 
-engine.Unfinished.write = write_and_die
+engine.ResumeStore.write = write_and_die
 engine.THREADS = 1
 predict_file(*sys.argv[1:4], tile=20)
 """
@@ -74,7 +74,7 @@ def expected_of(source: Path, model: Path) -> np.ndarray:
 
 def stop_after(tiles: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this process be interrupted while it is at the tile after so many, as by Ctrl-C."""
-    write, written = engine.Unfinished.write, []
+    write, written = engine.ResumeStore.write, []
 
     def interrupted(self: Any, number: int, *rest: Any) -> None:
         if len(written) == tiles:
@@ -83,7 +83,7 @@ def stop_after(tiles: int, monkeypatch: pytest.MonkeyPatch) -> None:
         write(self, number, *rest)
 
     monkeypatch.setattr(engine, "THREADS", 1)
-    monkeypatch.setattr(engine.Unfinished, "write", interrupted)
+    monkeypatch.setattr(engine.ResumeStore, "write", interrupted)
 
 
 def finished_in(output: Path) -> set[int]:

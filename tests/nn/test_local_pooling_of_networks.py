@@ -30,8 +30,8 @@ def test_a_pixel_acts_no_farther_than_the_reach(name: str) -> None:
     model = model_of(name, crop=8, pooling="local").to(torch.float64)  # small changes must not round away
     assert model.pooling_window == 8 // model.upscaling
     reach = model.reach
-    assert model.receptive_field <= reach <= model.receptive_field + model.pooling_window // 2 * model.poolings
-    assert model.net.reach_with_windows(0) == model.receptive_field
+    assert model.receptive_field <= reach <= model.receptive_field + model.pooling_window // 2 * model.n_global_poolings
+    assert model.net.receptive_field_with_pooling(0) == model.receptive_field
     bands, middle, side = model.bands_of(model.inputs[0]), reach + 6, 2 * (reach + 6)
     x = torch.rand(1, bands, 4, side, dtype=torch.float64)
     other = x.clone()
@@ -59,8 +59,8 @@ def test_reach_of_a_composition() -> None:
     parts = {"sr_options": {"features": 12, "blocks": 1, "reduction": 3}, "ssr": "ridge"}
     net = build("sr-ssr", sr="sspsr", **parts)
     own = build("sspsr", blocks=1)
-    assert net.poolings == own.poolings == 2
-    assert net.reach_with_windows(9) == own.receptive_field + 2 * 5
+    assert net.n_global_poolings == own.n_global_poolings == 2
+    assert net.receptive_field_with_pooling(9) == own.receptive_field + 2 * 5
     assert net.receptive_field == own.receptive_field
     assert Model(net).with_pooling("image").reach is None
 

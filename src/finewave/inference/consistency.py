@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finewave.inference.band_selection import filled, select_bands
-from finewave.inference.forward_operator import observers_of
+from finewave.inference.forward_operator import forward_operators
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,8 +40,8 @@ def consistency_psnr(result: xr.DataArray, scene: xr.DataArray, model: Model) ->
     """
     import torch
 
-    observer = observers_of(model, "the consistency")[0]
-    observed = observer(torch.from_numpy(result.values)[None])[0].numpy()
+    operator = forward_operators(model, "the consistency")[0]
+    observed = operator(torch.from_numpy(result.values)[None])[0].numpy()
     bands = select_bands(scene, model)
     difference = observed - filled(scene.values[list(bands.indices)], bands.fills)
     error = float(np.mean(np.square(difference[np.isfinite(difference)], dtype=np.float64)))

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
-from finewave.inference.forward_operator import Observer, observers_of
-from finewave.inference.pseudo_inverse import LeastNorm
+from finewave.inference.forward_operator import ForwardOperator, forward_operators
+from finewave.inference.pseudo_inverse import PseudoInverse
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,28 +28,28 @@ class Constraint:
 
     Attributes
     ----------
-    observer : Observer
+    operator : ForwardOperator
         D and R.
     spectral : ndarray (C, c), float64, or None
         R⁺.
-    spatial : LeastNorm or None
+    spatial : PseudoInverse or None
         D⁺.
     """
 
-    observer: Observer
+    operator: ForwardOperator
     spectral: NDArray[np.float64] | None
-    spatial: LeastNorm | None
+    spatial: PseudoInverse | None
 
     @property
     def reach(self) -> int:
         """Distance in pixels of the input up to which a pixel acts on the correction of another."""
-        return self.observer.reach + (0 if self.spatial is None else self.spatial.reach)
+        return self.operator.reach + (0 if self.spatial is None else self.spatial.reach)
 
     def project(self, image: Tensor, observed: Tensor) -> Tensor:
         """Return G + D⁺ R⁺ (X - D R G) for G (B, C, H, W) and X (B, c, h, w)."""
         from finewave.physics.sensors import apply_response
 
-        correction = observed.to(image) - self.observer(image)
+        correction = observed.to(image) - self.operator(image)
         if self.spatial is not None:
             correction = self.spatial(correction)
         if self.spectral is not None:
@@ -78,7 +78,7 @@ class Projection:
     def __call__(self, image: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the projection of an image (B, C, H, W), given the inputs by name."""
         for constraint in self.constraints:
-            image = constraint.project(image, inputs[constraint.observer.name])
+            image = constraint.project(image, inputs[constraint.operator.name])
         return image
 
 
@@ -89,16 +89,16 @@ def projection_of(model: Model) -> Projection:
     ------
     InputError
         If the card does not say how inputs are observed, a band of the sensor is a mixture of the others, or the
-        degradation has no pseudo-inverse that is worth having; see `LeastNorm`.
+        degradation has no pseudo-inverse that is worth having; see `PseudoInverse`.
     """
     constraints = []
-    for observer in observers_of(model, _PURPOSE):
+    for operator in forward_operators(model, _PURPOSE):
         spectral = spatial = None
-        if observer.response is not None:
-            spectral = _pseudo_inverse(observer.response, model)
-        if observer.observation is not None:
-            spatial = LeastNorm(observer.observation, model.name)
-        constraints.append(Constraint(observer, spectral, spatial))
+        if operator.response is not None:
+            spectral = _pseudo_inverse(operator.response, model)
+        if operator.observation is not None:
+            spatial = PseudoInverse(operator.observation, model.name)
+        constraints.append(Constraint(operator, spectral, spatial))
     return Projection(tuple(reversed(constraints)))
 
 

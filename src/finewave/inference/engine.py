@@ -10,8 +10,8 @@ from typing import Any
 from finewave.errors import InputError
 from finewave.inference.process_pool import ModelSource
 from finewave.inference.processing import PLAIN, Processing
-from finewave.inference.resume import Unfinished
-from finewave.inference.sources import Source
+from finewave.inference.resume import ResumeStore
+from finewave.inference.tiling.sources import Source
 from finewave.inference.tiling.tile_run import run_tile, window_of
 from finewave.inference.tiling.tiles import Tiling
 
@@ -19,11 +19,11 @@ THREADS = 2
 """One runs the network, on all cores; the other one reads and writes."""
 _KEY = "tile"
 
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Job:
+class TileJob:
     """Everything that a worker needs to know.
 
     Parameters
@@ -32,7 +32,7 @@ class Job:
     sources : mapping of str to (Source, int)
         The inputs by name, with how many of their pixels stand on one of the tiling, per axis.
     tiling : Tiling
-    unfinished : Unfinished
+    unfinished : ResumeStore
         Where tiles go.
     processing : Processing
         What is done around the network.
@@ -41,7 +41,7 @@ class Job:
     model: ModelSource
     sources: Mapping[str, tuple[Source, int]]
     tiling: Tiling
-    unfinished: Unfinished
+    unfinished: ResumeStore
     processing: Processing = PLAIN
 
     def do(self, number: int) -> None:
@@ -56,12 +56,12 @@ class Job:
         self.unfinished.write(number, tile, run_tile(self.model.get(), images, tile, self.tiling, self.processing))
 
 
-def run_job(job: Job, numbers: Sequence[int], client: Any | None, progress: Progress | None = None) -> None:
+def run_job(job: TileJob, numbers: Sequence[int], client: Any | None, progress: ProgressCallback | None = None) -> None:
     """Do tiles.
 
     Parameters
     ----------
-    job : Job
+    job : TileJob
     numbers : sequence of int
         Which tiles.
     client : distributed.Client, optional
@@ -96,7 +96,7 @@ def run_job(job: Job, numbers: Sequence[int], client: Any | None, progress: Prog
         _on_workers(tasks, client, count)
 
 
-def _do(job: Job, number: int) -> None:
+def _do(job: TileJob, number: int) -> None:
     job.do(number)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Observer:
+class ForwardOperator:
     """What one input of a model is to its output: X = D (R G), by the card.
 
     Attributes
@@ -49,7 +49,7 @@ class Observer:
         return image if self.observation is None else self.observation(image)
 
 
-def observers_of(model: Model, purpose: str) -> list[Observer]:
+def forward_operators(model: Model, purpose: str) -> list[ForwardOperator]:
     """Return how each input of a model is observed of its output, in the order of the inputs.
 
     A reference that is not aligned is no observation of the output, and is left out.
@@ -66,10 +66,10 @@ def observers_of(model: Model, purpose: str) -> list[Observer]:
     InputError
         If the card does not say what is needed, or the sensor does not have the model's bands.
     """
-    return [_observer(model, name, purpose) for name in model.inputs if name != "ref_rgb"]
+    return [_operator_of(model, name, purpose) for name in model.inputs if name != "ref_rgb"]
 
 
-def _observer(model: Model, name: str, purpose: str) -> Observer:
+def _operator_of(model: Model, name: str, purpose: str) -> ForwardOperator:
     from finewave.physics.observation import Observation
 
     card = model.card
@@ -80,7 +80,7 @@ def _observer(model: Model, name: str, purpose: str) -> Observer:
         observation = Observation(model.scale, card.degradation, model.name)
     if name.endswith("msi") and model.output.endswith("hsi"):
         response = _response(model, name, purpose)
-    return Observer(name, response, observation)
+    return ForwardOperator(name, response, observation)
 
 
 def _response(model: Model, name: str, purpose: str) -> NDArray[np.float64]:

@@ -14,16 +14,16 @@ import numpy as np
 
 from finewave.errors import InputError
 from finewave.inference.band_selection import BandSelection
-from finewave.inference.engine import Job, Progress, run_job
+from finewave.inference.engine import ProgressCallback, TileJob, run_job
 from finewave.inference.process_pool import LoadedModel, SavedModel
 from finewave.inference.processing import Processing, choose_processing
 from finewave.inference.quality import Scorer, quality_of, scorer_of, write_quality
 from finewave.inference.request import Request, make_request
-from finewave.inference.resume import Unfinished, begin, establish, finished, locked, spread_store_in, store_in
-from finewave.inference.sources import SceneFile, stamp_of
+from finewave.inference.resume import ResumeStore, commit_job, discard_job, locked, open_job, spread_store_in, store_in
 from finewave.inference.super_resolve import warn_of_facts
-from finewave.inference.tiling.halo_check import say_what_the_halo_changes
+from finewave.inference.tiling.halo_check import warn_halo_error
 from finewave.inference.tiling.plan import plan_tiles
+from finewave.inference.tiling.sources import SceneFile, stamp_of
 from finewave.inference.tiling.tile_run import TileFacts
 from finewave.inference.tiling.tiles import Tiling
 from finewave.io.file_errors import writing
@@ -108,7 +108,7 @@ def run_file(
     *,
     client: Any | None = None,
     model_path: str | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> None:
     """Apply a model to a file and write the result under its final name when it is whole.
 
@@ -163,36 +163,36 @@ def run_file(
             model = model.with_precision(unfinished.precision)
             missing = _missing(unfinished, tiling)
             if missing:
-                say_what_the_halo_changes(model, request.sources(), tiling, processing.reach)
+                warn_halo_error(model, request.sources(), tiling, processing.reach)
             if client is None:
-                job = Job(LoadedModel(model), request.sources(), tiling, unfinished, processing)
+                job = TileJob(LoadedModel(model), request.sources(), tiling, unfinished, processing)
             else:
                 sources = {
                     name: (_for_workers(path, keywords_of[name], request.bands[name]), request.ratio(name))
                     for name, path in paths.items()
                 }
-                job = Job(_model_for_workers(model, model_path, folder), sources, tiling, unfinished, processing)
+                job = TileJob(_model_for_workers(model, model_path, folder), sources, tiling, unfinished, processing)
             with _kept(unfinished), writing(output):
                 run_job(job, missing, client, progress)
                 _finish(output, unfinished, request, tiling, options, processing, scorer)
-            finished(folder)
+            discard_job(folder)
     finally:
         for scene in scenes.values():
             scene.close()
 
 
-def _missing(unfinished: Unfinished, tiling: Tiling) -> list[int]:
+def _missing(unfinished: ResumeStore, tiling: Tiling) -> list[int]:
     """Return the numbers of the tiles that are to be made; what is damaged no longer counts as finished."""
     missing = []
     for number, tile in enumerate(tiling):
-        if not unfinished.is_whole(number, tile):
-            unfinished.forget(number)
+        if not unfinished.is_done(number, tile):
+            unfinished.discard(number)
             missing.append(number)
     return missing
 
 
 @contextmanager
-def _kept(unfinished: Unfinished) -> Iterator[None]:
+def _kept(unfinished: ResumeStore) -> Iterator[None]:
     """Add to an error that the work so far is not lost."""
     try:
         yield
@@ -240,7 +240,7 @@ def _own_resolution(scene: xr.DataArray, model: Model) -> float | None:
 def _description(
     paths: dict[str, Path], request: Request, tiling: Tiling, options: FileOptions, processing: Processing
 ) -> dict[str, Any]:
-    """Return everything that the output depends on, in words for which `begin` can say what differs."""
+    """Return everything that the output depends on, in words for which `open_job` can say what differs."""
     import finewave
 
     model = request.model
@@ -275,7 +275,7 @@ def _weights_of(model: Model) -> str:
 
 def _prepare(
     folder: Path, output: Path, job: dict[str, Any], request: Request, tiling: Tiling, options: FileOptions
-) -> Unfinished:
+) -> ResumeStore:
     """Return the store for the tiles: the one that an earlier run has left, or a new one."""
     import dask.array as da
 
@@ -283,7 +283,7 @@ def _prepare(
     from finewave.io.formats.zarr_store import lay_out
     from finewave.io.open_options import SaveOptions
 
-    before = begin(folder, job, restart=options.restart)
+    before = open_job(folder, job, restart=options.restart)
     model = request.model
     bands = model.bands_of(model.output)
     if bands is None:
@@ -298,7 +298,7 @@ def _prepare(
     if before is not None:
         storage = choose_storage(template, save_options)
         spread_storage = None if spread is None else choose_storage(spread, as_floats)
-        return Unfinished(str(folder.absolute()), storage, s, before[_ARITHMETIC], spread_storage)
+        return ResumeStore(str(folder.absolute()), storage, s, before[_ARITHMETIC], spread_storage)
     _try_out(template, folder, output, options.storage)
     if spread is not None:
         _try_out(spread, folder, output, {})
@@ -306,8 +306,8 @@ def _prepare(
     precision = model.with_resolved_precision().precision
     storage = lay_out(template, store_in(folder), save_options, side)
     spread_storage = None if spread is None else lay_out(spread, spread_store_in(folder), as_floats, side)
-    establish(folder, {**job, _ARITHMETIC: precision})
-    return Unfinished(str(folder.absolute()), storage, s, precision, spread_storage)
+    commit_job(folder, {**job, _ARITHMETIC: precision})
+    return ResumeStore(str(folder.absolute()), storage, s, precision, spread_storage)
 
 
 def _try_out(template: xr.DataArray, folder: Path, output: Path, storage: dict[str, Any]) -> None:
@@ -344,7 +344,7 @@ def _model_for_workers(model: Model, path: str | None, folder: Path) -> SavedMod
 
 def _finish(
     output: Path,
-    unfinished: Unfinished,
+    unfinished: ResumeStore,
     request: Request,
     tiling: Tiling,
     options: FileOptions,

@@ -30,7 +30,7 @@ LARGEST_CONDITION = 1e3
 _PERIOD = 4096  # LR pixels; what an inverse has beyond half of them is far below `TOLERANCE`
 
 
-class LeastNorm:
+class PseudoInverse:
     """D⁺ of an observation.
 
     Parameters

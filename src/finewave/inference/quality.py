@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
-from finewave.inference.forward_operator import Observer, observers_of
-from finewave.inference.sources import OpenScene, Source
+from finewave.inference.forward_operator import ForwardOperator, forward_operators
+from finewave.inference.tiling.sources import OpenScene, Source
 from finewave.inference.tiling.tiles import Tiling, Window, enlarged, widened, within
 
 if TYPE_CHECKING:
@@ -99,20 +99,20 @@ class Scorer:
     Attributes
     ----------
     model : Model
-    observers : list of Observer
+    operators : list of ForwardOperator
         How its inputs are observed of its output.
     bands : mapping of str to int
         How many each of these inputs has.
     """
 
     model: Model
-    observers: Sequence[Observer]
+    operators: Sequence[ForwardOperator]
     bands: Mapping[str, int]
 
     @property
     def reach(self) -> int:
         """Distance in pixels of the first input up to which the result acts on a score."""
-        return max(observer.reach for observer in self.observers)
+        return max(operator.reach for operator in self.operators)
 
     @property
     def peak(self) -> float:
@@ -153,7 +153,7 @@ class Scorer:
     def _qnr(self) -> QNR | None:
         from finewave.metrics.qnr import QNR
 
-        return QNR(self.model.scale) if len(self.observers) == 2 else None
+        return QNR(self.model.scale) if len(self.operators) == 2 else None
 
     def _scores(self, parts: Mapping[str, Differences], quality: QNR | None) -> dict[str, Any]:
         scores: dict[str, Any] = {"consistency": {name: part.scores(self.peak) for name, part in parts.items()}}
@@ -177,15 +177,15 @@ class Scorer:
         near = widened(core, self.reach, tiling.height, tiling.width)
         image = torch.from_numpy(result.read(enlarged(near, self.model.upscaling)))[None]
         given = {}
-        for observer in self.observers:
-            source, ratio = sources[observer.name]
-            given[observer.name] = torch.from_numpy(source.read(enlarged(near, ratio)))[None]
-            observed = observer(image)
-            parts[observer.name].add(
-                _cut(observed, core, near, ratio)[0], _cut(given[observer.name], core, near, ratio)[0]
+        for operator in self.operators:
+            source, ratio = sources[operator.name]
+            given[operator.name] = torch.from_numpy(source.read(enlarged(near, ratio)))[None]
+            observed = operator(image)
+            parts[operator.name].add(
+                _cut(observed, core, near, ratio)[0], _cut(given[operator.name], core, near, ratio)[0]
             )
         if qualities:
-            low, guide = self.observers
+            low, guide = self.operators
             coarse = low.observation(given[guide.name]) if low.observation is not None else given[guide.name]
             s = self.model.scale
             sharp = [_cut(x, core, near, s)[0] for x in (image, given[guide.name])]
@@ -202,14 +202,14 @@ def scorer_of(model: Model) -> Scorer:
     InputError
         If the model's card does not say how its inputs are observed, or the network how many bands they have.
     """
-    observers = observers_of(model, "a quality file")
+    operators = forward_operators(model, "a quality file")
     bands = {}
-    for observer in observers:
-        count = model.bands_of(observer.name)
+    for operator in operators:
+        count = model.bands_of(operator.name)
         if count is None:
-            raise InputError(f"a quality file: {model.name} does not say how many bands its {observer.name} has")
-        bands[observer.name] = count
-    return Scorer(model, observers, bands)
+            raise InputError(f"a quality file: {model.name} does not say how many bands its {operator.name} has")
+        bands[operator.name] = count
+    return Scorer(model, operators, bands)
 
 
 def quality_of(result: xr.DataArray, request: Request, scorer: Scorer, tiling: Tiling) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from finewave.errors import InputError
 from finewave.inference.band_matching import output_wavelengths, warn_of_other_sensor
 from finewave.inference.band_selection import BandSelection, select_bands
-from finewave.inference.sources import OpenScene, Source
+from finewave.inference.tiling.sources import OpenScene, Source
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:

@@ -77,7 +77,7 @@ def locked(output: Path) -> Iterator[Path]:
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class ResumeStore:
     """The tiles of an output that are finished: a scene in Zarr, and a file of facts for each tile.
 
     Parameters
@@ -142,7 +142,7 @@ class Unfinished:
         except (OSError, ValueError):
             return None
 
-    def forget(self, number: int) -> None:
+    def discard(self, number: int) -> None:
         """Take a tile for one that is not finished."""
         (Path(self.folder) / _DONE / f"{number}.json").unlink(missing_ok=True)
 
@@ -151,7 +151,7 @@ class Unfinished:
         clipped, lost = (sum(record[key] for record in records) for key in ("clipped", "lost"))
         replace(self.storage, clipped=clipped, lost=lost).warn(output)
 
-    def is_whole(self, number: int, tile: Tile) -> bool:
+    def is_done(self, number: int, tile: Tile) -> bool:
         """Whether a tile is finished and is in the store as it was written."""
         facts = self.facts(number)
         if facts is None:
@@ -168,8 +168,8 @@ class Unfinished:
             return False
 
 
-def begin(folder: Path, job: dict[str, Any], *, restart: bool) -> dict[str, Any] | None:
-    """Make a hidden folder ready for a job; return what `establish` was given if there are tiles to go on from.
+def open_job(folder: Path, job: dict[str, Any], *, restart: bool) -> dict[str, Any] | None:
+    """Make a hidden folder ready for a job; return what `commit_job` was given if there are tiles to go on from.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def begin(folder: Path, job: dict[str, Any], *, restart: bool) -> dict[str, Any]
     return None
 
 
-def establish(folder: Path, job: dict[str, Any]) -> None:
+def commit_job(folder: Path, job: dict[str, Any]) -> None:
     """Say that the folder, whose store is laid out, belongs to a job."""
     (folder / _DONE).mkdir(exist_ok=True)
     temporary = folder / f"{_JOB}.new"
@@ -213,7 +213,7 @@ def establish(folder: Path, job: dict[str, Any]) -> None:
     temporary.replace(folder / _JOB)
 
 
-def finished(folder: Path) -> None:
+def discard_job(folder: Path) -> None:
     """Throw away what is left of a job whose output has its name."""
     (folder / _JOB).unlink(missing_ok=True)
 

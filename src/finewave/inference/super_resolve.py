@@ -13,9 +13,9 @@ from finewave.errors import InputError
 from finewave.inference.band_selection import filled
 from finewave.inference.processing import Processing, choose_processing
 from finewave.inference.request import Request, make_request
-from finewave.inference.sources import masked
-from finewave.inference.tiling.halo_check import say_what_the_halo_changes
+from finewave.inference.tiling.halo_check import warn_halo_error
 from finewave.inference.tiling.plan import plan_tiles
+from finewave.inference.tiling.sources import masked
 from finewave.inference.tiling.tile_run import TileFacts, TileResult, run_tile, window_of
 from finewave.inference.tiling.tiles import Tile, Tiling, enlarged
 from finewave.warnings import FinewaveWarning
@@ -178,7 +178,7 @@ def _at_once(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Return the output (C, s h, s w), tile after tile, and its spread if asked for."""
     sources = request.sources()
-    say_what_the_halo_changes(request.model, sources, tiling, processing.reach)
+    warn_halo_error(request.model, sources, tiling, processing.reach)
     scale = request.model.upscaling
     results: list[NDArray[np.float32]] = []
     facts = []

@@ -38,8 +38,8 @@ class Description:
     receptive_field : int or None
         Distance in pixels of the first input up to which one of its pixels acts on the output, pooling over the image
         apart; None for the whole image.
-    poolings : int
-        How many poolings over the image there are, see `SRNetwork.reach_with_windows`.
+    n_global_poolings : int
+        How many poolings over the image there are, see `SRNetwork.receptive_field_with_pooling`.
     shift_equivariant : bool
         Whether it does the same wherever a part of the image lies, up to `size_multiple`. Without that, tiles cannot
         equal the scene in one piece, whatever the receptive field.
@@ -67,7 +67,7 @@ class Description:
     hs_bands: int | None
     size_multiple: int
     receptive_field: int | None
-    poolings: int
+    n_global_poolings: int
     shift_equivariant: bool
     band_by_band: bool
     attention_window: int
@@ -103,7 +103,7 @@ class SRNetwork(nn.Module):
     hs_bands: Any = None
     size_multiple: int = 1
     receptive_field: int | None = None
-    poolings: int = 0
+    n_global_poolings: int = 0
     shift_equivariant: bool = True
     band_by_band: bool = False
     attention_window: int = 0
@@ -146,7 +146,7 @@ class SRNetwork(nn.Module):
             hs_bands=self.hs_bands,
             size_multiple=self.size_multiple,
             receptive_field=self.receptive_field,
-            poolings=self.poolings,
+            n_global_poolings=self.n_global_poolings,
             shift_equivariant=self.shift_equivariant,
             band_by_band=self.band_by_band,
             attention_window=self.attention_window,
@@ -162,10 +162,11 @@ class SRNetwork(nn.Module):
         assert isinstance(net, SRNetwork)
         return net
 
-    def reach_with_windows(self, window: int) -> int | None:
+    def receptive_field_with_pooling(self, window: int) -> int | None:
         """Return `receptive_field` with poolings over windows of so many input pixels a side, in place of the image.
 
-        A network with `poolings` overrides it; its poolings take windows under `finewave.nn.pooling.local_pooling`.
+        A network with `n_global_poolings` overrides it; its poolings take windows under
+        `finewave.nn.pooling.local_pooling`.
         """
         del window
         return self.receptive_field

@@ -114,9 +114,9 @@ class Model:
         return self.net.receptive_field
 
     @property
-    def poolings(self) -> int:
+    def n_global_poolings(self) -> int:
         """How many poolings over the image the network has; 0 where it does not say."""
-        return self.net.poolings
+        return self.net.n_global_poolings
 
     @property
     def pooling_window(self) -> int:
@@ -128,9 +128,9 @@ class Model:
     @property
     def reach(self) -> int | None:
         """`receptive_field` with the windows of local pooling; None where a pixel acts on the whole image."""
-        if not self.poolings:
+        if not self.n_global_poolings:
             return self.receptive_field
-        return None if self.pooling == "image" else self.net.reach_with_windows(self.pooling_window)
+        return None if self.pooling == "image" else self.net.receptive_field_with_pooling(self.pooling_window)
 
     @property
     def shift_equivariant(self) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from finewave.inference.sources import Source
+from finewave.inference.tiling.sources import Source
 from finewave.inference.tiling.tile_run import run_tile, window_of
 from finewave.inference.tiling.tiles import Tiling
 from finewave.warnings import FinewaveWarning
@@ -50,9 +50,7 @@ def halo_difference(
     return float(np.sqrt(np.square(difference).mean())), float(np.abs(difference).max())
 
 
-def say_what_the_halo_changes(
-    model: Model, sources: Mapping[str, tuple[Source, int]], tiling: Tiling, beyond: int = 0
-) -> None:
+def warn_halo_error(model: Model, sources: Mapping[str, tuple[Source, int]], tiling: Tiling, beyond: int = 0) -> None:
     """Warn of what a halo that is not exact changes; nothing, if it is, or if no halo would be.
 
     ``beyond`` is that of `plan_tiles`; what is measured is the network's answer alone.
@@ -61,7 +59,7 @@ def say_what_the_halo_changes(
     halo = tiling.halo - beyond
     if len(tiling) == 1 or reach is None or not model.shift_equivariant or halo >= reach:
         return
-    border = -(-model.pooling_window // 2) if model.poolings and model.pooling == "local" else 0
+    border = -(-model.pooling_window // 2) if model.n_global_poolings and model.pooling == "local" else 0
     exact = replace(tiling, halo=reach, border=border)
     measured = halo_difference(model, sources, replace(tiling, halo=halo, border=min(border, halo)), exact)
     found = (

@@ -63,7 +63,7 @@ def plan_tiles(
     side = tile or max(1, OUTPUT_TILE // model.upscaling)
     reach = model.reach
     pixels = _halo(halo, side, reach) + beyond
-    border = -(-model.pooling_window // 2) if model.poolings and model.pooling == "local" else 0
+    border = -(-model.pooling_window // 2) if model.n_global_poolings and model.pooling == "local" else 0
     tiling = Tiling(height, width, side, pixels, model.size_multiple, min(border, pixels))
     fits = max(height, width) <= side if tile is not None else height * width <= (side + 2 * pixels) ** 2
     if fits:
@@ -81,7 +81,12 @@ def plan_tiles(
 
 def what_comes_closest(model: Model) -> str:
     """Return what to do about a network whose tiles cannot be exact."""
-    if model.receptive_field is not None and model.pooling == "image" and model.poolings and model.shift_equivariant:
+    if (
+        model.receptive_field is not None
+        and model.pooling == "image"
+        and model.n_global_poolings
+        and model.shift_equivariant
+    ):
         return "pooling='local' makes them equal"
     return "a tile as large as memory allows comes closest"
 

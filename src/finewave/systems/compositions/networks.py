@@ -144,7 +144,7 @@ class Composition(SRNetwork):
     @property
     def receptive_field(self) -> int | None:
         """Distance in LR pixels up to which an input pixel acts on an output pixel; None for the whole image."""
-        return self.reach_with_windows(0)
+        return self.receptive_field_with_pooling(0)
 
     @property
     def shift_equivariant(self) -> bool:
@@ -152,16 +152,16 @@ class Composition(SRNetwork):
         return all(self.part(part).shift_equivariant for part in self.parts)
 
     @property
-    def poolings(self) -> int:
+    def n_global_poolings(self) -> int:
         """How many poolings over the image the parts have."""
-        return sum(self.part(part).poolings for part in self.parts)
+        return sum(self.part(part).n_global_poolings for part in self.parts)
 
-    def reach_with_windows(self, window: int) -> int | None:
+    def receptive_field_with_pooling(self, window: int) -> int | None:
         """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
         reach = {"lr_msi": 0}
         for step in self.steps:
             net, s = self.part(step.part), 1 if self._reads_low(step) else self.scale
-            own = net.reach_with_windows(s * window)
+            own = net.receptive_field_with_pooling(s * window)
             if own is None:
                 return None
             reach[step.makes] = -(-own // s) + max(reach[image] for image in step.reads.values())

@@ -124,11 +124,14 @@ class JSSUNetSSR(SRNetwork):
         )
         self.ms_bands, self.hs_bands = ms_bands, hs_bands
         self.branch, self.fits_operators = whole.ssr, whole.fits_operators
-        self.receptive_field, self.poolings = self.reach_with_windows(0), self.branch.poolings
+        self.receptive_field, self.n_global_poolings = (
+            self.receptive_field_with_pooling(0),
+            self.branch.n_global_poolings,
+        )
 
-    def reach_with_windows(self, window: int) -> int:
+    def receptive_field_with_pooling(self, window: int) -> int:
         """Return `receptive_field` with channel pooling over windows of so many pixels a side."""
-        return self.branch.reach_with_windows(window)
+        return self.branch.receptive_field_with_pooling(window)
 
     @property
     def prepares(self) -> bool:

@@ -206,11 +206,11 @@ class SSRBranch(nn.Module):
         return initial, estimates, assignment, probability
 
     @property
-    def poolings(self) -> int:
+    def n_global_poolings(self) -> int:
         """How many poolings over the image there are."""
         return sum(isinstance(module, RCAB) for module in self.modules())
 
-    def reach_with_windows(self, window: int) -> int:
+    def receptive_field_with_pooling(self, window: int) -> int:
         """Return how far a pixel acts, in pixels, with channel pooling over windows of so many a side."""
         reach = 3  # cluster network
         for stage in self.stages:
@@ -452,8 +452,8 @@ class JSSUNet(SRNetwork):
     -----
     ``ProxSSR`` pools over the whole image (channel attention), so each output pixel depends, through that pooling,
     on all input pixels; `receptive_field` states the local part. Under `finewave.nn.pooling.local_pooling`, as whole
-    scenes are predicted, it pools over windows (`reach_with_windows`), and the shifted copy of the post-processing has
-    its border continued in place of the opposite one.
+    scenes are predicted, it pools over windows (`receptive_field_with_pooling`), and the shifted copy of the
+    post-processing has its border continued in place of the opposite one.
     """
 
     task = "sssr"
@@ -591,12 +591,12 @@ class JSSUNet(SRNetwork):
     @property
     def receptive_field(self) -> int:
         """Distance in LR pixels up to which an input pixel acts on an output pixel, channel pooling apart."""
-        return self.reach_with_windows(0)
+        return self.receptive_field_with_pooling(0)
 
-    def reach_with_windows(self, window: int) -> int:
+    def receptive_field_with_pooling(self, window: int) -> int:
         """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
         s = self.scale
-        sr, ssr = self.sr.receptive_field, self.ssr.reach_with_windows(window)
+        sr, ssr = self.sr.receptive_field, self.ssr.receptive_field_with_pooling(window)
         fusion = self.fusion.receptive_field
         if self.post is not None:
             attention = self.post.attention1.heads[0]
@@ -606,9 +606,9 @@ class JSSUNet(SRNetwork):
         return max(sr, ssr) + fusion
 
     @property
-    def poolings(self) -> int:
+    def n_global_poolings(self) -> int:
         """How many poolings over the image there are."""
-        return self.ssr.poolings
+        return self.ssr.n_global_poolings
 
     @property
     def attention_window(self) -> int:

@@ -266,15 +266,15 @@ class SSFIN(SRNetwork):
         return low + -(-(1 + CHAIN * group + 2) // self.scale)
 
     @property
-    def poolings(self) -> int:
+    def n_global_poolings(self) -> int:
         """How many poolings over the image follow each other."""
         spectral = self.spectral[0]
         assert isinstance(spectral, Group)
         return INTERACTIONS * len(spectral.blocks) + CHAIN * len(self.fusion_group.blocks)
 
-    def reach_with_windows(self, window: int) -> int:
+    def receptive_field_with_pooling(self, window: int) -> int:
         """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
-        return self.receptive_field + self.poolings * -(-window // 2)
+        return self.receptive_field + self.n_global_poolings * -(-window // 2)
 
 
 def auxiliary_weight(epoch: int) -> float:

@@ -282,15 +282,15 @@ class SSPSR(SRNetwork):
         return max(reach, 3)  # the enlargement reads 2 pixels to each side, the two convolutions after it one more
 
     @property
-    def poolings(self) -> int:
+    def n_global_poolings(self) -> int:
         """How many poolings over the image follow each other."""
         branch = self.branches[0]
         assert isinstance(branch, BranchUnit)
         return len(branch.body) + len(self.trunk.body)
 
-    def reach_with_windows(self, window: int) -> int:
+    def receptive_field_with_pooling(self, window: int) -> int:
         """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
-        return self.receptive_field + self.poolings * -(-window // 2)
+        return self.receptive_field + self.n_global_poolings * -(-window // 2)
 
 
 @torch.no_grad()

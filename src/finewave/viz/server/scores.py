@@ -40,7 +40,7 @@ def scores(view: View, region: Region | None = None) -> dict[str, str] | None:
         By the names of `ROWS`; a dash where a metric is not defined.
     """
     from finewave.errors import InputError
-    from finewave.inference.sources import OpenScene
+    from finewave.inference.tiling.sources import OpenScene
     from finewave.metrics import score_images
 
     assert view.reference is not None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from finewave.inference.sources import OpenScene
+from finewave.inference.tiling.sources import OpenScene
 
 if TYPE_CHECKING:
     from finewave.viz.layers import Layer

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finewave.inference import sources
-from finewave.inference.sources import OpenScene, SceneFile, stamp_of
+from finewave.inference.tiling import sources
+from finewave.inference.tiling.sources import OpenScene, SceneFile, stamp_of
 from finewave.io.open_save import load_scene, save_scene
 from tests.inference.tiny_models import scene_of, write_scene
 
