@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from pathlib import Path
@@ -57,3 +58,33 @@ def test_a_failed_store_waits_for_its_other_chunks(tmp_path: Path, monkeypatch: 
     assert any(key.endswith("1/1") for key in written)
     time.sleep(0.3)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="what a handle stands for is asked of Linux")
+def test_what_gets_its_final_name_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that loses power after the rename has the whole file, else it has the old one."""
+    events: list[tuple[str, str]] = []
+    flush, replace = os.fsync, Path.replace
+
+    def fsync(handle: int) -> None:
+        events.append(("flushed", Path(f"/proc/self/fd/{handle}").readlink().name))
+        flush(handle)
+
+    def renamed(self: Path, target: Path) -> Path:
+        events.append(("renamed", self.name))
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", renamed)
+    with atomic_output(tmp_path / "a.hdr") as temporary:
+        temporary.write_text("header")
+        temporary.with_suffix(".img").write_bytes(b"values")
+    assert events.index(("flushed", "a.hdr")) < events.index(("renamed", "a.hdr"))
+    assert events.index(("flushed", "a.img")) < events.index(("renamed", "a.img"))
+    assert events[-1] == ("flushed", tmp_path.name)
+    events.clear()
+    with atomic_output(tmp_path / "a.zarr") as temporary:
+        (temporary / "c").mkdir(parents=True)
+        (temporary / "c" / "0").write_text("chunk")
+    assert {name for kind, name in events if kind == "flushed"} >= {"a.zarr", "c", "0", tmp_path.name}
+    assert events.index(("flushed", "0")) < events.index(("renamed", "a.zarr"))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from finewave.errors import InputError
 from finewave.inference.tiling.tile_run import TileResult
 from finewave.inference.tiling.tiles import Tile, enlarged
-from finewave.io.atomic import remove_folder
+from finewave.io.atomic import flush_to_disk, remove_folder
 from finewave.io.file_errors import writing
 
 if TYPE_CHECKING:
@@ -210,6 +210,7 @@ def commit_job(folder: Path, job: dict[str, Any]) -> None:
     (folder / _DONE).mkdir(exist_ok=True)
     temporary = folder / f"{_JOB}.new"
     temporary.write_text(json.dumps(job, indent=2), encoding="utf-8")
+    flush_to_disk(temporary)
     temporary.replace(folder / _JOB)
 
 

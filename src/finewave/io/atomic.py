@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 import sys
 import tempfile
@@ -13,6 +15,8 @@ from pathlib import Path
 
 from finewave.errors import InputError
 from finewave.io.file_errors import writing
+
+_MANY = 200
 
 
 @contextmanager
@@ -96,10 +100,47 @@ def _wait_for_zarr(patience: float) -> None:
         sync(finish())
 
 
+def flush_to_disk(path: Path) -> None:
+    """Have a file, or all that is in a folder, on the disk before a rename makes it final.
+
+    Without it a machine that loses power may have the new name with nothing, or a part, behind it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    """
+    if not path.is_dir():
+        _fsync(path)
+        return
+    within = [path, *path.rglob("*")]
+    if len(within) > _MANY and hasattr(os, "sync"):
+        os.sync()  # once for all is quicker than each of thousands of chunks
+        return
+    for each in within:
+        _fsync(each)
+
+
+def _fsync(path: Path) -> None:
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:  # a folder, on Windows
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # some file systems have no such thing for folders; a full disk is told
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+    finally:
+        os.close(handle)
+
+
 def _publish(workshop: Path, final: Path) -> None:
     written = sorted(workshop.iterdir(), key=lambda each: (each.name == final.name, each.name))
     if not any(each.name == final.name for each in written):
         raise InputError(f"cannot write {final}: nothing was written")
+    for each in written:
+        flush_to_disk(each)
     for each in written:
         target = final.parent / each.name
         if not (each.is_dir() and target.exists()):
@@ -113,6 +154,7 @@ def _publish(workshop: Path, final: Path) -> None:
         except OSError:
             old.rename(target)
             raise
+    _fsync(final.parent)
     # What GDAL once noted beside an older file of this name would contradict the new one.
     (final.parent / f"{final.name}.aux.xml").unlink(missing_ok=True)
 

@@ -11,6 +11,7 @@ from typing import Any
 import lightning as L
 import torch
 
+from finewave.io.atomic import flush_to_disk
 from finewave.systems.weights import write_weights
 from finewave.training.modules import Phase
 
@@ -44,6 +45,7 @@ class MinuteCheckpoint(L.Callback):
         temporary = self.path.with_suffix(".tmp")
         trainer.save_checkpoint(temporary)
         if trainer.is_global_zero:
+            flush_to_disk(temporary)
             temporary.replace(self.path)
         self._last = time.monotonic()
 
@@ -72,6 +74,7 @@ class BestWeights(L.Callback):
             return
         temporary = self.path.with_suffix(".tmp")
         write_weights(pl_module.averaged, temporary)
+        flush_to_disk(temporary)
         temporary.replace(self.path)
         text = self.figures.with_suffix(".tmp")
         text.write_text(json.dumps({"step": trainer.global_step, **metrics}))

@@ -24,7 +24,7 @@ from finewave.datasets.store import Store
 from finewave.datasets.synthetic_views import UnalignedCrops, room, scene_with_reference
 from finewave.errors import InputError, unknown_name
 from finewave.evaluation.evaluator import evaluate_model
-from finewave.io.atomic import atomic_output
+from finewave.io.atomic import atomic_output, flush_to_disk
 from finewave.io.own_copy import check_name
 from finewave.physics.sensors import get_sensor
 from finewave.physics.sensors.estimation import estimate_response
@@ -153,6 +153,7 @@ def _claim(out: Path, config: dict[str, Any]) -> Path:
         if not said.exists():
             temporary = said.with_suffix(".tmp")
             temporary.write_text(json.dumps(config, indent=2))
+            flush_to_disk(temporary)
             temporary.replace(said)
     except OSError as error:
         raise InputError(f"cannot write to {out}: {error.strerror}") from error

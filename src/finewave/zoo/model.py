@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from finewave.errors import InputError, unknown_name
+from finewave.io.atomic import flush_to_disk
 from finewave.nn.pooling import local_pooling
 from finewave.systems.base import SRNetwork
 from finewave.systems.registry import SYSTEMS, create_model, was_created
@@ -351,6 +352,7 @@ class Model:
             texts = {CARD: card.to_json(), **more(card)}
             for name, text in texts.items():
                 (temporary / name).write_text(text, encoding="utf-8")
+            flush_to_disk(temporary)
             temporary.chmod(0o755)  # mkdtemp makes it private
             if folder.is_dir():
                 # several renames: should the machine stop between them, the checksum tells

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 DEEP_BYTES = 2**26
-"""Files up to this size are read whole; of larger ones everything but the values."""
+"""Values of a file that are read, if all of them are fewer; of larger files everything but the values is."""
 _MOST_OBJECTS = 100_000
 _PIECE = 2**24
 MEMORY_BYTES = 2**30
 """What a file may take beside ten times its size."""
-SECONDS = 3.0
+SECONDS = 2.0
 """Computing time for a small file; larger ones get a second more for every `BYTES_A_SECOND`."""
 BYTES_A_SECOND = 2e7
 
@@ -38,7 +38,7 @@ def probe_hdf5(path: str) -> tuple[dict[str, Any], bytes]:
     """
     import h5py
 
-    deep = Path(path).stat().st_size <= DEEP_BYTES
+    left = DEEP_BYTES
     with h5py.File(path, "r") as file:
         _touch_attributes(file)
         seen: set[Any] = set()
@@ -56,7 +56,7 @@ def probe_hdf5(path: str) -> tuple[dict[str, Any], bytes]:
                 if isinstance(each, h5py.Group):
                     waiting.append(each)
                 elif isinstance(each, h5py.Dataset):
-                    _look_at(each, name, deep)
+                    left -= _look_at(each, name, left)
     return {}, b""
 
 
@@ -73,7 +73,8 @@ def _members(group: Any) -> Iterator[tuple[str, Any]]:
                 yield name, each
 
 
-def _look_at(dataset: Any, name: str, deep: bool) -> None:
+def _look_at(dataset: Any, name: str, left: int) -> int:
+    """Look at an array and read it if it has at most ``left`` bytes; return how many were read."""
     stored = dataset.id.get_create_plist()
     if stored.get_external_count():
         other = stored.get_external(0)[0].decode("utf-8", "replace")
@@ -83,9 +84,10 @@ def _look_at(dataset: Any, name: str, deep: bool) -> None:
         if other:
             raise ElsewhereError(f"the values of {name} lie in another file, {other[0]}")
     _or_nothing(lambda: dataset.chunks and dataset.id.get_num_chunks(), None)
-    size = Path(dataset.file.filename).stat().st_size
-    if deep and dataset.dtype.kind in "fiub" and dataset.nbytes <= 2000 * size:
-        _or_nothing(lambda: _read(dataset), None)
+    if dataset.dtype.kind not in "fiub" or dataset.nbytes > left:
+        return 0
+    _or_nothing(lambda: _read(dataset), None)
+    return int(dataset.nbytes)
 
 
 def _read(dataset: Any) -> None:

@@ -10,6 +10,7 @@ import xarray as xr
 
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
+from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.raster import open_raster, quiet_gdal
 from finewave.io.open_options import OpenOptions
 from finewave.physics.sensors.satellites import nominal_bands
@@ -82,7 +83,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     image, imd = pair
     groups = read_imd(imd)
     bands = [name.removeprefix("BAND_") for name in groups if name.startswith("BAND_")]
-    with reading(image, "WorldView image"), quiet_gdal(), rasterio.open(image) as dataset:
+    with reading(image, "WorldView image"), quiet_gdal(), rasterio.open(image, driver=driver_of(image)) as dataset:
         count = dataset.count
     if count != len(bands):
         raise InputError(f"{image} has {count} bands, {imd.name} speaks of {len(bands)}; are they of one product?")
