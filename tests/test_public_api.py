@@ -27,6 +27,7 @@ PUBLIC = [
     "open_scene",
     "save_scene",
     "super_resolve",
+    "to_rgb",
 ]
 HEAVY = ["colour", "h5py", "lightning", "matplotlib", "numpy", "rasterio", "scipy", "torch", "xarray", "zarr"]
 

@@ -25,6 +25,7 @@ _HOME_OF = {
     "get_sensor": "finewave.physics.sensors",
     "degrade": "finewave.physics.degradation",
     "super_resolve": "finewave.inference.super_resolve",
+    "to_rgb": "finewave.physics.colour",
     "metrics": "finewave.metrics",
 }
 
@@ -44,6 +45,7 @@ __all__ = [
     "open_scene",
     "save_scene",
     "super_resolve",
+    "to_rgb",
 ]
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from finewave.inference.super_resolve import super_resolve as super_resolve
     from finewave.io.open_save import open_scene as open_scene
     from finewave.io.open_save import save_scene as save_scene
+    from finewave.physics.colour import to_rgb as to_rgb
     from finewave.physics.degradation import degrade as degrade
     from finewave.physics.sensors import get_sensor as get_sensor
     from finewave.systems.reference import from_reference as from_reference

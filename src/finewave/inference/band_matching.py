@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from finewave.band_names import base_of, code_of, colour_of, is_possible, plain
 from finewave.errors import InputError
-from finewave.inference.band_names import base_of, code_of, colour_of, is_possible, plain
 from finewave.scene import band_labels, band_values
 from finewave.warnings import FinewaveWarning
 

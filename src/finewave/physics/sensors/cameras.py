@@ -36,7 +36,7 @@ _MEASURED = {
     ),
 }
 # IEC 61966-2-1:1999, from CIE XYZ to linear sRGB
-_XYZ_TO_SRGB = ((3.2406, -1.5372, -0.4986), (-0.9689, 1.8758, 0.0415), (0.0557, -0.2040, 1.0570))
+XYZ_TO_SRGB = np.array(((3.2406, -1.5372, -0.4986), (-0.9689, 1.8758, 0.0415), (0.0557, -0.2040, 1.0570)))
 
 
 def camera_names() -> list[str]:
@@ -77,7 +77,7 @@ def _srgb() -> Sensor:
         name="srgb",
         bands=("R", "G", "B"),
         wavelengths=observer.wavelengths,
-        curves=np.array(_XYZ_TO_SRGB) @ (observer.curves * light),
+        curves=XYZ_TO_SRGB @ (observer.curves * light),
         description="linear sRGB of a reflectance seen under D65 by the CIE 1931 2-degree observer",
         source="IEC 61966-2-1:1999 and CIE 015:2018, as carried by colour-science",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from finewave.inference.band_names import code_of, colour_of, is_possible, plain
+from finewave.band_names import code_of, colour_of, is_possible, plain
 
 
 @pytest.mark.parametrize(
