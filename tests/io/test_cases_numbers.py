@@ -48,7 +48,7 @@ def test_scale_of_the_user_keeps_the_offset(cases: Path) -> None:
 
 @pytest.mark.parametrize(("name", "top"), [("eleven_bits", 1972 / 2047), ("one_bit", 1.0)])
 def test_bits_in_use(cases: Path, name: str, top: float) -> None:
-    with pytest.warns(FinewaveWarning, match=r"of the (11|1) bits that it uses \(state another: scale="):
+    with pytest.warns(FinewaveWarning, match=r"of the (11|1) bits that it uses \(state another: full_scale="):
         scene = open_scene(cases / "B8_bits_per_sample" / f"{name}.tif")
     assert float(scene.max()) == pytest.approx(top, abs=1e-6)
 

@@ -73,7 +73,7 @@ def test_no_scale_fits() -> None:
 
 def test_scale_of_the_user_and_offsets_a_band() -> None:
     keywords = {"path": "a", "scale_factor": (1e-4, 2e-4), "offset": (-0.1, 0.1), "sample": nothing}
-    with pytest.warns(FinewaveWarning, match=r"offset of -0\.1, 0\.1; with scale=5000 the offset is -0\.2, 0\.1 "):
+    with pytest.warns(FinewaveWarning, match=r"offset of -0\.1, 0\.1; with full_scale=5000 the offset is -0\.2, 0\.1 "):
         decoding = choose_decoding(np.dtype(np.uint16), scale=5000, **keywords)
     stored = np.array([[[1000]], [[1000]]], np.uint16)
     np.testing.assert_allclose(decoding.apply(stored).ravel(), [0.0, 0.3], atol=1e-7)
@@ -111,3 +111,13 @@ def test_missing_numbers_and_valid_ranges() -> None:
     assert stated_in({"valid_range": [0, 10000]}).valid_range == (0, 10000)
     assert stated_in({"valid_min": 0}).valid_range == (0, np.inf)
     assert stated_in({"valid_range": [5, 5]}).valid_range is None
+
+
+def test_what_is_left_over_from_integers_says_nothing_of_floats() -> None:
+    attributes = {"valid_range": np.array([7273, 43636], np.int32), "scale_factor": 2.75e-5}
+    assert stated_in(attributes).valid_range == (7273, 43636)
+    assert stated_in(attributes, floats=True).valid_range is None
+    assert stated_in({"valid_range": [0.0, 1.0]}, floats=True).valid_range == (0, 1)
+    assert stated_in({"valid_min": "0", "valid_max": "1.5"}, floats=True).valid_range == (-np.inf, 1.5)
+    assert stated_in(attributes, of_whole_file=True, floats=True).scale_factor is None
+    assert stated_in(attributes, of_whole_file=True).scale_factor == 2.75e-5

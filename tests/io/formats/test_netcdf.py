@@ -136,10 +136,10 @@ def test_stated_scale_over_scale_and_offset_of_the_file(tmp_path: Path) -> None:
     attrs = {"scale_factor": 0.001, "add_offset": 2.0}
     xr.Dataset({"r": (("band", "y", "x"), numbers, attrs)}).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     np.testing.assert_allclose(open_scene(tmp_path / "a.nc").values, 7)
-    with pytest.warns(FinewaveWarning, match=r"offset of 2; with scale=10000 the offset is 0\.2"):
+    with pytest.warns(FinewaveWarning, match=r"offset of 2; with full_scale=10000 the offset is 0\.2"):
         scene = open_scene(tmp_path / "a.nc", scale=10000)
     np.testing.assert_allclose(scene.values, (5000 + 2000) / 10000)  # the offset is 2000 stored numbers
-    with pytest.warns(FinewaveWarning, match="not applied, because scale=1 keeps the stored numbers"):
+    with pytest.warns(FinewaveWarning, match="not applied, because full_scale=1 keeps the stored numbers"):
         scene = open_scene(tmp_path / "a.nc", scale=1)
     np.testing.assert_allclose(scene.values, 5000)
 

@@ -120,7 +120,7 @@ def open_image(
     if len(image.shape) == 3:
         band = arrays.choose_band_axis(image.shape, known, options.band_axis, default_band_axis, path)
         axes = (band, *(axis for axis in range(3) if axis != band))
-    stated = stated_in(storage)
+    stated = stated_in(storage, floats=image.dtype.kind == "f")
     values = LazyValues(image.read, image.shape, axes, Decoding(image.dtype, special=stated.missing), path, kind)
     decoding = choose_decoding(
         image.dtype,

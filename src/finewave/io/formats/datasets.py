@@ -193,7 +193,7 @@ def _decoding(
     applied = {key: image.encoding[key] for key in names if key in image.encoding}
     factor = float(np.ravel(applied.get("scale_factor", 1.0))[0])
     offset = float(np.ravel(applied.get("add_offset", 0.0))[0])
-    stated = stated_in({**image.attrs, **applied})
+    stated = stated_in({**image.attrs, **applied}, floats=stored_dtype.kind == "f")
     fills = (NETCDF_FILL,) if stored_dtype.kind == "f" else ()
     undecoded = Decoding(image.dtype, nodata=np.nan)  # xarray has made it of what is missing
     decoding = choose_decoding(

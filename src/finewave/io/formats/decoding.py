@@ -258,7 +258,7 @@ def _offset_under(scale: float, scale_factor: Number | None, offset: Number | No
         return 0.0
     if scale == 1:
         warnings.warn(
-            f"{path} states an offset of {_shown(offset)}, which is not applied, because scale=1 keeps the stored "
+            f"{path} states an offset of {_shown(offset)}, which is not applied, because full_scale=1 keeps the stored "
             "numbers; leave it out to have the file's scale and offset",
             FinewaveWarning,
             stacklevel=3,

@@ -159,12 +159,12 @@ def _stated(header: dict[str, str]) -> tuple[Number | None, Number | None] | Non
     factors = numbers_in_braces(header.get("reflectance_scale_factor")) or []
     if len(factors) not in (1, bands) or min(factors, default=0) <= 0:
         return None
-    return one_or_all(tuple(1 / each for each in factors), slice(None)), None
+    return one_or_all(tuple(1 / each for each in factors)), None
 
 
 def _one_a_band(text: str | None, bands: int) -> Number | None:
     numbers = numbers_in_braces(text) or []
-    return one_or_all(tuple(numbers), slice(None)) if len(numbers) in (1, bands) else None
+    return one_or_all(tuple(numbers)) if len(numbers) in (1, bands) else None
 
 
 def _data_file(path: Path) -> Path:

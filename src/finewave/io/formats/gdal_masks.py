@@ -29,7 +29,7 @@ class Masks:
     nodata : tuple of (float or None)
         One a band.
     alpha : int or None
-        Index, from 0, of the band that is transparency: the last one.
+        Index, from 0, of the band that is transparency.
     shared : bool
         Whether the file has a mask for all bands.
     single : bool
@@ -40,6 +40,11 @@ class Masks:
     alpha: int | None
     shared: bool
     single: bool
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """Indices, from 0, of the bands that are none of transparency."""
+        return tuple(i for i in range(len(self.nodata)) if i != self.alpha)
 
     def reader(self, path: Path, **how: Any) -> Callable[[Slices], NDArray[np.bool_]] | None:
         """Return what reads which pixels are hidden, for `LazyValues`; None where nothing but nodata hides any.
@@ -82,7 +87,8 @@ class _MaskReader:
             steps = (slice(None, None, rows.step), slice(None, None, columns.step))
             hidden = np.zeros((1, len(rows), len(columns)), bool)
             if self._masks.single:
-                bands = [index + 1 for index in range(*key[0].indices(dataset.count))]
+                kept = self._masks.kept
+                bands = [kept[i] + 1 for i in range(*key[0].indices(len(kept)))]
                 hidden = dataset.read_masks(bands, window=window, boundless=False)[:, *steps] == 0
             elif self._masks.shared:
                 hidden = hidden | (dataset.read_masks(1, window=window)[steps] == 0)
@@ -111,20 +117,23 @@ def masks_of(dataset: Any) -> Masks:
 def alpha_band(dataset: Any) -> int | None:
     """Return the index, from 0, of the band that is transparency; None where there is none.
 
-    It is the last band: declared as alpha, or without a name and holding nothing but 0 and the largest number.
+    One declared as alpha; or the last one, if it has no name and holds nothing but 0 and the largest number.
     """
     from rasterio.enums import ColorInterp
 
     declared = [i for i, each in enumerate(dataset.colorinterp) if each == ColorInterp.alpha]
-    is_alpha = declared == [dataset.count - 1] or (not declared and _looks_like_alpha(dataset))
-    return dataset.count - 1 if is_alpha and dataset.count > 1 else None
+    if dataset.count < 2 or len(declared) > 1:
+        return None
+    if declared:
+        return declared[0]
+    return dataset.count - 1 if _looks_like_alpha(dataset) else None
 
 
 def warn_of_undeclared_alpha(dataset: Any, path: Path) -> None:
     """Say that a band was taken as alpha that the file does not call so."""
     from rasterio.enums import ColorInterp
 
-    if dataset.colorinterp[-1] != ColorInterp.alpha and alpha_band(dataset) is not None:
+    if ColorInterp.alpha not in dataset.colorinterp and alpha_band(dataset) is not None:
         top = np.iinfo(dataset.dtypes[-1]).max
         warnings.warn(
             f"{path}: band {dataset.count} holds nothing but 0 and {top} and was taken as a mask (alpha), not as a "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +34,9 @@ class StatedByGdal:
 
 def stated_of(dataset: Any) -> StatedByGdal:
     """Read an open rasterio dataset: GDAL's scales first, then tags of the bands, then tags of the file."""
-    whole = stated_in(dataset.tags(), of_whole_file=True)
-    bands = [stated_in(dataset.tags(index)) for index in dataset.indexes]
+    floats = all(each.startswith("float") for each in dataset.dtypes)
+    whole = stated_in(dataset.tags(), of_whole_file=True, floats=floats)
+    bands = [stated_in(dataset.tags(index), floats=floats) for index in dataset.indexes]
     pairs = [
         _pair(scale, offset, band, whole)
         for scale, offset, band in zip(dataset.scales, dataset.offsets, bands, strict=True)
@@ -57,9 +59,17 @@ def _pair(scale: float, offset: float, band: Stated, whole: Stated) -> tuple[flo
     return (None, None) if told is None else (told.scale_factor, told.offset)
 
 
-def one_or_all(values: tuple[Any, ...], used: slice) -> Any:
-    """Return the one number that all bands in use have, else the numbers; None where no band has one."""
-    chosen = values[used]
-    if all(each is None for each in chosen):
+def one_or_all(values: Sequence[Any], default: float | None = None) -> Any:
+    """Return the one number that all bands have, else the numbers; None where no band has one.
+
+    Parameters
+    ----------
+    values : sequence of (float or None)
+        One a band.
+    default : float, optional
+        For bands without, where others have one.
+    """
+    if all(each is None for each in values):
         return None
+    chosen = [default if each is None else each for each in values]
     return chosen[0] if len(set(chosen)) == 1 else tuple(chosen)

@@ -131,8 +131,8 @@ def open_raster(
             located = is_georeferenced(dataset)
             crs, transform, (gcps, gcp_crs) = dataset.crs, dataset.transform, dataset.gcps
             rpcs = dataset.rpcs
-            stored = np.dtype(max(dtypes, key=lambda each: np.dtype(each).itemsize, default="uint8"))
-            check_declared(path, count * dataset.height * dataset.width * stored.itemsize)
+            widest = np.dtype(max(dtypes, key=lambda each: np.dtype(each).itemsize, default="uint8"))
+            check_declared(path, count * dataset.height * dataset.width * widest.itemsize)
             if count == 0:
                 raise InputError(f"{path} holds no image of its own; open one of its parts")
             masks = masks_of(dataset)
@@ -145,13 +145,16 @@ def open_raster(
         if not isinstance(raw, xr.DataArray):
             raise InputError(f"{path} holds several images; save the one you need to a file of its own")
     full_width = raw.sizes["x"]
-    used = slice(count if masks.alpha is None else masks.alpha) if bands is None else slice(bands)
-    metadata = {key: each[used] if key in _ONE_A_BAND and each is not None else each for key, each in metadata.items()}
+    used = list(masks.kept[:bands])
+    for key in _ONE_A_BAND.intersection(metadata):
+        listed = metadata[key]
+        metadata[key] = None if listed is None else [listed[i] for i in used]
     factor, offset = stated or (None, None)
     if factor is None and offset is None:
-        factor, offset = one_or_all(told.factors, used), one_or_all(told.offsets, used)
-    nodata = one_or_all(masks.nodata, used)
-    stored = raw.variable[used]
+        factor = one_or_all([told.factors[i] for i in used], 1.0)
+        offset = one_or_all([told.offsets[i] for i in used], 0.0)
+    nodata = one_or_all([masks.nodata[i] for i in used])
+    stored = _bands_of(raw, used)
     values = LazyValues(
         _reader(stored, recolour),
         stored.shape,
@@ -178,7 +181,7 @@ def open_raster(
         # the scale was chosen by the full resolution, so that all overviews have the same
         raw.close()
         raw = _overview(path, kind, options.overview)
-        smaller = raw.variable[used]
+        smaller = _bands_of(raw, used)
         mask = masks.reader(source, overview_level=options.overview)
         values = LazyValues(_reader(smaller, recolour), smaller.shape, (0, 1, 2), decoding, path, kind, mask)
         transform = raw.rio.transform() if located else transform
@@ -193,7 +196,7 @@ def open_raster(
         values.with_decoding(decoding).as_variable(),
         encoding=decoding.encoding,
         **(place if located else {}),
-        colours=None if colours is None else colours[used],
+        colours=None if colours is None else [colours[i] for i in used],
         **metadata,
     )
     scene.set_close(raw.close)
@@ -212,6 +215,12 @@ def either(first: Mask | None, second: Mask | None) -> Mask | None:
     if first is None or second is None:
         return first or second
     return lambda key: first(key) | second(key)
+
+
+def _bands_of(raw: xr.DataArray, used: list[int]) -> xr.Variable:
+    """Return some bands of a file; those that stand together as a slice, which is read in one go."""
+    together = used == list(range(len(used)))
+    return raw.variable[slice(len(used))] if together else raw.variable[used]
 
 
 _ONE_A_BAND = frozenset({"wavelengths", "fwhm", "good_bands", "band_names"})

@@ -43,7 +43,7 @@ class Stated:
     valid_range: tuple[float, float] | None = None
 
 
-def stated_in(attributes: Mapping[Any, Any], *, of_whole_file: bool = False) -> Stated:
+def stated_in(attributes: Mapping[Any, Any], *, of_whole_file: bool = False, floats: bool = False) -> Stated:
     """Read what attributes say about stored numbers.
 
     Parameters
@@ -52,6 +52,9 @@ def stated_in(attributes: Mapping[Any, Any], *, of_whole_file: bool = False) -> 
         Of an array, a band or a file; names in any case, with underscores, hyphens or spaces.
     of_whole_file : bool
         Leave out names that could mean something else there, such as ``scale``.
+    floats : bool
+        The stored numbers are floats. A valid range in whole numbers is then left over from the integers that they
+        were made of, and so are scale and offset of a whole file.
 
     Returns
     -------
@@ -65,8 +68,11 @@ def stated_in(attributes: Mapping[Any, Any], *, of_whole_file: bool = False) -> 
         factor = 1.0 / divisor
     elif factor is not None:
         factor = as_factor(factor)
+    offset = _first(known, offsets)
+    if floats and of_whole_file:
+        factor = offset = None
     missing = (*_all(known, _MISSING), *_all(known, _SATURATED))
-    return Stated(factor, _first(known, offsets), tuple(dict.fromkeys(missing)), _valid_range(known))
+    return Stated(factor, offset, tuple(dict.fromkeys(missing)), _valid_range(known, floats))
 
 
 def as_factor(stated: float) -> float:
@@ -103,9 +109,18 @@ def _all(known: Mapping[str, Any], names: frozenset[str]) -> Iterator[float]:
         yield from numbers_of(known[name])
 
 
-def _valid_range(known: Mapping[str, Any]) -> tuple[float, float] | None:
+def _valid_range(known: Mapping[str, Any], floats: bool) -> tuple[float, float] | None:
+    if floats:
+        known = {key: value for key, value in known.items() if not (key.startswith("valid") and _is_whole(value))}
     ends = numbers_of(known.get("validrange", ()))
     low, high = ends if len(ends) == 2 else (-np.inf, np.inf)
     low = next(iter(numbers_of(known.get("validmin", ()))), low)
     high = next(iter(numbers_of(known.get("validmax", ()))), high)
     return (low, high) if low < high and (np.isfinite(low) or np.isfinite(high)) else None
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether an attribute was written as integers."""
+    if isinstance(value, (str, bytes)):
+        return "." not in str(value)
+    return np.asarray(value).dtype.kind in "iu"
