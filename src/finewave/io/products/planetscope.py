@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
+from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.lazy import Slices
 from finewave.io.formats.raster import open_raster, quiet_gdal
 from finewave.io.open_options import OpenOptions
@@ -75,7 +76,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     image = _images(path)[0]
     name = _NAME.match(image.name)
     assert name is not None  # it was found by its name
-    with reading(image, "PlanetScope image"), quiet_gdal(), rasterio.open(image) as dataset:
+    with reading(image, "PlanetScope image"), quiet_gdal(), rasterio.open(image, driver=driver_of(image)) as dataset:
         count, size = dataset.count, (dataset.height, dataset.width)
     root = _metadata(image, name["scene"])
     instrument = _instrument(root) or ("PSB.SD" if count == 8 else "PS2")
@@ -145,7 +146,7 @@ def _unusable(image: Path, scene: str, size: tuple[int, int]) -> Any:
     path = _beside(image, scene, "udm2*.tif")
     if path is None:
         return None
-    with reading(path, "usable data mask"), quiet_gdal(), rasterio.open(path) as dataset:
+    with reading(path, "usable data mask"), quiet_gdal(), rasterio.open(path, driver=driver_of(path)) as dataset:
         if (dataset.height, dataset.width) != size:
             raise InputError(f"{path} has other rows and columns than {image.name}; clip both or none")
         last = dataset.count
@@ -153,7 +154,7 @@ def _unusable(image: Path, scene: str, size: tuple[int, int]) -> Any:
     def hidden(key: Slices) -> NDArray[np.bool_]:
         rows, columns = key[1].indices(size[0]), key[2].indices(size[1])
         window = Window.from_slices(slice(rows[0], rows[1]), slice(columns[0], columns[1]))
-        with quiet_gdal(), rasterio.open(path) as dataset:
+        with quiet_gdal(), rasterio.open(path, driver=driver_of(path)) as dataset:
             bits = dataset.read(last, window=window)
         return ((bits[:: rows[2], :: columns[2]] & _UNUSABLE_BITS) != 0)[None]
 
