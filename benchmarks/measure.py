@@ -30,9 +30,10 @@ from benchmarks.scene_run import measure_scene
 from finewave.allocator import keep_freed_memory
 from finewave.datasets.patches import Crops, Sample, Scene
 from finewave.nn.kernels.window_attention import HeadAttention
+from finewave.nn.losses import l1
+from finewave.systems.jssunet.loss import StageWeights, phase1_loss
 from finewave.systems.registry import SYSTEMS, create_model
 from finewave.training.activation_checkpointing import compiling, recomputing
-from finewave.training.losses import StageWeights, l1, phase1_loss
 from finewave.training.precision import training_precision
 from finewave.zoo.model import load_model, prefers_channels_last
 

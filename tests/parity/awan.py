@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from finewave.nn.losses import mrae
 from finewave.systems.awan.network import camera_discrepancy
 from finewave.systems.reference import from_reference
-from finewave.training.image_losses import mrae
 from finewave.training.schedules import learning_rate_factor
 
 Tensors = dict[str, Tensor]

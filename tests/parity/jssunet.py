@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from finewave.nn.kernels.window_attention_ops import attention
+from finewave.nn.losses import l1
 from finewave.systems.jssunet.clusters import one_hot_of
+from finewave.systems.jssunet.loss import StageWeights, phase1_loss
 from finewave.systems.reference import from_reference
-from finewave.training.losses import StageWeights, l1, phase1_loss
 
 Tensors = dict[str, Tensor]
 

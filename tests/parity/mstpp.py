@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from finewave.metrics import psnr, rmse
+from finewave.nn.losses import mrae
 from finewave.systems.reference import from_reference
-from finewave.training.image_losses import mrae
 
 Tensors = dict[str, Tensor]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
+from finewave.nn.losses import l1
 from finewave.physics.degradation import degrade
 from finewave.systems.reference import from_reference
 from finewave.systems.sspsr.matlab_bicubic import matlab_enlarge
 from finewave.systems.sspsr.network import spatial_tv, spectral_tv
-from finewave.training.losses import l1
 
 Tensors = dict[str, Tensor]
 

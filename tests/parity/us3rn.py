@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from finewave.nn.losses import l1
 from finewave.physics.degradation import degrade
 from finewave.systems.reference import from_reference
 from finewave.systems.us3rn.network import US3RN, Estimates
-from finewave.training.losses import l1
 
 Tensors = dict[str, Tensor]
 

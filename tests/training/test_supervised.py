@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import load_file
 
 import finewave as fw
+from finewave.nn.losses import LOSSES
 from finewave.training import trainer as training
-from finewave.training.image_losses import LOSSES
 from finewave.training.trainer import train
 
 SCRIPT = """
@@ -86,7 +86,7 @@ def test_optimiser_and_schedule_are_those_of_the_recipe(common: list[str], monke
             seen.append({key: self.param_groups[0][key] for key in ("lr", "betas", "weight_decay")})
             return super().step(*args, **kwargs)
 
-    monkeypatch.setitem(sys.modules["finewave.training.supervised"].OPTIMISERS, "adamw", Recorder)
+    monkeypatch.setitem(sys.modules["finewave.training.phase"].OPTIMISERS, "adamw", Recorder)
     chosen = [
         "model.system=plain-ssr",
         "phase1.optimizer=adamw",

@@ -271,14 +271,14 @@ def _time_steps(net: Any, phase: dict[str, Any], recipe: dict[str, Any], crops: 
     import torch
     from torch.utils.data import DataLoader
 
-    from finewave.training.phases import PHASES
+    from finewave.training.phase import Phase
     from finewave.training.precision import training_precision
     from finewave.training.progress import RunClock
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices and tips are no news
     batch = _random_batch(recipe, phase_data(recipe, phase)["crop"], crops)
     clock = RunClock(10**9)
-    module = PHASES[phase["kind"]](copy.deepcopy(net), phase, clock, recipe["model"]["scale"])
+    module = Phase(copy.deepcopy(net), phase, clock)
     module.response = torch.rand(recipe["model"].get("ms_bands", 3), recipe["model"]["hs_bands"])
     times: list[float] = []
 

@@ -115,6 +115,9 @@ class SRNetwork(nn.Module):
     prepares: bool = False
     """Whether `prepare_from` does anything: reading all training scenes takes time."""
 
+    objectives: ClassVar[Mapping[str, str]] = {}
+    """Kinds of training phases of the network's own: `finewave.systems.objective.Objective` as ``"module:Class"``."""
+
     system: str | None = None
     config: Mapping[str, Any] | None = None
 
@@ -170,6 +173,12 @@ class SRNetwork(nn.Module):
         """
         del window
         return self.receptive_field
+
+    @classmethod
+    def skips_phase(cls, kind: str, options: Mapping[str, Any]) -> bool:
+        """Tell whether a network with these constructor arguments has nothing that phases of this kind train."""
+        del kind, options
+        return False
 
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int) -> None:
         """Set what is found once before training from the training scenes (centroids, means, coefficients).

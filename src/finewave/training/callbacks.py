@@ -13,7 +13,7 @@ import torch
 
 from finewave.io.atomic import flush_to_disk
 from finewave.systems.weights import write_weights
-from finewave.training.modules import Phase
+from finewave.training.phase import Phase
 
 CHECKPOINT_SECONDS = 45.0  # a killed run loses less than a minute
 LINE_SECONDS = 30.0

@@ -222,7 +222,7 @@ def _system(config: Any) -> str | None:
 
 def _open_keys(known: set[str]) -> set[str]:
     """Return the keys any recipe may add: losses, what else a phase can be given, measured images, rolling."""
-    from finewave.training.image_losses import LOSSES
+    from finewave.nn.losses import LOSSES
 
     losses = [key for key in known if re.fullmatch(r"phase\d+\.losses", key)]
     supervised = [key.removesuffix(".losses") for key in losses]

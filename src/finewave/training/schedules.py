@@ -4,21 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from finewave.errors import unknown_name
 
 SCHEDULES = ("constant", "cosine", "steps", "polynomial")
-
-
-def stepwise(table: Sequence[Sequence[Any]], progress: float) -> list[Any]:
-    """Return the row in force at ``progress``; each row begins with the fraction from which it holds.
-
-    >>> stepwise([[0, 2, 1, 0.5], [0.3, 0.5, 1, 1]], 0.4)
-    [0.5, 1, 1]
-    """
-    row = max((row for row in table if row[0] <= progress), key=lambda row: row[0])
-    return list(row[1:])
 
 
 def learning_rate_factor(

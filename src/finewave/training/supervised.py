@@ -1,116 +1,75 @@
-"""The training phase of every system that learns from pairs of input and target."""
+"""The objective of every system that learns from pairs of input and target."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from finewave.datasets.patches import Sample
 from finewave.errors import InputError, unknown_name
+from finewave.nn.losses import LOSSES
 from finewave.systems.base import SRNetwork
-from finewave.training.image_losses import LOSSES
-from finewave.training.modules import Phase
-from finewave.training.progress import RunClock
-
-OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+from finewave.systems.objective import Batch, Loss, Objective, weighted_sum
 
 
-class SupervisedPhase(Phase):
+class Supervised(Objective):
     """Inputs by name from the batch, the sum of the recipe's weighted losses, any system.
 
-    The loss is the sum of ``losses``, a mapping of names to weights. A name is one of the system's own terms, else one
-    of `LOSSES` between output and target. A system brings terms of its own, or a cheaper way to the usual ones, by an
-    optional method of its network::
-
-        def training_loss(self, batch: dict[str, Tensor], done: float) -> tuple[Tensor | None, dict[str, Tensor]]
-
-    ``batch`` holds the images by name (``hr_hsi``, ``lr_hsi``, ``hr_msi``, ``lr_msi``, ...) and ``response`` (c, C),
-    ``done`` is the part of the phase that is done. It returns the output for `LOSSES`, None if there is none, and the
-    unweighted terms by name. Without the method, the output is that of ``forward``.
+    The loss is the sum of ``losses``, a mapping of names to weights. A name is one of the network's own terms
+    (`SRNetwork.training_loss`), else one of `LOSSES` between output and target.
 
     A composition (`finewave.systems.compositions.networks`) learns part by part: ``part`` names the part, which gets
     the images that it stands between in the composition, estimated by the parts before it where ``estimates`` is true.
 
-    Parameters
-    ----------
-    net, config, clock, scale
-        See `Phase`. Keys of ``config`` beyond the common ones: ``optimizer`` (``"adam"``, ``"adamw"``), ``betas``,
-        ``weight_decay``, ``losses``, ``part``, ``estimates``.
-
     Raises
     ------
     InputError
-        If ``part``, ``optimizer`` or a loss does not exist.
+        If ``part`` or a loss does not exist.
     """
 
-    def __init__(self, net: SRNetwork, config: dict[str, Any], clock: RunClock, scale: int) -> None:
-        self.part: str | None = config.get("part")
-        if config["optimizer"] not in OPTIMISERS:
-            raise unknown_name("optimizer", config["optimizer"], OPTIMISERS)
-        if not any(config["losses"].values()):
+    def __init__(self, net: SRNetwork, options: Mapping[str, Any]) -> None:
+        super().__init__(net, options)
+        self.part: str | None = options.get("part")
+        if not any(options["losses"].values()):
             raise InputError("a supervised phase needs losses with a weight other than 0")
         if self.part is not None:
-            parts = net.parts
-            if self.part not in parts:
-                raise unknown_name("part of the network", self.part, parts)
+            if self.part not in net.parts:
+                raise unknown_name("part of the network", self.part, net.parts)
             net.requires_grad_(False)
             net.part(self.part).requires_grad_(True)
-        super().__init__(net, config, clock, scale)
-        self.scale = self.learner(net).scale
 
-    def learner(self, net: SRNetwork) -> SRNetwork:
+    def learner(self, net: Any) -> SRNetwork:
         """Return what learns in ``net``: itself, or the part."""
         return net if self.part is None else net.part(self.part)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the recipe's optimiser on the parameters that learn."""
-        c = self.config
-        kind = OPTIMISERS[c["optimizer"]]
-        return kind(
-            self.trained_parameters(),
-            lr=c["learning_rate"],
-            betas=tuple(c["betas"]),
-            weight_decay=c["weight_decay"],
-            fused=True,
-        )
+    def scale(self, net: SRNetwork) -> int:
+        """Return the learner's."""
+        return self.learner(net).scale
 
-    def images(self, batch: Sample, net: SRNetwork) -> Sample:
-        """Return the images of a batch by the names that the learner of ``net`` has for them."""
-        images = dict(batch)
-        if self.part is not None:
-            images = net.batch_of(self.part, images, estimates=self.config["estimates"])
-        if self.response is not None and self.part != "sr":  # there both images may be the camera's
-            images["response"] = self.response.to(batch["hr_hsi"])
-        return images
-
-    def training_step(self, batch: Sample, batch_idx: int) -> Tensor:
-        """Return the loss of a batch."""
-        learner = self.learner(self.net)
-        images = self.images(batch, self.net)
-        output, terms = learner.training_loss(images, self.done)
-        loss = torch.zeros((), device=self.device)
-        for name, weight in self.config["losses"].items():
-            if not weight:
-                continue
+    def loss(self, net: Any, batch: Batch, done: float) -> Loss:
+        """Return the weighted sum of the network's own terms and of `LOSSES`."""
+        learner, images = self.learner(net), self._images(net, batch)
+        output, terms = learner.training_loss(images, done)
+        if output is not None:
+            more = (name for name, weight in self.options["losses"].items() if weight and name in LOSSES)
+            terms = {name: LOSSES[name](output, images[learner.output]) for name in more if name not in terms} | terms
+        weights = {name: weight for name, weight in self.options["losses"].items() if weight}
+        for name in weights:
             if name not in terms:
-                if name not in LOSSES or output is None:
-                    raise unknown_name("loss", name, {*terms, *(LOSSES if output is not None else ())})
-                terms[name] = LOSSES[name](output, images[learner.output])
-            loss = loss + weight * terms[name]
-            self.log(f"loss_{name}", terms[name].detach())
-        self.log("loss", loss.detach(), prog_bar=True)
-        return loss
+                raise unknown_name("loss", name, {*terms, *(LOSSES if output is not None else ())})
+        return weighted_sum(weights, terms)
 
-    def validation_step(self, batch: Sample, batch_idx: int) -> None:
-        """Measure the averaged weights on one whole scene."""
-        assert self.accumulator is not None
-        images = self.images(batch, self.averaged)
-        learner = self.learner(self.averaged)
-        self.accumulator.update(self.output_of(learner, images).float(), images[learner.output])
+    def compared(self, net: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the learner's output and its target."""
+        learner, images = self.learner(net), self._images(net, batch)
+        return learner(**{name: images[name] for name in learner.inputs}), images[learner.output]
 
-    @staticmethod
-    def output_of(net: nn.Module, images: Sample) -> Tensor:
-        """Return the network's output for the images that it takes."""
-        return net(**{name: images[name] for name in net.inputs})
+    def _images(self, net: Any, batch: Batch) -> dict[str, Tensor]:
+        """Return the images of a batch by the names that the learner of ``net`` has for them."""
+        if self.part is None:
+            return dict(batch)
+        images = net.batch_of(self.part, batch, estimates=self.options["estimates"])
+        if "response" in batch and self.part != "sr":  # there both images may be the camera's
+            images["response"] = batch["response"]
+        return images

@@ -30,18 +30,17 @@ from finewave.physics.sensors import get_sensor
 from finewave.physics.sensors.estimation import estimate_response
 from finewave.provenance import checkout_revision, processor
 from finewave.systems.base import SRNetwork
-from finewave.systems.registry import create_model, takes_reference
+from finewave.systems.registry import create_model, system_named, takes_reference
 from finewave.systems.weights import fill_network, read_weights
 from finewave.training.activation_checkpointing import compiling, recomputing
 from finewave.training.callbacks import BestWeights, MinuteCheckpoint, progress_callback
 from finewave.training.least_squares_init import fit_last_convolution
 from finewave.training.lengths import with_lengths
-from finewave.training.phases import PHASES
+from finewave.training.phase import Phase
 from finewave.training.precision import training_precision
 from finewave.training.processes import is_first_process
 from finewave.training.progress import RunClock
 from finewave.training.recipes import load_recipe, network_options, phase_data
-from finewave.training.supervised import SupervisedPhase
 from finewave.zoo.card import describe
 from finewave.zoo.model import Model, load_model, prefers_channels_last
 
@@ -109,13 +108,15 @@ def train(recipe: str | Path, overrides: Sequence[str] = (), *, devices: int = 1
 
 
 def _phases(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the phases of a recipe; a network without post-processing has none to train."""
+    """Return the phases of a recipe that train anything of its network."""
+    system, options = network_options(config)
+    network = system_named(system).load()
     phases = {key: value for key, value in config.items() if key.startswith("phase")}
     for phase in phases.values():
-        if phase["kind"] not in PHASES:
-            raise unknown_name("kind of phase", phase["kind"], PHASES)
-    without_post = config["model"].get("post") is False
-    return {key: value for key, value in phases.items() if not (without_post and value["kind"] == "post")}
+        kinds = ("supervised", *network.objectives)
+        if phase["kind"] not in kinds:
+            raise unknown_name(f"kind of phase of {system}", phase["kind"], kinds)
+    return {key: value for key, value in phases.items() if not network.skips_phase(value["kind"], options)}
 
 
 def _check_bands(config: dict[str, Any], store: Store, response: np.ndarray) -> None:
@@ -215,7 +216,9 @@ def _start_output(net: SRNetwork, phase: dict[str, Any], crops: Crops | Unaligne
         return batch if part is None else net.batch_of(part, batch, estimates=phase["estimates"])
 
     first = (images(number) for number in range(_START_BATCHES))
-    fit_last_convolution(learner, first, lambda batch: SupervisedPhase.output_of(learner, batch).float())
+    fit_last_convolution(
+        learner, first, lambda batch: learner(**{name: batch[name] for name in learner.inputs}).float()
+    )
 
 
 def _precision(phase: dict[str, Any], folder: Path) -> str:
@@ -255,7 +258,7 @@ def _run_phase(
         clock = RunClock(phase["steps"], phase["minutes"])
         checkpoint = folder / "last.ckpt"
         _start_output(net, phase, crops, resumed=checkpoint.exists())
-        module = PHASES[phase["kind"]](net, phase, clock, crops.scale)
+        module = Phase(net, phase, clock)
         module.response = torch.as_tensor(crops.response, dtype=torch.float32)
         trainer = L.Trainer(
             accelerator="auto",

@@ -16,7 +16,7 @@ M the number of clusters, C the hyperspectral bands.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -458,6 +458,10 @@ class JSSUNet(SRNetwork):
 
     task = "sssr"
     mixed_precision = True
+    objectives: ClassVar[Mapping[str, str]] = {
+        "unfolding": "finewave.systems.jssunet.phases:Unfolding",
+        "post": "finewave.systems.jssunet.phases:PostProcessing",
+    }
 
     def __init__(
         self,
@@ -559,6 +563,11 @@ class JSSUNet(SRNetwork):
         self.fits_operators = initialisation == "operators"
         if self.fits_operators:
             start_as_operators(self)
+
+    @classmethod
+    def skips_phase(cls, kind: str, options: Mapping[str, Any]) -> bool:
+        """Without post-processing there is none to train."""
+        return kind == "post" and options.get("post") is False
 
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int) -> None:
         """Set the centroids of ``clusters="kmeans"``, and fit the spectral operators of ``initialisation="operators"``.

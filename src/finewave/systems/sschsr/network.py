@@ -19,8 +19,8 @@ to fine at a quarter, half and full size.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -371,6 +371,9 @@ class SSCHSR(SRNetwork):
     """
 
     task = "refsr"
+    objectives: ClassVar[Mapping[str, str]] = {
+        kind: f"finewave.systems.sschsr.phases:{kind.capitalize()}" for kind in ("flow", "warp", "guided")
+    }
     receptive_field = None  # attention, matching and correlation look at the whole image
     export_fixed = "its flow pads images to multiples of 8 and at least 64, and matches all pairs of patches"
 

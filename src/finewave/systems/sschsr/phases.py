@@ -1,76 +1,70 @@
-"""Training phases of SSC-HSR (arXiv 2505.02109): flow, then the warp network, then the fusion.
+"""The three phases of SSC-HSR's training (arXiv 2505.02109): flow, then the warp network, then the fusion.
 
 The first two learn from synthetic pairs of views (`finewave.datasets.synthetic_views`), the third from low-resolution
-images with a reference. Each is a `SupervisedPhase`; what the recipe says beyond that:
+images with a reference. Options that all have:
 
+- ``losses``: weights of the phase's terms by name;
 - ``freeze``: attributes of the network that do not learn in this phase;
 - ``pretrained``: files for `finewave.systems.sschsr.pretrained.load_pretrained`, loaded when the phase begins.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from finewave.datasets.patches import Sample
 from finewave.errors import InputError, unknown_name
+from finewave.nn.losses import LOSSES
 from finewave.nn.warping import pixel_grid, sample_at
+from finewave.systems.base import SRNetwork
+from finewave.systems.objective import Batch, Loss, Objective, weighted_sum
 from finewave.systems.sschsr.histogram import match_histograms
 from finewave.systems.sschsr.network import SSCHSR, Prepared
 from finewave.systems.sschsr.pretrained import load_pretrained
 from finewave.systems.sschsr.raft import sequence_loss
-from finewave.training.image_losses import LOSSES
-from finewave.training.progress import RunClock
-from finewave.training.supervised import SupervisedPhase
 
 NEEDED = ("ref_rgb", "source_rgb", "flow", "visible")
 
 
-class AlignedPhase(SupervisedPhase):
+class Aligned(Objective):
     """What the three phases share: pretrained parts, frozen parts, the sum of weighted terms."""
 
     learns: tuple[str, ...] = ()  # attributes of the network; none: all
 
-    def __init__(self, net: nn.Module, config: dict[str, Any], clock: RunClock, scale: int) -> None:
+    def __init__(self, net: SRNetwork, options: Mapping[str, Any]) -> None:
+        super().__init__(net, options)
         if not isinstance(net, SSCHSR):
-            raise InputError(f"phases of kind {config['kind']!r} are for ssc-hsr; the recipe's network is another")
-        load_pretrained(net, **(config.get("pretrained") or {}))
+            raise InputError(f"phases of kind {options['kind']!r} are for ssc-hsr; the recipe's network is another")
+        load_pretrained(net, **(options.get("pretrained") or {}))
         parts = [name for name, _ in net.named_children()]
         net.requires_grad_(not self.learns)
         for name in self.learns:
-            getattr(net, name).requires_grad_(True)
-        for name in config.get("freeze") or ():
+            net.get_submodule(name).requires_grad_(True)
+        for name in options.get("freeze") or ():
             if name not in parts:
                 raise unknown_name("part of ssc-hsr to freeze", name, parts)
-            getattr(net, name).requires_grad_(False)
-        super().__init__(net, {**config, "part": None}, clock, scale)
+            net.get_submodule(name).requires_grad_(False)
         net.train()  # anew: what is frozen now stays in evaluation mode, see `RAFT`
 
-    def terms(self, batch: Sample) -> dict[str, Tensor]:
-        """Return the unweighted terms of the loss by name."""
-        raise NotImplementedError  # each of the three phases has terms of its own
-
-    def training_step(self, batch: Sample, batch_idx: int) -> Tensor:
-        """Return the loss of a batch."""
+    def loss(self, net: Any, batch: Batch, done: float) -> Loss:
+        """Return the weighted sum of the phase's terms."""
         missing = [name for name in NEEDED if name not in batch]
         if missing:
             raise InputError(f"phases of ssc-hsr need a recipe with data.reference: batches have no {missing[0]}")
-        terms = self.terms(batch)
-        loss = torch.zeros((), device=self.device)
-        for name, weight in self.config["losses"].items():
-            if name not in terms:
-                raise unknown_name("loss", name, terms)
-            if weight:
-                loss = loss + weight * terms[name]
-                self.log(f"loss_{name}", terms[name].detach())
-        self.log("loss", loss.detach(), prog_bar=True)
-        return loss
+        terms, logged = self.terms(net, batch)
+        total, more = weighted_sum(self.options["losses"], terms)
+        return Loss(total, more | logged)
+
+    def terms(self, net: Any, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the unweighted terms of the loss by name, and what else is worth logging."""
+        raise NotImplementedError  # each of the three phases has terms of its own
 
 
-class FlowPhase(AlignedPhase):
+class Flow(Aligned):
     """First stage of the alignment: RAFT on the pseudo-RGB of the LR-HSI and the reference, with the exact flow.
 
     Terms: ``sequence``, eq. (7) of arXiv 2003.12039 on visible pixels. Validated by the warped reference.
@@ -78,22 +72,22 @@ class FlowPhase(AlignedPhase):
 
     learns = ("flow_network",)
 
-    def terms(self, batch: Sample) -> dict[str, Tensor]:
-        """Return the terms of the loss."""
-        prepared, height, width = _prepared(self.net, batch)
-        flows, _ = self.net.flow_network.forward_all(prepared.image, prepared.reference)
+    def terms(self, net: Any, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the term ``sequence``; logged: the end-point error of the last flow, in pixels."""
+        prepared, height, width = _prepared(net, batch)
+        flows, _ = net.flow_network.forward_all(prepared.image, prepared.reference)
         flows = [flow[..., :height, :width] for flow in flows]
         seen = batch["visible"] > 0
         error = (flows[-1] - batch["flow"]).norm(dim=1, keepdim=True)[seen]
-        self.log("end_point_error", error.detach().mean())
-        return {"sequence": sequence_loss(flows, batch["flow"], batch["visible"])}
+        terms = {"sequence": sequence_loss(flows, batch["flow"], batch["visible"])}
+        return terms, {"end_point_error": error.detach().mean()}
 
-    def validation_step(self, batch: Sample, batch_idx: int) -> None:
-        """Compare the warped reference with what the reference's camera would see from the first viewpoint."""
-        _validate_image(self, batch, refined=False)
+    def compared(self, net: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the warped reference, and what the reference's camera would see from the first viewpoint."""
+        return _reference(net, batch, refined=False), batch["source_rgb"]
 
 
-class WarpPhase(AlignedPhase):
+class Warp(Aligned):
     """Second stage of the alignment: the warp network behind the frozen flow network; and the matching features.
 
     Terms: ``l1``, the refined reference against the first view; ``matching``, the cross-entropy of finding the right
@@ -105,20 +99,22 @@ class WarpPhase(AlignedPhase):
     points = 256
     temperature = 0.07
 
-    def terms(self, batch: Sample) -> dict[str, Tensor]:
+    def terms(self, net: Any, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the terms of the loss."""
-        prepared, height, width = _prepared(self.net, batch)
+        prepared, height, width = _prepared(net, batch)
         with torch.no_grad():
-            flow = self.net.flow(prepared)
-        _, refined = self.net.align(prepared, flow)
+            flow = net.flow(prepared)
+        _, refined = net.align(prepared, flow)
         terms = {"l1": F.l1_loss(refined[..., :height, :width].float(), batch["source_rgb"])}
-        if self.config["losses"].get("matching"):
-            terms["matching"] = self._matching(prepared, batch)
-        return terms
+        if self.options["losses"].get("matching"):
+            terms["matching"] = self._matching(net, prepared, batch)
+        elif "matching" in self.options["losses"]:
+            terms["matching"] = torch.zeros(())
+        return terms, {}
 
-    def _matching(self, prepared: Prepared, batch: Sample) -> Tensor:
-        a = self.net.match_image(prepared.image).conv3_1.float()
-        b = self.net.match_reference(prepared.reference).conv3_1.float()
+    def _matching(self, net: Any, prepared: Prepared, batch: Batch) -> Tensor:
+        a = net.match_image(prepared.image).conv3_1.float()
+        b = net.match_reference(prepared.reference).conv3_1.float()
         grid = pixel_grid(batch["flow"].shape[2], batch["flow"].shape[3], batch["flow"])
         losses = []
         for n in range(len(a)):
@@ -136,38 +132,36 @@ class WarpPhase(AlignedPhase):
             losses.append(F.cross_entropy(logits, torch.arange(len(where), device=logits.device)))
         return torch.stack(losses).mean() if losses else 0.0 * (a.mean() + b.mean())
 
-    def validation_step(self, batch: Sample, batch_idx: int) -> None:
-        """Compare the refined reference with what the reference's camera would see from the first viewpoint."""
-        _validate_image(self, batch, refined=True)
+    def compared(self, net: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the refined reference, and what the reference's camera would see from the first viewpoint."""
+        return _reference(net, batch, refined=True), batch["source_rgb"]
 
 
-class GuidedPhase(AlignedPhase):
+class Guided(Aligned):
     """The whole network, with the aligned reference beside the HR-HSI.
 
-    Terms: any of `finewave.training.image_losses.LOSSES` between output and HR-HSI, and ``alignment``, the smooth l1
+    Terms: any of `finewave.nn.losses.LOSSES` between output and HR-HSI, and ``alignment``, the smooth l1
     between the refined reference and the pseudo-RGB of the HR-HSI in the colours of the reference.
     """
 
-    def terms(self, batch: Sample) -> dict[str, Tensor]:
+    def terms(self, net: Any, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the terms of the loss."""
-        stages = self.net.forward_stages(batch["lr_hsi"], batch["ref_rgb"])
-        wanted = match_histograms(batch["hr_hsi"][:, self.net.rgb_bands], batch["ref_rgb"])
-        terms = {"alignment": F.smooth_l1_loss(stages.refined.float(), wanted)}
-        for name in self.config["losses"]:
+        stages = net.forward_stages(batch["lr_hsi"], batch["ref_rgb"])
+        expected = match_histograms(batch["hr_hsi"][:, net.rgb_bands], batch["ref_rgb"])
+        terms = {"alignment": F.smooth_l1_loss(stages.refined.float(), expected)}
+        for name in self.options["losses"]:
             if name in LOSSES:
                 terms[name] = LOSSES[name](stages.hr_hsi, batch["hr_hsi"])
-        return terms
+        return terms, {}
 
 
-def _prepared(net: Any, batch: Sample) -> tuple[Prepared, int, int]:
+def _prepared(net: Any, batch: Batch) -> tuple[Prepared, int, int]:
     prepared = net.prepare(batch["lr_hsi"], batch["ref_rgb"])
     return (prepared, *prepared.size)
 
 
-def _validate_image(phase: AlignedPhase, batch: Sample, refined: bool) -> None:
-    assert phase.accumulator is not None
-    net: Any = phase.averaged
+def _reference(net: Any, batch: Batch, refined: bool) -> Tensor:
+    """Return the reference, warped or also refined, at the size of the image."""
     prepared, height, width = _prepared(net, batch)
     images = net.align(prepared, net.flow(prepared))
-    image = images[int(refined)][..., :height, :width].float()
-    phase.accumulator.update(image, batch["source_rgb"])
+    return images[int(refined)][..., :height, :width]

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from finewave.training import losses
-from finewave.training.losses import StageWeights, l1_terms, phase1_loss
+from finewave.nn import losses
+from finewave.nn.losses import l1_terms
+from finewave.systems.jssunet.loss import StageWeights, phase1_loss
 
 
 def estimates_of(k: int, shape: tuple[int, ...], dtype: torch.dtype, layout: torch.memory_format) -> list[Tensor]:

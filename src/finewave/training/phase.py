@@ -1,7 +1,8 @@
-"""Lightning modules: one training phase each."""
+"""One training phase, as a Lightning module around an objective."""
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import lightning as L
@@ -9,41 +10,69 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from finewave.errors import unknown_name
 from finewave.metrics import MetricAccumulator
 from finewave.systems.base import SRNetwork
-from finewave.systems.jssunet.clusters import balance_penalty
-from finewave.training.losses import StageWeights, l1, phase1_loss, spectral_angle, squared
+from finewave.systems.objective import Objective
 from finewave.training.progress import RunClock
-from finewave.training.schedules import learning_rate_factor, stepwise
+from finewave.training.schedules import learning_rate_factor
+from finewave.training.supervised import Supervised
+
+OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+
+
+def objective_of(net: SRNetwork, options: dict[str, Any]) -> Objective:
+    """Return the objective of a phase: `Supervised`, or one of the network's own, by ``kind``.
+
+    Raises
+    ------
+    InputError
+        If the network has no such kind, or an option does not fit it.
+    """
+    kind = options["kind"]
+    if kind == "supervised":
+        return Supervised(net, options)
+    if kind not in net.objectives:
+        raise unknown_name(
+            f"kind of phase of {net.system or type(net).__name__}", kind, ("supervised", *net.objectives)
+        )
+    module, _, name = net.objectives[kind].partition(":")
+    return vars(importlib.import_module(module))[name](net, options)
 
 
 class Phase(L.LightningModule):
-    """What the phases share: optimiser, learning rate, running average of the weights, validation, resuming.
+    """Optimiser, learning rate, running average of the weights, validation and resuming, around an objective.
 
     Parameters
     ----------
     net : SRNetwork
-        The network; ``net.task`` names its inputs in a batch.
+        The network.
     config : dict
-        The recipe's section for this phase.
+        The recipe's section for this phase; ``kind`` names the objective, see `objective_of`.
     clock : RunClock
         Tells the part of the run that is done.
-    scale : int
-        For ERGAS.
 
     Attributes
     ----------
     response : Tensor (c, C), optional
         The sensor's, for losses that look at the result through it; set before the training.
+
+    Raises
+    ------
+    InputError
+        If the network has no such kind of phase, or an option does not exist.
     """
 
     response: Tensor | None = None
 
     net: SRNetwork
 
-    def __init__(self, net: SRNetwork, config: dict[str, Any], clock: RunClock, scale: int) -> None:
+    def __init__(self, net: SRNetwork, config: dict[str, Any], clock: RunClock) -> None:
         super().__init__()
-        self.net, self.config, self.clock, self.scale = net, config, clock, scale
+        if config.get("optimizer", "adam") not in OPTIMISERS:
+            raise unknown_name("optimizer", config["optimizer"], OPTIMISERS)
+        self.objective = objective_of(net, config)
+        self.net, self.config, self.clock = net, config, clock
         self.average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config["ema"]), use_buffers=True)
         self.average.requires_grad_(False)
         self.accumulator: MetricAccumulator | None = None
@@ -61,8 +90,10 @@ class Phase(L.LightningModule):
         return [p for p in self.net.parameters() if p.requires_grad]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return Adam on the parameters of this phase alone."""
-        return torch.optim.Adam(self.trained_parameters(), lr=self.config["learning_rate"], fused=True)
+        """Return the recipe's optimiser, Adam by default, on the parameters that learn."""
+        more = {key: self.config[key] for key in ("betas", "weight_decay") if key in self.config}
+        kind = OPTIMISERS[self.config.get("optimizer", "adam")]
+        return kind(self.trained_parameters(), lr=self.config["learning_rate"], fused=True, **more)
 
     @property
     def done(self) -> float:
@@ -99,19 +130,25 @@ class Phase(L.LightningModule):
         self.average.multi_avg_fn = get_ema_multi_avg_fn(decay)
         self.average.update_parameters(self.net)
 
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Return the loss of a batch."""
+        loss = self.objective.loss(self.net, self._with_response(batch), self.done)
+        self.log_dict(loss.logged)
+        self.log("loss", loss.total.detach(), prog_bar=True)
+        return loss.total
+
+    def _with_response(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return batch if self.response is None else {**batch, "response": self.response.to(batch["hr_hsi"])}
+
     def on_validation_epoch_start(self) -> None:
         """Start new means."""
-        self.accumulator = MetricAccumulator(scale=self.scale)
+        self.accumulator = MetricAccumulator(scale=self.objective.scale(self.net))
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Measure the averaged weights on one whole scene."""
         assert self.accumulator is not None
-        prediction = self.predict_average(batch)
-        self.accumulator.update(prediction.float(), batch["hr_hsi"])
-
-    def predict_average(self, batch: dict[str, Tensor]) -> Tensor:
-        """Return the averaged network's output for a batch."""
-        return self.averaged(*(batch[name] for name in self.net.inputs))
+        estimate, truth = self.objective.compared(self.averaged, batch)
+        self.accumulator.update(estimate.float(), truth)
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over the scenes."""
@@ -129,64 +166,3 @@ class Phase(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue to count from the time spent."""
         self.clock.restart(checkpoint["seconds"])
-
-
-class UnfoldingPhase(Phase):
-    """Phase 1 of JSSUNet: all three branches, eq. (6), with the weights of the paper's schedule."""
-
-    def __init__(self, net: SRNetwork, config: dict[str, Any], clock: RunClock, scale: int) -> None:
-        super().__init__(net, config, clock, scale)
-        if net.post is not None:
-            net.post.requires_grad_(False)
-
-    def predict_average(self, batch: dict[str, Tensor]) -> Tensor:
-        """Return the last fusion estimate: the post-processing has not learned yet."""
-        return self.averaged.forward_stages(batch["lr_msi"]).fusion[-1]
-
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Return the loss of a batch."""
-        c = self.config
-        lr_msi = batch["lr_msi"].contiguous(memory_format=torch.channels_last)
-        stages = self.net.forward_stages(lr_msi)
-        weights = StageWeights(*stepwise(c["stage_weights"], self.done))
-        loss, parts = phase1_loss(
-            stages.sr, stages.ssr, stages.fusion, batch["hr_msi"], batch["lr_hsi"], batch["hr_hsi"], weights
-        )
-        if c["spectral_angle"]:
-            parts["spectral_angle"] = spectral_angle(stages.fusion[-1], batch["hr_hsi"])
-            loss = loss + c["spectral_angle"] * parts["spectral_angle"]
-        if c["squared"]:
-            parts["squared"] = squared(stages.fusion[-1], batch["hr_hsi"]) + squared(stages.ssr[-1], batch["lr_hsi"])
-            loss = loss + c["squared"] * parts["squared"]
-        if c["cluster_balance"] and stages.probability.requires_grad:
-            parts["balance"] = balance_penalty(stages.probability)
-            loss = loss + c["cluster_balance"] * parts["balance"]
-        usage = stages.assignment.detach().float().mean((0, 2, 3))
-        self.log("clusters_used", (usage > 0.001).sum().float())
-        self.log_dict({f"cluster_{m}": share for m, share in enumerate(usage)})
-        self.log_dict({f"loss_{name}": part.detach() for name, part in parts.items()})
-        self.log("loss", loss.detach(), prog_bar=True)
-        return loss
-
-
-class PostProcessingPhase(Phase):
-    """Phase 2 of JSSUNet: only the post-processing learns, from the frozen rest; mean absolute error."""
-
-    def __init__(self, net: SRNetwork, config: dict[str, Any], clock: RunClock, scale: int) -> None:
-        net.requires_grad_(False)
-        net.post.requires_grad_(True)
-        super().__init__(net, config, clock, scale)
-
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Return the loss of a batch."""
-        lr_msi = batch["lr_msi"].contiguous(memory_format=torch.channels_last)
-        with torch.no_grad():
-            u = self.net.forward_stages(lr_msi).fusion[-1]
-        output = self.net.post(u)
-        loss = l1(output, batch["hr_hsi"])
-        if self.config["spectral_angle"]:
-            loss = loss + self.config["spectral_angle"] * spectral_angle(output, batch["hr_hsi"])
-        if self.config["squared"]:
-            loss = loss + self.config["squared"] * squared(output, batch["hr_hsi"])
-        self.log("loss", loss.detach(), prog_bar=True)
-        return loss

@@ -13,7 +13,8 @@ import finewave as fw
 from finewave.datasets.synthetic_views import with_reference
 from finewave.errors import InputError
 from finewave.evaluation.evaluator import evaluate_model
-from finewave.training.alignment import FlowPhase, GuidedPhase, WarpPhase
+from finewave.systems.sschsr.phases import Flow
+from finewave.training.phase import Phase
 from finewave.training.progress import RunClock
 from finewave.training.recipes import load_recipe
 from finewave.training.trainer import train
@@ -41,9 +42,9 @@ def batch() -> dict[str, torch.Tensor]:
     return with_reference({"hr_hsi": hr_hsi, "lr_hsi": lr_hsi, "hr_msi": hr_hsi[:, :3]}, (0,), parallax=3.0, shift=1.0)
 
 
-def phase(kind: type, net: Any, **changes: Any) -> Any:
+def phase(kind: str, net: Any, **changes: Any) -> Any:
     config = {
-        "kind": kind.__name__,
+        "kind": kind,
         "optimizer": "adamw",
         "betas": [0.9, 0.999],
         "weight_decay": 0.0,
@@ -56,19 +57,19 @@ def phase(kind: type, net: Any, **changes: Any) -> Any:
         "losses": {"l1": 1.0},
         **changes,
     }
-    made = kind(net, config, RunClock(10), 4)
-    made.log = lambda *_, **__: None
+    made = Phase(net, config, RunClock(10))
+    made.log = made.log_dict = lambda *_, **__: None
     return made
 
 
 @pytest.mark.parametrize(
     ("kind", "losses", "learns"),
     [
-        (FlowPhase, {"sequence": 1.0}, {"flow_network"}),
-        (WarpPhase, {"l1": 1.0, "matching": 0.1}, {"warp_network", "match_image", "match_reference"}),
+        ("flow", {"sequence": 1.0}, {"flow_network"}),
+        ("warp", {"l1": 1.0, "matching": 0.1}, {"warp_network", "match_image", "match_reference"}),
     ],
 )
-def test_only_the_part_learns(kind: type, losses: dict[str, float], learns: set[str]) -> None:
+def test_only_the_part_learns(kind: str, losses: dict[str, float], learns: set[str]) -> None:
     net = network()
     made = phase(kind, net, losses=losses)
     made.training_step(batch(), 0).backward()
@@ -81,7 +82,7 @@ def test_only_the_part_learns(kind: type, losses: dict[str, float], learns: set[
 
 def test_frozen_flow_keeps_its_statistics_in_the_last_phase() -> None:
     net = network()
-    made = phase(GuidedPhase, net, losses={"smooth_l1": 1.0, "alignment": 1.0}, freeze=["flow_network"])
+    made = phase("guided", net, losses={"smooth_l1": 1.0, "alignment": 1.0}, freeze=["flow_network"])
     before = {key: value.clone() for key, value in net.flow_network.state_dict().items()}
     made.training_step(batch(), 0).backward()
     silent = {name.partition(".")[0] for name, p in net.named_parameters() if p.grad is None}
@@ -93,12 +94,12 @@ def test_the_sequence_loss_is_zero_for_the_true_flow(monkeypatch: pytest.MonkeyP
     net, images = network(), batch()
     true = torch.nn.functional.pad(images["flow"], (0, 32, 0, 32))
     monkeypatch.setattr(net.flow_network, "forward_all", lambda *_: ([true, true], None))
-    assert phase(FlowPhase, net, losses={"sequence": 1.0}).training_step(images, 0).item() == 0
+    assert phase("flow", net, losses={"sequence": 1.0}).training_step(images, 0).item() == 0
 
 
 def test_matching_features_learn_to_find_their_partner() -> None:
     net, images = network(), batch()
-    made = phase(WarpPhase, net, losses={"l1": 0.0, "matching": 1.0})
+    made = phase("warp", net, losses={"l1": 0.0, "matching": 1.0})
     optimiser = torch.optim.Adam(made.trained_parameters(), lr=2e-3)
     losses = []
     for _ in range(40):
@@ -113,13 +114,13 @@ def test_matching_features_learn_to_find_their_partner() -> None:
 
 def test_what_the_phases_need_is_named() -> None:
     with pytest.raises(InputError, match="ssc-hsr"):
-        phase(FlowPhase, torch.nn.Linear(1, 1))
+        Flow(fw.create_model("bicubic"), {"kind": "flow", "losses": {}})
     with pytest.raises(InputError, match="flow_netwrok"):
-        phase(GuidedPhase, network(), freeze=["flow_netwrok"])
+        phase("guided", network(), freeze=["flow_netwrok"])
     with pytest.raises(InputError, match=r"data\.reference"):
-        phase(FlowPhase, network()).training_step({"lr_hsi": torch.rand(1, 6, 8, 8)}, 0)
+        phase("flow", network()).training_step({"lr_hsi": torch.rand(1, 6, 8, 8)}, 0)
     with pytest.raises(InputError, match="sequense"):
-        phase(FlowPhase, network(), losses={"sequense": 1.0}).training_step(batch(), 0)
+        phase("flow", network(), losses={"sequense": 1.0}).training_step(batch(), 0)
 
 
 def test_the_recipe_from_data_to_weights(small_store: Path, tmp_path: Path) -> None:

@@ -1,22 +1,16 @@
-"""Losses on images and on the stages of unfolded networks."""
+"""Losses between images: what every system may learn by, and by what name a recipe asks for them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-
-class StageWeights(NamedTuple):
-    """alpha_SR, alpha_SSR, alpha_Fus of eq. (6)."""
-
-    sr: float
-    ssr: float
-    fusion: float
-
+DARK = 1e-3
+"""Reflectance below which a relative error counts as if the target were this bright."""
 
 # Values of a term that are worked on at a time: on a processor as many as stay in its cache.
 CHUNK_VALUES = {"cpu": 65_536}
@@ -105,50 +99,6 @@ def _pieces(*flat: Tensor) -> Iterator[tuple[Tensor, ...]]:
     yield from zip(*(x.split(size) for x in flat), strict=True)
 
 
-def stages_l1(estimates: Sequence[Tensor], target: Tensor) -> Tensor:
-    """Mean over the stages of the mean absolute difference; the sums of eq. (6) of arXiv 2505.24605."""
-    return l1_terms(estimates, target).mean()
-
-
-def phase1_loss(
-    sr: Sequence[Tensor],
-    ssr: Sequence[Tensor],
-    fusion: Sequence[Tensor],
-    hr_msi: Tensor,
-    lr_hsi: Tensor,
-    hr_hsi: Tensor,
-    weights: StageWeights,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Eq. (6) of arXiv 2505.24605, with G for the misprinted g in its first term.
-
-    Parameters
-    ----------
-    sr, ssr, fusion : sequences of K Tensors
-        Estimates u^1 ... u^K of the HR-MSI (B, c, H, W), LR-HSI (B, C, h, w) and HR-HSI (B, C, H, W).
-    hr_msi, lr_hsi, hr_hsi : Tensor
-        F, g and G.
-    weights : StageWeights
-        A branch with weight 0 is not evaluated.
-
-    Returns
-    -------
-    total : Tensor
-        The loss.
-    parts : dict of Tensor
-        The unweighted terms, detached: ``output``, ``sr``, ``ssr``, ``fusion``.
-    """
-    terms = l1_terms(fusion, hr_hsi)
-    parts = {"output": terms[-1], "fusion": terms.mean()}
-    total = parts["output"] + weights.fusion * parts["fusion"]
-    if weights.sr:
-        parts["sr"] = stages_l1(sr, hr_msi)
-        total = total + weights.sr * parts["sr"]
-    if weights.ssr:
-        parts["ssr"] = stages_l1(ssr, lr_hsi)
-        total = total + weights.ssr * parts["ssr"]
-    return total, {name: part.detach() for name, part in parts.items()}
-
-
 def squared(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean squared difference, in float32 at least.
 
@@ -165,3 +115,31 @@ def spectral_angle(prediction: Tensor, target: Tensor) -> Tensor:
     """
     p, t = prediction[..., ::2, ::2].float(), target[..., ::2, ::2]
     return 1 - F.cosine_similarity(p, t, dim=1, eps=1e-6).mean()
+
+
+def smooth_l1(prediction: Tensor, target: Tensor) -> Tensor:
+    """Huber's loss with beta 1: half the square up to a difference of 1, linear beyond."""
+    return F.smooth_l1_loss(prediction.to(target.dtype), target)
+
+
+def mrae(prediction: Tensor, target: Tensor, darkest: float = DARK) -> Tensor:
+    """Mean relative absolute error, |p - t| / max(t, ``darkest``).
+
+    The published definition divides by the target alone, which is infinite where that is zero.
+    """
+    return ((prediction.to(target.dtype) - target).abs() / target.clamp(min=darkest)).mean()
+
+
+def sam(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean angle in radians between spectra of (B, C, H, W)."""
+    cosine = F.cosine_similarity(prediction.float(), target.float(), dim=1, eps=1e-6)
+    return torch.acos(cosine.clamp(-1 + 1e-6, 1 - 1e-6)).mean()  # the slope of acos is infinite at 1
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": l1,
+    "mse": squared,
+    "smooth_l1": smooth_l1,
+    "mrae": mrae,
+    "sam": sam,
+}
