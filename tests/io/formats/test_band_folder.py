@@ -17,6 +17,7 @@ from finewave.io.formats.band_folder import natural_order
 from finewave.io.open_save import open_scene
 from finewave.scene import scene_crs
 from finewave.warnings import FinewaveWarning
+from tests.io.formats.test_photo import ADOBE, profile_of
 
 NUMBERS = np.random.default_rng(0).integers(0, 65536, (31, 4, 5), dtype=np.uint16)
 
@@ -43,6 +44,40 @@ def test_grey_stored_as_colour_with_transparency(tmp_path: Path) -> None:
         rgba = np.stack([image, image, image, np.full_like(image, 255)], axis=-1)
         Image.fromarray(rgba).save(tmp_path / f"watercolors_ms_{band:02d}.png")
     np.testing.assert_allclose(open_scene(tmp_path).values, grey / 255, atol=1e-7)
+
+
+def test_measurements_keep_their_numbers_whatever_profile_they_have(tmp_path: Path) -> None:
+    grey = (NUMBERS[:2] >> 8).astype(np.uint8)
+    for band, image in enumerate(grey, start=1):
+        picture = Image.fromarray(np.stack([image] * 3, -1))
+        picture.save(tmp_path / f"ms_{band}.png", icc_profile=profile_of(ADOBE, 1.0))
+    np.testing.assert_allclose(open_scene(tmp_path).values, grey / 255, atol=1e-7)
+
+
+def test_masks_and_bits_of_single_bands(tmp_path: Path) -> None:
+    for band in (1, 2):
+        with (
+            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+            rasterio.open(tmp_path / f"b{band}.tif", "w", "GTiff", 4, 3, 1, dtype="uint16", nbits=12) as file,
+        ):
+            file.write(np.full((1, 3, 4), 819, np.uint16))
+            file.write_mask(np.arange(12).reshape(3, 4) != band)
+    with pytest.warns(FinewaveWarning, match="the largest number of the 12 bits"):
+        scene = open_scene(tmp_path)
+    missing = np.isnan(scene.values)
+    assert np.argwhere(missing).tolist() == [[0, 0, 1], [1, 0, 2]]
+    np.testing.assert_allclose(scene.values[~missing], 0.2, atol=1e-6)
+
+
+def test_transparent_pixels_of_a_band_are_missing(tmp_path: Path) -> None:
+    grey = np.full((4, 5), 51, np.uint8)
+    alpha = np.full((4, 5), 255, np.uint8)
+    alpha[1, 2] = 0
+    for band in (1, 2):
+        Image.fromarray(np.stack([grey, alpha], -1), "LA").save(tmp_path / f"ms_{band}.png")
+    values = open_scene(tmp_path).values
+    assert np.isnan(values[:, 1, 2]).all()
+    assert np.isnan(values).sum() == 2
 
 
 def test_natural_order_without_leading_zeros(tmp_path: Path) -> None:

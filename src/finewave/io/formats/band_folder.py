@@ -18,6 +18,7 @@ from finewave.io.formats import photo
 from finewave.io.formats.band_files import BandFile, open_bands, read_header
 from finewave.io.formats.decoding import Decoding, choose_decoding, is_number
 from finewave.io.formats.gdal_drivers import driver_of
+from finewave.io.formats.gdal_numbers import stated_of
 from finewave.io.formats.raster import is_georeferenced, quiet_gdal
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene
@@ -60,9 +61,10 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     if options.resolution is not None:
         raise InputError(f"resolution= has no meaning for {path}: its bands have no georeference")
     bands: list[NDArray[Any]] = []
+    masks: list[NDArray[np.bool_]] = []
     first: dict[str, Any] = {}
     for file in files:
-        band, place = _read_band(file)
+        band, hidden, place = _read_band(file)
         if bands and band.shape != bands[0].shape:
             raise InputError(
                 f"{file} has {band.shape[1]} x {band.shape[0]} pixels, {files[0].name} has "
@@ -76,7 +78,8 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             raise InputError(f"{file} lies elsewhere than {files[0].name} (another CRS, transform or nodata value)")
         first = first or place
         bands.append(band)
-    stacked = np.stack(bands)
+        masks.append(hidden)
+    stacked, missing = np.stack(bands), np.stack(masks)
     is_picture = _EXTENSIONS[files[0].suffix.lower()] not in _RASTERS
     nodata = first.pop("nodata", None)
     if is_picture and options.scale is None:
@@ -89,11 +92,14 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             scale_factor=first.pop("scale_factor", None),
             offset=first.pop("offset", None),
             nodata=nodata,
-            sample=lambda: stacked[~is_number(stacked, nodata)] if nodata is not None else stacked.ravel(),
+            bits=first.pop("bits", None),
+            sample=lambda: stacked[~missing if nodata is None else ~(missing | is_number(stacked, nodata))],
         )
+    values = decoding.apply(stacked)
+    values[missing] = np.nan
     wavelengths = [wavelength_in_text(file.stem) for file in files]
     return make_scene(
-        decoding.apply(stacked),
+        values,
         None if None in wavelengths else wavelengths,
         band_names=[file.stem for file in files],
         crs=first.get("crs"),
@@ -166,26 +172,28 @@ def _warn_about_gaps(folder: Path, files: list[Path]) -> None:
         )
 
 
-def _read_band(file: Path) -> tuple[NDArray[Any], dict[str, Any]]:
+def _read_band(file: Path) -> tuple[NDArray[Any], NDArray[np.bool_], dict[str, Any]]:
+    """Return the numbers of a band, which pixels are missing, and what else the file says."""
     if _EXTENSIONS[file.suffix.lower()] in _RASTERS:
         return _read_tiff(file)
-    channels, _ = photo.read_channels(file)
+    channels, alpha = photo.read_channels(file, by_profile=False)
     # A grey image may be stored as colour with the same value in each channel.
     if np.any(channels != channels[:1]):
         raise InputError(f"{file} is a colour image; a folder of bands holds one grey image per band")
-    return channels[0], {}
+    return channels[0], np.zeros(channels[0].shape, bool) if alpha is None else alpha == 0, {}
 
 
-def _read_tiff(file: Path) -> tuple[NDArray[Any], dict[str, Any]]:
+def _read_tiff(file: Path) -> tuple[NDArray[Any], NDArray[np.bool_], dict[str, Any]]:
     import rasterio
 
     with reading(file, "TIFF"), quiet_gdal(), rasterio.open(file, driver=driver_of(file)) as dataset:
         place: dict[str, Any] = {"nodata": dataset.nodata}
         if is_georeferenced(dataset):
             place.update(crs=dataset.crs, transform=dataset.transform)
-        if dataset.scales[0] != 1 or dataset.offsets[0] != 0:
-            place.update(scale_factor=dataset.scales[0], offset=dataset.offsets[0])
-        return dataset.read(1), place
+        told = stated_of(dataset)
+        stated = {"scale_factor": told.factors[0], "offset": told.offsets[0], "bits": told.bits}
+        place |= {name: value for name, value in stated.items() if value is not None}
+        return dataset.read(1), dataset.read_masks(1) == 0, place
 
 
 def _warn(message: str) -> None:

@@ -107,13 +107,15 @@ def _description(bands: int, linearise: bool) -> dict[str, Any]:
     return {"attrs": {"sensor": "srgb", **attrs}, "band_names": ["R", "G", "B"]}
 
 
-def read_channels(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def read_channels(path: Path, *, by_profile: bool = True) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Read the stored numbers of a PNG or JPEG.
 
     Parameters
     ----------
     path : pathlib.Path
         The file.
+    by_profile : bool
+        Turn colours into sRGB by the file's colour profile; not for measurements, whose numbers are what they are.
 
     Returns
     -------
@@ -129,17 +131,17 @@ def read_channels(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
         with Image.open(path) as opened:
             profile = opened.info.get("icc_profile")
             if deep is not None:
-                warn_of_unapplied(profile, path, "pictures of 16 bits are read as they are")
+                warn_of_unapplied(profile if by_profile else None, path, "pictures of 16 bits are read as they are")
                 pixels = deep
             else:
-                if profile is None and opened.getexif().get_ifd(_INTEROPERABILITY).get(1) == "R03":
+                if by_profile and profile is None and opened.getexif().get_ifd(_INTEROPERABILITY).get(1) == "R03":
                     warnings.warn(
                         f"{path}: its EXIF data say Adobe RGB, but it has no colour profile; it is taken as sRGB, "
                         "convert it to be sure",
                         FinewaveWarning,
                         stacklevel=5,
                     )
-                pixels = _in_srgb(ImageOps.exif_transpose(opened), profile, path)
+                pixels = _in_srgb(ImageOps.exif_transpose(opened), profile if by_profile else None, path)
     has_alpha = len(pixels) in (2, 4)
     return (pixels[:-1], pixels[-1]) if has_alpha else (pixels, None)
 
