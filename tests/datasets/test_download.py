@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ import finewave as fw
 from finewave.datasets import download as downloads
 from finewave.datasets.base import RemoteFile
 from finewave.datasets.download import download
+from finewave.errors import InputError
 
 CONTENT = np.random.default_rng(3).bytes(300_000)
 
@@ -152,3 +155,21 @@ def test_a_full_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(fw.InputError, match="the disk is full"):
         download([server.file()], tmp_path)
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "/tmp/outside.txt", "link"])
+def test_an_archive_stays_in_its_folder(name: str, server: Server, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "made.tar", "w") as archive:
+        member = tarfile.TarInfo(name)
+        if name == "link":
+            member.type, member.linkname = tarfile.SYMTYPE, "../../outside.txt"
+            archive.addfile(member)
+        else:
+            member.size = 5
+            archive.addfile(member, io.BytesIO(b"hello"))
+    content = (tmp_path / "made.tar").read_bytes()
+    server.files["/scenes.tar"] = content
+    with pytest.raises(InputError, match=r"scenes\.tar is not unpacked"):
+        download([server.file("scenes.tar", content)], tmp_path / "out" / "in")
+    assert sorted(each.name for each in (tmp_path / "out" / "in").iterdir()) == ["scenes.tar"]
+    assert not (tmp_path / "out" / "outside.txt").exists()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import tarfile
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +88,19 @@ def _unpacking(name: str) -> Any:
     if name.endswith(".zip"):
         return pooch.Unzip(extract_dir=".")
     if name.endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
-        return pooch.Untar(extract_dir=".")
+        return partial(_untar, pooch.Untar(extract_dir="."))
     return None
+
+
+def _untar(unpack: Any, archive: str, action: str, asked: Any) -> Any:
+    """Unpack a tar file whose members all stay in its folder; older Pythons would let them lead elsewhere."""
+    with tarfile.open(archive) as members:
+        for each in members:
+            try:
+                tarfile.data_filter(each, str(Path(archive).parent))
+            except tarfile.FilterError as error:
+                raise InputError(f"{Path(archive).name} is not unpacked: {error}") from error
+    return unpack(archive, action, asked)
 
 
 class _Resuming:

@@ -1,0 +1,81 @@
+"""Two hundred visits and thirty pages at once: what they took is given back."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+from tests.viz.views import write_view
+
+VISITS, AT_ONCE, MOST_BYTES = 200, 30, 50e6
+
+
+async def visit(address: str) -> WebSocketClientConnection:
+    """Open a page as a browser does: its document, then its socket."""
+    answer = await AsyncHTTPClient().fetch(address, request_timeout=120)
+    page = answer.body.decode()
+    render = json.loads(html.unescape(re.search(r"data-render='([^']*)'", page)[1]))  # type: ignore[index]
+    base = urlsplit(address)
+    request = HTTPRequest(f"ws://{base.netloc}/ws?{base.query}", headers={"Origin": f"http://{base.netloc}"})
+    socket = await websocket_connect(request, subprotocols=["bokeh", render[0]["token"]])
+    assert await socket.read_message() is not None  # the server's ACK
+    return socket
+
+
+def taken(pid: int) -> tuple[int, int, int]:
+    """Return resident bytes, descriptors and threads of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text()
+    resident, threads = (int(re.search(rf"{name}:\s+(\d+)", lines)[1]) for name in ("VmRSS", "Threads"))  # type: ignore[index]
+    return 1024 * resident, len(list(Path(f"/proc/{pid}/fd").iterdir())), threads
+
+
+async def come_and_go(address: str, pid: int) -> None:
+    async def many(count: int, at_once: int) -> None:
+        for start in range(0, count, at_once):
+            sockets = await asyncio.gather(*(visit(address) for _ in range(min(at_once, count - start))))
+            for each in sockets:
+                each.close()
+
+    await many(20, 5)  # what is loaded once does not count
+    await asyncio.sleep(20)  # the server forgets pages that do not come back in 10 s
+    before = taken(pid)
+    await many(VISITS - AT_ONCE, 5)
+    await many(AT_ONCE, AT_ONCE)
+    end = time.monotonic() + 60
+    while True:
+        await asyncio.sleep(2)
+        after = taken(pid)
+        if (after[0] - before[0] < MOST_BYTES and after[1:] <= before[1:]) or time.monotonic() > end:
+            break
+    print(f"before {before}, after {after}")
+    assert after[0] - before[0] < MOST_BYTES
+    assert after[1] <= before[1]
+    assert after[2] <= before[2]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="what a process takes is told by Linux")
+def test_visits_leave_nothing(tmp_path: Path) -> None:
+    files = write_view(tmp_path)
+    command = [sys.executable, "-m", "finewave", "view", str(files["result"]), "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[0]
+        try:
+            asyncio.run(come_and_go(address, process.pid))
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
