@@ -157,7 +157,7 @@ def test_a_full_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", ["../outside.txt", "/tmp/outside.txt", "link"])
+@pytest.mark.parametrize("name", ["../outside.txt", "/absolute/outside.txt", "link"])
 def test_an_archive_stays_in_its_folder(name: str, server: Server, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "made.tar", "w") as archive:
         member = tarfile.TarInfo(name)

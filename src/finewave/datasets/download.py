@@ -96,6 +96,8 @@ def _untar(unpack: Any, archive: str, action: str, asked: Any) -> Any:
     """Unpack a tar file whose members all stay in its folder; older Pythons would let them lead elsewhere."""
     with tarfile.open(archive) as members:
         for each in members:
+            if each.name.startswith(("/", "\\")):
+                raise InputError(f"{Path(archive).name} is not unpacked: {each.name} would lie outside of its folder")
             try:
                 tarfile.data_filter(each, str(Path(archive).parent))
             except tarfile.FilterError as error:
