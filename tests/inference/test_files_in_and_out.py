@@ -29,7 +29,7 @@ from tests.io.products.test_sentinel2 import SIZES, product, safe_in
 
 HALF = (5.0, 0.0, 5e5, 0.0, -5.0, 4e6)
 OUTPUT_NM = [450.0, 500.0, 550.0, 600.0]
-STORED: dict[str, Any] = {"dtype": "uint16", "scale": 20000, "nodata": 65535, "tile": 20}
+STORED: dict[str, Any] = {"dtype": "uint16", "output_full_scale": 20000, "nodata": 65535, "tile": 20}
 
 
 @pytest.fixture(scope="module")

@@ -138,7 +138,7 @@ def test_the_file_is_of_what_was_written(name: str, tmp_path: Path) -> None:
     """After rounding and clipping."""
     model, scene = joint(), scene_of(9, 14, **PLACE)
     save_scene(scene, tmp_path / "scene.tif")
-    stored = {"dtype": "int16", "scale": 50, "tile": 5, "clip": (-0.1, 0.1)}
+    stored = {"dtype": "int16", "output_full_scale": 50, "tile": 5, "clip": (-0.1, 0.1)}
     with pytest.warns(fw.FinewaveWarning, match="values were cut"):
         predict_file(tmp_path / "scene.tif", tmp_path / name, model, quality=True, **stored)
     told = json.loads((tmp_path / "out.quality.json").read_text())
