@@ -185,6 +185,25 @@ class TestColoursOfFiles:
         scene = fw.open_scene(path, scale=255)
         assert matched(scene, model_of(**RGB))[0] == [2, 1, 0]
 
+    @pytest.mark.parametrize(
+        ("names", "expected"), [(["blue", "green", "red"], [2, 1, 0]), (["R", "G", "B"], [0, 1, 2])]
+    )
+    def test_names_of_bytes_without_a_place_count_too(
+        self, tmp_path: Path, names: list[str], expected: list[int]
+    ) -> None:
+        values = np.arange(3 * 4 * 4, dtype=np.uint8).reshape(3, 4, 4)
+        with (
+            warnings.catch_warnings(),
+            rasterio.open(tmp_path / "a.tif", "w", "GTiff", 4, 4, 3, dtype="uint8") as file,
+        ):
+            warnings.simplefilter("ignore")
+            file.write(values)
+            for i, name in enumerate(names, start=1):
+                file.set_band_description(i, name)
+        scene = fw.open_scene(tmp_path / "a.tif", full_scale=255)
+        assert matched(scene, model_of(**RGB))[0] == expected
+        assert scene.attrs.get("sensor") == ("srgb" if names[0] == "R" else None)
+
     def test_that_somebody_chose_do(self, tmp_path: Path) -> None:
         path = self.write(tmp_path / "a.tif", "float32", ["blue", "green", "red"], list(self.ORDER))
         with pytest.raises(InputError, match="is red by its colour interpretation"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +108,19 @@ def _is_photograph(dataset: Any, metadata: dict[str, Any]) -> bool:
     return (
         set(dataset.dtypes) == {"uint8"}
         and (dataset.count == 3 or (dataset.count == 4 and alpha_band(dataset) == 3))
+        and _may_be_red_green_blue(dataset.descriptions[:3])
         and not is_georeferenced(dataset)
         and metadata.get("wavelengths") is None
         and dataset.nodata is None
         and set(dataset.scales) == {1.0}
         and set(dataset.offsets) == {0.0}
     )
+
+
+def _may_be_red_green_blue(names: Sequence[str | None]) -> bool:
+    """Whether the names of bands, if they are colours at all, have a photograph's order."""
+    initials = [name.strip().lower()[:1] for name in names if name]
+    return initials == ["r", "g", "b"] or not initials or not set(initials) <= set("rgbn")
 
 
 def check_complete(path: Path) -> None:
