@@ -81,13 +81,14 @@ def test_windows_have_the_resolution_of_the_screen(tmp_path: Path) -> None:
     assert window_of(layer, Frame(-100, 50, -100, 50, 300, 300)).columns == slice(0, 50)  # type: ignore[union-attr]
 
 
-def test_a_photograph_has_the_wavelengths_of_its_sensor(tmp_path: Path) -> None:
+def test_primaries_of_a_screen_are_no_bands_but_those_of_a_camera_are(tmp_path: Path) -> None:
     import imageio.v3 as iio
 
     paths = write_view(tmp_path)
-    photograph = np.zeros((SIZE[0] // 2, SIZE[1] // 2, 3), np.uint8)
-    iio.imwrite(tmp_path / "photo.png", photograph)
-    wavelengths = open_view(paths["result"], tmp_path / "photo.png").layers["input"].wavelengths
+    iio.imwrite(tmp_path / "photo.png", np.zeros((SIZE[0] // 2, SIZE[1] // 2, 3), np.uint8))
+    assert open_view(paths["result"], tmp_path / "photo.png").layers["input"].wavelengths is None
+    raw = make_scene(np.zeros((3, SIZE[0] // 2, SIZE[1] // 2)), attrs={"sensor": "nikon-d5100"})
+    save_scene(raw, tmp_path / "raw.tif")
+    wavelengths = open_view(paths["result"], tmp_path / "raw.tif").layers["input"].wavelengths
     assert wavelengths is not None
-    red, green, blue = wavelengths
-    assert red > green > blue
+    np.testing.assert_allclose(wavelengths, [596, 529, 470], atol=1)

@@ -38,7 +38,9 @@ class PointsCommand(click.Command):
 @click.option("--reference", type=click.Path(path_type=Path), help="The truth: error maps, PSNR, SAM.")
 @click.option("--input", "observed", type=click.Path(path_type=Path), help="What the results were made from.")
 @click.option("--labels", metavar="TEXT,...", help="One a result.  [default: names of the files]")
-@click.option("--rgb", nargs=3, type=float, metavar="NM NM NM", help="Bands shown.  [default: 650 550 450]")
+@click.option(
+    "--rgb", nargs=3, type=float, metavar="NM NM NM", help="Bands shown, nm or numbers.  [default: true colour]"
+)
 @click.option("--region", metavar="X,Y,W,H", help="Magnified part, in pixels.  [default: most contrast]")
 @click.option("--points", multiple=True, metavar="X,Y ...", help="Of the spectra; none for none.  [default: four]")
 @click.option("--convention", default="finewave", show_default=True, help="Of PSNR and SAM.")

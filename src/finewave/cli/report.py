@@ -16,7 +16,9 @@ from finewave.errors import InputError
 @click.option("-o", "--output", default="report.html", show_default=True, type=click.Path(path_type=Path))
 @click.option("--input", "observed", type=click.Path(path_type=Path), help="What the result was made from.")
 @click.option("--reference", type=click.Path(path_type=Path), help="The truth: error maps, metrics.")
-@click.option("--rgb", nargs=3, type=float, metavar="NM NM NM", help="Bands shown first.  [default: 650 550 450]")
+@click.option(
+    "--rgb", nargs=3, type=float, metavar="NM NM NM", help="Bands shown first, nm or numbers.  [default: true colour]"
+)
 @click.option("--convention", help="Of the metrics.  [default: finewave]")
 @click.option("--title", default="", help="Of the page.  [default: name of RESULT]")
 @json_option

@@ -113,7 +113,7 @@ def offered_renderings(scene: xr.DataArray, light: Light = "D65") -> dict[str, R
         raise unknown_name("light", light, LIGHTS)
     found = [_true_colour(scene, light)]
     if wavelengths_of(scene) is None:
-        found.append(_named(scene))
+        found += [] if is_srgb(scene) else [_named(scene)]
     else:
         found += [_triple(scene, name, title, centres) for name, (title, centres) in TRIPLES.items()]
         found += [_index(scene, name) for name in INDICES]
@@ -169,7 +169,7 @@ def rendering_at(scene: xr.DataArray, positions: Sequence[float]) -> Rendering:
     if (distance.min(axis=1) > (FAR_NM if wavelengths is not None else 0.5)).any():
         unit = "nm" if wavelengths is not None else "(numbers of bands, as it has no wavelengths)"
         raise InputError(f"the scene ({_range(scene)}) has no band near each of {_numbers(positions)} {unit}")
-    return _of_bands(scene, [int(i) for i in distance.argmin(axis=1)])
+    return rendering_of_bands(scene, [int(i) for i in distance.argmin(axis=1)])
 
 
 def _true_colour(scene: xr.DataArray, light: Light) -> Rendering | None:
@@ -260,7 +260,7 @@ def _named(scene: xr.DataArray) -> Rendering | None:
             continue
         colours = [colour_of(str(name)) for name in each]
         if all(colours.count(colour) == 1 for colour in wanted):
-            return _of_bands(scene, [colours.index(colour) for colour in wanted], name="natural")
+            return rendering_of_bands(scene, [colours.index(colour) for colour in wanted], name="natural")
     return None
 
 
@@ -268,21 +268,22 @@ def _spread(scene: xr.DataArray) -> Rendering:
     """Return what there is to show where nothing says which band has which colour."""
     count, wavelengths = scene.sizes["band"], wavelengths_of(scene)
     if count < 3:
-        return _of_bands(scene, [0])
+        return rendering_of_bands(scene, [0])
     order = np.arange(count) if wavelengths is None else np.argsort(wavelengths)
     if count == 3:
-        return _of_bands(scene, [int(i) for i in (order if wavelengths is None else order[::-1])])
+        return rendering_of_bands(scene, [int(i) for i in (order if wavelengths is None else order[::-1])])
     places = np.linspace(count - 1, 0, 5)[1:4].round().astype(int)
-    return _of_bands(scene, [int(order[i]) for i in places])
+    return rendering_of_bands(scene, [int(order[i]) for i in places])
 
 
-def _of_bands(scene: xr.DataArray, bands: list[int], name: str | None = None) -> Rendering:
+def rendering_of_bands(scene: xr.DataArray, bands: Sequence[int], name: str | None = None) -> Rendering:
+    """Return single bands, by their indices: three as red, green and blue, or one as grey."""
     weights = np.zeros((len(bands), scene.sizes["band"]), np.float32)
-    weights[range(len(bands)), bands] = 1
+    weights[range(len(bands)), list(bands)] = 1
     wavelengths = wavelengths_of(scene)
     centres = None if wavelengths is None else tuple(float(wavelengths[i]) for i in bands)
     names = band_values(scene, "band_name")
-    if centres is not None:
+    if centres is not None and name is None:
         shown = f"{_numbers(centres)} nm"
     elif names is not None and all(str(names[i]) for i in bands):
         shown = ", ".join(str(names[i]) for i in bands)

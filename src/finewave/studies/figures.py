@@ -10,7 +10,7 @@ from finewave.errors import InputError, unknown_name
 from finewave.io.atomic import atomic_output
 from finewave.studies.definition import Figure
 from finewave.studies.experiment import Request
-from finewave.studies.plots import Panel, Picture, draw
+from finewave.studies.plots import Panel, StudyPicture, draw
 from finewave.studies.runner import trainings_folder
 from finewave.studies.table_formats import slug
 
@@ -24,7 +24,7 @@ def choose_scene(figure: Figure, names: list[str], wanted: str | None) -> str:
     return figure.scene if figure.scene in names and figure.scene is not None else names[0]
 
 
-def take_picture(figure: Figure, request: Request, out: Path, scene: str | None = None) -> Picture:
+def take_picture(figure: Figure, request: Request, out: Path, scene: str | None = None) -> StudyPicture:
     """Return what the models of a request make of a scene, as a whole.
 
     Raises
@@ -57,7 +57,7 @@ def take_picture(figure: Figure, request: Request, out: Path, scene: str | None 
         raise InputError(
             f"no model of {figure.table} lies in {trainings_folder(out)}: leave out --no-train to train them"
         )
-    return Picture(
+    return StudyPicture(
         name,
         images["hr_hsi"][0].numpy(),
         images["lr_msi"][0].numpy(),

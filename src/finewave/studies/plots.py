@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from finewave.physics.display import DisplayRange, display_range, on_grey, srgb_bytes
+from finewave.physics.renderings import Rendering, rendering
+from finewave.scene import make_scene
 from finewave.viz.error_maps import rmse_map
-from finewave.viz.figure.composite import display_limit
 from finewave.viz.figure.drawing import Column, Drawing
 from finewave.viz.figure.drawing import draw as draw_figure
-from finewave.viz.figure.places import busiest_part, telling_points
-from finewave.viz.rendering import linear_as_srgb, spectra_as_srgb
+from finewave.viz.places import highest_contrast_window, representative_points
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Picture:
+class StudyPicture:
     """All that a figure shows.
 
     Parameters
@@ -58,7 +59,7 @@ class Picture:
     missing: tuple[str, ...] = ()
 
 
-def draw(picture: Picture, title: str, path: Path) -> None:
+def draw(picture: StudyPicture, title: str, path: Path) -> None:
     """Draw a picture as a PNG: columns are the truth, the input and each method.
 
     Raises
@@ -67,21 +68,22 @@ def draw(picture: Picture, title: str, path: Path) -> None:
         If matplotlib is missing.
     """
     truth = picture.truth
-    (top, left, side), points = busiest_part(truth), telling_points(truth)
-    gain = 1.0 / display_limit(truth)
+    (top, left, side), points = highest_contrast_window(truth), representative_points(truth)
+    shown = rendering(make_scene(truth, wavelengths=picture.wavelengths))
+    limits = display_range("auto", shown, shown.channels(truth[shown.bands]))
 
     def spectra(values: np.ndarray) -> np.ndarray:
         return np.stack([values[:, y, x] for y, x in points])
 
     columns = [
-        Column("truth", "reference", _colours(truth, picture.wavelengths, gain), spectra(truth), picture.wavelengths),
-        Column("input", "input", _input_colours(picture.observed, gain)),
+        Column("truth", "reference", _colours(truth, shown, limits), spectra(truth), picture.wavelengths),
+        Column("input", "input", _input_colours(picture.observed, limits)),
     ]
     columns += [
         Column(
             panel.label,
             "result",
-            _colours(panel.values, picture.wavelengths, gain),
+            _colours(panel.values, shown, limits),
             spectra(panel.values),
             picture.wavelengths,
             rmse_map(panel.values, truth),
@@ -91,7 +93,7 @@ def draw(picture: Picture, title: str, path: Path) -> None:
     ]
     missing = f"\nno model of: {', '.join(picture.missing)}" if picture.missing else ""
     note = (
-        f"First line: sRGB under daylight, brightened {gain:.1f} times alike.\nSecond line: the part in the frame.\n"
+        f"First line: {shown.label},\n0 to {limits.high[0]:.3g}, alike for all.\nSecond line: the part in the frame.\n"
         "Here: error of each pixel, root mean square\nover the bands, on one scale; PSNR and SAM\n"
         f"of the whole scene.{missing}"
     )
@@ -99,15 +101,12 @@ def draw(picture: Picture, title: str, path: Path) -> None:
     draw_figure(Drawing(tuple(columns), truth.shape[1:], region, tuple(points), title, note), path)
 
 
-def _colours(values: np.ndarray, wavelengths: np.ndarray, gain: float) -> np.ndarray:
+def _colours(values: np.ndarray, shown: Rendering, limits: DisplayRange) -> np.ndarray:
     """Return spectra (C, H, W) as sRGB (H, W, 3)."""
-    import xarray as xr
-
-    scene = xr.DataArray(gain * values, dims=("band", "y", "x"), coords={"wavelength": ("band", wavelengths)})
-    return spectra_as_srgb(scene)
+    return on_grey(srgb_bytes(shown, shown.channels(values[shown.bands]), limits))
 
 
-def _input_colours(observed: np.ndarray, gain: float) -> np.ndarray:
-    """Return the first three bands, red, green and blue, of a multispectral image as sRGB."""
-    three = observed[:3] if len(observed) >= 3 else np.repeat(observed[:1], 3, axis=0)
-    return linear_as_srgb(gain * three)
+def _input_colours(observed: np.ndarray, limits: DisplayRange) -> np.ndarray:
+    """Return the first three bands, red, green and blue, of a multispectral image as sRGB; of fewer the first."""
+    three = observed[:3] if len(observed) >= 3 else observed[:1].repeat(3, axis=0)
+    return _colours(three, rendering(make_scene(three)), limits)

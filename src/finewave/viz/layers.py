@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
-from finewave.inference.band_matching import wavelengths_of
+from finewave.physics.renderings import Rendering, offered_renderings, wavelengths_of
 from finewave.viz.pyramid import Pyramid
 from finewave.warnings import FinewaveWarning
 
@@ -45,7 +46,8 @@ class Layer:
         Its pixels at all resolutions.
     place : Place
     wavelengths : ndarray or None
-        nm, one a band; of a photograph the centres of its sensor.
+        nm, one a band; of a camera's image the centres of its sensor. The primaries of sRGB have none: they are
+        colours of a screen, with negative lobes, and no bands of a spectrum.
     """
 
     role: str
@@ -54,6 +56,16 @@ class Layer:
     pyramid: Pyramid
     place: Place = field(default_factory=Place)
     wavelengths: NDArray[np.float64] | None = None
+
+    @cached_property
+    def renderings(self) -> dict[str, Rendering]:
+        """What the image can be shown as, by name; the first is the default."""
+        return offered_renderings(self.scene)
+
+    @property
+    def default_rendering(self) -> Rendering:
+        """What the image is shown as where nothing else was chosen."""
+        return next(iter(self.renderings.values()))
 
     @property
     def axis(self) -> NDArray[np.float64]:
@@ -167,10 +179,10 @@ def _wavelengths(scene: xr.DataArray) -> NDArray[np.float64] | None:
         from finewave.physics.sensors import get_sensor
 
         try:
-            centres = np.asarray(get_sensor(str(scene.attrs["sensor"])).centres, float)
+            sensor = get_sensor(str(scene.attrs["sensor"]))
         except InputError:  # the file names a sensor of its own
             return None
-        return centres if len(centres) == scene.sizes["band"] else None
+        return sensor.centres if len(sensor.bands) == scene.sizes["band"] and (sensor.curves >= 0).all() else None
     return given
 
 
@@ -220,11 +232,17 @@ def _compared(layer: Layer, result: Layer) -> Layer:
             raise InputError(
                 f"the bands of the reference {layer.title} lie up to {apart:.0f} nm beside those of {result.title}"
             )
-    elif layer.wavelengths is None:
-        layer.wavelengths = result.wavelengths  # the same bands, as was said
-    else:
-        result.wavelengths = layer.wavelengths
+    elif result.wavelengths is not None:
+        _adopt(layer, result.wavelengths)  # the same bands, as was said
+    elif layer.wavelengths is not None:
+        _adopt(result, layer.wavelengths)
     return layer
+
+
+def _adopt(layer: Layer, wavelengths: NDArray[np.float64]) -> None:
+    layer.wavelengths = wavelengths
+    layer.scene = layer.scene.assign_coords(wavelength=("band", wavelengths))
+    layer.__dict__.pop("renderings", None)
 
 
 def _size(layer: Layer) -> str:

@@ -12,7 +12,6 @@ import finewave as fw
 from finewave.scene import make_scene
 from finewave.viz.error_maps import angle_map, rmse_map
 from finewave.viz.figure import figure as figure_module
-from finewave.viz.figure.composite import bands_of_rgb, choose_rgb
 from finewave.viz.figure.drawing import Drawing, _with_gaps
 from finewave.viz.figure.figure import make_figure
 from tests.cli.command_line import assert_refused, run
@@ -88,7 +87,7 @@ def test_what_is_drawn(files: dict[str, Path], tmp_path: Path, drawn: list[Drawi
     assert poor.scores == f"{scores['psnr']:.2f} dB, {scores['sam']:.2f}°"
     assert "(63, 47), (3, 2)" in made.caption
     # one white for all: the same value has the same colour in every image
-    np.testing.assert_allclose(observed.colours[11, 15], reference.colours[47, 63], atol=1e-6)
+    np.testing.assert_allclose(observed.colours[11, 15], reference.colours[47, 63])
 
 
 def test_without_reference_there_are_no_errors(files: dict[str, Path], tmp_path: Path, drawn: list[Drawing]) -> None:
@@ -104,18 +103,19 @@ def test_bands_are_chosen_by_wavelength(files: dict[str, Path], tmp_path: Path, 
     limit = np.quantile(values[[6, 2, 0]], 0.995)
     red = values[6, 2, 3] / limit
     expected = 12.92 * red if red <= 0.0031308 else 1.055 * min(red, 1) ** (1 / 2.4) - 0.055
-    assert drawn[0].columns[0].colours[2, 3, 0] == pytest.approx(expected, abs=1e-5)
+    assert drawn[0].columns[0].colours[2, 3, 0] == pytest.approx(255 * expected, abs=1)
 
-    scene = make_scene(np.zeros((7, 2, 2), np.float32), wavelengths=WAVELENGTHS)
-    assert choose_rgb(scene) == (650, 550, 450)
-    assert bands_of_rgb(scene, (650, 550, 450)) == [5, 3, 1]
-    infrared = make_scene(np.zeros((9, 2, 2), np.float32), wavelengths=np.linspace(1000, 2600, 9))
-    assert choose_rgb(infrared) == (2200, 1800, 1400)
-    bare = make_scene(np.zeros((3, 2, 2), np.float32))
-    assert choose_rgb(bare) is None
-    assert bands_of_rgb(bare, None) == [0, 1, 2]
-    with pytest.raises(fw.InputError, match="leave out --rgb"):
-        choose_rgb(bare, (650, 550, 450))
+
+def test_the_colours_are_those_of_the_library(files: dict[str, Path], tmp_path: Path, drawn: list[Drawing]) -> None:
+    made = make_figure([files["good"]], tmp_path / "f.png", observed=files["input"], points=[])
+    result, observed = drawn[0].columns[1].colours, drawn[0].columns[0].colours
+    expected = fw.to_rgb(fw.open_scene(files["good"])).values.transpose(1, 2, 0)
+    assert np.abs(result / 255 - expected).max() < 1 / 255
+    assert "True colour (CIE 1931, D65, 400–700 nm); input: Natural colour (640, 550, 460 nm)" in made.caption
+    assert (
+        np.abs(observed / 255 - fw.to_rgb(fw.open_scene(files["input"]), limits="unit").values.transpose(1, 2, 0)).max()
+        < 1 / 255
+    )
 
 
 def test_points_in_the_ways_they_are_written(files: dict[str, Path], tmp_path: Path, drawn: list[Drawing]) -> None:

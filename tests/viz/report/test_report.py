@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections import Counter
@@ -8,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 
@@ -100,11 +102,11 @@ def test_a_page_is_complete_and_accessible(files: dict[str, Path], tmp_path: Pat
     assert_accessible(page)
     data = data_of(page)
     assert [layer["role"] for layer in data["layers"]] == ["result", "reference", "input"]
-    assert [each["key"] for each in data["composites"]] == ["rgb", "false", "daylight"]
+    assert [each["key"] for each in data["composites"]] == ["true", "natural"]
     assert [each["key"] for each in data["maps"]] == ["error", "angle"]
     for layer in data["layers"]:
         addresses = [*layer["bands"], *layer["pictures"].values()]
-        assert len(addresses) == len(layer["wavelengths"]) + 3
+        assert len(addresses) == len(layer["wavelengths"]) + 2
         assert all(address.startswith("data:image/webp;base64,") for address in addresses)
 
 
@@ -217,15 +219,30 @@ def test_blocks_are_means_of_what_there_is() -> None:
     np.testing.assert_allclose(means.coarser(2).values, np.nanmean(padded.reshape(2, 2, 4, 3, 4), (2, 4)), rtol=1e-6)
 
 
-def test_composites_of_other_scenes() -> None:
-    def keys(bands: int, wavelengths: Any = None) -> list[str]:
+def test_composites_that_are_offered() -> None:
+    def labels(bands: int, wavelengths: Any = None, rgb: Any = None) -> list[str]:
         scene = make_scene(np.zeros((bands, 2, 2), np.float32), wavelengths=wavelengths)
-        return [f"{each.key} {each.label.partition(': ')[2]}" for each in choose_composites(scene, None)][:2]
+        return [each.label for each in choose_composites(scene, rgb)]
 
-    assert keys(3) == ["rgb bands 1, 2, 3"]
-    assert keys(40) == ["rgb bands 30, 20, 10"]
-    assert keys(4, [490, 560, 665, 842]) == ["rgb 650, 550, 450 nm", "false 860, 650, 550 nm"]
-    assert keys(31, np.linspace(400, 700, 31)) == ["rgb 650, 550, 450 nm", "false 680, 590, 500 nm"]
+    assert labels(3) == ["Three bands (bands 1, 2, 3; wavelengths not known)"]
+    four = labels(4, [490, 560, 665, 842], rgb=(842, 560, 490))
+    assert four[:3] == [
+        "Three bands (842, 560, 490 nm)",
+        "Natural colour (640, 550, 460 nm)",
+        "Colour infrared (860, 650, 550 nm)",
+    ]
+    assert labels(31, np.linspace(400, 700, 31))[0] == "True colour (CIE 1931, D65, 400–700 nm)"
+
+
+def test_a_photograph_says_that_it_is_shown_in_its_own_way(files: dict[str, Path], tmp_path: Path) -> None:
+    pixels = np.random.default_rng(8).integers(0, 256, (3, 4, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+    iio.imwrite(tmp_path / "photo.png", pixels)
+    path = write_report(files["good"], tmp_path / "r.html", observed=tmp_path / "photo.png")
+    shown = data_of(parsed(path))["layers"][1]
+    assert shown["wavelengths"] is None
+    assert set(shown["shown"].values()) == {"True colour (sRGB photograph)"}
+    picture = iio.imread(base64.b64decode(shown["pictures"]["true"].partition(",")[2]))
+    assert np.abs(picture.astype(int) - pixels).mean() < 12  # WebP, which halves the resolution of colours
 
 
 def test_names_cannot_break_the_page(files: dict[str, Path], tmp_path: Path) -> None:

@@ -3,76 +3,70 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
-import pytest
 
 from finewave.io.open_save import save_scene
+from finewave.physics.colour import to_rgb
+from finewave.physics.srgb import linear_to_srgb
 from finewave.scene import make_scene
-from finewave.viz.composites import Stretch, choose_stretch, colours, offered_presets, usual_bands
 from finewave.viz.layers import open_view
-from finewave.viz.rendering import linear_as_srgb
 from finewave.viz.server.pictures import Painter
 from finewave.viz.server.state import usual_state
 from finewave.viz.windows import Frame
-from tests.viz.views import SIZE, opened
+from tests.viz.views import RATIO, SIZE, opened, truth
 
 
-def test_colours_are_those_of_the_house() -> None:
-    values = np.random.default_rng(0).random((3, 20, 30), dtype=np.float32)
-    expected = linear_as_srgb(values) * 255
-    shown = colours(values, Stretch((0, 0, 0), (1, 1, 1)))
-    # a step of the curve where it is steepest, near black
-    assert np.abs(shown[..., :3] - expected).max() <= 1.5
-    assert np.all(shown[..., 3] == 255)
+def test_true_colour_is_that_of_the_library(tmp_path: Path) -> None:
+    save_scene(truth(), tmp_path / "a.tif")
+    view = open_view(tmp_path / "a.tif")
+    state = usual_state(view)
+    assert state.mode == "true"
+    painted = Painter(view).paint("result", state, Frame(0, SIZE[1], 0, SIZE[0], SIZE[1], SIZE[0]))
+    assert painted is not None
+    shown = painted.pixels.view(np.uint8).reshape(*SIZE, 4)
+    assert (shown[..., 3] == 255).all()
+    assert np.abs(shown[..., :3] / 255 - to_rgb(truth()).values.transpose(1, 2, 0)).max() < 1 / 255
 
 
-def test_missing_pixels_are_transparent() -> None:
-    values = np.ones((3, 2, 2), np.float32)
-    values[1, 0, 1] = np.nan
-    shown = colours(values, Stretch((0, 0, 0), (1, 1, 1)))
-    np.testing.assert_array_equal(shown[..., 3], [[255, 0], [255, 255]])
+def test_a_photograph_beside_its_result_is_shown_as_it_is(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(5).integers(0, 256, (SIZE[0] // RATIO, SIZE[1] // RATIO, 3), np.uint8)
+    iio.imwrite(tmp_path / "photo.png", pixels)
+    save_scene(truth(), tmp_path / "a.tif")
+    view = open_view(tmp_path / "a.tif", tmp_path / "photo.png")
+    assert view.layers["input"].wavelengths is None  # sRGB's primaries are no bands of a spectrum
+    painter, state = Painter(view), usual_state(view)
+    for mode in ("true", "natural", "three"):
+        shown = painter.rendering("input", replace(state, mode=mode))
+        assert shown.label == "True colour (sRGB photograph)"
+    painted = painter.paint("input", state, Frame(0, SIZE[1], 0, SIZE[0], SIZE[1], SIZE[0]))
+    assert painted is not None
+    assert np.abs(painted.pixels.view(np.uint8).reshape(*pixels.shape[:2], 4)[..., :3] - pixels.astype(int)).max() <= 1
 
 
-def test_one_band_is_grey() -> None:
-    shown = colours(np.array([[[0.0, 0.5, 2.0]]], np.float32), Stretch((0.0,), (1.0,)))
-    assert (shown[0, :, 0] == shown[0, :, 1]).all()
-    assert (shown[0, :, 0] == shown[0, :, 2]).all()
-    assert shown[0, 0, 0] == 0
-    assert shown[0, 2, 0] == 255
-
-
-def test_stretches() -> None:
-    sample = np.stack([np.linspace(0, top, 1001, dtype=np.float32).reshape(1, -1) for top in (0.1, 0.2, 0.4)])
-    assert choose_stretch("unit", sample) == Stretch((0, 0, 0), (1, 1, 1))
-    joint = choose_stretch("joint", sample)
-    assert len(set(joint.high)) == 1
-    assert 0.35 < joint.high[0] <= 0.4
-    assert choose_stretch("each", sample).high == pytest.approx((0.098, 0.196, 0.392), rel=1e-3)
-    flat = choose_stretch("each", np.full((1, 4, 4), 3.0, np.float32))
-    assert flat.high[0] > flat.low[0]
-    assert choose_stretch("joint", np.full((1, 2, 2), np.nan, np.float32)) == Stretch((0.0,), (1.0,))
-
-
-def test_presets_need_their_bands(tmp_path: Path) -> None:
-    assert list(offered_presets(opened(tmp_path).result)) == ["rgb"]
-    save_scene(make_scene(np.ones((4, 3, 3)), [490, 560, 665, 842]), tmp_path / "satellite.tif")
-    satellite = open_view(tmp_path / "satellite.tif").result
-    assert list(offered_presets(satellite)) == ["rgb", "infrared"]
-    save_scene(make_scene(np.ones((9, 3, 3))), tmp_path / "unknown.tif")
-    unknown = open_view(tmp_path / "unknown.tif").result
-    assert offered_presets(unknown) == {}
-    assert usual_bands(unknown) == (7, 5, 3)
+def test_tiles_of_large_images_are_put_together(tmp_path: Path) -> None:
+    values = np.random.default_rng(6).random((5, 300, 600)).astype(np.float32)
+    scene = make_scene(values, wavelengths=[460, 550, 640, 700, 860])
+    save_scene(scene, tmp_path / "a.tif")
+    view = open_view(tmp_path / "a.tif")
+    painter, state = Painter(view), replace(usual_state(view), stretch="unit")
+    expected = to_rgb(scene, limits="unit").values.transpose(1, 2, 0)
+    for frame in (Frame(200, 520, 100, 290, 320, 190), Frame(0, 600, 0, 300, 600, 300)):
+        painted = painter.paint("result", state, frame)
+        assert painted is not None
+        part = expected[int(frame.y0) : int(frame.y1), int(frame.x0) : int(frame.x1)]
+        assert np.abs(painted.pixels.view(np.uint8).reshape(*part.shape[:2], 4)[..., :3] / 255 - part).max() < 1 / 255
 
 
 def test_a_picture_shows_the_bands_that_are_asked_for(tmp_path: Path) -> None:
     view = opened(tmp_path)
     painter, state = Painter(view), usual_state(view)
     frame = Frame(0, SIZE[1], 0, SIZE[0], SIZE[1], SIZE[0])
-    painted = painter.paint("result", replace(state, mode="three", red=430, green=550, blue=670, stretch="unit"), frame)
+    painted = painter.paint("result", replace(state, mode="three", red=670, green=550, blue=430, stretch="unit"), frame)
     assert painted is not None
     bands = view.result.scene.values[[0, 3, 6]]
-    expected = colours(bands, Stretch((0, 0, 0), (1, 1, 1)))
-    np.testing.assert_array_equal(painted.pixels.view(np.uint8).reshape(*SIZE, 4), expected)
+    expected = np.rint(255 * linear_to_srgb(bands[::-1])).transpose(1, 2, 0)
+    assert np.abs(painted.pixels.view(np.uint8).reshape(*SIZE, 4)[..., :3] - expected).max() <= 1
 
 
 def test_input_and_result_are_stretched_alike(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_link_says_everything(view: View) -> None:
 def test_without_a_query_it_is_the_usual_view(view: View) -> None:
     state = state_from_query({}, view)
     assert state == usual_state(view)
-    assert (state.left, state.right, state.mode, state.map) == ("input", "result", "rgb", "error")
+    assert (state.left, state.right, state.mode, state.map) == ("input", "result", "true", "error")
 
 
 def test_what_a_view_does_not_have_is_left_out(tmp_path: Path) -> None:

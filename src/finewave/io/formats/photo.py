@@ -189,7 +189,8 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     ----------
     scene : xarray.DataArray
         Three bands in the order R, G, B; linear light in [0, 1], unless its attribute
-        ``transfer_function`` is ``"sRGB"``.
+        ``transfer_function`` is ``"sRGB"``. Of other scenes the picture that `finewave.to_rgb` makes, where that is
+        true or natural colour.
     path : pathlib.Path
         ``.png`` or ``.jpg``.
     options : SaveOptions
@@ -198,10 +199,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     dtype = np.dtype(options.dtype or np.uint8)
     is_png = path.suffix.lower() == ".png"
     if scene.sizes["band"] != 3:
-        raise InputError(
-            f"{path.name}: a photograph has three bands (R, G, B), the scene has {scene.sizes['band']}; "
-            "choose three of them, or save to .tif, .nc, .zarr, .h5, .mat or ENVI"
-        )
+        scene = _as_picture(scene, path)
     if dtype not in (np.uint8, np.uint16) or (dtype == np.uint16 and not is_png):
         raise InputError(f"{path.name}: {dtype} values; PNG holds uint8 and uint16, JPEG holds uint8")
     if options.scale is not None or options.nodata is not None:
@@ -236,6 +234,25 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
             image = np.moveaxis(pixels, 0, -1)
             extension = ".png" if is_png else ".jpg"
             temporary.write_bytes(imageio.imwrite("<bytes>", image, extension=extension, plugin="pillow", **keywords))
+
+
+def _as_picture(scene: xr.DataArray, path: Path) -> xr.DataArray:
+    """Return the picture of a scene whose bands say what is red, green and blue."""
+    from finewave.physics.colour import to_rgb
+    from finewave.physics.renderings import offered_renderings
+
+    shown = next(iter(offered_renderings(scene).values()))
+    if shown.name not in ("true", "natural"):
+        raise InputError(
+            f"{path.name}: a photograph has three bands (R, G, B), the scene has {scene.sizes['band']}; "
+            "choose three of them, or save to .tif, .nc, .zarr, .h5, .mat or ENVI"
+        )
+    warnings.warn(
+        f"{path.name} is a picture of the {scene.sizes['band']} bands: {shown.label}; save as .tif to keep the spectra",
+        FinewaveWarning,
+        stacklevel=5,
+    )
+    return to_rgb(scene)
 
 
 def _red_first(scene: xr.DataArray, path: Path) -> xr.DataArray:

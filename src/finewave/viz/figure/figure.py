@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.errors import InputError, unknown_name
+from finewave.physics.display import display_range, on_grey, srgb_bytes
+from finewave.physics.renderings import Rendering, offered_renderings, rendering_at, wavelengths_of
 from finewave.viz.error_maps import rmse_map
-from finewave.viz.figure.composite import (
-    bands_of_rgb,
-    choose_rgb,
-    composite,
-    composite_in_words,
-    display_limit,
-)
 from finewave.viz.figure.drawing import Column, Drawing, draw
-from finewave.viz.figure.places import busiest_part, telling_points
-from finewave.viz.figure.scenes import Scenes, open_scenes, wavelengths_of
+from finewave.viz.figure.scenes import Scenes, open_scenes
+from finewave.viz.places import highest_contrast_window, representative_points
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,7 +24,7 @@ EXTENSIONS = (".pdf", ".png")
 
 
 @dataclass(frozen=True)
-class Made:
+class FigureResult:
     """A figure that was drawn.
 
     Parameters
@@ -56,7 +51,7 @@ def make_figure(
     convention: str = "finewave",
     title: str = "",
     dpi: int = 300,
-) -> Made:
+) -> FigureResult:
     """Draw results side by side, magnified, with error maps and spectra.
 
     Parameters
@@ -72,8 +67,8 @@ def make_figure(
     labels : sequence of str, optional
         One a result; default the names of the files.
     rgb : three float, optional
-        Wavelengths in nm of red, green and blue; default 650, 550, 450 where the results have them, else three that
-        divide their range in four.
+        Wavelengths in nm of red, green and blue, numbers of bands from 1 where there are none; default what
+        `finewave.to_rgb` shows: true colour where the bands cover 400 to 700 nm.
     region : (x, y, width, height), optional
         The magnified part in pixels of the results; default the square with most contrast.
     points : sequence of (x, y), optional
@@ -86,7 +81,7 @@ def make_figure(
 
     Returns
     -------
-    Made
+    FigureResult
 
     Raises
     ------
@@ -104,11 +99,12 @@ def make_figure(
     get_convention(convention)
     names = check_labels(results, labels)
     scenes = open_scenes(results, observed, reference)
-    chosen = choose_rgb(scenes.results[0], rgb)
-    drawing, caption = _drawing(scenes, names, chosen, region, points, convention, title)
+    if rgb is not None:
+        rendering_at(scenes.results[0], rgb)  # refused before anything is drawn
+    drawing, caption = _drawing(scenes, names, rgb, region, points, convention, title)
     with atomic_output(target) as temporary:
         draw(drawing, temporary, dpi)
-    return Made(target, caption)
+    return FigureResult(target, caption)
 
 
 def check_labels(results: Sequence[str | Path], labels: Sequence[str] | None) -> list[str]:
@@ -131,7 +127,7 @@ def check_labels(results: Sequence[str | Path], labels: Sequence[str] | None) ->
 def _drawing(
     scenes: Scenes,
     names: list[str],
-    rgb: tuple[float, ...] | None,
+    rgb: Sequence[float] | None,
     region: tuple[int, int, int, int] | None,
     points: Sequence[tuple[int, int]] | None,
     convention: str,
@@ -139,12 +135,16 @@ def _drawing(
 ) -> tuple[Drawing, str]:
     """Return what to draw, and the caption."""
     main = scenes.results[0] if scenes.reference is None else scenes.reference
-    marked = check_points(points, scenes.size) if points is not None else tuple(telling_points(main.values))
+    marked = check_points(points, scenes.size) if points is not None else tuple(representative_points(main.values))
     part = check_region(region, scenes.size) if region is not None else _square(main.values)
-    limit = display_limit(main.values[bands_of_rgb(main, rgb)])
+    shown = rendering_like(main, None, rgb)
+    limits = display_range("auto", shown, shown.channels(main.values[shown.bands]))
+    labels = {}
 
     def column(scene: xr.DataArray, label: str, role: Any, **more: Any) -> Column:
-        colours = composite(scene.values[bands_of_rgb(scene, rgb)], limit)
+        own = rendering_like(scene, shown, rgb)
+        labels[label] = own.label
+        colours = on_grey(srgb_bytes(own, own.channels(scene.values[own.bands]), limits))
         ratio = scenes.size[0] // scene.sizes["y"]
         spectra = np.stack([scene.values[:, y // ratio, x // ratio] for y, x in marked]) if marked else None
         return Column(label, role, colours, spectra, wavelengths_of(scene), **more)
@@ -158,15 +158,47 @@ def _drawing(
         more = {} if scenes.reference is None else _compared(scene, scenes.reference, convention)
         columns.append(column(scene, name, "result", **more))
     top, left, height, width = part
-    shown = f"{composite_in_words(main, rgb)} as red, green, blue; 0 to {limit:.3g}, sRGB curve, alike for all"
-    caption = f"Images: {shown}. Magnified: {width} x {height} pixels from x = {left}, y = {top}."
-    note = f"Images: {composite_in_words(main, rgb)}\nas red, green, blue;\n0 to {limit:.3g}, sRGB curve.\n\n"
+    others = "".join(f"; {label}: {text}" for label, text in labels.items() if text != shown.label)
+    bright = f"{limits.low[0]:.3g} to {limits.high[0]:.3g}, sRGB curve, alike for all"
+    caption = (
+        f"Images: {shown.label}{others}; {bright}. Magnified: {width} x {height} pixels from x = {left}, y = {top}."
+    )
+    title_line, _, details = shown.label.partition(" (")
+    note = f"Images: {title_line}\n({details};\n{limits.low[0]:.3g} to {limits.high[0]:.3g}, sRGB curve.\n\n"
     if scenes.reference is not None:
         caption += f" PSNR (peak 1) and SAM of the whole scene, convention {convention}."
         note += f"PSNR (peak 1), SAM: whole\nscene, convention {convention}."
     if marked:
         caption += f" Spectra at (x, y) = {', '.join(f'({x}, {y})' for y, x in marked)}."
     return Drawing(tuple(columns), scenes.size, part, marked, title, note), caption
+
+
+def rendering_like(scene: xr.DataArray, other: Rendering | None, rgb: Sequence[float] | None) -> Rendering:
+    """Return how a scene is shown: by wavelengths, else as another scene is, else in its own default way.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray (band, y, x)
+    other : Rendering or None
+        Of the scene it stands beside; None for the first one.
+    rgb : three float or None
+        What was asked for; an image without these bands beside one that has them is shown in its own way.
+
+    Raises
+    ------
+    InputError
+        If the first scene does not have what was asked for.
+    """
+    offered = offered_renderings(scene)
+    first = next(iter(offered.values()))
+    if rgb is not None:
+        try:
+            return rendering_at(scene, rgb)
+        except InputError:
+            if other is None:
+                raise
+            return first
+    return first if other is None else offered.get(other.name, first)
 
 
 def _compared(scene: xr.DataArray, reference: xr.DataArray, convention: str) -> dict[str, Any]:
@@ -179,7 +211,7 @@ def _compared(scene: xr.DataArray, reference: xr.DataArray, convention: str) -> 
 
 
 def _square(values: np.ndarray) -> tuple[int, int, int, int]:
-    top, left, side = busiest_part(values)
+    top, left, side = highest_contrast_window(values)
     return top, left, side, side
 
 

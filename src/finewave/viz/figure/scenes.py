@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finewave.errors import InputError
-from finewave.scene import band_values
+from finewave.physics.renderings import wavelengths_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -85,12 +85,6 @@ def open_scenes(
     if source is not None:
         _check_input(first, name, source, str(observed))
     return Scenes(tuple(opened), source, truth)
-
-
-def wavelengths_of(scene: xr.DataArray) -> np.ndarray | None:
-    """Return the wavelengths in nm, None unless every band has one."""
-    given = band_values(scene, "wavelength")
-    return given.astype(float) if given is not None and np.isfinite(given).all() else None
 
 
 def _check_reference(scene: xr.DataArray, name: str, truth: xr.DataArray, other: str) -> None:

@@ -150,7 +150,8 @@
       return { image: await mixed(layer, bands), words: `${layer.label}, ${names}${layer.wavelengths ? " nm" : ""}` };
     }
     const shown = data.composites.find((each) => each.key === state.show);
-    return { image: await picture(layer.pictures[state.show]), words: `${layer.label}, 0 to ${shown.white}` };
+    const own = layer.shown[state.show]; // an image without the bands is shown in its own way, and says so
+    return { image: await picture(layer.pictures[state.show]), words: `${layer.label}${own === shown.label ? "" : `: ${own}`}, 0 to ${shown.white}` };
   }
 
   async function mixed(layer, bands) {

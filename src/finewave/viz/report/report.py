@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finewave.io.file_errors import reading
-from finewave.viz.figure.composite import choose_rgb
-from finewave.viz.figure.scenes import open_scenes, wavelengths_of
+from finewave.physics.renderings import wavelengths_of
+from finewave.viz.figure.scenes import open_scenes
 from finewave.viz.report.frame import check_extension, page, table
-from finewave.viz.report.scene_data import METRIC_SAMPLES, Gathered, Layer, gather
+from finewave.viz.report.scene_data import METRIC_SAMPLES, ReportData, ReportLayer, gather
 
 if TYPE_CHECKING:
     from finewave.viz.figure.scenes import Scenes
@@ -56,7 +56,8 @@ def write_report(
     observed, reference : path, optional
         What the result was made from; the truth.
     rgb : three float, optional
-        Wavelengths in nm of the first composite; default 650, 550, 450 where the result has them.
+        Wavelengths in nm of the first composite, numbers of bands from 1 where there are none; default what
+        `finewave.to_rgb` shows.
     convention : str
         Of the metrics, see `finewave.metrics.conventions`.
     title : str
@@ -80,10 +81,9 @@ def write_report(
     keep_inputs([each for each in (result, observed, reference) if each is not None], [target])
     get_convention(convention)
     scenes = open_scenes([result], observed, reference, lazy=True)
-    chosen = choose_rgb(scenes.results[0], rgb)
     with atomic_output(target) as temporary:
         with reading(result, "scene"):
-            gathered = gather(scenes, rgb=chosen, convention=convention)
+            gathered = gather(scenes, rgb=rgb, convention=convention)
         names = {"result": str(result), "input": str(observed), "reference": str(reference)}
         text = page(
             title or Path(result).name, _subtitle(scenes), _body(gathered, scenes, names, convention), gathered.data
@@ -102,7 +102,7 @@ def _subtitle(scenes: Scenes) -> str:
     return f"{columns} × {rows} pixels, {bands}{scale}"
 
 
-def _body(gathered: Gathered, scenes: Scenes, names: dict[str, str], convention: str) -> str:
+def _body(gathered: ReportData, scenes: Scenes, names: dict[str, str], convention: str) -> str:
     maps = "" if scenes.reference is None else _BAR
     unit = "" if gathered.data["layers"][0]["wavelengths"] is None else ", nm"
     return (
@@ -114,7 +114,7 @@ def _body(gathered: Gathered, scenes: Scenes, names: dict[str, str], convention:
     )
 
 
-def _legend(gathered: Gathered) -> str:
+def _legend(gathered: ReportData) -> str:
     """Return which line is whose, in the order of the layers."""
     looks = {
         "result": '<line x1="0" x2="32" y1="6" y2="6" stroke="var(--result)" stroke-width="2"{dashes}/>',
@@ -132,7 +132,7 @@ def _legend(gathered: Gathered) -> str:
     return f'<ul class="legend" aria-label="Legend">{items}</ul>'
 
 
-def _means(gathered: Gathered) -> str:
+def _means(gathered: ReportData) -> str:
     """Return what a spectrum is the mean of."""
     step = gathered.spectra_step
     if step == 1:
@@ -143,7 +143,7 @@ def _means(gathered: Gathered) -> str:
     )
 
 
-def _metrics(gathered: Gathered, scenes: Scenes, convention: str) -> str:
+def _metrics(gathered: ReportData, scenes: Scenes, convention: str) -> str:
     """Return the table of metrics with what they mean, or why there is none."""
     from finewave.metrics import get_convention
 
@@ -174,7 +174,7 @@ def _metrics(gathered: Gathered, scenes: Scenes, convention: str) -> str:
     return f"<h2>Metrics</h2>\n{table(('metric', 'value', ''), rows, said, (1,))}"
 
 
-def _images(layers: list[Layer], names: dict[str, str]) -> str:
+def _images(layers: list[ReportLayer], names: dict[str, str]) -> str:
     """Return what is known about each image."""
     header = ("image", "file", "pixels", "bands", "values", "missing pixels", "more")
     rows = []
@@ -206,7 +206,7 @@ def _more(scene: Any) -> str:
     return ", ".join(said)
 
 
-def _how(gathered: Gathered, scenes: Scenes) -> str:
+def _how(gathered: ReportData, scenes: Scenes) -> str:
     """Return what was done to the values on the way to the screen."""
 
     def blocks(step: int) -> str:
@@ -217,8 +217,9 @@ def _how(gathered: Gathered, scenes: Scenes) -> str:
         f"Composites and maps: {blocks(gathered.picture_step)}. Single bands: {blocks(gathered.band_step)}. They "
         "are for looking, compressed with loss; numbers come from the spectra, which are not.",
         f"Spectra: {blocks(gathered.spectra_step)}, in steps of 1/65534 of the range (at most {largest / 65534:.2g}).",
-        "Composites: from 0 (black) to the value below which 99.5 % lie (white), the same for all images and colours, "
-        "then the sRGB curve. Single bands: the same, each with a white of its own, which is given.",
+        "True colour: 0 is black and 1 is white, unless the scene is dark or has other units. Other composites: from "
+        "0 (black) to the value below which 99.5 % lie (white), the same for all images and colours, then the sRGB "
+        "curve. Single bands: the same, each with a white of its own, which is given.",
         "Points are given as x (column) and y (row) from 0 in pixels of the result.",
     ]
     if scenes.observed is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Latest:
+class LatestOnlyWorker:
     """Do one thing after the other; what was asked for meanwhile and not begun is dropped for the newest.
 
     Parameters
@@ -23,7 +23,7 @@ class Latest:
         self._thread: threading.Thread | None = None
         self._ended = False
 
-    def ask(self, work: Callable[[], Any]) -> None:
+    def submit(self, work: Callable[[], Any]) -> None:
         """Do ``work`` as soon as what is being done is done, unless something else is asked for before."""
         with self._news:
             self._waiting = work

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from finewave.viz.composites import PRESETS, Stretch, bands_for, choose_stretch, colours
-from finewave.viz.windows import Frame, Window, fitted, read_window, window_of
+from finewave.physics.display import DisplayRange, display_range, srgb_bytes
+from finewave.physics.renderings import Rendering, rendering_of_bands
+from finewave.viz.pyramid import TILE
+from finewave.viz.windows import Frame, Window, fitted, window_of
 
 if TYPE_CHECKING:
-    from finewave.viz.layers import View
+    from finewave.viz.layers import Layer, View
     from finewave.viz.server.state import State
 
 _SAMPLE = 512  # screen pixels per side of the overview that decides the stretch, and lies behind the picture
+_CHANNEL_BYTES = 96 * 2**20
 
 
 @dataclass(frozen=True)
@@ -37,21 +41,31 @@ class Painter:
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self._stretches: dict[tuple[object, ...], Stretch] = {}
-        self._lock = threading.Lock()
+        self._ranges: dict[tuple[object, ...], DisplayRange] = {}
+        self._tiles: OrderedDict[tuple[object, ...], NDArray[np.float32]] = OrderedDict()
+        self._used = 0
+        self._lock = threading.RLock()
 
-    def positions(self, state: State) -> tuple[float, ...]:
-        """Return the positions on the result's axis that a state shows: three, or one band."""
-        if state.mode == "band":
-            return (state.band,)
-        if state.mode in PRESETS:
-            return PRESETS[state.mode][1]
-        return state.red, state.green, state.blue
+    def rendering(self, role: str, state: State) -> Rendering:
+        """Return how an image is shown in a state: as the result where it has the bands, else in its own way."""
+        layer, result = self.view.layers[role], self.view.result
+        if state.mode not in ("three", "band"):
+            return layer.renderings.get(state.mode, layer.default_rendering)
+        positions = (state.band,) if state.mode == "band" else (state.red, state.green, state.blue)
+        if layer.wavelengths is None and result.wavelengths is not None:
+            return layer.default_rendering if len(positions) == 3 else rendering_of_bands(layer.scene, [0])
+        return rendering_of_bands(layer.scene, [layer.nearest(position) for position in positions])
+
+    def marked(self, state: State) -> tuple[float, ...] | None:
+        """Return the wavelengths (numbers of bands) of red, green and blue; None where these are no single places."""
+        if state.mode == "three":
+            return state.red, state.green, state.blue
+        centres = None if state.mode == "band" else self.rendering("result", state).centres
+        return centres if centres is not None and len(centres) == 3 else None
 
     def overview(self, role: str, state: State) -> Picture | None:
         """Return the whole image, small."""
-        pyramid = self.view.result.pyramid
-        return self.paint(role, state, Frame(0, pyramid.width, 0, pyramid.height, _SAMPLE, _SAMPLE))
+        return self.paint(role, state, self._whole())
 
     def paint(self, role: str, state: State, frame: Frame) -> Picture | None:
         """Return what a frame shows of an image; None where that is nothing.
@@ -68,29 +82,73 @@ class Painter:
         -------
         Picture or None
         """
-        layer = self.view.layers[role]
+        layer, shown = self.view.layers[role], self.rendering(role, state)
         window = window_of(layer, frame)
         if window is None:
             return None
-        stretch = self._stretch(state)
-        values = read_window(layer, window, self._bands(role, state))
-        picture = np.ascontiguousarray(fitted(colours(values, stretch), window, frame))
+        channels = self._channels(layer, shown, window)
+        colours = srgb_bytes(shown, channels, self._range(role, state, shown))
+        picture = np.ascontiguousarray(fitted(colours, window, frame))
         return Picture(picture.view(np.uint32)[..., 0], window)
 
-    def _bands(self, role: str, state: State) -> list[int]:
-        measured = self.view.result.wavelengths is not None
-        return bands_for(self.view.layers[role], self.positions(state), measured)
+    def _whole(self) -> Frame:
+        pyramid = self.view.result.pyramid
+        return Frame(0, pyramid.width, 0, pyramid.height, _SAMPLE, _SAMPLE)
 
-    def _stretch(self, state: State) -> Stretch:
-        """Return the stretch for the bands of a state, that of the result."""
-        positions = self.positions(state)
-        key = (state.stretch, positions)
+    def _range(self, role: str, state: State, shown: Rendering) -> DisplayRange:
+        """Return the stretch of the result, or of an image itself that is shown in another kind of channels."""
+        main = self.rendering("result", state)
+        if shown.index != main.index or len(shown.weights) != len(main.weights):
+            main = shown
+        else:
+            role = "result"
+        key = (role, state.stretch, main.name, main.weights.tobytes())
         with self._lock:
-            if key not in self._stretches:
-                result = self.view.result
-                pyramid = result.pyramid
-                window = window_of(result, Frame(0, pyramid.width, 0, pyramid.height, _SAMPLE, _SAMPLE))
-                assert window is not None  # an image meets itself
-                sample = read_window(result, window, self._bands("result", state))
-                self._stretches[key] = choose_stretch(state.stretch, sample)
-            return self._stretches[key]
+            if key not in self._ranges:
+                layer = self.view.layers[role]
+                window = window_of(layer, self._whole())
+                assert window is not None  # an image of a view meets its result
+                self._ranges[key] = display_range(state.stretch, main, self._channels(layer, main, window))
+            return self._ranges[key]
+
+    def _channels(self, layer: Layer, shown: Rendering, window: Window) -> NDArray[np.float32]:
+        """Return linear channels of a window, put together from tiles that are kept: true colour needs many bands."""
+        rows, columns = window.rows, window.columns
+        result = np.empty((len(shown.weights), rows.stop - rows.start, columns.stop - columns.start), np.float32)
+        for tile_row in range(rows.start // TILE, (rows.stop - 1) // TILE + 1):
+            numbers = list(range(columns.start // TILE, (columns.stop - 1) // TILE + 1))
+            for column, tile in zip(numbers, self._row(layer, shown, window.level, tile_row, numbers), strict=True):
+                top, left = tile_row * TILE, column * TILE
+                ys = slice(max(top, rows.start), min(top + tile.shape[1], rows.stop))
+                xs = slice(max(left, columns.start), min(left + tile.shape[2], columns.stop))
+                result[
+                    :, ys.start - rows.start : ys.stop - rows.start, xs.start - columns.start : xs.stop - columns.start
+                ] = tile[:, ys.start - top : ys.stop - top, xs.start - left : xs.stop - left]
+        return result
+
+    def _row(
+        self, layer: Layer, shown: Rendering, level: int, row: int, numbers: list[int]
+    ) -> list[NDArray[np.float32]]:
+        """Return tiles of one row; those that are missing are made in one reading."""
+        about = (layer.role, shown.name, shown.weights.tobytes(), level, row)
+        with self._lock:
+            tiles = {number: self._tiles.get((*about, number)) for number in numbers}
+            missing = [number for number, tile in tiles.items() if tile is None]
+            if missing:
+                height, width = layer.pyramid.size(level)
+                ys = slice(row * TILE, min((row + 1) * TILE, height))
+                xs = slice(missing[0] * TILE, min((missing[-1] + 1) * TILE, width))
+                channels = shown.channels(layer.pyramid.read(level, shown.bands, ys, xs))
+                for number in missing:
+                    left = number * TILE - xs.start
+                    tiles[number] = self._keep((*about, number), channels[:, :, left : left + TILE].copy())
+            for number in numbers:
+                self._tiles.move_to_end((*about, number)) if (*about, number) in self._tiles else None
+        return [tile for tile in tiles.values() if tile is not None]
+
+    def _keep(self, key: tuple[object, ...], tile: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._tiles[key] = tile
+        self._used += tile.nbytes
+        while self._used > _CHANNEL_BYTES and len(self._tiles) > 1:
+            self._used -= self._tiles.popitem(last=False)[1].nbytes
+        return tile

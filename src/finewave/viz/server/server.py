@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tornado.ioloop import IOLoop
 
     from finewave.viz.server.jobs import Jobs
-    from finewave.viz.server.viewer_session import Page
+    from finewave.viz.server.viewer_session import ViewerSession
 
 LOCAL = "127.0.0.1"
 USUAL_PORT = 5006
@@ -156,7 +156,7 @@ class Site:
     def __init__(self, view: View, jobs: Jobs) -> None:
         self.view, self.jobs = view, jobs
         self._uploads: dict[str, View] = {}
-        self._pages: set[Page] = set()
+        self._pages: set[ViewerSession] = set()
         jobs.forgotten = self._forget
 
     def end(self, seconds: float) -> bool:
@@ -168,7 +168,7 @@ class Site:
         """Make a page in a new document, as its address asks."""
         from finewave.viz.server.jobs import LARGEST_SIDE, LARGEST_UPLOAD
         from finewave.viz.server.state import state_from_query
-        from finewave.viz.server.viewer_session import Page
+        from finewave.viz.server.viewer_session import ViewerSession
 
         context: Any = document.session_context
         arguments = context.request.arguments if context is not None and context.request is not None else {}
@@ -186,12 +186,12 @@ class Site:
             "theme": query.get("theme", "auto"),
             "page": secrets.token_urlsafe(9),
         }
-        page = Page(document, view, state_from_query(query, view), facts, partial(self._left, facts))
+        page = ViewerSession(document, view, state_from_query(query, view), facts, partial(self._left, facts))
         self._pages.add(page)
         if uploaded:
             self.jobs.jobs[scene].shown += 1
 
-    def _left(self, facts: dict[str, Any], page: Page) -> None:
+    def _left(self, facts: dict[str, Any], page: ViewerSession) -> None:
         """Take note that a page is gone."""
         self._pages.discard(page)
         self.jobs.leave(facts["page"])

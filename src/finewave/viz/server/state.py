@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from finewave.viz.composites import PRESETS, STRETCHES
+from finewave.physics.display import RANGES
+from finewave.physics.renderings import RENDERINGS, TRIPLES
 from finewave.viz.layers import View
 from finewave.viz.maps import MAPS, NEEDS_REFERENCE
 from finewave.viz.server.spectra import Region
 
-MODES = (*PRESETS, "three", "band")
+MODES = (*RENDERINGS, "three", "band")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class State:
     swipe : float
         Where it stands, 0 (left edge) to 1.
     mode : str
-        A preset of composites, ``"three"`` bands, or the one ``"band"``.
+        A rendering by name, ``"three"`` bands, or the one ``"band"``.
     red, green, blue, band : float
         Positions on the result's axis: nm, or numbers of bands.
     stretch : str
@@ -73,23 +74,26 @@ class State:
 
 def usual_state(view: View) -> State:
     """Return what a page shows first: the whole result, swiped against the reference, else the input."""
-    from finewave.viz.composites import offered_presets, usual_bands
-
     result = view.result
-    presets = offered_presets(result)
-    red, green, blue = PRESETS[next(iter(presets))][1] if presets else usual_bands(result)
+    first = result.default_rendering
+    if result.wavelengths is not None and first.name == "true":
+        red, green, blue = TRIPLES["natural"][1]
+    elif result.wavelengths is not None and first.centres is not None and len(first.centres) == 3:
+        red, green, blue = first.centres
+    else:
+        red, green, blue = (float(result.axis[i]) for i in (*first.bands, *first.bands, *first.bands)[:3])
     other = next((role for role in ("input", "reference") if role in view.layers), "result")
     width, height = result.pyramid.width, result.pyramid.height
     return State(
         left=other,
         right="result",
         swipe=0.5,
-        mode=next(iter(presets), "three" if result.pyramid.bands > 2 else "band"),
+        mode={"bands": "three"}.get(first.name, first.name),
         red=red,
         green=green,
         blue=blue,
         band=float(result.axis[result.nearest(550.0) if result.wavelengths is not None else 0]),
-        stretch="joint",
+        stretch="auto",
         map="error" if view.reference is not None else "band",
         at=(width / 2, height / 2, 0.0),
         pick=None,
@@ -115,7 +119,7 @@ def state_from_query(query: Mapping[str, str], view: View) -> State:
         "left": view.layers,
         "right": view.layers,
         "mode": MODES,
-        "stretch": STRETCHES,
+        "stretch": RANGES,
         "map": kinds,
         "theme": ("auto", "light", "dark"),
     }

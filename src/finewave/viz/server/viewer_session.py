@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finewave.viz.composites import PRESETS, STRETCHES, offered_presets
+from finewave.physics.display import RANGES
 from finewave.viz.maps import MAPS, NEEDS_REFERENCE, colour_limit, make_map
 from finewave.viz.server import plots
-from finewave.viz.server.latest_only_worker import Latest
+from finewave.viz.server.latest_only_worker import LatestOnlyWorker
 from finewave.viz.server.pictures import Painter, Picture
 from finewave.viz.server.scores import ROWS, scores
 from finewave.viz.server.spectra import Region, Spectrum, Superseded, spectrum
@@ -31,7 +31,7 @@ _PICTURE = frozenset({"left", "right", "mode", "red", "green", "blue", "stretch"
 _SMALLEST_SIDE = 11  # of a region with metrics: the window of SSIM
 
 
-class Page:
+class ViewerSession:
     """Fill a document with the view in a state, and keep it up to date.
 
     Parameters
@@ -51,7 +51,7 @@ class Page:
         view: View,
         state: State,
         facts: dict[str, Any],
-        ended: Callable[[Page], None] = lambda page: None,
+        ended: Callable[[ViewerSession], None] = lambda page: None,
     ) -> None:
         from bokeh.models import ColumnDataSource, Range1d
 
@@ -59,7 +59,9 @@ class Page:
 
         self.document, self.view, self.state = document, view, state
         self.painter = Painter(view)
-        self.workers = {name: Latest(self._failed) for name in ("picture", "behind", "map", "spectra", "scores")}
+        self.workers = {
+            name: LatestOnlyWorker(self._failed) for name in ("picture", "behind", "map", "spectra", "scores")
+        }
         self._limits: dict[tuple[str, float], tuple[float, float]] = {}
         self._closed = self._planned = self._seen = False
         self._mapped: Frame | None = None
@@ -87,7 +89,7 @@ class Page:
         }
         measured = view.result.wavelengths is not None
         self.spectra, self.drawn, self.marks, self.band_mark = plots.make_spectra(
-            self.lines, _axis_ends(view), measured
+            {role: line for role, line in self.lines.items() if _is_plotted(view, role)}, _axis_ends(view), measured
         )
         plots.apply_theme(self.spectra, self.drawn, self.band_mark, self.bar, state.theme == "dark")
 
@@ -164,13 +166,13 @@ class Page:
         self.state = replace(self.state, pick=region)
         self.picks.data = plots.pick_data(region)
         if region is None:
-            self.workers["spectra"].ask(lambda: None)
+            self.workers["spectra"].submit(lambda: None)
             self._show_spectra(dict.fromkeys(self.lines))
             self.settings.picked = ""
         else:
             self.settings.picked = self._words(region)
             worker = self.workers["spectra"]
-            worker.ask(lambda: self._read_spectra(region, lambda: worker.superseded))
+            worker.submit(lambda: self._read_spectra(region, lambda: worker.superseded))
         self._score(region)
         self._say_query()
 
@@ -253,7 +255,7 @@ class Page:
         frame = self._frame()
         if frame is not None:
             state = self.state
-            self.workers["picture"].ask(lambda: self._paint_frame(state, frame))
+            self.workers["picture"].submit(lambda: self._paint_frame(state, frame))
 
     def _paint_frame(self, state: State, frame: Frame) -> None:
         painted: dict[str, Picture | None] = {}
@@ -287,7 +289,7 @@ class Page:
 
             self._soon(show)
 
-        self.workers["behind"].ask(paint)
+        self.workers["behind"].submit(paint)
 
     def _draw_map(self) -> None:
         frame = self._frame("map")
@@ -319,7 +321,7 @@ class Page:
 
             self._soon(show)
 
-        self.workers["map"].ask(draw)
+        self.workers["map"].submit(draw)
 
     def _band_name(self, band: float) -> str:
         return f"{band:g} nm" if self.view.result.wavelengths is not None else f"band {band:g}"
@@ -332,11 +334,9 @@ class Page:
         self._soon(lambda: self._show_spectra(found))
 
     def _show_spectra(self, found: dict[str, Spectrum | None]) -> None:
-        measured = self.view.result.wavelengths is not None
         for role, line in self.lines.items():
             one = found[role]
-            # bands without wavelengths have no place among those that have
-            if one is None or (measured and self.view.layers[role].wavelengths is None):
+            if one is None or not _is_plotted(self.view, role):
                 line.data = _no_line()
             else:
                 line.data = {
@@ -355,8 +355,8 @@ class Page:
             self.spectra.y_range.update(start=low, end=low + 1.18 * ((high - low) or 1.0))
 
     def _mark_bands(self) -> None:
-        positions = self.painter.positions(self.state)
-        for mark, position in zip(self.marks, positions if len(positions) == 3 else [None] * 3, strict=True):
+        marked: tuple[float | None, ...] = self.painter.marked(self.state) or (None,) * 3
+        for mark, position in zip(self.marks, marked, strict=True):
             mark.visible = position is not None
             mark.location = position
         self.band_mark.location = self.state.band
@@ -379,7 +379,7 @@ class Page:
             ]
             self._soon(lambda: setattr(self.settings, "scores", json.dumps(rows)))
 
-        self.workers["scores"].ask(score)
+        self.workers["scores"].submit(score)
 
     # Threads and the end
 
@@ -420,7 +420,7 @@ def _accepts(view: View, name: str, value: Any) -> bool:
         "left": list(view.layers),
         "right": list(view.layers),
         "mode": MODES,
-        "stretch": STRETCHES,
+        "stretch": RANGES,
         "map": [kind for kind in MAPS if kind not in NEEDS_REFERENCE or view.reference is not None],
         "theme": ("auto", "light", "dark"),
     }.get(name, ())
@@ -445,9 +445,13 @@ def _place(x0: float, x1: float, y0: float, y1: float) -> dict[str, list[float]]
 
 def _axis_ends(view: View) -> tuple[float, float]:
     """Return the ends of the axis on which all spectra lie."""
-    measured = view.result.wavelengths is not None
-    shown = [layer.axis for layer in view.layers.values() if layer.wavelengths is not None or not measured]
+    shown = [layer.axis for role, layer in view.layers.items() if _is_plotted(view, role)]
     return float(min(axis.min() for axis in shown)), float(max(axis.max() for axis in shown))
+
+
+def _is_plotted(view: View, role: str) -> bool:
+    """Whether an image has spectra: bands without wavelengths have no place among those that have."""
+    return view.result.wavelengths is None or view.layers[role].wavelengths is not None
 
 
 def _no_line() -> dict[str, Any]:
@@ -460,8 +464,12 @@ def _facts(view: View) -> dict[str, Any]:
     order = np.argsort(result.axis, kind="stable")
     axis = [float(result.axis[i]) for i in order]
     measured = result.wavelengths is not None
-    presets = offered_presets(result)
-    modes = dict(presets)
+    modes = {
+        name: shown.label.partition(" (")[0]
+        for name, shown in result.renderings.items()
+        if name not in ("bands", "band")
+    }
+    shown = {name: _shown(view, name) for name in (*modes, "three", "band")}
     if result.pyramid.bands > 1:
         modes["three"] = "Three bands"
     modes["band"] = "One band"
@@ -474,13 +482,28 @@ def _facts(view: View) -> dict[str, Any]:
         "titles": {role: layer.title for role, layer in view.layers.items()},
         "about": about,
         "modes": modes,
-        "presets": {name: PRESETS[name][1] for name in presets},
-        "stretches": STRETCHES,
+        "shown": shown,
+        "stretches": RANGES,
         "maps": kinds,
         "axis": axis,
         "unit": "nm" if measured else "",
         "has_reference": view.reference is not None,
     }
+
+
+def _shown(view: View, mode: str) -> str:
+    """Return what the colours of a mode are, and of the images that are shown in another way."""
+    lines, result = [], view.result
+    label = result.renderings[mode].label if mode in result.renderings else ""
+    if label:
+        lines.append(label)
+    elif result.wavelengths is None:
+        lines.append("The file has no wavelengths: bands are told apart by their numbers.")
+    for role, layer in view.layers.items():
+        other = layer.renderings.get(mode, layer.default_rendering).label
+        if role != "result" and (other != label if label else not _is_plotted(view, role)):
+            lines.append(f"{role.capitalize()}: {other}")
+    return " · ".join(lines)
 
 
 @lru_cache(maxsize=1)

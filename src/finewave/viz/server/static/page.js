@@ -47,12 +47,10 @@ const finewave = (() => {
   }
 
   function bindMode() {
-    const { settings } = models, presets = JSON.parse(app.dataset.presets);
+    const { settings } = models, shown = JSON.parse(app.dataset.shown);
     const show = () => {
       byId("three").hidden = settings.mode !== "three";
-      const bands = presets[settings.mode];
-      byId("preset-bands").hidden = !bands;
-      if (bands) byId("preset-bands").textContent = `R ${bands[0]}, G ${bands[1]}, B ${bands[2]} nm`;
+      byId("shown").textContent = shown[settings.mode] || "";
     };
     on(settings, ["mode"], show);
     show();

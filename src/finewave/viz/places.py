@@ -8,15 +8,17 @@ POINTS = 4
 """Whose spectra are drawn."""
 
 
-def busiest_part(values: np.ndarray) -> tuple[int, int, int]:
+def highest_contrast_window(values: np.ndarray, side: int | None = None) -> tuple[int, int, int]:
     """Return (top, left, side) of the square of an image (C, H, W) with most contrast between neighbours.
+
+    Its side is a fifth of the image, 24 pixels at least, unless it is given; never more than the image.
 
     Pixels without data (NaN) have no contrast.
     """
     from scipy.ndimage import uniform_filter
 
     grey = values.mean(0)
-    side = min(max(24, min(grey.shape) // 5), *grey.shape)
+    side = min(side or max(24, min(grey.shape) // 5), *grey.shape)
     contrast = np.nan_to_num(_contrast(grey))
     # the mean over a window belongs to its centre
     rows, columns = (n - side + 1 for n in grey.shape)
@@ -25,7 +27,7 @@ def busiest_part(values: np.ndarray) -> tuple[int, int, int]:
     return int(top), int(left), side
 
 
-def telling_points(values: np.ndarray, count: int = POINTS) -> list[tuple[int, int]]:
+def representative_points(values: np.ndarray, count: int = POINTS) -> list[tuple[int, int]]:
     """Return (y, x) of pixels in even areas whose spectra differ as much as can be, brightest first.
 
     Pixels without data (NaN) are passed over; there may be fewer than ``count``, but one at least.
