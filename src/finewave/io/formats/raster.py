@@ -154,10 +154,10 @@ def open_raster(
         factor = one_or_all([told.factors[i] for i in used], 1.0)
         offset = one_or_all([told.offsets[i] for i in used], 0.0)
     nodata = one_or_all([masks.nodata[i] for i in used])
-    stored = _bands_of(raw, used)
+    chosen = _bands_of(raw, used)
     values = LazyValues(
-        _reader(stored, recolour),
-        stored.shape,
+        _reader(chosen, recolour),
+        chosen.shape,
         (0, 1, 2),
         Decoding(raw.dtype, nodata=nodata, special=special),
         path,
