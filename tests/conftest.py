@@ -7,12 +7,17 @@ import signal
 import threading
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 NEEDS_OUTSIDE = ("parity", "data", "cases", "browser")
+
+# the same examples at each run, and no limit of time for one: the machine may be busy
+hypothesis.settings.register_profile("reproducible", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("reproducible")
 
 # what runs in the background has interruptions ignored, and so would the programs that tests start and interrupt
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
@@ -43,6 +48,17 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> pytes
 @pytest.fixture(autouse=True)
 def _reproducible() -> None:
     """Every test starts from the same random state, whichever ran before."""
+    _seed()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef) -> None:
+    """So does what several tests share, whichever of them runs first."""
+    if fixturedef.scope != "function":
+        _seed()
+
+
+def _seed() -> None:
     import torch
 
     torch.manual_seed(0)

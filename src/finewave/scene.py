@@ -273,7 +273,8 @@ def scene_transform(scene: xr.DataArray) -> Affine | None:
         derived = scene.rio.transform(recalc=True)
         # Rounding in the coordinates grows with their size; a millionth of a pixel is no difference.
         pixel = max(abs(derived.a), abs(derived.e))
-        near = np.allclose(np.asarray(stated)[:6], np.asarray(derived)[:6], rtol=0, atol=1e-6 * pixel)
+        known = np.isfinite(pixel)
+        near = known and np.allclose(np.asarray(stated)[:6], np.asarray(derived)[:6], rtol=0, atol=1e-6 * pixel)
         stated = stated if near else derived
     return None if stated.is_identity else stated
 

@@ -8,7 +8,7 @@ import click
 
 from finewave.cli.completion import choices
 from finewave.cli.options import example
-from finewave.cli.streams import json_option, print_json
+from finewave.cli.streams import json_option, note, print_json
 from finewave.cli.table import table
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def models(task: str | None, as_json: bool) -> None:
         rows.extend(("", "", "", f"{card.parameters:,}", which) for which, card in mine.items())
     click.echo(table(("name", "task", "inputs", "params", "trained weights"), rows, right=(3,)))
     if missing := missing_weights():
-        click.echo(f"not on this machine: weights {', '.join(missing)}; {how_to_get_them()}")
+        note(f"not on this machine: weights {', '.join(missing)}; {how_to_get_them()}")
     return None
 
 

@@ -33,6 +33,7 @@ def by_hand(folder: Path, extra: str = "", data: str = "a.img", header: str = "a
 
 
 @pytest.mark.parametrize("interleave", ["bsq", "bil", "bip"])
+@pytest.mark.filterwarnings("ignore::spectral.utilities.errors.NaNValueWarning")  # they are there on purpose
 def test_spectral_python_finds_everything(tmp_path: Path, interleave: str) -> None:
     scene = full_scene()
     save_scene(scene, tmp_path / "a.img", interleave=interleave)

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -61,28 +63,31 @@ def assert_like_plain(head: HeadAttention, x: Tensor) -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.parametrize("patch", [1, 3, 5, 11])
-@pytest.mark.parametrize("window", [3, 5, 11])
-@pytest.mark.usefixtures("either_way")
-def test_head_is_the_plain_one(patch: int, window: int) -> None:
-    assert_like_plain(head_of(3, patch=patch, window=window), torch.rand(2, 3, 9, 7, dtype=torch.float64))
+odd = st.sampled_from([1, 3, 5, 7, 11])
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 6), (5, 1), (2, 3), (4, 13), (13, 12)])
-@pytest.mark.parametrize("channels", [1, 5, 102])
+@example(patch=11, window=11, top_percent=10, channels=3, size=(9, 7))  # as published
+@example(patch=5, window=7, top_percent=25, channels=102, size=(13, 12))
+@example(patch=5, window=7, top_percent=25, channels=1, size=(1, 1))
+@example(patch=3, window=5, top_percent=0.1, channels=2, size=(6, 7))  # one position
+@example(patch=3, window=5, top_percent=100, channels=2, size=(6, 7))  # all of them
+@given(
+    patch=odd,
+    window=odd,
+    top_percent=st.floats(0.1, 100),
+    channels=st.integers(1, 6),
+    size=st.tuples(st.integers(1, 13), st.integers(1, 13)),
+)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])  # the fixture holds for all
 @pytest.mark.usefixtures("either_way")
-def test_head_is_the_plain_one_for_every_size(size: tuple[int, int], channels: int) -> None:
+def test_head_is_the_plain_one(
+    patch: int, window: int, top_percent: float, channels: int, size: tuple[int, int]
+) -> None:
     """Images smaller than window and patch included: most of the window is then outside."""
-    x = torch.randn(2, channels, *size, dtype=torch.float64)
-    assert_like_plain(head_of(channels, patch=5, window=7, top_percent=25), x)
-
-
-@pytest.mark.parametrize("top_percent", [0.1, 4, 50, 100])
-@pytest.mark.usefixtures("either_way")
-def test_head_is_the_plain_one_for_every_share(top_percent: float) -> None:
-    head = head_of(2, patch=3, window=5, top_percent=top_percent)
-    assert head.k == max(1, int(25 * top_percent / 100))
-    assert_like_plain(head, torch.randn(1, 2, 6, 7, dtype=torch.float64))
+    torch.manual_seed(0)
+    head = head_of(channels, patch=patch, window=window, top_percent=top_percent)
+    assert head.k == max(1, int(window**2 * top_percent / 100))
+    assert_like_plain(head, torch.randn(2, channels, *size, dtype=torch.float64))
 
 
 @pytest.mark.usefixtures("either_way")
