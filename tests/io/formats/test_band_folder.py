@@ -172,6 +172,25 @@ class TestGeoTiffBands:
         assert scene_crs(scene).to_epsg() == 32631
         assert scene.coords["x"].values[0] == 500_005
 
+    def test_masks_at_several_resolutions(self, tmp_path: Path) -> None:
+        place = {"crs": "EPSG:32631", "dtype": "uint16"}
+        for name, size, hidden in (("b1", 4, (1, 2)), ("b2", 2, (0, 1))):
+            transform = from_origin(5e5, 4e6, 40 / size, 40 / size)
+            mask = np.full((size, size), True)
+            mask[hidden] = False
+            with (
+                rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+                rasterio.open(
+                    tmp_path / f"{name}.tif", "w", "GTiff", size, size, 1, transform=transform, **place
+                ) as file,
+            ):
+                file.write(np.where(mask, 1000, 60000).astype(np.uint16)[None])
+                file.write_mask(mask)
+        values = open_scene(tmp_path, full_scale=1).values
+        assert np.argwhere(np.isnan(values[0])).tolist() == [[1, 2]]
+        assert np.argwhere(np.isnan(values[1])).tolist() == [[0, 2], [0, 3], [1, 2], [1, 3]]
+        np.testing.assert_allclose(values[np.isfinite(values)], 1000, atol=0.5)
+
     def test_bands_of_another_place(self, tmp_path: Path) -> None:
         self.write(tmp_path / "b1.tif", 1000)
         self.write(tmp_path / "b2.tif", 1000, transform=from_origin(6e5, 4e6, 10, 10))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,7 +138,7 @@ def open_bands(
     if scale_factor is None and any(each.scale != 1 or each.offset != 0 for each in files):
         scale_factor, offset = tuple(each.scale for each in files), tuple(each.offset for each in files)
     bands = [_on_grid(each, grid, nodata, special) for each in files]
-    masks = [each.masks.reader(each.path) if _fits(each, grid) else None for each in files]
+    masks = [_mask_reader(each, grid) for each in files]
     flagged = None if flags is None else _on_grid(flags[0], grid, None, (), nearest=True)
 
     def read(key: Slices) -> NDArray[Any]:
@@ -150,7 +150,7 @@ def open_bands(
         found = np.zeros((len(chosen), rows, columns), bool)
         for out, i in zip(found, chosen, strict=True):
             if (reader := masks[i]) is not None:
-                out |= reader((slice(0, 1), *key[1:]))[0]
+                out |= reader((slice(0, 1), key[1], key[2]))[0]
         if flags is not None and flagged is not None:
             bits = flagged[0, key[1], key[2]].values
             found |= np.stack([(bits & flags[1][i]) != 0 for i in chosen])
@@ -208,50 +208,56 @@ def _fits(file: BandFile, grid: BandFile) -> bool:
     return (file.height, file.width) == (grid.height, grid.width)
 
 
+def _mask_reader(file: BandFile, grid: BandFile) -> Callable[[Slices], NDArray[np.bool_]] | None:
+    """Return what reads which pixels of the grid a file's mask hides: those whose nearest pixel it hides."""
+    reader = file.masks.reader(file.path)
+    if reader is None or _fits(file, grid):
+        return reader
+    mask = _warped(_virtual(file, "<SimpleSource>{source}<SourceBand>mask,1</SourceBand></SimpleSource>", "Byte"), grid)
+    return lambda key: np.asarray(mask[key].values == 0)
+
+
 def _on_grid(
     file: BandFile, grid: BandFile, nodata: float | None, special: tuple[float, ...], *, nearest: bool = False
 ) -> xr.Variable:
     """Return a band (1, y, x) on the grid, lazily."""
     import rioxarray
     from rasterio.enums import Resampling
-    from rasterio.vrt import WarpedVRT
 
     with reading(file.path, "band"), quiet_gdal():
         if _fits(file, grid):
             return _raster(rioxarray.open_rasterio(file.path, cache=False, masked=False, driver=driver_of(file.path)))
         how = Resampling.average if file.pixel_size < grid.pixel_size else Resampling.bilinear
-        with (
-            _opened(file, special, nodata) as dataset,
-            WarpedVRT(
-                dataset,
-                crs=grid.crs,
-                transform=grid.transform,
-                height=grid.height,
-                width=grid.width,
-                resampling=Resampling.nearest if nearest else how,
-                src_nodata=nodata,
-                nodata=nodata,
-            ) as warped,
-        ):
-            return _raster(rioxarray.open_rasterio(warped, cache=False, masked=False))
+        source = str(file.path) if not special or nodata is None else _without(file, special, nodata)
+        return _warped(source, grid, Resampling.nearest if nearest else how, nodata)
 
 
-def _opened(file: BandFile, special: tuple[float, ...], nodata: float | None) -> Any:
-    """Open a file, or a virtual one of our own that hides numbers that are no values."""
+def _warped(source: str, grid: BandFile, how: Any = None, nodata: float | None = None) -> xr.Variable:
+    """Return a file, or a virtual one of our own, on the grid; by default each pixel the nearest one's."""
     import rasterio
+    import rioxarray
+    from rasterio.enums import Resampling
+    from rasterio.vrt import WarpedVRT
 
-    if not special or nodata is None:
-        return rasterio.open(file.path, driver=driver_of(file.path))
-    source = _without(file, special, nodata)
-    return rasterio.open(source, driver="VRT" if source.startswith("<VRTDataset") else driver_of(source))
+    with (
+        quiet_gdal(),
+        rasterio.open(source, driver="VRT" if source.startswith("<VRTDataset") else driver_of(source)) as dataset,
+        WarpedVRT(
+            dataset,
+            crs=grid.crs,
+            transform=grid.transform,
+            height=grid.height,
+            width=grid.width,
+            resampling=how or Resampling.nearest,
+            src_nodata=nodata,
+            nodata=nodata,
+        ) as warped,
+    ):
+        return _raster(rioxarray.open_rasterio(warped, cache=False, masked=False))
 
 
 def _without(file: BandFile, special: tuple[float, ...], nodata: float) -> str:
     """Return a virtual file in which numbers that are no values are nodata, so that none is interpolated with them."""
-    from xml.sax.saxutils import escape
-
-    from rasterio.crs import CRS
-
     dtype = np.dtype(file.dtype)
     if dtype.kind not in "iu":
         return str(file.path)
@@ -263,14 +269,23 @@ def _without(file: BandFile, special: tuple[float, ...], nodata: float) -> str:
                 steps.setdefault(beside, beside)
     steps |= dict.fromkeys(special, float(nodata))
     table = ",".join(f"{key:.0f}:{steps[key]:.0f}" for key in sorted(steps))
-    place = ", ".join(repr(float(each)) for each in file.transform.to_gdal())
     names = {"u1": "Byte", "i2": "Int16", "u2": "UInt16", "i4": "Int32", "u4": "UInt32"}
+    band = f"<ComplexSource>{{source}}<SourceBand>1</SourceBand><LUT>{table}</LUT></ComplexSource>"
+    return _virtual(file, f"<NoDataValue>{nodata:.0f}</NoDataValue>{band}", names[dtype.str[1:]])
+
+
+def _virtual(file: BandFile, band: str, dtype: str) -> str:
+    """Return a virtual file of GDAL's with one band, made of a file at its place."""
+    from xml.sax.saxutils import escape
+
+    from rasterio.crs import CRS
+
+    place = ", ".join(repr(float(each)) for each in file.transform.to_gdal())
+    source = f'<SourceFilename relativeToVRT="0">{escape(str(file.path.absolute()))}</SourceFilename>'
     return (
         f'<VRTDataset rasterXSize="{file.width}" rasterYSize="{file.height}">'
         f"<SRS>{escape(CRS.from_user_input(file.crs).to_wkt())}</SRS><GeoTransform>{place}</GeoTransform>"
-        f'<VRTRasterBand dataType="{names[dtype.str[1:]]}" band="1"><NoDataValue>{nodata:.0f}</NoDataValue>'
-        f'<ComplexSource><SourceFilename relativeToVRT="0">{escape(str(file.path.absolute()))}</SourceFilename>'
-        f"<SourceBand>1</SourceBand><LUT>{table}</LUT></ComplexSource></VRTRasterBand></VRTDataset>"
+        f'<VRTRasterBand dataType="{dtype}" band="1">{band.format(source=source)}</VRTRasterBand></VRTDataset>'
     )
 
 
