@@ -22,6 +22,7 @@ _OF_EXTENSION = {
     ".rst": ("RST",),
     ".bmp": ("BMP",),
     ".vrt": ("VRT",),  # which leads to other files, as whoever names one knows
+    ".til": ("TIL",),  # to its tiles, likewise
 }
 _LEAD_ELSEWHERE = frozenset(
     (
