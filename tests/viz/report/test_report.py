@@ -128,7 +128,7 @@ def test_the_metrics_say_their_convention(files: dict[str, Path], tmp_path: Path
         words = parsed(write_report(files["poor"], tmp_path / "r.html", convention=convention, **said)).words
         scores = fw.metrics.evaluate(ours, truth, 4, convention=convention)
         assert f"PSNR{scores['psnr']:.2f}dB" in words
-        assert f"SAM{scores['sam']:.2f}degrees" in words
+        assert f"SAM{scores['sam']:.2f}°" in words
         assert f"ERGAS{scores['ergas']:.2f}0" in words
         assert f"ERGAS with ratio 4. Convention {convention}: " in words
     words = parsed(write_report(files["poor"], tmp_path / "r.html", reference=files["reference"])).words

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from finewave.io.file_errors import reading
 from finewave.physics.renderings import wavelengths_of
 from finewave.viz.figure.scenes import open_scenes
+from finewave.viz.metric_table import COLUMNS
 from finewave.viz.report.frame import check_extension, page, table
 from finewave.viz.report.scene_data import METRIC_SAMPLES, ReportData, ReportLayer, gather
 
@@ -19,16 +19,6 @@ if TYPE_CHECKING:
 
 LARGEST = 12_000_000
 """Bytes: no report of a scene is larger, whatever the scene."""
-NAMES = {
-    "psnr": ("PSNR", "dB, higher is better", 2),
-    "psnr_band": ("PSNR, mean of the bands", "dB, higher is better", 2),
-    "ssim": ("SSIM", "1 is best", 4),
-    "sam": ("SAM", "degrees, 0 is best", 2),
-    "ergas": ("ERGAS", "0 is best", 2),
-    "ergas_4": ("ERGAS, ratio 4", "0 is best", 2),
-    "rmse": ("RMSE", "in the scene's unit, 0 is best", 4),
-    "cc": ("CC", "1 is best", 4),
-}
 
 
 def write_report(
@@ -155,16 +145,11 @@ def _metrics(gathered: ReportData, scenes: Scenes, convention: str) -> str:
             f"{METRIC_SAMPLES / 1e6:.0f} million values, which would have to be in memory at once. "
             "<code>finewave.metrics.evaluate</code> takes it in parts.</p>\n"
         )
-    rows = []
-    for key, value in gathered.scores.items():
-        name, meaning, digits = NAMES[key]
-        rows.append(
-            (
-                name,
-                "infinite" if math.isinf(value) else "not defined" if math.isnan(value) else f"{value:.{digits}f}",
-                meaning,
-            )
-        )
+    rows = [
+        (column.label, column.text(gathered.scores[name]), ", ".join(filter(None, (column.unit, column.best))))
+        for name, column in COLUMNS.items()
+        if name in gathered.scores
+    ]
     scale = scenes.scale
     ratio = (
         f"ERGAS with ratio {scale}" if "ergas" in gathered.scores else "ERGAS only with ratio 4: the scale is not known"

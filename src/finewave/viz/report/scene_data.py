@@ -21,6 +21,7 @@ from finewave.physics.renderings import (
 from finewave.viz.error_maps import angle_map, rmse_map
 from finewave.viz.figure.figure import rendering_like
 from finewave.viz.figure.scenes import Scenes
+from finewave.viz.metric_table import metric_values
 from finewave.viz.places import representative_points
 from finewave.viz.report.blocks import BlockMeans, read_rows, step_for, strips
 from finewave.viz.report.encoding import encode_map, encode_pictures, encode_spectra
@@ -267,13 +268,8 @@ def _points(main: ReportLayer, size: tuple[int, int]) -> list[list[int]]:
 
 def _scores(scenes: Scenes, convention: str) -> dict[str, float] | None:
     """Return the metrics; ERGAS is left out where the scale is not known. None where the scene is too large."""
-    from finewave.metrics import evaluate
-
     result, reference = scenes.results[0], scenes.reference
     if reference is None or result.size > METRIC_SAMPLES:
         return None
-    ours, theirs = (read_rows(scene, 0, scene.sizes["y"]) for scene in (result, reference))
-    scores = evaluate(ours, theirs, scale=scenes.scale or 4, convention=convention)
-    if scenes.scale is None or scenes.scale == 1:
-        del scores["ergas"]
-    return scores
+    pred, target = (read_rows(scene, 0, scene.sizes["y"]) for scene in (result, reference))
+    return metric_values(pred, target, scenes.scale, convention)

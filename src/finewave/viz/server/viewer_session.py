@@ -14,6 +14,7 @@ import numpy as np
 
 from finewave.physics.display import RANGES
 from finewave.viz.maps import MAPS, NEEDS_REFERENCE, colour_limit, make_map
+from finewave.viz.metric_table import COLUMNS
 from finewave.viz.server import plots
 from finewave.viz.server.latest_only_worker import LatestOnlyWorker
 from finewave.viz.server.pictures import Painter, Picture
@@ -374,8 +375,12 @@ class ViewerSession:
             if region is not None and min(region.x1 - region.x0, region.y1 - region.y0) >= _SMALLEST_SIDE:
                 part = scores(self.view, region)
             rows = [
-                [title, unit, *("–" if column is None else column[name] for column in (self._whole_scores, part))]
-                for name, (title, unit, _) in ROWS.items()
+                [
+                    COLUMNS[name].label,
+                    COLUMNS[name].unit,
+                    *("–" if column is None else column[name] for column in (self._whole_scores, part)),
+                ]
+                for name in ROWS
             ]
             self._soon(lambda: setattr(self.settings, "scores", json.dumps(rows)))
 
