@@ -13,7 +13,7 @@ from finewave.errors import InputError
 from finewave.nn.kernels.window_attention import HeadAttention, MultiHeadAttention
 from finewave.nn.residual import ChannelAttention
 from finewave.nn.sampling import BPUp, Down, Up, bicubic
-from finewave.systems.jssunet.clusters import ClusterMLP, ClusterNet, one_hot_of
+from finewave.systems.jssunet.clusters import ClusterMLP, ClusterNet, SpecDown, SpecUp, one_hot_of
 from finewave.systems.jssunet.network import (
     HFI,
     LFE,
@@ -116,8 +116,8 @@ def test_parameters_of_blocks(c: int, C: int, features: int) -> None:
         modules = (
             ProxSR(c, features),
             ClusterNet(c, 10),
-            ClusterMLP(10, (c, features, C)),
-            ClusterMLP(10, (C, c)),
+            SpecUp(10, c, features, C),
+            SpecDown(10, C, c),
             ProxSSR(C, features),
             LFE(c, C, features),
             LFE(C, C, features),
@@ -156,7 +156,7 @@ def test_sr_stage_is_a_proximal_gradient_step(back_projections: int) -> None:
 
 
 def test_ssr_stage_is_a_proximal_gradient_step() -> None:
-    stage = SSRStage(ClusterMLP(3, (5, 2)), ClusterMLP(3, (2, 8, 5)), ProxSSR(5, 8))
+    stage = SSRStage(SpecDown(3, 5, 2), SpecUp(3, 2, 8, 5), ProxSSR(5, 8))
     u, f = torch.rand(1, 5, 4, 6), torch.rand(1, 2, 4, 6)
     assignment = one_hot_of(torch.randint(0, 3, (1, 4, 6)), 3, u.dtype)
     step = u - stage.spec_up(stage.spec_down(u, assignment) - f, assignment)
@@ -435,7 +435,7 @@ def test_keywords_that_only_change_the_computation_change_the_image() -> None:
 
 
 def test_linear_adjoint_can_raise_the_estimate() -> None:
-    stage = SSRStage(ClusterMLP(1, (5, 2)), ClusterMLP(1, (2, 8, 5), relu_output=False), ProxSSR(5, 8))
+    stage = SSRStage(SpecDown(1, 5, 2), SpecUp(1, 2, 8, 5, relu_output=False), ProxSSR(5, 8))
     clear(stage.prox.tail)
     u, f = torch.rand(1, 5, 4, 6), torch.rand(1, 2, 4, 6)
     change = stage(u, f, torch.ones(1, 1, 4, 6)) - u

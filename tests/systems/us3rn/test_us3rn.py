@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from finewave.errors import InputError
 from finewave.systems.reference import from_reference
 from finewave.systems.us3rn import nonlocal_attention
-from finewave.systems.us3rn.network import US3RN, Closing, Down, Estimates, Middle, Opening, ResBlock, Up
+from finewave.systems.us3rn.network import US3RN, Down, Estimates, FirstBlock, LastBlock, MiddleBlock, ResBlock, Up
 from finewave.systems.us3rn.nonlocal_attention import NonLocalBlock
 
 TINY: dict[str, Any] = {"scale": 2, "ms_bands": 2, "hs_bands": 5, "corrections": 1}
@@ -114,7 +114,7 @@ def dec(block: Any, x: Tensor) -> Tensor:
     return torch.einsum("cC,bChw->bchw", block.dec_weight[..., 0, 0], x)
 
 
-def opening(b: Opening, w: Tensor) -> tuple[Tensor, ...]:
+def opening(b: FirstBlock, w: Tensor) -> tuple[Tensor, ...]:
     q = 2 * b.alpha * b.up1(w)
     r = b.up2(b.inverse(b.down1(q)))
     y = torch.relu((q - (2 * b.alpha / b.beta) * r) / b.beta)
@@ -125,7 +125,7 @@ def opening(b: Opening, w: Tensor) -> tuple[Tensor, ...]:
     return x, y, z, dec(b, x) - y, b.down2(x) - z
 
 
-def middle(b: Closing, w: Tensor, x: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, ...]:
+def middle(b: LastBlock, w: Tensor, x: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, ...]:
     q = 2 * b.alpha * b.up1(w) + b.beta * (u + dec(b, x))
     r = b.up2(b.inverse(b.down1(q)))
     y = torch.relu((q - (2 * b.alpha / b.beta) * r) / b.beta)
@@ -149,7 +149,7 @@ def test_network_against_its_equations(initialisation: str) -> None:
     expected = [(x, y, z)]
     for _ in range(2):
         m = net.middle
-        assert isinstance(m, Middle)
+        assert isinstance(m, MiddleBlock)
         x, y, z = middle(m, w, x, u, v)
         u, v = u + dec(m, x) - y, v + m.down4(x) - z
         expected.append((x, y, z))
@@ -171,7 +171,7 @@ def test_blocks_between_share_their_weights(stages: int) -> None:
 
 
 def test_step_length_below_zero_turns_the_step_off() -> None:
-    block = Closing(2, 5, [2], 1)
+    block = LastBlock(2, 5, [2], 1)
     nn.init.constant_(block.eta, -0.5)
     x, w = torch.rand(1, 5, 6, 4), torch.rand(1, 2, 3, 2)
     before = Estimates(x, x, x, torch.rand(1, 2, 6, 4), torch.rand(1, 5, 3, 2))

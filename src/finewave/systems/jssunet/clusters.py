@@ -94,6 +94,40 @@ class ClusterMLP(nn.Module):
         return torch.cat(outputs).flatten(0, 1).index_select(0, groups.place)
 
 
+class SpecDown(ClusterMLP):
+    """The spectral operator S, HS bands to MS bands: one linear map a cluster, or with a hidden layer.
+
+    Parameters
+    ----------
+    n_clusters : int
+        M.
+    hs_bands, ms_bands : int
+        C and c.
+    hidden : int
+        Width of the hidden layer; 0 for none, as in the public code.
+    """
+
+    def __init__(self, n_clusters: int, hs_bands: int, ms_bands: int, hidden: int = 0) -> None:
+        super().__init__(n_clusters, (hs_bands, hidden, ms_bands) if hidden else (hs_bands, ms_bands))
+
+
+class SpecUp(ClusterMLP):
+    """The adjoint of S, or u^0 from f: MS bands to HS bands with one hidden layer a cluster.
+
+    Parameters
+    ----------
+    n_clusters : int
+        M.
+    ms_bands, features, hs_bands : int
+        c, the width of the hidden layer, and C.
+    relu_output : bool
+        ReLU behind the last layer, as published.
+    """
+
+    def __init__(self, n_clusters: int, ms_bands: int, features: int, hs_bands: int, relu_output: bool = True) -> None:
+        super().__init__(n_clusters, (ms_bands, features, hs_bands), relu_output=relu_output)
+
+
 class _ChoiceOfMLP(torch.autograd.Function):
     """The chosen MLP's output, with the gradient that the sum over m of ``share[m] * MLP_m(x)`` has for the shares.
 

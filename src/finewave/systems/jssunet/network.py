@@ -31,9 +31,10 @@ from finewave.nn.residual import RCAB, ResBlock, ResBlockBN, conv
 from finewave.nn.sampling import BPUp, Down, Up, bicubic, prime_factors
 from finewave.systems.base import SRNetwork
 from finewave.systems.jssunet.clusters import (
-    ClusterMLP,
     ClusterNet,
     PixelGroups,
+    SpecDown,
+    SpecUp,
     group_pixels,
     kmeans_centroids,
     nearest_centroid,
@@ -174,7 +175,7 @@ class ProxSSR(nn.Module):
 class SSRStage(nn.Module):
     """One step of (2) for D(u) = 1/2 ||S(u) - f||^2: SpecDown for S, SpecUp for its adjoint, ProxSSR."""
 
-    def __init__(self, spec_down: ClusterMLP, spec_up: ClusterMLP, prox: ProxSSR) -> None:
+    def __init__(self, spec_down: SpecDown, spec_up: SpecUp, prox: ProxSSR) -> None:
         super().__init__()
         self.spec_down, self.spec_up, self.prox = spec_down, spec_up, prox
 
@@ -188,7 +189,7 @@ class SSRStage(nn.Module):
 class SSRBranch(nn.Module):
     """f to the K estimates of the LR-HSI, starting from SpecUp(f)."""
 
-    def __init__(self, clusters: Clusters, spec_up: ClusterMLP, stages: list[SSRStage]) -> None:
+    def __init__(self, clusters: Clusters, spec_up: SpecUp, stages: list[SSRStage]) -> None:
         super().__init__()
         self.clusters, self.initial = clusters, spec_up
         self.stages = nn.ModuleList(stages)
@@ -250,9 +251,9 @@ class HFI(nn.Module):
         self.conv2 = None if blocks else conv(features, features)
         self.conv3 = conv(features, hs_bands)
 
-    def forward(self, low: Tensor, u_sr: Tensor, hs_up: Tensor) -> Tensor:
+    def forward(self, low: Tensor, u_sr: Tensor, u_ssr_up: Tensor) -> Tensor:
         """Return (B, C, H, W) from low frequencies and upsampled HSI (B, C, H, W) and the HR-MSI (B, c, H, W)."""
-        x = torch.cat([as_features(x) for x in ((u_sr, hs_up, low) if self.with_low else (u_sr, hs_up))], 1)
+        x = torch.cat([as_features(x) for x in ((u_sr, u_ssr_up, low) if self.with_low else (u_sr, u_ssr_up))], 1)
         x = fused_conv(x, self.conv1)
         features = self.blocks(x) if self.conv2 is None else fused_conv(x, self.conv2)
         return F.relu(low + fused_conv(features, self.conv3).to(low.dtype), inplace=True)
@@ -285,7 +286,7 @@ class FusionStage(nn.Module):
         self.step_size = nn.Parameter(torch.full((hs_bands, 1, 1), 0.1))
         self.prox = ProxFus(hs_bands, ms_bands, features, blocks)
 
-    def forward(self, u: Tensor, a: Tensor, bz: Tensor, u_sr: Tensor) -> Tensor:
+    def forward(self, u: Tensor, a: Tensor, bz: Tensor, u_sr: Tensor) -> Tensor:  # bz: the product of b and z
         """Return the next estimate of the HR-HSI from ``u``, a and the product b z, all (B, C, H, W)."""
         residual = torch.addcmul(bz, a, u, value=-1)
         return self.prox(torch.addcmul(u, self.step_size * a, residual), u_sr)
@@ -315,10 +316,10 @@ class FusionBranch(nn.Module):
     def prepare(self, u_sr: Tensor, u_ssr: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return a, b, z and u^0, each (B, C, H, W): what does not change between stages."""
         hr, lr = (u_sr.shape[2], u_sr.shape[3]), (u_ssr.shape[2], u_ssr.shape[3])
-        hs_up = bicubic(u_ssr, hr)
+        u_ssr_up = bicubic(u_ssr, hr)
         a = self.low_ms(bicubic(bicubic(u_sr, lr), hr))
-        b = self.low_hs(hs_up)
-        return a, b, self.high(a, u_sr, hs_up), self.initial(a, u_sr, hs_up)
+        b = self.low_hs(u_ssr_up)
+        return a, b, self.high(a, u_sr, u_ssr_up), self.initial(a, u_sr, u_ssr_up)
 
     @property
     def receptive_field(self) -> int:
@@ -524,15 +525,13 @@ class JSSUNet(SRNetwork):
         )
 
         M = 1 if clusters == "none" else n_clusters
-        down_widths = (hs_bands, spec_down_hidden, ms_bands) if spec_down_hidden else (hs_bands, ms_bands)
-        up_widths = (ms_bands, features, hs_bands)
         self.ssr = SSRBranch(
             Clusters(ms_bands, M, clusters),
-            ClusterMLP(M, up_widths),
+            SpecUp(M, ms_bands, features, hs_bands),
             [
                 SSRStage(
-                    ClusterMLP(M, down_widths),
-                    ClusterMLP(M, up_widths, relu_output=adjoint_relu),
+                    SpecDown(M, hs_bands, ms_bands, spec_down_hidden),
+                    SpecUp(M, ms_bands, features, hs_bands, relu_output=adjoint_relu),
                     ProxSSR(hs_bands, features, ssr_blocks, reduction),
                 )
                 for _ in range(stages)

@@ -19,7 +19,7 @@ from finewave.nn.kernels.window_attention import HeadAttention, MultiHeadAttenti
 from finewave.nn.residual import RCAB
 from finewave.nn.sampling import BPUp, Down, Up, prime_factors
 from finewave.systems.jssunet.branches import JSSUNetFusion
-from finewave.systems.jssunet.clusters import ClusterMLP
+from finewave.systems.jssunet.clusters import ClusterMLP, SpecDown, SpecUp
 from finewave.systems.jssunet.network import (
     HFI,
     LFE,
@@ -227,10 +227,8 @@ def _sr_branch(c: Config) -> SRBranch:
 def _ssr_branch(c: Config) -> SSRBranch:
     ms, hs, M, features = c["ms_channels"], c["hs_channels"], c["classes"], c["features"]
     prox = (hs, features, c["rcab_per_prox"], c["reduction"])
-    stages = [
-        SSRStage(ClusterMLP(M, (hs, ms)), ClusterMLP(M, (ms, features, hs)), ProxSSR(*prox)) for _ in range(c["stages"])
-    ]
-    return SSRBranch(Clusters(ms, M, "learned"), ClusterMLP(M, (ms, features, hs)), stages)
+    stages = [SSRStage(SpecDown(M, hs, ms), SpecUp(M, ms, features, hs), ProxSSR(*prox)) for _ in range(c["stages"])]
+    return SSRBranch(Clusters(ms, M, "learned"), SpecUp(M, ms, features, hs), stages)
 
 
 def _fusion_branch(c: Config) -> FusionBranch:
@@ -259,8 +257,8 @@ _MODULES: dict[str, tuple[Callable[[Config], nn.Module], list[tuple[str, Any]]]]
         lambda c: ProxFus(c["hs_channels"], c["ms_channels"], c["features"], c["res_blocks"], c["kernel_size"]),
         _RESIDUAL_NET,
     ),
-    "SpecUp": (lambda c: ClusterMLP(c["classes"], (c["ms_channels"], c["features"], c["hs_channels"])), []),
-    "SpecDown": (lambda c: ClusterMLP(c["classes"], (c["hs_channels"], c["ms_channels"])), []),
+    "SpecUp": (lambda c: SpecUp(c["classes"], c["ms_channels"], c["features"], c["hs_channels"]), []),
+    "SpecDown": (lambda c: SpecDown(c["classes"], c["hs_channels"], c["ms_channels"]), []),
     "LFE": (lambda c: LFE(c["in_channels"], c["out_channels"], c["features"]), _LFE),
     "HFI": (lambda c: HFI(c["ms_channels"], c["hs_channels"], c["features"]), _HFI),
     "HeadAttention": (lambda c: HeadAttention(c["channels"], **_head_options(c)), _HEAD),

@@ -150,7 +150,7 @@ class Block(nn.Module):
             return F.relu(self.correct(x)).to(x.dtype)
 
 
-class Opening(Block):
+class FirstBlock(Block):
     """First block: everything from w alone."""
 
     def forward(self, w: Tensor, mixed: bool = False) -> Estimates:
@@ -161,7 +161,7 @@ class Opening(Block):
         return Estimates(x, y, z, self.dec(x) - y, self.down2(x) - z)
 
 
-class Closing(Block):
+class LastBlock(Block):
     """Last block: y and z, then a gradient step in x of length eta, which a value below 0 turns off."""
 
     def __init__(self, ms_bands: int, hs_bands: int, factors: list[int], corrections: int) -> None:
@@ -186,7 +186,7 @@ class Closing(Block):
         return Estimates(*self.step(w, before, mixed), before.u, before.v)
 
 
-class Middle(Closing):
+class MiddleBlock(LastBlock):
     """Block between: the same, and an update of the multipliers."""
 
     def __init__(self, ms_bands: int, hs_bands: int, factors: list[int], corrections: int) -> None:
@@ -255,7 +255,7 @@ class US3RN(SRNetwork):
         self.scale, self.ms_bands, self.hs_bands, self.stages = scale, ms_bands, hs_bands, stages
         factors = prime_factors(scale)
         block = (ms_bands, hs_bands, factors, corrections)
-        self.opening, self.middle, self.closing = Opening(*block), Middle(*block), Closing(*block)
+        self.opening, self.middle, self.closing = FirstBlock(*block), MiddleBlock(*block), LastBlock(*block)
         self.skip_up = Up(ms_bands, factors)
         self.skip = nn.Conv2d(ms_bands, hs_bands, 1)
         self.merge = conv(stages * hs_bands, hs_bands)

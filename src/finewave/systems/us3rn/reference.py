@@ -16,7 +16,7 @@ from finewave.errors import InputError
 from finewave.nn.sampling import prime_factors
 from finewave.systems.reference_weights import Rules, bare, build_module, check_names, fill_renamed, shape_of
 from finewave.systems.registry import create_model
-from finewave.systems.us3rn.network import US3RN, Block, Closing, Down, Middle, Opening, ResBlock, Up
+from finewave.systems.us3rn.network import US3RN, Block, Down, FirstBlock, LastBlock, MiddleBlock, ResBlock, Up
 from finewave.systems.us3rn.nonlocal_attention import NonLocalBlock
 
 Config = Mapping[str, Any]
@@ -70,9 +70,9 @@ _MODULES: dict[str, tuple[Callable[[Config], nn.Module], Rules]] = {
     "Upsample": (lambda c: Up(c["channels"], _factors(c["ratio"])), _SAMPLING),
     "resblock": (lambda c: ResBlock(c["channels"]), _RES_BLOCK),
     "NonLocal2D": (lambda c: NonLocalBlock(c["channels"], c.get("inner")), _NONLOCAL),
-    "InSSSRBlock": (_block(Opening), _BLOCK),
-    "MidSSSRBlock": (_block(Middle), _BLOCK),
-    "OutSSSRBlock": (_block(Closing), _BLOCK),
+    "InSSSRBlock": (_block(FirstBlock), _BLOCK),
+    "MidSSSRBlock": (_block(MiddleBlock), _BLOCK),
+    "OutSSSRBlock": (_block(LastBlock), _BLOCK),
 }
 _OF_NETWORK = ("module", "in_channels", "out_channels", "ratio")
 _OF_MODULES = ("channels", "inner", "kernel")
