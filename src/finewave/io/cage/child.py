@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,11 @@ def _fields(name: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _fields(f"{name}/{field}", np.asarray(value.reshape(-1)[0][field]))
 
 
-TASKS = {"probe_hdf5": probe_hdf5, "list_mat5": list_mat5, "load_mat5": load_mat5}
+TASKS: dict[str, Callable[..., tuple[dict[str, Any], bytes]]] = {
+    "probe_hdf5": probe_hdf5,
+    "list_mat5": list_mat5,
+    "load_mat5": load_mat5,
+}
 
 
 def limit(size: int) -> None:
