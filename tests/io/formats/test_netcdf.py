@@ -11,6 +11,7 @@ import pytest
 import rioxarray  # noqa: F401 - registers the .rio accessor
 import xarray as xr
 
+from finewave.control_points import control_points
 from finewave.errors import InputError
 from finewave.io.open_save import open_scene, save_scene
 from finewave.scene import make_scene, scene_crs
@@ -173,3 +174,14 @@ def test_attributes_that_netcdf_cannot_hold(tmp_path: Path) -> None:
     attrs = {"nothing": None, "yes": True, "nested": {"a": [1, "b"]}, "number": 2.5, "text": "true"}
     save_scene(make_scene(VALUES, attrs=attrs), tmp_path / "a.nc")
     assert open_scene(tmp_path / "a.nc").attrs == attrs
+
+
+def test_longitude_and_latitude_of_every_pixel_become_control_points(tmp_path: Path) -> None:
+    y, x = np.mgrid[0:3, 0:4]
+    place = {"lat": (("row", "col"), 50 - 0.1 * y), "lon": (("row", "col"), 10 + 0.1 * x)}
+    xr.Dataset({"r": (("band", "row", "col"), VALUES)}, place).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    scene = open_scene(tmp_path / "a.nc")
+    points = {(p.row, p.col): (round(p.x, 9), round(p.y, 9)) for p in control_points(scene)}
+    assert len(points) == 12
+    assert points[2.5, 3.5] == (10.3, 49.8)
+    assert scene_crs(scene).to_epsg() == 4326

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from finewave.control_points import sampled_points, with_control_points
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats import arrays
@@ -139,7 +140,27 @@ def scene_from_groups(groups: Groups, path: Path, kind: str, options: OpenOption
         if key not in STRUCTURE
     }
     scene = make_scene(values.as_variable(), attrs=attrs, encoding=encoding, **metadata)
-    return _with_places(scene, groups, image, axes, path, kind)
+    scene = _with_places(scene, groups, image, axes, path, kind)
+    if "x" not in scene.coords and "spatial_ref" not in scene.coords:
+        points = _swath_points(groups, (image.dims[axes[-2]], image.dims[axes[-1]]), path, kind)
+        scene = scene if points is None else with_control_points(scene, points, "EPSG:4326")
+    return scene
+
+
+def _swath_points(groups: Groups, dims: tuple[Hashable, Hashable], path: Path, kind: str) -> Any:
+    """Return control points of a swath with the longitude and latitude of every pixel; None without them."""
+    found: dict[str, xr.Variable] = {}
+    for dataset in groups.values():
+        for name, each in dataset.variables.items():
+            word = str(name).lower()
+            for key, names in (("x", ("lon", "longitude")), ("y", ("lat", "latitude"))):
+                if key not in found and word in names and set(each.dims) == set(dims) and each.ndim == 2:
+                    found[key] = each
+    if len(found) < 2:
+        return None
+    with reading(path, kind):
+        points = sampled_points(found["x"].transpose(*dims).values, found["y"].transpose(*dims).values)
+    return points if len(points) >= 4 else None
 
 
 def _lists(groups: Groups, image: DatasetImage) -> list[tuple[Listed, Hashable | None]]:
