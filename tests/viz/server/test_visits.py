@@ -28,7 +28,12 @@ async def visit(address: str) -> WebSocketClientConnection:
     page = answer.body.decode()
     render = json.loads(html.unescape(re.search(r"data-render='([^']*)'", page)[1]))  # type: ignore[index]
     base = urlsplit(address)
-    request = HTTPRequest(f"ws://{base.netloc}/ws?{base.query}", headers={"Origin": f"http://{base.netloc}"})
+    request = HTTPRequest(
+        f"ws://{base.netloc}/ws?{base.query}",
+        headers={"Origin": f"http://{base.netloc}"},
+        connect_timeout=120,
+        request_timeout=120,
+    )
     socket = await websocket_connect(request, subprotocols=["bokeh", render[0]["token"]])
     assert await socket.read_message() is not None  # the server's ACK
     return socket

@@ -149,7 +149,8 @@ def _fields(name: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _fields(f"{name}/{field}", np.asarray(value.reshape(-1)[0][field]))
 
 
-TASKS: dict[str, Callable[..., tuple[dict[str, Any], bytes]]] = {
+_Task = Callable[..., tuple[dict[str, Any], bytes]]
+TASKS: dict[str, _Task] = {"probe_hdf5": probe_hdf5, "list_mat5": list_mat5, "load_mat5": load_mat5}
     "probe_hdf5": probe_hdf5,
     "list_mat5": list_mat5,
     "load_mat5": load_mat5,
