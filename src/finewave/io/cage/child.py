@@ -151,10 +151,6 @@ def _fields(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 _Task = Callable[..., tuple[dict[str, Any], bytes]]
 TASKS: dict[str, _Task] = {"probe_hdf5": probe_hdf5, "list_mat5": list_mat5, "load_mat5": load_mat5}
-    "probe_hdf5": probe_hdf5,
-    "list_mat5": list_mat5,
-    "load_mat5": load_mat5,
-}
 
 
 def limit(size: int) -> None:
