@@ -11,8 +11,9 @@ from finewave.metrics import rmse, sam
 from finewave.scene import make_scene
 from finewave.viz import maps
 from finewave.viz.error_maps import angle_map, rmse_map
-from finewave.viz.layers import open_view
 from finewave.viz.maps import colour_limit, make_map
+from finewave.viz.metric_table import COLUMNS
+from finewave.viz.scene_pair import open_scene_pair
 from finewave.viz.server.scores import ROWS, scores
 from finewave.viz.server.spectra import Region
 from finewave.viz.windows import Frame
@@ -50,7 +51,7 @@ def test_errors_are_taken_before_pixels_are_averaged(tmp_path: Path, monkeypatch
     sign = np.where(np.indices((64, 64)).sum(0) % 2, 1.0, -1.0)
     for name, values in (("result", 0.5 + 0.1 * sign), ("reference", np.full((64, 64), 0.5))):
         save_scene(make_scene(values), tmp_path / f"{name}.tif")
-    view = open_view(tmp_path / "result.tif", reference=tmp_path / "reference.tif")
+    view = open_scene_pair(tmp_path / "result.tif", reference=tmp_path / "reference.tif")
     view.result.pyramid.top = view.reference.pyramid.top = 2  # type: ignore[union-attr]  # they are small for a pyramid
     small = Frame(0, 64, 0, 64, 16, 16)
     exact = make_map(view, "error", 1, small)
@@ -82,7 +83,7 @@ def test_the_colour_bar_covers_the_map(tmp_path: Path) -> None:
         low, high = colour_limit(view, kind, 550)
         assert low == 0 < high
     save_scene(make_scene(np.full((1, 4, 4), np.nan)), tmp_path / "nothing.tif")
-    assert colour_limit(open_view(tmp_path / "nothing.tif"), "band", 1) == (0, 1)
+    assert colour_limit(open_scene_pair(tmp_path / "nothing.tif"), "band", 1) == (0, 1)
 
 
 def test_scores_are_the_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +95,7 @@ def test_scores_are_the_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     expected = evaluate(view.result.scene.values, view.reference.scene.values, scale=4)
     told = scores(view)
     assert told is not None
-    assert told == {name: f"{expected[name]:.{decimals}f}" for name, (_, _, decimals) in ROWS.items()}
+    assert told == {name: COLUMNS[name].text(expected[name]) for name in ROWS}
     part = scores(view, Region(0, 16, 0, 12))
     assert part is not None
     inside = evaluate(view.result.scene.values[:, :12, :16], view.reference.scene.values[:, :12, :16], scale=4)

@@ -9,8 +9,8 @@ import rasterio
 from finewave.errors import InputError
 from finewave.io.open_save import open_scene, overview_factors, save_scene
 from finewave.scene import make_scene
-from finewave.viz.layers import open_layer
 from finewave.viz.pyramid import TILE, Pyramid, halved
+from finewave.viz.scene_pair import open_layer
 
 
 def scene_of(values: np.ndarray):

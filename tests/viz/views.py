@@ -9,7 +9,7 @@ import xarray as xr
 
 from finewave.io.open_save import save_scene
 from finewave.scene import make_scene
-from finewave.viz.layers import View, open_view
+from finewave.viz.scene_pair import ScenePair, open_scene_pair
 
 WAVELENGTHS = np.linspace(430.0, 670.0, 7)
 SIZE = (48, 64)
@@ -37,7 +37,7 @@ def write_view(folder: Path) -> dict[str, Path]:
     return paths
 
 
-def opened(folder: Path) -> View:
+def opened(folder: Path) -> ScenePair:
     """Return the view of `write_view`."""
     paths = write_view(folder)
-    return open_view(paths["result"], paths["input"], paths["reference"])
+    return open_scene_pair(paths["result"], paths["input"], paths["reference"])

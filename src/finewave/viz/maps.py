@@ -13,7 +13,7 @@ from finewave.viz.pyramid import halved
 from finewave.viz.windows import Frame, Window, read_window, window_of
 
 if TYPE_CHECKING:
-    from finewave.viz.layers import View
+    from finewave.viz.scene_pair import ScenePair
 
 MAPS = {
     "error": "RMSE over all bands",
@@ -35,7 +35,7 @@ class Map:
     averaged: int
 
 
-def make_map(view: View, kind: str, band: float, frame: Frame) -> Map | None:
+def make_map(view: ScenePair, kind: str, band: float, frame: Frame) -> Map | None:
     """Return a map of what a frame shows; None where it shows nothing of the result.
 
     Errors are those of single pixels, averaged for the screen afterwards, as long as no more than 33 million values
@@ -43,7 +43,7 @@ def make_map(view: View, kind: str, band: float, frame: Frame) -> Map | None:
 
     Parameters
     ----------
-    view : View
+    view : ScenePair
     kind : str
         One of `MAPS`.
     band : float
@@ -71,7 +71,7 @@ def make_map(view: View, kind: str, band: float, frame: Frame) -> Map | None:
     return Map(values, shown, 1 << level)
 
 
-def _finest(view: View, shown: Window, bands: int) -> int:
+def _finest(view: ScenePair, shown: Window, bands: int) -> int:
     pixels = (shown.rows.stop - shown.rows.start) * (shown.columns.stop - shown.columns.start) << (2 * shown.level)
     level = 0
     while level < shown.level and 2 * bands * (pixels >> (2 * level)) > _MOST_VALUES:
@@ -79,7 +79,7 @@ def _finest(view: View, shown: Window, bands: int) -> int:
     return level
 
 
-def _values(view: View, kind: str, window: Window, bands: list[int]) -> NDArray[np.float32]:
+def _values(view: ScenePair, kind: str, window: Window, bands: list[int]) -> NDArray[np.float32]:
     """Return a map in single pixels of a window's level, strip by strip."""
     rows = window.rows.stop - window.rows.start
     columns = window.columns.stop - window.columns.start
@@ -98,7 +98,7 @@ def _values(view: View, kind: str, window: Window, bands: list[int]) -> NDArray[
     return result
 
 
-def colour_limit(view: View, kind: str, band: float) -> tuple[float, float]:
+def colour_limit(view: ScenePair, kind: str, band: float) -> tuple[float, float]:
     """Return the values at the ends of the colour bar: of the whole image, so that they stay while one moves.
 
     Returns

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from finewave.viz.layers import Layer
+    from finewave.viz.scene_pair import Layer
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from finewave.io.open_save import save_scene
 from finewave.physics.colour import to_rgb
 from finewave.physics.srgb import linear_to_srgb
 from finewave.scene import make_scene
-from finewave.viz.layers import open_view
+from finewave.viz.scene_pair import open_scene_pair
 from finewave.viz.server.pictures import Painter
 from finewave.viz.server.state import usual_state
 from finewave.viz.windows import Frame
@@ -19,7 +19,7 @@ from tests.viz.views import RATIO, SIZE, opened, truth
 
 def test_true_colour_is_that_of_the_library(tmp_path: Path) -> None:
     save_scene(truth(), tmp_path / "a.tif")
-    view = open_view(tmp_path / "a.tif")
+    view = open_scene_pair(tmp_path / "a.tif")
     state = usual_state(view)
     assert state.mode == "true"
     painted = Painter(view).paint("result", state, Frame(0, SIZE[1], 0, SIZE[0], SIZE[1], SIZE[0]))
@@ -33,7 +33,7 @@ def test_a_photograph_beside_its_result_is_shown_as_it_is(tmp_path: Path) -> Non
     pixels = np.random.default_rng(5).integers(0, 256, (SIZE[0] // RATIO, SIZE[1] // RATIO, 3), np.uint8)
     iio.imwrite(tmp_path / "photo.png", pixels)
     save_scene(truth(), tmp_path / "a.tif")
-    view = open_view(tmp_path / "a.tif", tmp_path / "photo.png")
+    view = open_scene_pair(tmp_path / "a.tif", tmp_path / "photo.png")
     assert view.layers["input"].wavelengths is None  # sRGB's primaries are no bands of a spectrum
     painter, state = Painter(view), usual_state(view)
     for mode in ("true", "natural", "three"):
@@ -48,7 +48,7 @@ def test_tiles_of_large_images_are_put_together(tmp_path: Path) -> None:
     values = np.random.default_rng(6).random((5, 300, 600)).astype(np.float32)
     scene = make_scene(values, wavelengths=[460, 550, 640, 700, 860])
     save_scene(scene, tmp_path / "a.tif")
-    view = open_view(tmp_path / "a.tif")
+    view = open_scene_pair(tmp_path / "a.tif")
     painter, state = Painter(view), replace(usual_state(view), stretch="unit")
     expected = to_rgb(scene, limits="unit").values.transpose(1, 2, 0)
     for frame in (Frame(200, 520, 100, 290, 320, 190), Frame(0, 600, 0, 300, 600, 300)):
@@ -84,7 +84,7 @@ def test_input_and_result_are_stretched_alike(tmp_path: Path) -> None:
 
 def test_no_more_pixels_than_the_screen_has(tmp_path: Path) -> None:
     save_scene(make_scene(np.random.default_rng(0).random((3, 300, 300)), [640, 550, 460]), tmp_path / "a.tif")
-    view = open_view(tmp_path / "a.tif")
+    view = open_scene_pair(tmp_path / "a.tif")
     painted = Painter(view).paint("result", usual_state(view), Frame(0, 300, 0, 300, 200, 200))
     assert painted is not None
     assert painted.pixels.shape == (200, 200)

@@ -7,7 +7,7 @@ import pytest
 
 from finewave.io.open_save import save_scene
 from finewave.scene import make_scene
-from finewave.viz.layers import open_view
+from finewave.viz.scene_pair import open_scene_pair
 from finewave.viz.server import spectra
 from finewave.viz.server.spectra import Region, Superseded, spectrum
 from tests.viz.views import WAVELENGTHS, opened
@@ -47,7 +47,7 @@ def test_missing_pixels_do_not_count_and_bands_are_in_order(tmp_path: Path) -> N
     values[1, 0, 0] = np.nan
     values[2] = np.nan
     save_scene(make_scene(values, [700, 500, 600]), tmp_path / "a.tif")
-    found = spectrum(open_view(tmp_path / "a.tif").result, Region(0, 2, 0, 2))
+    found = spectrum(open_scene_pair(tmp_path / "a.tif").result, Region(0, 2, 0, 2))
     assert found is not None
     np.testing.assert_array_equal(found.axis, [500, 600, 700])
     np.testing.assert_array_equal(found.mean, [6, np.nan, 1.5])

@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finewave.viz.layers import View, open_view
+from finewave.viz.scene_pair import ScenePair, open_scene_pair
 from finewave.viz.server.spectra import Region
 from finewave.viz.server.state import state_from_query, usual_state
 from tests.viz.views import opened, write_view
 
 
 @pytest.fixture(scope="module")
-def view(tmp_path_factory: pytest.TempPathFactory) -> View:
+def view(tmp_path_factory: pytest.TempPathFactory) -> ScenePair:
     return opened(tmp_path_factory.mktemp("view"))
 
 
-def test_a_link_says_everything(view: View) -> None:
+def test_a_link_says_everything(view: ScenePair) -> None:
     state = replace(
         usual_state(view),
         left="reference",
@@ -39,14 +39,14 @@ def test_a_link_says_everything(view: View) -> None:
     assert state_from_query(dict(parse_qsl(state.to_query())), view) == state
 
 
-def test_without_a_query_it_is_the_usual_view(view: View) -> None:
+def test_without_a_query_it_is_the_usual_view(view: ScenePair) -> None:
     state = state_from_query({}, view)
     assert state == usual_state(view)
     assert (state.left, state.right, state.mode, state.map) == ("input", "result", "true", "error")
 
 
 def test_what_a_view_does_not_have_is_left_out(tmp_path: Path) -> None:
-    alone = open_view(write_view(tmp_path)["result"])
+    alone = open_scene_pair(write_view(tmp_path)["result"])
     state = state_from_query({"left": "reference", "map": "angle", "pick": "900,0,901,1"}, alone)
     assert (state.left, state.map, state.pick) == ("result", "band", None)
 
@@ -57,7 +57,7 @@ NONSENSE = st.one_of(st.text(max_size=12), st.lists(st.floats(), max_size=5).map
 
 @settings(deadline=None, max_examples=200)
 @given(st.dictionaries(st.sampled_from(NAMES), NONSENSE))
-def test_no_query_breaks_a_page(view: View, query: dict[str, str]) -> None:
+def test_no_query_breaks_a_page(view: ScenePair, query: dict[str, str]) -> None:
     state = state_from_query(query, view)
     assert state.left in view.layers
     assert state_from_query(dict(parse_qsl(state.to_query())), view).pick == state.pick

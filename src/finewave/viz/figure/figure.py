@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.errors import InputError, unknown_name
+from finewave.io.file_errors import reading
 from finewave.physics.display import display_range, on_grey, srgb_bytes
 from finewave.physics.renderings import Rendering, offered_renderings, rendering_at, wavelengths_of
 from finewave.viz.error_maps import rmse_map
 from finewave.viz.figure.drawing import Column, Drawing, draw
-from finewave.viz.figure.scenes import Scenes, open_scenes
 from finewave.viz.places import highest_contrast_window, representative_points
+from finewave.viz.scene_pair import ScenePair, open_scene_pair
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -98,9 +99,9 @@ def make_figure(
     keep_inputs([each for each in (*results, observed, reference) if each is not None], [target])
     get_convention(convention)
     names = check_labels(results, labels)
-    scenes = open_scenes(results, observed, reference)
+    scenes = open_scene_pair(results[0], observed, reference, results[1:])
     if rgb is not None:
-        rendering_at(scenes.results[0], rgb)  # refused before anything is drawn
+        rendering_at(scenes.result.scene, rgb)  # refused before anything is drawn
     drawing, caption = _drawing(scenes, names, rgb, region, points, convention, title)
     with atomic_output(target) as temporary:
         draw(drawing, temporary, dpi)
@@ -125,7 +126,7 @@ def check_labels(results: Sequence[str | Path], labels: Sequence[str] | None) ->
 
 
 def _drawing(
-    scenes: Scenes,
+    scenes: ScenePair,
     names: list[str],
     rgb: Sequence[float] | None,
     region: tuple[int, int, int, int] | None,
@@ -134,7 +135,12 @@ def _drawing(
     title: str,
 ) -> tuple[Drawing, str]:
     """Return what to draw, and the caption."""
-    main = scenes.results[0] if scenes.reference is None else scenes.reference
+    scale = scenes.scale
+    for layer in (*scenes.layers.values(), *scenes.others):
+        with reading(layer.title, "scene"):
+            layer.scene.load()
+    reference = None if scenes.reference is None else scenes.reference.scene
+    main = scenes.result.scene if reference is None else reference
     marked = check_points(points, scenes.size) if points is not None else tuple(representative_points(main.values))
     part = check_region(region, scenes.size) if region is not None else _square(main.values)
     shown = rendering_like(main, None, rgb)
@@ -145,18 +151,18 @@ def _drawing(
         own = rendering_like(scene, shown, rgb)
         labels[label] = own.label
         colours = on_grey(srgb_bytes(own, own.channels(scene.values[own.bands]), limits))
-        ratio = scenes.size[0] // scene.sizes["y"]
+        ratio = 1 if scale is None or role != "input" else scale
         spectra = np.stack([scene.values[:, y // ratio, x // ratio] for y, x in marked]) if marked else None
         return Column(label, role, colours, spectra, wavelengths_of(scene), **more)
 
     columns = []
-    if scenes.reference is not None:
-        columns.append(column(scenes.reference, "reference", "reference"))
-    if scenes.observed is not None:
-        columns.append(column(scenes.observed, "input", "input"))
-    for name, scene in zip(names, scenes.results, strict=True):
-        more = {} if scenes.reference is None else _compared(scene, scenes.reference, convention)
-        columns.append(column(scene, name, "result", **more))
+    if reference is not None:
+        columns.append(column(reference, "reference", "reference"))
+    if scenes.input is not None:
+        columns.append(column(scenes.input.scene, "input", "input"))
+    for name, layer in zip(names, scenes.results, strict=True):
+        more = {} if reference is None else _compared(layer.scene, reference, convention)
+        columns.append(column(layer.scene, name, "result", **more))
     top, left, height, width = part
     others = "".join(f"; {label}: {text}" for label, text in labels.items() if text != shown.label)
     bright = f"{limits.low[0]:.3g} to {limits.high[0]:.3g}, sRGB curve, alike for all"
@@ -165,7 +171,7 @@ def _drawing(
     )
     title_line, _, details = shown.label.partition(" (")
     note = f"Images: {title_line}\n({details};\n{limits.low[0]:.3g} to {limits.high[0]:.3g}, sRGB curve.\n\n"
-    if scenes.reference is not None:
+    if reference is not None:
         caption += f" PSNR (peak 1) and SAM of the whole scene, convention {convention}."
         note += f"PSNR (peak 1), SAM: whole\nscene, convention {convention}."
     if marked:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from finewave.io.file_errors import reading
 from finewave.physics.renderings import wavelengths_of
-from finewave.viz.figure.scenes import open_scenes
 from finewave.viz.metric_table import COLUMNS
 from finewave.viz.report.frame import check_extension, page, table
 from finewave.viz.report.scene_data import METRIC_SAMPLES, ReportData, ReportLayer, gather
+from finewave.viz.scene_pair import open_scene_pair
 
 if TYPE_CHECKING:
-    from finewave.viz.figure.scenes import Scenes
+    from finewave.viz.scene_pair import ScenePair
 
 LARGEST = 12_000_000
 """Bytes: no report of a scene is larger, whatever the scene."""
@@ -70,7 +70,7 @@ def write_report(
     target = check_extension(path)
     keep_inputs([each for each in (result, observed, reference) if each is not None], [target])
     get_convention(convention)
-    scenes = open_scenes([result], observed, reference, lazy=True)
+    scenes = open_scene_pair(result, observed, reference)
     with atomic_output(target) as temporary:
         with reading(result, "scene"):
             gathered = gather(scenes, rgb=rgb, convention=convention)
@@ -82,17 +82,17 @@ def write_report(
     return target
 
 
-def _subtitle(scenes: Scenes) -> str:
+def _subtitle(scenes: ScenePair) -> str:
     rows, columns = scenes.size
-    given = wavelengths_of(scenes.results[0])
-    bands = f"{scenes.results[0].sizes['band']} bands"
+    given = wavelengths_of(scenes.result.scene)
+    bands = f"{scenes.result.scene.sizes['band']} bands"
     if given is not None:
         bands += f", {given.min():.4g} to {given.max():.4g} nm"
     scale = f", scale {scenes.scale}" if scenes.scale is not None and scenes.scale > 1 else ""
     return f"{columns} × {rows} pixels, {bands}{scale}"
 
 
-def _body(gathered: ReportData, scenes: Scenes, names: dict[str, str], convention: str) -> str:
+def _body(gathered: ReportData, scenes: ScenePair, names: dict[str, str], convention: str) -> str:
     maps = "" if scenes.reference is None else _BAR
     unit = "" if gathered.data["layers"][0]["wavelengths"] is None else ", nm"
     return (
@@ -133,7 +133,7 @@ def _means(gathered: ReportData) -> str:
     )
 
 
-def _metrics(gathered: ReportData, scenes: Scenes, convention: str) -> str:
+def _metrics(gathered: ReportData, scenes: ScenePair, convention: str) -> str:
     """Return the table of metrics with what they mean, or why there is none."""
     from finewave.metrics import get_convention
 
@@ -191,7 +191,7 @@ def _more(scene: Any) -> str:
     return ", ".join(said)
 
 
-def _how(gathered: ReportData, scenes: Scenes) -> str:
+def _how(gathered: ReportData, scenes: ScenePair) -> str:
     """Return what was done to the values on the way to the screen."""
 
     def blocks(step: int) -> str:
@@ -207,7 +207,7 @@ def _how(gathered: ReportData, scenes: Scenes) -> str:
         "curve. Single bands: the same, each with a white of its own, which is given.",
         "Points are given as x (column) and y (row) from 0 in pixels of the result.",
     ]
-    if scenes.observed is not None:
+    if scenes.input is not None:
         step = gathered.data["layers"][-1]["step"]
         notes.insert(
             2, f"Input: spectra {blocks(step)} of the input. A band of the result shows the input's nearest one."

@@ -20,11 +20,11 @@ from finewave.physics.renderings import (
 )
 from finewave.viz.error_maps import angle_map, rmse_map
 from finewave.viz.figure.figure import rendering_like
-from finewave.viz.figure.scenes import Scenes
 from finewave.viz.metric_table import metric_values
 from finewave.viz.places import representative_points
 from finewave.viz.report.blocks import BlockMeans, read_rows, step_for, strips
 from finewave.viz.report.encoding import encode_map, encode_pictures, encode_spectra
+from finewave.viz.scene_pair import ScenePair
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -96,13 +96,16 @@ class ReportData:
     notes: list[str] = field(default_factory=list)
 
 
-def gather(scenes: Scenes, *, rgb: Sequence[float] | None = None, convention: str) -> ReportData:
+def gather(scenes: ScenePair, *, rgb: Sequence[float] | None = None, convention: str) -> ReportData:
     """Read scenes strip by strip and return what a page shows of them.
 
     Memory is bounded by `STRIP_SAMPLES` of `finewave.viz.report.blocks`, `BAND_SAMPLES` and, for the metrics,
     `METRIC_SAMPLES`, whatever the scenes' size.
     """
-    result, reference, observed = scenes.results[0], scenes.reference, scenes.observed
+    result, reference, observed = (
+        None if layer is None else layer.scene for layer in (scenes.result, scenes.reference, scenes.input)
+    )
+    assert result is not None
     composites = choose_composites(result, rgb)
     layers = [_layer("result", result, composites, rgb)]
     if reference is not None:
@@ -266,10 +269,10 @@ def _points(main: ReportLayer, size: tuple[int, int]) -> list[list[int]]:
     return [[min(x * step + step // 2, size[1] - 1), min(y * step + step // 2, size[0] - 1)] for y, x in found]
 
 
-def _scores(scenes: Scenes, convention: str) -> dict[str, float] | None:
+def _scores(scenes: ScenePair, convention: str) -> dict[str, float] | None:
     """Return the metrics; ERGAS is left out where the scale is not known. None where the scene is too large."""
-    result, reference = scenes.results[0], scenes.reference
-    if reference is None or result.size > METRIC_SAMPLES:
+    if scenes.reference is None or scenes.result.scene.size > METRIC_SAMPLES:
         return None
-    pred, target = (read_rows(scene, 0, scene.sizes["y"]) for scene in (result, reference))
+    pair = scenes.result.scene, scenes.reference.scene
+    pred, target = (read_rows(scene, 0, scene.sizes["y"]) for scene in pair)
     return metric_values(pred, target, scenes.scale, convention)

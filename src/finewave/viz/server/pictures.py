@@ -16,7 +16,7 @@ from finewave.viz.pyramid import TILE
 from finewave.viz.windows import Frame, Window, fitted, window_of
 
 if TYPE_CHECKING:
-    from finewave.viz.layers import Layer, View
+    from finewave.viz.scene_pair import Layer, ScenePair
     from finewave.viz.server.state import State
 
 _SAMPLE = 512  # screen pixels per side of the overview that decides the stretch, and lies behind the picture
@@ -36,10 +36,10 @@ class Painter:
 
     Parameters
     ----------
-    view : View
+    view : ScenePair
     """
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: ScenePair) -> None:
         self.view = view
         self._ranges: dict[tuple[object, ...], DisplayRange] = {}
         self._tiles: OrderedDict[tuple[object, ...], NDArray[np.float32]] = OrderedDict()

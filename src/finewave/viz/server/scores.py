@@ -9,7 +9,7 @@ from finewave.viz.metric_table import COLUMNS, metric_values
 from finewave.viz.server.spectra import Region
 
 if TYPE_CHECKING:
-    from finewave.viz.layers import View
+    from finewave.viz.scene_pair import ScenePair
 
 MOST_VALUES = 2**25
 """Values of a part for which metrics are computed on the page; `finewave evaluate` has no such limit."""
@@ -18,12 +18,12 @@ ROWS = ("psnr", "ssim", "sam", "ergas", "rmse", "cc")
 """Metrics of the page's table."""
 
 
-def scores(view: View, region: Region | None = None) -> dict[str, str] | None:
+def scores(view: ScenePair, region: Region | None = None) -> dict[str, str] | None:
     """Return the metrics of a part of the result against the reference, as text; None where it is too large.
 
     Parameters
     ----------
-    view : View
+    view : ScenePair
         With a reference.
     region : Region, optional
         By default the whole result.

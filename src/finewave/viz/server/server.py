@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError
-from finewave.viz.layers import View, open_view
+from finewave.viz.scene_pair import ScenePair, open_scene_pair
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def serve(
     Parameters
     ----------
     result, input, reference : str or Path
-        See `open_view`.
+        See `open_scene_pair`.
     host : str
         Address to listen on; the usual one is seen by this machine alone.
     port : int, optional
@@ -83,7 +83,7 @@ def serve(
     from finewave.viz.server.handlers import patterns
     from finewave.viz.server.jobs import Jobs, offered_models
 
-    view = open_view(result, input, reference)
+    view = open_scene_pair(result, input, reference)
     anywhere = host in EVERYWHERE
     if host not in _PRIVATE:
         warnings.warn(
@@ -149,13 +149,13 @@ class Site:
 
     Parameters
     ----------
-    view : View
+    view : ScenePair
     jobs : Jobs
     """
 
-    def __init__(self, view: View, jobs: Jobs) -> None:
+    def __init__(self, view: ScenePair, jobs: Jobs) -> None:
         self.view, self.jobs = view, jobs
-        self._uploads: dict[str, View] = {}
+        self._uploads: dict[str, ScenePair] = {}
         self._pages: set[ViewerSession] = set()
         jobs.forgotten = self._forget
 
@@ -205,13 +205,13 @@ class Site:
         if view is not None:
             view.close()
 
-    def _view(self, key: str) -> View:
+    def _view(self, key: str) -> ScenePair:
         """Return the view of an upload that is done, else the first one."""
         job = self.jobs.jobs.get(key)
         if job is None or job.state != "done":
             return self.view
         if key not in self._uploads:
-            self._uploads[key] = open_view(job.result, job.scene)
+            self._uploads[key] = open_scene_pair(job.result, job.scene)
             self._uploads[key].layers["input"].title = job.source.name
         return self._uploads[key]
 

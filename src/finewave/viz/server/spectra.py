@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from finewave.inference.tiling.sources import OpenScene
 
 if TYPE_CHECKING:
-    from finewave.viz.layers import Layer
+    from finewave.viz.scene_pair import Layer
 
 _STRIP = 2**22  # pixels of one band that are read at once
 

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 from finewave.physics.display import RANGES
 from finewave.physics.renderings import RENDERINGS, TRIPLES
-from finewave.viz.layers import View
 from finewave.viz.maps import MAPS, NEEDS_REFERENCE
+from finewave.viz.scene_pair import ScenePair
 from finewave.viz.server.spectra import Region
 
 MODES = (*RENDERINGS, "three", "band")
@@ -72,7 +72,7 @@ class State:
         return urlencode(fields, safe=",")
 
 
-def usual_state(view: View) -> State:
+def usual_state(view: ScenePair) -> State:
     """Return what a page shows first: the whole result, swiped against the reference, else the input."""
     result = view.result
     first = result.default_rendering
@@ -100,14 +100,14 @@ def usual_state(view: View) -> State:
     )
 
 
-def state_from_query(query: Mapping[str, str], view: View) -> State:
+def state_from_query(query: Mapping[str, str], view: ScenePair) -> State:
     """Return the state that an address asks for; what does not fit the view stays as usual.
 
     Parameters
     ----------
     query : mapping of str to str
         As `State.to_query` writes it; anything may be missing or meaningless.
-    view : View
+    view : ScenePair
 
     Returns
     -------

@@ -26,7 +26,7 @@ from finewave.viz.windows import Frame
 if TYPE_CHECKING:
     from bokeh.document import Document
 
-    from finewave.viz.layers import View
+    from finewave.viz.scene_pair import ScenePair
 
 _PICTURE = frozenset({"left", "right", "mode", "red", "green", "blue", "stretch"})
 _SMALLEST_SIDE = 11  # of a region with metrics: the window of SSIM
@@ -38,7 +38,7 @@ class ViewerSession:
     Parameters
     ----------
     document : bokeh.document.Document
-    view : View
+    view : ScenePair
     state : State
     facts : dict
         What else the template shows.
@@ -49,7 +49,7 @@ class ViewerSession:
     def __init__(
         self,
         document: Document,
-        view: View,
+        view: ScenePair,
         state: State,
         facts: dict[str, Any],
         ended: Callable[[ViewerSession], None] = lambda page: None,
@@ -417,7 +417,7 @@ def _controls() -> tuple[str, ...]:
     return "left", "right", "swipe", "mode", "red", "green", "blue", "band", "stretch", "map", "theme"
 
 
-def _accepts(view: View, name: str, value: Any) -> bool:
+def _accepts(view: ScenePair, name: str, value: Any) -> bool:
     """Whether a control may have a value: the browser is not ours to trust."""
     if isinstance(value, float | int):
         return math.isfinite(value)
@@ -448,13 +448,13 @@ def _place(x0: float, x1: float, y0: float, y1: float) -> dict[str, list[float]]
     return {"x": [x0], "y": [y0], "dw": [x1 - x0], "dh": [y1 - y0]}
 
 
-def _axis_ends(view: View) -> tuple[float, float]:
+def _axis_ends(view: ScenePair) -> tuple[float, float]:
     """Return the ends of the axis on which all spectra lie."""
     shown = [layer.axis for role, layer in view.layers.items() if _is_plotted(view, role)]
     return float(min(axis.min() for axis in shown)), float(max(axis.max() for axis in shown))
 
 
-def _is_plotted(view: View, role: str) -> bool:
+def _is_plotted(view: ScenePair, role: str) -> bool:
     """Whether an image has spectra: bands without wavelengths have no place among those that have."""
     return view.result.wavelengths is None or view.layers[role].wavelengths is not None
 
@@ -463,7 +463,7 @@ def _no_line() -> dict[str, Any]:
     return {name: np.empty(0) for name in ("axis", "mean", "spread", "low", "high")}
 
 
-def _facts(view: View) -> dict[str, Any]:
+def _facts(view: ScenePair) -> dict[str, Any]:
     """Return what the template shows of a view."""
     result = view.result
     order = np.argsort(result.axis, kind="stable")
@@ -496,7 +496,7 @@ def _facts(view: View) -> dict[str, Any]:
     }
 
 
-def _shown(view: View, mode: str) -> str:
+def _shown(view: ScenePair, mode: str) -> str:
     """Return what the colours of a mode are, and of the images that are shown in another way."""
     lines, result = [], view.result
     label = result.renderings[mode].label if mode in result.renderings else ""

@@ -8,7 +8,7 @@ import pytest
 from finewave.errors import InputError
 from finewave.io.open_save import save_scene
 from finewave.scene import make_scene
-from finewave.viz.layers import Place, open_view
+from finewave.viz.scene_pair import Place, open_scene_pair
 from finewave.viz.windows import Frame, window_of
 from tests.viz.views import RATIO, SIZE, WAVELENGTHS, opened, truth, write_view
 
@@ -30,7 +30,7 @@ def test_georeferences_place_an_input(tmp_path: Path) -> None:
     larger = make_scene(np.ones((12, 12)), [550.0], transform=(30, 0, 499940, 0, -30, 4400060), **place)
     save_scene(result, tmp_path / "result.tif")
     save_scene(larger, tmp_path / "input.tif")
-    view = open_view(tmp_path / "result.tif", tmp_path / "input.tif")
+    view = open_scene_pair(tmp_path / "result.tif", tmp_path / "input.tif")
     assert view.layers["input"].place == Place(-6, -6, 3, 3)
     assert view.layers["input"].pixels(0, 1, 0, 1) == (slice(2, 3), slice(2, 3))
 
@@ -40,31 +40,31 @@ def test_an_input_elsewhere(tmp_path: Path) -> None:
         transform = (10, 0, east, 0, -10, 4400000)
         save_scene(make_scene(np.ones((8, 8)), crs="EPSG:32631", transform=transform), tmp_path / f"{name}.tif")
     with pytest.raises(InputError, match="different places"):
-        open_view(tmp_path / "result.tif", tmp_path / "input.tif")
+        open_scene_pair(tmp_path / "result.tif", tmp_path / "input.tif")
 
 
 def test_an_input_that_does_not_divide(tmp_path: Path) -> None:
     paths = write_view(tmp_path)
     save_scene(make_scene(np.ones((3, 11, 16))), tmp_path / "odd.tif")
     with pytest.raises(InputError, match="no whole multiple"):
-        open_view(paths["result"], tmp_path / "odd.tif")
+        open_scene_pair(paths["result"], tmp_path / "odd.tif")
 
 
 def test_references_that_cannot_be_compared(tmp_path: Path) -> None:
     paths = write_view(tmp_path)
     with pytest.raises(InputError, match="has 16 x 12 pixels"):
-        open_view(paths["result"], reference=paths["input"])
+        open_scene_pair(paths["result"], reference=paths["input"])
     save_scene(truth().isel(band=slice(0, 5)), tmp_path / "fewer.tif")
     with pytest.raises(InputError, match="5 bands"):
-        open_view(paths["result"], reference=tmp_path / "fewer.tif")
+        open_scene_pair(paths["result"], reference=tmp_path / "fewer.tif")
     save_scene(make_scene(truth().values, WAVELENGTHS + 20), tmp_path / "beside.tif")
     with pytest.raises(InputError, match="20 nm"):
-        open_view(paths["result"], reference=tmp_path / "beside.tif")
+        open_scene_pair(paths["result"], reference=tmp_path / "beside.tif")
 
 
 def test_windows_have_the_resolution_of_the_screen(tmp_path: Path) -> None:
     save_scene(make_scene(np.zeros((1, 1000, 2000), np.float32)), tmp_path / "wide.tif")
-    layer = open_view(tmp_path / "wide.tif").result
+    layer = open_scene_pair(tmp_path / "wide.tif").result
     for frame, level in (
         (Frame(0, 2000, 0, 1000, 500, 250), 2),
         (Frame(0, 500, 0, 250, 500, 250), 0),
@@ -86,9 +86,9 @@ def test_primaries_of_a_screen_are_no_bands_but_those_of_a_camera_are(tmp_path: 
 
     paths = write_view(tmp_path)
     iio.imwrite(tmp_path / "photo.png", np.zeros((SIZE[0] // 2, SIZE[1] // 2, 3), np.uint8))
-    assert open_view(paths["result"], tmp_path / "photo.png").layers["input"].wavelengths is None
+    assert open_scene_pair(paths["result"], tmp_path / "photo.png").layers["input"].wavelengths is None
     raw = make_scene(np.zeros((3, SIZE[0] // 2, SIZE[1] // 2)), attrs={"sensor": "nikon-d5100"})
     save_scene(raw, tmp_path / "raw.tif")
-    wavelengths = open_view(paths["result"], tmp_path / "raw.tif").layers["input"].wavelengths
+    wavelengths = open_scene_pair(paths["result"], tmp_path / "raw.tif").layers["input"].wavelengths
     assert wavelengths is not None
     np.testing.assert_allclose(wavelengths, [596, 529, 470], atol=1)

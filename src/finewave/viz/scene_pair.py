@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -96,21 +97,58 @@ def _met(start: float, stop: float) -> slice:
 
 
 @dataclass
-class View:
-    """What one page shows.
+class ScenePair:
+    """A result with what it was made from and what it should be: what a page, report or figure shows.
 
     Attributes
     ----------
     layers : dict of str to Layer
         By role; ``"result"`` is always there.
+    others : tuple of Layer
+        Further results of the same place and size, which a figure puts side by side.
     """
 
     layers: dict[str, Layer]
+    others: tuple[Layer, ...] = ()
 
     @property
     def result(self) -> Layer:
         """The image whose pixels are the grid."""
         return self.layers["result"]
+
+    @property
+    def results(self) -> tuple[Layer, ...]:
+        """All results, in the order given."""
+        return self.result, *self.others
+
+    @property
+    def input(self) -> Layer | None:
+        """What the result was made from."""
+        return self.layers.get("input")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of the result."""
+        return self.result.pyramid.height, self.result.pyramid.width
+
+    @property
+    def scale(self) -> int | None:
+        """How many pixels of the result lie along a pixel of the input; None without one.
+
+        Raises
+        ------
+        InputError
+            If the input does not lie under the result edge on edge, a whole number of pixels under each of its own.
+        """
+        if self.input is None:
+            return None
+        scale = self.size[0] // self.input.pyramid.height
+        if scale < 1 or self.size != (scale * self.input.pyramid.height, scale * self.input.pyramid.width):
+            raise InputError(
+                f"the input {self.input.title} has {_size(self.input)} pixels, {self.result.title} has "
+                f"{_size(self.result)} pixels; the result's size must be a whole multiple, the same both ways"
+            )
+        return scale
 
     @property
     def reference(self) -> Layer | None:
@@ -128,8 +166,13 @@ class View:
             layer.pyramid.close()
 
 
-def open_view(result: str | Path, input: str | Path | None = None, reference: str | Path | None = None) -> View:
-    """Open the images of a view, check that they belong together, and read none of their pixels.
+def open_scene_pair(
+    result: str | Path,
+    input: str | Path | None = None,
+    reference: str | Path | None = None,
+    others: Sequence[str | Path] = (),
+) -> ScenePair:
+    """Open images that belong together, check that they belong together, and read none of their pixels.
 
     Parameters
     ----------
@@ -139,10 +182,12 @@ def open_view(result: str | Path, input: str | Path | None = None, reference: st
         What the result was made from: by its georeference, else as a whole, on the same ground.
     reference : str or Path, optional
         What the result should be: as many pixels and bands.
+    others : sequence of str or Path
+        Further results, of the same size.
 
     Returns
     -------
-    View
+    ScenePair
 
     Raises
     ------
@@ -155,7 +200,17 @@ def open_view(result: str | Path, input: str | Path | None = None, reference: st
         layers["input"] = _placed(open_layer("input", Path(input)), first)
     if reference is not None:
         layers["reference"] = _compared(open_layer("reference", Path(reference)), first)
-    return View(layers)
+    further = []
+    for other in others:
+        layer = open_layer("result", Path(other))
+        if _size(layer) != _size(first):
+            raise InputError(
+                f"{other} has {_size(layer)} pixels, {result} has {_size(first)} pixels; results must be of one size"
+            )
+        if "reference" in layers:
+            _compared(layers["reference"], layer)
+        further.append(layer)
+    return ScenePair(layers, tuple(further))
 
 
 def open_layer(role: str, path: Path) -> Layer:
@@ -207,8 +262,8 @@ def _placed(layer: Layer, result: Layer) -> Layer:
     width = result.pyramid.width / layer.pyramid.width
     if abs(height - width) > 1e-9 * width or (width > 1 and width != round(width)):
         raise InputError(
-            f"the input {layer.title} has {_size(layer)} pixels, {result.title} has {_size(result)}: no whole multiple "
-            "of it in both directions, and there are no georeferences to lay one on the other"
+            f"the input {layer.title} has {_size(layer)} pixels, {result.title} has {_size(result)} pixels: no whole "
+            "multiple of it in both directions, and there are no georeferences to lay one on the other"
         )
     layer.place = Place(0.0, 0.0, width, height)
     return layer
@@ -218,19 +273,21 @@ def _compared(layer: Layer, result: Layer) -> Layer:
     """Check that an image can be compared with the result pixel by pixel and band by band."""
     if _size(layer) != _size(result):
         raise InputError(
-            f"the reference {layer.title} has {_size(layer)} pixels, {result.title} has {_size(result)}; "
+            f"the reference {layer.title} has {_size(layer)} pixels, {result.title} has {_size(result)} pixels; "
             "a reference has the pixels of the result (give the smaller image as --input)"
         )
     ours, theirs = result.pyramid.bands, layer.pyramid.bands
     if ours != theirs:
         raise InputError(
-            f"the reference {layer.title} has {theirs} bands, {result.title} has {ours}; a reference has the same bands"
+            f"the reference {layer.title} has {_bands(layer)}, {result.title} has {_bands(result)}; a reference has "
+            "the same bands"
         )
     if result.wavelengths is not None and layer.wavelengths is not None:
         apart = np.abs(result.wavelengths - layer.wavelengths).max()
         if apart > SAME_WAVELENGTH_NM:
             raise InputError(
-                f"the bands of the reference {layer.title} lie up to {apart:.0f} nm beside those of {result.title}"
+                f"the reference {layer.title} has {_bands(layer)}, {result.title} has {_bands(result)}; up to "
+                f"{apart:.3g} nm apart, they cannot be compared"
             )
     elif result.wavelengths is not None:
         _adopt(layer, result.wavelengths)  # the same bands, as was said
@@ -243,6 +300,12 @@ def _adopt(layer: Layer, wavelengths: NDArray[np.float64]) -> None:
     layer.wavelengths = wavelengths
     layer.scene = layer.scene.assign_coords(wavelength=("band", wavelengths))
     layer.__dict__.pop("renderings", None)
+
+
+def _bands(layer: Layer) -> str:
+    count, given = layer.pyramid.bands, layer.wavelengths
+    where = "" if given is None else f" ({given.min():.4g} to {given.max():.4g} nm)"
+    return f"{count} band{'s' * (count != 1)}{where}"
 
 
 def _size(layer: Layer) -> str:
