@@ -9,6 +9,9 @@ ImageKind = Literal["lr_msi", "hr_msi", "lr_hsi", "hr_hsi", "ref_rgb"]
 
 Task = Literal["sssr", "sr", "ssr", "fusion", "refsr"]
 
+CropSampling = Literal["random", "grid", "area"]
+"""Where training crops are cut, see `finewave.datasets.patches.Crops`."""
+
 
 class TaskImages(NamedTuple):
     """What a task reads, in the order of a network's ``forward``, and what it makes."""

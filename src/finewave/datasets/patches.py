@@ -6,17 +6,18 @@ import hashlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from finewave.datasets.store import Store
-from finewave.errors import InputError
+from finewave.errors import InputError, unknown_name
 from finewave.physics.degradation import degrade
 from finewave.physics.random_degradation import random_degradation
 from finewave.physics.sensors import apply_response
+from finewave.types import CropSampling
 
 Sample = dict[str, Tensor]
 Place = tuple[int, int, int]
@@ -193,8 +194,8 @@ class Crops:
     ) -> None:
         if crop % scale:
             raise InputError(f"data.crop={crop} is no multiple of the scale {scale}")
-        if sampling not in ("random", "grid", "area"):
-            raise InputError(f"data.sampling={sampling!r}; it must be 'random', 'grid' or 'area'")
+        if sampling not in get_args(CropSampling):
+            raise unknown_name("sampling of crops", sampling, get_args(CropSampling))
         for scene in scenes:
             if min(scene.hr_hsi.shape[1:]) < crop:
                 raise InputError(f"scene {scene.name!r} is {scene.hr_hsi.shape[1:]}, smaller than data.crop={crop}")

@@ -118,6 +118,9 @@ class SRNetwork(nn.Module):
     objectives: ClassVar[Mapping[str, str]] = {}
     """Kinds of training phases of the network's own: `finewave.systems.objective.Objective` as ``"module:Class"``."""
 
+    phase_options: ClassVar[Mapping[str, str]] = {}
+    """Dataclass with the options of each of these kinds, as ``"module:Class"``; its fields are `finewave.sections`'."""
+
     system: str | None = None
     config: Mapping[str, Any] | None = None
 

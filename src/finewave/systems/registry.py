@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import inspect
+import math
 import types
 import typing
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -168,12 +169,17 @@ def create_model(name: str, **config: Any) -> SRNetwork:
     ]
     if missing:
         raise InputError(f"{name} needs a value for {', '.join(missing)}")
-    hints = typing.get_type_hints(network.__init__)
-    for key, value in config.items():
-        _check_kind(name, key, value, hints.get(key, Any))
+    check_options(name, config, f"{name}: ")
     bound = signature.bind(**config)
     bound.apply_defaults()
-    net = network(**bound.arguments)
+    try:
+        net = network(**bound.arguments)
+    except InputError:
+        raise
+    except (RuntimeError, ValueError, TypeError, ArithmeticError, LookupError, AssertionError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        given = ", ".join(f"{key}={value!r}" for key, value in config.items()) or "its defaults"
+        raise InputError(f"{name} cannot be built with {given}: {reason}") from error
     net.system, net.config = name, dict(bound.arguments)
     return net
 
@@ -198,7 +204,31 @@ def config_of(net: SRNetwork) -> tuple[str, dict[str, Any]]:
     return net.system, dict(net.config)
 
 
-def _check_kind(system: str, key: str, value: Any, hint: Any) -> None:
+def check_options(system: str, options: Mapping[str, Any], prefix: str) -> None:
+    """Refuse values of the wrong kind for a system's options, by what its constructor says of them.
+
+    Parameters
+    ----------
+    system : str
+        A system, see `list_systems`.
+    options : dict
+        Values by the names of `options_of`.
+    prefix : str
+        Of the names in messages, ``"model."`` for instance.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if the annotation of an option excludes its value, or a number is negative, infinite or NaN.
+    """
+    hints = typing.get_type_hints(system_named(system).load().__init__)
+    for key, value in options.items():
+        _check_kind(system, key, value, hints.get(key, Any), prefix)
+        if isinstance(value, int | float) and not 0 <= value < math.inf:
+            raise InputError(f"{prefix}{key}={value!r} is out of range; it must be >= 0")
+
+
+def _check_kind(system: str, key: str, value: Any, hint: Any, prefix: str) -> None:
     """Refuse a value that a constructor's annotation excludes; leave unusual annotations alone."""
     alternatives = _alternatives(hint)
     choices = [choice for a in alternatives if typing.get_origin(a) is typing.Literal for choice in typing.get_args(a)]
@@ -216,7 +246,7 @@ def _check_kind(system: str, key: str, value: Any, hint: Any) -> None:
         raise unknown_name(f"{key} of {system}", value, map(str, choices))
     accepted = [*map(repr, choices), *(f"a sequence of {kind.__name__}" for kind in sequences)]
     accepted += ["None" if kind is type(None) else kind.__name__ for kind in plain]
-    raise InputError(f"{system}: {key}={value!r} is of the wrong kind; it must be {' or '.join(accepted)}")
+    raise InputError(f"{prefix}{key}={value!r} is of the wrong kind; it must be {' or '.join(accepted)}")
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
+import dataclasses
+import importlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
@@ -14,12 +15,17 @@ from finewave.datasets.registry import get_dataset, open_dataset, rgb_sensor, se
 from finewave.datasets.store import Store
 from finewave.errors import InputError, unknown_name
 from finewave.physics.sensors import get_sensor
-from finewave.systems.registry import options_of, takes_reference
+from finewave.sections import checked, keys_of, unknown_key
+from finewave.systems.registry import check_options, options_of, system_named, takes_reference
+from finewave.training.phase_options import PhaseOptions, SupervisedOptions
+from finewave.training.recipe_options import CropOptions, ModelOptions, RecipeOptions
 
 PROTOCOL_OPTIONS = ("scale", "ms_bands", "hs_bands")
 """Options of a network that belong to the experiment."""
-PART_DATA = ("crop", "sampling", "augment", "gain", "mix", "batch_size")
+PART_DATA = tuple(field.name for field in dataclasses.fields(CropOptions))
 """Keys of ``data`` that a phase may have values of its own for, under ``phaseN.data``."""
+
+_PHASE = re.compile(r"phase\d+")
 
 
 def recipe_folders() -> Iterator[Path]:
@@ -96,29 +102,113 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, 
     """
     from omegaconf import OmegaConf
 
-    config = _read(find_recipe(recipe))
-    known = set(_keys(OmegaConf.to_container(config)))
-    system = _system(config)
+    path = find_recipe(recipe)
+    config = _read(path)
+    source = f"recipe {path if str(recipe) == str(path) else recipe}"
+    sections = set(config)
     for override in overrides:
-        key, equals, value = override.partition("=")
+        key, equals, _ = override.partition("=")
         if not equals:
             raise InputError(f"override {override!r} is not of the form key=value")
-        if key == "model.system":
-            system = value
-    for override in overrides:
-        key, _, value = override.partition("=")
-        _check_key(key, known, system, f"recipe {recipe} has no key {key!r}")
+        if _PHASE.fullmatch(key.partition(".")[0]) and key.partition(".")[0] not in sections:
+            raise unknown_key(key, _keys(OmegaConf.to_container(config)), source)
         try:
             config = OmegaConf.merge(config, OmegaConf.from_dotlist([override]))
         except Exception as error:
-            raise InputError(f"override {key}={value}: {_first_line(error)}") from error
+            raise InputError(f"override {override}: {_first_line(error)}") from error
     _steps_for_epochs(config, [override.partition("=")[0] for override in overrides])
     try:
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]  # a mapping
     except Exception as error:
-        raise InputError(f"recipe {recipe}: {_first_line(error)}") from error
+        raise InputError(f"{source}: {_first_line(error)}") from error
+    plain = check_recipe(plain, source)
     _follow_dataset(plain)
     return plain
+
+
+def check_recipe(config: dict[str, Any], source: str) -> dict[str, Any]:
+    """Return a recipe with values of the types that `finewave.training.recipe_options` states.
+
+    Parameters
+    ----------
+    config : dict
+        The recipe with all that it is based on.
+    source : str
+        What it is called in messages.
+
+    Raises
+    ------
+    InputError
+        If a key is unknown or missing, or a value is of the wrong type or out of range: one line that names the key.
+    """
+    phases = {key: _mapping(value, key) for key, value in config.items() if _PHASE.fullmatch(str(key))}
+    model = _mapping(config.get("model", {}), "model")
+    common = {field.name for field in dataclasses.fields(ModelOptions)}
+    of_system = {key: value for key, value in model.items() if key not in common}
+    known = [*keys_of(RecipeOptions), *(f"{key}.{name}" for key in phases for name in keys_of(PhaseOptions))]
+    known += [f"model.{key}" for key in of_system]
+    for key in _keys(config):
+        if key.partition(".")[0] not in {name.partition(".")[0] for name in known} and key not in config:
+            raise unknown_key(key, known, source)
+    shared = {key: value for key, value in config.items() if key not in phases}
+    if "model" in config:
+        shared["model"] = {key: value for key, value in model.items() if key in common}
+    result = checked(RecipeOptions, shared, "", source)
+    for key, phase in phases.items():
+        result[key] = _checked_phase(phase, model["system"], f"{key}.", source)
+    if of_system:
+        _check_model(model["system"], of_system, "model.", source)
+        result["model"] |= of_system
+    return {key: result[key] for key in config}
+
+
+def phase_sections(system: str, kind: Any, key: str) -> tuple[type, ...]:
+    """Return the dataclasses with the options of a kind of phase: the common ones, and its own.
+
+    Raises
+    ------
+    InputError
+        If the system has no such kind; ``key`` names it in the message.
+    """
+    own = system_named(system).load().phase_options
+    if kind == "supervised":
+        return PhaseOptions, SupervisedOptions
+    if not isinstance(kind, str) or kind not in own:
+        raise unknown_name(f"{key}, a kind of phase of {system},", kind, ("supervised", *own))
+    module, _, name = own[kind].partition(":")
+    return PhaseOptions, vars(importlib.import_module(module))[name]
+
+
+def _checked_phase(phase: dict[str, Any], system: str, prefix: str, source: str) -> dict[str, Any]:
+    sections = phase_sections(system, phase.get("kind"), f"{prefix}kind")
+    known = [name for each in sections for name in keys_of(each, prefix)]
+    result: dict[str, Any] = {}
+    for key in phase:
+        if f"{prefix}{key}" not in known:
+            raise unknown_key(f"{prefix}{key}", known, source)
+    for each in sections:
+        own = {field.name for field in dataclasses.fields(each)}
+        result |= checked(each, {key: value for key, value in phase.items() if key in own}, prefix, source)
+    return {key: result[key] for key in phase}
+
+
+def _mapping(value: Any, key: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(f"{key}={value!r} is of the wrong kind; it must be a mapping of keys to values")
+    return value
+
+
+def _check_model(system: str, options: dict[str, Any], prefix: str, source: str) -> None:
+    """Refuse options that a system does not have, or of another kind; of a composition, those of its parts, too."""
+    known = options_of(system)
+    for key in options:
+        if key not in known:
+            raise unknown_key(f"{prefix}{key}", (f"{prefix}{name}" for name in known), source)
+    check_options(system, options, prefix)
+    for key, value in options.items():
+        part = key.removesuffix("_options")
+        if part in options and part != key and isinstance(value, dict):
+            _check_model(options[part], value, f"{prefix}{key}.", source)
 
 
 def _follow_dataset(config: dict[str, Any]) -> None:
@@ -162,16 +252,12 @@ def _read(path: Path) -> Any:
     parent = _read(find_recipe(base))
     parts = config.pop("parts", None)
     if parts is not None:
-        rest = {key: value for key, value in parent.items() if not re.fullmatch(r"phase\d+", str(key))}
+        rest = {key: value for key, value in parent.items() if not _PHASE.fullmatch(str(key))}
         parent = OmegaConf.merge(rest, _of_parts(parts))
     for key in config:
         # a further phase is the first one but for what it says
-        if re.fullmatch(r"phase\d+", str(key)) and key not in parent and "phase1" in parent:
+        if _PHASE.fullmatch(str(key)) and key not in parent and "phase1" in parent:
             parent[key] = OmegaConf.to_container(parent["phase1"])
-    known = set(_keys(OmegaConf.to_container(parent)))
-    system = _system(config) or _system(parent)
-    for key in _keys(OmegaConf.to_container(config)):
-        _check_key(key, known, system, f"recipe {path} has key {key!r}, which its base {base} lacks")
     _steps_for_epochs(parent, list(_keys(OmegaConf.to_container(config))))
     return OmegaConf.merge(parent, config)
 
@@ -180,7 +266,7 @@ def _steps_for_epochs(config: Any, said: Sequence[str]) -> None:
     """Let a length in steps among the keys ``said`` take the place of one in epochs that was there."""
     for key in said:
         phase, _, name = key.partition(".")
-        if name == "steps" and f"{phase}.epochs" not in said and phase in config:
+        if name == "steps" and f"{phase}.epochs" not in said and hasattr(config.get(phase), "pop"):
             config[phase].pop("epochs", None)
 
 
@@ -212,38 +298,6 @@ def network_options(config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     system = options.pop("system")
     lacking = set(PROTOCOL_OPTIONS) - options_of(system)
     return system, {key: value for key, value in options.items() if key not in lacking}
-
-
-def _system(config: Any) -> str | None:
-    """Return the system that a recipe names, None if it leaves that to its base."""
-    model = config.get("model")
-    return model.get("system") if hasattr(model, "get") else None
-
-
-def _open_keys(known: set[str]) -> set[str]:
-    """Return the keys any recipe may add: losses, what else a phase can be given, measured images, rolling."""
-    from finewave.nn.losses import LOSSES
-
-    losses = [key for key in known if re.fullmatch(r"phase\d+\.losses", key)]
-    supervised = [key.removesuffix(".losses") for key in losses]
-    more = {f"{key}.{name}" for key in supervised for name in ("output_start", "precision", "data")}
-    crops = {f"{key}.data.{name}" for key in supervised for name in PART_DATA}
-    epochs = {f"{key.removesuffix('.steps')}.epochs" for key in known if re.fullmatch(r"phase\d+\.steps", key)}
-    return {f"{key}.{name}" for key in losses for name in LOSSES} | more | crops | epochs | {"data.msi", "data.roll"}
-
-
-def _check_key(key: str, known: set[str], system: str | None, message: str) -> None:
-    """Refuse a key that neither is in ``known`` nor is an option of the system."""
-    if key in known or key in _open_keys(known):
-        return
-    if key.startswith("model.") and system is not None:
-        options = {f"model.{option}" for option in options_of(system)}
-        if ".".join(key.split(".")[:2]) in options:
-            return
-        known = known | options
-    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    raise InputError(f"{message}{hint}")
 
 
 def _keys(tree: Any, prefix: str = "") -> Iterator[str]:

@@ -463,6 +463,10 @@ class JSSUNet(SRNetwork):
         "unfolding": "finewave.systems.jssunet.phases:Unfolding",
         "post": "finewave.systems.jssunet.phases:PostProcessing",
     }
+    phase_options: ClassVar[Mapping[str, str]] = {
+        "unfolding": "finewave.systems.jssunet.phase_options:UnfoldingOptions",
+        "post": "finewave.systems.jssunet.phase_options:PostOptions",
+    }
 
     def __init__(
         self,

@@ -1,0 +1,18 @@
+"""The keys of SSC-HSR's phases and what each may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from finewave.sections import option
+
+
+@dataclass
+class AlignedOptions:
+    """Weights of the terms, files that a phase starts from, parts of the network that do not learn in it."""
+
+    losses: dict[str, float] = option(least=0)
+    part: str | None = option(required=False)
+    estimates: bool = option(required=False)
+    pretrained: dict[str, str | None] = option(required=False)
+    freeze: list[str] = option(required=False)
