@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from finewave.errors import InputError
+from finewave.errors import InputError, unknown_name
 
 _WORDS: dict[Any, str] = {
     int: "an integer",
@@ -203,6 +203,8 @@ def _checked_value(section: type, option: _Option, value: Any, prefix: str, sour
         return checked(option.section, value, f"{name}.", source, partial=option.accepted.partial)
     if not (value is None and option.nullable) and not _is_of(value, option.kind):
         raise InputError(f"{name}={_short(value)} is of the wrong kind; it must be {option.words}")
+    if isinstance(value, str) and not option.accepted.holds(value):
+        raise unknown_name(name, value, option.accepted.choices)
     if not option.accepted.holds(value):
         plain = option.accepted.bounds if option.kind in (int, float) else ""
         raise InputError(f"{name}={_short(value)} is out of range; it must be {plain or option.words}")

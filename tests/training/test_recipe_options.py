@@ -186,6 +186,24 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
         load_recipe(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("base: [1]", "base="),
+        ("base: common-cave-x4\nparts: 5", "parts=5"),
+        ("base: sr-ssr-cave-x4\nparts: {sr: 5}", "parts="),
+        ("base: common-cave-x4\nmodel: 5", "model"),
+        ("base: common-cave-x4\nphase2: 5", "phase2=5"),
+        ("base: common-cave-x4\ndata: {1: 2}", r"data\.1"),
+    ],
+)
+def test_a_recipe_of_another_shape_is_refused(text: str, named: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(fw.InputError, match=named):
+        load_recipe(path)
+
+
 def test_a_key_of_another_kind_of_phase_is_refused() -> None:
     with pytest.raises(fw.InputError, match=r"no key 'phase1\.stage_weights'"):
         load_recipe(COMMON, ["phase1.stage_weights=[[0, 1, 1, 1]]"])

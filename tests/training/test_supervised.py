@@ -66,8 +66,8 @@ def test_a_systems_own_loss_and_the_shared_ones_are_weighed_by_the_recipe(common
     ("override", "message"),
     [
         ("phase1.losses={l3: 1}", r"unknown loss 'l3'; did you mean 'l1'\? Valid: colour, done, l1"),
-        ("phase1.losses={l1: 0}", "losses with a weight other than 0"),
-        ("phase1.optimizer=sgd", "unknown optimizer 'sgd'"),
+        ("phase1.losses={l1: 0}", "at least one needs a weight other than 0"),
+        ("phase1.optimizer=sgd", r"unknown phase1\.optimizer 'sgd'"),
         ("phase1.part=sr", "unknown part of the network 'sr'"),
         ("phase1.schedule=cosin", "did you mean 'cosine'"),
         ("data.sensor=nikon", "unknown sensor"),

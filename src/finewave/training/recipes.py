@@ -115,7 +115,7 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, 
         try:
             config = OmegaConf.merge(config, OmegaConf.from_dotlist([override]))
         except Exception as error:
-            raise InputError(f"override {override}: {_first_line(error)}") from error
+            raise InputError(f"override {' '.join(override.split())}: {_first_line(error)}") from error
     _steps_for_epochs(config, [override.partition("=")[0] for override in overrides])
     try:
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]  # a mapping
@@ -249,8 +249,12 @@ def _read(path: Path) -> Any:
     base = config.pop("base", None)
     if base is None:
         return config
-    parent = _read(find_recipe(base))
     parts = config.pop("parts", None)
+    if not isinstance(base, str):
+        raise InputError(f"recipe {path}: base={base!r} is of the wrong kind; it must be the name of a recipe")
+    if parts is not None and not (OmegaConf.is_dict(parts) and all(isinstance(name, str) for name in parts.values())):
+        raise InputError(f"recipe {path}: parts={parts!r} is of the wrong kind; it must name a recipe for each part")
+    parent = _read(find_recipe(base))
     if parts is not None:
         rest = {key: value for key, value in parent.items() if not _PHASE.fullmatch(str(key))}
         parent = OmegaConf.merge(rest, _of_parts(parts))
