@@ -12,6 +12,7 @@ import xarray as xr
 
 import finewave as fw
 from finewave.errors import InputError
+from finewave.inference.options import PredictOptions
 from finewave.inference.processing import choose_processing
 from finewave.inference.super_resolve import super_resolve
 from finewave.inference.tiling.plan import plan_tiles
@@ -76,7 +77,7 @@ def test_the_change_is_the_smallest() -> None:
     assert np.abs(change).max() > 0.1
     np.testing.assert_allclose(np.einsum("ij,jyx->iyx", unseen, change.values), 0, atol=1e-5)
     # projected once more, nothing changes
-    processing = choose_processing(model, consistent=True)
+    processing = choose_processing(model, PredictOptions(consistent=True))
     result = torch.from_numpy(super_resolve(scene, model, consistent=True).values)[None]
     again = processing.projection(result, {"lr_msi": torch.from_numpy(scene.values)[None]})
     torch.testing.assert_close(again, result, rtol=0, atol=1e-5)
@@ -132,7 +133,7 @@ def test_fusion_of_images_that_contradict_each_other_gives_back_the_scene() -> N
     np.testing.assert_allclose(fw.degrade(result, 2).values, scene.values, atol=1e-5)
     # where the two agree, in what decimation takes away, the guide is given back
     left = torch.from_numpy(np.einsum("kc,cyx->kyx", response(), result.values) - guide.values)
-    least_norm = choose_processing(fusion(), consistent=True).projection.constraints[-1].spatial
+    least_norm = choose_processing(fusion(), PredictOptions(consistent=True)).projection.constraints[-1].spatial
     unseen = left - least_norm(fw.degrade(left, 2)[None])[0]
     assert left.abs().max() > 0.1
     assert unseen.abs().max() < 1e-4
@@ -160,7 +161,7 @@ def test_tiles_equal_the_whole(which: str) -> None:
         )
     scene = scene_of(9, 110, **({"bands": len(OUTPUT_NM)} if which == "fusion" else {}))
     guide = scene_of(18, 220) if which == "fusion" else None
-    processing = choose_processing(model, consistent=True)
+    processing = choose_processing(model, PredictOptions(consistent=True))
     tiling = plan_tiles(model.with_pooling("local"), 9, 110, tile=10, beyond=processing.reach)
     assert any(tile.seen[1].stop - tile.seen[1].start < 110 for tile in tiling)
     whole = super_resolve(scene, model, guide, consistent=True, tile=110)
@@ -267,7 +268,7 @@ def test_what_is_cut_is_counted() -> None:
 
 def test_workers_get_it_by_pickle() -> None:
     model = joint()
-    processing = choose_processing(model, consistent=True, uncertainty=True, clip=(0, 1))
+    processing = choose_processing(model, PredictOptions(consistent=True, uncertainty=True, clip=(0, 1)))
     again = pickle.loads(pickle.dumps(processing))
     assert again.identity() == processing.identity()
     image, scene = torch.rand(1, len(OUTPUT_NM), 12, 10), {"lr_msi": torch.rand(1, 3, 6, 5)}

@@ -16,8 +16,9 @@ from distributed.security import Security
 
 from finewave.errors import InputError
 from finewave.inference.engine import TileJob, run_job
+from finewave.inference.options import PredictOptions
 from finewave.inference.predict import predict_file
-from finewave.inference.predict_file import FileOptions, run_file
+from finewave.inference.predict_file import run_file
 from finewave.inference.process_pool import THREAD_VARIABLES, connected
 from finewave.io.open_save import load_scene
 from finewave.zoo.model import load_model
@@ -61,8 +62,8 @@ def test_two_workers_one_of_which_is_lost(model: Path, tmp_path: Path) -> None:
                 os.kill(killed[0], signal.SIGKILL)
 
         loaded = load_model(model, precision="float32").with_pooling("local")
-        options = FileOptions(tile=20, uncertainty=True)
-        run_file(source, tmp_path / "workers.tif", loaded, None, options, client=client, progress=progress)
+        options = PredictOptions(tile=20, uncertainty=True)
+        run_file(source, tmp_path / "workers.tif", loaded, options=options, client=client, progress=progress)
     with LocalCluster(n_workers=1, dashboard_address=None, silence_logs="CRITICAL") as own:
         again = {"precision": "float32", "self_ensemble": True, "cluster": own.scheduler_address}
         predict_file(source, tmp_path / "again.nc", model, tile=20, **again)

@@ -174,7 +174,7 @@ def test_numbers_without_a_scale(model: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(*(load_scene(tmp_path / name).values for name in ("a.zarr", "b.zarr")), atol=1e-5)
     with pytest.warns(FinewaveWarning, match="10000 stands for 1.0 .*--full-scale"):
         predict_file(tmp_path / "raw.tif", tmp_path / "c.zarr", model)
-    with pytest.raises(InputError, match="must be positive; got -1"):
+    with pytest.raises(InputError, match="full_scale=-1 is out of range; it must be a number > 0"):
         predict_file(tmp_path / "raw.tif", tmp_path / "d.zarr", model, full_scale=-1)
 
 

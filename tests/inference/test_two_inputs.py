@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import finewave as fw
+from finewave.inference.grid import grid_of, on_grid
 from finewave.inference.predict import predict_file
 from finewave.inference.super_resolve import super_resolve
 from finewave.scene import make_scene, scene_transform
@@ -85,14 +86,24 @@ def test_a_guide_too_many_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"crs": "EPSG:32632"}, "the scene is in EPSG:32631, the guide in EPSG:32632"),
         ({"transform": (10.0, 0.0, 5e5 + 20, 0.0, -10.0, 4e6)}, "put them 2.0 pixels of the guide apart"),
-        ({"transform": (11.0, 0.0, 5e5, 0.0, -10.0, 4e6)}, "pixels of the guide apart"),
+        ({"transform": (10.0, 0.0, 5e5, 0.0, -10.0, 4e6 - 5)}, "put them 0.5 pixels of the guide apart"),
+        ({"transform": (11.0, 0.0, 5e5, 0.0, -11.0, 4e6)}, "pixels of the guide apart"),
     ],
 )
-def test_georeferences_that_differ_are_a_warning(model: Model, change: dict, message: str) -> None:
-    with pytest.warns(FinewaveWarning, match=message):
-        super_resolve(scene_of(4, 5, 6, **PLACE), model, scene_of(2, 15, 18, **{**FINER, **change}))
+def test_a_guide_on_another_grid_is_brought_to_the_scenes(model: Model, change: dict, message: str) -> None:
+    scene, guide = scene_of(4, 5, 6, **PLACE), scene_of(2, 15, 18, **{**FINER, **change})
+    with pytest.warns(FinewaveWarning, match=f"{message}.* resampled"):
+        result = super_resolve(scene, model, guide)
+    expected = super_resolve(scene, model, on_grid(guide, grid_of(scene, 3)))
+    np.testing.assert_array_equal(result.values, expected.values)
+    assert not np.array_equal(result.values, super_resolve(scene, model, scene_of(2, 15, 18)).values)
+
+
+def test_a_guide_of_another_place_is_refused(model: Model) -> None:
+    elsewhere = scene_of(2, 15, 18, **{**FINER, "crs": "EPSG:32632"})
+    with pytest.raises(fw.InputError, match=r"the scene is in EPSG:32631, the guide in EPSG:32632.* do not overlap"):
+        super_resolve(scene_of(4, 5, 6, **PLACE), model, elsewhere)
 
 
 def test_files_and_folders_with_guides(model: Model, tmp_path: Path) -> None:

@@ -43,3 +43,16 @@ def numbers_or_file(text: str | None) -> list[float] | str | None:
         return [float(part) for part in text.split(",")]
     except ValueError:
         return text
+
+
+def numbers_or_names(text: str | None) -> list[float | str] | None:
+    """Return bands from ``"490, 560"`` or ``"B2,B3"``: wavelengths where they are numbers, else names."""
+    if text is None:
+        return None
+    bands: list[float | str] = []
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        try:
+            bands.append(float(part))
+        except ValueError:
+            bands.append(part)
+    return bands

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from finewave.allocator import keep_freed_memory
-from finewave.cli.completion import model_names, output_formats
-from finewave.cli.options import example, numbers_or_file, pooling_option, precision_option
+from finewave.cli.completion import model_names, output_formats, sensor_names
+from finewave.cli.options import example, numbers_or_file, numbers_or_names, pooling_option, precision_option
 from finewave.cli.progress import Progress
 from finewave.cli.streams import json_option, print_json, working
+
+KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias")
+"""Those of `finewave.physics.degradation` that need nothing else, which would load NumPy."""
 
 
 @click.command(epilog=example("finewave predict photo.jpg -o photo.tif --model jssunet-photo-x4"))
@@ -32,6 +36,13 @@ from finewave.cli.streams import json_option, print_json, working
 @click.option("--engine", help="Installed xarray engine that opens the input, e.g. cfgrib.")
 @click.option("--full-scale", type=float, help="The stored number that stands for 1.0 in the input.")
 @click.option("--guide-full-scale", type=float, help="The same of the guide.")
+@click.option("--sensor", shell_complete=sensor_names, help="Of a baseline: whose MS bands, e.g. sentinel2a:B2,B3,B4.")
+@click.option("--scale", type=click.IntRange(min=2), help="Of a baseline: s.  [default for fusion: of the two images]")
+@click.option("--kernel", type=click.Choice(KERNELS), help="Of a baseline: blur of the LR image.  [default: gaussian]")
+@click.option("--spectra", type=click.Path(path_type=Path), help="Of a baseline: HS scene that it learns from.")
+@click.option("--window", type=(int, int, int, int), metavar="C0 R0 C1 R1", help="Part of the input, in pixels.")
+@click.option("--bbox", type=(float, float, float, float), metavar="X0 Y0 X1 Y1", help="The same in map coordinates.")
+@click.option("--bands", metavar="BAND,...", help="Bands of the output to keep: wavelengths in nm, or names.")
 @click.option("--tile", type=click.IntRange(min=16), help="Tile side, in input pixels.  [default: 512 output pixels]")
 @click.option("--halo", default="exact", show_default=True, help="Seen around a tile: exact, fast, or input pixels.")
 @pooling_option(default="local")
@@ -50,81 +61,27 @@ from finewave.cli.streams import json_option, print_json, working
 @click.option("--restart", is_flag=True, help="Throw away the tiles of an earlier, unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Let OUTPUT replace INPUT, if they are the same.")
 @json_option
-def predict(
-    source: Path,
-    output: Path,
-    model: str,
-    guide: Path | None,
-    suffix: str,
-    wavelengths: str | None,
-    variable: str | None,
-    guide_variable: str | None,
-    engine: str | None,
-    full_scale: float | None,
-    guide_full_scale: float | None,
-    tile: int | None,
-    halo: str,
-    pooling: str,
-    precision: str,
-    consistent: bool,
-    self_ensemble: bool,
-    uncertainty: bool,
-    quality: bool,
-    clip: tuple[float, float] | None,
-    dtype: str | None,
-    output_full_scale: float | None,
-    nodata: float | None,
-    workers: int | None,
-    cluster: str | None,
-    device: str | None,
-    restart: bool,
-    overwrite: bool,
-    as_json: bool,
-) -> None:
+def predict(source: Path, output: Path, model: str, as_json: bool, **options: Any) -> None:
     """Apply a model to files.
 
     INPUT is a file or a folder of files. The output's format is that of its extension: .tif, .nc, .zarr,
     .h5, .mat, .hdr, ... If OUTPUT has no extension it is a folder, and each file in the folder INPUT becomes
     one in OUTPUT. A model that takes two images gets the second, a file or a folder, by --guide.
 
-    Scenes of any size are processed in tiles. A run that was stopped goes on where it was, if the same command is
-    given again.
+    Baselines are models, too: bicubic and ibp need --scale, gsa and cnmf a --guide, and ridge, quadratic and
+    root-polynomial learn from the spectra of a hyperspectral scene, --spectra, observed by --sensor.
+
+    Scenes of any size are processed in tiles. A run that was stopped resumes if the same command is given again.
     """
     from finewave.inference.predict import predict_file
 
     keep_freed_memory()
+    options["wavelengths"] = numbers_or_file(options["wavelengths"])
+    options["bands"] = numbers_or_names(options["bands"])
+    halo = options["halo"]
+    options["halo"] = int(halo) if halo.isdecimal() else halo
     with working(as_json), Progress("predict") as progress:
-        written = predict_file(
-            source,
-            output,
-            model,
-            guide=guide,
-            suffix=suffix,
-            wavelengths=numbers_or_file(wavelengths),
-            variable=variable,
-            guide_variable=guide_variable,
-            engine=engine,
-            full_scale=full_scale,
-            guide_full_scale=guide_full_scale,
-            tile=tile,
-            halo=int(halo) if halo.isdecimal() else halo,
-            pooling=pooling,
-            precision=precision,
-            consistent=consistent,
-            self_ensemble=self_ensemble,
-            uncertainty=uncertainty,
-            quality=quality,
-            clip=clip,
-            dtype=dtype,
-            output_full_scale=output_full_scale,
-            nodata=nodata,
-            workers=workers,
-            cluster=cluster,
-            device=device,
-            restart=restart,
-            overwrite=overwrite,
-            progress=progress,
-        )
+        written = predict_file(source, output, model, progress=progress, say=progress.note, **options)
     if as_json:
         return print_json({"model": model, "written": written})
     for path in written:

@@ -16,6 +16,7 @@ from finewave.warnings import FinewaveWarning
 if TYPE_CHECKING:
     import xarray as xr
 
+    from finewave.zoo.card import Card
     from finewave.zoo.model import Model
 
 SAME_BAND_NM = 15.0
@@ -60,7 +61,7 @@ def match_bands(scene: xr.DataArray, model: Model, name: str | None = None) -> l
     if expected is not None and count != expected:
         raise InputError(
             f"scene has {count} band{'s' * (count != 1)}{_in_brackets(given)}; "
-            f"{model.name} expects {expected}{expected_bands(model, name)}"
+            f"{model.name} expects {expected}{expected_bands(model, name)}{_other_models(scene, model, name)}"
         )
     if count > 1 and (names is not None or wanted is not None):
         _warn(
@@ -187,9 +188,11 @@ def _refuse_contradictions(scene: xr.DataArray, given: np.ndarray | None) -> Non
 
 def _nominal(scene: xr.DataArray) -> dict[str | None, float]:
     """Return the centres of the scene's sensor by the names of its bands; empty where it is not a known satellite."""
+    sensor = str(scene.attrs.get("sensor", ""))
+    if not sensor:
+        return {}
     from finewave.physics.sensors.satellites import nominal_bands, satellite_names
 
-    sensor = str(scene.attrs.get("sensor", ""))
     return {k: v[0] for k, v in nominal_bands(sensor).items()} if sensor in satellite_names() else {}
 
 
@@ -299,6 +302,32 @@ def expected_bands(model: Model, name: str | None = None) -> str:
     if names := expected_names(model, name):
         return f" ({', '.join(names)})"
     return _in_brackets(input_wavelengths(model, name))
+
+
+def _other_models(scene: xr.DataArray, model: Model, name: str) -> str:
+    """Return what to do with a scene whose bands are not the model's: models of its task that take them, or `fit`."""
+    from finewave.zoo.bundled_weights import CARD, weight_folders
+    from finewave.zoo.card import Card
+
+    fitting = []
+    if name == model.inputs[0]:
+        cards = [(each, Card.read(folder / CARD)) for each, folder in weight_folders().items()]
+        fitting = [each for each, card in cards if card.output == model.output and _takes(card, scene)]
+    if fitting:
+        return f"; of the trained models {', '.join(fitting)} take{'s' * (len(fitting) == 1)} these bands"
+    return "; no trained model at hand takes these bands: finewave fit trains one for them"
+
+
+def _takes(card: Card, scene: xr.DataArray) -> bool:
+    """Whether a scene has the bands of a card's first input: near in wavelength, else as many and of its sensor."""
+    is_msi = card.inputs[0].endswith("msi")
+    wanted = card.ms_wavelengths_nm if is_msi else card.wavelengths_nm
+    given = wavelengths_of(scene)
+    if wanted and given is not None:
+        return _nearest_bands(given, np.asarray(wanted)) is not None and len(wanted) <= given.size
+    count = card.config.get("ms_bands" if is_msi else "hs_bands", len(wanted or ()))
+    taken_by = scene.attrs.get("sensor")
+    return count == scene.sizes["band"] and (not taken_by or str(card.sensor).partition(":")[0] == taken_by)
 
 
 def _models_of_sensor(sensor: str, model: Model) -> list[str]:

@@ -12,7 +12,7 @@ from finewave.inference.process_pool import ModelSource
 from finewave.inference.processing import PLAIN, Processing
 from finewave.inference.resume import ResumeStore
 from finewave.inference.tiling.sources import Source
-from finewave.inference.tiling.tile_run import run_tile, window_of
+from finewave.inference.tiling.tile_run import read_tile, run_tile
 from finewave.inference.tiling.tiles import Tiling
 
 THREADS = 2
@@ -49,10 +49,7 @@ class TileJob:
         if self.unfinished.facts(number) is not None:
             return  # a worker was lost after it had stored the tile, and before it could say so
         tile = self.tiling[number]
-        images = {
-            name: source.read(window_of(name, tile, self.tiling, ratio))
-            for name, (source, ratio) in self.sources.items()
-        }
+        images = read_tile(self.sources, tile, self.tiling)
         self.unfinished.write(number, tile, run_tile(self.model.get(), images, tile, self.tiling, self.processing))
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from finewave.errors import InputError, unknown_name
-from finewave.inference.predict_file import FileOptions, run_file
-from finewave.inference.process_pool import connected
+from finewave.inference.baselines import is_baseline
+from finewave.inference.options import PredictOptions
+from finewave.inference.predict_file import run_file
 from finewave.io.own_copy import keep_inputs
+from finewave.io.products import product_of
 from finewave.warnings import FinewaveWarning
-
-if TYPE_CHECKING:
-    from finewave.zoo.model import Model
+from finewave.zoo.model import Model, load_model
 
 
 def predict_file(
@@ -23,36 +24,13 @@ def predict_file(
     output: str | Path,
     model: Model | str | Path,
     *,
-    guide: str | Path | None = None,
-    suffix: str = ".tif",
-    wavelengths: Any = None,
-    variable: str | None = None,
-    guide_variable: str | None = None,
-    engine: str | None = None,
-    full_scale: float | None = None,
-    guide_full_scale: float | None = None,
-    tile: int | None = None,
-    halo: str | int = "exact",
-    pooling: str = "local",
-    precision: str = "auto",
-    consistent: bool = False,
-    self_ensemble: bool = False,
-    uncertainty: bool = False,
-    quality: bool = False,
-    clip: Sequence[float] | None = None,
-    dtype: str | None = None,
-    output_full_scale: float | None = None,
-    nodata: float | None = None,
-    workers: int | None = None,
-    cluster: str | None = None,
-    device: str | None = None,
-    restart: bool = False,
-    overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] | None = None,
+    **options: Any,
 ) -> list[Path]:
     """Apply a model to a file, or to every file of a folder, in memory that does not grow with the scene.
 
-    Tiles that are finished are kept in a hidden folder beside the output. A run that was stopped, whatever by, goes on
+    Tiles that are finished are kept in a hidden folder beside the output. A run that was stopped, whatever by, resumes
     from them when it is started again in the same way.
 
     Parameters
@@ -64,47 +42,13 @@ def predict_file(
         With an extension, a file in that format; without, a folder, made if missing for a folder of scenes, in
         which ``a.png`` becomes ``a`` + ``suffix``.
     model : Model, str or Path
-        From `load_model`, or what to give it.
-    guide : str or Path, optional
-        File with the second image of a model that takes two, see `super_resolve`; for a folder of scenes a folder with
-        a file of the same stem for each.
-    suffix : str
-        Extension of the files in an output folder.
-    wavelengths : sequence of float or path, optional
-        Band centres in nm of the input, where the file does not have them; see `open_scene`.
-    variable, guide_variable : str, optional
-        Which array of the input's and the guide's file, where it holds several; see `open_scene`.
-    engine : str, optional
-        Installed engine of xarray that opens the input, see `open_scene`.
-    full_scale, guide_full_scale : float, optional
-        The stored number that stands for 1.0 in the input and in the guide, where the files do not say, or in place
-        of what they say; ``scale`` of `open_scene`.
-    tile, halo, pooling : optional
-        See `super_resolve`.
-    precision : {"auto", "float32", "bfloat16"}
-        Of a model that is loaded here, see `load_model`.
-    consistent, self_ensemble, clip : optional
-        See `super_resolve`.
-    uncertainty : bool
-        Write the standard deviation of the results of the eight orientations, in each pixel and band, beside the
-        output, in float32: ``a.tif`` has ``a.uncertainty.tif``. The output is then their mean.
-    quality : bool
-        Write scores that need no truth beside the output, in JSON: ``a.tif`` has ``a.quality.json``; see
-        `finewave.inference.quality.quality_of`.
-    dtype, output_full_scale, nodata : optional
-        How values are stored, see `save_scene` (``full_scale`` there); float32 by default.
-    workers : int, optional
-        Processes of this machine that share the work; by default threads of this one do it.
-    cluster : str, optional
-        Address of a Dask scheduler whose workers do it. They must see input and output under the same names.
-    device : str, optional
-        Where networks run, ``"cuda"`` for instance; by default where the model is.
-    restart : bool
-        Throw away what an earlier, unfinished run has left, instead of going on from it.
-    overwrite : bool
-        Write over an input, for those who want their scene replaced by its result.
+        From `load_model`, or what to give it; or the name of a baseline, see `finewave.inference.baselines`.
     progress : callable, optional
         Called with what is done and the whole: tiles of one file, or files of a folder.
+    say : callable, optional
+        Called, before a long run, with a line on the size of the output and the time that it will take.
+    **options
+        See `finewave.inference.options.PredictOptions`.
 
     Returns
     -------
@@ -114,79 +58,76 @@ def predict_file(
     Raises
     ------
     InputError
-        A ``ValueError``, if a path cannot be used, the output is an input (see ``overwrite``), a file does not fit the
-        model, the disk is full, another run writes the same output, or an unfinished one with other inputs or options
-        has. In a folder the other files are processed first, and the message names those that failed.
+        A ``ValueError``, if a path cannot be used, an option is unknown or out of range, the output is an input (see
+        ``overwrite``), a file does not fit the model, the disk is full, another run writes the same output, or an
+        unfinished one with other inputs or options has. In a folder the other files are processed first, and the
+        message names those that failed.
     """
-    from finewave.io.products import product_of
-    from finewave.zoo.model import Model, load_model
-
+    chosen = PredictOptions.of_files(options)
     source, output = Path(source), Path(output)
     if not source.exists():
         raise InputError(f"no such file or folder: {source}")
-    suffix = suffix if suffix.startswith(".") else f".{suffix}"
+    output, many = _target(source, output, chosen)
+    pairs = _pairs(source, output, chosen.extension) if many else [(source, output)]
+    if not chosen.overwrite:
+        _keep_inputs(source, output, pairs if many else None, chosen)
+    _check_beside(pairs, chosen)
+    model_path = None if isinstance(model, Model) or is_baseline(model) else str(model)
+    if not is_baseline(model):
+        loaded = model if isinstance(model, Model) else load_model(model, precision=chosen.precision)
+        model = loaded if chosen.device is None else _on_device(loaded, chosen.device)
+    with _client(chosen) as client:
+        run = partial(run_file, model=model, options=chosen, client=client, model_path=model_path, say=say)
+        if many:
+            return _all_of(pairs, output, chosen.guide, run, progress)
+        guide = None if chosen.guide is None else _existing(Path(chosen.guide))
+        run(source, output, guide=guide, progress=progress)
+        return [output]
+
+
+def _target(source: Path, output: Path, options: PredictOptions) -> tuple[Path, bool]:
+    """Return the output's file, or its folder where a folder of scenes becomes one; and whether that is so."""
     into_folder = not output.suffix or (output.is_dir() and output.suffix.lower() not in _extensions())
     # a Zarr store is a folder, too, and so are many products
     is_one_scene = source.is_file() or source.suffix.lower() in _extensions() or product_of(source) is not None
-    many = into_folder and not is_one_scene
     if into_folder and is_one_scene:
         if not output.is_dir():
             raise InputError(f"{output} has no extension to name a format; try {output.name}.tif")
-        output = output / f"{source.stem}{suffix}"
-    _check_output(output, suffix if many else output.suffix)
-    if not overwrite:
-        remedy = "give another name, or --overwrite (in Python overwrite=True)"
-        read = [source] if guide is None else [source, guide]
-        if many and any(output.exists() and Path(each).is_dir() and output.samefile(each) for each in read):
+        output = output / f"{source.stem}{options.extension}"
+    many = into_folder and not is_one_scene
+    _check_output(output, options.extension if many else output.suffix)
+    return output, many
+
+
+def _keep_inputs(
+    source: Path, output: Path, pairs: Sequence[tuple[Path, Path]] | None, options: PredictOptions
+) -> None:
+    """Refuse an output that is an input."""
+    remedy = "give another name, or --overwrite (in Python overwrite=True)"
+    read = [Path(each) for each in (source, options.guide, options.spectra) if each is not None]
+    if pairs is None:
+        return keep_inputs(read, [output], remedy)
+    if any(output.exists() and each.is_dir() and output.samefile(each) for each in read):
+        raise InputError(f"the output folder {output} is the input folder, whose files would be overwritten: {remedy}")
+    return keep_inputs([path for path, _ in pairs], [target for _, target in pairs if target.exists()], remedy)
+
+
+def _check_beside(pairs: Sequence[tuple[Path, Path]], options: PredictOptions) -> None:
+    targets = {target for _, target in pairs}
+    for _, target in pairs:
+        if taken := targets.intersection(options.beside(target)):
             raise InputError(
-                f"the output folder {output} is the input folder, whose files would be overwritten: {remedy}"
+                f"{taken.pop()} would be the uncertainty of {target.name} and a result by itself; rename a scene"
             )
-        if not many:
-            keep_inputs(read, [output], remedy)
-    model_path = None if isinstance(model, Model) else str(model)
-    if not isinstance(model, Model):
-        model = load_model(model, precision=precision)
-    model = model.with_pooling(pooling)
-    if device is not None:
-        model = _on_device(model, device)
-    options = FileOptions(
-        wavelengths=wavelengths,
-        variable=variable,
-        guide_variable=guide_variable,
-        engine=engine,
-        full_scale=full_scale,
-        guide_full_scale=guide_full_scale,
-        tile=tile,
-        halo=halo,
-        dtype=dtype,
-        output_full_scale=output_full_scale,
-        nodata=nodata,
-        restart=restart,
-        consistent=consistent,
-        self_ensemble=self_ensemble,
-        uncertainty=uncertainty,
-        clip=clip,
-        quality=quality,
-    )
-    with connected(cluster, workers) as client:
 
-        def one(path: Path, target: Path, progress: Callable[[int, int], None] | None) -> None:
-            second = None if guide is None else _guide_of(path, Path(guide), many)
-            run_file(path, target, model, second, options, client=client, model_path=model_path, progress=progress)
 
-        if not many:
-            one(source, output, progress)
-            return [output]
-        pairs = _pairs(source, output, suffix)
-        if not overwrite:
-            keep_inputs([path for path, _ in pairs], [target for _, target in pairs if target.exists()], remedy)
-        targets = {target for _, target in pairs}
-        for _, target in pairs:
-            if taken := targets.intersection(options.beside(target)):
-                raise InputError(
-                    f"{taken.pop()} would be the uncertainty of {target.name} and a result by itself; rename a scene"
-                )
-        return _all_of(pairs, output, one, progress)
+def _client(options: PredictOptions) -> AbstractContextManager[Any | None]:
+    """Return the processes that share the work; none by default."""
+    if options.cluster is None and options.workers is None:
+        return nullcontext()
+    from finewave.inference.process_pool import connected
+
+    return connected(options.cluster, options.workers)
 
 
 def _on_device(model: Model, device: str) -> Model:
@@ -199,7 +140,8 @@ def _on_device(model: Model, device: str) -> Model:
 def _all_of(
     pairs: Sequence[tuple[Path, Path]],
     output: Path,
-    one: Callable[[Path, Path, Callable[[int, int], None] | None], None],
+    guides: str | Path | None,
+    run: Callable[..., None],
     progress: Callable[[int, int], None] | None,
 ) -> list[Path]:
     """Process each pair of a folder; say at the end which ones failed."""
@@ -209,7 +151,7 @@ def _all_of(
     written: list[Path] = []
     for done, (path, target) in enumerate(pairs, start=1):
         try:
-            one(path, target, None)
+            run(path, target, guide=None if guides is None else _guide_of(path, _existing(Path(guides))))
         except InputError as error:
             failures.append(f"{path.name}: {error}")
         else:
@@ -224,17 +166,19 @@ def _all_of(
     return written
 
 
-def _guide_of(path: Path, guide: Path, many: bool) -> Path:
-    """Return the file that guides the scene in ``path``."""
+def _existing(guide: Path) -> Path:
     if not guide.exists():
         raise InputError(f"no such file or folder: {guide}")
-    if not many:
-        return guide
-    if not guide.is_dir():
-        raise InputError(f"the guides of a folder of scenes are a folder, too; {guide} is a file")
-    found = [other for other in _scenes_in(guide) if other.stem == path.stem]
+    return guide
+
+
+def _guide_of(path: Path, guides: Path) -> Path:
+    """Return the file in a folder that guides the scene in ``path``."""
+    if not guides.is_dir():
+        raise InputError(f"the guides of a folder of scenes are a folder, too; {guides} is a file")
+    found = [other for other in _scenes_in(guides) if other.stem == path.stem]
     if len(found) != 1:
-        raise InputError(f"{len(found)} files in {guide} are named {path.stem}; one guide is expected")
+        raise InputError(f"{len(found)} files in {guides} are named {path.stem}; one guide is expected")
     return found[0]
 
 

@@ -1,184 +1,242 @@
-"""One file through a model, in bounded memory, tile by tile; what is finished is kept until all is."""
+"""One file through a model, in bounded memory: in one piece, or tile by tile, kept until all are finished."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from finewave.errors import InputError
-from finewave.inference.band_selection import BandSelection
-from finewave.inference.engine import ProgressCallback, TileJob, run_job
-from finewave.inference.process_pool import LoadedModel, SavedModel
+from finewave.inference.baselines import model_to_run
+from finewave.inference.options import PredictOptions, quality_file, uncertainty_file, unfinished_folder
 from finewave.inference.processing import Processing, choose_processing
-from finewave.inference.quality import Scorer, quality_of, scorer_of, write_quality
-from finewave.inference.request import Request, make_request
-from finewave.inference.resume import ResumeStore, commit_job, discard_job, locked, open_job, spread_store_in, store_in
-from finewave.inference.super_resolve import warn_of_facts
-from finewave.inference.tiling.halo_check import warn_halo_error
+from finewave.inference.request import Request, make_request, warn_of_facts
+from finewave.inference.resume import (
+    ResumeStore,
+    commit_job,
+    discard_job,
+    locked,
+    open_job,
+    spread_store_in,
+    store_in,
+)
 from finewave.inference.tiling.plan import plan_tiles
 from finewave.inference.tiling.sources import SceneFile, stamp_of
-from finewave.inference.tiling.tile_run import TileFacts
+from finewave.inference.tiling.tile_run import TileFacts, read_tile, run_tile
 from finewave.inference.tiling.tiles import Tiling
 from finewave.io.file_errors import writing
+from finewave.io.open_save import open_scene, save_scene
 from finewave.zoo import hub
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import xarray as xr
 
-    from finewave.io.open_options import SaveOptions
+    from finewave.inference.engine import ProgressCallback
+    from finewave.inference.process_pool import SavedModel
+    from finewave.inference.quality import Scorer
     from finewave.zoo.model import Model
 
 COG_EXTENSIONS = (".tif", ".tiff", ".gtiff")
 _ARITHMETIC = "arithmetic"
 
 
-@dataclass(frozen=True)
-class FileOptions:
-    """How `predict_file` works; see there."""
-
-    wavelengths: Any = None
-    tile: int | None = None
-    halo: str | int = "exact"
-    dtype: str | None = None
-    output_full_scale: float | None = None
-    nodata: float | None = None
-    restart: bool = False
-    consistent: bool = False
-    self_ensemble: bool = False
-    uncertainty: bool = False
-    clip: Sequence[float] | None = None
-    quality: bool = False
-    variable: str | None = None
-    guide_variable: str | None = None
-    engine: str | None = None
-    full_scale: float | None = None
-    guide_full_scale: float | None = None
-
-    @property
-    def storage(self) -> dict[str, Any]:
-        """Keywords of `save_scene`."""
-        return {"dtype": self.dtype, "full_scale": self.output_full_scale, "nodata": self.nodata}
-
-    @property
-    def save_options(self) -> SaveOptions:
-        """The same for a format."""
-        from finewave.io.open_options import SaveOptions
-
-        return SaveOptions(dtype=self.dtype, scale=self.output_full_scale, nodata=self.nodata)
-
-    def beside(self, output: Path) -> list[Path]:
-        """Return the files that go beside an output."""
-        files = [uncertainty_file(output)] if self.uncertainty else []
-        return [*files, quality_file(output)] if self.quality else files
-
-    def processing(self, model: Model) -> Processing:
-        """Return what is done around the network."""
-        return choose_processing(
-            model,
-            consistent=self.consistent,
-            self_ensemble=self.self_ensemble,
-            uncertainty=self.uncertainty,
-            clip=self.clip,
-        )
-
-
-def uncertainty_file(output: Path) -> Path:
-    """Return where the uncertainty of an output goes: ``a.tif`` has ``a.uncertainty.tif``."""
-    return output.with_name(f"{output.stem}.uncertainty{output.suffix}")
-
-
-def quality_file(output: Path) -> Path:
-    """Return where the quality of an output goes: ``a.tif`` has ``a.quality.json``."""
-    return output.with_name(f"{output.stem}.quality.json")
-
-
 def run_file(
     source: Path,
     output: Path,
-    model: Model,
-    guide: Path | None,
-    options: FileOptions,
+    model: Model | str,
     *,
+    guide: Path | None = None,
+    options: PredictOptions,
     client: Any | None = None,
     model_path: str | None = None,
     progress: ProgressCallback | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> None:
     """Apply a model to a file and write the result under its final name when it is whole.
 
     Parameters
     ----------
-    source, output, guide : Path
-    model : Model
-    options : FileOptions
+    source, output : Path
+    model : Model or str
+        Or the name of a baseline, which is built for the file.
+    guide : Path, optional
+    options : PredictOptions
     client : distributed.Client, optional
         Whose workers do the tiles; they see the same files under the same names.
     model_path : str, optional
         What workers give to `load_model`; without, a copy of the model is kept beside the tiles for them.
     progress : callable, optional
         Called with the number of tiles done and of all tiles.
+    say : callable, optional
+        Called with the size of the output and the time that it will take, before a long run.
     """
-    from finewave.wavelengths import given_wavelengths
-
     for each in (output, *options.beside(output)):
         _check_target(each)
-    processing = options.processing(model)
-    scorer = scorer_of(model) if options.quality else None
-    given = options.wavelengths
-    keywords: dict[str, Any] = {
-        "wavelengths": None if given is None else given_wavelengths(given).tolist(),
-        "full_scale": options.full_scale,
-        "variable": options.variable,
-        "engine": options.engine,
-    }
-    paths = dict(zip(model.inputs, [source] if guide is None else [source, guide], strict=False))
-    of_guide = {"full_scale": options.guide_full_scale, "variable": options.guide_variable}
-    keywords_of = dict(zip(model.inputs, [keywords, of_guide], strict=False))
-    scenes = {name: _opened(path, keywords_of[name]) for name, path in paths.items()}
-    resolution = _own_resolution(scenes[model.inputs[0]], model)
-    if resolution is not None:
-        keywords["resolution"] = resolution
-        scenes[model.inputs[0]].close()
-        scenes[model.inputs[0]] = _opened(source, keywords)
+    files = InputFiles(source, guide, options)
     try:
-        request = make_request(scenes[model.inputs[0]], model, scenes.get(model.inputs[-1]) if guide else None)
-        tiling = plan_tiles(
-            model,
-            *request.first.shape[1:],
-            tile=options.tile,
-            halo=options.halo,
-            beyond=processing.reach,
-        )
+        model = model_to_run(model, files.scene, files.guide, options).with_pooling(options.pooling)
+        files.open_as_trained(model)
+        request = make_request(files.scene, model, files.guide, options)
+        processing = choose_processing(model, options, request.kept)
+        height, width = request.first.shape[1:]
+        tiling = plan_tiles(model, height, width, tile=options.tile, halo=options.halo, beyond=processing.reach)
         request.warn_of_range()
-        description = _description(paths, request, tiling, options, processing)
-        with locked(output) as folder:
-            with writing(output):
-                unfinished = _prepare(folder, output, description, request, tiling, options)
-            model = model.with_precision(unfinished.precision)
-            missing = _missing(unfinished, tiling)
-            if missing:
-                warn_halo_error(model, request.sources(), tiling, processing.reach)
-            if client is None:
-                job = TileJob(LoadedModel(model), request.sources(), tiling, unfinished, processing)
-            else:
-                sources = {
-                    name: (_for_workers(path, keywords_of[name], request.bands[name]), request.ratio(name))
-                    for name, path in paths.items()
-                }
-                job = TileJob(_model_for_workers(model, model_path, folder), sources, tiling, unfinished, processing)
-            with _kept(unfinished), writing(output):
-                run_job(job, missing, client, progress)
-                _finish(output, unfinished, request, tiling, options, processing, scorer)
-            discard_job(folder)
+        # scores are of numbers as they are stored, so that they need a store
+        if len(tiling) == 1 and client is None and not options.quality and not unfinished_folder(output).exists():
+            _in_one_piece(request, tiling, processing, output, options, progress)
+        else:
+            _tile_by_tile(request, tiling, processing, output, options, files, client, model_path, progress, say)
     finally:
-        for scene in scenes.values():
+        files.close()
+
+
+class InputFiles:
+    """The files of a scene and its guide, open.
+
+    Parameters
+    ----------
+    source, guide : Path
+    options : PredictOptions
+        How they are read.
+    """
+
+    def __init__(self, source: Path, guide: Path | None, options: PredictOptions) -> None:
+        from finewave.wavelengths import given_wavelengths
+
+        given = options.wavelengths
+        self.paths = [source] if guide is None else [source, guide]
+        self.keywords: list[dict[str, Any]] = [
+            {
+                "wavelengths": None if given is None else given_wavelengths(given).tolist(),
+                "full_scale": options.full_scale,
+                "variable": options.variable,
+                "engine": options.engine,
+            },
+            {"full_scale": options.guide_full_scale, "variable": options.guide_variable},
+        ]
+        self.opened: list[xr.DataArray] = []
+        try:
+            for path, keywords in zip(self.paths, self.keywords, strict=False):
+                self.opened.append(open_scene(path, **keywords))
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def scene(self) -> xr.DataArray:
+        """The first file."""
+        return self.opened[0]
+
+    @property
+    def guide(self) -> xr.DataArray | None:
+        """The second file."""
+        return self.opened[1] if len(self.opened) > 1 else None
+
+    def open_as_trained(self, model: Model) -> None:
+        """Open a product anew at the resolution of the bands that the model uses, where that is not its finest."""
+        resolution = _own_resolution(self.scene, model)
+        if resolution is not None:
+            self.keywords[0]["resolution"] = resolution
+            self.scene.close()
+            self.opened[0] = open_scene(self.paths[0], **self.keywords[0])
+
+    def close(self) -> None:
+        """Close both."""
+        for scene in self.opened:
             scene.close()
+
+    def for_workers(self, request: Request) -> dict[str, tuple[SceneFile, int]]:
+        """Return the files as workers open them, by the names of the inputs, and `Request.ratio`."""
+        found = {}
+        for name, path, keywords in zip(request.model.inputs, self.paths, self.keywords, strict=False):
+            bands, ratio = request.bands[name], request.ratio(name)
+            file = SceneFile(
+                str(path.absolute()),
+                tuple(keywords.items()),
+                bands.indices,
+                stamp_of(path),
+                bands.fills,
+                request.grids.get(name),
+                request.part_of(name),
+            )
+            found[name] = (file, ratio)
+        return found
+
+
+def _in_one_piece(
+    request: Request,
+    tiling: Tiling,
+    processing: Processing,
+    output: Path,
+    options: PredictOptions,
+    progress: ProgressCallback | None,
+) -> None:
+    """Read, run and write a file that is one tile."""
+    if progress is not None:
+        progress(0, 1)
+    request.model = request.model.with_resolved_precision()
+    made = run_tile(request.model, read_tile(request.sources(), tiling[0], tiling), tiling[0], tiling, processing)
+    warn_of_facts(request, [made.facts], processing)
+    side = tiling.side * request.model.upscaling
+    with writing(output):
+        if made.spread is not None:
+            _save_in_blocks(request.spread(made.spread), uncertainty_file(output), side, {})
+        _save_in_blocks(request.result(made.values), output, side, options.storage)
+    if progress is not None:
+        progress(1, 1)
+
+
+def _tile_by_tile(
+    request: Request,
+    tiling: Tiling,
+    processing: Processing,
+    output: Path,
+    options: PredictOptions,
+    files: InputFiles,
+    client: Any | None,
+    model_path: str | None,
+    progress: ProgressCallback | None,
+    say: Callable[[str], None] | None,
+) -> None:
+    """Make the tiles that are missing in the store beside the output, and then the output of all of them."""
+    from finewave.inference.engine import TileJob, run_job
+    from finewave.inference.process_pool import LoadedModel
+    from finewave.inference.tiling.halo_check import warn_halo_error
+
+    scorer = None
+    if options.quality:
+        from finewave.inference.quality import scorer_of
+
+        scorer = scorer_of(request.model)
+    description = _description(files, request, tiling, options, processing)
+    with locked(output) as folder:
+        with writing(output):
+            store = _prepare(folder, output, description, request, tiling, options)
+        model = request.model.with_precision(store.precision)
+        missing = _missing(store, tiling)
+        if missing:
+            warn_halo_error(model, request.sources(), tiling, processing.reach)
+            if say is not None:
+                from finewave.inference.forecast import forecast
+
+                for line in forecast(model, request, tiling, processing, store.storage.dtype, len(missing), options):
+                    say(line)
+        if client is None:
+            job = TileJob(LoadedModel(model), request.sources(), tiling, store, processing)
+        else:
+            saved = _model_for_workers(model, model_path, folder)
+            job = TileJob(saved, files.for_workers(request), tiling, store, processing)
+        with _kept(store), writing(output):
+            run_job(job, missing, client, progress)
+            _finish(output, store, request, tiling, options, processing, scorer)
+        discard_job(folder)
 
 
 def _missing(unfinished: ResumeStore, tiling: Tiling) -> list[int]:
@@ -211,12 +269,6 @@ def _check_target(output: Path) -> None:
         raise InputError(f"cannot write {output}: it is a folder; give the name of a file")
 
 
-def _opened(path: Path, keywords: dict[str, Any]) -> xr.DataArray:
-    from finewave.io.open_save import open_scene
-
-    return open_scene(path, **keywords)
-
-
 def _own_resolution(scene: xr.DataArray, model: Model) -> float | None:
     """Return the finest resolution of the bands that the model uses, where that is not the scene's grid.
 
@@ -238,7 +290,7 @@ def _own_resolution(scene: xr.DataArray, model: Model) -> float | None:
 
 
 def _description(
-    paths: dict[str, Path], request: Request, tiling: Tiling, options: FileOptions, processing: Processing
+    files: InputFiles, request: Request, tiling: Tiling, options: PredictOptions, processing: Processing
 ) -> dict[str, Any]:
     """Return everything that the output depends on, in words for which `open_job` can say what differs."""
     import finewave
@@ -246,7 +298,10 @@ def _description(
     model = request.model
     job = {
         "version": finewave.__version__,
-        **{f"input {name}": f"{path.absolute()} {stamp_of(path)}" for name, path in paths.items()},
+        **{
+            f"input {name}": f"{path.absolute()} {stamp_of(path)}"
+            for name, path in zip(model.inputs, files.paths, strict=False)
+        },
         "bands": {name: bands.to_list() for name, bands in request.bands.items()},
         "wavelengths": None if options.wavelengths is None else str(options.wavelengths),
         "variable": [options.variable, options.guide_variable, options.engine],
@@ -256,6 +311,7 @@ def _description(
         "precision": model.precision,
         "tile": [tiling.side, tiling.height, tiling.width],
         "halo": [tiling.halo, tiling.border],
+        **({} if request.window is None else {"window": str(request.window)}),
         **processing.identity(),
         "storage": {key: None if value is None else str(value) for key, value in options.storage.items()},
     }
@@ -263,10 +319,12 @@ def _description(
 
 
 def _weights_of(model: Model) -> str:
-    """Return a checksum of the network's values."""
+    """Return a checksum of the network's values, and of how it was built."""
     import hashlib
 
     digest = hashlib.sha256()
+    if model.card is not None:
+        digest.update(json.dumps(model.card.config, sort_keys=True, default=str).encode())
     for name, tensor in model.net.state_dict().items():
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(tensor.detach().cpu().double().numpy()).tobytes())
@@ -274,7 +332,7 @@ def _weights_of(model: Model) -> str:
 
 
 def _prepare(
-    folder: Path, output: Path, job: dict[str, Any], request: Request, tiling: Tiling, options: FileOptions
+    folder: Path, output: Path, job: dict[str, Any], request: Request, tiling: Tiling, options: PredictOptions
 ) -> ResumeStore:
     """Return the store for the tiles: the one that an earlier run has left, or a new one."""
     import dask.array as da
@@ -285,14 +343,14 @@ def _prepare(
 
     before = open_job(folder, job, restart=options.restart)
     model = request.model
-    bands = model.bands_of(model.output)
+    bands = request.output_bands
     if bands is None:
         raise InputError(f"{model.name} does not say how many bands it makes; give its network hs_bands")
     s = model.upscaling
     shape, side = (bands, tiling.height * s, tiling.width * s), min(tiling.side, max(tiling.height, tiling.width)) * s
     blocks = da.full(shape, np.nan, dtype=np.float32, chunks=(bands, side, side))
     template = request.result(blocks)
-    save_options = options.save_options
+    save_options = SaveOptions(dtype=options.dtype, scale=options.output_full_scale, nodata=options.nodata)
     spread = request.spread(blocks) if options.uncertainty else None
     as_floats = SaveOptions()
     if before is not None:
@@ -327,13 +385,10 @@ def _try_out(template: xr.DataArray, folder: Path, output: Path, storage: dict[s
             each.unlink()
 
 
-def _for_workers(path: Path, keywords: dict[str, Any], bands: BandSelection) -> SceneFile:
-    """Return a file as workers open it."""
-    return SceneFile(str(path.absolute()), tuple(keywords.items()), bands.indices, stamp_of(path), bands.fills)
-
-
 def _model_for_workers(model: Model, path: str | None, folder: Path) -> SavedModel:
     """Return the model as workers load it."""
+    from finewave.inference.process_pool import SavedModel
+
     if path is None or path.startswith(hub.PREFIX):  # workers may have no network, and a branch may move
         path = str(model.save(folder / "model").absolute())
     elif os.path.exists(path):  # noqa: PTH110 - a name such as jssunet-cave-x4 is no path
@@ -347,13 +402,11 @@ def _finish(
     unfinished: ResumeStore,
     request: Request,
     tiling: Tiling,
-    options: FileOptions,
+    options: PredictOptions,
     processing: Processing,
     scorer: Scorer | None,
 ) -> None:
     """Give the finished tiles the output's format and name; what belongs to the output comes before it."""
-    from finewave.io.open_save import open_scene
-
     records = [unfinished.facts(number) for number in range(len(tiling))]
     assert all(record is not None for record in records)
     known = [record for record in records if record is not None]
@@ -362,6 +415,8 @@ def _finish(
     unfinished.warn(output, known)
     side = tiling.side * request.model.upscaling
     if scorer is not None:
+        from finewave.inference.quality import quality_of, write_quality
+
         scene = open_scene(unfinished.scene)
         try:
             write_quality(quality_file(output), quality_of(scene, request, scorer, tiling))
@@ -375,22 +430,24 @@ def _finish(
 def _publish(store: Path, output: Path, side: int, storage: dict[str, Any]) -> None:
     """Give a store of tiles of so many pixels a side an output's format and name."""
     from finewave.io.atomic import atomic_output
-    from finewave.io.open_save import open_scene
 
     if output.suffix.lower() == ".zarr":
         with atomic_output(output) as temporary:
             store.rename(temporary)
         return
     scene = open_scene(store)
-    scene.encoding["preferred_chunks"] = {"y": side, "x": side}
     try:
-        _save(scene, output, storage)
+        _save_in_blocks(scene, output, side, storage)
     finally:
         scene.close()
 
 
-def _save(scene: xr.DataArray, output: Path, storage: dict[str, Any]) -> None:
-    from finewave.io.open_save import save_scene
+def _save_in_blocks(scene: xr.DataArray, output: Path, side: int, storage: dict[str, Any]) -> None:
+    """Save a scene whose tiles have so many pixels a side."""
+    scene.encoding["preferred_chunks"] = {"y": side, "x": side}
+    _save(scene, output, storage)
 
+
+def _save(scene: xr.DataArray, output: Path, storage: dict[str, Any]) -> None:
     more: dict[str, Any] = {"cog": True} if output.suffix.lower() in COG_EXTENSIONS else {}
     save_scene(scene, output, **storage, **more)

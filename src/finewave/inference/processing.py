@@ -1,16 +1,13 @@
-"""What is done around the network, by wish: eight orientations, projection on the inputs, clipping."""
+"""What is done around the network, where asked for: eight orientations, projection on the inputs, clipping."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from finewave.errors import InputError
-from finewave.inference.consistency_projection import Projection, projection_of
-
 if TYPE_CHECKING:
+    from finewave.inference.consistency_projection import Projection
+    from finewave.inference.options import PredictOptions
     from finewave.zoo.model import Model
 
 
@@ -28,12 +25,15 @@ class Processing:
         Their standard deviation, too.
     clip : (float, float) or None
         Range to which values are cut, last of all.
+    bands : tuple of int or None
+        Bands of the output that are kept; None for all.
     """
 
     projection: Projection | None = None
     ensemble: bool = False
     spread: bool = False
     clip: tuple[float, float] | None = None
+    bands: tuple[int, ...] | None = None
 
     @property
     def reach(self) -> int:
@@ -47,6 +47,7 @@ class Processing:
             "self_ensemble": self.ensemble,
             "uncertainty": self.spread,
             "clip": self.clip,
+            **({} if self.bands is None else {"output bands": self.bands}),
         }
 
 
@@ -54,28 +55,22 @@ PLAIN = Processing()
 """What the network answers."""
 
 
-def choose_processing(
-    model: Model,
-    *,
-    consistent: bool = False,
-    self_ensemble: bool = False,
-    uncertainty: bool = False,
-    clip: Sequence[float] | None = None,
-) -> Processing:
-    """Return the processing that is asked for; see `finewave.super_resolve` for the options.
+def choose_processing(model: Model, options: PredictOptions, kept_bands: tuple[int, ...] | None = None) -> Processing:
+    """Return the processing that options ask for, and the bands of the output to keep.
 
     Raises
     ------
     InputError
-        If the model's results cannot be made consistent, or ``clip`` is no range.
+        If the model's results cannot be made consistent.
     """
-    projection = projection_of(model) if consistent else None
-    return Processing(projection, self_ensemble or uncertainty, uncertainty, _range(clip))
+    if options.consistent:
+        from finewave.inference.consistency_projection import projection_of
 
-
-def _range(clip: Sequence[float] | None) -> tuple[float, float] | None:
-    if clip is None:
-        return None
-    if len(clip) != 2 or not all(math.isfinite(end) for end in clip) or clip[0] >= clip[1]:
-        raise InputError(f"clip={clip!r} is no range; two numbers are accepted, the lower one first")
-    return float(clip[0]), float(clip[1])
+    clip = options.clip
+    return Processing(
+        projection_of(model) if options.consistent else None,
+        options.self_ensemble or options.uncertainty,
+        options.uncertainty,
+        None if clip is None else (float(clip[0]), float(clip[1])),
+        kept_bands,
+    )

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from finewave.errors import InputError
-from finewave.inference.band_matching import output_wavelengths, warn_of_other_sensor
+from finewave.inference.band_matching import expected_names, output_wavelengths, warn_of_other_sensor
 from finewave.inference.band_selection import BandSelection, select_bands
 from finewave.inference.tiling.sources import OpenScene, Source
+from finewave.inference.tiling.tiles import Window, enlarged
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from finewave.inference.grid import Grid
+    from finewave.inference.options import PredictOptions
+    from finewave.inference.processing import Processing
+    from finewave.inference.tiling.tile_run import TileFacts
     from finewave.zoo.model import Model
 
 SPREAD = "standard deviation over eight flips and rotations"
@@ -35,20 +41,40 @@ class Request:
         The inputs by name, dims (band, y, x).
     bands : dict of str to BandSelection
         Which bands of each scene, in the order of the model's input.
+    kept : tuple of int or None
+        Bands of the output that are kept; None for all.
+    grids : dict of str to Grid
+        Of those inputs that were brought to another grid than their own.
+    window : Window or None
+        Part of the first input's file, or of the grid of a later one, that is the scene; None for all.
     """
 
     model: Model
     scenes: dict[str, xr.DataArray]
     bands: dict[str, BandSelection]
+    kept: tuple[int, ...] | None = None
+    grids: dict[str, Grid] = field(default_factory=dict)
+    window: Window | None = None
 
     @property
     def first(self) -> xr.DataArray:
         """The scene whose grid is that of the tiles."""
         return self.scenes[self.model.inputs[0]]
 
+    @property
+    def output_bands(self) -> int | None:
+        """How many bands the result has; None where the network does not say."""
+        return self.model.bands_of(self.model.output) if self.kept is None else len(self.kept)
+
     def ratio(self, name: str) -> int:
         """Return how many pixels of an input stand on one of the first, per axis."""
         return self.scenes[name].sizes["y"] // self.first.sizes["y"]
+
+    def part_of(self, name: str) -> Window | None:
+        """Return which part of an input's file, or of the grid on which it is brought, is the scene; None for all."""
+        if self.window is None or name == "ref_rgb":
+            return None
+        return enlarged(self.window, self.ratio(name))
 
     def sources(self) -> dict[str, tuple[Source, int]]:
         """Return windows of every input, and its `ratio`."""
@@ -70,9 +96,12 @@ class Request:
         attributes["upscaling"] = model.upscaling
         if model.card is not None:
             attributes["model_card"] = model.card.to_json()
+        wavelengths = output_wavelengths(model, scene, list(self.bands[model.inputs[0]].indices))
+        if wavelengths is not None and self.kept is not None:
+            wavelengths = wavelengths[list(self.kept)]
         result = make_scene(
             xr.Variable(("band", "y", "x"), values),
-            output_wavelengths(model, scene, list(self.bands[model.inputs[0]].indices)),
+            wavelengths,
             attrs=attributes,
         )
         result = placed_like(result, scene, 1 / model.upscaling)
@@ -111,15 +140,33 @@ class Request:
                 )
 
 
-def make_request(scene: xr.DataArray, model: Model, guide: xr.DataArray | None = None) -> Request:
-    """Check the inputs of a model and find their bands; see `finewave.super_resolve` for parameters and errors."""
+def make_request(
+    scene: xr.DataArray,
+    model: Model,
+    guide: xr.DataArray | None = None,
+    options: PredictOptions | None = None,
+) -> Request:
+    """Check the inputs of a model, cut the part that is asked for and find bands; see `finewave.super_resolve`."""
     from finewave.scene import check_scene
 
     scene = check_scene(scene)
+    guide, grid = _checked_guide(guide, scene, model)
+    window = None
+    if options is not None and (options.window is not None or options.bbox is not None):
+        from finewave.inference.grid import cropped, window_asked_for
+
+        window = window_asked_for(scene, options.window, options.bbox)
+        assert window is not None
+        if guide is not None and model.inputs[1] != "ref_rgb":
+            guide = cropped(guide, enlarged(window, model.upscaling))
+        scene = cropped(scene, window)
     _check(scene, model)
-    scenes = dict(zip(model.inputs, [scene, *_guides(guide, scene, model)], strict=True))
+    scenes = dict(zip(model.inputs, [scene] if guide is None else [scene, guide], strict=True))
     warn_of_other_sensor(scene, model)
-    request = Request(model, scenes, {name: select_bands(image, model, name) for name, image in scenes.items()})
+    bands = {name: select_bands(image, model, name) for name, image in scenes.items()}
+    request = Request(model, scenes, bands, window=window, grids={} if grid is None else {model.inputs[1]: grid})
+    if options is not None and options.bands is not None:
+        request.kept = kept_bands(request, options.bands)
     for name, image in scenes.items():
         model.warn_of_size(name, image.sizes["y"], image.sizes["x"])
     return request
@@ -141,57 +188,86 @@ def _check_values(scene: xr.DataArray, which: str) -> None:
         raise InputError(f"the {which} holds {scene.dtype}; scale it to reflectance in [0, 1], as open_scene does")
 
 
-def _guides(guide: xr.DataArray | None, scene: xr.DataArray, model: Model) -> list[xr.DataArray]:
-    """Return the checked second image, if the model takes one."""
+def _checked_guide(
+    guide: xr.DataArray | None, scene: xr.DataArray, model: Model
+) -> tuple[xr.DataArray | None, Grid | None]:
+    """Return the second image, if the model takes one, on the scene's grid; and that grid, if it was brought there."""
     from finewave.scene import check_scene
 
     if len(model.inputs) == 1:
         if guide is not None:
             raise InputError(f"{model.name} takes {model.inputs[0]} alone; a guide was given")
-        return []
+        return None, None
     first, second = model.inputs
     if guide is None:
         raise InputError(f"{model.name} needs {first} and {second}: give the {second} as guide")
     guide = check_scene(guide)
     _check_values(guide, "guide")
-    if second != "ref_rgb":
-        given = (guide.sizes["y"], guide.sizes["x"])
-        expected = tuple(n * model.upscaling for n in (scene.sizes["y"], scene.sizes["x"]))
-        if given != expected:
-            raise InputError(
-                f"the guide ({second}) has {given[0]} x {given[1]} pixels; with a scene ({first}) of "
-                f"{scene.sizes['y']} x {scene.sizes['x']} and scale {model.scale}, {expected[0]} x {expected[1]} are "
-                "expected"
-            )
-        _warn_of_other_place(guide, scene)
-    return [guide]
+    if second == "ref_rgb":
+        return guide, None
+    from finewave.inference.grid import aligned_guide
 
-
-def _warn_of_other_place(guide: xr.DataArray, scene: xr.DataArray) -> None:
-    """Warn where georeferences say that two images that are to be aligned are not."""
-    from finewave.scene import scene_crs, scene_transform
-
-    ours, theirs = scene_transform(scene), scene_transform(guide)
-    if ours is None or theirs is None:
-        return
-    if scene_crs(scene) is not None and scene_crs(guide) is not None and scene_crs(scene) != scene_crs(guide):
-        what = f"the scene is in {scene_crs(scene)}, the guide in {scene_crs(guide)}"
-    else:
-        ends = (0, 0), (scene.sizes["x"], scene.sizes["y"])
-        far = [ours * end for end in ends]
-        s = guide.sizes["y"] // scene.sizes["y"]
-        off = [~theirs * point for point in far]  # in pixels of the guide
-        away = max(
-            abs(a - s * b) for point, end in zip(off, ends, strict=True) for a, b in zip(point, end, strict=True)
+    guide, grid = aligned_guide(guide, scene, model.upscaling)
+    given = (guide.sizes["y"], guide.sizes["x"])
+    expected = tuple(n * model.upscaling for n in (scene.sizes["y"], scene.sizes["x"]))
+    if given != expected:
+        raise InputError(
+            f"the guide ({second}) has {given[0]} x {given[1]} pixels; with a scene ({first}) of "
+            f"{scene.sizes['y']} x {scene.sizes['x']} and scale {model.scale}, {expected[0]} x {expected[1]} are "
+            "expected"
         )
-        if away <= 0.5:
-            return
-        what = f"their georeferences put them {away:.1f} pixels of the guide apart"
-    warnings.warn(
-        f"scene and guide must be aligned; {what}; bring them to one grid first, with gdalwarp for instance",
-        FinewaveWarning,
-        stacklevel=5,
-    )
+    return guide, grid
+
+
+def kept_bands(request: Request, bands: Sequence[float | str]) -> tuple[int, ...]:
+    """Return the bands of the output that are called so: by wavelength in nm, the nearest one, or by name.
+
+    Raises
+    ------
+    InputError
+        There is none near, of that name, or two names mean one band.
+    """
+    model = request.model
+    wavelengths = output_wavelengths(model, request.first, list(request.bands[model.inputs[0]].indices))
+    names = expected_names(model, model.output)
+    kept: list[int] = []
+    for band in bands:
+        if isinstance(band, str):
+            matching = [i for i, name in enumerate(names or []) if name.casefold() == band.casefold()]
+            if len(matching) != 1:
+                known = ", ".join(names) if names else "none, give wavelengths in nm"
+                raise InputError(f"bands= (--bands): {model.name} makes no band named {band!r}; names: {known}")
+            kept.append(matching[0])
+            continue
+        if wavelengths is None:
+            raise InputError(f"bands= (--bands): the wavelengths of the bands of {model.name} are not known")
+        nearest = int(np.abs(wavelengths - band).argmin())
+        spacing = float(np.abs(np.diff(np.sort(wavelengths))).max(initial=0))
+        if not abs(wavelengths[nearest] - band) <= max(spacing / 2, 5.0):
+            raise InputError(
+                f"bands= (--bands): {model.name} makes no band at {band:g} nm, the nearest one is at "
+                f"{wavelengths[nearest]:g} nm"
+            )
+        kept.append(nearest)
+    if len(set(kept)) < len(kept):
+        raise InputError(f"bands={list(bands)} (--bands) names one band of {model.name} twice")
+    return tuple(kept)
+
+
+def warn_of_facts(request: Request, facts: list[TileFacts], processing: Processing) -> None:
+    """Warn of what all tiles together have met: pixels without a value, nothing but zeros, values out of a range."""
+    cut = sum(each.cut for each in facts)
+    if processing.clip is not None and cut:
+        spoilt = ", where the result no longer gives back the scene exactly" if processing.projection else ""
+        warnings.warn(
+            f"{cut} values were cut to {processing.clip[0]:g} to {processing.clip[1]:g}{spoilt}",
+            FinewaveWarning,
+            stacklevel=4,
+        )
+    for name, image in request.scenes.items():
+        holes = sum(each.holes.get(name, 0) for each in facts)
+        dark = all(each.dark.get(name, False) for each in facts)
+        request.model.warn_of_values(name, holes, image.sizes["y"] * image.sizes["x"], dark)
 
 
 def _sampled(scene: xr.DataArray, bands: BandSelection) -> tuple[float, list[int]]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
+from finewave.inference.options import unfinished_folder
 from finewave.inference.tiling.tile_run import TileResult
 from finewave.inference.tiling.tiles import Tile, enlarged
 from finewave.io.atomic import flush_to_disk, remove_folder
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
     from finewave.io.formats.storage import Storage
 
 _JOB, _LOCK, _DONE, _SCENE, _SPREAD = "job.json", "lock", "done", "scene.zarr", "uncertainty.zarr"
-
-
-def unfinished_folder(output: Path) -> Path:
-    """Return the hidden folder that belongs to an output."""
-    return output.with_name(f".{output.name}.unfinished")
 
 
 def finished_tiles(output: Path) -> int:

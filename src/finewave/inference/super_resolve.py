@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.inference.band_selection import filled
+from finewave.inference.options import PredictOptions
 from finewave.inference.processing import Processing, choose_processing
-from finewave.inference.request import Request, make_request
+from finewave.inference.request import Request, make_request, warn_of_facts
 from finewave.inference.tiling.halo_check import warn_halo_error
 from finewave.inference.tiling.plan import plan_tiles
 from finewave.inference.tiling.sources import masked
-from finewave.inference.tiling.tile_run import TileFacts, TileResult, run_tile, window_of
+from finewave.inference.tiling.tile_run import TileResult, read_tile, run_tile, window_of
 from finewave.inference.tiling.tiles import Tile, Tiling, enlarged
-from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,13 +31,8 @@ def super_resolve(
     model: Model | str,
     guide: xr.DataArray | None = None,
     *,
-    tile: int | None = None,
-    halo: str | int = "exact",
-    pooling: str = "local",
-    consistent: bool = False,
-    self_ensemble: bool = False,
-    clip: Sequence[float] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    **options: Any,
 ) -> xr.DataArray:
     """Apply a model to a scene.
 
@@ -50,29 +45,19 @@ def super_resolve(
     scene : xarray.DataArray with dims (band, y, x)
         Reflectance-like values in the model's range, as `open_scene` returns them.
     model : Model, str or torch.nn.Module
-        From `load_model`, or what it loads; or a network, see `finewave.Model`.
+        From `load_model`, or what it loads; the name of a baseline, see `finewave.inference.baselines`; or a network,
+        see `finewave.Model`.
     guide : xarray.DataArray, optional
         The second image of a model that takes two: the HR-MSI (band, y, x) of ``fusion``, s times as many rows and
         columns, aligned with the scene; or the RGB reference of ``refsr``, of any size and viewpoint, with which the
-        scene is processed in one piece, never in tiles.
-    tile : int, optional
-        Side of a tile in pixels of the scene; by default as many as make 512 pixels of the output.
-    halo : {"exact", "fast"} or int
-        How far the network sees beyond a tile. ``"exact"``: as far as any pixel acts on it, so that the result is
-        that of the scene in one piece. ``"fast"``: so far that it sees a quarter more pixels. Else in pixels of the
-        scene. What a halo that is not exact changes is measured on one tile and said.
-    pooling : {"local", "image"}
-        Over what channel attention takes its means: windows of the training crop's size, or all pixels that the
-        network sees at once; see `Model`. With ``"image"`` tiles cannot equal the scene in one piece.
-    consistent : bool
-        Change the result as little as possible, in the least-squares sense, so that it gives back the scene when it is
-        degraded again as the model's card says. A guide is given back as far as it agrees with the scene.
-    self_ensemble : bool
-        Take the mean over the eight flips and rotations of the input, each turned back: eight times the work.
-    clip : (float, float), optional
-        Cut values to this range, last of all. Nothing is cut without it.
+        scene is processed in one piece, never in tiles. An HR-MSI on another grid than the scene's, by the
+        georeferences of both, is brought there, with a warning.
     progress : callable, optional
         Called with the number of tiles done and of all tiles, after each; not for dask arrays.
+    **options
+        ``tile``, ``halo``, ``pooling``, ``consistent``, ``self_ensemble``, ``clip``, ``window``, ``bbox``, ``bands``,
+        and of baselines ``sensor``, ``scale``, ``kernel``, ``spectra``: see
+        `finewave.inference.options.PredictOptions`.
 
     Returns
     -------
@@ -86,17 +71,17 @@ def super_resolve(
     ------
     InputError
         A ``ValueError``, if the dimensions, values or bands of scene or guide are not what the model takes, a guide is
-        missing or one too many, its size does not belong to the scene's, or a consistent result is not to be had.
+        missing or one too many, its size does not belong to the scene's, an option is unknown or out of range, or a
+        consistent result cannot be computed.
 
     Warns
     -----
     FinewaveWarning
         If bands are left out, the scene comes from another sensor, its values are far beyond the model's
-        range, tiles are not exact, values were cut by ``clip``, or for the reasons of `Model.predict`.
+        range, a guide was brought to another grid, tiles are not exact, values were cut by ``clip``, or for the reasons
+        of `Model.predict`.
     """
-    options = {"consistent": consistent, "self_ensemble": self_ensemble, "clip": clip}
-    result, _ = _resolved(scene, model, guide, tile, halo, pooling, options, progress)
-    return result
+    return _resolved(scene, model, guide, PredictOptions.in_memory(options), progress)[0]
 
 
 def super_resolve_with_uncertainty(
@@ -104,18 +89,14 @@ def super_resolve_with_uncertainty(
     model: Model | str,
     guide: xr.DataArray | None = None,
     *,
-    tile: int | None = None,
-    halo: str | int = "exact",
-    pooling: str = "local",
-    consistent: bool = False,
-    clip: Sequence[float] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    **options: Any,
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Apply a model to a scene in its eight orientations, and say how far the eight results are apart.
 
     Parameters
     ----------
-    scene, model, guide, tile, halo, pooling, consistent, clip, progress
+    scene, model, guide, progress, **options
         See `super_resolve`.
 
     Returns
@@ -127,8 +108,8 @@ def super_resolve_with_uncertainty(
         root of the mean squared distance from their mean. With ``consistent`` each of the eight is. Of dask arrays,
         both are lazy; computed together (``dask.compute``), the network is run once for both.
     """
-    options = {"consistent": consistent, "uncertainty": True, "clip": clip}
-    result, spread = _resolved(scene, model, guide, tile, halo, pooling, options, progress)
+    chosen = replace(PredictOptions.in_memory(options), uncertainty=True)
+    result, spread = _resolved(scene, model, guide, chosen, progress)
     assert spread is not None
     return result, spread
 
@@ -137,40 +118,23 @@ def _resolved(
     scene: xr.DataArray,
     model: Model | str,
     guide: xr.DataArray | None,
-    tile: int | None,
-    halo: str | int,
-    pooling: str,
-    options: dict[str, Any],
+    options: PredictOptions,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[xr.DataArray, xr.DataArray | None]:
     """Return result and, if asked for, spread."""
-    from finewave.zoo.model import as_model
+    from finewave.inference.baselines import model_to_run
+    from finewave.scene import check_scene
 
-    model = as_model(model).with_pooling(pooling).with_resolved_precision()
-    request = make_request(scene, model, guide)
-    processing = choose_processing(model, **options)
+    model = model_to_run(model, check_scene(scene), guide, options)
+    model = model.with_pooling(options.pooling).with_resolved_precision()
+    request = make_request(scene, model, guide, options)
+    processing = choose_processing(model, options, request.kept)
     height, width = request.first.sizes["y"], request.first.sizes["x"]
-    tiling = plan_tiles(model, height, width, tile=tile, halo=halo, beyond=processing.reach)
+    tiling = plan_tiles(model, height, width, tile=options.tile, halo=options.halo, beyond=processing.reach)
     request.warn_of_range()
     lazy = any(image.chunks is not None for image in request.scenes.values())
     values, spread = _lazy(request, tiling, processing) if lazy else _at_once(request, tiling, processing, progress)
     return request.result(values), None if spread is None else request.spread(spread)
-
-
-def warn_of_facts(request: Request, facts: list[TileFacts], processing: Processing) -> None:
-    """Warn of what all tiles together have met: pixels without a value, nothing but zeros, values out of a range."""
-    cut = sum(each.cut for each in facts)
-    if processing.clip is not None and cut:
-        spoilt = ", where the result no longer gives back the scene exactly" if processing.projection else ""
-        warnings.warn(
-            f"{cut} values were cut to {processing.clip[0]:g} to {processing.clip[1]:g}{spoilt}",
-            FinewaveWarning,
-            stacklevel=4,
-        )
-    for name, image in request.scenes.items():
-        holes = sum(each.holes.get(name, 0) for each in facts)
-        dark = all(each.dark.get(name, False) for each in facts)
-        request.model.warn_of_values(name, holes, image.sizes["y"] * image.sizes["x"], dark)
 
 
 def _at_once(
@@ -183,7 +147,7 @@ def _at_once(
     results: list[NDArray[np.float32]] = []
     facts = []
     for done, tile in enumerate(tiling, start=1):
-        images = {name: source.read(window_of(name, tile, tiling, ratio)) for name, (source, ratio) in sources.items()}
+        images = read_tile(sources, tile, tiling)
         made = run_tile(request.model, images, tile, tiling, processing)
         facts.append(made.facts)
         parts = [made.values] if made.spread is None else [made.values, made.spread]
@@ -208,7 +172,7 @@ def _lazy(request: Request, tiling: Tiling, processing: Processing) -> tuple[Any
     import dask.array as da
 
     model = request.model
-    bands = model.bands_of(model.output)
+    bands = request.output_bands
     if bands is None:
         raise InputError(f"{model.name} does not say how many bands it makes; load the scene first: scene.load()")
     arrays = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finewave.inference.tiling.sources import Source
-from finewave.inference.tiling.tile_run import run_tile, window_of
+from finewave.inference.tiling.tile_run import read_tile, run_tile
 from finewave.inference.tiling.tiles import Tiling
 from finewave.warnings import FinewaveWarning
 
@@ -41,7 +41,7 @@ def halo_difference(
     results = []
     for each in (tiling, exact):
         tile = each[number]
-        images = {name: source.read(window_of(name, tile, each, ratio)) for name, (source, ratio) in sources.items()}
+        images = read_tile(sources, tile, each)
         results.append(run_tile(model, images, tile, each)[0].astype(np.float64))
     difference = results[0] - results[1]
     difference = difference[np.isfinite(difference)]

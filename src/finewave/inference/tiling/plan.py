@@ -6,7 +6,7 @@ import math
 import warnings
 from typing import TYPE_CHECKING
 
-from finewave.errors import InputError
+from finewave.inference.options import check_tiling
 from finewave.inference.tiling.tiles import Tiling
 from finewave.warnings import FinewaveWarning
 
@@ -55,8 +55,7 @@ def plan_tiles(
     FinewaveWarning
         If the scene is cut and no halo makes the network's tiles equal the scene in one piece.
     """
-    if tile is not None and tile < 1:
-        raise InputError(f"tile={tile} is out of range; it must be >= 1")
+    check_tiling(tile, halo)
     whole = Tiling(height, width, max(height, width), 0, model.size_multiple)
     if "ref_rgb" in model.inputs:
         return whole  # the reference is not aligned: no part of it belongs to a tile
@@ -97,6 +96,5 @@ def _halo(halo: str | int, side: int, reach: int | None) -> int:
         return most
     if halo == "fast":
         return min(most, int(side * (math.sqrt(1 + FAST_OVERHEAD) - 1) / 2))
-    if isinstance(halo, bool) or not isinstance(halo, int) or halo < 0:
-        raise InputError(f"halo={halo!r} is out of range; 'exact', 'fast' or a number of pixels >= 0 is accepted")
+    assert isinstance(halo, int)
     return halo

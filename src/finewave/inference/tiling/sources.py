@@ -17,6 +17,8 @@ from finewave.inference.tiling.tiles import Window
 if TYPE_CHECKING:
     import xarray as xr
 
+    from finewave.inference.grid import Grid
+
 
 KEPT_OPEN = 4
 """Files that a worker keeps open."""
@@ -85,6 +87,10 @@ class SceneFile:
         Changes with the file.
     fills : tuple of Fill
         As of `OpenScene`.
+    grid : Grid, optional
+        On which the file is brought, see `finewave.inference.grid.on_grid`.
+    part : Window, optional
+        Of that, what is the scene.
     """
 
     path: str
@@ -92,6 +98,8 @@ class SceneFile:
     bands: tuple[int, ...]
     stamp: str
     fills: tuple[Fill, ...] = ()
+    grid: Grid | None = None
+    part: Window | None = None
 
     def read(self, window: Window | None) -> NDArray[np.float32]:
         """Return a window; see `Source`."""
@@ -108,6 +116,11 @@ class SceneFile:
                     warnings.simplefilter("ignore")  # said once, where the work was started
                     _OPEN.scenes[key] = open_scene(self.path, **dict(self.keywords))
             scene = _OPEN.scenes[key]
+        if self.grid is not None or self.part is not None:
+            from finewave.inference.grid import cropped, on_grid
+
+            scene = scene if self.grid is None else on_grid(scene, self.grid)
+            scene = scene if self.part is None else cropped(scene, self.part)
         return OpenScene(scene, self.bands, self.fills).read(window)
 
 

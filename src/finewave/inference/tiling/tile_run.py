@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from finewave.inference.ensemble import ORIENTATIONS, Spread
 from finewave.inference.processing import PLAIN, Processing
 from finewave.inference.tiling.tiles import Tile, Tiling, Window, enlarged, widened, within
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from finewave.inference.tiling.sources import Source
     from finewave.zoo.model import Model
 
 FARTHEST_FILL = 256
@@ -103,15 +103,11 @@ def run_tile(
     scale = model.upscaling
     height, width = ((each.stop - each.start) * scale for each in tile.core)
     if all_empty and (bands := model.bands_of(model.output)) is not None:
+        bands = bands if processing.bands is None else len(processing.bands)
         nothing = np.full((bands, height, width), np.nan, np.float32)
         return TileResult(nothing, facts, nothing if processing.spread else None)
     with _NETWORK:
-        outputs = _outputs(model, tensors, tile, tiling, processing)
-        spread = Spread(next(outputs))
-        for output in outputs:
-            spread.add(output)
-    result = spread.mean
-    deviation = spread.deviation if processing.spread else None
+        result, deviation = _output(model, tensors, tile, tiling, processing)
     for holes in holes_of:
         result = blank(result, holes)
         deviation = None if deviation is None else blank(deviation, holes)
@@ -122,10 +118,10 @@ def run_tile(
     return TileResult(result[0].numpy(), facts, None if deviation is None else deviation[0].numpy())
 
 
-def _outputs(
+def _output(
     model: Model, tensors: Mapping[str, Tensor], tile: Tile, tiling: Tiling, processing: Processing
-) -> Iterator[Tensor]:
-    """Yield the output (1, C, s h, s w) of the core in each orientation that is asked for."""
+) -> tuple[Tensor, Tensor | None]:
+    """Return the output (1, C, s h, s w) of the core, and the spread of the orientations if asked for."""
     scale = model.upscaling
     near = widened(tile.core, processing.reach, tiling.height, tiling.width)
     observed = {}
@@ -133,13 +129,28 @@ def _outputs(
         if name != "ref_rgb":
             s = image.shape[2] // (tile.seen[0].stop - tile.seen[0].start)
             observed[name] = _cut(image, tile.seen, near, s)
-    for orientation in ORIENTATIONS if processing.ensemble else ORIENTATIONS[:1]:
-        turned = {name: orientation.turn(image) for name, image in tensors.items()}
-        output = orientation.turn_back(model.run(turned).float())
+
+    def finished(output: Tensor) -> Tensor:
         output = _cut(output, tile.seen, near, scale)
         if processing.projection is not None:
             output = processing.projection(output, observed)
-        yield _cut(output, near, tile.core, scale)
+        output = _cut(output, near, tile.core, scale)
+        return output if processing.bands is None else output[:, list(processing.bands)]
+
+    if not processing.ensemble:
+        return finished(model.run(tensors).float()), None
+    from finewave.inference.ensemble import ORIENTATIONS, Spread
+
+    spread: Spread | None = None
+    for orientation in ORIENTATIONS:
+        turned = {name: orientation.turn(image) for name, image in tensors.items()}
+        output = finished(orientation.turn_back(model.run(turned).float()))
+        if spread is None:
+            spread = Spread(output)
+        else:
+            spread.add(output)
+    assert spread is not None
+    return spread.mean, spread.deviation if processing.spread else None
 
 
 def _cut(x: Any, given: Window, wanted: Window, scale: int) -> Any:
@@ -151,3 +162,8 @@ def _cut(x: Any, given: Window, wanted: Window, scale: int) -> Any:
 def window_of(name: str, tile: Tile, tiling: Tiling, ratio: int) -> Window | None:
     """Return what is read of an input of ``ratio`` times the first one's size; None for all of it."""
     return None if name == "ref_rgb" else enlarged(read_window(tile, tiling), ratio)
+
+
+def read_tile(sources: Mapping[str, tuple[Source, int]], tile: Tile, tiling: Tiling) -> dict[str, NDArray[np.float32]]:
+    """Return what `run_tile` takes for a tile: inputs by name, from their windows and their ratios to the first one."""
+    return {name: source.read(window_of(name, tile, tiling, ratio)) for name, (source, ratio) in sources.items()}

@@ -8,6 +8,7 @@ scene, as a format's ``open_file`` does.
 from __future__ import annotations
 
 import importlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,29 +19,34 @@ from finewave.io.look_first import look_first
 
 @dataclass(frozen=True)
 class Product:
-    """A mission's product: its name for messages, its module, and which options of `open_scene` have a meaning."""
+    """A mission's product: its name for messages, its module, and which options of `open_scene` have a meaning.
+
+    ``files`` is found in the name of every file that is such a product or lies in one, upper or lower case: where it is
+    not, the module is not even imported. Folders are always looked into.
+    """
 
     name: str
     module: str
+    files: str = ""
     has_resolution: bool = False
     has_variables: bool = False
 
 
 PRODUCTS: tuple[Product, ...] = (
-    Product("Sentinel-2 product", "sentinel2", has_resolution=True),
-    Product("Landsat product", "landsat", has_resolution=True),
-    Product("Sentinel-2 product in EOPF's Zarr", "eopf", has_resolution=True),
-    Product("EnMAP product", "enmap"),
-    Product("DESIS product", "desis"),
-    Product("PRISMA product", "prisma"),
-    Product("EMIT product", "emit", has_variables=True),
-    Product("AVIRIS product", "aviris3", has_variables=True),
-    Product("PACE product", "pace", has_variables=True),
-    Product("NEON product", "neon", has_variables=True),
-    Product("Tanager product", "tanager", has_variables=True),
-    Product("PlanetScope scene", "planetscope"),
+    Product("Sentinel-2 product", "sentinel2", r"_B\d[\dA]|^MTD_|\.zip$", has_resolution=True),
+    Product("Landsat product", "landsat", "^L[COTE]0", has_resolution=True),
+    Product("Sentinel-2 product in EOPF's Zarr", "eopf", "^$", has_resolution=True),
+    Product("EnMAP product", "enmap", "^ENMAP"),
+    Product("DESIS product", "desis", "^DESIS"),
+    Product("PRISMA product", "prisma", r"\.(he5|h5)$"),
+    Product("EMIT product", "emit", "^EMIT_", has_variables=True),
+    Product("AVIRIS product", "aviris3", "^(AV3|ang|AVNG)", has_variables=True),
+    Product("PACE product", "pace", "^PACE_OCI", has_variables=True),
+    Product("NEON product", "neon", r"\.(h5|hdf5)$", has_variables=True),
+    Product("Tanager product", "tanager", r"\.(h5|hdf5|he5)$", has_variables=True),
+    Product("PlanetScope scene", "planetscope", "_3[AB]_"),
     Product("WorldView image", "worldview"),
-    Product("line scan with references", "reference_panels"),
+    Product("line scan with references", "reference_panels", r"^(?!.*\.(tif|nc|png|jpg|mat|h5)$)"),
 )
 
 
@@ -57,6 +63,8 @@ def product_of(path: Path) -> Product | None:
 
 
 def _matches(product: Product, path: Path) -> bool:
+    if not re.search(product.files, path.name, re.IGNORECASE) and not path.is_dir():
+        return False
     try:
         return bool(module_of(product).matches(path))
     except InputError:

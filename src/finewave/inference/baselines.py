@@ -1,0 +1,184 @@
+"""Baselines on images: built for the bands at hand, with the sensor and scale that options or the images state.
+
+Spatial baselines (``bicubic``, ``ibp``) need the scale. Fusion (``gsa``, ``cnmf``) takes it from the two images.
+Regressions (``ridge``, ``quadratic``, ``root-polynomial``) learn from a hyperspectral scene (``spectra``) that is
+observed by the sensor.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finewave.errors import InputError
+from finewave.systems.registry import SYSTEMS
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from finewave.inference.options import PredictOptions
+    from finewave.zoo.model import Model
+
+_OPTIONS = ("sensor", "scale", "kernel", "spectra")
+
+
+def is_baseline(model: Any) -> bool:
+    """Tell whether a model is given by the name of a baseline, which is built for the images at hand."""
+    return isinstance(model, str) and model in SYSTEMS and SYSTEMS[model].baseline
+
+
+def model_to_run(model: Any, scene: xr.DataArray, guide: xr.DataArray | None, options: PredictOptions) -> Model:
+    """Return a model, loaded by its name if that is given, or the baseline of that name for a scene and its guide.
+
+    Raises
+    ------
+    InputError
+        As `load_model`; or a baseline lacks what it needs, or another model is given what is for baselines.
+    """
+    from finewave.zoo.model import Model, as_model
+
+    if is_baseline(model):
+        return build_baseline_for(str(model), scene, guide, options)
+    stated = [name for name in _OPTIONS if getattr(options, name) is not None]
+    if stated:
+        name = model.name if isinstance(model, Model) else model
+        raise InputError(
+            f"{' and '.join(f'--{each} ({each}=)' for each in stated)} {'is' if len(stated) == 1 else 'are'} for "
+            f"baselines ({', '.join(sorted(n for n in SYSTEMS if SYSTEMS[n].baseline))}); {name} states its own"
+        )
+    return as_model(model)
+
+
+def build_baseline_for(name: str, scene: xr.DataArray, guide: xr.DataArray | None, options: PredictOptions) -> Model:
+    """Return a baseline for a scene and its guide; see `model_to_run`."""
+    task = SYSTEMS[name].task
+    unused = {"sr": ("spectra",), "fusion": ("spectra",), "ssr": ("scale", "kernel")}[task]
+    for option in unused:
+        if getattr(options, option) is not None:
+            raise InputError(f"--{option} ({option}=) has no meaning for {name}")
+    if task == "ssr":
+        return _regression(name, scene, options)
+    if task == "sr":
+        if options.scale is None:
+            raise InputError(f"{name} needs to know how many times finer the result is: give --scale (scale=), >= 2")
+        return _spatial(name, scene, None, options.scale, options)
+    if guide is None:
+        raise InputError(f"{name} needs lr_hsi and hr_msi: give the hr_msi with --guide (guide=)")
+    return _spatial(name, scene, guide, options.scale or _ratio(name, scene, guide), options)
+
+
+def _spatial(name: str, scene: xr.DataArray, guide: xr.DataArray | None, scale: int, options: PredictOptions) -> Model:
+    """Return a baseline that makes the scene's own bands, but for those that are flagged bad, ``scale`` times finer."""
+    from finewave.inference.band_matching import wavelengths_of
+    from finewave.scene import band_values
+    from finewave.systems.registry import create_model, options_of
+    from finewave.zoo.card import describe
+    from finewave.zoo.model import Model
+
+    wavelengths = wavelengths_of(scene)
+    good = band_values(scene, "good_band")
+    if wavelengths is not None and good is not None and good.any():
+        wavelengths = wavelengths[good.astype(bool)]
+    hs_bands = scene.sizes["band"] if wavelengths is None else len(wavelengths)
+    config: dict[str, Any] = {"scale": scale, "hs_bands": hs_bands}
+    facts: dict[str, Any] = {} if guide is None else _of_multispectral(guide, options)
+    if guide is not None:
+        config["ms_bands"] = guide.sizes["band"]
+    blur = {"kernel": options.kernel or "gaussian"}
+    if "degradation" in options_of(name):
+        config["degradation"] = blur
+    if "degradation" in config or options.kernel is not None:
+        facts["degradation"] = {**blur, "scale": scale}
+    net = create_model(name, **config)
+    facts["wavelengths_nm"] = None if wavelengths is None else [float(each) for each in wavelengths]
+    return Model(net.eval(), describe(net, name=name, **facts))
+
+
+def _of_multispectral(image: xr.DataArray, options: PredictOptions) -> dict[str, Any]:
+    """Return what a card says of multispectral bands: their sensor, if that is stated, names and centres."""
+    from finewave.inference.band_matching import wavelengths_of
+    from finewave.scene import band_values
+
+    names, centres = band_values(image, "band_name"), wavelengths_of(image)
+    facts = {
+        "ms_bands": None if names is None else [str(each) for each in names],
+        "ms_wavelengths_nm": None if centres is None else [float(each) for each in centres],
+    }
+    if options.sensor is None:
+        return facts
+    sensor = _sensor(options.sensor)
+    if len(sensor.bands) != image.sizes["band"]:
+        raise InputError(
+            f"the sensor {options.sensor} has {len(sensor.bands)} bands ({', '.join(sensor.bands)}), the guide "
+            f"{image.sizes['band']}; name those that it has: --sensor {options.sensor.partition(':')[0]}:BAND,..."
+        )
+    if centres is None:
+        facts |= {"ms_bands": list(sensor.bands), "ms_wavelengths_nm": _centres(sensor)}
+    return {**facts, "sensor": options.sensor}
+
+
+def _regression(name: str, scene: xr.DataArray, options: PredictOptions) -> Model:
+    """Return a regression from the sensor's bands to those of the spectra that it learns from."""
+    import torch
+
+    from finewave.inference.band_matching import wavelengths_of
+    from finewave.io.open_save import load_scene
+    from finewave.physics.sensors import apply_response
+    from finewave.systems.registry import create_model
+    from finewave.zoo.card import describe
+    from finewave.zoo.model import Model
+
+    stated = options.sensor or scene.attrs.get("sensor")
+    if not stated:
+        raise InputError(f"{name} needs to know whose bands the scene has: give --sensor (sensor=)")
+    if options.spectra is None:
+        raise InputError(
+            f"{name} learns from spectra: give a hyperspectral scene with --spectra (spectra=), or train a model with "
+            "finewave fit"
+        )
+    sensor, known = _sensor(str(stated)), load_scene(Path(options.spectra))
+    wavelengths = wavelengths_of(known)
+    if wavelengths is None:
+        raise InputError(f"{options.spectra} has no wavelengths, without which the sensor cannot observe its spectra")
+    pixels = known.values.reshape(len(wavelengths), -1)
+    pixels = pixels[:, np.isfinite(pixels).all(axis=0)]
+    if pixels.shape[1] < len(sensor.bands) + 1:
+        raise InputError(f"{options.spectra} has {pixels.shape[1]} spectra, too few to learn from")
+    spectra = torch.from_numpy(np.ascontiguousarray(pixels, np.float32))[None, :, None]  # (1, C, 1, N)
+    net = create_model(name, ms_bands=len(sensor.bands), hs_bands=len(wavelengths))
+    net.prepare_from([{"hr_hsi": spectra, "hr_msi": apply_response(sensor.response(wavelengths), spectra)}], 0)
+    card = describe(
+        net,
+        name=name,
+        wavelengths_nm=[float(each) for each in wavelengths],
+        ms_bands=list(sensor.bands),
+        ms_wavelengths_nm=_centres(sensor),
+        sensor=str(stated),
+    )
+    return Model(net.eval(), card)
+
+
+def _sensor(name: str) -> Any:
+    from finewave.physics.sensors import get_sensor
+
+    return get_sensor(name)
+
+
+def _centres(sensor: Any) -> list[float]:
+    return [round(float(each), 1) for each in sensor.centres]
+
+
+def _ratio(name: str, scene: xr.DataArray, guide: xr.DataArray) -> int:
+    """Return how many pixels of the guide stand on one of the scene, per axis: on the ground, else of the images."""
+    from finewave.inference.grid import pixel_ratio
+
+    ratios = pixel_ratio(scene, guide) or tuple(guide.sizes[axis] / scene.sizes[axis] for axis in ("x", "y"))
+    scale = round(ratios[0])
+    if scale < 2 or any(abs(each - scale) > 0.02 * scale for each in ratios):
+        raise InputError(
+            f"{name}: pixels of the guide stand {ratios[0]:.3g} x {ratios[1]:.3g} on one of the scene; an integer >= 2 "
+            "is expected: give another guide, or --scale (scale=) to which it is resampled"
+        )
+    return scale

@@ -1,0 +1,78 @@
+"""How large an output will be and how long it will take, said before a long run."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from finewave.inference.options import PredictOptions
+from finewave.inference.processing import Processing
+from finewave.inference.tiling.tiles import Tiling
+
+if TYPE_CHECKING:
+    from finewave.inference.request import Request
+    from finewave.zoo.model import Model
+
+LONG_PIXELS = 4_000_000
+"""Output pixels from which on a run is long."""
+_PROBE = 48
+"""Side in pixels of the first input of what is timed."""
+_ORIENTATIONS = 8
+
+
+def forecast(
+    model: Model,
+    request: Request,
+    tiling: Tiling,
+    processing: Processing,
+    dtype: np.dtype[np.generic],
+    missing: int,
+    options: PredictOptions,
+) -> list[str]:
+    """Return a line on the size of an output and the time for the tiles that are missing; none for a short run.
+
+    The network is timed on a small part of its work, and that time multiplied by the pixels it will see. Writing, and
+    attention over the whole of a tile, are not in it.
+    """
+    s = model.upscaling
+    rows, columns, bands = tiling.height * s, tiling.width * s, request.output_bands
+    if rows * columns < LONG_PIXELS or bands is None:
+        return []
+    size = f"{rows} x {columns} pixels of {bands} bands, {_in_bytes(rows * columns * bands * dtype.itemsize)}"
+    side = max(model.size_multiple, _PROBE // model.size_multiple * model.size_multiple)
+    seconds = _seconds(model, request, min(side, tiling.height, tiling.width))
+    seen = tiling.height * tiling.width * (1 + tiling.overhead) * missing / len(tiling)
+    turns = _ORIENTATIONS if processing.ensemble else 1
+    whole = seconds * seen * turns / (options.workers or 1)
+    return [f"the output has {size} before packing; {missing} tiles take about {_in_words(whole)}"]
+
+
+def _seconds(model: Model, request: Request, side: int) -> float:
+    """Return how long the network takes for one pixel of the first input, by the faster one of two runs."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    images = {}
+    for name in model.inputs:
+        ratio = 1 if name == "ref_rgb" else request.ratio(name)
+        shape = (1, len(request.bands[name].indices), side * ratio, side * ratio)
+        images[name] = torch.rand(shape, generator=generator)
+    taken = math.inf
+    for _ in range(2):
+        start = time.perf_counter()
+        model.run(images)
+        taken = min(taken, time.perf_counter() - start)
+    return taken / side**2
+
+
+def _in_bytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.0f} MB"
+
+
+def _in_words(seconds: float) -> str:
+    """Return a time to the minute."""
+    hours, minutes = divmod(max(1, round(seconds / 60)), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"

@@ -1,0 +1,315 @@
+"""Images on one grid: the part of a scene that is asked for, and a guide that lies on another grid than its scene."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.errors import InputError
+from finewave.inference.tiling.tiles import Window
+from finewave.warnings import FinewaveWarning
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from affine import Affine
+
+SAME_PLACE = 0.1
+"""In pixels: georeferences that differ by no more are taken as the same, for they are no better known."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Pixels on the ground.
+
+    Attributes
+    ----------
+    crs : str or None
+        As WKT.
+    transform : tuple of six floats
+        From (column, row) to map coordinates, in the order of ``affine.Affine``.
+    height, width : int
+    """
+
+    crs: str | None
+    transform: tuple[float, ...]
+    height: int
+    width: int
+
+    @property
+    def affine(self) -> Affine:
+        """The transform."""
+        from affine import Affine
+
+        return Affine(*self.transform)
+
+
+def grid_of(scene: xr.DataArray, finer: int = 1) -> Grid | None:
+    """Return the grid of a scene, with ``finer`` times as many rows and columns; None without a georeference."""
+    from finewave.scene import scene_crs, scene_transform
+
+    transform, crs = scene_transform(scene), scene_crs(scene)
+    if transform is None:
+        return None
+    transform = transform * transform.scale(1 / finer)
+    wkt = None if crs is None else crs.to_wkt()
+    return Grid(wkt, tuple(transform)[:6], scene.sizes["y"] * finer, scene.sizes["x"] * finer)
+
+
+def aligned_guide(guide: xr.DataArray, scene: xr.DataArray, finer: int) -> tuple[xr.DataArray, Grid | None]:
+    """Return a guide on the grid of its scene, ``finer`` times as many rows and columns, and that grid if it was moved.
+
+    Without georeferences nothing is known, and the guide is returned as it is; so it is where they agree up to
+    `SAME_PLACE`.
+
+    Warns
+    -----
+    FinewaveWarning
+        The guide was moved, covers a part of the scene, or only one of the two has a georeference.
+
+    Raises
+    ------
+    InputError
+        The two show different places.
+    """
+    wanted, given = grid_of(scene, finer), grid_of(guide)
+    if wanted is None or given is None:
+        if wanted is not given and guide.sizes["y"] == scene.sizes["y"] * finer:
+            which = "scene" if wanted is None else "guide"
+            _warn(f"the {which} has no georeference: taken as aligned, corner on corner")
+        return guide, None
+    why = _difference(given, wanted)
+    if why is None:
+        return guide, None
+    covered = _covered(given, wanted)
+    if covered == 0:
+        raise InputError(f"scene and guide show different places: {why}, and they do not overlap; give other files")
+    if covered < 1:
+        why += f"; the guide covers {100 * covered:.0f} % of the scene, the rest has no values"
+    _warn(f"scene and guide are not on one grid: {why}. The guide is resampled to the scene's grid")
+    return on_grid(guide, wanted), wanted
+
+
+def on_grid(scene: xr.DataArray, grid: Grid) -> xr.DataArray:
+    """Return a scene on another grid, resampled window by window when its values are asked for.
+
+    Bilinear where the pixels of the two are about as large, the mean where those of the grid are larger.
+    """
+    import xarray as xr
+    from xarray.core import indexing
+
+    from finewave.scene import with_georeference
+
+    values = xr.Variable(("band", "y", "x"), indexing.LazilyIndexedArray(_resampled(scene, grid)))
+    along_band = {name: c.variable for name, c in scene.coords.items() if c.dims == ("band",)}
+    result = xr.DataArray(values, coords=along_band, name=scene.name)
+    result = with_georeference(result, grid.crs, grid.affine)
+    kept = {key: value for key, value in scene.attrs.items() if key not in ("_FillValue", "grid_mapping", "rpcs")}
+    return result.assign_attrs(kept)
+
+
+def cropped(scene: xr.DataArray, window: Window) -> xr.DataArray:
+    """Return a part of a scene, read when its values are asked for; place and control points follow."""
+    from finewave.control_points import RPCS, control_points
+    from finewave.scene import scene_crs, scene_transform, with_control_points, with_georeference
+
+    rows, columns = window
+    transform, crs, points = scene_transform(scene), scene_crs(scene), control_points(scene)
+    encoding = {key: value for key, value in scene.encoding.items() if key != "preferred_chunks"}
+    part = scene.isel(y=rows, x=columns)
+    part.encoding = encoding
+    rpcs = scene.attrs.get(RPCS)
+    if isinstance(rpcs, dict):
+        off = {"line_off": rows.start, "samp_off": columns.start}
+        part.attrs[RPCS] = {**rpcs, **{key: float(rpcs[key]) - start for key, start in off.items()}}
+    if points:
+        from rasterio.control import GroundControlPoint
+
+        moved = [
+            GroundControlPoint(p.row - rows.start, p.col - columns.start, p.x, p.y, p.z, p.id, p.info) for p in points
+        ]
+        return with_control_points(part, moved, crs)
+    if transform is not None:
+        return with_georeference(part, crs, transform * transform.translation(columns.start, rows.start))
+    return part
+
+
+def window_asked_for(scene: xr.DataArray, window: Sequence[int] | None, bbox: Sequence[float] | None) -> Window | None:
+    """Return rows and columns of the part of a scene that options ask for; None for all of it.
+
+    Raises
+    ------
+    InputError
+        It lies outside, or map coordinates are given for a scene without a transform.
+    """
+    height, width = scene.sizes["y"], scene.sizes["x"]
+    if window is not None:
+        left, top, right, bottom = window
+        if right > width or bottom > height:
+            raise InputError(
+                f"window={tuple(window)} (--window) reaches beyond the scene of {width} columns and {height} rows"
+            )
+        return slice(top, bottom), slice(left, right)
+    if bbox is None:
+        return None
+    grid = grid_of(scene)
+    if grid is None:
+        raise InputError("bbox= (--bbox) needs a scene with a georeference; give pixels with window= (--window)")
+    ends = [~grid.affine * (x, y) for x in (bbox[0], bbox[2]) for y in (bbox[1], bbox[3])]
+    columns, rows = ([each[axis] for each in ends] for axis in (0, 1))
+    slack = 1e-6  # of a pixel: corners of pixels are written down with as many digits
+    left, top = max(0, math.floor(min(columns) + slack)), max(0, math.floor(min(rows) + slack))
+    right, bottom = min(width, math.ceil(max(columns) - slack)), min(height, math.ceil(max(rows) - slack))
+    if left >= right or top >= bottom:
+        corners = [grid.affine * (x, y) for x in (0, width) for y in (0, height)]
+        xs, ys = zip(*corners, strict=True)
+        raise InputError(
+            f"bbox={tuple(bbox)} (--bbox) lies outside of the scene, which reaches from {min(xs):.10g}, {min(ys):.10g} "
+            f"to {max(xs):.10g}, {max(ys):.10g} in its CRS"
+        )
+    return slice(top, bottom), slice(left, right)
+
+
+def pixel_ratio(scene: xr.DataArray, guide: xr.DataArray) -> tuple[float, float] | None:
+    """Return how many pixels of a guide a pixel of a scene is wide and high; None if that is not known."""
+    start, end = grid_of(scene), grid_of(guide)
+    if start is None or end is None:
+        return None
+    x, y = start.width / 2, start.height / 2
+    across, down = _places(np.array([x, x + 1, x]), np.array([y, y, y + 1]), start, end)
+    if not (np.isfinite(across).all() and np.isfinite(down).all()):
+        return None
+    sides = [float(np.hypot(across[i] - across[0], down[i] - down[0])) for i in (1, 2)]
+    return sides[0], sides[1]
+
+
+def _difference(given: Grid, wanted: Grid) -> str | None:
+    """Return how two grids differ, None where they are the same up to `SAME_PLACE`."""
+    from rasterio.crs import CRS
+
+    if given.crs is not None and wanted.crs is not None and CRS.from_wkt(given.crs) != CRS.from_wkt(wanted.crs):
+        names = [CRS.from_wkt(each.crs) for each in (wanted, given)]
+        return f"the scene is in {names[0].to_string()}, the guide in {names[1].to_string()}"
+    ends = [(x, y) for x in (0, wanted.width) for y in (0, wanted.height)]
+    apart = [max(abs(a - b) for a, b in zip(~given.affine * (wanted.affine * end), end, strict=True)) for end in ends]
+    if max(apart) > SAME_PLACE:
+        return f"their georeferences put them {max(apart):.1f} pixels of the guide apart"
+    if (given.height, given.width) != (wanted.height, wanted.width):
+        return (
+            f"the guide has {given.height} x {given.width} pixels, {wanted.height} x {wanted.width} are those of the "
+            "scene"
+        )
+    return None
+
+
+def _covered(given: Grid, wanted: Grid) -> float:
+    """Return which part of a grid another one covers, by 64 x 64 points."""
+    rows, columns = ((np.arange(64) + 0.5) / 64 * length for length in (wanted.height, wanted.width))
+    x, y = (each.ravel() for each in np.meshgrid(columns, rows))
+    across, down = _places(x, y, wanted, given)
+    inside = (across >= 0) & (across <= given.width) & (down >= 0) & (down <= given.height)
+    return float(inside.mean())
+
+
+def _places(columns: Any, rows: Any, start: Grid, end: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where pixels of one grid lie in another one; NaN where the other CRS does not reach."""
+    xs, ys = start.affine * (columns, rows)
+    if start.crs is not None and end.crs is not None and start.crs != end.crs:
+        from rasterio.warp import transform
+
+        xs, ys = (np.asarray(each, float) for each in transform(start.crs, end.crs, xs, ys))
+    finite = np.isfinite(xs) & np.isfinite(ys)
+    across, down = ~end.affine * (np.where(finite, xs, np.nan), np.where(finite, ys, np.nan))
+    return np.asarray(across, float), np.asarray(down, float)
+
+
+def _resampled(scene: xr.DataArray, grid: Grid) -> Any:
+    """Return an array for xarray's lazy indexing, whose blocks are resampled when they are read."""
+    from xarray.backends import BackendArray
+    from xarray.core import indexing
+
+    class Resampled(BackendArray):
+        shape = (scene.sizes["band"], grid.height, grid.width)
+        dtype = np.dtype(np.float32)
+
+        def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+            return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._block)
+
+        def _block(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
+            parts = [
+                range(each, each + 1) if isinstance(each, (int, np.integer)) else range(*each.indices(length))
+                for each, length in zip(key, self.shape, strict=True)
+            ]
+            spans = [slice(min(each), max(each) + 1) if len(each) else slice(0, 0) for each in parts]
+            values = _resample(scene, grid, spans)
+            steps = tuple(
+                each.start - span.start if isinstance(whole, (int, np.integer)) else slice(None, None, each.step)
+                for each, span, whole in zip(parts, spans, key, strict=True)
+            )
+            return values[steps]
+
+    return Resampled()
+
+
+def _resample(scene: xr.DataArray, grid: Grid, spans: Sequence[slice]) -> NDArray[np.float32]:
+    """Return bands, rows and columns of a scene on a grid, NaN outside of it."""
+    from rasterio.warp import Resampling, reproject
+
+    bands, rows, columns = spans
+    values = np.full([each.stop - each.start for each in spans], np.nan, np.float32)
+    own = grid_of(scene)
+    assert own is not None
+    part = Grid(
+        grid.crs,
+        tuple(grid.affine * grid.affine.translation(columns.start, rows.start))[:6],
+        rows.stop - rows.start,
+        columns.stop - columns.start,
+    )
+    if not values.size:
+        return values
+    # the border of the part, closely: it may be curved in the scene's pixels
+    x, y = (np.linspace(0, length, min(length, 64) + 1) for length in (part.width, part.height))
+    edge = np.concatenate([np.column_stack([x, 0 * x + end]) for end in (0, part.height)])
+    side = np.concatenate([np.column_stack([0 * y + end, y]) for end in (0, part.width)])
+    across, down = _places(*np.concatenate([edge, side]).T, part, own)
+    if not np.isfinite(across).any():
+        return values
+    ratio = max(np.nanmax(across) - np.nanmin(across), 1) / part.width
+    margin = 2 + math.ceil(2 * ratio)
+    cut = [
+        slice(max(0, math.floor(np.nanmin(each)) - margin), min(length, math.ceil(np.nanmax(each)) + margin))
+        for each, length in ((down, own.height), (across, own.width))
+    ]
+    if any(each.start >= each.stop for each in cut):
+        return values
+    source = np.asarray(scene.variable[bands, cut[0], cut[1]].values, np.float32)
+    nodata = scene.attrs.get("_FillValue")
+    if nodata is not None and np.isfinite(nodata):
+        source = np.where(source == np.float32(nodata), np.float32(np.nan), source)
+    reproject(
+        source,
+        values,
+        src_transform=own.affine * own.affine.translation(cut[1].start, cut[0].start),
+        src_crs=own.crs or grid.crs or _NO_CRS,
+        src_nodata=np.nan,
+        dst_transform=part.affine,
+        dst_crs=grid.crs or own.crs or _NO_CRS,
+        dst_nodata=np.nan,
+        resampling=Resampling.average if ratio > 1.5 else Resampling.bilinear,
+        tolerance=0,
+        num_threads=1,
+    )
+    return values
+
+
+_NO_CRS = "EPSG:3857"
+"""For two images without a CRS: any plane with coordinates in one unit."""
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FinewaveWarning, stacklevel=5)

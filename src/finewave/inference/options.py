@@ -1,0 +1,230 @@
+"""Options of a prediction: one place for what the command line, files and Python have by the same names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from finewave.errors import InputError, unknown_name
+
+OF_FILES = frozenset(
+    {"suffix", "wavelengths", "variable", "guide_variable", "engine", "full_scale", "guide_full_scale"}
+    | {"quality", "dtype", "output_full_scale", "nodata", "workers", "cluster", "restart", "overwrite"}
+    | {"precision", "device", "guide", "uncertainty"}
+)
+"""Those that only `predict_file` has: how files are read and written, and by whom."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """How a model is applied to an image.
+
+    Attributes
+    ----------
+    guide : str or Path, optional
+        File with the second image of a model that takes two, see `super_resolve`; for a folder of scenes a folder with
+        a file of the same stem for each.
+    suffix : str
+        Extension of the files in an output folder.
+    wavelengths : sequence of float or path, optional
+        Band centres in nm of the input, where the file does not have them; see `open_scene`.
+    variable, guide_variable : str, optional
+        Which array of the input's and the guide's file, where it holds several; see `open_scene`.
+    engine : str, optional
+        Installed engine of xarray that opens the input, see `open_scene`.
+    full_scale, guide_full_scale : float, optional
+        The stored number that stands for 1.0 in the input and in the guide, > 0, where the files do not say, or in
+        place of what they say; see `open_scene`.
+    sensor : str, optional
+        Of a baseline (see `finewave.inference.baselines`): whose multispectral bands the input or guide has.
+    scale : int, optional
+        Of a baseline: s >= 2. By default the ratio of the sizes, or of the pixels, of guide and input.
+    kernel : str, optional
+        Of a baseline that undoes the degradation: the blur that made the low-resolution image, see `degrade`.
+    spectra : str or Path, optional
+        Of a baseline that learns from spectra: a file with a hyperspectral scene, whose bands the result has.
+    window : four int, optional
+        The part (first column, first row, end column, end row) of the input that is read, in its pixels, counted from
+        0, ends excluded. The result is that of the part alone.
+    bbox : four float, optional
+        The same in map coordinates (x0, y0, x1, y1) of the input's CRS; pixels that it touches are read.
+    bands : sequence of float or str, optional
+        The bands of the result to keep, by wavelength in nm (the nearest one) or by name.
+    tile : int, optional
+        Side of a tile in pixels of the input, >= 1; by default as many as make 512 pixels of the output.
+    halo : {"exact", "fast"} or int
+        How far the network sees beyond a tile. ``"exact"``: as far as any pixel acts on it, so that the result is
+        that of the scene in one piece. ``"fast"``: so far that it sees a quarter more pixels. Else in pixels of the
+        input. What a halo that is not exact changes is measured on one tile and said.
+    pooling : {"local", "image"}
+        Over what channel attention takes its means: windows of the training crop's size, or all pixels that the
+        network sees at once; see `Model`. With ``"image"`` tiles cannot equal the scene in one piece.
+    precision : {"auto", "float32", "bfloat16"}
+        Of a model that is loaded here, see `load_model`.
+    consistent : bool
+        Change the result as little as possible, in the least-squares sense, so that it gives back the input when it is
+        degraded again as the model's card says. A guide is given back as far as it agrees with the input.
+    self_ensemble : bool
+        Take the mean over the eight flips and rotations of the input, each turned back: eight times the work.
+    uncertainty : bool
+        Write the standard deviation of the results of the eight orientations, in each pixel and band, beside the
+        output, in float32: ``a.tif`` has ``a.uncertainty.tif``. The output is then their mean.
+    quality : bool
+        Write scores that need no truth beside the output, in JSON: ``a.tif`` has ``a.quality.json``; see
+        `finewave.inference.quality.quality_of`.
+    clip : (float, float), optional
+        Cut values to this range, last of all. Nothing is cut without it.
+    dtype, output_full_scale, nodata : optional
+        How values are stored, see `save_scene` (``full_scale`` there); float32 by default.
+    workers : int, optional
+        Processes of this machine that share the work, >= 1; by default threads of this one do it.
+    cluster : str, optional
+        Address of a Dask scheduler whose workers do it. They must see input and output under the same names.
+    device : str, optional
+        Where networks run, ``"cuda"`` for instance; by default where the model is.
+    restart : bool
+        Throw away what an earlier, unfinished run has left, instead of resuming it.
+    overwrite : bool
+        Write over an input, for those who want their scene replaced by its result.
+
+    Raises
+    ------
+    InputError
+        A value is out of its range, or two options exclude each other.
+    """
+
+    guide: str | Path | None = None
+    suffix: str = ".tif"
+    wavelengths: Any = None
+    variable: str | None = None
+    guide_variable: str | None = None
+    engine: str | None = None
+    full_scale: float | None = None
+    guide_full_scale: float | None = None
+    sensor: str | None = None
+    scale: int | None = None
+    kernel: str | None = None
+    spectra: str | Path | None = None
+    window: Sequence[int] | None = None
+    bbox: Sequence[float] | None = None
+    bands: Sequence[float | str] | None = None
+    tile: int | None = None
+    halo: str | int = "exact"
+    pooling: str = "local"
+    precision: str = "auto"
+    consistent: bool = False
+    self_ensemble: bool = False
+    uncertainty: bool = False
+    quality: bool = False
+    clip: Sequence[float] | None = None
+    dtype: str | None = None
+    output_full_scale: float | None = None
+    nodata: float | None = None
+    workers: int | None = None
+    cluster: str | None = None
+    device: str | None = None
+    restart: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range before anything is read."""
+        check_tiling(self.tile, self.halo)
+        _check_integer("workers", self.workers, 1)
+        _check_integer("scale", self.scale, 2)
+        for name in ("full_scale", "guide_full_scale", "output_full_scale"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise InputError(f"{name}={value!r} is out of range; it must be a number > 0")
+        if self.clip is not None:
+            _check_clip(self.clip)
+        if self.window is not None and self.bbox is not None:
+            raise InputError("give --window or --bbox (window=, bbox=): each says which part of the input is read")
+        if self.window is not None:
+            _check_corners("window", self.window, "columns and rows (C0, R0, C1, R1), integers >= 0")
+            if any(isinstance(each, bool) or not isinstance(each, int) or each < 0 for each in self.window):
+                raise InputError(f"window={tuple(self.window)} is out of range; pixels are integers >= 0")
+        if self.bbox is not None:
+            _check_corners("bbox", self.bbox, "map coordinates (X0, Y0, X1, Y1)")
+        if self.bands is not None and (isinstance(self.bands, str) or not len(self.bands)):
+            raise InputError(f"bands={self.bands!r} names no band; wavelengths in nm or names are accepted")
+        if self.bands is not None and self.quality:
+            raise InputError("a quality file is of all bands: leave out --bands (bands=) or --quality (quality=)")
+        if self.workers is not None and self.cluster is not None:
+            raise InputError("give --cluster or --workers: a cluster has its own workers")
+
+    @classmethod
+    def of_files(cls, options: Mapping[str, Any]) -> PredictOptions:
+        """Return options by their names; an unknown name is an `InputError` that has the nearest one."""
+        return cls._of(options, {field.name for field in fields(cls)})
+
+    @classmethod
+    def in_memory(cls, options: Mapping[str, Any]) -> PredictOptions:
+        """Return the same for a scene in memory, which has no options `OF_FILES`."""
+        return cls._of(options, {field.name for field in fields(cls)} - OF_FILES)
+
+    @classmethod
+    def _of(cls, options: Mapping[str, Any], known: set[str]) -> PredictOptions:
+        for name in options:
+            if name not in known:
+                raise unknown_name("option", name, known)
+        return cls(**options)
+
+    @property
+    def extension(self) -> str:
+        """``suffix`` with its dot."""
+        return self.suffix if self.suffix.startswith(".") else f".{self.suffix}"
+
+    @property
+    def storage(self) -> dict[str, Any]:
+        """Keywords of `save_scene`."""
+        return {"dtype": self.dtype, "full_scale": self.output_full_scale, "nodata": self.nodata}
+
+    def beside(self, output: Path) -> list[Path]:
+        """Return the files that go beside an output."""
+        files = [uncertainty_file(output)] if self.uncertainty else []
+        return [*files, quality_file(output)] if self.quality else files
+
+
+def uncertainty_file(output: Path) -> Path:
+    """Return where the uncertainty of an output goes: ``a.tif`` has ``a.uncertainty.tif``."""
+    return output.with_name(f"{output.stem}.uncertainty{output.suffix}")
+
+
+def quality_file(output: Path) -> Path:
+    """Return where the quality of an output goes: ``a.tif`` has ``a.quality.json``."""
+    return output.with_name(f"{output.stem}.quality.json")
+
+
+def unfinished_folder(output: Path) -> Path:
+    """Return the hidden folder with the finished tiles of an output that is not; see `finewave.inference.resume`."""
+    return output.with_name(f".{output.name}.unfinished")
+
+
+def check_tiling(tile: Any, halo: Any) -> None:
+    """Refuse a tile or halo that is out of range."""
+    _check_integer("tile", tile, 1)
+    if halo in ("exact", "fast"):
+        return
+    if isinstance(halo, bool) or not isinstance(halo, int) or halo < 0:
+        raise InputError(f"halo={halo!r} is out of range; 'exact', 'fast' or a number of pixels >= 0 is accepted")
+
+
+def _check_integer(name: str, value: Any, least: int) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+        raise InputError(f"{name}={value!r} is out of range; it must be an integer >= {least}")
+
+
+def _check_clip(clip: Sequence[float]) -> None:
+    if len(clip) != 2 or not all(math.isfinite(end) for end in clip) or clip[0] >= clip[1]:
+        raise InputError(f"clip={clip!r} is no range; two numbers are accepted, the lower one first")
+
+
+def _check_corners(name: str, corners: Sequence[float], what: str) -> None:
+    """Refuse what does not enclose an area."""
+    if len(corners) != 4 or not all(math.isfinite(each) for each in corners):
+        raise InputError(f"{name}={tuple(corners)} is not an area; {what} are accepted")
+    if corners[0] >= corners[2] or corners[1] >= corners[3]:
+        raise InputError(f"{name}={tuple(corners)} is empty; {what} are accepted, the lower ones first")
