@@ -71,13 +71,14 @@ def test_scaled_integers_come_out_in_physical_units(name: str, model: Model, tmp
 
 
 @pytest.mark.parametrize(
-    "stored", [{"dtype": "int16", "scale": 5000}, {"dtype": "float64"}, {"dtype": "int32", "scale": 1e6}]
+    "stored",
+    [{"dtype": "int16", "output_full_scale": 5000}, {"dtype": "float64"}, {"dtype": "int32", "output_full_scale": 1e6}],
 )
 @pytest.mark.filterwarnings("ignore::finewave.warnings.FinewaveWarning")
 def test_other_stored_numbers_are_the_same_values(stored: dict[str, Any], model: Model, tmp_path: Path) -> None:
     values = write_scaled(tmp_path / "scene.tif")
     predict_file(tmp_path / "scene.tif", tmp_path / "out.tif", model, **stored)
-    step = 1 / stored.get("scale", 1e9)
+    step = 1 / stored.get("output_full_scale", 1e9)
     np.testing.assert_allclose(load_scene(tmp_path / "out.tif").values, repeated(values), rtol=1e-6, atol=step)
 
 

@@ -115,8 +115,8 @@ def on_grid(scene: xr.DataArray, grid: Grid) -> xr.DataArray:
 
 def cropped(scene: xr.DataArray, window: Window) -> xr.DataArray:
     """Return a part of a scene, read when its values are asked for; place and control points follow."""
-    from finewave.control_points import RPCS, control_points
-    from finewave.scene import scene_crs, scene_transform, with_control_points, with_georeference
+    from finewave.control_points import RPCS, control_points, with_control_points
+    from finewave.scene import scene_crs, scene_transform, with_georeference
 
     rows, columns = window
     transform, crs, points = scene_transform(scene), scene_crs(scene), control_points(scene)
@@ -180,8 +180,9 @@ def pixel_ratio(scene: xr.DataArray, guide: xr.DataArray) -> tuple[float, float]
     start, end = grid_of(scene), grid_of(guide)
     if start is None or end is None:
         return None
-    x, y = start.width / 2, start.height / 2
-    across, down = _places(np.array([x, x + 1, x]), np.array([y, y, y + 1]), start, end)
+    column, row = start.width / 2, start.height / 2
+    ends = np.array([column, column + 1, column]), np.array([row, row, row + 1])
+    across, down = _places(*ends, start, end)
     if not (np.isfinite(across).all() and np.isfinite(down).all()):
         return None
     sides = [float(np.hypot(across[i] - across[0], down[i] - down[0])) for i in (1, 2)]
@@ -218,6 +219,8 @@ def _covered(given: Grid, wanted: Grid) -> float:
 
 def _places(columns: Any, rows: Any, start: Grid, end: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return where pixels of one grid lie in another one; NaN where the other CRS does not reach."""
+    xs: Any
+    ys: Any
     xs, ys = start.affine * (columns, rows)
     if start.crs is not None and end.crs is not None and start.crs != end.crs:
         from rasterio.warp import transform
@@ -276,7 +279,8 @@ def _resample(scene: xr.DataArray, grid: Grid, spans: Sequence[slice]) -> NDArra
     x, y = (np.linspace(0, length, min(length, 64) + 1) for length in (part.width, part.height))
     edge = np.concatenate([np.column_stack([x, 0 * x + end]) for end in (0, part.height)])
     side = np.concatenate([np.column_stack([0 * y + end, y]) for end in (0, part.width)])
-    across, down = _places(*np.concatenate([edge, side]).T, part, own)
+    border = np.concatenate([edge, side])
+    across, down = _places(border[:, 0], border[:, 1], part, own)
     if not np.isfinite(across).any():
         return values
     ratio = max(np.nanmax(across) - np.nanmin(across), 1) / part.width

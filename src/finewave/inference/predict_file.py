@@ -50,7 +50,7 @@ _ARITHMETIC = "arithmetic"
 def run_file(
     source: Path,
     output: Path,
-    model: Model | str,
+    model: Model | str | Path,
     *,
     guide: Path | None = None,
     options: PredictOptions,
