@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-DEEP_BYTES = 2**26
+DEEP_BYTES = 2**25
 """Values of a file that are read, if all of them are fewer; of larger files everything but the values is."""
 _MOST_OBJECTS = 100_000
 _PIECE = 2**24
 MEMORY_BYTES = 2**30
 """What a file may take beside ten times its size."""
-SECONDS = 2.0
+SECONDS = 1.0
 """Computing time for a small file; larger ones get a second more for every `BYTES_A_SECOND`."""
 BYTES_A_SECOND = 2e7
 
