@@ -22,7 +22,7 @@ class PhaseOptions:
 
     kind: str = option()
     steps: int = option(least=1)
-    epochs: int | None = option(required=False, least=1)
+    epochs: float | None = option(required=False, above=0)
     minutes: float | None = option(above=0)
     validate_every: int = option(least=1)
     optimizer: str = option(required=False, choices=OPTIMISERS)
