@@ -258,7 +258,7 @@ def test_every_system_has_a_page() -> None:
         elif name in ("sr-ssr", "ssr-sr", "sr-ssr-fusion"):
             assert f"| `{name}` |" in pages["compositions"]
         else:
-            page = pages[PAGE_OF.get(name, name.removesuffix("-sr").removesuffix("-ssr"))]
+            page = pages[PAGE_OF.get(name, re.sub("-(sr|ssr|fusion)$", "", name))]
             assert f"`{name}`" in page or f'"{name}"' in page
 
 

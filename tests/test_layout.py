@@ -12,7 +12,7 @@ import finewave
 
 ROOT = Path(__file__).parents[1]
 # parity and plain are references, not tests of one room; a browser drives the whole page
-OTHERS = {Path("parity"), Path("plain"), Path("viz/browser"), Path("benchmarks")}
+OTHERS = {Path("parity"), Path("plain"), Path("viz/browser"), Path("benchmarks"), Path("fuzz")}
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in (ROOT / "tests").rglob("*.py")}))
@@ -39,4 +39,4 @@ def test_the_core_depends_on_what_it_imports_alone() -> None:
     core = {re.split(r"[\[>]", name)[0] for name in project["dependencies"]} - {"h5netcdf"}  # an engine of xarray
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
     imported = set(re.findall(r"^ *(?:import|from) (\w+)", source, re.MULTILINE))
-    assert {name.replace("pyyaml", "yaml") for name in core} <= imported
+    assert {{"pyyaml": "yaml", "pillow": "PIL"}.get(name, name) for name in core} <= imported
