@@ -1,4 +1,4 @@
-"""A short campaign in the default tests, the long one among the slow ones (`make fuzz`)."""
+"""The campaign of `make fuzz`, among the slow tests."""
 
 from __future__ import annotations
 
