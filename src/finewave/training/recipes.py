@@ -112,6 +112,8 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, 
             raise InputError(f"override {override!r} is not of the form key=value")
         if _PHASE.fullmatch(key.partition(".")[0]) and key.partition(".")[0] not in sections:
             raise unknown_key(key, _keys(OmegaConf.to_container(config)), source)
+        if re.fullmatch(r"phase\d+\.losses\.\w+", key):
+            _check_loss(key, list(_keys(OmegaConf.to_container(config))), source)
         try:
             config = OmegaConf.merge(config, OmegaConf.from_dotlist([override]))
         except Exception as error:
@@ -124,6 +126,15 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, 
     plain = check_recipe(plain, source)
     _follow_dataset(plain)
     return plain
+
+
+def _check_loss(key: str, known: list[str], source: str) -> None:
+    """Refuse a loss by name that neither the recipe has nor every system knows; a system's own stand in its recipes."""
+    from finewave.nn.losses import LOSSES
+
+    known += [f"{key.rpartition('.')[0]}.{name}" for name in LOSSES]
+    if key not in known:
+        raise unknown_key(key, known, source)
 
 
 def check_recipe(config: dict[str, Any], source: str) -> dict[str, Any]:
