@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import finewave as fw
-from finewave.inference.grid import grid_of, on_grid
 from finewave.inference.predict import predict_file
 from finewave.inference.super_resolve import super_resolve
+from finewave.inference.tiling.grid import grid_of, on_grid
 from finewave.scene import make_scene, scene_transform
 from finewave.systems.registry import SYSTEMS, create_model
 from finewave.warnings import FinewaveWarning

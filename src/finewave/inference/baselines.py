@@ -172,7 +172,7 @@ def _centres(sensor: Any) -> list[float]:
 
 def _ratio(name: str, scene: xr.DataArray, guide: xr.DataArray) -> int:
     """Return how many pixels of the guide stand on one of the scene, per axis: on the ground, else of the images."""
-    from finewave.inference.grid import pixel_ratio
+    from finewave.inference.tiling.grid import pixel_ratio
 
     ratios = pixel_ratio(scene, guide) or tuple(guide.sizes[axis] / scene.sizes[axis] for axis in ("x", "y"))
     scale = round(ratios[0])

@@ -19,9 +19,9 @@ from finewave.warnings import FinewaveWarning
 if TYPE_CHECKING:
     import xarray as xr
 
-    from finewave.inference.grid import Grid
     from finewave.inference.options import PredictOptions
     from finewave.inference.processing import Processing
+    from finewave.inference.tiling.grid import Grid
     from finewave.inference.tiling.tile_run import TileFacts
     from finewave.zoo.model import Model
 
@@ -153,7 +153,7 @@ def make_request(
     guide, grid = _checked_guide(guide, scene, model)
     window = None
     if options is not None and (options.window is not None or options.bbox is not None):
-        from finewave.inference.grid import cropped, window_asked_for
+        from finewave.inference.tiling.grid import cropped, window_asked_for
 
         window = window_asked_for(scene, options.window, options.bbox)
         assert window is not None
@@ -205,7 +205,7 @@ def _checked_guide(
     _check_values(guide, "guide")
     if second == "ref_rgb":
         return guide, None
-    from finewave.inference.grid import aligned_guide
+    from finewave.inference.tiling.grid import aligned_guide
 
     guide, grid = aligned_guide(guide, scene, model.upscaling)
     given = (guide.sizes["y"], guide.sizes["x"])

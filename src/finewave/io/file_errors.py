@@ -86,7 +86,7 @@ _SOUND = (
 
 def _read_trouble(path: Path, kind: str, error: Exception) -> str:
     """Return why a file cannot be read: what it is, what is not installed, else that it is damaged."""
-    from finewave.io.formats.foreign import foreign_format, signature_of
+    from finewave.io.foreign import foreign_format, signature_of
 
     said = " ".join(str(each) for each in (error, error.__cause__, error.__context__) if each is not None)
     for pattern, reason in _SOUND:

@@ -368,7 +368,7 @@ def _format_to_open(path: Path) -> Format:
 
 def _by_content(path: Path) -> Format:
     """Choose the format of a file whose name says none that is known: what GDAL reads, or an error that leads on."""
-    from finewave.io.formats.foreign import foreign_format
+    from finewave.io.foreign import foreign_format
     from finewave.io.formats.gdal_raster import is_readable
     from finewave.io.formats.xarray_engine import engines_for
 

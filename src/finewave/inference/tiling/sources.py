@@ -17,7 +17,7 @@ from finewave.inference.tiling.tiles import Window
 if TYPE_CHECKING:
     import xarray as xr
 
-    from finewave.inference.grid import Grid
+    from finewave.inference.tiling.grid import Grid
 
 
 KEPT_OPEN = 4
@@ -88,7 +88,7 @@ class SceneFile:
     fills : tuple of Fill
         As of `OpenScene`.
     grid : Grid, optional
-        On which the file is brought, see `finewave.inference.grid.on_grid`.
+        On which the file is brought, see `finewave.inference.tiling.grid.on_grid`.
     part : Window, optional
         Of that, what is the scene.
     """
@@ -117,7 +117,7 @@ class SceneFile:
                     _OPEN.scenes[key] = open_scene(self.path, **dict(self.keywords))
             scene = _OPEN.scenes[key]
         if self.grid is not None or self.part is not None:
-            from finewave.inference.grid import cropped, on_grid
+            from finewave.inference.tiling.grid import cropped, on_grid
 
             scene = scene if self.grid is None else on_grid(scene, self.grid)
             scene = scene if self.part is None else cropped(scene, self.part)

@@ -15,10 +15,11 @@ from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding, choose_decoding
 from finewave.io.formats.gdal_drivers import driver_of
+from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.gdal_masks import Masks, masks_of
 from finewave.io.formats.gdal_numbers import stated_of
 from finewave.io.formats.lazy import LazyValues, Slices
-from finewave.io.formats.raster import is_georeferenced, quiet_gdal
+from finewave.io.formats.raster import is_georeferenced
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene
 

@@ -18,8 +18,9 @@ from finewave.io.formats import photo
 from finewave.io.formats.band_files import BandFile, open_bands, read_header
 from finewave.io.formats.decoding import Decoding, choose_decoding, is_number
 from finewave.io.formats.gdal_drivers import driver_of
+from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.gdal_numbers import stated_of
-from finewave.io.formats.raster import is_georeferenced, quiet_gdal
+from finewave.io.formats.raster import is_georeferenced
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene
 from finewave.warnings import FinewaveWarning

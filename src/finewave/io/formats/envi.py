@@ -19,8 +19,9 @@ from finewave.io.formats.decoding import Number
 from finewave.io.formats.envi_header import readable_by_gdal
 from finewave.io.formats.gdal_bands import band_metadata, numbers_in_braces
 from finewave.io.formats.gdal_drivers import driver_of
+from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.gdal_numbers import one_or_all
-from finewave.io.formats.raster import open_raster, quiet_gdal, write_raster
+from finewave.io.formats.raster import open_raster, write_raster
 from finewave.io.formats.storage import choose_storage
 from finewave.io.open_options import OpenOptions, SaveOptions
 from finewave.scene import (

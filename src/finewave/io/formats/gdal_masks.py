@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.io.formats.gdal_drivers import driver_of
+from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.lazy import Slices
 from finewave.warnings import FinewaveWarning
 
@@ -77,8 +78,6 @@ class _MaskReader:
 
     def __call__(self, key: Slices) -> NDArray[np.bool_]:
         from rasterio.windows import Window
-
-        from finewave.io.formats.raster import quiet_gdal
 
         with quiet_gdal():
             dataset = self._dataset()

@@ -11,7 +11,8 @@ from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.gdal_bands import band_metadata
 from finewave.io.formats.gdal_drivers import driver_of
-from finewave.io.formats.raster import open_raster, quiet_gdal
+from finewave.io.formats.gdal_environment import quiet_gdal
+from finewave.io.formats.raster import open_raster
 from finewave.io.open_options import OpenOptions
 from finewave.scene import attribute_from_text
 

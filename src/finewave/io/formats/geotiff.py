@@ -14,8 +14,9 @@ from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
 from finewave.io.formats.gdal_bands import band_metadata, default_name
 from finewave.io.formats.gdal_drivers import driver_of
+from finewave.io.formats.gdal_environment import quiet_gdal, small_gdal_cache
 from finewave.io.formats.gdal_masks import alpha_band
-from finewave.io.formats.raster import is_georeferenced, open_raster, quiet_gdal, small_gdal_cache, write_raster
+from finewave.io.formats.raster import is_georeferenced, open_raster, write_raster
 from finewave.io.formats.storage import choose_storage
 from finewave.io.formats.tiff_pages import has_pages, open_pages
 from finewave.io.open_options import OpenOptions, SaveOptions

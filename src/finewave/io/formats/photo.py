@@ -17,8 +17,9 @@ from finewave.io.file_errors import reading
 from finewave.io.formats.camera_files import allow_heif, read_raw
 from finewave.io.formats.decoding import Decoding
 from finewave.io.formats.gdal_drivers import driver_of
+from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.icc import to_srgb, warn_of_unapplied
-from finewave.io.formats.raster import open_raster, quiet_gdal
+from finewave.io.formats.raster import open_raster
 from finewave.io.open_options import OpenOptions, SaveOptions
 from finewave.physics.srgb import linear_to_srgb
 from finewave.scene import band_values, make_scene

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +19,7 @@ from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding, Number, choose_decoding
 from finewave.io.formats.gdal_colours import colours_of
 from finewave.io.formats.gdal_drivers import driver_of
+from finewave.io.formats.gdal_environment import quiet_gdal, small_gdal_cache
 from finewave.io.formats.gdal_masks import masks_of, warn_of_undeclared_alpha
 from finewave.io.formats.gdal_numbers import one_or_all, stated_of
 from finewave.io.formats.icc import Recolour
@@ -33,36 +32,6 @@ Mask = Callable[[Slices], NDArray[np.bool_]]
 
 # Values of one window while writing; several copies of it live at the same time.
 _WINDOW_BYTES = 64 * 2**20
-# GDAL would take a twentieth of the machine's memory for blocks that are read or written a second time.
-_GDAL_CACHE_BYTES = 128 * 2**20
-
-
-@contextmanager
-def quiet_gdal() -> Iterator[None]:
-    """Keep GDAL's remarks off stderr: missing georeference is normal here, errors are raised anyway."""
-    from rasterio.errors import NotGeoreferencedWarning
-
-    logger = logging.getLogger("rasterio")
-    propagate, level = logger.propagate, logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            # rioxarray says that it leaves them alone; they are applied here.
-            warnings.filterwarnings("ignore", message="(Scales|Offsets) differ across bands")
-            yield
-    finally:
-        logger.propagate = propagate
-        logger.setLevel(level)
-
-
-@contextmanager
-def small_gdal_cache() -> Iterator[None]:
-    """Bound the memory that GDAL keeps blocks in."""
-    import rasterio
-
-    with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE_BYTES):
-        yield
 
 
 def is_georeferenced(dataset: Any) -> bool:

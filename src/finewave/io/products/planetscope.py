@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.gdal_drivers import driver_of
+from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.lazy import Slices
-from finewave.io.formats.raster import open_raster, quiet_gdal
+from finewave.io.formats.raster import open_raster
 from finewave.io.open_options import OpenOptions
 from finewave.io.products.dlr_metadata import read_xml
 

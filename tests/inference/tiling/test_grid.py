@@ -11,9 +11,9 @@ from affine import Affine
 from rasterio.warp import transform
 
 from finewave.errors import InputError
-from finewave.inference.grid import aligned_guide, cropped, grid_of, on_grid, window_asked_for
 from finewave.inference.predict import predict_file
 from finewave.inference.super_resolve import super_resolve
+from finewave.inference.tiling.grid import aligned_guide, cropped, grid_of, on_grid, window_asked_for
 from finewave.io.open_save import load_scene, open_scene, save_scene
 from finewave.scene import make_scene, scene_crs, scene_transform
 from finewave.warnings import FinewaveWarning
