@@ -26,7 +26,7 @@ def size(*modules: nn.Module) -> int:
     return sum(p.numel() for module in modules for p in module.parameters())
 
 
-@pytest.mark.parametrize(("modules", "parameters"), enumerate([1_446_218, 2_509_328, 3_572_438, 4_635_548], 1))
+@pytest.mark.parametrize(("modules", "parameters"), list(enumerate([1_446_218, 2_509_328, 3_572_438, 4_635_548], 1)))
 def test_published_sizes(modules: int, parameters: int) -> None:
     """1446K, 2509K, 3572K and 4636K in the published ablation."""
     assert size(create_model("mulsr", modules=modules, both_scales=False)) == parameters
