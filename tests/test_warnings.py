@@ -14,7 +14,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "finewave"
 # what a remedy looks like: a keyword or option to give, or a thing to do
 REMEDY = re.compile(
     r"\w=|--\w|finewave \w+ |scene\[|"
-    r"\b(bring|check|choose|divide|fill|give|prepare|put|save|select|state|take|use)\b|compile: false|finewave predict"
+    r"\b(bring|check|choose|convert|divide|fill|flag|give|prepare|put|save|select|state|take|use)\b|pip install|"
+    r"compile: false|finewave predict"
 )
 
 
@@ -39,7 +40,7 @@ def words_of(text: ast.Constant | ast.JoinedStr) -> str:
 
 TEXTS = list(texts())
 # the remedy is made elsewhere: a table of words, or an advice that is put at the end
-MADE_ELSEWHERE = {"{} {}", "the scene is {}, but {} was trained on the sensor {}; {}"}
+MADE_ELSEWHERE = {"{} {}", "{}: {}", "the scene is {}, but {} was trained on the sensor {}; {}"}
 
 # what was asked for, by ``clip=``, needs no remedy
 ASKED_FOR = {"{} values were cut to {} to {}{}"}

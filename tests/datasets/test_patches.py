@@ -99,7 +99,7 @@ def test_grid_sampling_shows_every_crop_once_before_any_again() -> None:
     [
         ({"crop": 18}, "data.crop=18 is no multiple"),
         ({"crop": 64}, "smaller than data.crop=64"),
-        ({"crop": 16, "sampling": "tile"}, "'random', 'grid' or 'area'"),
+        ({"crop": 16, "sampling": "tile"}, "unknown sampling of crops 'tile'"),
     ],
 )
 def test_bad_options(scenes: list[Scene], options: dict, message: str) -> None:

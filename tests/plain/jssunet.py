@@ -286,13 +286,16 @@ class LFE(nn.Module):
 
 
 class HFI(nn.Module):
-    def __init__(self, inside: int, outside: int, features: int) -> None:
+    def __init__(self, inside: int, outside: int, features: int, blocks: int) -> None:
         super().__init__()
-        self.conv1, self.conv2 = conv(inside, features, bias=False), conv(features, features)
-        self.conv3 = conv(features, outside)
+        self.conv1, self.conv3 = conv(inside, features, bias=False), conv(features, outside)
+        self.blocks = nn.Sequential(*(Block(features) for _ in range(blocks)))
+        self.conv2 = None if blocks else conv(features, features)
 
     def forward(self, low: Tensor, *images: Tensor) -> Tensor:
-        return F.relu(low + self.conv3(self.conv2(self.conv1(torch.cat(images, 1)))))
+        x = self.conv1(torch.cat(images, 1))
+        x = self.blocks(x) if self.conv2 is None else self.conv2(x)
+        return F.relu(low + self.conv3(x))
 
 
 class FusionStage(nn.Module):
@@ -306,12 +309,12 @@ class FusionStage(nn.Module):
 
 
 class Fusion(nn.Module):
-    def __init__(self, c: int, C: int, features: int, with_low: bool, stages: list[nn.Module]) -> None:
+    def __init__(self, c: int, C: int, features: int, with_low: bool, hfi_blocks: int, stages: list[nn.Module]) -> None:
         super().__init__()
         inside = c + C * (2 if with_low else 1)
         self.with_low = with_low
         self.low_ms, self.low_hs = LFE(c, C, features), LFE(C, C, features)
-        self.high, self.initial = HFI(inside, C, features), HFI(inside, C, features)
+        self.high, self.initial = (HFI(inside, C, features, hfi_blocks) for _ in range(2))
         self.stages = nn.ModuleList(stages)
 
     def forward(self, u_sr: Tensor, u_ssr: Tensor) -> list[Tensor]:
@@ -362,6 +365,7 @@ class PlainJSSUNet(nn.Module):
         adjoint_relu: bool = True,
         spec_down_hidden: int = 0,
         hfi_with_low: bool = False,
+        hfi_blocks: int = 0,
         sr_blocks: int = 2,
         ssr_blocks: int = 1,
         fusion_blocks: int = 3,
@@ -388,7 +392,8 @@ class PlainJSSUNet(nn.Module):
                 for _ in range(stages)
             ],
         )
-        self.fusion = Fusion(c, C, n, hfi_with_low, [FusionStage(c, C, n, fusion_blocks) for _ in range(stages)])
+        fusion = [FusionStage(c, C, n, fusion_blocks) for _ in range(stages)]
+        self.fusion = Fusion(c, C, n, hfi_with_low, hfi_blocks, fusion)
         head = {"embedding": embedding, "patch": patch, "window": window, "top_percent": top_percent}
         self.post = PlainPostProcessing(C, n, heads, **head) if post else None
 

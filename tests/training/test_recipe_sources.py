@@ -63,6 +63,13 @@ def test_what_counts_as_a_letter(comment: str, letters: tuple[str, ...], tmp_pat
     assert sources_of(recipe(tmp_path, f"seed: 1  # {comment}\n"))["seed"].letters == letters
 
 
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recipes need not be complete: these have a few keys of each kind."""
+    monkeypatch.setattr("finewave.training.recipes.check_recipe", lambda config, source: config)
+
+
+@pytest.mark.usefixtures("short")
 def test_as_published_is_what_the_sources_allow(tmp_path: Path) -> None:
     assert label(recipe(tmp_path, SMALL % ("nikon-d700", "C"))) == "as published" == PUBLISHED
     assert label(recipe(tmp_path, SMALL % ("nikon-d700", "C, F"))) == "after the article, except data"
@@ -73,6 +80,7 @@ def test_as_published_is_what_the_sources_allow(tmp_path: Path) -> None:
     assert label(recipe(tmp_path, nothing)) == "finewave's own"
 
 
+@pytest.mark.usefixtures("short")
 def test_overrides_and_what_another_source_decides(tmp_path: Path) -> None:
     path = recipe(tmp_path, SMALL % ("nikon-d700", "F"))
     assert label(path, ["model.scale=2", "phase1.steps=3"]) == (
@@ -91,6 +99,7 @@ def test_a_training_says_what_its_recipe_is(monkeypatch: pytest.MonkeyPatch) -> 
     assert "features" in done.stderr
 
 
+@pytest.mark.usefixtures("short")
 def test_a_recipe_has_the_sources_of_its_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = recipe(tmp_path, SMALL % ("nikon-d700", "C"), "base")
     path = recipe(tmp_path, f"base: {base}\nphase1:\n  steps: 7\nphase2:\n  steps: 9  # P\n")

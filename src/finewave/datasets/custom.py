@@ -267,7 +267,8 @@ def survey_scene(path: Path, wavelengths: Sequence[float] | str | None, full_sca
         empty = [band for band in _empty_bands(scene, path) if band not in flagged]
         if empty:
             warnings.warn(
-                f"{path}: left out {', '.join(band_labels(scene)[i] for i in empty)}, without a value in any pixel",
+                f"{path}: left out {', '.join(band_labels(scene)[i] for i in empty)}, without a value in any pixel; "
+                "fill them in the file to have them trained",
                 FinewaveWarning,
                 stacklevel=3,
             )

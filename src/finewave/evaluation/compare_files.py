@@ -54,7 +54,10 @@ def compare_files(
         )
     places = [(scene_crs(scene), scene_transform(scene)) for scene in scenes]
     if None not in places[0] and None not in places[1] and places[0] != places[1]:
-        _warn(f"{first} and {second} lie elsewhere on the ground by their transforms; pixels are compared as they lie")
+        _warn(
+            f"{first} and {second} lie elsewhere on the ground by their transforms; pixels are compared as they lie, "
+            "bring both to one grid to have places compared"
+        )
     return evaluate(scenes[0], scenes[1], scale, convention=convention)
 
 

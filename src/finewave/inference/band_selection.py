@@ -86,7 +86,7 @@ def select_bands(scene: xr.DataArray, model: Model, name: str | None = None) -> 
     places = np.asarray(indices, float) if given is None else given[indices]
     warnings.warn(
         f"flagged bad in the scene: {bad}; {model.name} needs {'it' if good.count(False) == 1 else 'them'}: filled "
-        "from the good bands beside, the values of flagged ones are not used",
+        "from the good bands beside; take the flag away in the file to have their values used",
         FinewaveWarning,
         stacklevel=4,
     )

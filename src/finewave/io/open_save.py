@@ -161,7 +161,7 @@ def open_scene(
         scene = usable(_module(chosen).open_file(source, options), source)
     quantity = str(scene.attrs.get("quantity", ""))
     if quantity.startswith("radiance") and chosen not in FORMATS:
-        _warn(f"{source} holds {quantity}, not reflectance, which models expect")
+        _warn(f"{source} holds {quantity}, not reflectance, which models expect; give them a product of reflectance")
     if options.wavelengths is not None:
         close = getattr(scene, "_close", None)
         scene = with_wavelengths(scene, options.wavelengths)

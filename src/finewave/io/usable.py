@@ -59,7 +59,7 @@ def _with_usable_place(scene: xr.DataArray, path: Path) -> xr.DataArray:
         return scene
     _warn(
         f"{path}: its transform ({', '.join(f'{each:g}' for each in tuple(transform)[:6])}) leads nowhere; it is left "
-        "out, and so will results be without a place"
+        "out, and so will results be without a place; put a transform into the file that maps pixels to places"
     )
     crs = scene_crs(scene)
     placed = [name for name in ("x", "y", "spatial_ref") if name in scene.coords]
@@ -82,7 +82,7 @@ def _with_usable_wavelengths(scene: xr.DataArray, path: Path) -> xr.DataArray:
         )
         return scene.drop_vars([name for name in ("wavelength", "fwhm") if name in scene.coords])
     if different < len(wavelengths):
-        _warn(f"{path}: some of its bands have the same wavelength; is it right?")
+        _warn(f"{path}: some of its bands have the same wavelength; check them, or state others with wavelengths=")
     return scene
 
 

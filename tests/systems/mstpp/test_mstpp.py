@@ -46,7 +46,7 @@ def test_three_stages_are_the_default() -> None:
 def test_initial_values() -> None:
     torch.manual_seed(0)
     net = MSTPlusPlus()
-    linear = torch.cat([m.weight.flatten() for m in net.modules() if isinstance(m, nn.Linear)])
+    linear = torch.cat([m.weight.flatten() for m in net.modules() if isinstance(m, nn.Linear)]).detach()
     assert float(linear.std()) == pytest.approx(0.02, rel=0.02)
     assert abs(float(linear.mean())) < 1e-3
     for module in net.modules():

@@ -81,7 +81,7 @@ def aligned_guide(guide: xr.DataArray, scene: xr.DataArray, finer: int) -> tuple
     if wanted is None or given is None:
         if wanted is not given and guide.sizes["y"] == scene.sizes["y"] * finer:
             which = "scene" if wanted is None else "guide"
-            _warn(f"the {which} has no georeference: taken as aligned, corner on corner")
+            _warn(f"the {which} has no georeference: taken as aligned, corner on corner; give it one if that is wrong")
         return guide, None
     why = _difference(given, wanted)
     if why is None:
@@ -91,7 +91,10 @@ def aligned_guide(guide: xr.DataArray, scene: xr.DataArray, finer: int) -> tuple
         raise InputError(f"scene and guide show different places: {why}, and they do not overlap; give other files")
     if covered < 1:
         why += f"; the guide covers {100 * covered:.0f} % of the scene, the rest has no values"
-    _warn(f"scene and guide are not on one grid: {why}. The guide is resampled to the scene's grid")
+    _warn(
+        f"scene and guide are not on one grid: {why}. The guide is resampled to the scene's grid; "
+        f"give one on that grid to have it used as it is"
+    )
     return on_grid(guide, wanted), wanted
 
 

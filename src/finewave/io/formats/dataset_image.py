@@ -103,7 +103,11 @@ def choose_image(groups: Groups, path: Path, options: OpenOptions) -> DatasetIma
         return _stacked(next(iter(series.values())), found)
     coloured = [name for name in numeric if len(shapes[name]) == 2 and _is_a_colour(name)]
     if asked is None and len(coloured) > 1 and not any(len(shapes[name]) == 3 for name in numeric):
-        warnings.warn(f"{path}: took the arrays {', '.join(coloured)} as bands", FinewaveWarning, stacklevel=4)
+        warnings.warn(
+            f"{path}: took the arrays {', '.join(coloured)} as bands; choose others with variable=",
+            FinewaveWarning,
+            stacklevel=4,
+        )
         return _stacked(coloured, found)
     chosen = arrays.choose_variable(shapes, numeric, options.variable, path)
     group, array = found[chosen]

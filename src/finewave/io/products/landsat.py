@@ -136,7 +136,8 @@ def _reflective(
         )
     if left_out:
         _warn(
-            f"{path}: left out {', '.join(left_out)}, which are thermal and no reflectance; open such a file by itself"
+            f"{path}: left out {', '.join(left_out)}, which are thermal and no reflectance; "
+            f"give such a file by itself to open it"
         )
     return files
 
@@ -159,7 +160,10 @@ def _scales(
     kind = next((each for each in _METADATA if each in files), None)
     if kind is None:
         if level_2:
-            _warn(f"{path} lacks its MTL file; took the scale and offset of all surface reflectances of Collection 2")
+            _warn(
+                f"{path} lacks its MTL file; took the scale and offset of all surface reflectances of Collection 2; "
+                "put it beside the bands"
+            )
             return {"scale_factor": SURFACE_SCALE, "offset": SURFACE_OFFSET}
         _warn(f"{path} lacks its MTL file, which says how numbers become reflectance; put it beside the bands")
         return {}

@@ -162,5 +162,9 @@ def _place(path: Path, file: Any, attrs: dict[str, Any], swath: str, size: tuple
         if f"Latitude{suffix}" in fields:
             points = sampled_points(fields[f"Longitude{suffix}"][()], fields[f"Latitude{suffix}"][()])
             return {"crs": "EPSG:4326", "control_points": points}
-    warnings.warn(f"{path} does not say where it lies", FinewaveWarning, stacklevel=2)
+    warnings.warn(
+        f"{path} does not say where it lies; bring it to a map with other software for that",
+        FinewaveWarning,
+        stacklevel=2,
+    )
     return {}

@@ -144,7 +144,10 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         )
     missing = [name for name in names if name not in {**metadata.bands, **nominal_bands(sensor or "sentinel2a")}]
     if missing:
-        _warn(f"{path}: took the wavelengths of sentinel2a for {', '.join(missing)}; those of {sensor} are not known")
+        _warn(
+            f"{path}: took the wavelengths of sentinel2a for {', '.join(missing)}; those of {sensor} are not known; "
+            f"state them with wavelengths= if they matter"
+        )
     others = {**nominal_bands("sentinel2a"), **metadata.bands}
     known = bands_of_sensor(names, sensor, others) if sensor else _described(names, others)
     return open_bands(
@@ -169,7 +172,10 @@ def _open_bare(folder: Path, options: OpenOptions) -> xr.DataArray:
     files = sorted(each for each in folder.iterdir() if each.is_file() and _NAMED.match(each.name))
     others = sorted(each.name for each in folder.iterdir() if each.is_file() and not _NAMED.match(each.name))
     if others:
-        _warn(f"{folder}: left out {', '.join(others[:5])}{', ...' if len(others) > 5 else ''}")
+        _warn(
+            f"{folder}: left out {', '.join(others[:5])}{', ...' if len(others) > 5 else ''}; "
+            "give such a file by itself to open it"
+        )
     tiles = sorted({each.name.split("_B")[0] for each in files})
     if len(tiles) > 1:
         raise InputError(

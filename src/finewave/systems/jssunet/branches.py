@@ -215,6 +215,11 @@ class JSSUNetFusion(SRNetwork):
         self.branch, self.fits_operators = whole.fusion, whole.fits_operators
         self.receptive_field = self.branch.receptive_field
 
+    @property
+    def prepares(self) -> bool:
+        """Whether there are operators to be fitted."""
+        return self.fits_operators
+
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int) -> None:
         """Fit what the fusion takes for linear to ``hr_msi`` and ``hr_hsi`` of the training images."""
         if self.fits_operators:
