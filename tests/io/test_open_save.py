@@ -482,3 +482,10 @@ def test_the_former_name_of_full_scale(tmp_path: Path) -> None:
     np.testing.assert_array_equal(new, former)
     with pytest.raises(InputError, match="are the same option"):
         open_scene(tmp_path / "new.tif", full_scale=2500, scale=2500)
+
+
+def test_gdal_itself_writes_nothing_where_a_file_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.hdf").write_bytes(b"\x0e\x03\x13\x01" + bytes(100))
+    with pytest.raises(fw.InputError, match="HDF4"):
+        fw.open_scene(tmp_path / "a.hdf")
+    assert capfd.readouterr().err == ""

@@ -60,12 +60,14 @@ def driver_of(path: str | Path) -> str:
     rasterio.errors.RasterioIOError
         None of those that may opens it.
     """
+    from rasterio.env import Env
     from rasterio.io import DatasetReader
 
     named = [each for each in _OF_EXTENSION.get(Path(str(path)).suffix.lower(), ()) if each in _drivers()]
     if len(named) == 1:
         return named[0]
-    with DatasetReader(path, driver=named or sorted(_drivers() - _LEAD_ELSEWHERE)) as dataset:
+    drivers = named or sorted(_drivers() - _LEAD_ELSEWHERE)
+    with Env(), DatasetReader(path, driver=drivers) as dataset:  # without one, GDAL itself writes to stderr
         return str(dataset.driver)
 
 
