@@ -1,4 +1,4 @@
-"""The C library's allocator, set for large tensors that come and go."""
+"""The C library's allocator: set for large tensors that come and go, or told to give back what is freed."""
 
 from __future__ import annotations
 
@@ -32,3 +32,14 @@ def keep_freed_memory() -> bool:
         return False
     settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1), (_TOP_PAD, _PAD_BYTES), (_ARENA_MAX, 1))
     return all(mallopt(*setting) == 1 for setting in settings)
+
+
+def release_freed_memory() -> None:
+    """Give memory that is freed back to the system; without a ``malloc_trim``, nothing happens.
+
+    For programs that run long and rest in between: what many visitors took at once would else stay.
+    """
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):  # another C library, or another system
+        return

@@ -88,6 +88,7 @@ def test_without_a_compiler_training_goes_on(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore")  # of PyTorch, to its own compiler
 def test_compiled_blocks_give_the_same_gradients() -> None:
     net = network()
     expected, _ = gradients(net, None)

@@ -89,7 +89,8 @@ def compiling(net: nn.Module, wanted: bool) -> Iterator[None]:
 
 
 def _to_compile(net: nn.Module) -> list[nn.Module]:
-    blocks = [m for name, m in net.named_modules() if name.rpartition(".")[2] == "blocks"]
+    named = (m for name, m in net.named_modules() if name.rpartition(".")[2] == "blocks")
+    blocks = [module for module in named if any(True for _ in module.children())]
     return blocks or list(net.children())
 
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -80,7 +81,9 @@ def test_visits_leave_nothing(tmp_path: Path) -> None:
         assert process.stdout is not None
         address = process.stdout.readline().split()[0]
         try:
-            asyncio.run(come_and_go(address, process.pid))
+            # in a thread: where tests of the browser ran before, this one has a loop already
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(asyncio.run, come_and_go(address, process.pid)).result()
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)

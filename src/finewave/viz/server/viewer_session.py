@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from finewave.allocator import release_freed_memory
 from finewave.physics.display import RANGES
 from finewave.viz.maps import MAPS, NEEDS_REFERENCE, colour_limit, make_map
 from finewave.viz.metric_table import COLUMNS
@@ -403,6 +404,7 @@ class ViewerSession:
     def _forget(self) -> None:
         self.end(0.0)
         self._ended(self)
+        release_freed_memory()
 
     def end(self, seconds: float) -> bool:
         """Stop all work; return whether that took no longer."""
