@@ -42,9 +42,8 @@ def uses_bfloat16(precision: str, net: SRNetwork, device: torch.device) -> bool:
 def bfloat16_gains(device_type: str) -> bool:
     """Whether convolutions are clearly faster in bfloat16 than in float32, by what the chip has.
 
-    On processors, instructions for bfloat16: AMX's tiles, or AVX-512's dot products. With the latter alone (Zen 5, one
-    core, PyTorch 2.13) convolutions of 64 features ran at 504 GFLOP/s with a kernel of 3 x 3 and at 455 with 1 x 1,
-    against 250 and 94 in float32. Processors without either emulate bfloat16; of others nothing was measured. The
+    On processors, instructions for bfloat16: AMX's tiles, or AVX-512's dot products; with either, convolutions of 64
+    features are faster than in float32. Processors without either emulate bfloat16, and of others nothing is known. The
     answer is the same in every run, whatever else the machine does.
     """
     if device_type == "cuda":

@@ -171,7 +171,8 @@ def limit(size: int) -> None:
 
 def main() -> None:
     """Answer requests until there are no more."""
-    import h5py  # noqa: F401  # before the first limit, so that loading does not count
+    # loaded before the first limit, so that loading does not count against it
+    import h5py  # noqa: F401
     import numpy as np  # noqa: F401
     import scipy.io  # noqa: F401
 

@@ -26,7 +26,7 @@ def compiled() -> ModuleType | None:
         from finewave.nn.kernels import window_attention_cpu
     except ImportError:
         warnings.warn(
-            "without Numba, window attention on a processor takes three times as long: pip install 'finewave[fast]'",
+            "without Numba, window attention on a processor is slower: pip install 'finewave[fast]'",
             FinewaveWarning,
             stacklevel=2,
         )
