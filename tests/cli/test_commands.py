@@ -70,7 +70,7 @@ def test_evaluate_takes_baselines_by_name(monkeypatch: pytest.MonkeyPatch, tiny_
     result = run("evaluate", "--model", "gsa", "--scale", 3, "--sensor", "srgb", "--kernel", "bicubic", *there)
     assert result.exit_code == 0, result.output
     assert seen == [("gsa", 3, "srgb", {"kernel": "bicubic", "scale": 3})]
-    assert result.stdout.splitlines()[-2].split() == ["bicubic", "28.5"]
+    assert result.stdout.splitlines()[-2].split() == ["bicubic", "28.50"]
     result = run("evaluate", "--model", tiny_weights, "--scale", 3, *there)
     assert result.exit_code == 2
     assert "--scale, --sensor and --kernel are for baselines" in result.stderr
@@ -152,8 +152,8 @@ def test_evaluate_prints_a_table_and_writes_json(
     result = run("evaluate", "--model", tiny_weights, "--dataset", "cave", "--split", "val", "-o", out)
     assert result.exit_code == 0, result.output
     lines = [line.split() for line in result.stdout.splitlines()]
-    assert lines[0] == ["image", "psnr", "sam"]
-    assert lines[2] == ["cloth", "30.12", "9.5"]
+    assert lines[0] == ["image", "PSNR", "(dB)", "SAM", "(°)"]
+    assert lines[2] == ["cloth", "30.12", "9.50"]
     assert lines[4] == ["mean", "29.06", "10.38"]
     assert "17 zero spectra" in result.stdout
     assert "dark bands" not in result.stdout

@@ -35,7 +35,7 @@ def test_scores_are_those_of_the_arrays(files: tuple[Path, Path]) -> None:
     result = CliRunner().invoke(main, ["compare", *map(str, files), "--scale", "2", "--json"], standalone_mode=False)
     assert json.loads(result.stdout)["metrics"] == pytest.approx(expected, rel=1e-4)
     result = CliRunner().invoke(main, ["compare", *map(str, files)], standalone_mode=False)
-    assert result.stdout.splitlines()[2].split()[0] == "psnr"
+    assert result.stdout.splitlines()[2].split() == ["PSNR", "(dB)", f"{expected['psnr']:.2f}"]
 
 
 def test_other_sizes_are_refused(files: tuple[Path, Path], tmp_path: Path) -> None:

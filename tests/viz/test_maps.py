@@ -12,7 +12,6 @@ from finewave.scene import make_scene
 from finewave.viz import maps
 from finewave.viz.error_maps import angle_map, rmse_map
 from finewave.viz.maps import colour_limit, make_map
-from finewave.viz.metric_table import COLUMNS
 from finewave.viz.scene_pair import open_scene_pair
 from finewave.viz.server.scores import ROWS, scores
 from finewave.viz.server.spectra import Region
@@ -87,7 +86,7 @@ def test_the_colour_bar_covers_the_map(tmp_path: Path) -> None:
 
 
 def test_scores_are_the_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from finewave.metrics import evaluate
+    from finewave.metrics import METRICS, evaluate
     from finewave.viz.server import scores as module
 
     view = opened(tmp_path)
@@ -95,7 +94,7 @@ def test_scores_are_the_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     expected = evaluate(view.result.scene.values, view.reference.scene.values, scale=4)
     told = scores(view)
     assert told is not None
-    assert told == {name: COLUMNS[name].text(expected[name]) for name in ROWS}
+    assert told == {name: METRICS[name].text(expected[name]) for name in ROWS}
     part = scores(view, Region(0, 16, 0, 12))
     assert part is not None
     inside = evaluate(view.result.scene.values[:, :12, :16], view.reference.scene.values[:, :12, :16], scale=4)

@@ -21,10 +21,12 @@ from finewave.cli.table import table
 def compare(first: Path, second: Path, scale: float, convention: str, full_scale: float | None, as_json: bool) -> None:
     """Print the metrics of two files of one size: PSNR, SSIM, SAM, ERGAS, RMSE, correlation."""
     from finewave.evaluation.compare_files import compare_files
+    from finewave.metrics import METRICS
 
     with working(as_json):
         scores = compare_files(first, second, scale=scale, convention=convention, full_scale=full_scale)
     if as_json:
         return print_json({"prediction": first, "truth": second, "scale": scale, "metrics": scores})
-    click.echo(table(("metric", "value"), [(name, f"{value:.6g}") for name, value in scores.items()], right=(1,)))
+    rows = [(METRICS[name].heading, METRICS[name].text(value)) for name, value in scores.items()]
+    click.echo(table(("metric", "value"), rows, right=(1,)))
     return None

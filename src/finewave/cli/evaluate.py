@@ -69,6 +69,7 @@ def evaluate(
     from finewave.evaluation.evaluator import baseline_for, evaluate_model
     from finewave.io.atomic import atomic_output
     from finewave.io.own_copy import check_name
+    from finewave.metrics import METRICS
     from finewave.zoo.model import load_model
 
     options = {"scale": scale, "sensor": sensor, "degradation": None if kernel is None else {"kernel": kernel}}
@@ -101,8 +102,8 @@ def evaluate(
     rows = {**scores["images"], "mean": scores["mean"]}
     rows.update(scores.get("baselines", {}))
     names = list(scores["mean"])
-    lines = [(image, *(f"{row[name]:.4g}" for name in names)) for image, row in rows.items()]
-    click.echo(table(("image", *names), lines, right=range(1, len(names) + 1)))
+    lines = [(image, *(METRICS[name].text(row[name]) for name in names)) for image, row in rows.items()]
+    click.echo(table(("image", *(METRICS[name].heading for name in names)), lines, right=range(1, len(names) + 1)))
     left_out = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in scores["left_out"].items() if count)
     if left_out:
         click.echo(f"left out: {left_out}")

@@ -3,8 +3,9 @@
 from finewave.metrics.accumulator import MetricAccumulator, Summary
 from finewave.metrics.cc import cc
 from finewave.metrics.conventions import CONVENTIONS, Convention, get_convention
+from finewave.metrics.description import METRICS, MetricDescription
 from finewave.metrics.ergas import ergas
-from finewave.metrics.evaluate_images import METRICS, Scores, evaluate, score_images
+from finewave.metrics.evaluate_images import Scores, evaluate, score_images
 from finewave.metrics.psnr import psnr
 from finewave.metrics.rmse import rmse
 from finewave.metrics.sam import sam
@@ -15,6 +16,7 @@ __all__ = [
     "METRICS",
     "Convention",
     "MetricAccumulator",
+    "MetricDescription",
     "Scores",
     "Summary",
     "cc",

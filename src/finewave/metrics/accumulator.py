@@ -9,7 +9,8 @@ from typing import Any
 
 from finewave.errors import InputError
 from finewave.metrics.conventions import get_convention
-from finewave.metrics.evaluate_images import METRICS, Scores, mean_values, score_images
+from finewave.metrics.description import METRICS
+from finewave.metrics.evaluate_images import Scores, mean_values, score_images
 from finewave.metrics.images import Image
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from finewave.errors import InputError
 from finewave.metrics.cc import cc
 from finewave.metrics.conventions import Convention, get_convention
+from finewave.metrics.description import METRICS
 from finewave.metrics.ergas import dark_bands, ergas
 from finewave.metrics.images import Image, image_pairs
 from finewave.metrics.psnr import psnr
@@ -20,8 +21,6 @@ from finewave.metrics.rmse import rmse
 from finewave.metrics.sam import sam, zero_spectra
 from finewave.metrics.ssim import ssim
 from finewave.warnings import FinewaveWarning
-
-METRICS = ("psnr", "psnr_band", "ssim", "sam", "ergas", "ergas_4", "rmse", "cc")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from finewave.metrics.description import in_words
 from finewave.physics.display import DisplayRange, display_range, on_grey, srgb_bytes
 from finewave.physics.renderings import Rendering, rendering
 from finewave.scene import make_scene
@@ -87,7 +88,7 @@ def draw(picture: StudyPicture, title: str, path: Path) -> None:
             spectra(panel.values),
             picture.wavelengths,
             rmse_map(panel.values, truth),
-            f"{panel.psnr:.2f} dB, {panel.sam:.2f}°",
+            in_words({"psnr": panel.psnr, "sam": panel.sam}),
         )
         for panel in picture.panels
     ]

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError
+from finewave.metrics import METRICS
 from finewave.studies.results import all_results, cells_folder, read_result
-from finewave.studies.tables import HIGHER, LABELS, Value
+from finewave.studies.tables import Value
 from finewave.viz.report.encoding import encode_pictures
 from finewave.viz.report.frame import check_extension, page, table
 
@@ -139,8 +140,8 @@ def _figures(files: list[Path]) -> str:
 
 def _cells(cells: list[dict[str, Any]]) -> str:
     """Return every cell: what it is of, its metrics, who made it; and the metrics of each image."""
-    metrics = [name for name in LABELS if name in cells[0]["mean"]]
-    heads = [f"{LABELS[name]} {'↑' if HIGHER[name] else '↓'}" for name in metrics]
+    metrics = [name for name in METRICS if name in cells[0]["mean"]]
+    heads = [f"{METRICS[name].label} {METRICS[name].arrow}" for name in metrics]
     rows, protocols, images = [], {}, ""
     apart = _differences([cell["facts"] for cell in cells])
     for cell, difference in zip(cells, apart, strict=True):

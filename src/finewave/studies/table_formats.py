@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from finewave.io.atomic import atomic_output
+from finewave.metrics import METRICS
 from finewave.studies.budget import Budget
 from finewave.studies.experiment import Request
-from finewave.studies.tables import HIGHER, LABELS, Block, Line, Table, Value
+from finewave.studies.tables import Block, Line, Table, Value
 
 MISSING = "–"
-UNITS = {"psnr": " dB", "psnr_band": " dB", "sam": "°"}
 LATEX = {
     "\\": r"\textbackslash{}",
     "_": r"\_",
@@ -24,6 +24,8 @@ LATEX = {
     "±": r"$\pm$",
     "–": "--",
     "°": r"$^\circ$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
 }
 LATEX.update({"$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"})
 
@@ -54,7 +56,7 @@ def markdown(table: Table) -> str:
     lines = [f"# {table.request.study.title}", ""]
     for block in table.blocks:
         shown = _published(block, table.metrics)
-        header = [table.request.study.first, *_heads(table.metrics), *(f"published {LABELS[m]}" for m in shown)]
+        header = [table.request.study.first, *_heads(table.metrics), *(f"published {METRICS[m].label}" for m in shown)]
         lines += [f"## {_title(table, block)}", "", f"| {' | '.join(header)} |"]
         lines.append("|---|" + "---:|" * (len(header) - 1))
         for line in block.lines:
@@ -110,7 +112,7 @@ def latex(table: Table) -> str:
     lines = ["% needs \\usepackage{booktabs}"]
     for block in table.blocks:
         shown = _published(block, table.metrics)
-        arrows = [_tex(LABELS[m]) + (r" $\uparrow$" if HIGHER[m] else r" $\downarrow$") for m in table.metrics]
+        arrows = [_tex(f"{METRICS[m].label} {METRICS[m].arrow}") for m in table.metrics]
         lines += [
             r"\begin{table}",
             r"\centering",
@@ -125,7 +127,7 @@ def latex(table: Table) -> str:
                 rf"\multicolumn{{{len(shown)}}}{{c}}{{published}} \\ \cmidrule(lr){{2-{first - 1}}} "
                 rf"\cmidrule(lr){{{first}-{last}}}"
             )
-        header = [_tex(table.request.study.first), *arrows, *(_tex(LABELS[m]) for m in shown)]
+        header = [_tex(table.request.study.first), *arrows, *(_tex(METRICS[m].label) for m in shown)]
         lines += [rf"{' & '.join(header)} \\", r"\midrule"]
         for line in block.lines:
             cells = [
@@ -179,7 +181,7 @@ def _row(line: Line) -> dict[str, Any]:
 
 
 def _heads(metrics: tuple[str, ...]) -> list[str]:
-    return [f"{LABELS[metric]} {'↑' if HIGHER[metric] else '↓'}" for metric in metrics]
+    return [f"{METRICS[metric].label} {METRICS[metric].arrow}" for metric in metrics]
 
 
 def _title(table: Table, block: Block) -> str:
@@ -203,9 +205,9 @@ def _tests(table: Table, block: Block) -> list[str]:
         values = [
             f"{name} p = {p:.2g}" for name, p in (("Wilcoxon", test.wilcoxon), ("paired t", test.t)) if p is not None
         ]
-        size = f"{abs(test.difference):.2g}{UNITS.get(metric, '')}"
+        size = METRICS[metric].with_unit(f"{abs(test.difference):.2g}")
         words.append(
-            f"{LABELS[metric]}: {first.row.label} before {second.row.label} by {size} on {test.scenes} scenes; "
+            f"{METRICS[metric].label}: {first.row.label} before {second.row.label} by {size} on {test.scenes} scenes; "
             f"{', '.join([*values, test.verdict])}"
         )
     return words

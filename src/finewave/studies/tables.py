@@ -9,18 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError
+from finewave.metrics import METRICS
 from finewave.studies.definition import NotBuilt, Row
 from finewave.studies.experiment import OF_THE_TABLE, RECIPE_SETS, Request
 from finewave.studies.published import published_row, published_values
 from finewave.studies.results import find_result
 from finewave.studies.statistics import PairedTest, mean_and_deviation, paired_test
 from finewave.training.recipe_sources import label
-
-HIGHER = {"psnr": True, "psnr_band": True, "ssim": True, "sam": False, "ergas": False, "ergas_4": False, "rmse": False}
-HIGHER["cc"] = True
-DECIMALS = {"psnr": 2, "psnr_band": 2, "ssim": 4, "sam": 2, "ergas": 2, "ergas_4": 2, "rmse": 4, "cc": 4}
-LABELS = {"psnr": "PSNR", "psnr_band": "PSNR (bands)", "ssim": "SSIM", "sam": "SAM", "ergas": "ERGAS"}
-LABELS.update(ergas_4="ERGAS (4)", rmse="RMSE", cc="CC")
 
 
 @dataclass(frozen=True)
@@ -35,7 +30,7 @@ class Value:
         """Return it as printed."""
         if math.isnan(self.mean):
             return "n/a"
-        digits = DECIMALS[metric]
+        digits = METRICS[metric].decimals
         spread = "" if self.deviation is None else f" ± {self.deviation:.{digits}f}"
         return f"{self.mean:.{digits}f}{spread}"
 
@@ -82,7 +77,7 @@ class Block:
         found = {}
         for metric in metrics:
             present = [line for line in self.lines if line.values and not math.isnan(line.values[metric].mean)]
-            present.sort(key=lambda line: line.values[metric].mean, reverse=HIGHER[metric])
+            present.sort(key=lambda line: line.values[metric].mean, reverse=METRICS[metric].higher_is_better)
             if len(present) >= 2:
                 a, b = present[:2]
                 names = [name for name in a.scenes[metric] if name in b.scenes[metric]]
@@ -164,11 +159,11 @@ def _rank(lines: list[Line], metrics: tuple[str, ...]) -> None:
     """Mark the best and the second of what is printed; there is no best of one."""
     for metric in metrics:
         shown = {
-            id(line): round(line.values[metric].mean, DECIMALS[metric])
+            id(line): round(line.values[metric].mean, METRICS[metric].decimals)
             for line in lines
             if line.values and not math.isnan(line.values[metric].mean)
         }
-        order = sorted(set(shown.values()), reverse=HIGHER[metric])
+        order = sorted(set(shown.values()), reverse=METRICS[metric].higher_is_better)
         if len(shown) < 2:
             continue
         for line in lines:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from finewave.metrics import METRICS
 from finewave.zoo.card import Card
 
 README = "README.md"
@@ -29,7 +30,7 @@ _TASKS = {
 _KNOWN_LICENCE = re.compile(
     r"apache-2\.0|mit|bsd(-[23]-clause)?|cc0-1\.0|cc-by(-nc)?(-sa|-nd)?-[234]\.0|[al]?gpl-[23]\.[01]"
 )
-_SHOWN_METRICS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "sam": "SAM (degrees)", "ergas": "ERGAS"}
+_SHOWN = ("psnr", "ssim", "sam", "ergas")
 
 
 def readme_of(card: Card, repository: str | None = None) -> str:
@@ -98,11 +99,11 @@ def _sections(card: Card, repository: str | None) -> Iterator[str]:
     yield f'```python\nimport finewave as fw\n\nmodel = fw.load_model("{which}")\n```'
     yield "\n".join(("| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in _facts(card))))
     rows = [
-        [protocol, *(f"{figures[key]:.4g}" if key in figures else "" for key in _SHOWN_METRICS)]
+        [protocol, *(f"{figures[key]:.4g}" if key in figures else "" for key in _SHOWN)]
         for protocol, figures in _figures(card)
     ]
     if rows:
-        lines = (["", *_SHOWN_METRICS.values()], ["---"] * (1 + len(_SHOWN_METRICS)), *rows)
+        lines = (["", *(METRICS[key].heading for key in _SHOWN)], ["---"] * (1 + len(_SHOWN)), *rows)
         yield "\n".join(f"| {' | '.join(line)} |" for line in lines)
     if card.notes:
         yield card.notes

@@ -130,7 +130,7 @@ def test_the_metrics_say_their_convention(files: dict[str, Path], tmp_path: Path
         assert f"PSNR{scores['psnr']:.2f}dB" in words
         assert f"SAM{scores['sam']:.2f}°" in words
         assert f"ERGAS{scores['ergas']:.2f}0" in words
-        assert f"ERGAS with ratio 4. Convention {convention}: " in words
+        assert f"ERGAS with ratio 4; RMSE in the scene's unit. Convention {convention}: " in words
     words = parsed(write_report(files["poor"], tmp_path / "r.html", reference=files["reference"])).words
     assert "ERGAS only with ratio 4: the scale is not known" in words
     assert "Metrics" not in parsed(write_report(files["poor"], tmp_path / "r.html")).words

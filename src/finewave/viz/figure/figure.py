@@ -210,9 +210,10 @@ def rendering_like(scene: xr.DataArray, other: Rendering | None, rgb: Sequence[f
 def _compared(scene: xr.DataArray, reference: xr.DataArray, convention: str) -> dict[str, Any]:
     """Return error map and scores of a result."""
     from finewave.metrics import evaluate
+    from finewave.metrics.description import in_words
 
     scores = evaluate(scene.astype("float32"), reference.astype("float32"), convention=convention)
-    words = f"{scores['psnr']:.2f} dB, {scores['sam']:.2f}°"
+    words = in_words({name: scores[name] for name in ("psnr", "sam")})
     return {"error": rmse_map(scene.values, reference.values), "scores": words}
 
 

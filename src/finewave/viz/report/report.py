@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from finewave.io.file_errors import reading
 from finewave.physics.renderings import wavelengths_of
-from finewave.viz.metric_table import COLUMNS
 from finewave.viz.report.frame import check_extension, page, table
 from finewave.viz.report.scene_data import METRIC_SAMPLES, ReportData, ReportLayer, gather
 from finewave.viz.scene_pair import open_scene_pair
@@ -135,7 +134,7 @@ def _means(gathered: ReportData) -> str:
 
 def _metrics(gathered: ReportData, scenes: ScenePair, convention: str) -> str:
     """Return the table of metrics with what they mean, or why there is none."""
-    from finewave.metrics import get_convention
+    from finewave.metrics import METRICS, get_convention
 
     if scenes.reference is None:
         return ""
@@ -146,16 +145,16 @@ def _metrics(gathered: ReportData, scenes: ScenePair, convention: str) -> str:
             "<code>finewave.metrics.evaluate</code> takes it in parts.</p>\n"
         )
     rows = [
-        (column.label, column.text(gathered.scores[name]), ", ".join(filter(None, (column.unit, column.best))))
-        for name, column in COLUMNS.items()
+        (metric.label, metric.text(gathered.scores[name]), ", ".join(filter(None, (metric.unit, metric.direction))))
+        for name, metric in METRICS.items()
         if name in gathered.scores
     ]
     scale = scenes.scale
     ratio = (
         f"ERGAS with ratio {scale}" if "ergas" in gathered.scores else "ERGAS only with ratio 4: the scale is not known"
     )
-    said = f"Result against reference, whole scene at full resolution, peak 1, {ratio}. Convention {convention}: "
-    said += f"{get_convention(convention).description}."
+    said = f"Result against reference, whole scene at full resolution, peak 1, {ratio}; RMSE in the scene's unit. "
+    said += f"Convention {convention}: {get_convention(convention).description}."
     return f"<h2>Metrics</h2>\n{table(('metric', 'value', ''), rows, said, (1,))}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from finewave.viz.metric_table import COLUMNS, metric_values
+from finewave.viz.metric_table import metric_values
 from finewave.viz.server.spectra import Region
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def scores(view: ScenePair, region: Region | None = None) -> dict[str, str] | No
         By the names of `ROWS`; a dash where a metric is not defined.
     """
     from finewave.inference.tiling.sources import OpenScene
+    from finewave.metrics import METRICS
 
     assert view.reference is not None
     pyramid = view.result.pyramid
@@ -44,4 +45,4 @@ def scores(view: ScenePair, region: Region | None = None) -> dict[str, str] | No
     bands = list(range(pyramid.bands))
     pred, target = (OpenScene(layer.scene, bands).read(window) for layer in (view.result, view.reference))
     values = metric_values(pred, target, view.ratio)
-    return {name: COLUMNS[name].text(values.get(name, math.nan)) for name in ROWS}
+    return {name: METRICS[name].text(values.get(name, math.nan)) for name in ROWS}

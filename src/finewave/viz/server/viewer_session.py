@@ -15,7 +15,6 @@ import numpy as np
 from finewave.allocator import release_freed_memory
 from finewave.physics.display import RANGES
 from finewave.viz.maps import MAPS, NEEDS_REFERENCE, colour_limit, make_map
-from finewave.viz.metric_table import COLUMNS
 from finewave.viz.server import plots
 from finewave.viz.server.latest_only_worker import LatestOnlyWorker
 from finewave.viz.server.pictures import Painter, Picture
@@ -370,6 +369,8 @@ class ViewerSession:
             return
 
         def score() -> None:
+            from finewave.metrics import METRICS
+
             if not self._scored:
                 self._whole_scores, self._scored = scores(self.view), True
             part = None
@@ -377,8 +378,7 @@ class ViewerSession:
                 part = scores(self.view, region)
             rows = [
                 [
-                    COLUMNS[name].label,
-                    COLUMNS[name].unit,
+                    METRICS[name].heading,
                     *("–" if column is None else column[name] for column in (self._whole_scores, part)),
                 ]
                 for name in ROWS

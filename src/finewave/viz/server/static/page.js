@@ -189,9 +189,9 @@ const finewave = (() => {
     const table = () => {
       if (!settings.scores || !byId("scores")) return;
       const body = byId("scores").tBodies[0];
-      body.replaceChildren(...JSON.parse(settings.scores).map(([title, unit, whole, region]) => {
+      body.replaceChildren(...JSON.parse(settings.scores).map(([title, whole, region]) => {
         const row = document.createElement("tr");
-        for (const value of [unit ? `${title} (${unit})` : title, whole, region]) row.insertCell().textContent = value;
+        for (const value of [title, whole, region]) row.insertCell().textContent = value;
         return row;
       }));
     };
