@@ -11,10 +11,11 @@ from typing import Any
 import h5py
 import imageio.v3 as iio
 import numpy as np
+import rasterio
 import scipy.io
 
 from finewave.datasets.base import Dataset, Region
-from finewave.datasets.catalogue import aviris, chikusei, ntire2020, ssc_hsr, vnir100
+from finewave.datasets.catalogue import aviris, chikusei, enmap, ntire2020, ssc_hsr, vnir100
 from finewave.datasets.registry import get_dataset
 
 Write = Callable[[Path, np.ndarray], None]
@@ -323,6 +324,27 @@ def _paris() -> Layout:
     )
 
 
+def _enmap() -> Layout:
+    """Bands of the files are VNIR, then SWIR; the scenes have them by wavelength, without the empty ones."""
+    whole = get_dataset("enmap")
+    names = ("64_0", "64_32", "96_96")
+    by_wavelength = np.argsort(np.delete(enmap._CENTRES, enmap.EMPTY))
+
+    def write(path: Path, cube: np.ndarray) -> None:
+        full = np.insert(cube, 129, np.full((6, *cube.shape[1:]), -32768.0), axis=0).astype(np.float32)
+        kind = {"driver": "GTiff", "count": len(full), "height": full.shape[1], "width": full.shape[2]}
+        with rasterio.open(path, "w", dtype="float32", nodata=-32768, **kind) as file:
+            file.write(full)
+
+    return Layout(
+        replace(whole, size=(6, 7), split=dict(zip(("train", "val", "test"), zip(names), strict=True))),
+        cubes(names, 218, (6, 7)),
+        lambda root, name: root / f"enmap_potsdam_tile_{name}.tif",
+        write,
+        expected=lambda cube, name: cube[by_wavelength],
+    )
+
+
 LAYOUTS: dict[str, Callable[[], Layout]] = {
     "cave": _cave,
     "ntire2020": _ntire2020,
@@ -340,4 +362,5 @@ LAYOUTS: dict[str, Callable[[], Layout]] = {
     "vnir100": _vnir100,
     "aviris": _aviris,
     "paris": _paris,
+    "enmap": _enmap,
 }

@@ -42,6 +42,7 @@ _DATASETS = {
     "vnir100": "finewave.datasets.catalogue.vnir100",
     "aviris": "finewave.datasets.catalogue.aviris",
     "paris": "finewave.datasets.catalogue.paris",
+    "enmap": "finewave.datasets.catalogue.enmap",
 }
 
 
