@@ -184,7 +184,7 @@ def test_size_on_the_command_line(ridge: Path, tmp_path: Path) -> None:
 
 def test_without_the_libraries(ridge: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(InputError, match=r"onnxscript: pip install 'finewave\[onnx\]'"):
+    with pytest.raises(InputError, match=r"ONNX export needs the package onnxscript, .*\[export\]'"):
         export(ridge, tmp_path / "net.onnx")
 
 

@@ -337,5 +337,5 @@ def test_push_names_its_branch_apart(model: Model) -> None:
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(InputError, match=r"pip install 'finewave\[hub\]'"):
+    with pytest.raises(InputError, match=r"needs the package huggingface_hub.*\[hub\]'"):
         load_model(f"hf:{NAME}")

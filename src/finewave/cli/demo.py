@@ -12,6 +12,7 @@ from finewave.cli.completion import model_names
 from finewave.cli.options import example
 from finewave.cli.progress import Progress
 from finewave.cli.streams import json_option, print_json, working
+from finewave.extras import check_extra
 
 
 @click.command(epilog=example("finewave demo --image photo.jpg --out mine"))
@@ -30,6 +31,7 @@ def demo(out: Path, image: Path | None, model: str, as_json: bool) -> None:
 
     31 bands at four times the resolution, with a picture to look at. Nothing is downloaded or opened.
     """
+    check_extra("demo", "finewave demo")
     from finewave.viz.demo import run_demo
 
     keep_freed_memory()

@@ -10,6 +10,7 @@ import click
 from finewave.cli.options import example
 from finewave.cli.streams import json_option, print_json
 from finewave.errors import InputError
+from finewave.extras import check_extra
 
 PAIR = re.compile(r"-?\d+,-?\d+")
 
@@ -66,6 +67,7 @@ def figure(
     Results of one size side by side, with reference and input where given; a part magnified, the error of each pixel
     on one scale, and spectra at points. Prints what has to be said in the caption.
     """
+    check_extra("view", "finewave figure")
     from finewave.viz.figure.figure import make_figure
 
     made = make_figure(

@@ -9,6 +9,7 @@ import click
 from finewave.cli.options import example
 from finewave.cli.streams import json_option, print_json
 from finewave.errors import InputError
+from finewave.extras import check_extra
 
 
 @click.command(epilog=example("finewave report out.tif --input lr.tif --reference gt.tif -o report.html"))
@@ -37,6 +38,7 @@ def report(
     RESULT is a scene, or the folder of results of finewave study. Of a scene: composites, bands, swipe between input,
     result and reference, spectra at points, maps of errors, metrics. Of a study: its tables, figures and cells.
     """
+    check_extra("view", "finewave report")
     from finewave.studies.study_report import is_study, write_study_report
     from finewave.viz.report.report import write_report
 

@@ -8,18 +8,27 @@ from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import recipe_keys, recipe_names
 from finewave.cli.options import example
 from finewave.cli.streams import json_option, note, print_json, working
+from finewave.extras import check_extra
 
 
 @click.command(epilog=example("finewave train jssunet-cave-x4-short model.features=32 out=runs/narrow"))
 @click.argument("recipe", shell_complete=recipe_names)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=recipe_keys)
+@click.option(
+    "--log",
+    "services",
+    type=click.Choice(("mlflow", "wandb")),
+    multiple=True,
+    help="Log there too, beside the files of CSV and TensorBoard in the output folder.",
+)
 @json_option
-def train(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
+def train(recipe: str, overrides: tuple[str, ...], services: tuple[str, ...], as_json: bool) -> None:
     """Train a network; the same command resumes after a kill.
 
     RECIPE is a name in recipes/ or a YAML file. KEY=VALUE replaces a value of the recipe, for instance
     model.features=64.
     """
+    check_extra("train", "finewave train")
     from finewave.training.recipes import load_recipe
 
     load_recipe(recipe, list(overrides))  # a typing error shows before Lightning is loaded
@@ -30,7 +39,7 @@ def train(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     if not as_json:
         note(f"recipe {recipe}: {label(recipe, overrides)}")
     with working(as_json):
-        outcome = run(recipe, list(overrides))
+        outcome = run(recipe, list(overrides), services=services)
     if as_json:
         from finewave.zoo.bundled_weights import CARD
         from finewave.zoo.card import Card

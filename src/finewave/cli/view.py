@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from finewave.cli.options import example
+from finewave.extras import check_extra
 
 
 @click.command(epilog=example("finewave view out.tif --input lr.tif --reference gt.tif"))
@@ -33,6 +34,7 @@ def view(
     A page on this machine shows it in natural, false or single-band colours, beside its input and reference: swipe,
     zoom, spectra by a click, maps of error and spectral angle. A photograph dropped on the page goes through a model.
     """
+    check_extra("view", "finewave view")
     from finewave.viz.server.server import serve
 
     def ready(address: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from finewave.datasets.base import RemoteFile
 from finewave.errors import InputError
+from finewave.extras import importing
 from finewave.io.file_errors import first_line, writing
 
 _PIECE = 1 << 16  # what is lost at most when a connection breaks
@@ -50,10 +51,8 @@ def download(
         If the package pooch is missing, a server does not answer or has no such file, a checksum differs, or the folder
         cannot be written.
     """
-    try:
+    with importing("data", "a download"):
         import pooch
-    except ImportError:
-        raise InputError("downloads need the package pooch: pip install 'finewave[data]'") from None
 
     pooch.get_logger().setLevel(logging.WARNING)
     fetched = []

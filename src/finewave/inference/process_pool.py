@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from finewave.errors import InputError
+from finewave.extras import check_extra
 
 if TYPE_CHECKING:
     from finewave.zoo.model import Model
@@ -93,10 +94,9 @@ def connected(cluster: str | None, workers: int | None) -> Iterator[Any | None]:
         return
     if cluster is not None and workers is not None:
         raise InputError("give --cluster or --workers: a cluster has its own workers")
-    try:
-        from distributed import Client
-    except ImportError:
-        raise InputError("worker processes need Dask's scheduler: pip install 'finewave[cluster]'") from None
+    check_extra("cluster", "a run with several processes")
+    from distributed import Client
+
     if cluster is not None:
         try:
             client = Client(cluster, timeout=CONNECTION_SECONDS, set_as_default=False)
@@ -130,10 +130,7 @@ def local_cluster(workers: int) -> Iterator[Any]:
     from distributed import LocalCluster
     from distributed.security import Security
 
-    try:
-        keys = Security.temporary()
-    except ImportError:
-        raise InputError("keys of worker processes need cryptography: pip install 'finewave[cluster]'") from None
+    keys = Security.temporary()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = str(max(1, cores // workers))
     # if one is the user's, none is ours: PyTorch takes MKL's number of threads for OpenMP's

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError
+from finewave.extras import importing
 from finewave.inference.process_pool import local_cluster
 from finewave.studies.experiment import Cell
 from finewave.studies.runner import run_group
@@ -50,10 +51,8 @@ def run_spread(
     """
     if workers is not None and address is not None:
         raise InputError("--workers starts processes here, --cluster uses those of a scheduler; give one of them")
-    try:
+    with importing("cluster", "training several networks at a time"):
         from distributed import Client, as_completed
-    except ImportError:
-        raise InputError("several trainings at a time need Dask: pip install 'finewave[cluster]'") from None
     if not groups:
         return {}
     out = out.absolute()

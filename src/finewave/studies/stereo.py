@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.errors import InputError
+from finewave.extras import importing
 from finewave.physics.srgb import linear_to_srgb, srgb_to_linear
 
 if TYPE_CHECKING:
@@ -154,11 +155,9 @@ def show_alignment(model: Model, path: Path, sensor: str | None = None) -> dict[
 
 
 def _draw(path: Path, coarse: Tensor, pair: dict[str, Tensor], stages: Any, scores: dict[str, float]) -> None:
-    try:
+    with importing("demo", "the picture"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("the picture needs matplotlib: pip install 'finewave[demo]'") from None
     from finewave.io.atomic import atomic_output
 
     def srgb(image: Tensor) -> np.ndarray:

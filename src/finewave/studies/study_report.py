@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError
+from finewave.extras import importing
 from finewave.metrics import METRICS
 from finewave.studies.results import all_results, cells_folder, read_result
 from finewave.studies.tables import Value
@@ -100,10 +101,8 @@ def _written_tables(folder: Path) -> list[Path]:
 
 def _table(file: Path, number: int) -> str:
     """Return a written table, with the protocol and the notes under it."""
-    try:
+    with importing("view", "the report of a study"):
         from markdown_it import MarkdownIt
-    except ImportError:
-        raise InputError("reports of studies need markdown-it-py: pip install 'finewave[viewer]'") from None
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     html = parser.render(file.read_text(encoding="utf-8"))
     # the page has its own first heading

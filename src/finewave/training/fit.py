@@ -16,6 +16,7 @@ from finewave.datasets.registry import list_datasets, open_dataset
 from finewave.datasets.store import Store
 from finewave.errors import InputError, unknown_name
 from finewave.evaluation.baselines import SMALL_FLOORS
+from finewave.extras import check_extra
 from finewave.physics.sensors import Sensor, get_sensor
 from finewave.systems.registry import config_of, system_named
 from finewave.training.processes import is_first_process
@@ -118,6 +119,7 @@ def fit(
     FinewaveWarning
         If the MTF of the sensor is not known, or its pixels are of another size than the coarser ones of the scenes.
     """
+    check_extra("train", "finewave fit")
     if options.scale < 1:
         raise InputError(f"scale {options.scale} is out of range; it must be 1 (spectra alone), 2, 3, ...")
     _check_folder(out)

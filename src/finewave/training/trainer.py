@@ -36,6 +36,7 @@ from finewave.training.activation_checkpointing import compiling, recomputing
 from finewave.training.callbacks import BestWeights, MinuteCheckpoint, progress_callback
 from finewave.training.least_squares_init import fit_last_convolution
 from finewave.training.lengths import with_lengths
+from finewave.training.loggers import check_services, phase_loggers
 from finewave.training.phase import Phase
 from finewave.training.precision import training_precision
 from finewave.training.processes import is_first_process
@@ -48,7 +49,7 @@ MODEL_FOLDER = "model"
 _START_BATCHES = 64  # a quarter of a million pixels at 4 crops of 32 x 32: hundreds for each coefficient
 
 
-def train(recipe: str | Path, overrides: Sequence[str] = (), *, devices: int = 1) -> Path:
+def train(recipe: str | Path, overrides: Sequence[str] = (), *, devices: int = 1, services: Sequence[str] = ()) -> Path:
     """Train a network by a recipe; a run that was killed continues where it was, at most a minute back.
 
     Parameters
@@ -59,6 +60,9 @@ def train(recipe: str | Path, overrides: Sequence[str] = (), *, devices: int = 1
         ``key=value``.
     devices : int
         How many GPUs (processes, where there is none) share the work; each takes batches of its own.
+    services : sequence of str
+        Where the losses and scores are logged beside the files in the output folder: names of
+        `finewave.training.loggers.SERVICES`.
 
     Returns
     -------
@@ -70,6 +74,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = (), *, devices: int = 1
     InputError
         If the recipe, the data or the output folder cannot be used, or the folder holds another run.
     """
+    check_services(services)
     config = with_lengths(load_recipe(recipe, overrides))
     check_name(str(config["name"]), "the recipe's name")
     out = _claim(Path(config["out"]), config)
@@ -101,7 +106,8 @@ def train(recipe: str | Path, overrides: Sequence[str] = (), *, devices: int = 1
     net = build_network(config, train_scenes, response)
     for name, phase in phases.items():
         crops = _crops(config, phase, train_scenes, response)
-        _run_phase(net, phase, out / name, crops, validation, devices)
+        loggers = phase_loggers(out / name, config["name"], services)
+        _run_phase(net, phase, out / name, crops, validation, loggers, devices)
     if not is_first_process():
         return finished
     return _export(net, config, out, store, list(phases))
@@ -248,6 +254,7 @@ def _run_phase(
     folder: Path,
     crops: Crops | UnalignedCrops,
     validation: DataLoader[Any],
+    loggers: list[L.pytorch.loggers.Logger],
     devices: int = 1,
 ) -> None:
     """Train one phase, or what is left of it, and load its best weights into ``net``."""
@@ -271,10 +278,7 @@ def _run_phase(
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             log_every_n_steps=20,
-            logger=[
-                L.pytorch.loggers.CSVLogger(folder, name="", version="csv"),
-                L.pytorch.loggers.TensorBoardLogger(folder, name="", version="tensorboard"),
-            ],
+            logger=loggers,
             callbacks=[MinuteCheckpoint(checkpoint), BestWeights(best), progress_callback()],
             enable_checkpointing=False,
             enable_model_summary=False,

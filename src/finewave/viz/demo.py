@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finewave.errors import InputError
+from finewave.extras import how_to_install
 from finewave.inference.consistency import consistency_psnr
 from finewave.inference.super_resolve import super_resolve
 
@@ -99,7 +100,10 @@ def _photograph() -> xr.DataArray:
 
     package = find_spec("skimage")
     if package is None or not package.submodule_search_locations:
-        raise InputError("the demo's photograph is part of scikit-image: pip install 'finewave[demo]', or --image FILE")
+        raise InputError(
+            "the demo's photograph is part of scikit-image, which is not installed: "
+            f"{how_to_install('demo')}, or give --image FILE"
+        )
     scene = load_scene(Path(package.submodule_search_locations[0]) / "data" / PHOTOGRAPH)
     return scene[:, PART[0], PART[1]]
 

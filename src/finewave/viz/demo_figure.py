@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finewave.errors import InputError
+from finewave.extras import importing
 from finewave.physics.colour import to_rgb
 from finewave.viz.places import highest_contrast_window, representative_points
 
@@ -28,11 +28,9 @@ def draw_demo(scene: xr.DataArray, result: xr.DataArray, path: Path, title: str)
     InputError
         If matplotlib is missing or the file cannot be written.
     """
-    try:
+    with importing("demo", "the picture"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("the picture needs matplotlib: pip install 'finewave[demo]'") from None
     from finewave.io.atomic import atomic_output
 
     scale = result.shape[1] // scene.shape[1]

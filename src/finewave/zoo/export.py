@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from finewave.errors import InputError, unknown_name
+from finewave.extras import check_extra
 from finewave.io.atomic import atomic_output
 from finewave.nn.exporting import export_paths
 from finewave.nn.pooling import local_pooling
@@ -101,7 +102,7 @@ def export(model: Model | str | Path, path: str | Path, *, size: tuple[int, int]
         other = next((f"; {suffix} is possible" for suffix, each in FORMATS.items() if each not in lacks), "")
         raise InputError(f"{model.name} cannot be written as {path.suffix}: {lacks[kind]}{other}")
     if kind == "onnx":
-        _need_onnx()
+        check_extra("export", "ONNX export")
     with atomic_output(path) as temporary:
         traced = trace(model, size)
         (write_onnx if kind == "onnx" else write_pt2)(traced, temporary)
@@ -259,12 +260,3 @@ def _silence() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
-
-
-def _need_onnx() -> None:
-    """Raise an `InputError` if a library for ONNX is missing."""
-    try:
-        import onnxruntime  # noqa: F401 - only whether it is there
-        import onnxscript  # noqa: F401 - the same
-    except ImportError as error:
-        raise InputError(f"ONNX needs {error.name}: pip install 'finewave[onnx]'") from None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from finewave.errors import InputError
+from finewave.extras import importing
 from finewave.zoo.bundled_weights import CARD, WEIGHTS
 
 PREFIX = "hf:"
@@ -128,12 +129,10 @@ def cached() -> dict[str, Path]:
 
 def _library() -> Any:
     """Import huggingface_hub; it is an extra."""
-    try:
+    with importing("hub", "the Hub"):
         import huggingface_hub
         import huggingface_hub.constants
         import huggingface_hub.errors
-    except ImportError:
-        raise InputError("models on the Hub need huggingface_hub: pip install 'finewave[hub]'") from None
     return huggingface_hub
 
 

@@ -470,7 +470,7 @@ def test_without_numba_everything_runs(tmp_path: Path) -> None:
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = run_in_a_new_process(PYTHONPATH=path)
     assert done.stdout == ITS_OUTPUT.format(False)
-    assert done.stderr.count("pip install 'finewave[fast]'") == 1
+    assert done.stderr.count("pip install -e '.[fast]'") == 1
 
 
 def test_a_forked_process_has_its_own_threads() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from finewave.datasets.base import Dataset
 from finewave.datasets.published_files import find_by
 from finewave.errors import InputError
+from finewave.extras import importing
 from finewave.io.file_errors import reading
 
 WAVELENGTHS = np.arange(420.0, 721.0, 10.0)
@@ -32,10 +33,8 @@ def find(root: Path) -> dict[str, Path]:
 
 def read(path: Path) -> np.ndarray:
     """Read the channels ``w420nm`` to ``w720nm`` (31, H, W) of an OpenEXR file; R, G and B beside them are left."""
-    try:
+    with importing("data", "reading KAIST's OpenEXR files"):
         import OpenEXR
-    except ImportError:
-        raise InputError("the KAIST files are OpenEXR images: pip install 'finewave[data]'") from None
     with reading(path, "OpenEXR image"), OpenEXR.File(str(path), separate_channels=True) as file:
         channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
     by_wavelength = {

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
+from finewave.extras import how_to_install
 from finewave.io.file_errors import reading
 
 
@@ -45,5 +46,5 @@ def _package(name: str, path: Path) -> ModuleType:
     except ImportError as error:
         raise InputError(
             f"{path}: {path.suffix.lower()} photographs need the package {name.replace('_', '-')}: "
-            "pip install 'finewave[photos]'"
+            f"{how_to_install('photos')}"
         ) from error

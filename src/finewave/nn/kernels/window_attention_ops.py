@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from finewave.extras import how_to_install
 from finewave.nn.kernels import window_attention_reference as plain
 from finewave.warnings import FinewaveWarning
 
@@ -26,7 +27,7 @@ def compiled() -> ModuleType | None:
         from finewave.nn.kernels import window_attention_cpu
     except ImportError:
         warnings.warn(
-            "without Numba, window attention on a processor is slower: pip install 'finewave[fast]'",
+            f"without Numba, window attention on a processor is slower: {how_to_install('fast')}",
             FinewaveWarning,
             stacklevel=2,
         )

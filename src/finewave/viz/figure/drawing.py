@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from finewave.errors import InputError
+from finewave.extras import importing
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
@@ -89,12 +89,10 @@ def draw(drawing: Drawing, path: Path, dpi: int = 200) -> None:
     InputError
         If matplotlib is missing.
     """
-    try:
+    with importing("view", "a figure"):
         from matplotlib import rc_context
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("figures need matplotlib: pip install 'finewave[viewer]'") from None
 
     with rc_context({"pdf.fonttype": 42, "font.family": "DejaVu Sans", "text.usetex": False}):
         heights = _heights(drawing)

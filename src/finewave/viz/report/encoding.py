@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finewave.errors import InputError
-
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -27,18 +25,11 @@ def encode_pictures(pictures: Sequence[np.ndarray], most: int) -> list[str]:
     pictures : sequence of uint8 ndarray (h, w) or (h, w, 3)
     most : int
         The quality is lowered, then the resolution halved, until they fit.
-
-    Raises
-    ------
-    InputError
-        If Pillow is missing.
     """
     if not pictures:
         return []
-    try:
-        from PIL import Image
-    except ImportError:
-        raise InputError("reports need Pillow: pip install 'finewave[viewer]'") from None
+    from PIL import Image
+
     images = [Image.fromarray(picture) for picture in pictures]
     while True:
         for quality in QUALITIES:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finewave.errors import InputError
+from finewave.extras import importing
 from finewave.physics.display import DisplayRange, display_range, on_grey, srgb_bytes
 from finewave.physics.renderings import (
     Rendering,
@@ -243,10 +243,8 @@ def _channels(layer: ReportLayer, number: int) -> np.ndarray:
 
 def _maps(means: BlockMeans) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the maps as pictures, and the colours of their scale."""
-    try:
+    with importing("view", "a report"):
         from matplotlib import colormaps
-    except ImportError:
-        raise InputError("reports need matplotlib: pip install 'finewave[viewer]'") from None
     colours = np.rint(255 * colormaps["magma"](np.linspace(0, 1, 255))[:, :3]).astype(np.uint8)
     squares, angles = means.values
     found = []

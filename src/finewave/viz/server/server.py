@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError
+from finewave.extras import importing
 from finewave.viz.scene_pair import ScenePair, open_scene_pair
 from finewave.warnings import FinewaveWarning
 
@@ -70,10 +71,8 @@ def serve(
     InputError
         Files cannot be opened or do not belong together, the port is in use, or Bokeh is missing.
     """
-    try:
+    with importing("view", "the viewer"):
         from bokeh.server.server import BaseServer
-    except ImportError:
-        raise InputError("the viewer needs Bokeh: pip install 'finewave[viewer]'") from None
     from bokeh.application import Application
     from bokeh.application.handlers.function import FunctionHandler
     from tornado.httpserver import HTTPServer
