@@ -20,7 +20,10 @@ class Recorded:
     made = 0
 
     def __init__(self, **options: Any) -> None:
-        self.options = options
+        self.options, self.experiment, self.finished = options, self, False
+
+    def finish(self) -> None:
+        self.finished = True
 
     @property
     def run_id(self) -> str:
@@ -29,19 +32,23 @@ class Recorded:
 
 
 def test_files_only_by_default(tmp_path: Path) -> None:
-    assert [type(each) for each in loggers.phase_loggers(tmp_path, "net")] == [CSVLogger, TensorBoardLogger]
+    with loggers.phase_loggers(tmp_path, "net") as made:
+        assert [type(each) for each in made] == [CSVLogger, TensorBoardLogger]
 
 
 @pytest.mark.parametrize(("service", "identifier"), [("wandb", "id"), ("mlflow", "run_id")])
 def test_a_resumed_phase_continues_its_run(
     service: str, identifier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loggers, "WandbLogger", Recorded)
-    monkeypatch.setattr(loggers, "MLFlowLogger", Recorded)
-    first, again = (loggers.phase_loggers(tmp_path / "phase1", "net", [service])[-1] for _ in range(2))
-    other = loggers.phase_loggers(tmp_path / "phase2", "net", [service])[-1]
-    ids = [each.options[identifier] for each in (first, again, other)]  # type: ignore[attr-defined]
-    assert ids[0] == ids[1] != ids[2]
+    monkeypatch.setattr(loggers, "WandbLogger", type("Wandb", (Recorded,), {}))
+    monkeypatch.setattr(loggers, "MLFlowLogger", type("MLFlow", (Recorded,), {}))
+    runs = []
+    for phase in ("phase1", "phase1", "phase2"):
+        with loggers.phase_loggers(tmp_path / phase, "net", [service]) as made:
+            assert not made[-1].finished  # type: ignore[attr-defined]
+        assert made[-1].finished == (service == "wandb")  # type: ignore[attr-defined]
+        runs.append(made[-1].options[identifier])  # type: ignore[attr-defined]
+    assert runs[0] == runs[1] != runs[2]
 
 
 def test_a_missing_package_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

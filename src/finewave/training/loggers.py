@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
@@ -14,8 +16,9 @@ from finewave.errors import InputError, unknown_name
 PROJECT = "finewave"
 
 
-def phase_loggers(folder: Path, name: str, services: Sequence[str] = ()) -> list[Logger]:
-    """Return the loggers of a phase: CSV and TensorBoard files in its folder, and those of services.
+@contextmanager
+def phase_loggers(folder: Path, name: str, services: Sequence[str] = ()) -> Iterator[list[Logger]]:
+    """Yield the loggers of a phase: CSV and TensorBoard files in its folder, and those of services.
 
     Parameters
     ----------
@@ -28,7 +31,13 @@ def phase_loggers(folder: Path, name: str, services: Sequence[str] = ()) -> list
         ``WANDB_MODE``, ``MLFLOW_TRACKING_URI``.
     """
     files = [CSVLogger(folder, name="", version="csv"), TensorBoardLogger(folder, name="", version="tensorboard")]
-    return [*files, *(SERVICES[service](folder, f"{name}/{folder.name}") for service in services)]
+    loggers = [*files, *(SERVICES[service](folder, f"{name}/{folder.name}") for service in services)]
+    try:
+        yield loggers
+    finally:
+        for logger in loggers:
+            if isinstance(logger, WandbLogger):  # else the next phase of this process would log to the same run
+                logger.experiment.finish()
 
 
 def check_services(services: Sequence[str]) -> None:
@@ -46,10 +55,13 @@ def _wandb(folder: Path, run: str) -> Logger:
 
 
 def _mlflow(folder: Path, run: str) -> Logger:
-    def new_run() -> str:
-        return str(MLFlowLogger(experiment_name=PROJECT, run_name=run).run_id)
+    # MLflow's own default; Lightning's, a folder of files, is refused by MLflow 3
+    where = os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
 
-    return MLFlowLogger(experiment_name=PROJECT, run_id=_kept(folder / "mlflow-run", new_run))
+    def new_run() -> str:
+        return str(MLFlowLogger(experiment_name=PROJECT, tracking_uri=where, run_name=run).run_id)
+
+    return MLFlowLogger(experiment_name=PROJECT, tracking_uri=where, run_id=_kept(folder / "mlflow-run", new_run))
 
 
 def _kept(file: Path, make: Callable[[], str]) -> str:

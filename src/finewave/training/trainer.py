@@ -106,8 +106,8 @@ def train(recipe: str | Path, overrides: Sequence[str] = (), *, devices: int = 1
     net = build_network(config, train_scenes, response)
     for name, phase in phases.items():
         crops = _crops(config, phase, train_scenes, response)
-        loggers = phase_loggers(out / name, config["name"], services)
-        _run_phase(net, phase, out / name, crops, validation, loggers, devices)
+        with phase_loggers(out / name, config["name"], services) as loggers:
+            _run_phase(net, phase, out / name, crops, validation, loggers, devices)
     if not is_first_process():
         return finished
     return _export(net, config, out, store, list(phases))
