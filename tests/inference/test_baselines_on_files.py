@@ -80,8 +80,10 @@ def test_a_sensor_lets_a_result_be_consistent(files: tuple[Path, Path, Path], tm
         predict_file(low, tmp_path / "none.nc", "gsa", guide=guide, sensor="sentinel2a")
 
 
-@pytest.mark.parametrize("name", ["ridge", "quadratic", "root-polynomial"])
-def test_regressions_learn_from_a_hyperspectral_file(name: str, files: tuple[Path, Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["ridge", "quadratic", "root-polynomial", "knn"])
+def test_spectral_baselines_learn_from_a_hyperspectral_file(
+    name: str, files: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
     _, guide, whole = files
     predict_file(guide, tmp_path / "out.nc", name, sensor=SENSOR, spectra=whole)
     result, expected = load_scene(tmp_path / "out.nc"), load_scene(whole)
@@ -129,3 +131,29 @@ def test_work_of_another_scale_is_not_resumed(files: tuple[Path, Path, Path], tm
 
     one, other = (Model(create_model("bicubic", scale=s, hs_bands=4)) for s in (2, 3))
     assert _weights_of(one) != _weights_of(other)
+
+
+def test_a_data_set_is_learned_from_by_its_name(
+    files: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its training scenes alone: the same as from a file that holds their pixels."""
+    from finewave.datasets.catalogue.cave import wavelengths
+    from finewave.datasets.registry import known_split
+    from finewave.datasets.store import write_store
+
+    monkeypatch.setenv("FINEWAVE_PREPARED", str(tmp_path / "prepared"))
+    monkeypatch.setenv("FINEWAVE_DATA", str(tmp_path / "none"))
+    (tmp_path / "prepared").mkdir()
+    split, generator = known_split("cave"), np.random.default_rng(2)
+    scenes = {name: generator.integers(0, 65536, (31, 3, 3), np.uint16) for name in split["train"]}
+    unseen = {name: np.zeros((31, 3, 3), np.uint16) for name in split["val"]}
+    attributes = {"dataset": "cave", "full_scale": 65535, "split": {key: list(names) for key, names in split.items()}}
+    write_store(tmp_path / "prepared" / "cave.zarr", {**scenes, **unseen}.items(), wavelengths(), attributes)
+    values = np.concatenate([scenes[name] for name in split["train"]], axis=1) / np.float32(65535)
+    save_scene(make_scene(values.astype(np.float32), wavelengths()), tmp_path / "all.nc")
+    for name in ("ridge", "knn"):
+        for spectra, output in (("cave", "one.nc"), (tmp_path / "all.nc", "other.nc")):
+            predict_file(files[1], tmp_path / output, name, sensor=SENSOR, spectra=spectra)
+        cave, file = (load_scene(tmp_path / f"{stem}.nc").values for stem in ("one", "other"))
+        assert cave.shape == (31, 24, 36)
+        np.testing.assert_allclose(cave, file, atol=1e-4)

@@ -61,8 +61,8 @@ def evaluate(
 ) -> None:
     """Score a model on a dataset: metrics per image and their mean, also as JSON.
 
-    MODEL may be a baseline, which needs no weights: bicubic, ibp, ridge, quadratic, root-polynomial, gsa, cnmf. What a
-    model's card says about scale, sensor and degradation is then said by the options.
+    MODEL may be a baseline, which needs no weights: bicubic, ibp, ridge, quadratic, root-polynomial, knn, gsa, cnmf.
+    What a model's card says about scale, sensor and degradation is then said by the options.
     """
     from finewave.errors import InputError
     from finewave.evaluation.baselines import list_baselines

@@ -39,7 +39,9 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @click.option("--sensor", shell_complete=sensor_names, help="Of a baseline: whose MS bands, e.g. sentinel2a:B2,B3,B4.")
 @click.option("--scale", type=click.IntRange(min=2), help="Of a baseline: s.  [default for fusion: of the two images]")
 @click.option("--kernel", type=click.Choice(KERNELS), help="Of a baseline: blur of the LR image.  [default: gaussian]")
-@click.option("--spectra", type=click.Path(path_type=Path), help="Of a baseline: HS scene that it learns from.")
+@click.option(
+    "--spectra", type=click.Path(path_type=Path), help="Of a baseline: HS scene or dataset that it learns from."
+)
 @click.option("--window", type=(int, int, int, int), metavar="C0 R0 C1 R1", help="Part of the input, in pixels.")
 @click.option("--bbox", type=(float, float, float, float), metavar="X0 Y0 X1 Y1", help="The same in map coordinates.")
 @click.option("--bands", metavar="BAND,...", help="Bands of the output to keep: wavelengths in nm, or names.")
@@ -68,8 +70,8 @@ def predict(source: Path, output: Path, model: str, as_json: bool, **options: An
     .h5, .mat, .hdr, ... If OUTPUT has no extension it is a folder, and each file in the folder INPUT becomes
     one in OUTPUT. A model that takes two images gets the second, a file or a folder, by --guide.
 
-    Baselines are models, too: bicubic and ibp need --scale, gsa and cnmf a --guide, and ridge, quadratic and
-    root-polynomial learn from the spectra of a hyperspectral scene, --spectra, observed by --sensor.
+    Baselines are models, too: bicubic and ibp need --scale, gsa and cnmf a --guide, and ridge, quadratic,
+    root-polynomial and knn learn from the spectra of a scene or dataset, --spectra, observed by --sensor.
 
     Scenes of any size are processed in tiles. A run that was stopped resumes if the same command is given again.
     """

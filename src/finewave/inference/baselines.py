@@ -1,22 +1,25 @@
 """Baselines on images: built for the bands at hand, with the sensor and scale that options or the images state.
 
 Spatial baselines (``bicubic``, ``ibp``) need the scale. Fusion (``gsa``, ``cnmf``) takes it from the two images.
-Regressions (``ridge``, ``quadratic``, ``root-polynomial``) learn from a hyperspectral scene (``spectra``) that is
-observed by the sensor.
+Spectral baselines (``ridge``, ``quadratic``, ``root-polynomial``, ``knn``) learn from spectra (``spectra``) that the
+sensor observes: a hyperspectral scene in a file, or the training scenes of a data set.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.systems.registry import SYSTEMS
 
 if TYPE_CHECKING:
     import xarray as xr
+    from torch import Tensor
 
     from finewave.inference.options import PredictOptions
     from finewave.zoo.model import Model
@@ -59,7 +62,7 @@ def build_baseline_for(name: str, scene: xr.DataArray, guide: xr.DataArray | Non
         if getattr(options, option) is not None:
             raise InputError(f"--{option} ({option}=) has no meaning for {name}")
     if task == "ssr":
-        return _regression(name, scene, options)
+        return _spectral(name, scene, options)
     if task == "sr":
         if options.scale is None:
             raise InputError(f"{name} needs to know how many times finer the result is: give --scale (scale=), >= 2")
@@ -119,12 +122,8 @@ def _of_multispectral(image: xr.DataArray, options: PredictOptions) -> dict[str,
     return {**facts, "sensor": options.sensor}
 
 
-def _regression(name: str, scene: xr.DataArray, options: PredictOptions) -> Model:
-    """Return a regression from the sensor's bands to those of the spectra that it learns from."""
-    import torch
-
-    from finewave.inference.band_matching import wavelengths_of
-    from finewave.io.open_save import load_scene
+def _spectral(name: str, scene: xr.DataArray, options: PredictOptions) -> Model:
+    """Return a baseline from the sensor's bands to those of the spectra that it learns from."""
     from finewave.physics.sensors import apply_response
     from finewave.systems.registry import create_model
     from finewave.zoo.card import describe
@@ -135,20 +134,14 @@ def _regression(name: str, scene: xr.DataArray, options: PredictOptions) -> Mode
         raise InputError(f"{name} needs to know whose bands the scene has: give --sensor (sensor=)")
     if options.spectra is None:
         raise InputError(
-            f"{name} learns from spectra: give a hyperspectral scene with --spectra (spectra=), or train a model with "
-            "finewave fit"
+            f"{name} learns from spectra: give a hyperspectral scene, or a data set, with --spectra (spectra=), or "
+            "train a model with finewave fit"
         )
-    sensor, known = _sensor(str(stated)), load_scene(Path(options.spectra))
-    wavelengths = wavelengths_of(known)
-    if wavelengths is None:
-        raise InputError(f"{options.spectra} has no wavelengths, without which the sensor cannot observe its spectra")
-    pixels = known.values.reshape(len(wavelengths), -1)
-    pixels = pixels[:, np.isfinite(pixels).all(axis=0)]
-    if pixels.shape[1] < len(sensor.bands) + 1:
-        raise InputError(f"{options.spectra} has {pixels.shape[1]} spectra, too few to learn from")
-    spectra = torch.from_numpy(np.ascontiguousarray(pixels, np.float32))[None, :, None]  # (1, C, 1, N)
+    sensor = _sensor(str(stated))
+    wavelengths, images = _spectra(options.spectra, len(sensor.bands))
+    response = sensor.response(wavelengths)
     net = create_model(name, ms_bands=len(sensor.bands), hs_bands=len(wavelengths))
-    net.prepare_from([{"hr_hsi": spectra, "hr_msi": apply_response(sensor.response(wavelengths), spectra)}], 0)
+    net.prepare_from(({"hr_hsi": image, "hr_msi": apply_response(response, image)} for image in images), 0)
     card = describe(
         net,
         name=name,
@@ -158,6 +151,30 @@ def _regression(name: str, scene: xr.DataArray, options: PredictOptions) -> Mode
         sensor=str(stated),
     )
     return Model(net.eval(), card)
+
+
+def _spectra(source: str | Path, ms_bands: int) -> tuple[NDArray[np.float64], Iterator[Tensor]]:
+    """Return wavelengths in nm, and images (1, C, 1, N) of the spectra in a file or of a data set's training scenes."""
+    import torch
+
+    from finewave.datasets.registry import known_split, list_datasets, open_scenes
+    from finewave.inference.band_matching import wavelengths_of
+    from finewave.io.open_save import load_scene
+
+    if str(source) in list_datasets() and not Path(source).exists():
+        names = known_split(str(source))["train"]
+        scenes = open_scenes(str(source), names)
+        images = (scenes.read(name).astype(np.float32) / np.float32(scenes.full_scale(name)) for name in names)
+        return scenes.wavelengths, (torch.from_numpy(image.reshape(1, len(image), 1, -1)) for image in images)
+    known = load_scene(Path(source))
+    wavelengths = wavelengths_of(known)
+    if wavelengths is None:
+        raise InputError(f"{source} has no wavelengths, without which the sensor cannot observe its spectra")
+    pixels = known.values.reshape(len(wavelengths), -1)
+    pixels = pixels[:, np.isfinite(pixels).all(axis=0)]
+    if pixels.shape[1] < ms_bands + 1:
+        raise InputError(f"{source} has {pixels.shape[1]} spectra, too few to learn from")
+    return wavelengths, iter([torch.from_numpy(np.ascontiguousarray(pixels, np.float32))[None, :, None]])
 
 
 def _sensor(name: str) -> Any:

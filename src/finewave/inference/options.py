@@ -45,7 +45,8 @@ class PredictOptions:
     kernel : str, optional
         Of a baseline that undoes the degradation: the blur that made the low-resolution image, see `degrade`.
     spectra : str or Path, optional
-        Of a baseline that learns from spectra: a file with a hyperspectral scene, whose bands the result has.
+        Of a baseline that learns from spectra: a file with a hyperspectral scene, or the name of a data set, whose
+        training scenes are taken. The result has their bands.
     window : four int, optional
         The part (first column, first row, end column, end row) of the input that is read, in its pixels, counted from
         0, ends excluded. The result is that of the part alone.

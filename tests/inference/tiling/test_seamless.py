@@ -43,6 +43,7 @@ EXACT: dict[str, dict[str, Any]] = {
     "ridge": {},
     "quadratic": {},
     "root-polynomial": {},
+    "knn": {},
     "sr-ssr": {"hs_bands": 4},
     "ssr-sr": {"hs_bands": 4},
 }

@@ -248,3 +248,76 @@ def test_a_fusion_beats_interpolation_where_the_sensor_sees_the_detail(system: s
 def test_what_is_wrong_is_named(system: str, config: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         create_model(system, **config)
+
+
+def nearest_neighbours(ms: np.ndarray, hs: np.ndarray, x: np.ndarray, k: int) -> np.ndarray:
+    """Return the spectra of pixels ``x`` (n, c) by all distances to training pixels ``ms`` (N, c), ``hs`` (N, C)."""
+
+    def features(pixels: np.ndarray) -> np.ndarray:
+        total = pixels.sum(1, keepdims=True)
+        # of three bands: chromaticity and a tenth of the logarithm of the mean
+        scale = np.sqrt(3 / pixels.shape[1])
+        return np.hstack([pixels.shape[1] / 3 * scale * pixels / total, 0.1 * np.log(total / pixels.shape[1])])
+
+    def nearest(of: np.ndarray, among: np.ndarray, count: int) -> np.ndarray:
+        return np.argsort(((of[:, None] - among[None]) ** 2).sum(2), axis=1)[:, :count]
+
+    relative = hs / ms.mean(1, keepdims=True)
+    around = relative[nearest(features(ms), features(ms), k)].mean(1)
+    spectra = around[nearest(features(x), features(ms), 4)].mean(1) * x.mean(1, keepdims=True)
+    response = np.linalg.lstsq(hs, ms, rcond=None)[0].T
+    return spectra + (x - spectra @ response.T) @ np.linalg.pinv(response).T
+
+
+@pytest.mark.parametrize("bands", [1, 3, 5])
+def test_neighbours_are_those_of_all_distances(bands: int) -> None:
+    generator = np.random.default_rng(4)
+    hs = generator.random((120, 8)) + 0.1
+    response = generator.random((bands, 8))
+    x = generator.random((30, 8)) @ response.T
+    net = create_model("knn", ms_bands=bands, hs_bands=8, neighbours=6, pixels=500).double()
+    images = (as_image(hs[part] @ response.T, hs[part]) for part in (slice(50), slice(50, 120)))
+    net.prepare_from(images, 0)
+    made = net(torch.from_numpy(x.T.reshape(1, bands, 5, 6)))[0].flatten(1).numpy().T
+    expected = nearest_neighbours(hs @ response.T, hs, x, 6)
+    np.testing.assert_allclose(made, expected, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(made @ response.T, x, rtol=1e-6, atol=1e-8)  # what the camera saw
+
+
+def as_image(ms: np.ndarray, hs: np.ndarray) -> dict[str, Tensor]:
+    return {key: torch.from_numpy(each.T[None, :, None]) for key, each in (("hr_msi", ms), ("hr_hsi", hs))}
+
+
+def test_neighbours_are_drawn_evenly_without_what_is_not_finite() -> None:
+    """Of 3 bright and 1 dark image, a quarter of the drawn pixels are dark, whatever the order."""
+    generator = torch.Generator().manual_seed(0)
+    images = [torch.rand(1, 2, 40, 40, generator=generator) * light + 0.5 * light for light in (0.001, 1, 1, 1)]
+    images[2][0, 1, :3] = torch.nan
+    shares = []
+    for order in (images, images[::-1]):
+        net = create_model("knn", ms_bands=2, hs_bands=2, neighbours=1, pixels=800, nodes=800)
+        net.prepare_from(({"hr_msi": image, "hr_hsi": image} for image in order), 0)
+        assert int(net.used) == 800
+        assert torch.isfinite(net.spectra).all()
+        shares.append(float((net.nodes[:, -1] < -0.3).float().mean()))
+    assert all(abs(share - 0.25) < 0.05 for share in shares), shares
+
+
+def test_neighbours_of_dark_negative_and_foreign_colours_are_finite() -> None:
+    hs = torch.rand(1, 6, 5, 5, generator=torch.Generator().manual_seed(0))
+    net = create_model("knn", hs_bands=6, neighbours=3, pixels=20, nodes=10)
+    net.prepare_from([{"hr_msi": hs[:, :3], "hr_hsi": hs}], 0)
+    strange = torch.tensor([[0.0, 0.0, 0.0], [-0.2, 0.1, 0.05], [5.0, 0.0, 0.0]]).T.view(1, 3, 1, 3)
+    made = net(strange)
+    assert torch.isfinite(made).all()
+    torch.testing.assert_close(made[:, :3], strange, atol=1e-4, rtol=1e-4)  # the bands that the camera saw
+
+
+def test_neighbours_of_fewer_pixels_than_asked_for() -> None:
+    net = create_model("knn", ms_bands=1, hs_bands=2)
+    net.prepare_from([{"hr_msi": torch.tensor([[[[0.5]]]]), "hr_hsi": torch.tensor([[[[0.2]], [[0.8]]]])}], 0)
+    torch.testing.assert_close(net(torch.full((1, 1, 2, 2), 0.25))[0, :, 0, 0], torch.tensor([0.1, 0.4]))
+    with pytest.raises(ValueError, match="knn needs training images to look up pixels in; there are none"):
+        create_model("knn").prepare_from([], 0)
+    with pytest.raises(ValueError, match="knn: neighbours=0 is out of range"):
+        create_model("knn", neighbours=0)
