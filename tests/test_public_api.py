@@ -25,6 +25,7 @@ PUBLIC = [
     "load_model",
     "metrics",
     "open_scene",
+    "plot",
     "save_scene",
     "super_resolve",
     "to_rgb",

@@ -27,7 +27,10 @@ _HOME_OF = {
     "super_resolve": "finewave.inference.super_resolve",
     "to_rgb": "finewave.physics.colour",
     "metrics": "finewave.metrics",
+    "plot": "finewave.viz.plot",
 }
+
+_MODULES = frozenset({"metrics", "plot"})
 
 __all__ = [
     "FinewaveWarning",
@@ -43,6 +46,7 @@ __all__ = [
     "load_model",
     "metrics",
     "open_scene",
+    "plot",
     "save_scene",
     "super_resolve",
     "to_rgb",
@@ -60,6 +64,7 @@ if TYPE_CHECKING:
     from finewave.physics.sensors import get_sensor as get_sensor
     from finewave.systems.reference import from_reference as from_reference
     from finewave.systems.registry import create_model as create_model
+    from finewave.viz import plot as plot
     from finewave.warnings import FinewaveWarning as FinewaveWarning
     from finewave.zoo.export import export as export
     from finewave.zoo.listing import list_models as list_models
@@ -72,7 +77,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'finewave' has no attribute {name!r}")
     home = importlib.import_module(_HOME_OF[name])
-    value = home if _HOME_OF[name] == f"{__name__}.{name}" else getattr(home, name)
+    value = home if name in _MODULES else getattr(home, name)
     globals()[name] = value
     return value
 

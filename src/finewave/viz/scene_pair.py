@@ -194,23 +194,48 @@ def open_scene_pair(
     InputError
         A file cannot be opened, or does not belong to the result.
     """
-    first = open_layer("result", Path(result))
+    return pair_layers(
+        [open_layer("result", Path(each)) for each in (result, *others)],
+        None if input is None else open_layer("input", Path(input)),
+        None if reference is None else open_layer("reference", Path(reference)),
+    )
+
+
+def pair_layers(results: Sequence[Layer], input: Layer | None = None, reference: Layer | None = None) -> ScenePair:
+    """Lay images on one grid, and check that they belong together.
+
+    Parameters
+    ----------
+    results : sequence of Layer
+        One at least; of one size.
+    input, reference : Layer, optional
+        As for `open_scene_pair`.
+
+    Raises
+    ------
+    InputError
+        An image does not belong to the first result.
+    """
+    first = results[0]
     layers = {"result": first}
     if input is not None:
-        layers["input"] = _placed(open_layer("input", Path(input)), first)
+        layers["input"] = _placed(input, first)
     if reference is not None:
-        layers["reference"] = _compared(open_layer("reference", Path(reference)), first)
-    further = []
-    for other in others:
-        layer = open_layer("result", Path(other))
+        layers["reference"] = _compared(reference, first)
+    for layer in results[1:]:
         if _size(layer) != _size(first):
             raise InputError(
-                f"{other} has {_size(layer)} pixels, {result} has {_size(first)} pixels; results must be of one size"
+                f"{layer.title} has {_size(layer)} pixels, {first.title} has {_size(first)} pixels; "
+                "results must be of one size"
             )
-        if "reference" in layers:
-            _compared(layers["reference"], layer)
-        further.append(layer)
-    return ScenePair(layers, tuple(further))
+        if reference is not None:
+            _compared(reference, layer)
+    return ScenePair(layers, tuple(results[1:]))
+
+
+def layer_of(role: str, title: str, scene: xr.DataArray) -> Layer:
+    """Return a scene that is open already as a layer."""
+    return Layer(role, title, scene, Pyramid(scene), wavelengths=_wavelengths(scene))
 
 
 def open_layer(role: str, path: Path) -> Layer:

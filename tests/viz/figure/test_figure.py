@@ -12,7 +12,7 @@ import finewave as fw
 from finewave.scene import make_scene
 from finewave.viz.error_maps import angle_map, rmse_map
 from finewave.viz.figure import figure as figure_module
-from finewave.viz.figure.drawing import Drawing, _with_gaps
+from finewave.viz.figure.drawing import Drawing, with_gaps
 from finewave.viz.figure.figure import make_figure
 from tests.cli.command_line import assert_refused, run
 from tests.viz.scenes import WAVELENGTHS, truth_values
@@ -142,10 +142,10 @@ def test_maps_agree_with_the_metrics() -> None:
 
 
 def test_lines_end_where_bands_were_left_out() -> None:
-    x, values = _with_gaps(np.array([430.0, 400, 410, 420, 900, 910]), np.array([3.0, 0, 1, 2, 4, 5]))
+    x, values = with_gaps(np.array([430.0, 400, 410, 420, 900, 910]), np.array([3.0, 0, 1, 2, 4, 5]))
     np.testing.assert_array_equal(x, [400, 410, 420, 430, np.nan, 900, 910])
     np.testing.assert_array_equal(values, [0, 1, 2, 3, np.nan, 4, 5])
-    assert _with_gaps(np.array([1.0]), np.array([2.0]))[0].tolist() == [1]
+    assert with_gaps(np.array([1.0]), np.array([2.0]))[0].tolist() == [1]
 
 
 def test_what_does_not_fit_is_refused(files: dict[str, Path], tmp_path: Path) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from finewave.extras import importing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
@@ -78,11 +83,26 @@ class Drawing:
 
 
 def draw(drawing: Drawing, path: Path, dpi: int = 200) -> None:
-    """Draw a figure in the format of the file's extension: what matplotlib writes.
+    """Write a figure in the format of the file's extension: what matplotlib writes.
+
+    Text in a PDF stays text, in embedded TrueType fonts; the same drawing gives the same bytes.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is missing.
+    """
+    # no date and no version: the same drawing is the same file
+    unsaid = {"CreationDate": None, "Producer": None} if path.suffix.lower() == ".pdf" else {"Software": None}
+    with _fonts():
+        draw_figure(drawing, dpi).savefig(path, metadata=unsaid)
+
+
+def draw_figure(drawing: Drawing, dpi: int = 100) -> Figure:
+    """Draw a figure.
 
     A column for each image; lines are the image, its magnified part, and the error of each pixel on one scale. Below,
-    spectra at points marked in the first image. Text in a PDF stays text, in embedded TrueType fonts; the same drawing
-    gives the same bytes.
+    spectra at points marked in the first image.
 
     Raises
     ------
@@ -90,11 +110,10 @@ def draw(drawing: Drawing, path: Path, dpi: int = 200) -> None:
         If matplotlib is missing.
     """
     with importing("view", "a figure"):
-        from matplotlib import rc_context
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-    with rc_context({"pdf.fonttype": 42, "font.family": "DejaVu Sans", "text.usetex": False}):
+    with _fonts():
         heights = _heights(drawing)
         figure = Figure(
             figsize=(_width(drawing) * len(drawing.columns), sum(heights.values()) + (0.35 if drawing.title else 0.1)),
@@ -112,9 +131,13 @@ def draw(drawing: Drawing, path: Path, dpi: int = 200) -> None:
             _errors(figure, grid, lines["errors"], drawing)
         if "spectra" in lines:
             _spectra(figure, grid[lines["spectra"], :], drawing)
-        # no date and no version: the same drawing is the same file
-        unsaid = {"CreationDate": None, "Producer": None} if path.suffix.lower() == ".pdf" else {"Software": None}
-        figure.savefig(path, metadata=unsaid)
+    return figure
+
+
+def _fonts() -> AbstractContextManager[None]:
+    with importing("view", "a figure"):
+        from matplotlib import rc_context
+    return rc_context({"pdf.fonttype": 42, "font.family": "DejaVu Sans", "text.usetex": False})
 
 
 def _width(drawing: Drawing) -> float:
@@ -200,13 +223,9 @@ def _spectra(figure: Any, place: Any, drawing: Drawing) -> None:
                 look = {"color": INK, "linestyle": "none", "marker": "D", "markersize": 4, "markerfacecolor": "white"}
             x = column.wavelengths if with_nm else None
             x = np.arange(1, column.spectra.shape[1] + 1) if x is None else x
-            axes.plot(*_with_gaps(x, column.spectra[number]), label=column.label, **look)
+            axes.plot(*with_gaps(x, column.spectra[number]), label=column.label, **look)
         axes.set_title(f"point {number + 1}", fontsize=8.5, loc="left")
-        axes.set_xlabel("wavelength (nm)" if with_nm else "band", fontsize=8)
-        axes.tick_params(labelsize=7)
-        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-        axes.grid(color="#dddddd", linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
+        spectral_axes(axes, with_nm)
         if number == 0:
             axes.set_ylabel("value", fontsize=8)
             handles, labels = axes.get_legend_handles_labels()
@@ -215,7 +234,16 @@ def _spectra(figure: Any, place: Any, drawing: Drawing) -> None:
             )
 
 
-def _with_gaps(x: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def spectral_axes(axes: Axes, with_nm: bool) -> None:
+    """Give a plot of spectra its axis of wavelengths, or of numbers of bands, and zero as its foot."""
+    axes.set_xlabel("wavelength (nm)" if with_nm else "band", fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def with_gaps(x: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return a spectrum in the order of ``x``, with NaN where bands were left out, so that no line crosses the gap."""
     order = np.argsort(x)
     x, values = x[order].astype(float), values[order].astype(float)

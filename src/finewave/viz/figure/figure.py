@@ -102,7 +102,7 @@ def make_figure(
     scenes = open_scene_pair(results[0], observed, reference, results[1:])
     if rgb is not None:
         rendering_at(scenes.result.scene, rgb)  # refused before anything is drawn
-    drawing, caption = _drawing(scenes, names, rgb, region, points, convention, title)
+    drawing, caption = drawing_of(scenes, names, rgb, region, points, convention, title)
     with atomic_output(target) as temporary:
         draw(drawing, temporary, dpi)
     return FigureResult(target, caption)
@@ -125,7 +125,7 @@ def check_labels(results: Sequence[str | Path], labels: Sequence[str] | None) ->
     return list(labels)
 
 
-def _drawing(
+def drawing_of(
     scenes: ScenePair,
     names: list[str],
     rgb: Sequence[float] | None,
