@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from finewave.cli.options import example
@@ -12,13 +10,13 @@ from finewave.cli.table import table
 
 
 @click.command(epilog=example("finewave compare result.tif truth.tif --scale 4"))
-@click.argument("first", metavar="PREDICTION", type=click.Path(path_type=Path))
-@click.argument("second", metavar="TRUTH", type=click.Path(path_type=Path))
+@click.argument("first", metavar="PREDICTION", type=click.Path())
+@click.argument("second", metavar="TRUTH", type=click.Path())
 @click.option("--scale", type=float, default=4, show_default=True, help="Sampling factor, for ERGAS.")
 @click.option("--convention", default="finewave", show_default=True, help="Whose definitions; see docs/metrics.md.")
 @click.option("--full-scale", type=float, help="The stored number that stands for 1.0 in both.")
 @json_option
-def compare(first: Path, second: Path, scale: float, convention: str, full_scale: float | None, as_json: bool) -> None:
+def compare(first: str, second: str, scale: float, convention: str, full_scale: float | None, as_json: bool) -> None:
     """Print the metrics of two files of one size: PSNR, SSIM, SAM, ERGAS, RMSE, correlation."""
     from finewave.evaluation.compare_files import compare_files
     from finewave.metrics import METRICS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,14 +14,14 @@ _LONGEST = 6
 
 
 @click.command(epilog=example("finewave info scene.nc --variable reflectance"))
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path())
 @click.option("--variable", help="Array of the file, where it holds several.")
 @click.option("--engine", help="Installed xarray engine that opens the file, e.g. cfgrib.")
 @click.option("--wavelengths", help="Band centres in nm, comma-separated, or a CSV file, in place of the file's.")
 @click.option("--full-scale", type=float, help="The stored number that stands for 1.0.")
 @json_option
 def info(
-    file: Path,
+    file: str,
     variable: str | None,
     engine: str | None,
     wavelengths: str | None,

@@ -18,7 +18,7 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 
 
 @click.command(epilog=example("finewave predict photo.jpg -o photo.tif --model jssunet-photo-x4"))
-@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("source", metavar="INPUT", type=click.Path())  # or a URL, which a Path would change
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File, or folder.")
 @click.option(
     "--model",
@@ -26,7 +26,7 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
     shell_complete=model_names,
     help="Name, folder, .safetensors file or hf:owner/name; see finewave models.",
 )
-@click.option("--guide", type=click.Path(path_type=Path), help="HR-MSI (fusion) or RGB reference (refsr).")
+@click.option("--guide", type=click.Path(), help="HR-MSI (fusion) or RGB reference (refsr).")
 @click.option(
     "--format", "suffix", default=".tif", show_default=True, shell_complete=output_formats, help="Of files in a folder."
 )
@@ -63,12 +63,13 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @click.option("--restart", is_flag=True, help="Throw away the tiles of an earlier, unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Let OUTPUT replace INPUT, if they are the same.")
 @json_option
-def predict(source: Path, output: Path, model: str, as_json: bool, **options: Any) -> None:
+def predict(source: str, output: Path, model: str, as_json: bool, **options: Any) -> None:
     """Apply a model to files.
 
-    INPUT is a file or a folder of files. The output's format is that of its extension: .tif, .nc, .zarr,
-    .h5, .mat, .hdr, ... If OUTPUT has no extension it is a folder, and each file in the folder INPUT becomes
-    one in OUTPUT. A model that takes two images gets the second, a file or a folder, by --guide.
+    INPUT is a file, a URL or cloud path, a STAC item, or a folder of files. The output's format is that of its
+    extension: .tif, .nc, .zarr, .h5, .mat, .hdr, ... If OUTPUT has no extension it is a folder, and each file in
+    the folder INPUT becomes one in OUTPUT. A model that takes two images gets the second, a file or a folder, by
+    --guide.
 
     Baselines are models, too: bicubic and ibp need --scale, gsa and cnmf a --guide, and ridge, quadratic,
     root-polynomial and knn learn from the spectra of a scene or dataset, --spectra, observed by --sensor.

@@ -48,6 +48,7 @@ def info(path: str | Path, *, models: bool = True, **keywords: Any) -> dict[str,
     >>> fw.info("scene.tif")["wavelengths_nm"]  # doctest: +SKIP
     [490.0, 560.0, 665.0]
     """
+    from finewave.io.network.location import location_of
     from finewave.io.open_save import format_of, open_scene
 
     with warnings.catch_warnings(record=True) as caught:
@@ -55,7 +56,7 @@ def info(path: str | Path, *, models: bool = True, **keywords: Any) -> dict[str,
         warnings.simplefilter("always", FinewaveWarning)
         scene = open_scene(path, **keywords)
     try:
-        found = {"path": str(path), "format": format_of(path, keywords.get("engine")), **_of_scene(scene)}
+        found = {"path": str(location_of(path)), "format": format_of(path, keywords.get("engine")), **_of_scene(scene)}
         found["warnings"] = list(dict.fromkeys(str(each.message) for each in caught))
         if models:
             found["models"] = _fitting(scene)

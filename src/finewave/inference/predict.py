@@ -13,6 +13,7 @@ from finewave.errors import InputError, unknown_name
 from finewave.inference.baselines import is_baseline
 from finewave.inference.options import PredictOptions
 from finewave.inference.predict_file import run_file
+from finewave.io.network.location import Location, Remote, location_of
 from finewave.io.own_copy import keep_inputs
 from finewave.io.products import product_of
 from finewave.warnings import FinewaveWarning
@@ -36,8 +37,8 @@ def predict_file(
     Parameters
     ----------
     source : str or Path
-        A file that `open_scene` reads; or a folder, which is one scene (an image per band) if ``output`` has
-        an extension, else a folder of scenes.
+        A file, URL or cloud path that `open_scene` reads; or a folder, which is one scene (an image per band) if
+        ``output`` has an extension, else a folder of scenes.
     output : str or Path
         With an extension, a file in that format; without, a folder, made if missing for a folder of scenes, in
         which ``a.png`` becomes ``a`` + ``suffix``.
@@ -64,13 +65,15 @@ def predict_file(
         message names those that failed.
     """
     chosen = PredictOptions.of_files(options)
-    source, output = Path(source), Path(output)
-    if not source.exists():
-        raise InputError(f"no such file or folder: {source}")
-    output, many = _target(source, output, chosen)
-    pairs = _pairs(source, output, chosen.extension) if many else [(source, output)]
+    place, output = location_of(source), Path(output)
+    if isinstance(place, Path) and not place.exists():
+        raise InputError(f"no such file or folder: {place}")
+    output, many = _target(place, output, chosen)
+    pairs: Sequence[tuple[Location, Path]] = [(place, output)]
+    if many and isinstance(place, Path):
+        pairs = _pairs(place, output, chosen.extension)
     if not chosen.overwrite:
-        _keep_inputs(source, output, pairs if many else None, chosen)
+        _keep_inputs(place, output, pairs if many else None, chosen)
     _check_beside(pairs, chosen)
     model_path = None if isinstance(model, Model) or is_baseline(model) else str(model)
     if not is_baseline(model):
@@ -80,16 +83,21 @@ def predict_file(
         run = partial(run_file, model=model, options=chosen, client=client, model_path=model_path, say=say)
         if many:
             return _all_of(pairs, output, chosen.guide, run, progress)
-        guide = None if chosen.guide is None else _existing(Path(chosen.guide))
-        run(source, output, guide=guide, progress=progress)
+        guide = None if chosen.guide is None else _existing(location_of(chosen.guide))
+        run(place, output, guide=guide, progress=progress)
         return [output]
 
 
-def _target(source: Path, output: Path, options: PredictOptions) -> tuple[Path, bool]:
+def _target(source: Location, output: Path, options: PredictOptions) -> tuple[Path, bool]:
     """Return the output's file, or its folder where a folder of scenes becomes one; and whether that is so."""
     into_folder = not output.suffix or (output.is_dir() and output.suffix.lower() not in _extensions())
     # a Zarr store is a folder, too, and so are many products
-    is_one_scene = source.is_file() or source.suffix.lower() in _extensions() or product_of(source) is not None
+    is_one_scene = (
+        isinstance(source, Remote)
+        or source.is_file()
+        or source.suffix.lower() in _extensions()
+        or product_of(source) is not None
+    )
     if into_folder and is_one_scene:
         if not output.is_dir():
             raise InputError(f"{output} has no extension to name a format; try {output.name}.tif")
@@ -100,19 +108,24 @@ def _target(source: Path, output: Path, options: PredictOptions) -> tuple[Path, 
 
 
 def _keep_inputs(
-    source: Path, output: Path, pairs: Sequence[tuple[Path, Path]] | None, options: PredictOptions
+    source: Location, output: Path, pairs: Sequence[tuple[Location, Path]] | None, options: PredictOptions
 ) -> None:
     """Refuse an output that is an input."""
     remedy = "give another name, or --overwrite (in Python overwrite=True)"
-    read = [Path(each) for each in (source, options.guide, options.spectra) if each is not None]
+    named = [location_of(each) for each in (source, options.guide, options.spectra) if each is not None]
+    read = [each for each in named if isinstance(each, Path)]
     if pairs is None:
         return keep_inputs(read, [output], remedy)
     if any(output.exists() and each.is_dir() and output.samefile(each) for each in read):
         raise InputError(f"the output folder {output} is the input folder, whose files would be overwritten: {remedy}")
-    return keep_inputs([path for path, _ in pairs], [target for _, target in pairs if target.exists()], remedy)
+    return keep_inputs(
+        [path for path, _ in pairs if isinstance(path, Path)],
+        [target for _, target in pairs if target.exists()],
+        remedy,
+    )
 
 
-def _check_beside(pairs: Sequence[tuple[Path, Path]], options: PredictOptions) -> None:
+def _check_beside(pairs: Sequence[tuple[Location, Path]], options: PredictOptions) -> None:
     targets = {target for _, target in pairs}
     for _, target in pairs:
         if taken := targets.intersection(options.beside(target)):
@@ -138,7 +151,7 @@ def _on_device(model: Model, device: str) -> Model:
 
 
 def _all_of(
-    pairs: Sequence[tuple[Path, Path]],
+    pairs: Sequence[tuple[Location, Path]],
     output: Path,
     guides: str | Path | None,
     run: Callable[..., None],
@@ -151,7 +164,7 @@ def _all_of(
     written: list[Path] = []
     for done, (path, target) in enumerate(pairs, start=1):
         try:
-            run(path, target, guide=None if guides is None else _guide_of(path, _existing(Path(guides))))
+            run(path, target, guide=None if guides is None else _guide_of(path, Path(guides)))
         except InputError as error:
             failures.append(f"{path.name}: {error}")
         else:
@@ -166,14 +179,15 @@ def _all_of(
     return written
 
 
-def _existing(guide: Path) -> Path:
-    if not guide.exists():
+def _existing(guide: Location) -> Location:
+    if isinstance(guide, Path) and not guide.exists():
         raise InputError(f"no such file or folder: {guide}")
     return guide
 
 
-def _guide_of(path: Path, guides: Path) -> Path:
+def _guide_of(path: Location, guides: Path) -> Path:
     """Return the file in a folder that guides the scene in ``path``."""
+    _existing(guides)
     if not guides.is_dir():
         raise InputError(f"the guides of a folder of scenes are a folder, too; {guides} is a file")
     found = [other for other in _scenes_in(guides) if other.stem == path.stem]
@@ -193,7 +207,7 @@ def _check_output(output: Path, suffix: str) -> None:
         raise InputError(f"cannot write {output}: the folder {folder} {what}")
 
 
-def _pairs(source: Path, output: Path, suffix: str) -> Sequence[tuple[Path, Path]]:
+def _pairs(source: Path, output: Path, suffix: str) -> Sequence[tuple[Location, Path]]:
     """Return each scene in a folder with the file that it becomes."""
     pairs: dict[Path, Path] = {}
     for path in _scenes_in(source):

@@ -30,6 +30,7 @@ from finewave.inference.tiling.sources import SceneFile, stamp_of
 from finewave.inference.tiling.tile_run import TileFacts, read_tile, run_tile
 from finewave.inference.tiling.tiles import Tiling
 from finewave.io.file_errors import writing
+from finewave.io.network.location import Location, Remote
 from finewave.io.open_save import open_scene, save_scene
 from finewave.zoo import hub
 
@@ -48,11 +49,11 @@ _ARITHMETIC = "arithmetic"
 
 
 def run_file(
-    source: Path,
+    source: Location,
     output: Path,
     model: Model | str | Path,
     *,
-    guide: Path | None = None,
+    guide: Location | None = None,
     options: PredictOptions,
     client: Any | None = None,
     model_path: str | None = None,
@@ -63,10 +64,11 @@ def run_file(
 
     Parameters
     ----------
-    source, output : Path
+    source : Path or Remote
+    output : Path
     model : Model or str
         Or the name of a baseline, which is built for the file.
-    guide : Path, optional
+    guide : Path or Remote, optional
     options : PredictOptions
     client : distributed.Client, optional
         Whose workers do the tiles; they see the same files under the same names.
@@ -102,16 +104,16 @@ class InputFiles:
 
     Parameters
     ----------
-    source, guide : Path
+    source, guide : Path or Remote
     options : PredictOptions
         How they are read.
     """
 
-    def __init__(self, source: Path, guide: Path | None, options: PredictOptions) -> None:
+    def __init__(self, source: Location, guide: Location | None, options: PredictOptions) -> None:
         from finewave.wavelengths import given_wavelengths
 
         given = options.wavelengths
-        self.paths = [source] if guide is None else [source, guide]
+        self.paths: list[Location] = [source] if guide is None else [source, guide]
         self.keywords: list[dict[str, Any]] = [
             {
                 "wavelengths": None if given is None else given_wavelengths(given).tolist(),
@@ -158,7 +160,7 @@ class InputFiles:
         for name, path, keywords in zip(request.model.inputs, self.paths, self.keywords, strict=False):
             bands, ratio = request.bands[name], request.ratio(name)
             file = SceneFile(
-                str(path.absolute()),
+                path.url if isinstance(path, Remote) else str(path.absolute()),
                 tuple(keywords.items()),
                 bands.indices,
                 stamp_of(path),
@@ -299,7 +301,7 @@ def _description(
     job = {
         "version": finewave.__version__,
         **{
-            f"input {name}": f"{path.absolute()} {stamp_of(path)}"
+            f"input {name}": f"{path if isinstance(path, Remote) else path.absolute()} {stamp_of(path)}"
             for name, path in zip(model.inputs, files.paths, strict=False)
         },
         "bands": {name: bands.to_list() for name, bands in request.bands.items()},

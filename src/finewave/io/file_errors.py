@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from finewave.errors import InputError
+from finewave.io.network.location import remote_of
 
 _WRITE_TROUBLE = {
     errno.ENOSPC: "the disk is full; free some space or choose another disk",
@@ -58,7 +59,29 @@ def reading(path: Path | str, kind: str) -> Iterator[None]:
     except MemoryError as error:
         raise InputError(f"cannot read {path}: it does not fit in memory") from error
     except Exception as error:
-        raise InputError(f"cannot read {path} as {kind}: {_read_trouble(Path(path), kind, error)}") from error
+        far = remote_of(path) is not None
+        trouble = _far_trouble(error) if far else _read_trouble(Path(path), kind, error)
+        raise InputError(f"cannot read {path} as {kind}: {trouble}") from error
+
+
+_ANSWERS = (
+    (r"\b(401|403)\b|AccessDenied|Forbidden|NoCredentials|InvalidCredentials|AWS_SECRET_ACCESS_KEY|credentials",
+     "access is denied; are the credentials of its cloud set (AWS_NO_SIGN_REQUEST=YES where it asks for none)?"),
+    (r"\b404\b|does not exist|NoSuchKey|NoSuchBucket|FileNotFound|No such file", "there is no such file"),
+    (r"[Tt]ime-?d? ?out|Timeout", "the server did not answer in time"),
+    (r"[Rr]esolve host|Name or service not known|getaddrinfo", "its host is not known; check the name and the network"),
+    (r"[Rr]ange downloading not supported", "its server sends no parts of files; download it first"),
+)  # fmt: skip
+
+
+def _far_trouble(error: BaseException) -> str:
+    """Return why a file that lies elsewhere cannot be read, without a URL, in which there may be signatures."""
+    said = " ".join(f"{type(each).__name__} {each}" for each in (error, error.__cause__, error.__context__) if each)
+    for pattern, reason in _ANSWERS:
+        if re.search(pattern, said):
+            return reason
+    plain = re.sub(r"\S*(?:://|/vsi|%3A%2F%2F)\S*", "it", first_line(error))
+    return f"the file is damaged, of another kind, or its server failed ({plain})"
 
 
 # What libraries say about sound files that they cannot read here.

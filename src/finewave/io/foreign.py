@@ -84,6 +84,11 @@ def signature_of(path: Path) -> tuple[str, str | None] | None:
             start = file.read(520)
     except OSError:
         return None
+    return signature_in(start)
+
+
+def signature_in(start: bytes) -> tuple[str, str | None] | None:
+    """Return the same of the first bytes alone."""
     return next(
         ((kind, extension) for at, mark, kind, extension in _SIGNATURES if start[at : at + len(mark)] == mark), None
     )

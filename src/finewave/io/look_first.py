@@ -10,7 +10,7 @@ from finewave.errors import InputError
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _OF_A_STORE = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
-_LARGEST_CHUNK = 2**30
+LARGEST_CHUNK = 2**30
 _LARGEST_METADATA = 2**26
 
 
@@ -63,6 +63,6 @@ def _look_at_chunks(store: Path) -> None:
             size = math.prod(int(each) for each in chunk)
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             continue  # the reader says it
-        if size > _LARGEST_CHUNK:
+        if size > LARGEST_CHUNK:
             shape = " x ".join(str(each) for each in chunk)
             raise InputError(f"cannot read {store}: its chunks of {shape} numbers are larger than memory should hold")

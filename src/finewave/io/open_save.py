@@ -11,12 +11,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError, unknown_name
+from finewave.io.network.location import Location, Remote, location_of
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
+    from finewave.io.open_options import OpenOptions
     from finewave.io.products import Product
 
 
@@ -65,7 +67,7 @@ _TO_SAVE = {extension: each for each in FORMATS for extension in each.extensions
 
 
 def open_scene(
-    path: str | Path,
+    path: str | Path | Remote,
     wavelengths: Sequence[float] | np.ndarray[Any, Any] | str | Path | None = None,
     variable: str | None = None,
     *,
@@ -87,9 +89,11 @@ def open_scene(
     Parameters
     ----------
     path : str or pathlib.Path
+        Of this machine, or a URL or cloud path (``https://``, ``s3://``, ``gs://``, ``az://``, ``/vsicurl/...``), of
+        which only what is asked for is fetched where the format allows it: of GeoTIFF, other rasters and Zarr.
         GeoTIFF, ENVI (header or data file), NetCDF, Zarr, HDF5, MATLAB, NumPy, PNG, JPEG, WebP, AVIF, HEIC, DNG,
-        JPEG 2000, VRT, NITF and other rasters that GDAL reads, a product of a mission, or a folder with one image per
-        band, in the natural order of their names.
+        JPEG 2000, VRT, NITF and other rasters that GDAL reads, a product of a mission, a STAC item, or a folder with
+        one image per band, in the natural order of their names.
     wavelengths : sequence of float or path, optional
         Centre wavelengths in nm, one a band, or a CSV file with a column ``wavelength_nm``; for files
         without, and in place of the file's own.
@@ -133,17 +137,7 @@ def open_scene(
     InputError
         The file is missing, damaged or of an unknown kind, or the keywords do not fit it.
     """
-    source = Path(path)
-    chosen = _reader_of(source) if engine is None else _XARRAY
-    if variable is not None and not chosen.has_variables:
-        raise InputError(f"variable= (--variable) has no meaning for {source}, a {chosen.name} holds one image")
-    if resolution is not None and not chosen.has_resolution:
-        raise InputError(f"resolution= has no meaning for {source}, a {chosen.name} has one")
-    if overview is not None and chosen.module != "geotiff":
-        raise InputError(f"overview= has no meaning for {source}, a {chosen.name} has none that could be read")
-    from finewave.io.file_errors import reading
     from finewave.io.open_options import OpenOptions
-    from finewave.io.usable import usable
     from finewave.scene import with_wavelengths
     from finewave.wavelengths import given_wavelengths
 
@@ -157,11 +151,8 @@ def open_scene(
         overview=overview,
         engine=engine,
     )
-    with reading(source, chosen.name):
-        scene = usable(_module(chosen).open_file(source, options), source)
-    quantity = str(scene.attrs.get("quantity", ""))
-    if quantity.startswith("radiance") and chosen not in FORMATS:
-        _warn(f"{source} holds {quantity}, not reflectance, which models expect; give them a product of reflectance")
+    source = location_of(path)
+    scene = open_with(source, options) if isinstance(source, Path) else _open_remote(source, options)
     if options.wavelengths is not None:
         close = getattr(scene, "_close", None)
         scene = with_wavelengths(scene, options.wavelengths)
@@ -169,12 +160,64 @@ def open_scene(
     return scene if chunks is None else _chunked(scene, chunks)
 
 
-def format_of(path: str | Path, engine: str | None = None) -> str:
+def open_with(source: Path, options: OpenOptions) -> xr.DataArray:
+    """Open a file or folder of this machine as a scene; see `open_scene`.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+    options : OpenOptions
+        What the user stated; wavelengths are for the reader to know of, not set.
+
+    Returns
+    -------
+    xarray.DataArray
+    """
+    from finewave.io.file_errors import reading
+    from finewave.io.usable import usable
+
+    chosen = _reader_of(source) if options.engine is None else _XARRAY
+    if options.variable is not None and not chosen.has_variables:
+        raise InputError(f"variable= (--variable) has no meaning for {source}, a {chosen.name} holds one image")
+    if options.resolution is not None and not chosen.has_resolution:
+        raise InputError(f"resolution= (--resolution) has no meaning for {source}, a {chosen.name} has one")
+    if options.overview is not None and chosen.module != "geotiff":
+        raise InputError(f"overview= has no meaning for {source}, a {chosen.name} has none that could be read")
+    with reading(source, chosen.name):
+        scene = usable(_module(chosen).open_file(source, options), source)
+    return _with_quantity(scene, source, is_product=chosen not in FORMATS)
+
+
+def _open_remote(source: Remote, options: OpenOptions) -> xr.DataArray:
+    """Open what lies elsewhere."""
+    from finewave.io.open_remote import open_remote
+    from finewave.io.usable import usable
+
+    for name, value in (("engine", options.engine), ("overview", options.overview)):
+        if value is not None:
+            raise InputError(f"{name}= has no meaning for {source}, which lies elsewhere; download it first")
+    return _with_quantity(usable(open_remote(source, options), Path(str(source))), source, is_product=True)
+
+
+def _with_quantity(scene: xr.DataArray, source: Location, *, is_product: bool) -> xr.DataArray:
+    """Warn of a product of radiance."""
+    quantity = str(scene.attrs.get("quantity", ""))
+    if quantity.startswith("radiance") and is_product:
+        _warn(f"{source} holds {quantity}, not reflectance, which models expect; give them a product of reflectance")
+    return scene
+
+
+def format_of(path: str | Path | Remote, engine: str | None = None) -> str:
     """Return the name of the format or product as which `open_scene` reads a path."""
-    return _reader_of(Path(path)).name if engine is None else f"{_XARRAY.name} ({engine})"
+    source = location_of(path)
+    if not isinstance(source, Path):
+        from finewave.io.open_remote import identify
+
+        return identify(source).format_name
+    return _reader_of(source).name if engine is None else f"{_XARRAY.name} ({engine})"
 
 
-def overview_factors(path: str | Path) -> list[int]:
+def overview_factors(path: str | Path | Remote) -> list[int]:
     """Return by how much each overview of a file is reduced, as ``open_scene(path, overview=i)`` opens it.
 
     Parameters
@@ -192,15 +235,15 @@ def overview_factors(path: str | Path) -> list[int]:
     InputError
         The file is missing, damaged or of an unknown kind.
     """
-    source = Path(path)
-    if _reader_of(source).module != "geotiff":
+    source = location_of(path)
+    if not isinstance(source, Path) or _reader_of(source).module != "geotiff":
         return []
     from finewave.io.formats.raster import overview_factors as of_raster
 
     return of_raster(source)
 
 
-def load_scene(path: str | Path, **keywords: Any) -> xr.DataArray:
+def load_scene(path: str | Path | Remote, **keywords: Any) -> xr.DataArray:
     """Open a scene and read its values, so that every fault of the file shows here.
 
     Parameters
@@ -230,6 +273,7 @@ def load_scene(path: str | Path, **keywords: Any) -> xr.DataArray:
     from finewave.io.file_errors import reading
 
     scene = open_scene(path, **keywords)
+    path = location_of(path)
     with reading(str(path), "scene"):
         scene = scene.load()
     scene.close()

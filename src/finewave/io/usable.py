@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def usable(scene: xr.DataArray, path: Path) -> xr.DataArray:
+def usable(scene: xr.DataArray, path: object) -> xr.DataArray:
     """Return a scene without a transform or wavelengths that are none.
 
     Parameters
     ----------
     scene : xarray.DataArray
         As a reader has opened it.
-    path : pathlib.Path
+    path : pathlib.Path or str
         For messages.
 
     Returns
@@ -41,7 +41,7 @@ def usable(scene: xr.DataArray, path: Path) -> xr.DataArray:
         The transform is not finite or cannot be inverted; wavelengths are not finite, not positive, or equal.
     """
     if not scene.variable._in_memory:
-        check_declared(path, scene.size * int(np.dtype(scene.encoding.get("dtype", np.uint8)).itemsize))
+        check_declared(Path(str(path)), scene.size * int(np.dtype(scene.encoding.get("dtype", np.uint8)).itemsize))
     close = getattr(scene, "_close", None)
     encoding, attrs = dict(scene.encoding), dict(scene.attrs)
     checked = _with_usable_wavelengths(_with_usable_place(scene, path), path)
@@ -51,7 +51,7 @@ def usable(scene: xr.DataArray, path: Path) -> xr.DataArray:
     return checked
 
 
-def _with_usable_place(scene: xr.DataArray, path: Path) -> xr.DataArray:
+def _with_usable_place(scene: xr.DataArray, path: object) -> xr.DataArray:
     from finewave.scene import scene_crs, scene_transform, with_georeference
 
     transform = scene_transform(scene)
@@ -66,7 +66,7 @@ def _with_usable_place(scene: xr.DataArray, path: Path) -> xr.DataArray:
     return with_georeference(scene.drop_vars(placed), crs, None)
 
 
-def _with_usable_wavelengths(scene: xr.DataArray, path: Path) -> xr.DataArray:
+def _with_usable_wavelengths(scene: xr.DataArray, path: object) -> xr.DataArray:
     if "wavelength" not in scene.coords:
         return scene
     wavelengths = np.asarray(scene.coords["wavelength"].values, np.float64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from finewave.inference.band_selection import Fill, filled
 from finewave.inference.tiling.tiles import Window
+from finewave.io.network.location import Location, Remote
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -133,10 +133,14 @@ class _OpenScenes:
 _OPEN = _OpenScenes()
 
 
-def stamp_of(path: Path) -> str:
+def stamp_of(path: Location) -> str:
     """Return a text that changes when a file, or one in a folder, changes: names, sizes and times of change."""
     import hashlib
 
+    if isinstance(path, Remote):
+        from finewave.io.open_remote import stamp_of_remote
+
+        return stamp_of_remote(path)
     files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
     if path.is_file() and path.suffix.lower() in (".hdr", ".img", ".dat", ".bsq", ".bil", ".bip", ".raw", ".envi"):
         files = sorted(each for each in path.parent.glob(f"{path.stem}*") if each.is_file())

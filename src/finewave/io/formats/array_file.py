@@ -60,7 +60,7 @@ class StoredArray:
 
 def open_image(
     stored: Mapping[str, StoredArray],
-    path: Path,
+    path: Path | str,
     kind: str,
     options: OpenOptions,
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from finewave.io.formats.gdal_masks import Masks, masks_of
 from finewave.io.formats.gdal_numbers import stated_of
 from finewave.io.formats.lazy import LazyValues, Slices
 from finewave.io.formats.raster import is_georeferenced
+from finewave.io.network.location import leads_to_network, remote_of
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene
 
@@ -28,7 +30,7 @@ from finewave.scene import make_scene
 class BandFile:
     """What the header of a file with one band says."""
 
-    path: Path
+    path: Path | str
     height: int
     width: int
     dtype: str
@@ -42,6 +44,16 @@ class BandFile:
     bits: int | None
 
     @property
+    def shown(self) -> str:
+        """Name for messages."""
+        return str(remote_of(self.path) or self.path)
+
+    @property
+    def name(self) -> str:
+        """Name of the file alone."""
+        return (remote_of(self.path) or Path(self.path)).name
+
+    @property
     def pixel_size(self) -> float:
         """Side of a pixel in units of the map."""
         return float(abs(self.transform.determinant)) ** 0.5
@@ -53,18 +65,19 @@ class BandFile:
         return np.array([self.transform * corner for corner in corners], dtype=float)
 
 
-def read_header(path: Path) -> BandFile:
+def read_header(path: Path | str) -> BandFile:
     """Return what a file with one band says of itself; an `InputError` if it has several or is damaged."""
     import rasterio
 
     from finewave.io.formats.geotiff import check_complete
 
     # a file in an archive is checked by what packed it
-    if path.suffix.lower() in (".tif", ".tiff") and path.is_file():
-        check_complete(path)
-    with reading(path, "band"), quiet_gdal(), rasterio.open(path, driver=driver_of(path)) as dataset:
+    if Path(path).suffix.lower() in (".tif", ".tiff") and Path(path).is_file():
+        check_complete(Path(path))
+    shown = remote_of(path) or path
+    with reading(str(shown), "band"), quiet_gdal(path), rasterio.open(path, driver=driver_of(path)) as dataset:
         if dataset.count != 1:
-            raise InputError(f"{path} has {dataset.count} bands; a folder of bands holds one per file")
+            raise InputError(f"{shown} has {dataset.count} bands; a folder of bands holds one per file")
         return BandFile(
             path,
             dataset.height,
@@ -83,7 +96,7 @@ def read_header(path: Path) -> BandFile:
 
 def open_bands(
     files: Sequence[BandFile],
-    path: Path,
+    path: Path | str,
     options: OpenOptions,
     *,
     scale_factor: float | tuple[float, ...] | None = None,
@@ -129,11 +142,9 @@ def open_bands(
     first = files[0]
     for each in files:
         if each.nodata != first.nodata or not _same_place(each, first):
-            raise InputError(
-                f"{each.path} lies elsewhere than {first.path.name} (another CRS, transform or nodata value)"
-            )
+            raise InputError(f"{each.shown} lies elsewhere than {first.name} (another CRS, transform or nodata value)")
         if each.dtype != first.dtype:
-            raise InputError(f"{each.path} holds {each.dtype} values, {first.path.name} {first.dtype}; one is expected")
+            raise InputError(f"{each.shown} holds {each.dtype} values, {first.name} {first.dtype}; one is expected")
     grid = _grid(files, options.resolution, path)
     nodata = first.nodata if first.nodata is not None else nodata
     if scale_factor is None and any(each.scale != 1 or each.offset != 0 for each in files):
@@ -143,7 +154,11 @@ def open_bands(
     flagged = None if flags is None else _on_grid(flags[0], grid, None, (), nearest=True)
 
     def read(key: Slices) -> NDArray[Any]:
-        return np.stack([bands[i][0, key[1], key[2]].values for i in range(*key[0].indices(len(bands)))])
+        return np.stack([of_band(i, key) for i in range(*key[0].indices(len(bands)))])
+
+    def of_band(number: int, key: Slices) -> NDArray[Any]:
+        with quiet_gdal(files[number].path):
+            return np.asarray(bands[number][0, key[1], key[2]].values)
 
     def hidden(key: Slices) -> NDArray[np.bool_]:
         chosen = range(*key[0].indices(len(bands)))
@@ -153,7 +168,8 @@ def open_bands(
             if (reader := masks[i]) is not None:
                 out |= reader((slice(0, 1), key[1], key[2]))[0]
         if flags is not None and flagged is not None:
-            bits = flagged[0, key[1], key[2]].values
+            with quiet_gdal(flags[0].path):
+                bits = flagged[0, key[1], key[2]].values
             found |= np.stack([(bits & flags[1][i]) != 0 for i in chosen])
         return found
 
@@ -171,7 +187,7 @@ def open_bands(
         nodata=nodata,
         special=special,
         bits=first.bits if len({each.bits for each in files}) == 1 else None,
-        sample=values.sample,
+        sample=values.sample_middle if leads_to_network(first.path) else values.sample,
     )
     scene = make_scene(
         values.with_decoding(decoding).as_variable(),
@@ -186,7 +202,7 @@ def open_bands(
     return scene
 
 
-def _grid(files: Sequence[BandFile], resolution: float | None, path: Path) -> BandFile:
+def _grid(files: Sequence[BandFile], resolution: float | None, path: Path | str) -> BandFile:
     """Return the file whose pixels are those of the scene."""
     if resolution is None:
         return min(files, key=lambda each: each.pixel_size)
@@ -215,7 +231,12 @@ def _mask_reader(file: BandFile, grid: BandFile) -> Callable[[Slices], NDArray[n
     if reader is None or _fits(file, grid):
         return reader
     mask = _warped(_virtual(file, "<SimpleSource>{source}<SourceBand>mask,1</SourceBand></SimpleSource>", "Byte"), grid)
-    return lambda key: np.asarray(mask[key].values == 0)
+
+    def read(key: Slices) -> NDArray[np.bool_]:
+        with quiet_gdal(file.path):
+            return np.asarray(mask[key].values == 0)
+
+    return read
 
 
 def _on_grid(
@@ -225,7 +246,7 @@ def _on_grid(
     import rioxarray
     from rasterio.enums import Resampling
 
-    with reading(file.path, "band"), quiet_gdal():
+    with reading(file.shown, "band"), quiet_gdal(file.path):
         if _fits(file, grid):
             return _raster(rioxarray.open_rasterio(file.path, cache=False, masked=False, driver=driver_of(file.path)))
         how = Resampling.average if file.pixel_size < grid.pixel_size else Resampling.bilinear
@@ -241,7 +262,7 @@ def _warped(source: str, grid: BandFile, how: Any = None, nodata: float | None =
     from rasterio.vrt import WarpedVRT
 
     with (
-        quiet_gdal(),
+        quiet_gdal(_leads_to(source)),
         rasterio.open(source, driver="VRT" if source.startswith("<VRTDataset") else driver_of(source)) as dataset,
         WarpedVRT(
             dataset,
@@ -282,12 +303,19 @@ def _virtual(file: BandFile, band: str, dtype: str) -> str:
     from rasterio.crs import CRS
 
     place = ", ".join(repr(float(each)) for each in file.transform.to_gdal())
-    source = f'<SourceFilename relativeToVRT="0">{escape(str(file.path.absolute()))}</SourceFilename>'
+    path = str(file.path) if leads_to_network(file.path) else str(Path(file.path).absolute())
+    source = f'<SourceFilename relativeToVRT="0">{escape(path)}</SourceFilename>'
     return (
         f'<VRTDataset rasterXSize="{file.width}" rasterYSize="{file.height}">'
         f"<SRS>{escape(CRS.from_user_input(file.crs).to_wkt())}</SRS><GeoTransform>{place}</GeoTransform>"
         f'<VRTRasterBand dataType="{dtype}" band="1">{band.format(source=source)}</VRTRasterBand></VRTDataset>'
     )
+
+
+def _leads_to(source: str) -> str:
+    """Return what a file, or a virtual one of our own, reads."""
+    matched = re.search(r'relativeToVRT="0">([^<]*)<', source) if source.startswith("<VRTDataset") else None
+    return source if matched is None else matched[1]
 
 
 def _raster(opened: Any) -> xr.Variable:

@@ -111,7 +111,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
 def _open_rasters(path: Path, headers: list[BandFile], options: OpenOptions) -> xr.DataArray:
     """Open georeferenced bands. What they are called says no sensor: many have a B10."""
-    stems = [header.path.stem for header in headers]
+    stems = [Path(header.name).stem for header in headers]
     wavelengths = [wavelength_in_text(stem) for stem in stems]
     known: dict[str, Any] = {} if None in wavelengths else {"wavelengths": wavelengths}
     return open_bands(headers, path, options, band_names=stems, **known)

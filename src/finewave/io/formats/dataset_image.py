@@ -65,7 +65,7 @@ def variables_of(groups: Groups) -> dict[str, tuple[str, xr.DataArray]]:
     }
 
 
-def choose_image(groups: Groups, path: Path, options: OpenOptions) -> DatasetImage:
+def choose_image(groups: Groups, path: Path | str, options: OpenOptions) -> DatasetImage:
     """Choose the image.
 
     Parameters

@@ -68,7 +68,7 @@ _X_DIMS = frozenset(
 _CF_WAVELENGTHS = ("radiation_wavelength", "sensor_band_central_radiation_wavelength")
 
 
-def open_groups(open_them: Callable[[], Groups], path: Path, kind: str, options: OpenOptions) -> xr.DataArray:
+def open_groups(open_them: Callable[[], Groups], path: Path | str, kind: str, options: OpenOptions) -> xr.DataArray:
     """Open the groups of a file, take the image out of them, and close them when the scene is closed.
 
     Parameters
@@ -103,7 +103,7 @@ def open_groups(open_them: Callable[[], Groups], path: Path, kind: str, options:
     return scene
 
 
-def scene_from_groups(groups: Groups, path: Path, kind: str, options: OpenOptions) -> xr.DataArray:
+def scene_from_groups(groups: Groups, path: Path | str, kind: str, options: OpenOptions) -> xr.DataArray:
     """Choose the image in the groups of a file and bring it into the form of a scene.
 
     Parameters
@@ -147,7 +147,7 @@ def scene_from_groups(groups: Groups, path: Path, kind: str, options: OpenOption
     return scene
 
 
-def _swath_points(groups: Groups, dims: tuple[Hashable, Hashable], path: Path, kind: str) -> Any:
+def _swath_points(groups: Groups, dims: tuple[Hashable, Hashable], path: Path | str, kind: str) -> Any:
     """Return control points of a swath with the longitude and latitude of every pixel; None without them."""
     found: dict[str, xr.Variable] = {}
     for dataset in groups.values():
@@ -182,7 +182,7 @@ def _lists(groups: Groups, image: DatasetImage) -> list[tuple[Listed, Hashable |
     return found
 
 
-def _axes(image: DatasetImage, lists: list[Listed], options: OpenOptions, path: Path) -> tuple[int, ...]:
+def _axes(image: DatasetImage, lists: list[Listed], options: OpenOptions, path: Path | str) -> tuple[int, ...]:
     """Find the band, y and x axis by the names of the dims, then by the lengths of the axes."""
     names = {str(dim).lower(): dim for dim in image.dims}
     position = {dim: axis for axis, dim in enumerate(image.dims)}
@@ -206,7 +206,7 @@ def _axes(image: DatasetImage, lists: list[Listed], options: OpenOptions, path: 
 
 
 def _decoding(
-    image: DatasetImage, options: OpenOptions, path: Path, axes: tuple[int, ...], kind: str
+    image: DatasetImage, options: OpenOptions, path: Path | str, axes: tuple[int, ...], kind: str
 ) -> tuple[Decoding, dict[str, Any]]:
     """Return what is left to do after xarray has applied the scale and fill value that it knows, and the encoding."""
     stored_dtype = np.dtype(image.encoding.get("dtype", image.dtype))
@@ -255,7 +255,7 @@ NETCDF_FILL = 9.969209968386869e36
 
 
 def _with_places(
-    scene: xr.DataArray, groups: Groups, image: DatasetImage, axes: tuple[int, ...], path: Path, kind: str
+    scene: xr.DataArray, groups: Groups, image: DatasetImage, axes: tuple[int, ...], path: Path | str, kind: str
 ) -> xr.DataArray:
     """Bring over the coordinates of the pixels and the CRS; coordinates that are not even are no grid."""
     encoding = dict(scene.encoding)

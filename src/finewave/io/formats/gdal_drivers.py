@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from finewave.io.network.location import remote_of
 
 _JPEG_2000 = ("JP2OpenJPEG", "JP2ECW", "JP2KAK", "JP2MrSID")
 _OF_EXTENSION = {
@@ -63,7 +65,8 @@ def driver_of(path: str | Path) -> str:
     from rasterio.env import Env
     from rasterio.io import DatasetReader
 
-    named = [each for each in _OF_EXTENSION.get(Path(str(path)).suffix.lower(), ()) if each in _drivers()]
+    suffix = PurePosixPath(str(path)).suffix if (remote := remote_of(path)) is None else remote.suffix
+    named = [each for each in _OF_EXTENSION.get(suffix.lower(), ()) if each in _drivers()]
     if len(named) == 1:
         return named[0]
     drivers = named or sorted(_drivers() - _LEAD_ELSEWHERE)

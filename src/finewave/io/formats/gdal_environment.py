@@ -1,4 +1,4 @@
-"""In what environment GDAL works: without its remarks, in bounded memory."""
+"""In what environment GDAL works: without its remarks, in bounded memory, without the network for a local file."""
 
 from __future__ import annotations
 
@@ -7,20 +7,38 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from finewave.io.network.location import CONNECT_SECONDS, REQUEST_SECONDS, RETRIES, leads_to_network
+
 # GDAL would take a twentieth of the machine's memory for blocks that are read or written a second time.
 _GDAL_CACHE_BYTES = 128 * 2**20
+# What a local file names on the network is not found: no file is called so, and no proxy listens there.
+_OF_THIS_MACHINE = {"CPL_VSIL_CURL_ALLOWED_FILENAME": "/", "GDAL_HTTP_PROXY": "http://127.0.0.1:9"}
+_OF_THE_NETWORK = {
+    "GDAL_HTTP_TIMEOUT": REQUEST_SECONDS,
+    "GDAL_HTTP_CONNECTTIMEOUT": CONNECT_SECONDS,
+    "GDAL_HTTP_MAX_RETRY": RETRIES,
+    "GDAL_HTTP_RETRY_DELAY": 1,
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+}
 
 
 @contextmanager
-def quiet_gdal() -> Iterator[None]:
-    """Keep GDAL's remarks off stderr: missing georeference is normal here, errors are raised anyway."""
+def quiet_gdal(source: object = None) -> Iterator[None]:
+    """Keep GDAL's remarks off stderr: missing georeference is normal here, errors are raised anyway.
+
+    Parameters
+    ----------
+    source : str or pathlib.Path, optional
+        What GDAL opens or reads. Unless that leads to the network itself, nothing in it does.
+    """
+    import rasterio
     from rasterio.errors import NotGeoreferencedWarning
 
     logger = logging.getLogger("rasterio")
     propagate, level = logger.propagate, logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), rasterio.Env(**network_options(source)):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             # rioxarray says that it leaves them alone; they are applied here.
             warnings.filterwarnings("ignore", message="(Scales|Offsets) differ across bands")
@@ -28,6 +46,11 @@ def quiet_gdal() -> Iterator[None]:
     finally:
         logger.propagate = propagate
         logger.setLevel(level)
+
+
+def network_options(source: object) -> dict[str, object]:
+    """Return options of GDAL: waits that are bounded, or no network at all."""
+    return dict(_OF_THE_NETWORK if leads_to_network(source) else _OF_THIS_MACHINE)
 
 
 @contextmanager

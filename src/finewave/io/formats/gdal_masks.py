@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.lazy import Slices
+from finewave.io.network.location import leads_to_network
 from finewave.warnings import FinewaveWarning
 
 _SIDE = 256  # of the windows in which a band is looked at that could be alpha
@@ -47,7 +48,7 @@ class Masks:
         """Indices, from 0, of the bands that are none of transparency."""
         return tuple(i for i in range(len(self.nodata)) if i != self.alpha)
 
-    def reader(self, path: Path, **how: Any) -> Callable[[Slices], NDArray[np.bool_]] | None:
+    def reader(self, path: Path | str, **how: Any) -> Callable[[Slices], NDArray[np.bool_]] | None:
         """Return what reads which pixels are hidden, for `LazyValues`; None where nothing but nodata hides any.
 
         Parameters
@@ -65,7 +66,7 @@ class Masks:
 class _MaskReader:
     """Reads masks through a handle of its own for each thread, which GDAL asks for."""
 
-    def __init__(self, path: Path, masks: Masks, how: dict[str, Any]) -> None:
+    def __init__(self, path: Path | str, masks: Masks, how: dict[str, Any]) -> None:
         self._path, self._masks, self._how = path, masks, how
         self._open = threading.local()
 
@@ -79,7 +80,7 @@ class _MaskReader:
     def __call__(self, key: Slices) -> NDArray[np.bool_]:
         from rasterio.windows import Window
 
-        with quiet_gdal():
+        with quiet_gdal(self._path):
             dataset = self._dataset()
             rows, columns = (range(*each.indices(n)) for each, n in zip(key[1:], dataset.shape, strict=True))
             window = Window(columns.start, rows.start, len(columns) * columns.step, len(rows) * rows.step)
@@ -125,10 +126,11 @@ def alpha_band(dataset: Any) -> int | None:
         return None
     if declared:
         return declared[0]
-    return dataset.count - 1 if _looks_like_alpha(dataset) else None
+    # whether one that is not declared is one shows in its values, too many to fetch for that
+    return dataset.count - 1 if not leads_to_network(dataset.name) and _looks_like_alpha(dataset) else None
 
 
-def warn_of_undeclared_alpha(dataset: Any, path: Path) -> None:
+def warn_of_undeclared_alpha(dataset: Any, path: Path | str) -> None:
     """Say that a band was taken as alpha that the file does not call so."""
     from rasterio.enums import ColorInterp
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +15,22 @@ from finewave.io.formats.gdal_bands import band_metadata
 from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.raster import open_raster
+from finewave.io.network.location import leads_to_network
 from finewave.io.open_options import OpenOptions
 from finewave.scene import attribute_from_text
 
 
-def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
+def open_file(path: Path | str, options: OpenOptions, source: Path | str | None = None) -> xr.DataArray:
     """Open a raster.
 
     Parameters
     ----------
-    path : pathlib.Path
-        The file.
+    path : pathlib.Path or str
+        The file; of one that lies elsewhere its name for messages.
     options : OpenOptions
         What the user stated; ``variable`` chooses among the images of a file that holds several.
+    source : pathlib.Path or str, optional
+        What GDAL opens, where that is not the file itself.
 
     Returns
     -------
@@ -37,21 +42,23 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     InputError
         GDAL cannot read the file, or it holds several images and none is chosen.
     """
-    return _opened(path, None, options)
+    if source is None and Path(path).suffix.lower() == ".vrt":
+        check_sources(Path(path))
+    return _opened(path, source, options)
 
 
-def _opened(path: Path, source: Path | None, options: OpenOptions) -> xr.DataArray:
+def _opened(path: Path | str, source: Path | str | None, options: OpenOptions) -> xr.DataArray:
     import rasterio
 
     image = source or path
-    with reading(path, "raster"), quiet_gdal(), rasterio.open(image, driver=driver_of(image)) as dataset:
+    with reading(path, "raster"), quiet_gdal(image), rasterio.open(image, driver=driver_of(image)) as dataset:
         parts = dataset.subdatasets
         if not parts or dataset.count:
             return _open(path, image, dataset, options)
     return _opened(path, _part(path, parts, options.variable), options)
 
 
-def _open(path: Path, source: Path, dataset: Any, options: OpenOptions) -> xr.DataArray:
+def _open(path: Path | str, source: Path | str, dataset: Any, options: OpenOptions) -> xr.DataArray:
     metadata = band_metadata(dataset, wavelengths_given=options.wavelengths is not None)
     used = metadata.pop("_used")
     attrs = {
@@ -63,18 +70,49 @@ def _open(path: Path, source: Path, dataset: Any, options: OpenOptions) -> xr.Da
     return open_raster(path, f"raster ({dataset.driver})", options, source=source, attrs=attrs, **metadata)
 
 
-def _part(path: Path, parts: list[str], variable: str | None) -> Path:
+def _part(path: Path | str, parts: list[str], variable: str | None) -> str:
     """Choose one of the images that a file holds."""
     if len(parts) == 1:
-        return Path(parts[0])
+        return parts[0]
     matching = [each for each in parts if variable is not None and (each.endswith(f":{variable}") or each == variable)]
     if variable is not None and not matching:
         # NITF_IM:2:file.ntf has the number in the middle
         matching = [each for each in parts if variable in each.replace('"', "").split(":")[1:-1]]
     if len(matching) == 1:
-        return Path(matching[0])
+        return matching[0]
     listed = ", ".join(parts[:10])
     raise InputError(f"{path} holds {len(parts)} images; choose one with variable= (--variable): {listed}")
+
+
+_SOURCE = re.compile(r"<(SourceFilename|SourceDataset)\b[^>]*>\s*(.*?)\s*</", re.DOTALL)
+_DEEPEST = 8
+
+
+def check_sources(path: Path, depth: int = 0) -> None:
+    """Refuse a virtual raster of this machine that leads to the network, or whose sources do.
+
+    Raises
+    ------
+    InputError
+        It does; or virtual rasters lead to one another without end.
+    """
+    if depth > _DEEPEST:
+        raise InputError(f"cannot read {path}: virtual rasters lead from one to the next more than {_DEEPEST} times")
+    with reading(path, "raster"):
+        text = path.read_bytes()[:_LARGEST_VRT].decode("utf-8", "replace")
+    for _, escaped in _SOURCE.findall(text):
+        name = unescape(escaped.removeprefix("<![CDATA[").removesuffix("]]>"))
+        if leads_to_network(name) or "://" in name or name.startswith("<") or _OF_SERVICES.match(name):
+            raise InputError(f"{path} leads to the network ({name[:60]}); name what it leads to, not a file of yours")
+        beside = path.parent / name
+        if beside.suffix.lower() == ".vrt" and beside.is_file():
+            check_sources(beside, depth + 1)
+
+
+_LARGEST_VRT = 2**26
+_OF_SERVICES = re.compile(
+    r"(WMS|WCS|WMTS|WFS|STACIT|STACTA|EEDAI?|DAAS|PLMOSAIC|OGCAPI|OAPIF|PG|MVT)\s*:", re.IGNORECASE
+)
 
 
 def is_readable(path: Path) -> bool:

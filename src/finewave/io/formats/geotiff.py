@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import xarray as xr
@@ -67,11 +67,29 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     return upright(open_raster(path, "GeoTIFF", options, attrs=attrs, **metadata), orientation)
 
 
-def _orientation(path: Path) -> int:
+def is_photograph_file(path: str, source: str, options: OpenOptions) -> bool:
+    """Whether a TIFF that lies elsewhere is a photograph, or one of many pages: both are read whole."""
+    import rasterio
+
+    with reading(path, "GeoTIFF"), quiet_gdal(source), rasterio.open(source, driver=driver_of(source)) as dataset:
+        metadata = band_metadata(dataset, wavelengths_given=options.wavelengths is not None)
+        photograph = options.wavelengths is None and _is_photograph(dataset, metadata)
+        return photograph or len(dataset.subdatasets) > 1
+
+
+def orientation_in(beginning: BinaryIO) -> int:
+    """Return the same of the beginning of a TIFF: 1, too, where it does not say there."""
+    try:
+        return _orientation(beginning)
+    except InputError:
+        return 1
+
+
+def _orientation(path: Path | BinaryIO) -> int:
     """Return the TIFF tag of how the picture was held: 1 upright, up to 8."""
     import tifffile
 
-    with reading(path, "TIFF"), tifffile.TiffFile(path) as tiff:
+    with reading(str(path), "TIFF"), tifffile.TiffFile(path) as tiff:
         tag = tiff.pages[0].tags.get(274)  # type: ignore[union-attr]  # the first page is never a frame
         return int(tag.value) if tag is not None and tag.value in range(1, 9) else 1
 

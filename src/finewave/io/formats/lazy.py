@@ -17,6 +17,7 @@ from xarray.core import indexing
 from finewave.io.declared import check_declared
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding
+from finewave.io.network.location import remote_of
 
 Slices = tuple[slice, ...]
 
@@ -55,7 +56,8 @@ class LazyValues(BackendArray):
         kind: str,
         mask: Callable[[Slices], NDArray[np.bool_]] | None = None,
     ) -> None:
-        check_declared(Path(str(path)), math.prod(stored_shape) * decoding.stored_dtype.itemsize)
+        if remote_of(str(path)) is None:
+            check_declared(Path(str(path)), math.prod(stored_shape) * decoding.stored_dtype.itemsize)
         self._read, self._mask = read, mask
         self._axes = axes
         self._decoding = decoding
@@ -100,6 +102,11 @@ class LazyValues(BackendArray):
         """
         windows = [(ys, xs) for ys in _windows(self.shape[1]) for xs in _windows(self.shape[2])]
         return np.concatenate([part for ys, xs in windows for part in self._sampled(ys, xs)])
+
+    def sample_middle(self) -> NDArray[Any]:
+        """Return the same of a few pixels in the middle, of a file of which little should be fetched."""
+        ys, xs = (slice(max(0, n // 2 - 32), n // 2 + 32) for n in self.shape[1:])
+        return np.concatenate(self._sampled(ys, xs))
 
     def _sampled(self, ys: slice, xs: slice) -> list[NDArray[Any]]:
         bands = self.shape[0]

@@ -25,6 +25,7 @@ from finewave.io.formats.gdal_numbers import one_or_all, stated_of
 from finewave.io.formats.icc import Recolour
 from finewave.io.formats.lazy import LazyValues, Slices
 from finewave.io.formats.storage import Storage
+from finewave.io.network.location import leads_to_network
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene, scene_crs, scene_transform
 
@@ -40,7 +41,7 @@ def is_georeferenced(dataset: Any) -> bool:
 
 
 def open_raster(
-    path: Path,
+    path: Path | str,
     kind: str,
     options: OpenOptions,
     *,
@@ -49,7 +50,7 @@ def open_raster(
     decoding: Decoding | None = None,
     bands: int | None = None,
     crs_of_points: Any = None,
-    source: Path | None = None,
+    source: Path | str | None = None,
     recolour: Recolour | None = None,
     hidden: Mask | None = None,
     **metadata: Any,
@@ -58,8 +59,8 @@ def open_raster(
 
     Parameters
     ----------
-    path : pathlib.Path
-        The file.
+    path : pathlib.Path or str
+        The file; of one that lies elsewhere its name for messages.
     kind : str
         Name of the format, for messages.
     options : OpenOptions
@@ -74,7 +75,7 @@ def open_raster(
         Take only the first so many.
     crs_of_points : optional
         CRS of control points, where GDAL does not report it.
-    source : pathlib.Path, optional
+    source : pathlib.Path or str, optional
         What GDAL opens, where that is not the file itself.
     recolour : callable, optional
         What is done to the bytes (bands, y, x) of all bands before anything else.
@@ -93,15 +94,17 @@ def open_raster(
     import rioxarray
 
     source = source or path
+    far = leads_to_network(source)
 
-    with reading(path, kind), quiet_gdal():
+    with reading(path, kind), quiet_gdal(source):
         with rasterio.open(source, driver=driver_of(source)) as dataset:
             count, dtypes = dataset.count, set(dataset.dtypes)
             located = is_georeferenced(dataset)
             crs, transform, (gcps, gcp_crs) = dataset.crs, dataset.transform, dataset.gcps
             rpcs = dataset.rpcs
             widest = np.dtype(max(dtypes, key=lambda each: np.dtype(each).itemsize, default="uint8"))
-            check_declared(path, count * dataset.height * dataset.width * widest.itemsize)
+            if not far:
+                check_declared(Path(path), count * dataset.height * dataset.width * widest.itemsize)
             if count == 0:
                 raise InputError(f"{path} holds no image of its own; open one of its parts")
             masks = masks_of(dataset)
@@ -125,7 +128,7 @@ def open_raster(
     nodata = one_or_all([masks.nodata[i] for i in used])
     chosen = _bands_of(raw, used)
     values = LazyValues(
-        _reader(chosen, recolour),
+        _reader(chosen, recolour, source),
         chosen.shape,
         (0, 1, 2),
         Decoding(raw.dtype, nodata=nodata, special=special),
@@ -144,7 +147,7 @@ def open_raster(
             special=(*special, *told.special),
             valid_range=told.valid_range,
             bits=told.bits,
-            sample=values.sample,
+            sample=(lambda: _little_of(values, source)) if far else values.sample,
         )
     if options.overview is not None:
         # the scale was chosen by the full resolution, so that all overviews have the same
@@ -152,7 +155,7 @@ def open_raster(
         raw = _overview(path, kind, options.overview)
         smaller = _bands_of(raw, used)
         mask = masks.reader(source, overview_level=options.overview)
-        values = LazyValues(_reader(smaller, recolour), smaller.shape, (0, 1, 2), decoding, path, kind, mask)
+        values = LazyValues(_reader(smaller, recolour, source), smaller.shape, (0, 1, 2), decoding, path, kind, mask)
         transform = raw.rio.transform() if located else transform
     smaller_by = 1.0 if options.overview is None else raw.sizes["x"] / full_width
     if rpcs is not None:
@@ -172,11 +175,32 @@ def open_raster(
     return scene
 
 
-def _reader(stored: xr.Variable, recolour: Recolour | None) -> Callable[[Slices], NDArray[Any]]:
+def _reader(stored: xr.Variable, recolour: Recolour | None, source: Path | str) -> Callable[[Slices], NDArray[Any]]:
     """Return what reads a block; colours depend on all bands, so that all are read where they are turned."""
-    if recolour is None:
-        return lambda key: stored[key].values
-    return lambda key: recolour(stored[(slice(None), *key[1:])].values)[key[0]]
+
+    def read(key: Slices) -> NDArray[Any]:
+        with quiet_gdal(source):
+            if recolour is None:
+                return np.asarray(stored[key].values)
+            return recolour(stored[(slice(None), *key[1:])].values)[key[0]]
+
+    return read
+
+
+def _little_of(values: LazyValues, source: Path | str) -> NDArray[Any]:
+    """Return stored numbers of a file that lies elsewhere: its smallest overview, else a spot in the middle."""
+    import rasterio
+
+    with quiet_gdal(source), rasterio.open(source, driver=driver_of(source)) as dataset:
+        factors = dataset.overviews(1)
+    if not factors:
+        return values.sample_middle()
+    with (
+        quiet_gdal(source),
+        rasterio.open(source, driver=driver_of(source), overview_level=len(factors) - 1) as smallest,
+    ):
+        numbers = smallest.read(list(range(1, min(smallest.count, 4) + 1)), masked=True)
+        return np.asarray(numbers.compressed())
 
 
 def either(first: Mask | None, second: Mask | None) -> Mask | None:
@@ -195,7 +219,7 @@ def _bands_of(raw: xr.DataArray, used: list[int]) -> xr.Variable:
 _ONE_A_BAND = frozenset({"wavelengths", "fwhm", "good_bands", "band_names"})
 
 
-def overview_factors(path: Path) -> list[int]:
+def overview_factors(path: Path | str) -> list[int]:
     """Return by how much each overview of a GeoTIFF is reduced, the first band's; empty where it has none."""
     import rasterio
 
@@ -203,7 +227,7 @@ def overview_factors(path: Path) -> list[int]:
         return [int(factor) for factor in dataset.overviews(1)] if dataset.count else []
 
 
-def _overview(path: Path, kind: str, number: int) -> xr.DataArray:
+def _overview(path: Path | str, kind: str, number: int) -> xr.DataArray:
     """Open one of the reduced images that a file brings along."""
     import rioxarray
 

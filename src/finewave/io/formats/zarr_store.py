@@ -43,14 +43,14 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         raise InputError(f"cannot read {path}: a Zarr store is a folder; this is a file")
     check_lengths()
     with reading(path, "Zarr store"):
-        named, stored, attrs = _arrays(path)
+        named, stored, attrs, _ = arrays_of(path)
     if not named:
         return open_image(stored, path, "Zarr store", options, default_band_axis=None, file_attrs=attrs)
     return open_groups(lambda: groups_of(path), path, "Zarr store", options)
 
 
-def groups_of(path: Path) -> Groups:
-    """Open all groups of a Zarr store with xarray."""
+def groups_of(path: Path | Any) -> Groups:
+    """Open all groups of a Zarr store, a folder or a store of zarr-python, with xarray."""
     with warnings.catch_warnings():
         # Stores without consolidated metadata open a little more slowly, that is all.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -58,8 +58,15 @@ def groups_of(path: Path) -> Groups:
         return xr.open_groups(path, engine="zarr", chunks=None, **keywords)
 
 
-def _arrays(path: Path) -> tuple[bool, dict[str, StoredArray], dict[str, Any]]:
-    """Whether all arrays have named axes, as xarray needs; the arrays by their paths; attributes of the store."""
+def arrays_of(path: Path | Any) -> tuple[bool, dict[str, StoredArray], dict[str, Any], list[tuple[int, ...]]]:
+    """List the arrays of a Zarr store, a folder or a store of zarr-python.
+
+    Returns
+    -------
+    tuple
+        Whether all arrays have named axes, as xarray needs; the arrays by their paths; attributes of the store; shapes
+        of the chunks.
+    """
     import zarr
 
     with warnings.catch_warnings():
@@ -75,7 +82,8 @@ def _arrays(path: Path) -> tuple[bool, dict[str, StoredArray], dict[str, Any]]:
         if each.ndim
     ]
     stored = {name: _stored(each) for name, each in found.items() if each.ndim}
-    return isinstance(root, zarr.Group) and None not in names, stored, dict(root.attrs)
+    chunks = [tuple(each.chunks) for each in found.values() if each.ndim]
+    return isinstance(root, zarr.Group) and None not in names, stored, dict(root.attrs), chunks
 
 
 def _stored(array: Any) -> StoredArray:

@@ -45,6 +45,7 @@ PRODUCTS: tuple[Product, ...] = (
     Product("NEON product", "neon", r"\.(h5|hdf5)$", has_variables=True),
     Product("Tanager product", "tanager", r"\.(h5|hdf5|he5)$", has_variables=True),
     Product("PlanetScope scene", "planetscope", "_3[AB]_"),
+    Product("STAC item", "stac", r"\.(geo)?json$", has_resolution=True, has_variables=True),
     Product("WorldView image", "worldview"),
     Product("line scan with references", "reference_panels", r"^(?!.*\.(tif|nc|png|jpg|mat|h5)$)"),
 )

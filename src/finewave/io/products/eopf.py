@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
+from finewave.io.formats.dataset_image import Groups
 from finewave.io.formats.decoding import Decoding
 from finewave.io.formats.lazy import LazyValues, Slices
 from finewave.io.formats.zarr_store import groups_of
@@ -21,13 +23,14 @@ from finewave.io.products.known_bands import bands_of_sensor
 from finewave.scene import make_scene
 from finewave.warnings import FinewaveWarning
 
-_GROUP = "measurements/reflectance"
+GROUP = "measurements/reflectance"
+"""What no other store has."""
 _BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
 
 
 def matches(path: Path) -> bool:
     """Whether a path is a store with the group ``measurements/reflectance``."""
-    return path.is_dir() and (path / _GROUP).is_dir()
+    return path.is_dir() and (path / GROUP).is_dir()
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
@@ -50,8 +53,13 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     FinewaveWarning
         Bands that only coarser groups have were left out.
     """
-    with reading(path, "Zarr store"):
-        groups = groups_of(path)
+    return open_groups_of(lambda: groups_of(path), path, options)
+
+
+def open_groups_of(open_them: Callable[[], Groups], path: PurePath, options: OpenOptions) -> xr.DataArray:
+    """Open the bands of a product whose groups are opened by a function; see `open_file`."""
+    with reading(str(path), "Zarr store"):
+        groups = open_them()
 
     def close() -> None:
         for each in groups.values():
@@ -66,17 +74,17 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     return scene
 
 
-def _open(path: Path, groups: Any, options: OpenOptions) -> xr.DataArray:
+def _open(path: PurePath, groups: Any, options: OpenOptions) -> xr.DataArray:
     found: dict[float, dict[str, xr.DataArray]] = {}
     for group, dataset in groups.items():
-        matched = re.fullmatch(rf"/{_GROUP}(?:/r(\d+)m)?", group)
+        matched = re.fullmatch(rf"/{GROUP}(?:/r(\d+)m)?", group)
         if matched is None:
             continue
         bands = {name: each for name, each in dataset.data_vars.items() if _band_of(str(name)) is not None}
         if bands:
             found[float(matched[1] or 10)] = {str(_band_of(str(name))): each for name, each in bands.items()}
     if not found:
-        raise InputError(f"{path} holds no bands (b02, b03, ...) under {_GROUP}; is it whole?")
+        raise InputError(f"{path} holds no bands (b02, b03, ...) under {GROUP}; is it whole?")
     resolution = min(found) if options.resolution is None else options.resolution
     if resolution not in found:
         known = ", ".join(f"{each:g}" for each in sorted(found))
@@ -118,7 +126,7 @@ def _band_of(name: str) -> str | None:
     return band if band in _BANDS else None
 
 
-def _sensor(path: Path, groups: Any) -> str:
+def _sensor(path: PurePath, groups: Any) -> str:
     discovery = groups["/"].attrs.get("stac_discovery", {})
     properties = discovery.get("properties", {}) if isinstance(discovery, dict) else {}
     said = f"{properties.get('platform', '')} {path.name}".lower()

@@ -1,0 +1,131 @@
+"""What an HTTP server says of a file, asked by Python itself: whether it is there, how it begins, a small one whole."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import ssl
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from finewave.errors import InputError
+from finewave.io.network import location
+from finewave.io.network.location import Remote
+
+_BEGINNING = 1024
+_PIECE = 2**16
+_WHY = {
+    401: "it needs a user and password (401)",
+    403: "access is denied (403); a signed link may have expired",
+    404: "there is no such file (404)",
+    410: "it is no longer there (410)",
+    416: "it is empty (416)",
+    429: "the server asks for fewer requests (429); try again later",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a server says of a file.
+
+    Attributes
+    ----------
+    beginning : bytes
+        Its first bytes, a thousand at most.
+    size : int or None
+        In bytes, where it is said.
+    ranges : bool
+        Whether parts of it can be asked for.
+    stamp : str
+        Changes with the file, as far as the server tells.
+    """
+
+    beginning: bytes
+    size: int | None
+    ranges: bool
+    stamp: str
+
+
+def look_at(remote: Remote) -> Facts:
+    """Ask for the first bytes of a file.
+
+    Raises
+    ------
+    InputError
+        It cannot be reached; the URL as it was named, without what is secret in it.
+    """
+    with _opened(remote, {"Range": f"bytes=0-{_BEGINNING - 1}"}) as answer:
+        headers = answer.headers
+        beginning = answer.read(_BEGINNING)
+        ranges = answer.status == 206
+        told = (headers.get("Content-Range") or "").rpartition("/")[2] if ranges else headers.get("Content-Length")
+        size = int(told) if told and told.isdigit() else None
+        stamp = " ".join(str(headers.get(name, "")) for name in ("ETag", "Last-Modified"))
+    return Facts(beginning, size, ranges, f"{size} {stamp}")
+
+
+def fetched(remote: Remote, most: int) -> bytes:
+    """Return a whole file of at most so many bytes.
+
+    Raises
+    ------
+    InputError
+        It cannot be reached, is larger, or takes longer than ten requests may.
+    """
+    deadline = time.monotonic() + 10 * location.REQUEST_SECONDS
+    content = bytearray()
+    with _opened(remote, {}) as answer:
+        while piece := _piece(remote, answer):
+            content += piece
+            if len(content) > most:
+                raise InputError(f"cannot read {remote}: it has more than {most / 2**20:.0f} MB; download it first")
+            if time.monotonic() > deadline:
+                raise InputError(f"cannot read {remote}: the server is too slow; download it first")
+    return bytes(content)
+
+
+def _piece(remote: Remote, answer: Any) -> bytes:
+    try:
+        return answer.read(_PIECE)
+    except (OSError, HTTPException) as error:
+        raise InputError(f"cannot read {remote}: {_trouble(error)}") from error
+
+
+def _opened(remote: Remote, headers: dict[str, str]) -> Any:
+    parts = urlsplit(remote.url)
+    user, separator, host = parts.netloc.rpartition("@")
+    if separator:
+        headers = {**headers, "Authorization": f"Basic {base64.b64encode(unquote(user).encode()).decode()}"}
+    url = urlunsplit((parts.scheme, host, parts.path.replace(" ", "%20") or "/", parts.query, ""))
+    try:
+        # remote_of lets nothing but http and https through to here
+        return urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers),
+            timeout=location.CONNECT_SECONDS,
+        )
+    except urllib.error.HTTPError as error:
+        error.close()
+        why = _WHY.get(error.code, f"the server answers {error.code}")
+        raise InputError(f"cannot read {remote}: {why}") from error
+    except (OSError, HTTPException, ValueError) as error:
+        raise InputError(f"cannot read {remote}: {_trouble(error)}") from error
+
+
+def _trouble(error: BaseException) -> str:
+    reason = getattr(error, "reason", error)
+    if isinstance(reason, TimeoutError):
+        return f"the server did not answer within {location.CONNECT_SECONDS} s"
+    if isinstance(reason, socket.gaierror):
+        return "its host is not known; check the name and the network"
+    if isinstance(reason, ConnectionRefusedError):
+        return "the connection was refused"
+    if isinstance(reason, ssl.SSLError):
+        return "the certificate of its server is not trusted"
+    if isinstance(reason, OSError):
+        return f"the connection failed ({reason.strerror or type(reason).__name__})"
+    return f"the answer cannot be used ({type(reason).__name__})"

@@ -1,0 +1,175 @@
+"""Files that lie elsewhere: rasters and Zarr stores of which only what is needed is fetched, others fetched whole."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finewave.errors import InputError
+from finewave.io.file_errors import reading
+from finewave.io.foreign import signature_in
+from finewave.io.network.http import Facts, fetched, look_at
+from finewave.io.network.location import Remote
+from finewave.io.open_options import OpenOptions
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+WHOLE_BYTES = 2**29
+"""The largest file that is fetched whole."""
+_PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif", ".dng", ".bmp")
+_FETCHED_WHOLE = (*_PHOTOS, ".npy", ".npz", ".mat", ".h5", ".hdf5", ".he5", ".nc", ".nc4", ".cdf")
+_FROM_PARTS = (".hdr", ".img", ".dat", ".bsq", ".bil", ".bip", ".envi", ".raw", ".zip", ".tar", ".safe", ".til")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """What a file that lies elsewhere is read as.
+
+    Attributes
+    ----------
+    remote : Remote
+    kind : str
+        ``"zarr"``, ``"stac"``, ``"whole"`` or ``"raster"``.
+    suffix : str
+        The extension that its name or, without one, its content stands for.
+    facts : Facts or None
+        What its HTTP server says of it.
+    """
+
+    remote: Remote
+    kind: str
+    suffix: str
+    facts: Facts | None = None
+
+    @property
+    def format_name(self) -> str:
+        """Name of the format, for people."""
+        return {"zarr": "Zarr", "stac": "STAC item", "whole": f"{self.suffix} file", "raster": "raster"}[self.kind]
+
+
+def identify(remote: Remote) -> RemoteFile:
+    """Say what a file is by its name, else by its first bytes.
+
+    Raises
+    ------
+    InputError
+        It cannot be reached, or is of a kind that cannot be read from there.
+    """
+    suffix = remote.suffix.lower()
+    if any(each.suffix.lower() == ".zarr" for each in (remote.path, *remote.path.parents)):
+        return RemoteFile(remote, "zarr", ".zarr")
+    facts = look_at(remote) if remote.is_http else None
+    if facts is not None and facts.beginning.lstrip().startswith(b"{"):
+        return RemoteFile(remote, "stac", ".json", facts)
+    if suffix in (".json", ".geojson"):
+        return RemoteFile(remote, "stac", ".json", facts)
+    if suffix in _FROM_PARTS:
+        raise InputError(f"cannot read {remote} where it lies: download it first, with the files beside it")
+    if facts is not None and facts.beginning[:1] == b"<" and suffix != ".vrt":
+        raise InputError(f"cannot read {remote}: the server sends a page, not an image; does the link need a login?")
+    if suffix not in _FETCHED_WHOLE and facts is not None:
+        found = signature_in(facts.beginning)
+        suffix = (found[1] if found is not None else None) or suffix
+    whole = suffix in _FETCHED_WHOLE or (facts is not None and not facts.ranges)
+    return RemoteFile(remote, "whole" if whole else "raster", suffix, facts)
+
+
+def open_remote(remote: Remote, options: OpenOptions) -> xr.DataArray:
+    """Open a file that lies elsewhere, as `finewave.open_scene` does.
+
+    Parameters
+    ----------
+    remote : Remote
+    options : OpenOptions
+        What the user stated.
+
+    Returns
+    -------
+    xarray.DataArray
+        The scene: lazy, where parts of a file can be read.
+
+    Raises
+    ------
+    InputError
+        It cannot be reached or read; or a package that its scheme needs is not installed.
+    """
+    file = identify(remote)
+    if file.kind == "zarr":
+        from finewave.io.remote_zarr import open_store
+
+        return open_store(remote, options)
+    if file.kind == "stac":
+        from finewave.io.products.stac import open_item
+
+        return open_item(_item(file), remote, options)
+    if file.kind == "whole":
+        return _open_whole(file, options)
+    return _open_raster(file, options)
+
+
+def _item(file: RemoteFile) -> Any:
+    content = _content(file.remote, 2**26)
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"cannot read {file.remote}: it is no JSON, and no STAC item") from error
+
+
+def _content(remote: Remote, most: int) -> bytes:
+    if remote.is_http:
+        return fetched(remote, most)
+    from finewave.io.network.filesystems import read_bytes
+
+    with reading(str(remote), "file"):
+        return read_bytes(remote, most)
+
+
+def _open_whole(file: RemoteFile, options: OpenOptions) -> xr.DataArray:
+    """Fetch a file and open the copy; its values are then in memory."""
+    from finewave.io.open_save import open_with
+
+    size = None if file.facts is None else file.facts.size
+    if size is not None and size > WHOLE_BYTES:
+        why = "" if file.facts is None or file.facts.ranges else " (its server sends no parts)"
+        raise InputError(
+            f"cannot read {file.remote} where it lies: a {file.suffix or 'file'} of {size / 2**20:.0f} MB is not "
+            f"fetched whole{why}; download it first"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / f"{file.remote.stem or 'file'}{file.suffix}"
+        copy.write_bytes(_content(file.remote, WHOLE_BYTES))
+        try:
+            scene = open_with(copy, options).load()
+            scene.close()
+        except InputError as error:
+            raise InputError(str(error).replace(str(copy), str(file.remote))) from error
+    scene.set_close(None)
+    return scene
+
+
+def _open_raster(file: RemoteFile, options: OpenOptions) -> xr.DataArray:
+    from finewave.io.formats.gdal_raster import open_file
+    from finewave.io.formats.geotiff import is_photograph_file, orientation_in, upright
+
+    source, shown = file.remote.gdal_name, str(file.remote)
+    if file.suffix in (".tif", ".tiff", ".gtiff") and is_photograph_file(shown, source, options):
+        return _open_whole(RemoteFile(file.remote, "whole", file.suffix, file.facts), options)
+    scene = open_file(shown, options, source)
+    located = "spatial_ref" in scene.coords or "x" in scene.coords
+    if located or file.facts is None:
+        return scene
+    return upright(scene, orientation_in(io.BytesIO(file.facts.beginning)))
+
+
+def stamp_of_remote(remote: Remote) -> str:
+    """Return a text that changes when a file changes, as far as its server tells; of other schemes the name alone."""
+    import hashlib
+
+    is_file = remote.is_http and identify(remote).kind != "zarr"
+    told = look_at(remote).stamp if is_file else ""
+    return hashlib.sha256(f"{remote.url.partition('?')[0]} {told}".encode()).hexdigest()

@@ -1,0 +1,322 @@
+"""STAC items, versions 1.0 and 1.1: which assets are bands, what they are called, their wavelengths and scale.
+
+After the specification of items and its extensions ``eo``, ``raster`` and ``proj``: in 1.0 bands stand in ``eo:bands``
+and ``raster:bands``, in 1.1 in ``bands``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from finewave.errors import InputError
+from finewave.io.file_errors import reading
+from finewave.io.formats.band_files import open_bands, read_header
+from finewave.io.formats.gdal_raster import open_file as open_raster_file
+from finewave.io.formats.raster import open_raster
+from finewave.io.network.location import Location, Remote, remote_of
+from finewave.io.open_options import OpenOptions
+from finewave.physics.sensors.satellites import nominal_bands, satellite_names
+from finewave.warnings import FinewaveWarning
+
+_LARGEST = 2**26
+_RASTERS = (".tif", ".tiff", ".jp2", ".j2k", ".vrt", ".ntf", ".img", ".hdr")
+_NO_BANDS = frozenset(("thumbnail", "overview", "visual", "metadata", "data-mask", "cloud", "cloud-shadow", "snow-ice"))
+_NO_REFLECTANCE = re.compile(r"lwir|thermal|pan$|rededge-pan", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class AssetBand:
+    """A band of an asset.
+
+    Attributes
+    ----------
+    name, colour : str or None
+        What the item calls it: ``B02``; ``blue``.
+    wavelength, fwhm : float or None
+        In nm.
+    scale, offset, nodata : float or None
+        Of the stored numbers.
+    """
+
+    name: str | None = None
+    colour: str | None = None
+    wavelength: float | None = None
+    fwhm: float | None = None
+    scale: float | None = None
+    offset: float | None = None
+    nodata: float | None = None
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A raster that an item leads to."""
+
+    key: str
+    href: str
+    media_type: str
+    roles: tuple[str, ...]
+    bands: tuple[AssetBand, ...]
+
+    @property
+    def is_optical(self) -> bool:
+        """Whether the item says of its bands where they lie in the spectrum."""
+        return bool(self.bands) and all(each.colour or each.wavelength for each in self.bands)
+
+    def is_called(self, name: str) -> bool:
+        """Whether the asset, or its only band, has a name."""
+        names = [self.key, *([self.bands[0].name, self.bands[0].colour] if len(self.bands) == 1 else [])]
+        return name.casefold() in [each.casefold() for each in names if each]
+
+
+def matches(path: Path) -> bool:
+    """Whether a path is a JSON file that says that it is of STAC."""
+    if not path.is_file() or path.stat().st_size > _LARGEST:
+        return False
+    told = json.loads(path.read_text(encoding="utf-8-sig"))
+    return isinstance(told, dict) and "stac_version" in told
+
+
+def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
+    """Open the bands of an item.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Its JSON file.
+    options : OpenOptions
+        What the user stated; ``variable`` chooses assets by their keys or the names of their bands, with commas between
+        them, ``resolution`` the grid.
+
+    Returns
+    -------
+    xarray.DataArray
+        The scene, lazy.
+    """
+    with reading(path, "STAC item"):
+        item = json.loads(path.read_text(encoding="utf-8-sig"))
+    return open_item(item, path, options)
+
+
+def open_item(item: Any, base: Location, options: OpenOptions) -> xr.DataArray:
+    """Open the bands of an item that has been read.
+
+    Parameters
+    ----------
+    item : dict
+        As of JSON.
+    base : pathlib.Path or Remote
+        Where it lies, which its links are relative to. What lies elsewhere leads to no file of this machine.
+    options : OpenOptions
+        See `open_file`.
+
+    Returns
+    -------
+    xarray.DataArray
+        Bands in files of their own on one grid; else the one asset that has all.
+
+    Raises
+    ------
+    InputError
+        It is not an item, or has no bands that can be read.
+
+    Warns
+    -----
+    FinewaveWarning
+        The item states an offset and that it has been applied.
+    """
+    _check_item(item, base)
+    with reading(str(base), "STAC item"):
+        found = [_asset(key, each) for key, each in item["assets"].items() if isinstance(each, dict)]
+        properties = item.get("properties") or {}
+    chosen = _chosen([each for each in found if each is not None], base, options)
+    sensor = re.sub(r"[^a-z0-9]", "", str(properties.get("platform") or "").lower())
+    attrs = {"product": str(item.get("id", "")), **({"sensor": sensor} if sensor else {})}
+    applied = properties.get("earthsearch:boa_offset_applied") is True
+    if applied and any(band.offset for each in chosen for band in each.bands):
+        warnings.warn(
+            f"{base}: the item states an offset and that it has been applied (earthsearch:boa_offset_applied); it is "
+            "not applied again",
+            FinewaveWarning,
+            stacklevel=4,
+        )
+    if len(chosen) == 1 and len(chosen[0].bands) != 1:
+        return _open_one(chosen[0], base, options, attrs, applied)
+    return _open_bands(chosen, base, options, attrs, applied)
+
+
+def _check_item(item: Any, base: Location) -> None:
+    kind = item.get("type") if isinstance(item, dict) else None
+    if kind in ("Catalog", "Collection", "FeatureCollection"):
+        raise InputError(f"{base} is a STAC {kind.lower()}, which holds many scenes; name one of its items")
+    if kind != "Feature" or not isinstance(item.get("assets"), dict):
+        raise InputError(f"{base} is not a STAC item: it has no assets")
+
+
+def _asset(key: str, told: Mapping[str, Any]) -> Asset | None:
+    """Return an asset that GDAL may read, None of any other."""
+    href, media = str(told.get("href") or ""), str(told.get("type") or "")
+    suffix = (remote_of(href) or Path(href)).suffix.lower()
+    if not href or not (media.startswith(("image/tiff", "image/jp2", "image/vnd.stac.geotiff")) or suffix in _RASTERS):
+        return None
+    of_eye, of_numbers = told.get("eo:bands"), told.get("raster:bands")
+    bands = told.get("bands")
+    count = max((len(each) for each in (of_eye, of_numbers, bands) if isinstance(each, list)), default=0)
+    merged = []
+    for index in range(count):
+        band: dict[str, Any] = {
+            name: told[name] for name in ("nodata", "raster:scale", "raster:offset") if name in told
+        }
+        for listed in (of_eye, of_numbers, bands):
+            if isinstance(listed, list) and index < len(listed) and isinstance(listed[index], dict):
+                band |= listed[index]
+        merged.append(_band(band))
+    return Asset(key, href, media, tuple(str(each) for each in told.get("roles") or ()), tuple(merged))
+
+
+def _band(told: Mapping[str, Any]) -> AssetBand:
+    def number(*names: str, times: float = 1.0) -> float | None:
+        value = next((told[name] for name in names if told.get(name) is not None), None)
+        return None if value is None else round(float(value) * times, 9)
+
+    colour = told.get("eo:common_name") or told.get("common_name")
+    return AssetBand(
+        None if told.get("name") is None else str(told["name"]),
+        None if colour is None else str(colour),
+        number("eo:center_wavelength", "center_wavelength", times=1000),  # µm
+        number("eo:full_width_half_max", "full_width_half_max", times=1000),
+        number("raster:scale", "scale"),
+        number("raster:offset", "offset"),
+        number("nodata"),
+    )
+
+
+def _chosen(found: list[Asset], base: Location, options: OpenOptions) -> list[Asset]:
+    """Choose those that are asked for, else all that are bands of reflectance; of two of one band the TIFF."""
+    if options.variable is not None:
+        return [_called(name.strip(), found, base) for name in options.variable.split(",") if name.strip()]
+    images = [
+        each
+        for each in found
+        if not _NO_BANDS.intersection(each.roles) and each.key.lower() not in ("visual", "thumbnail", "tci", "preview")
+    ]
+    optical = [each for each in images if each.is_optical]
+    single = [
+        each for each in optical if len(each.bands) == 1 and not _NO_REFLECTANCE.search(each.bands[0].colour or "")
+    ]
+    by_name: dict[str, Asset] = {}
+    for each in sorted(single, key=lambda asset: "jp2" in asset.media_type):
+        by_name.setdefault(str(each.bands[0].name or each.bands[0].colour or each.key), each)
+    if by_name:
+        return sorted(by_name.values(), key=found.index)
+    several = [each for each in optical if len(each.bands) > 1] or [each for each in images if "data" in each.roles]
+    several = several or images
+    if len(several) == 1:
+        return several
+    known = ", ".join(each.key for each in found) or "none"
+    why = f"has {len(several)} assets that could be the image" if several else "has no asset that is a raster"
+    raise InputError(f"{base} {why}; choose with variable= (--variable), of: {known}")
+
+
+def _called(name: str, found: list[Asset], base: Location) -> Asset:
+    matching = [each for each in found if each.is_called(name)]
+    matching = [each for each in matching if each.key == name] or sorted(matching, key=lambda a: "jp2" in a.media_type)
+    if not matching:
+        known = ", ".join(each.key for each in found) or "none"
+        raise InputError(f"{base} has no raster called {name!r}; choose with variable= (--variable), of: {known}")
+    return matching[0]
+
+
+def _source(asset: Asset, base: Location) -> Location:
+    """Return where an asset lies."""
+    remote = remote_of(asset.href)
+    if remote is not None:
+        return remote
+    if isinstance(base, Remote):
+        if re.match(r"(file:|/vsi)", asset.href, re.IGNORECASE):
+            raise InputError(f"{base} leads to a file of this machine with its asset {asset.key}, which is not opened")
+        return base.joined(asset.href)
+    href = re.sub(r"^file:(//)?", "", asset.href, flags=re.IGNORECASE)
+    return base.parent / href
+
+
+def _open_bands(
+    chosen: list[Asset], base: Location, options: OpenOptions, attrs: dict[str, Any], applied: bool
+) -> xr.DataArray:
+    sources = [_source(each, base) for each in chosen]
+    headers = [read_header(each.gdal_name if isinstance(each, Remote) else each) for each in sources]
+    bands = [each.bands[0] if each.bands else AssetBand(each.key) for each in chosen]
+    factors = [header.scale if band.scale is None else band.scale for band, header in zip(bands, headers, strict=True)]
+    offsets = [
+        header.offset if band.offset is None or applied else band.offset
+        for band, header in zip(bands, headers, strict=True)
+    ]
+    stated = any(band.scale is not None for band in bands) or any(offsets)
+    nodata = {band.nodata for band in bands}
+    common = nodata.pop() if len(nodata) == 1 else None
+    return open_bands(
+        headers,
+        base if isinstance(base, Path) else str(base),
+        options,
+        scale_factor=_one(factors) if stated else None,
+        offset=_one(offsets) if stated else None,
+        nodata=common,
+        attrs=attrs,
+        **_described(bands, [each.key for each in chosen], attrs.get("sensor", "")),
+    )
+
+
+def _one(values: list[float]) -> float | tuple[float, ...]:
+    return values[0] if len(set(values)) == 1 else tuple(values)
+
+
+def _described(bands: list[AssetBand], keys: list[str], sensor: str) -> dict[str, Any]:
+    """Return names, centres and widths: those of the item, else those of a sensor that is known by its bands' names."""
+    names = [band.name or band.colour or key for band, key in zip(bands, keys, strict=True)]
+    plain = [re.sub(r"^B0", "B", name) for name in names]
+    known = nominal_bands(sensor) if sensor in satellite_names() else {}
+    centres = [band.wavelength or known.get(name, (None,))[0] for band, name in zip(bands, plain, strict=True)]
+    widths = [band.fwhm or known.get(name, (None, None))[1] for band, name in zip(bands, plain, strict=True)]
+    colours = [band.colour for band in bands]
+    if None in centres and None not in colours:
+        names = [str(each) for each in colours]
+    return {
+        "band_names": names,
+        "wavelengths": None if None in centres else centres,
+        "fwhm": None if None in centres or None in widths else widths,
+    }
+
+
+def _open_one(asset: Asset, base: Location, options: OpenOptions, attrs: dict[str, Any], applied: bool) -> xr.DataArray:
+    """Open an asset with all bands."""
+    place = _source(asset, base)
+    shown: Path | str = place if isinstance(place, Path) else str(place)
+    source = None if isinstance(place, Path) else place.gdal_name
+    bands = list(asset.bands)
+    options = OpenOptions(**{**vars(options), "variable": None})
+    if not bands:
+        return open_raster_file(shown, options, source)
+    factors, offsets = [band.scale for band in bands], [0.0 if applied else band.offset for band in bands]
+    stated = None
+    if None not in factors:
+        stated = (
+            _one([float(each or 1) for each in factors]),
+            None if all(each is None for each in offsets) else _one([float(each or 0) for each in offsets]),
+        )
+    return open_raster(
+        shown,
+        "STAC asset",
+        options,
+        source=source,
+        stated=stated,
+        special=tuple({band.nodata for band in bands if band.nodata is not None}),
+        attrs=attrs,
+        **_described(bands, [f"{asset.key} {i}" for i in range(1, len(bands) + 1)], attrs.get("sensor", "")),
+    )
