@@ -18,6 +18,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "fast": ("numba",),
     "hub": ("huggingface_hub",),
     "photos": ("pillow_heif", "rawpy"),
+    "remote": ("fsspec", "aiohttp"),
     "train": ("lightning", "tensorboard"),
     "view": ("bokeh", "markdown_it", "matplotlib"),
 }

@@ -178,7 +178,7 @@ def test_nothing_listens_and_no_package(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(InputError, match=r"http://127\.0\.0\.1:9/a\.tif: the connection was refused"):
         fw.open_scene("http://me:word@127.0.0.1:9/a.tif")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"s3://bucket/a\.zarr needs fsspec.*pip install"):
+    with pytest.raises(InputError, match=r"s3://bucket/a\.zarr needs the package fsspec.*pip install"):
         fw.open_scene("s3://bucket/a.zarr")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from finewave.errors import InputError
+from finewave.extras import check_extra
 from finewave.io.network import location
 from finewave.io.network.location import Remote
 
@@ -35,9 +36,9 @@ def storage_options(remote: Remote) -> dict[str, Any]:
     package = _PACKAGES.get(scheme)
     if package is None:
         raise InputError(f"cannot read {remote}: no file system of fsspec is known for it")
-    for needed in ("fsspec", package):
-        if importlib.util.find_spec(needed) is None:
-            raise InputError(f"{remote} needs {needed}, which is not installed: pip install {needed}")
+    check_extra("remote", str(remote))
+    if importlib.util.find_spec(package) is None:
+        raise InputError(f"{remote} needs the package {package}, which is not installed: pip install {package}")
     if package != "aiohttp":
         return {}
     import aiohttp
