@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from finewave.io.open_options import OpenOptions
 
 if TYPE_CHECKING:
     import xarray as xr
+
+OpenFile = Callable[[Path, OpenOptions], "xr.DataArray"]
 
 WHOLE_BYTES = 2**29
 """The largest file that is fetched whole."""
@@ -79,7 +82,7 @@ def identify(remote: Remote) -> RemoteFile:
     return RemoteFile(remote, "whole" if whole else "raster", suffix, facts)
 
 
-def open_remote(remote: Remote, options: OpenOptions) -> xr.DataArray:
+def open_remote(remote: Remote, options: OpenOptions, open_copy: OpenFile) -> xr.DataArray:
     """Open a file that lies elsewhere, as `finewave.open_scene` does.
 
     Parameters
@@ -87,6 +90,8 @@ def open_remote(remote: Remote, options: OpenOptions) -> xr.DataArray:
     remote : Remote
     options : OpenOptions
         What the user stated.
+    open_copy : callable
+        Opens a file of this machine, for what is fetched whole.
 
     Returns
     -------
@@ -108,8 +113,8 @@ def open_remote(remote: Remote, options: OpenOptions) -> xr.DataArray:
 
         return open_item(_item(file), remote, options)
     if file.kind == "whole":
-        return _open_whole(file, options)
-    return _open_raster(file, options)
+        return _open_whole(file, options, open_copy)
+    return _open_raster(file, options, open_copy)
 
 
 def _item(file: RemoteFile) -> Any:
@@ -129,10 +134,8 @@ def _content(remote: Remote, most: int) -> bytes:
         return read_bytes(remote, most)
 
 
-def _open_whole(file: RemoteFile, options: OpenOptions) -> xr.DataArray:
+def _open_whole(file: RemoteFile, options: OpenOptions, open_copy: OpenFile) -> xr.DataArray:
     """Fetch a file and open the copy; its values are then in memory."""
-    from finewave.io.open_save import open_with
-
     size = None if file.facts is None else file.facts.size
     if size is not None and size > WHOLE_BYTES:
         why = "" if file.facts is None or file.facts.ranges else " (its server sends no parts)"
@@ -144,7 +147,7 @@ def _open_whole(file: RemoteFile, options: OpenOptions) -> xr.DataArray:
         copy = Path(folder) / f"{file.remote.stem or 'file'}{file.suffix}"
         copy.write_bytes(_content(file.remote, WHOLE_BYTES))
         try:
-            scene = open_with(copy, options).load()
+            scene = open_copy(copy, options).load()
             scene.close()
         except InputError as error:
             raise InputError(str(error).replace(str(copy), str(file.remote))) from error
@@ -152,13 +155,13 @@ def _open_whole(file: RemoteFile, options: OpenOptions) -> xr.DataArray:
     return scene
 
 
-def _open_raster(file: RemoteFile, options: OpenOptions) -> xr.DataArray:
+def _open_raster(file: RemoteFile, options: OpenOptions, open_copy: OpenFile) -> xr.DataArray:
     from finewave.io.formats.gdal_raster import open_file
     from finewave.io.formats.geotiff import is_photograph_file, orientation_in, upright
 
     source, shown = file.remote.gdal_name, str(file.remote)
     if file.suffix in (".tif", ".tiff", ".gtiff") and is_photograph_file(shown, source, options):
-        return _open_whole(RemoteFile(file.remote, "whole", file.suffix, file.facts), options)
+        return _open_whole(RemoteFile(file.remote, "whole", file.suffix, file.facts), options, open_copy)
     scene = open_file(shown, options, source)
     located = "spatial_ref" in scene.coords or "x" in scene.coords
     if located or file.facts is None:

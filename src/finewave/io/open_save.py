@@ -152,7 +152,7 @@ def open_scene(
         engine=engine,
     )
     source = location_of(path)
-    scene = open_with(source, options) if isinstance(source, Path) else _open_remote(source, options)
+    scene = open_with(source, options) if isinstance(source, Path) else _open_remote(source, options, open_with)
     if options.wavelengths is not None:
         close = getattr(scene, "_close", None)
         scene = with_wavelengths(scene, options.wavelengths)
@@ -196,7 +196,7 @@ def _open_remote(source: Remote, options: OpenOptions) -> xr.DataArray:
     for name, value in (("engine", options.engine), ("overview", options.overview)):
         if value is not None:
             raise InputError(f"{name}= has no meaning for {source}, which lies elsewhere; download it first")
-    return _with_quantity(usable(open_remote(source, options), Path(str(source))), source, is_product=True)
+    return _with_quantity(usable(open_remote(source, options, open_with), Path(str(source))), source, is_product=True)
 
 
 def _with_quantity(scene: xr.DataArray, source: Location, *, is_product: bool) -> xr.DataArray:
