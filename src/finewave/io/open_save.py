@@ -152,7 +152,7 @@ def open_scene(
         engine=engine,
     )
     source = location_of(path)
-    scene = open_with(source, options) if isinstance(source, Path) else _open_remote(source, options, open_with)
+    scene = open_with(source, options) if isinstance(source, Path) else _open_remote(source, options)
     if options.wavelengths is not None:
         close = getattr(scene, "_close", None)
         scene = with_wavelengths(scene, options.wavelengths)
