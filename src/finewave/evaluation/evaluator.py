@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from finewave.datasets.patches import Sample, Scene
-from finewave.datasets.registry import SceneSource, get_dataset, known_split, open_scenes, sensor_of
+from finewave.datasets.patches import Sample
+from finewave.datasets.registry import get_dataset, known_split, open_scenes, sensor_of
 from finewave.datasets.store import Store
 from finewave.datasets.synthetic_views import DEFAULTS as REFERENCE_DEFAULTS
-from finewave.datasets.synthetic_views import scene_with_reference
 from finewave.errors import InputError, unknown_name
 from finewave.evaluation.baselines import FLOORS, Floor, build_baseline, list_baselines
-from finewave.metrics import MetricAccumulator
+from finewave.evaluation.scorer import Names, Scorer
+from finewave.evaluation.whole_scenes import REFERENCE, WholeScenes
+from finewave.metrics import Summary
 from finewave.physics.sensors import get_sensor
 from finewave.zoo.model import Model
-
-REFERENCE = "ref_rgb"  # of a dataset of pairs, the measured one
 
 
 def evaluate_model(
@@ -96,32 +95,24 @@ def evaluate_model(
     if measured is not None and measured not in source.companions:
         raise InputError(f"{model.name} was trained on measured images ({measured}), which {dataset} does not have")
 
-    reference = _reference(model)
-    if reference is not None and REFERENCE in source.companions:
-        reference = {"measured": REFERENCE}
-
-    def sample(source: SceneSource, name: str) -> Sample:
-        msi = None if measured is None else source.read(name, measured)
-        scene = Scene(name, source.read(name), source.full_scale(name), model.scale, degradation, msi)
-        whole = scene.whole(response)
-        return whole if reference is None else with_scene_reference(source, name, whole, reference)
+    reference = reference_options(model)
+    scenes = WholeScenes(source, response, model.scale, degradation, measured, reference)
+    paired = REFERENCE in source.companions
 
     floors = (floors or FLOORS[model.task]) if baseline else {}
     all_images, done = len(names) * (1 + len(floors)), itertools.count(1)
 
-    def scores(predict: Callable[[Sample], Tensor], label: str) -> Any:
-        accumulator = MetricAccumulator(scale=model.scale)
-        for name in names:
-            image = sample(source, name)
-            accumulator.update(predict(image), image["hr_hsi"], names=name)
+    def scores(scored: Model, label: str) -> Summary:
+        def note(name: Names) -> None:
             progress(f"{label}: {name}")
             count(next(done), all_images)
-        return accumulator.compute()
 
-    summary = scores(partial(_predict, model), model.name)
+        return Scorer(partial(_compared, scored), model.scale).over(scenes.samples(names), note)
+
+    summary = scores(model, model.name)
     result: dict[str, Any] = {
         "model": model.name,
-        "images": {row["name"]: {k: v for k, v in row.items() if k in summary.means} for row in summary.rows},
+        "images": summary.by_image,
         "mean": summary.means,
         "left_out": summary.left_out,
         "protocol": {
@@ -134,7 +125,7 @@ def evaluate_model(
             "degradation": degradation,
             "precision": precision,
             "pooling": pooling,
-            **({} if reference is None else {"reference": reference}),
+            **({} if reference is None else {"reference": {"measured": REFERENCE} if paired else reference}),
             "metrics": f"convention {summary.convention}, data range {summary.data_range:g}, mean over images",
             "scenes_sha256": {name: source.checksum(name) for name in names},
         },
@@ -142,8 +133,8 @@ def evaluate_model(
     if baseline:
 
         def training() -> Iterable[Sample]:
-            scenes = open_scenes(dataset, known["train"]) if store is None else store
-            return (sample(scenes, name) for name in known["train"])
+            train = replace(scenes, source=open_scenes(dataset, known["train"]) if store is None else store)
+            return (train.sample(name) for name in known["train"])
 
         means = {}
         for label, (system, options) in floors.items():
@@ -157,7 +148,7 @@ def evaluate_model(
                 samples=training,
                 **options,
             )
-            means[label] = scores(partial(_predict, floor), label).means
+            means[label] = scores(floor, label).means
         best = max(means, key=lambda label: means[label]["psnr"])
         result["baseline"] = {"name": best, "mean": means[best]}
         result["baselines"] = means
@@ -207,9 +198,8 @@ def baseline_for(
     def training() -> Iterable[Sample]:
         source = open_scenes(dataset, known["train"]) if store is None else store
         # a spectral baseline is fitted to the HR pair, which no degradation touches
-        return (
-            Scene(name, source.read(name), source.full_scale(name), 1, {}).whole(response) for name in known["train"]
-        )
+        scenes = WholeScenes(source, response, 1, {})
+        return (scenes.sample(name) for name in known["train"])
 
     return build_baseline(
         system, wavelengths=wavelengths, sensor=sensor, scale=scale, degradation=chosen, samples=training
@@ -220,21 +210,8 @@ def _filled(split: Mapping[str, Sequence[str]]) -> str:
     return ", ".join(part for part, names in split.items() if names)
 
 
-def _predict(model: Model, image: Sample) -> Tensor:
-    return model.predict(**{name: image[name] for name in model.inputs})
-
-
-def with_scene_reference(source: SceneSource, name: str, whole: Sample, options: Mapping[str, Any]) -> Sample:
-    """Add the RGB reference of a whole scene, ``ref_rgb`` (1, 3, H, W) in [0, 1].
-
-    The one that its data set brings, which is stored in bytes; else a synthetic view, see
-    `finewave.datasets.synthetic_views.scene_with_reference`, whose options these are.
-    """
-    if REFERENCE not in source.companions:
-        return scene_with_reference(whole, name, **options)
-    _, _, height, width = whole["hr_hsi"].shape
-    rgb = source.read(name, REFERENCE)[:, :height, :width]
-    return {**whole, "ref_rgb": torch.from_numpy(rgb.astype(np.float32) / 255)[None]}
+def _compared(model: Model, image: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    return model.predict(**{name: image[name] for name in model.inputs}), image["hr_hsi"]
 
 
 def _measured(model: Model) -> str | None:
@@ -243,10 +220,9 @@ def _measured(model: Model) -> str | None:
     return recipe.get("data", {}).get("msi")
 
 
-def _reference(model: Model) -> dict[str, Any] | None:
+def reference_options(model: Model) -> dict[str, Any] | None:
     """Return all options of the synthetic reference: those that the model was trained with, by its card."""
-    if "ref_rgb" not in model.inputs:
+    if REFERENCE not in model.inputs:
         return None
-    assert model.card is not None
-    recipe = model.card.recipe or {}
+    recipe = (model.card.recipe if model.card is not None else None) or {}
     return {**REFERENCE_DEFAULTS, **(recipe.get("data", {}).get("reference") or {})}

@@ -47,6 +47,11 @@ class Summary:
         return [{"name": name, **one.values, **one.left_out} for name, one in zip(self.names, self.scores, strict=True)]
 
     @property
+    def by_image(self) -> dict[str, dict[str, float]]:
+        """Metrics of each image by its name."""
+        return {name: dict(one.values) for name, one in zip(self.names, self.scores, strict=True)}
+
+    @property
     def left_out(self) -> dict[str, int]:
         """Totals over images of pixels without data, zero spectra and dark bands."""
         return {key: sum(one.left_out[key] for one in self.scores) for key in self.scores[0].left_out}

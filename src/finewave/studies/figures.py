@@ -33,7 +33,7 @@ def take_picture(figure: Figure, request: Request, out: Path, scene: str | None 
         If no model is there, or the scene is not in the split.
     """
     from finewave.metrics import evaluate
-    from finewave.studies.scoring import baseline, estimate, scenes_of, whole_scene, without_post
+    from finewave.studies.scoring import baseline, estimate, scenes_of, whole_scenes, without_post
     from finewave.zoo.model import load_model
 
     dataset, scale = request.datasets[0], request.scales[0]
@@ -49,7 +49,7 @@ def take_picture(figure: Figure, request: Request, out: Path, scene: str | None 
             continue
         model = baseline(cell) if cell.recipe is None else load_model(folder)
         model = (model if row.post else without_post(model)).with_precision("float32")
-        images = images or whole_scene(source, name, cell)
+        images = images or whole_scenes(source, cell).sample(name)
         made = estimate(model, images, row.image)
         scores = evaluate(made, images[row.image], scale, convention=request.protocol.convention)
         panels.append(Panel(row.label, made[0].numpy(), scores["psnr"], scores["sam"]))

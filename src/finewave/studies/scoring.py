@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from finewave.datasets.patches import Sample, load_scenes
+from finewave.datasets.patches import Sample
 from finewave.datasets.registry import SceneSource, open_dataset, open_scenes
-from finewave.datasets.synthetic_views import DEFAULTS as REFERENCE_DEFAULTS
 from finewave.errors import InputError, unknown_name
 from finewave.evaluation.baselines import build_baseline
-from finewave.evaluation.evaluator import with_scene_reference
+from finewave.evaluation.evaluator import reference_options
 from finewave.evaluation.protocols import Protocol
-from finewave.metrics import MetricAccumulator
+from finewave.evaluation.scorer import Scorer
+from finewave.evaluation.whole_scenes import WholeScenes
 from finewave.physics.sensors import get_sensor
 from finewave.studies.dataset_facts import split_of
 from finewave.studies.experiment import Cell
@@ -52,20 +53,20 @@ def score(model: Model, cell: Cell, progress: Callable[[str], None] = lambda lin
     """
     model = (model if cell.row.post else without_post(model)).with_precision("float32")
     source, names = scenes_of(cell.dataset, cell.split)
-    accumulator = MetricAccumulator(scale=cell.scale, convention=cell.protocol.convention)
-    reference = _reference(model)
-    for name in names:
-        whole = whole_scene(source, name, cell)
-        if reference is not None:
-            whole = with_scene_reference(source, name, whole, reference)
-        for labels, images in _images(whole, name, cell.protocol, cell.scale):
-            with exact_float32():
-                made = estimate(model, images, cell.row.image)
-            accumulator.update(made, images[cell.row.image], names=labels)
-        progress(f"{model.name}: {name}")
-    summary = accumulator.compute()
+    scenes = replace(whole_scenes(source, cell), reference=reference_options(model))
+
+    def compared(images: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        with exact_float32():
+            return estimate(model, images, cell.row.image), images[cell.row.image]
+
+    def crops() -> Iterator[tuple[list[str], Sample]]:
+        for name, whole in scenes.samples(names):
+            yield from _images(whole, name, cell.protocol, cell.scale)
+            progress(f"{model.name}: {name}")
+
+    summary = Scorer(compared, cell.scale, cell.protocol.convention).over(crops())
     return {
-        "images": {row["name"]: {k: v for k, v in row.items() if k in summary.means} for row in summary.rows},
+        "images": summary.by_image,
         "mean": summary.means,
         "left_out": summary.left_out,
         "scenes_sha256": {name: source.checksum(name) for name in names},
@@ -104,14 +105,13 @@ def scenes_of(dataset: str, split: str) -> tuple[SceneSource, list[str]]:
     return store, names
 
 
-def whole_scene(source: SceneSource, name: str, cell: Cell) -> Sample:
-    """Return a scene with its degraded versions, see `finewave.datasets.patches.Crops`."""
+def whole_scenes(source: SceneSource, cell: Cell) -> WholeScenes:
+    """Return scenes as a cell's protocol degrades them."""
     response = get_sensor(cell.sensor).response(source.wavelengths)
-    (scene,) = load_scenes(source, [name], cell.scale, dict(cell.protocol.degradation))  # type: ignore[arg-type]  # read alone
-    return scene.whole(response)
+    return WholeScenes(source, response, cell.scale, dict(cell.protocol.degradation))
 
 
-def estimate(model: Model, images: Sample, image: str) -> Tensor:
+def estimate(model: Model, images: Mapping[str, Tensor], image: str) -> Tensor:
     """Return the prediction of an image: the model's output, or what a composition makes on the way to it."""
     if image == model.output:
         return model.predict(**{name: images[name] for name in model.inputs})
@@ -136,7 +136,7 @@ def baseline(cell: Cell) -> Model:
     store = open_dataset(cell.dataset)
 
     def training() -> Iterable[Sample]:
-        return (whole_scene(store, name, cell) for name in store.attributes["split"]["train"])
+        return (sample for _, sample in whole_scenes(store, cell).samples(store.attributes["split"]["train"]))
 
     return build_baseline(
         cell.row.system,
@@ -174,11 +174,3 @@ def _cut(image: Tensor, y: int, x: int, side: int, rows: int) -> Tensor:
     ratio = rows // image.shape[2]
     y, x, side = y // ratio, x // ratio, side // ratio
     return image[:, :, y : y + side, x : x + side]
-
-
-def _reference(model: Model) -> dict[str, Any] | None:
-    """Return the options of the synthetic reference for a network that takes one."""
-    if "ref_rgb" not in model.inputs:
-        return None
-    recipe = (model.card.recipe if model.card is not None else None) or {}
-    return {**REFERENCE_DEFAULTS, **(recipe.get("data", {}).get("reference") or {})}

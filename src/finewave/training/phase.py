@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from finewave.errors import unknown_name
-from finewave.metrics import MetricAccumulator
+from finewave.evaluation.scorer import Scorer
 from finewave.systems.base import SRNetwork
 from finewave.systems.objective import Objective
 from finewave.training.progress import RunClock
@@ -75,7 +76,7 @@ class Phase(L.LightningModule):
         self.net, self.config, self.clock = net, config, clock
         self.average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config["ema"]), use_buffers=True)
         self.average.requires_grad_(False)
-        self.accumulator: MetricAccumulator | None = None
+        self.scorer: Scorer | None = None
         self.last_metrics: dict[str, float] = {}
         self.validated_at = -1
         self._agreed: float | None = None
@@ -142,18 +143,21 @@ class Phase(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Start new means."""
-        self.accumulator = MetricAccumulator(scale=self.objective.scale(self.net))
+        self.scorer = Scorer(self._compared, self.objective.scale(self.net))
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Measure the averaged weights on one whole scene."""
-        assert self.accumulator is not None
+        assert self.scorer is not None
+        self.scorer.add(batch)
+
+    def _compared(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         estimate, truth = self.objective.compared(self.averaged, batch)
-        self.accumulator.update(estimate.float(), truth)
+        return estimate.float(), truth
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over the scenes."""
-        assert self.accumulator is not None
-        means = self.accumulator.compute().means
+        assert self.scorer is not None
+        means = self.scorer.summary().means
         self.validated_at = self.global_step
         self.last_metrics = {name: float(means[name]) for name in ("psnr", "ssim", "sam", "ergas", "rmse")}
         for name, value in self.last_metrics.items():
