@@ -28,7 +28,7 @@ def save_model(folder: Path, crop: int = 16) -> Path:
         wavelengths_nm=[450.0, 500.0, 550.0, 600.0],
         ms_bands=["R", "G", "B"],
         ms_wavelengths_nm=WAVELENGTHS,
-        recipe={"data": {"crop": crop}},
+        training_crop=crop,
     )
     return Model(net, card).save(folder, name="tiny")
 

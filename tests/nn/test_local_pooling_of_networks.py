@@ -22,7 +22,7 @@ POOLING: dict[str, dict[str, Any]] = {
 
 def model_of(name: str, crop: int, pooling: str) -> Model:
     net = build(name, scale=2, **POOLING[name])
-    return Model(net, describe(net, recipe={"data": {"crop": crop}}), pooling=pooling)
+    return Model(net, describe(net, training_crop=crop), pooling=pooling)
 
 
 @pytest.mark.parametrize("name", POOLING)

@@ -75,7 +75,7 @@ def evaluate_model(
         If scenes of the split are nowhere to be found, or the model does not fit its bands.
     """
     model = model.with_precision(precision).with_pooling(pooling)
-    measured = _measured(model)
+    measured = None if model.card is None else model.card.measured_msi
     if model.card is None or model.card.degradation is None or (model.card.sensor is None and measured is None):
         raise InputError("only weights whose card names sensor and degradation can be evaluated on a dataset")
     known = known_split(dataset) if store is None else store.attributes["split"]
@@ -214,15 +214,8 @@ def _compared(model: Model, image: Mapping[str, Tensor]) -> tuple[Tensor, Tensor
     return model.predict(**{name: image[name] for name in model.inputs}), image["hr_hsi"]
 
 
-def _measured(model: Model) -> str | None:
-    """Return the companion whose multispectral images a model was trained with, by its card; None: simulated ones."""
-    recipe = (model.card.recipe if model.card is not None else None) or {}
-    return recipe.get("data", {}).get("msi")
-
-
 def reference_options(model: Model) -> dict[str, Any] | None:
     """Return all options of the synthetic reference: those that the model was trained with, by its card."""
     if REFERENCE not in model.inputs:
         return None
-    recipe = (model.card.recipe if model.card is not None else None) or {}
-    return {**REFERENCE_DEFAULTS, **(recipe.get("data", {}).get("reference") or {})}
+    return {**REFERENCE_DEFAULTS, **((model.card.reference if model.card is not None else None) or {})}

@@ -328,7 +328,10 @@ def _export(net: SRNetwork, config: dict[str, Any], out: Path, store: Store, pha
         ms_bands=names,
         ms_wavelengths_nm=centres,
         sensor=config["data"]["sensor"],
+        training_crop=config["data"]["crop"],
         degradation={**config["data"]["degradation"], "scale": net.scale},
+        measured_msi=config["data"].get("msi"),
+        reference=_reference(config),
         data={
             "dataset": config["data"]["dataset"],
             "citation": dataset.citation,

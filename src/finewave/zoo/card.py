@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from finewave.systems.base import SRNetwork
 
 FORMAT_VERSION = 1
+_ONCE_IN_RECIPE = {"training_crop": "crop", "measured_msi": "msi", "reference": "reference"}
+"""Keys that older cards lack, and where their recipes say the same, under ``data``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +48,14 @@ class Card:
         Height and width of the input are multiples of it.
     receptive_field : int, optional
         Distance in input pixels up to which a pixel acts on the output; None for the whole image.
+    training_crop : int, optional
+        Side in output pixels of the training crops: local pooling takes its means over as much.
     degradation : dict, optional
         Keyword arguments of `degrade` that made the training inputs: kernel, noise, ...
+    measured_msi : str, optional
+        Companion of the data set whose multispectral images the network was trained on; None: simulated ones.
+    reference : dict, optional
+        Options of the synthetic reference views that the network was trained on.
     data : dict, optional
         Data set, split by scene names, checksums.
     recipe : dict, optional
@@ -82,7 +90,10 @@ class Card:
     value_range: list[float] = field(default_factory=lambda: [0.0, 1.0])
     size_multiple: int = 1
     receptive_field: int | None = None
+    training_crop: int | None = None
     degradation: dict[str, Any] | None = None
+    measured_msi: str | None = None
+    reference: dict[str, Any] | None = None
     data: dict[str, Any] | None = None
     recipe: dict[str, Any] | None = None
     commit: str | None = None
@@ -116,7 +127,8 @@ class Card:
         Raises
         ------
         InputError
-            If the text is no JSON object, a key is missing, or a key says something impossible.
+            If the text is not a JSON object, a key is missing that older cards have too, or a key says something
+            impossible.
 
         Warns
         -----
@@ -129,6 +141,10 @@ class Card:
             raise InputError(f"{source} is no JSON: {error}") from error
         if not isinstance(given, dict):
             raise InputError(f"{source} is no card: a JSON object is expected, not a {type(given).__name__}")
+        recipe = given.get("recipe")
+        data = recipe.get("data") if isinstance(recipe, dict) else None
+        for key, place in _ONCE_IN_RECIPE.items():
+            given.setdefault(key, data.get(place) if isinstance(data, dict) else None)
         known = [f.name for f in fields(cls)]
         missing = [key for key in known if key not in given]
         if missing:
@@ -174,6 +190,8 @@ class Card:
         for key, kind in kinds.items():
             if not isinstance(getattr(self, key), kind):
                 raise InputError(f"{source}: {key} is {getattr(self, key)!r}; a {kind.__name__} is expected")
+        if self.training_crop is not None and (type(self.training_crop) is not int or self.training_crop < 1):
+            raise InputError(f"{source}: training_crop is {self.training_crop!r}; pixels or null are expected")
         check_name(self.name, f"{source}: the name")
         if self.system not in SYSTEMS:
             raise InputError(f"{source}: {unknown_name('model', self.system, SYSTEMS)}")

@@ -122,9 +122,8 @@ class Model:
     @property
     def pooling_window(self) -> int:
         """Side in input pixels of the windows of ``pooling="local"``: the training crop's, by the card."""
-        recipe = self.card.recipe if self.card is not None else None
-        crop = ((recipe or {}).get("data") or {}).get("crop")
-        return max(1, (crop if isinstance(crop, int) else USUAL_CROP) // self.upscaling)
+        crop = self.card.training_crop if self.card is not None else None
+        return max(1, (crop or USUAL_CROP) // self.upscaling)
 
     @property
     def reach(self) -> int | None:

@@ -62,7 +62,7 @@ WHOLE_IMAGE = {
 
 def model_of(name: str, scale: int = 2, dtype: torch.dtype = torch.float32, **config: Any) -> Model:
     net = build(name, scale=scale, **{**EXACT[name], **config}).to(dtype).eval()
-    return Model(net, describe(net, recipe={"data": {"crop": 6 * scale}}), precision="float32", pooling="local")
+    return Model(net, describe(net, training_crop=6 * scale), precision="float32", pooling="local")
 
 
 def test_every_system_is_known_to_be_exact_or_not() -> None:
