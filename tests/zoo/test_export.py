@@ -217,7 +217,7 @@ def test_networks_of_one_size_cannot_take_any(system: str, tmp_path: Path, monke
 
 
 def row_of(system: str) -> str:
-    """Return the line of the page's table that a system's own words make."""
+    """Return the line that a system's own words make; the page's table has those that are not exported in full."""
     net = small(system).net
     lacks, fixed = getattr(net, "export_lacks", {}), getattr(net, "export_fixed", None)
     multiple = getattr(net, "export_multiple", 1)
@@ -231,4 +231,5 @@ def test_table_of_the_page_is_what_the_networks_say() -> None:
     told = [
         line for line in PAGE.read_text(encoding="utf-8").splitlines() if re.match(r"\| `[\w+-]+` \| (yes|no) ", line)
     ]
-    assert told == [row_of(system) for system in list_models()]
+    rows = [row_of(system) for system in list_models()]
+    assert told == [row for row in rows if not row.endswith("| yes | yes | any | |")]
