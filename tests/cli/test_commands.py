@@ -123,14 +123,14 @@ def test_interrupt_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_train_hands_over_recipe_and_overrides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     given = []
 
-    def train(recipe: str, overrides: list[str]) -> Path:
-        given.append((recipe, overrides))
+    def train(recipe: dict[str, Any], **_: Any) -> Path:
+        given.append((recipe["name"], recipe["model"]["features"], recipe["seed"]))
         return tmp_path / "model"
 
     monkeypatch.setattr("finewave.training.trainer.train", train)
     result = run("train", "jssunet-cave-x4", "model.features=64", "seed=3")
     assert result.exit_code == 0, result.output
-    assert given == [("jssunet-cave-x4", ["model.features=64", "seed=3"])]
+    assert given == [("jssunet-cave-x4", 64, 3)]
     assert str(tmp_path / "model") in result.stdout
 
 

@@ -150,7 +150,7 @@ def test_study_as_json(tmp_path: Path) -> None:
 
 
 def test_train_as_json(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path) -> None:
-    def train(recipe: str, overrides: list[str]) -> Path:
+    def train(recipe: dict[str, Any], **_: Any) -> Path:
         print("step 30  loss 0.1")
         return tiny_weights
 

@@ -182,7 +182,7 @@ class TestColoursOfFiles:
 
     def test_that_gdal_gives_by_itself_do_not_contradict_names(self, tmp_path: Path) -> None:
         path = self.write(tmp_path / "a.tif", "uint8", ["blue", "green", "red"], list(self.ORDER))
-        scene = fw.open_scene(path, scale=255)
+        scene = fw.open_scene(path, full_scale=255)
         assert matched(scene, model_of(**RGB))[0] == [2, 1, 0]
 
     @pytest.mark.parametrize(

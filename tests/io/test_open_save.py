@@ -55,7 +55,7 @@ class TestRoundTrip:
 
     def test_scaled_integers(self, tmp_path: Path, name: str, options: dict) -> None:
         scene = full_scene()
-        save_scene(scene, tmp_path / name, dtype="int16", scale=5000, nodata=-7, **options)
+        save_scene(scene, tmp_path / name, dtype="int16", full_scale=5000, nodata=-7, **options)
         first = open_scene(tmp_path / name)
         assert_same_scene(first, scene, tolerance=0.5001 / 5000)
         assert first.dtype == np.float32
@@ -317,7 +317,7 @@ class TestBadInput:
             ({"dtype": "float23"}, "unknown dtype 'float23'"),
             ({"dtype": "complex64"}, "cannot be stored as complex64"),
             ({"dtype": "uint8", "nodata": 300}, "nodata=300 does not fit uint8"),
-            ({"scale": 0}, "scale= .* must be positive"),
+            ({"full_scale": 0}, "scale= .* must be positive"),
         ],
     )
     def test_storage_that_cannot_be(self, tmp_path: Path, keywords: dict, words: str) -> None:
@@ -362,9 +362,9 @@ class TestScale:
     def test_stated_scale_comes_before_that_of_the_file(self, tmp_path: Path) -> None:
         scene = make_scene(np.full((1, 4, 3), 0.5, np.float32))
         for name in ("a.tif", "a.img", "a.nc", "a.zarr", "a.h5", "a.mat"):
-            save_scene(scene, tmp_path / name, dtype="uint16", scale=1000)
-            assert np.all(open_scene(tmp_path / name, scale=1).values == 500), name
-            assert open_scene(tmp_path / name, scale=1).encoding.get("scale_factor", 1.0) == 1.0
+            save_scene(scene, tmp_path / name, dtype="uint16", full_scale=1000)
+            assert np.all(open_scene(tmp_path / name, full_scale=1).values == 500), name
+            assert open_scene(tmp_path / name, full_scale=1).encoding.get("scale_factor", 1.0) == 1.0
 
     @pytest.mark.parametrize("name", ["a.tif", "a.img", "a.nc", "a.zarr", "a.h5", "a.mat"])
     @pytest.mark.parametrize(
@@ -391,7 +391,7 @@ class TestScale:
         save_scene(make_scene(np.full((1, 2, 2), 70000, np.int32)), tmp_path / "a.tif")
         with pytest.raises(InputError, match=r"up to 70000 .*state it.*scale= of open_scene, --full-scale"):
             open_scene(tmp_path / "a.tif")
-        assert open_scene(tmp_path / "a.tif", scale=70000).values.max() == 1
+        assert open_scene(tmp_path / "a.tif", full_scale=70000).values.max() == 1
 
     def test_floats_are_left_alone(self, tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
         save_scene(make_scene(np.full((1, 2, 2), 300, np.float32)), tmp_path / "a.tif")
@@ -436,13 +436,13 @@ class TestIntegersThatDoNotFit:
     def test_values_are_clipped_with_a_count(self, tmp_path: Path) -> None:
         scene = make_scene(np.array([[[-0.5, 0.5, 9.0]]], np.float32))
         with pytest.warns(FinewaveWarning, match="2 values lie outside what uint16 can hold"):
-            save_scene(scene, tmp_path / "a.tif", dtype="uint16", scale=10000)
+            save_scene(scene, tmp_path / "a.tif", dtype="uint16", full_scale=10000)
         np.testing.assert_allclose(open_scene(tmp_path / "a.tif").values.ravel(), [0, 0.5, 6.5534])
 
     def test_value_on_nodata_moves_to_the_number_beside(self, tmp_path: Path) -> None:
         scene = make_scene(np.array([[[0.0, 0.5, np.nan]]], np.float32))
         for nodata, lowest in ((0, 0.001), (500, 0.0)):
-            save_scene(scene, tmp_path / "a.tif", dtype="uint16", scale=1000, nodata=nodata)
+            save_scene(scene, tmp_path / "a.tif", dtype="uint16", full_scale=1000, nodata=nodata)
             result = open_scene(tmp_path / "a.tif").values.ravel()
             np.testing.assert_allclose(result, [lowest, 0.5 if nodata == 0 else 0.501, np.nan])
 
@@ -475,11 +475,14 @@ def test_public_names() -> None:
 
 def test_the_former_name_of_full_scale(tmp_path: Path) -> None:
     scene = full_scene()
-    for name, option in (("new.tif", "full_scale"), ("former.tif", "scale")):
-        save_scene(scene, tmp_path / name, dtype="uint16", **{option: 5000})
-        assert open_scene(tmp_path / name).encoding["scale_factor"] == pytest.approx(1 / 5000)
-    new, former = (open_scene(tmp_path / "new.tif", **{option: 2500}) for option in ("full_scale", "scale"))
-    np.testing.assert_array_equal(new, former)
+    save_scene(scene, tmp_path / "new.tif", dtype="uint16", full_scale=5000)
+    assert open_scene(tmp_path / "new.tif").encoding["scale_factor"] == pytest.approx(1 / 5000)
+    with pytest.raises(InputError, match=r"the stored number that stands for 1\.0 is full_scale="):
+        save_scene(scene, tmp_path / "former.tif", dtype="uint16", scale=5000)
+    assert not (tmp_path / "former.tif").exists()
+    with pytest.warns(DeprecationWarning, match="is now full_scale="):
+        former = open_scene(tmp_path / "new.tif", scale=2500)
+    np.testing.assert_array_equal(open_scene(tmp_path / "new.tif", full_scale=2500), former)
     with pytest.raises(InputError, match="are the same option"):
         open_scene(tmp_path / "new.tif", full_scale=2500, scale=2500)
 

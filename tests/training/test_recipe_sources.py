@@ -92,7 +92,7 @@ def test_overrides_and_what_another_source_decides(tmp_path: Path) -> None:
 
 
 def test_a_training_says_what_its_recipe_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("finewave.training.trainer.train", lambda recipe, overrides: Path("runs"))
+    monkeypatch.setattr("finewave.training.trainer.train", lambda recipe, **_: Path("runs"))
     done = CliRunner().invoke(main, ["train", "sspsr-chikusei-x4", "model.features=64"])
     assert done.exit_code == 0, done.output
     assert f"recipe sspsr-chikusei-x4: {label('sspsr-chikusei-x4', ['model.features=64'])}" in done.stderr

@@ -73,7 +73,7 @@ def with_overviews(tmp_path: Path) -> Path:
     path = tmp_path / "scene.tif"
     values = np.random.default_rng(4).random((2, 600, 520))
     place = {"crs": "EPSG:32631", "transform": (10.0, 0.0, 500000.0, 0.0, -10.0, 4400000.0)}
-    save_scene(make_scene(values, [500.0, 600.0], **place), path, dtype="uint16", scale=10000)
+    save_scene(make_scene(values, [500.0, 600.0], **place), path, dtype="uint16", full_scale=10000)
     with rasterio.open(path, "r+") as dataset:
         dataset.build_overviews([2, 4], rasterio.enums.Resampling.nearest)
     return path

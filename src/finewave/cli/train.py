@@ -31,15 +31,15 @@ def train(recipe: str, overrides: tuple[str, ...], services: tuple[str, ...], as
     check_extra("train", "finewave train")
     from finewave.training.recipes import load_recipe
 
-    load_recipe(recipe, list(overrides))  # a typing error shows before Lightning is loaded
+    config = load_recipe(recipe, list(overrides))  # a typing error shows before Lightning is loaded
     from finewave.training.recipe_sources import label
     from finewave.training.trainer import train as run
 
     keep_freed_memory()
     if not as_json:
-        note(f"recipe {recipe}: {label(recipe, overrides)}")
+        note(f"recipe {recipe}: {label(recipe, overrides, values=config)}")
     with working(as_json):
-        outcome = run(recipe, list(overrides), services=services)
+        outcome = run(config, services=services)
     if as_json:
         from finewave.zoo.bundled_weights import CARD
         from finewave.zoo.card import Card

@@ -123,7 +123,7 @@ def open_scene(
     chunks : int, str or mapping, optional
         Chunks as in ``xarray.DataArray.chunk``, for users of dask.
     scale : float, optional
-        Former name of ``full_scale``. Elsewhere ``scale`` is the super-resolution factor.
+        Former name of ``full_scale``, with a DeprecationWarning. Elsewhere ``scale`` is the super-resolution factor.
 
     Returns
     -------
@@ -141,10 +141,15 @@ def open_scene(
     from finewave.scene import with_wavelengths
     from finewave.wavelengths import given_wavelengths
 
+    if scale is not None:
+        if full_scale is not None:
+            raise InputError(f"{full_scale=} and {scale=} are the same option; leave the former name, scale, out")
+        warnings.warn("open_scene(scale=...) is now full_scale=", DeprecationWarning, stacklevel=2)
+        full_scale = scale
     options = OpenOptions(
         wavelengths=None if wavelengths is None else given_wavelengths(wavelengths),
         variable=variable,
-        scale=_full_scale(full_scale, scale),
+        scale=full_scale,
         linearise=linearise,
         band_axis=band_axis,
         resolution=resolution,
@@ -309,7 +314,6 @@ def save_scene(
     dtype: str | np.dtype[Any] | type | None = None,
     full_scale: float | None = None,
     nodata: float | None = None,
-    scale: float | None = None,
     **options: Any,
 ) -> None:
     """Save a scene; the extension chooses the format.
@@ -334,8 +338,6 @@ def save_scene(
     nodata : float, optional
         The stored number for missing pixels. By default from ``scene.encoding``; else NaN for floats, the
         smallest signed or the largest unsigned integer of 16 bits and more where it is free.
-    scale : float, optional
-        Former name of ``full_scale``.
     **options
         GeoTIFF: ``cog=True``, ``compress="deflate"``. ENVI: ``interleave="bsq"``. Zarr: ``zarr_format=2``.
         MATLAB: ``version="5"`` or ``"7.3"`` (default by size), ``name="scene"``. JPEG: ``quality=95``.
@@ -359,6 +361,8 @@ def save_scene(
     if chosen is None:
         raise _unknown_extension(target, _TO_SAVE)
     for name in options:
+        if name == "scale":
+            raise InputError("save_scene has no option 'scale'; the stored number that stands for 1.0 is full_scale=")
         if name not in chosen.save_options:
             raise unknown_name(
                 f"option for {chosen.name}", name, ("dtype", "full_scale", "nodata", *chosen.save_options)
@@ -368,15 +372,8 @@ def save_scene(
     _module(chosen).save_file(
         check_scene(scene),
         target,
-        SaveOptions(dtype=dtype, scale=_full_scale(full_scale, scale), nodata=nodata, format_options=options),
+        SaveOptions(dtype=dtype, scale=full_scale, nodata=nodata, format_options=options),
     )
-
-
-def _full_scale(full_scale: float | None, scale: float | None) -> float | None:
-    """Return the number that stands for 1.0, by its name or its former one."""
-    if full_scale is not None and scale is not None:
-        raise InputError(f"{full_scale=} and {scale=} are the same option; leave the former name, scale, out")
-    return scale if full_scale is None else full_scale
 
 
 def _reader_of(path: Path) -> Format | Product:

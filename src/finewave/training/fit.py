@@ -132,11 +132,12 @@ def fit(
             f"{system} is a system for {task}, which does not go with scale {options.scale}; that takes one of {others}"
         )
     recipe = f"fit-{system}" if f"fit-{system}" in list_recipes() else "fit"
-    told = [f"model.system={system}", f"model.scale={options.scale}", *_start(recipe, options, network)]
+    known = load_recipe(recipe)
+    told = [f"model.system={system}", f"model.scale={options.scale}", *_start(known, options, network)]
     told += [f"data.degradation={json.dumps(_degradation(options, sensor))}"]
     if options.msi:  # augmentation would hide how the two instruments' pixels lie to each other
         told += ["data.augment=false", "data.gain=[1.0, 1.0]"]
-    told += _length(recipe, options)
+    told += _length(known, options)
     crop = _crop(recipe, system, options)
     store, companion = _store(scenes, out, options, crop, sensor, progress)
     name = store.attributes["dataset"]
@@ -208,16 +209,15 @@ def _network(options: FitOptions) -> tuple[str, dict[str, Any]]:
     return system, config
 
 
-def _start(recipe: str, options: FitOptions, network: dict[str, Any]) -> list[str]:
+def _start(recipe: dict[str, Any], options: FitOptions, network: dict[str, Any]) -> list[str]:
     """Return what a training from trained weights takes from them."""
     if options.start is None:
         return []
-    known = load_recipe(recipe)
     told = [f"init_from={json.dumps(str(options.start))}"]
     for key, value in network.items():
         if key not in ("scale", "ms_bands", "hs_bands"):
             told.append(f"model.{key}={json.dumps(value)}")
-    for phase, config in known.items():
+    for phase, config in recipe.items():
         if phase.startswith("phase"):
             told.append(f"{phase}.learning_rate={FINE_TUNING * config['learning_rate']:.3g}")
             if config.get("output_start"):
@@ -242,9 +242,9 @@ def _degradation(options: FitOptions, sensor: Sensor | None) -> dict[str, Any]:
     return {"kernel": "gaussian"}
 
 
-def _length(recipe: str, options: FitOptions) -> list[str]:
+def _length(recipe: dict[str, Any], options: FitOptions) -> list[str]:
     """Return steps and minutes of each phase, in the recipe's proportions."""
-    phases = {key: value["steps"] for key, value in load_recipe(recipe).items() if key.startswith("phase")}
+    phases = {key: value["steps"] for key, value in recipe.items() if key.startswith("phase")}
     whole = sum(phases.values())
     told = []
     for phase, steps in phases.items():

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from finewave.errors import unknown_name
 from finewave.evaluation.scorer import Scorer
 from finewave.systems.base import SRNetwork
 from finewave.systems.objective import Objective
@@ -23,20 +22,10 @@ OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 def objective_of(net: SRNetwork, options: dict[str, Any]) -> Objective:
-    """Return the objective of a phase: `Supervised`, or one of the network's own, by ``kind``.
-
-    Raises
-    ------
-    InputError
-        If the network has no such kind, or an option does not fit it.
-    """
+    """Return the objective of a phase: `Supervised`, or one of the network's own, by ``kind``, which recipes check."""
     kind = options["kind"]
     if kind == "supervised":
         return Supervised(net, options)
-    if kind not in net.objectives:
-        raise unknown_name(
-            f"kind of phase of {net.system or type(net).__name__}", kind, ("supervised", *net.objectives)
-        )
     module, _, name = net.objectives[kind].partition(":")
     return vars(importlib.import_module(module))[name](net, options)
 
@@ -61,7 +50,7 @@ class Phase(L.LightningModule):
     Raises
     ------
     InputError
-        If the network has no such kind of phase, or an option does not exist.
+        If an option does not fit the network.
     """
 
     response: Tensor | None = None
@@ -70,8 +59,6 @@ class Phase(L.LightningModule):
 
     def __init__(self, net: SRNetwork, config: dict[str, Any], clock: RunClock) -> None:
         super().__init__()
-        if config.get("optimizer", "adam") not in OPTIMISERS:
-            raise unknown_name("optimizer", config["optimizer"], OPTIMISERS)
         self.objective = objective_of(net, config)
         self.net, self.config, self.clock = net, config, clock
         self.average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config["ema"]), use_buffers=True)

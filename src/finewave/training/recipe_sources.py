@@ -83,7 +83,9 @@ def sources_of(recipe: str | Path) -> dict[str, Source]:
     return sources | own
 
 
-def unpublished(recipe: str | Path, overrides: Sequence[str] = ()) -> list[str]:
+def unpublished(
+    recipe: str | Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None
+) -> list[str]:
     """Return the keys of a recipe whose values have neither the article nor its code as source.
 
     Parameters
@@ -92,8 +94,10 @@ def unpublished(recipe: str | Path, overrides: Sequence[str] = ()) -> list[str]:
         Name or YAML file.
     overrides : sequence of str
         ``key=value``; what they change is not published.
+    values : mapping, optional
+        What `load_recipe` returned for both, where that was called already.
     """
-    values = load_recipe(recipe, overrides)
+    values = load_recipe(recipe, overrides) if values is None else values
     changed = dict.fromkeys(override.partition("=")[0] for override in overrides)
     keys = [
         key
@@ -103,12 +107,17 @@ def unpublished(recipe: str | Path, overrides: Sequence[str] = ()) -> list[str]:
     return keys + [key for key in changed if _is_setting(key, values)]
 
 
-def label(recipe: str | Path, overrides: Sequence[str] = (), aside: Sequence[str] = ()) -> str:
+def label(
+    recipe: str | Path,
+    overrides: Sequence[str] = (),
+    aside: Sequence[str] = (),
+    values: Mapping[str, Any] | None = None,
+) -> str:
     """Return what may be said of a recipe: `PUBLISHED`, or what of it is not.
 
     Parameters
     ----------
-    recipe, overrides
+    recipe, overrides, values
         See `unpublished`.
     aside : sequence of str
         Keys that another source than the recipe decides about, a table's protocol for instance.
@@ -123,7 +132,7 @@ def label(recipe: str | Path, overrides: Sequence[str] = (), aside: Sequence[str
     training = [source for key, source in sources.items() if re.match(r"phase\d+\.", key)]
     if not any(source.published for source in training):
         return "finewave's own"
-    keys = [key for key in unpublished(recipe, overrides) if key not in aside]
+    keys = [key for key in unpublished(recipe, overrides, values) if key not in aside]
     if not keys:
         return PUBLISHED
     sections: dict[str, list[str]] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from finewave.errors import InputError, unknown_name
+from finewave.errors import unknown_name
 from finewave.nn.losses import LOSSES
 from finewave.systems.base import SRNetwork
 from finewave.systems.objective import Batch, Loss, Objective, weighted_sum
@@ -31,8 +31,6 @@ class Supervised(Objective):
     def __init__(self, net: SRNetwork, options: Mapping[str, Any]) -> None:
         super().__init__(net, options)
         self.part: str | None = options.get("part")
-        if not any(options["losses"].values()):
-            raise InputError("a supervised phase needs losses with a weight other than 0")
         if self.part is not None:
             if self.part not in net.parts:
                 raise unknown_name("part of the network", self.part, net.parts)

@@ -83,7 +83,7 @@ def test_transparent_pixels_of_a_band_are_missing(tmp_path: Path) -> None:
 def test_natural_order_without_leading_zeros(tmp_path: Path) -> None:
     for band in range(1, 13):
         Image.fromarray(np.full((2, 2), band, np.uint8)).save(tmp_path / f"band_{band}.png")
-    scene = open_scene(tmp_path, scale=1)
+    scene = open_scene(tmp_path, full_scale=1)
     np.testing.assert_array_equal(scene.values[:, 0, 0], np.arange(1, 13))
 
 

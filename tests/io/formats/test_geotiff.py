@@ -63,7 +63,7 @@ def test_bands_without_names_are_described_by_wavelength(tmp_path: Path) -> None
 
 
 def test_scaled_integers_as_rasterio_sees_them(tmp_path: Path) -> None:
-    save_scene(full_scene(), tmp_path / "a.tif", dtype="uint16", scale=10000, nodata=0)
+    save_scene(full_scene(), tmp_path / "a.tif", dtype="uint16", full_scale=10000, nodata=0)
     with rasterio.open(tmp_path / "a.tif") as dataset:
         assert set(dataset.dtypes) == {"uint16"}
         assert dataset.nodata == 0

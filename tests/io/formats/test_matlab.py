@@ -41,7 +41,7 @@ def test_scipy_finds_everything(tmp_path: Path) -> None:
 
 def test_h5py_finds_everything(tmp_path: Path) -> None:
     scene = full_scene()
-    save_scene(scene, tmp_path / "a.mat", version="7.3", name="cube", dtype="int16", scale=1000)
+    save_scene(scene, tmp_path / "a.mat", version="7.3", name="cube", dtype="int16", full_scale=1000)
     assert (tmp_path / "a.mat").read_bytes().startswith(b"MATLAB 7.3 MAT-file")
     assert (tmp_path / "a.mat").read_bytes()[124:128] == b"\x00\x02IM"
     with h5py.File(tmp_path / "a.mat") as file:

@@ -23,7 +23,7 @@ VALUES = np.linspace(0, 1, 24, dtype=np.float32).reshape(2, 3, 4)
 
 def test_xarray_and_rioxarray_find_everything(tmp_path: Path) -> None:
     scene = full_scene()
-    save_scene(scene, tmp_path / "a.nc", dtype="int16", scale=1000)
+    save_scene(scene, tmp_path / "a.nc", dtype="int16", full_scale=1000)
     with xr.open_dataset(tmp_path / "a.nc", decode_coords="all") as dataset:
         image = dataset["scene"]
         np.testing.assert_allclose(image.values, scene.values, atol=0.0005001)
@@ -38,7 +38,7 @@ def test_xarray_and_rioxarray_find_everything(tmp_path: Path) -> None:
 
 
 def test_stored_numbers(tmp_path: Path) -> None:
-    save_scene(full_scene(), tmp_path / "a.nc", dtype="int16", scale=1000, nodata=-1)
+    save_scene(full_scene(), tmp_path / "a.nc", dtype="int16", full_scale=1000, nodata=-1)
     with h5py.File(tmp_path / "a.nc") as file:
         assert file["scene"].dtype == np.int16
         assert file["scene"][0, 2, 3] == -1
@@ -138,10 +138,10 @@ def test_stated_scale_over_scale_and_offset_of_the_file(tmp_path: Path) -> None:
     xr.Dataset({"r": (("band", "y", "x"), numbers, attrs)}).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     np.testing.assert_allclose(open_scene(tmp_path / "a.nc").values, 7)
     with pytest.warns(FinewaveWarning, match=r"offset of 2; with full_scale=10000 the offset is 0\.2"):
-        scene = open_scene(tmp_path / "a.nc", scale=10000)
+        scene = open_scene(tmp_path / "a.nc", full_scale=10000)
     np.testing.assert_allclose(scene.values, (5000 + 2000) / 10000)  # the offset is 2000 stored numbers
     with pytest.warns(FinewaveWarning, match="not applied, because full_scale=1 keeps the stored numbers"):
-        scene = open_scene(tmp_path / "a.nc", scale=1)
+        scene = open_scene(tmp_path / "a.nc", full_scale=1)
     np.testing.assert_allclose(scene.values, 5000)
 
 

@@ -212,9 +212,9 @@ def test_transparent_pixels_are_missing(tmp_path: Path) -> None:
 
 def test_stated_scale(tmp_path: Path) -> None:
     Image.fromarray(np.full((2, 2, 3), 100, np.uint8)).save(tmp_path / "a.png")
-    np.testing.assert_allclose(open_scene(tmp_path / "a.png", scale=200, linearise=False).values, 0.5)
+    np.testing.assert_allclose(open_scene(tmp_path / "a.png", full_scale=200, linearise=False).values, 0.5)
     with pytest.raises(InputError, match=r"scale= .* must be positive"):
-        open_scene(tmp_path / "a.png", scale=-1)
+        open_scene(tmp_path / "a.png", full_scale=-1)
 
 
 def test_blue_first_is_turned_round(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_other_band_counts_are_refused(tmp_path: Path, bands: int, name: str) ->
     [
         ("a.jpg", {"dtype": "uint16"}),
         ("a.png", {"dtype": "float32"}),
-        ("a.png", {"scale": 10}),
+        ("a.png", {"full_scale": 10}),
         ("a.png", {"nodata": 0}),
     ],
 )

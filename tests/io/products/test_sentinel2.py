@@ -127,7 +127,7 @@ def test_inner_folder_and_single_band_have_the_metadata_up_the_tree(
     np.testing.assert_allclose(scene.values[0], (written["B02"].astype(float) - 1000) / 10000, atol=1e-6)
     one = open_scene(next(folder.glob("*_B08_10m.jp2")))
     np.testing.assert_allclose(one.values, scene.values[3:], atol=1e-7)
-    np.testing.assert_allclose(open_scene(folder, scale=10000).values, scene.values, atol=1e-7)
+    np.testing.assert_allclose(open_scene(folder, full_scale=10000).values, scene.values, atol=1e-7)
     coarse = open_scene(folder.parent / "R20m")
     assert coarse.band_name.values.tolist() == ["B2", "B5", "B8A", "B12"]
     assert coarse.shape == (4, 12, 9)
@@ -168,7 +168,7 @@ def test_bands_without_their_product(tmp_path: Path) -> None:
 def test_names_of_bands_alone_say_no_product(tmp_path: Path) -> None:
     for name in ("scene_B02.tif", "scene_B03.tif", "scene_B10.tif"):
         write_band(tmp_path / name, 10, nodata=0)
-    scene = open_scene(tmp_path, scale=10000)
+    scene = open_scene(tmp_path, full_scale=10000)
     assert "wavelength" not in scene.coords
     assert "sensor" not in scene.attrs
     assert scene.band_name.values.tolist() == ["scene_B02", "scene_B03", "scene_B10"]
@@ -240,7 +240,7 @@ def test_metadata_that_cannot_be(tmp_path: Path, old: str, new: str, said: str) 
 def test_folder_at_several_resolutions(tmp_path: Path) -> None:
     fine = write_band(tmp_path / "band_560nm.tif", 10, nodata=0)
     write_band(tmp_path / "band_705nm.tif", 20, nodata=0)
-    scene = open_scene(tmp_path, scale=10000)
+    scene = open_scene(tmp_path, full_scale=10000)
     assert scene.shape == (2, 24, 18)
     assert scene.wavelength.values.tolist() == [560, 705]
     np.testing.assert_allclose(scene.values[0], fine / 10000, atol=1e-6)
