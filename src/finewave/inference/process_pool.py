@@ -117,14 +117,6 @@ def local_cluster(workers: int) -> Iterator[Any]:
     Dask's scheduler runs whatever code it is given, and its port on the loopback interface is open to every user of
     the machine: keys that are made for this run, and kept in memory, are asked of whoever connects. Its pages, which
     show what is run, are not served.
-
-    Parameters
-    ----------
-    workers : int
-
-    Yields
-    ------
-    distributed.LocalCluster
     """
     import dask
     from distributed import LocalCluster

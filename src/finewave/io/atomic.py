@@ -104,10 +104,6 @@ def flush_to_disk(path: Path) -> None:
     """Have a file, or all that is in a folder, on the disk before a rename makes it final.
 
     Without it a machine that loses power may have the new name with nothing, or a part, behind it.
-
-    Parameters
-    ----------
-    path : pathlib.Path
     """
     if not path.is_dir():
         _fsync(path)

@@ -22,11 +22,6 @@ def allow_heif(path: Path) -> None:
 def read_raw(path: Path) -> NDArray[np.uint16]:
     """Develop a raw file to linear light: sRGB primaries, white balance of the camera, no curve, no brightening.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-
     Returns
     -------
     numpy.ndarray

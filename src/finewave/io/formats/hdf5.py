@@ -16,20 +16,7 @@ from finewave.io.open_options import OpenOptions, SaveOptions
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
-    """Open an HDF5 file, as NetCDF when it is one.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    options : OpenOptions
-        What the user stated.
-
-    Returns
-    -------
-    xarray.DataArray
-        The scene, lazy.
-    """
+    """Open an HDF5 file, as NetCDF when it is one."""
     import h5py
 
     if signature_of(path) == ("an HDF4 file", None) and gdal_raster.is_readable(path):

@@ -36,13 +36,6 @@ _BAND_AXIS = 2
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     """Open a MATLAB file; version 7.3 lazily, older ones whole.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    options : OpenOptions
-        What the user stated.
-
     Returns
     -------
     xarray.DataArray

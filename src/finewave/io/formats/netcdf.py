@@ -20,20 +20,7 @@ from finewave.scene import STRUCTURE, attribute_to_text, band_values, scene_tran
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
-    """Open a NetCDF file, with its groups.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    options : OpenOptions
-        What the user stated.
-
-    Returns
-    -------
-    xarray.DataArray
-        The scene, lazy.
-    """
+    """Open a NetCDF file, with its groups."""
     return open_groups(lambda: groups_of(path), path, "NetCDF file", options)
 
 

@@ -32,13 +32,6 @@ TRANSFER = "transfer_function"
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     """Open a PNG or JPEG.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    options : OpenOptions
-        What the user stated.
-
     Returns
     -------
     xarray.DataArray

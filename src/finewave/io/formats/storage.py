@@ -130,10 +130,6 @@ def choose_storage(scene: xr.DataArray, options: SaveOptions) -> Storage:
     options : SaveOptions
         What the user stated.
 
-    Returns
-    -------
-    Storage
-
     Raises
     ------
     InputError

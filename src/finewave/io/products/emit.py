@@ -21,13 +21,6 @@ def matches(path: Path) -> bool:
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     """Open the image in the geometry of the sensor, with control points from the group ``location``.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    options : OpenOptions
-        What the user stated.
-
     Returns
     -------
     xarray.DataArray

@@ -34,13 +34,6 @@ def matches(path: Path) -> bool:
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     """Open VNIR and SWIR of a product.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    options : OpenOptions
-        What the user stated.
-
     Returns
     -------
     xarray.DataArray

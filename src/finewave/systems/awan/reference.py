@@ -48,10 +48,6 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
         ``module`` is ``"AWAN"`` by default; ``"AWCA"`` (``features``, ``reduction``), ``"PSNL"`` (``channels``,
         ``reduction``) and ``"DRAB"`` (``features``, ``k1``, ``k2``) are its parts.
 
-    Returns
-    -------
-    torch.nn.Module
-
     Raises
     ------
     InputError

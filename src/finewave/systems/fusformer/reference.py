@@ -62,10 +62,6 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
         widths of the whole network are read off the weights. ``patch`` is finewave's: side of the patches of the
         attention, 64, or None for the whole image at once, which is what one call of the public network does.
 
-    Returns
-    -------
-    torch.nn.Module
-
     Raises
     ------
     InputError

@@ -53,10 +53,6 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
         left out. ``module`` is ``"MST_Plus_Plus"`` by default; ``"MS_MSA"`` and ``"FeedForward"`` (which take
         channels last), ``"MSAB"`` and ``"MST"`` are its parts. What follows the name is a remark.
 
-    Returns
-    -------
-    torch.nn.Module
-
     Raises
     ------
     InputError

@@ -79,10 +79,6 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
         (horizontal); modules need ``features``. ``scale`` (4) and ``hs_bands`` (31) do not show in the weights.
         ``modules`` and ``features`` of the whole network are read off the weights.
 
-    Returns
-    -------
-    torch.nn.Module
-
     Raises
     ------
     InputError

@@ -99,10 +99,6 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
         ``out_channels`` and ``features`` of the whole network are read off the weights; ``kernel`` and ``inputs`` are
         the modules' own.
 
-    Returns
-    -------
-    torch.nn.Module
-
     Raises
     ------
     InputError

@@ -92,10 +92,6 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
         ``n_ovls``, ``n_feats``, ``n_blocks``, ``use_share``. Of the whole network, ``overlap`` must be given
         (shapes do not tell it); the rest can be left out. ``module`` is ``"SSPSR"`` by default.
 
-    Returns
-    -------
-    torch.nn.Module
-
     Raises
     ------
     InputError
