@@ -104,7 +104,7 @@ def test_baselines_are_scored_by_name(small_store: Path, system: str) -> None:
     floor = baseline_for(system, "cave", scale=3, sensor="srgb", degradation={"kernel": "bicubic"}, store=store)
     scores = evaluate_model(floor, "cave", "val", baseline=True, store=store)
     assert scores["model"] == system
-    scale = 1 if system in ("ridge", "quadratic", "root-polynomial") else 3
+    scale = 1 if floor.task == "ssr" else 3
     protocol = {key: scores["protocol"][key] for key in ("sensor", "scale", "degradation")}
     assert protocol == {"sensor": "srgb", "scale": scale, "degradation": {"kernel": "bicubic"}}
     assert scores["mean"]["psnr"] > 25

@@ -19,8 +19,12 @@ from tests.inference.tiny_models import save_model, write_scene
 
 HOME = Path(finewave.__file__).parent
 NETWORKS = (str(HOME / "systems" / "jssunet"), str(HOME / "nn"))
-FILES, DEPTH = 51, 13
-"""The bounds reached: functions of the network itself are left out, comprehensions are counted as Python does."""
+FILES, DEPTH = 46, 13
+"""The bounds reached: functions of the network itself are left out, comprehensions are counted as Python does.
+
+Of 46 files 21 understand and write a GeoTIFF (bands, numbers, masks and places that files state in many ways), 9 load
+the model by its card, 16 match bands, run one tile and check names. Each is an idea of its own.
+"""
 
 
 def ours(frame: FrameType) -> str | None:

@@ -189,8 +189,8 @@ def _in_one_piece(
     side = tiling.side * request.model.upscaling
     with writing(output):
         if made.spread is not None:
-            _save_in_blocks(request.spread(made.spread), uncertainty_file(output), side, {})
-        _save_in_blocks(request.result(made.values), output, side, options.storage)
+            _save(request.spread(made.spread), uncertainty_file(output), {}, side)
+        _save(request.result(made.values), output, options.storage, side)
     if progress is not None:
         progress(1, 1)
 
@@ -439,17 +439,14 @@ def _publish(store: Path, output: Path, side: int, storage: dict[str, Any]) -> N
         return
     scene = open_scene(store)
     try:
-        _save_in_blocks(scene, output, side, storage)
+        _save(scene, output, storage, side)
     finally:
         scene.close()
 
 
-def _save_in_blocks(scene: xr.DataArray, output: Path, side: int, storage: dict[str, Any]) -> None:
-    """Save a scene whose tiles have so many pixels a side."""
-    scene.encoding["preferred_chunks"] = {"y": side, "x": side}
-    _save(scene, output, storage)
-
-
-def _save(scene: xr.DataArray, output: Path, storage: dict[str, Any]) -> None:
+def _save(scene: xr.DataArray, output: Path, storage: dict[str, Any], side: int | None = None) -> None:
+    """Save a scene; ``side`` is that of its tiles in pixels, if it has some."""
+    if side is not None:
+        scene.encoding["preferred_chunks"] = {"y": side, "x": side}
     more: dict[str, Any] = {"cog": True} if output.suffix.lower() in COG_EXTENSIONS else {}
     save_scene(scene, output, **storage, **more)

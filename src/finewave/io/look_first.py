@@ -12,6 +12,9 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _OF_A_STORE = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
 LARGEST_CHUNK = 2**30
 _LARGEST_METADATA = 2**26
+_SMALL_BYTES = 2**28
+_LARGEST_RATIO = 1200
+"""Deflate makes one byte of 1032 at most; what is smaller than that is empty for the most part."""
 
 
 def look_first(path: Path) -> None:
@@ -66,3 +69,33 @@ def _look_at_chunks(store: Path) -> None:
         if size > LARGEST_CHUNK:
             shape = " x ".join(str(each) for each in chunk)
             raise InputError(f"cannot read {store}: its chunks of {shape} numbers are larger than memory should hold")
+
+
+def check_declared(path: Path, declared: int) -> None:
+    """Refuse an image far larger than its file can hold: coordinates and values of it would fill the memory.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file or the folder of a store.
+    declared : int
+        Bytes of the stored numbers.
+
+    Raises
+    ------
+    InputError
+        They are more than any compression makes of so few.
+    """
+    if declared <= _SMALL_BYTES:
+        return
+    held = 0
+    for each in path.rglob("*") if path.is_dir() else [path]:
+        if each.is_file():
+            held += each.stat().st_size
+        if declared <= _LARGEST_RATIO * held:
+            return
+    if path.exists():
+        raise InputError(
+            f"{path} says that it holds {declared / 1e6:.0f} MB and has {held / 1e6:.3g} MB: it is cut short, damaged "
+            "or nearly empty; crop it to where it has values"
+        )

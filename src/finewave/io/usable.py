@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from finewave.io.declared import check_declared
+from finewave.io.look_first import check_declared
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -252,7 +253,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
                 scene,
                 storage,
                 step=64,
-                describe=lambda dataset: _describe(dataset, scene),
+                describe=partial(_describe, scene=scene),
                 driver="ENVI",
                 interleave=interleave,
             )

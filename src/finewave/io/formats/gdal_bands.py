@@ -1,4 +1,4 @@
-"""What GDAL's metadata says about bands: wavelengths, widths, names, the bad-band list."""
+"""What GDAL says about bands: wavelengths, widths, names, the bad-band list, and what they are shown as."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from finewave.wavelengths import wavelength_in_text
 
 # In this order: GDAL rounds ENVI wavelengths to whole nanometres in IMAGERY, so that the other places come first.
 _IMAGERY = (("CENTRAL_WAVELENGTH_UM", "wavelength_um"), ("FWHM_UM", "fwhm_um"))
+_COLOURS = {"red", "green", "blue", "coastal", "yellow", "rededge", "nir", "swir"}
+_BY_ITSELF = ["red", "green", "blue"]
 
 
 def band_metadata(dataset: Any, *, wavelengths_given: bool = False) -> dict[str, Any]:
@@ -92,3 +94,29 @@ def numbers_in_braces(text: str | None) -> list[float] | None:
         return [float(each) for each in text.strip().strip("{}").replace("\n", " ").split(",") if each.strip()]
     except ValueError:
         return None
+
+
+def colours_of(dataset: Any) -> list[str] | None:
+    """Return the colour interpretation of the bands of an open rasterio dataset.
+
+    Parameters
+    ----------
+    dataset : rasterio.DatasetReader
+        Open for reading.
+
+    Returns
+    -------
+    list of str or None
+        One a band, empty where a band has none; None where no band has one, or where bytes are red, green and blue and
+        have names: GDAL's drivers give three bytes per pixel those colours by themselves, whatever they are.
+    """
+    found = [_colour(each.name) for each in dataset.colorinterp]
+    if not any(found):
+        return None
+    unasked = set(dataset.dtypes) == {"uint8"} and found[:3] == _BY_ITSELF and dataset.count in (3, 4)
+    return None if unasked and any(dataset.descriptions) else found
+
+
+def _colour(name: str) -> str:
+    plain = name.lower().replace("_", "")
+    return plain if plain in _COLOURS else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -202,7 +203,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
             scene,
             storage,
             step=_TILE,
-            describe=lambda dataset: _describe(dataset, scene),
+            describe=partial(_describe, scene=scene),
             driver="GTiff",
             tiled=True,
             blockxsize=_TILE,

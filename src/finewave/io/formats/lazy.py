@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from finewave.io.declared import check_declared
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding
+from finewave.io.look_first import check_declared
 from finewave.io.network.location import remote_of
 
 Slices = tuple[slice, ...]

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from finewave.control_points import RPCS, control_points, on_finer_pixels, rpcs_on_finer_pixels
 from finewave.errors import InputError
-from finewave.io.declared import check_declared
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding, Number, choose_decoding
-from finewave.io.formats.gdal_colours import colours_of
+from finewave.io.formats.gdal_bands import colours_of
 from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.gdal_environment import quiet_gdal, small_gdal_cache
 from finewave.io.formats.gdal_masks import masks_of, warn_of_undeclared_alpha
@@ -25,6 +24,7 @@ from finewave.io.formats.gdal_numbers import one_or_all, stated_of
 from finewave.io.formats.icc import Recolour
 from finewave.io.formats.lazy import LazyValues, Slices
 from finewave.io.formats.storage import Storage
+from finewave.io.look_first import check_declared
 from finewave.io.network.location import leads_to_network
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene, scene_crs, scene_transform

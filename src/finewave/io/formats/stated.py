@@ -95,7 +95,7 @@ def numbers_of(value: Any) -> list[float]:
     if isinstance(value, str):
         value = [each for each in re.split(r"[,;\s]+", value.strip().strip("{}[]()")) if each]
     try:
-        return [float(each) for each in np.ravel(np.asarray(value))]
+        return list(map(float, np.ravel(np.asarray(value))))
     except (TypeError, ValueError):
         return []
 
