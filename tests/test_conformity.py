@@ -45,6 +45,16 @@ SMALL: dict[str, dict[str, Any]] = {
         "fusion": "fusformer",
         "fusion_options": {"features": 12, "heads": 2, "head_features": 4, "hidden": 8, "patch": 10},
     },
+    "ensemble-ssr": {"members": ["ridge", "quadratic"]},
+    "ensemble-sr": {"members": ["bicubic", "edsr"], "options": [{}, {"features": 12, "blocks": 2}]},
+    "ensemble-sssr": {
+        "members": ["sr-ssr", "ssr-sr"],
+        "options": [{"sr": "bicubic", "ssr": "ridge"}, {"sr": "bicubic", "ssr": "quadratic"}],
+    },
+    "ensemble-fusion": {
+        "members": ["gsa", "jssunet-fusion"],
+        "options": [{}, {"features": 12, "stages": 2, "fusion_blocks": 1}],
+    },
     "bicubic": {},
     "ibp": {"iterations": 2},
     "ridge": {},

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from finewave.datasets.registry import open_scenes
-from finewave.inference.consistency_projection import projection_of
 from finewave.inference.super_resolve import super_resolve_with_uncertainty
 from finewave.metrics import evaluate
 from finewave.physics.degradation import degrade
 from finewave.scene import make_scene
 from finewave.zoo.model import load_model
+from finewave.zoo.observation_model import projection_of
 
 SCENES = ("balloons", "beads", "cloth", "fake_and_real_food", "jelly_beans", "pompoms")
 SIDE = 96

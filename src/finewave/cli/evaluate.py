@@ -19,6 +19,7 @@ from finewave.cli.table import table
 @click.command(
     epilog=example(
         "finewave evaluate --model jssunet-cave-x4 --dataset cave --split val --baseline",
+        "finewave evaluate --model mstpp-cave+awan-cave+knn --dataset cave --split val",
         "finewave evaluate --model gsa --dataset cave --split val --scale 8",
     )
 )
@@ -62,24 +63,18 @@ def evaluate(
     """Score a model on a dataset: metrics per image and their mean, also as JSON.
 
     MODEL may be a baseline, which needs no weights: bicubic, ibp, ridge, quadratic, root-polynomial, knn, gsa, cnmf.
-    What a model's card says about scale, sensor and degradation is then said by the options.
+    What a model's card says about scale, sensor and degradation is then said by the options. Several models of one
+    task with + between them are their ensemble: the mean, made consistent with the inputs.
     """
-    from finewave.errors import InputError
-    from finewave.evaluation.baselines import list_baselines
-    from finewave.evaluation.evaluator import baseline_for, evaluate_model
+    from finewave.evaluation.evaluator import evaluate_model
+    from finewave.evaluation.named_models import model_named
     from finewave.io.atomic import atomic_output
     from finewave.io.own_copy import check_name
     from finewave.metrics import METRICS
-    from finewave.zoo.model import load_model
 
     options = {"scale": scale, "sensor": sensor, "degradation": None if kernel is None else {"kernel": kernel}}
     said: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
-    if model_name in list_baselines():
-        model = baseline_for(model_name, dataset, **said)
-    elif said:
-        raise InputError(f"--scale, --sensor and --kernel are for baselines; the card of {model_name} says them")
-    else:
-        model = load_model(model_name)
+    model = model_named(model_name, dataset, **said)
     if output is None:
         check_name(model.name, "the model's name")  # that of a Python class, or what a card says
     target = output or Path(f"{model.name}-{dataset}-{split}.json")

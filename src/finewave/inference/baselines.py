@@ -8,6 +8,7 @@ sensor observes: a hyperspectral scene in a file, or the training scenes of a da
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.systems.registry import SYSTEMS
+from finewave.zoo.ensemble import member_names
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,8 +30,15 @@ _OPTIONS = ("sensor", "scale", "kernel", "spectra")
 
 
 def is_baseline(model: Any) -> bool:
-    """Tell whether a model is given by the name of a baseline, which is built for the images at hand."""
-    return isinstance(model, str) and model in SYSTEMS and SYSTEMS[model].baseline
+    """Tell whether a model is given by the name of a baseline, which is built for the images at hand.
+
+    Or by names with + between them, see `finewave.zoo.ensemble`, of which one is a baseline's.
+    """
+    return isinstance(model, str) and any(_is_one(name) for name in member_names(model) or [model])
+
+
+def _is_one(name: str) -> bool:
+    return name in SYSTEMS and SYSTEMS[name].baseline
 
 
 def model_to_run(model: Any, scene: xr.DataArray, guide: xr.DataArray | None, options: PredictOptions) -> Model:
@@ -40,9 +49,13 @@ def model_to_run(model: Any, scene: xr.DataArray, guide: xr.DataArray | None, op
     InputError
         As `load_model`; or a baseline lacks what it needs, or another model is given what is for baselines.
     """
+    from finewave.zoo.ensemble import load_models
     from finewave.zoo.model import Model, as_model
 
     if is_baseline(model):
+        members = member_names(model)
+        if members:
+            return _ensemble(members, scene, guide, options)
         return build_baseline_for(str(model), scene, guide, options)
     stated = [name for name in _OPTIONS if getattr(options, name) is not None]
     if stated:
@@ -51,7 +64,22 @@ def model_to_run(model: Any, scene: xr.DataArray, guide: xr.DataArray | None, op
             f"{' and '.join(f'--{each} ({each}=)' for each in stated)} {'is' if len(stated) == 1 else 'are'} for "
             f"baselines ({', '.join(sorted(n for n in SYSTEMS if SYSTEMS[n].baseline))}); {name} states its own"
         )
-    return as_model(model)
+    return load_models(model) if isinstance(model, str | Path) else as_model(model)
+
+
+def _ensemble(members: list[str], scene: xr.DataArray, guide: xr.DataArray | None, options: PredictOptions) -> Model:
+    """Return an ensemble with baselines, which take sensor and scale from the trained members where these are."""
+    from finewave.zoo.ensemble import ensemble, joined
+    from finewave.zoo.model import load_model
+
+    trained = {name: load_model(name) for name in members if not _is_one(name)}
+    for model in trained.values():
+        if options.sensor is None and model.card is not None and model.task == "ssr":
+            options = replace(options, sensor=model.card.sensor)
+        if options.scale is None and model.scale > 1:
+            options = replace(options, scale=model.scale)
+    models = [trained[name] if name in trained else build_baseline_for(name, scene, guide, options) for name in members]
+    return ensemble(*models, name=joined(members)).with_precision(options.precision)
 
 
 def build_baseline_for(name: str, scene: xr.DataArray, guide: xr.DataArray | None, options: PredictOptions) -> Model:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finewave.inference.band_selection import filled, select_bands
-from finewave.inference.forward_operator import forward_operators
+from finewave.zoo.observation_model import forward_operators
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -17,7 +17,8 @@ from finewave.io.network.location import Location, Remote, location_of
 from finewave.io.own_copy import keep_inputs
 from finewave.io.products import product_of
 from finewave.warnings import FinewaveWarning
-from finewave.zoo.model import Model, load_model
+from finewave.zoo.ensemble import load_models, member_names
+from finewave.zoo.model import Model
 
 
 def predict_file(
@@ -75,9 +76,9 @@ def predict_file(
     if not chosen.overwrite:
         _keep_inputs(place, output, pairs if many else None, chosen)
     _check_beside(pairs, chosen)
-    model_path = None if isinstance(model, Model) or is_baseline(model) else str(model)
+    model_path = None if isinstance(model, Model) or is_baseline(model) or member_names(model) else str(model)
     if not is_baseline(model):
-        loaded = model if isinstance(model, Model) else load_model(model, precision=chosen.precision)
+        loaded = model if isinstance(model, Model) else load_models(model, precision=chosen.precision)
         model = loaded if chosen.device is None else _on_device(loaded, chosen.device)
     with _client(chosen) as client:
         run = partial(run_file, model=model, options=chosen, client=client, model_path=model_path, say=say)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finewave.inference.consistency_projection import Projection
     from finewave.inference.options import PredictOptions
+    from finewave.physics.projection import Projection
     from finewave.zoo.model import Model
 
 
@@ -64,7 +64,7 @@ def choose_processing(model: Model, options: PredictOptions, kept_bands: tuple[i
         If the model's results cannot be made consistent.
     """
     if options.consistent:
-        from finewave.inference.consistency_projection import projection_of
+        from finewave.zoo.observation_model import projection_of
 
     clip = options.clip
     return Processing(

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
-from finewave.inference.forward_operator import ForwardOperator, forward_operators
 from finewave.inference.tiling.sources import OpenScene, Source
 from finewave.inference.tiling.tiles import Tiling, Window, enlarged, widened, within
+from finewave.physics.forward_operator import ForwardOperator
+from finewave.zoo.observation_model import forward_operators
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -80,6 +80,10 @@ SYSTEMS: dict[str, System] = {
     "sr-ssr": System("finewave.systems.compositions.networks:SRThenSSR", "sssr"),
     "ssr-sr": System("finewave.systems.compositions.networks:SSRThenSR", "sssr"),
     "sr-ssr-fusion": System("finewave.systems.compositions.networks:SRAndSSRThenFusion", "sssr"),
+    "ensemble-ssr": System("finewave.systems.ensembles.network:SpectralEnsemble", "ssr"),
+    "ensemble-sr": System("finewave.systems.ensembles.network:SpatialEnsemble", "sr"),
+    "ensemble-sssr": System("finewave.systems.ensembles.network:JointEnsemble", "sssr"),
+    "ensemble-fusion": System("finewave.systems.ensembles.network:FusionEnsemble", "fusion"),
     "bicubic": System("finewave.systems.baselines.bicubic:Bicubic", "sr", baseline=True),
     "ibp": System("finewave.systems.baselines.back_projection:BackProjection", "sr", baseline=True),
     "ridge": System("finewave.systems.baselines.pixel_regression:RidgeRegression", "ssr", baseline=True),
@@ -259,4 +263,4 @@ def _alternatives(hint: Any) -> tuple[Any, ...]:
 def _is_a(value: Any, kind: type) -> bool:
     if isinstance(value, bool):  # a bool is an int to Python, but no band count
         return kind is bool
-    return isinstance(value, (int, float) if kind is float else kind)
+    return isinstance(value, (int, float) if kind is float else typing.get_origin(kind) or kind)

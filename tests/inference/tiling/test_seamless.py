@@ -45,6 +45,9 @@ EXACT: dict[str, dict[str, Any]] = {
     "quadratic": {},
     "root-polynomial": {},
     "knn": {},
+    "ensemble-ssr": {},
+    "ensemble-sr": {"hs_bands": 4},
+    "ensemble-sssr": {"hs_bands": 4},
     "sr-ssr": {"hs_bands": 4},
     "ssr-sr": {"hs_bands": 4},
 }

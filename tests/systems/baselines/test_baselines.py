@@ -264,7 +264,7 @@ def nearest_neighbours(ms: np.ndarray, hs: np.ndarray, x: np.ndarray, k: int) ->
 
     relative = hs / ms.mean(1, keepdims=True)
     around = relative[nearest(features(ms), features(ms), k)].mean(1)
-    spectra = around[nearest(features(x), features(ms), 4)].mean(1) * x.mean(1, keepdims=True)
+    spectra = around[nearest(features(x), features(ms), 8)].mean(1) * x.mean(1, keepdims=True)
     response = np.linalg.lstsq(hs, ms, rcond=None)[0].T
     return spectra + (x - spectra @ response.T) @ np.linalg.pinv(response).T
 

@@ -17,7 +17,7 @@ from finewave.systems.base import SRNetwork
 
 DARK = 3e-4
 """Mean of the MS bands below which a pixel is dark: noise alone decides about its colour."""
-AROUND = 4
+AROUND = 8
 """Stored means that a pixel's spectrum is the mean of; one alone would make steps in smooth colours."""
 AT_ONCE = 1 << 16
 """Pixels that are looked up together, which bounds memory."""

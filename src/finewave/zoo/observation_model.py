@@ -2,51 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
+from finewave.physics.forward_operator import ForwardOperator
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from finewave.physics.observation import Observation
+    from finewave.physics.projection import Projection
     from finewave.zoo.model import Model
-
-
-@dataclass(frozen=True)
-class ForwardOperator:
-    """What one input of a model is to its output: X = D (R G), by the card.
-
-    Attributes
-    ----------
-    name : str
-        Of the input.
-    response : ndarray (c, C), float64, or None
-        R, the sensor's response; None where the bands are the output's.
-    observation : Observation or None
-        D, blur and decimation; None where the pixels are the output's.
-    """
-
-    name: str
-    response: NDArray[np.float64] | None
-    observation: Observation | None
-
-    @property
-    def reach(self) -> int:
-        """Distance in pixels of the input up to which an output pixel acts on one of its pixels."""
-        return 0 if self.observation is None else self.observation.reach
-
-    def __call__(self, image: Tensor) -> Tensor:
-        """Return (B, c, h, w) of an image (B, C, H, W)."""
-        from finewave.physics.sensors import apply_response
-
-        if self.response is not None:
-            image = apply_response(self.response, image)  # few bands first: D and R commute
-        return image if self.observation is None else self.observation(image)
 
 
 def forward_operators(model: Model, purpose: str) -> list[ForwardOperator]:
@@ -67,6 +33,20 @@ def forward_operators(model: Model, purpose: str) -> list[ForwardOperator]:
         If the card does not say what is needed, or the sensor does not have the model's bands.
     """
     return [_operator_of(model, name, purpose) for name in model.inputs if name != "ref_rgb"]
+
+
+def projection_of(model: Model) -> Projection:
+    """Return the projection on the images that give back a model's inputs, by its card.
+
+    Raises
+    ------
+    InputError
+        As `forward_operators` and `finewave.physics.projection.constraint_of`.
+    """
+    from finewave.physics.projection import Projection, constraint_of
+
+    operators = forward_operators(model, "a consistent result")
+    return Projection(tuple(constraint_of(operator, model.name) for operator in reversed(operators)))
 
 
 def _operator_of(model: Model, name: str, purpose: str) -> ForwardOperator:

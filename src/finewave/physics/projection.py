@@ -10,15 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
-from finewave.inference.forward_operator import ForwardOperator, forward_operators
-from finewave.inference.pseudo_inverse import PseudoInverse
+from finewave.physics.forward_operator import ForwardOperator
+from finewave.physics.pseudo_inverse import PseudoInverse
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from finewave.zoo.model import Model
-
-_PURPOSE = "a consistent result"
 _SMALLEST_SINGULAR = 1e-4
 
 
@@ -82,30 +79,28 @@ class Projection:
         return image
 
 
-def projection_of(model: Model) -> Projection:
-    """Return the projection for a model, by its card.
+def constraint_of(operator: ForwardOperator, owner: str) -> Constraint:
+    """Return the constraint of an input.
 
     Raises
     ------
     InputError
-        If the card does not say how inputs are observed, a band of the sensor is a mixture of the others, or the
-        degradation has no pseudo-inverse that is worth having; see `PseudoInverse`.
+        If a band of the sensor is a mixture of the others, or the degradation has no usable pseudo-inverse, see
+        `PseudoInverse`; ``owner`` says whose.
     """
-    constraints = []
-    for operator in forward_operators(model, _PURPOSE):
-        spectral = spatial = None
-        if operator.response is not None:
-            spectral = _pseudo_inverse(operator.response, model)
-        if operator.observation is not None:
-            spatial = PseudoInverse(operator.observation, model.name)
-        constraints.append(Constraint(operator, spectral, spatial))
-    return Projection(tuple(reversed(constraints)))
+    spectral = spatial = None
+    if operator.response is not None:
+        spectral = invert_response(operator.response, owner)
+    if operator.observation is not None:
+        spatial = PseudoInverse(operator.observation, owner)
+    return Constraint(operator, spectral, spatial)
 
 
-def _pseudo_inverse(response: NDArray[np.float64], model: Model) -> NDArray[np.float64]:
+def invert_response(response: NDArray[np.float64], owner: str) -> NDArray[np.float64]:
+    """Return R⁺ (C, c); a band that is a mixture of the others is an `InputError`."""
     values = np.linalg.svd(response, compute_uv=False)
     if len(response) > response.shape[1] or values[-1] < _SMALLEST_SINGULAR * values[0]:
         raise InputError(
-            f"{_PURPOSE} is not to be had: in {model.name}, a band of the sensor is a mixture of its other bands"
+            f"a consistent result cannot be computed: in {owner}, a band of the sensor is a mixture of its other bands"
         )
     return np.linalg.pinv(response).astype(np.float64)

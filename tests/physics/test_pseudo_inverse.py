@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from finewave.errors import InputError
-from finewave.inference.pseudo_inverse import LARGEST_CONDITION, PseudoInverse, separable_taps
 from finewave.physics.observation import Observation
+from finewave.physics.pseudo_inverse import LARGEST_CONDITION, PseudoInverse, separable_taps
 
 ROWS, COLUMNS = 5, 9
 DEGRADATIONS: dict[str, tuple[int, dict[str, Any]]] = {

@@ -1,0 +1,1 @@
+"""Means of several systems of one task."""

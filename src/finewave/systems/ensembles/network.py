@@ -1,0 +1,264 @@
+"""The mean of several systems of one task, made consistent with what was observed.
+
+What members get wrong each in its own way is smaller in their mean. What they all must fulfil, that the result gives
+back the inputs when it is observed again, is then established by projection, see `finewave.physics.projection`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from finewave.errors import InputError
+from finewave.physics.forward_operator import ForwardOperator
+from finewave.physics.observation import Observation
+from finewave.physics.projection import Constraint, Projection, invert_response
+from finewave.physics.pseudo_inverse import PseudoInverse
+from finewave.systems.base import SRNetwork
+from finewave.systems.registry import create_model, options_of, system_named
+
+FROM_THE_WHOLE = ("scale", "ms_bands", "hs_bands")
+"""Options of a member that follow from the ensemble."""
+
+
+class Ensemble(SRNetwork):
+    """Mean over members, then the nearest image that gives back the inputs.
+
+    Parameters
+    ----------
+    members : sequence of str
+        Their systems, two or more of the ensemble's task.
+    options : sequence of dict
+        Of each, without scale and band counts.
+    scale : int
+        s, of all that have one.
+    ms_bands, hs_bands : int
+        c and C.
+    consistent : bool
+        Without, the mean is the result.
+    degradation : dict, optional
+        D: keyword arguments of `degrade`; by default its Gaussian. R is found in the weights: `set_response`.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if a value is out of range, or a member is of another task or scale.
+    """
+
+    response: Tensor
+
+    def __init__(
+        self,
+        members: Sequence[str],
+        options: Sequence[dict[str, Any]],
+        scale: int,
+        ms_bands: int,
+        hs_bands: int,
+        consistent: bool,
+        degradation: dict[str, Any] | None,
+    ) -> None:
+        super().__init__()
+        who = f"ensemble-{self.task}"
+        for key, bands in (("ms_bands", ms_bands), ("hs_bands", hs_bands)):
+            if bands < 1:
+                raise InputError(f"{who}: {key}={bands} is out of range; it must be >= 1")
+        if len(members) < 2:
+            raise InputError(f"{who}: members={list(members)!r}; two or more systems are needed")
+        if len(options) not in (0, len(members)):
+            raise InputError(f"{who}: options for {len(options)} of {len(members)} members; give one for each, or none")
+        self.ms_bands, self.hs_bands, self.consistent = ms_bands, hs_bands, consistent
+        self.scale = 1 if self.task == "ssr" else scale
+        if self.task != "ssr":
+            self.observation = Observation(scale, degradation, who)  # refuses what is out of range
+            self.spatial = PseudoInverse(self.observation, who) if consistent else None
+        whole = {"scale": scale, "ms_bands": ms_bands, "hs_bands": hs_bands}
+        for number, (system, own) in enumerate(zip(members, options or [{}] * len(members), strict=True)):
+            if system_named(system).task != self.task:
+                raise InputError(f"{who}: {system} is a system for {system_named(system).task}")
+            known = options_of(system)
+            net = create_model(system, **{**own, **{key: value for key, value in whole.items() if key in known}})
+            if net.scale != self.scale:
+                raise InputError(f"{who}: {system} has scale {net.scale}, the ensemble {self.scale}")
+            self.add_module(f"member{number}", net)
+        if self.task == "sr":
+            self.response = torch.empty(0)
+        else:
+            self.register_buffer("response", (1 + torch.rand(ms_bands, hs_bands)) / (1.5 * hs_bands))
+
+    @property
+    def members(self) -> list[SRNetwork]:
+        """The networks of which it is the mean."""
+        return [net for name, net in self.named_children() if isinstance(net, SRNetwork) and name.startswith("member")]
+
+    def set_response(self, response: Any) -> None:
+        """Set R (c, C), the response of the sensor to the bands of the result."""
+        with torch.no_grad():
+            self.response.copy_(torch.as_tensor(response))
+
+    @property
+    def projection(self) -> Projection:
+        """What makes the mean consistent."""
+        constraints = []
+        for name in reversed(self.inputs):  # the scene last: it is given back exactly
+            response = inverse = observation = spatial = None
+            if name.endswith("msi") and self.task != "sr":
+                response = self.response.detach().double().cpu().numpy()
+                inverse = invert_response(response, f"ensemble-{self.task}")
+            if name.startswith("lr_"):
+                observation, spatial = self.observation, self.spatial
+            constraints.append(Constraint(ForwardOperator(name, response, observation), inverse, spatial))
+        return Projection(tuple(constraints))
+
+    def forward(self, **images: Tensor) -> Tensor:
+        """Return the HR-HSI (B, C, H, W) of the task's inputs by name."""
+        mean = sum((net(**images) for net in self.members[1:]), self.members[0](**images)) / len(self.members)
+        if not self.consistent:
+            return mean
+        wide = torch.promote_types(mean.dtype, torch.float32)
+        return self.projection(mean.to(wide), {name: x.to(wide) for name, x in images.items()}).to(mean.dtype)
+
+    @property
+    def prepares(self) -> bool:
+        """Whether a member does."""
+        return any(net.prepares for net in self.members)
+
+    def prepare_from(self, samples: Any, seed: int) -> None:
+        """Let each member that learns before training see its images."""
+        kept = list(samples)
+        for net in self.members:
+            if net.prepares:
+                net.prepare_from(kept, seed)
+
+    @property
+    def size_multiple(self) -> int:
+        """Multiple that height and width of the first input must be of."""
+        return math.lcm(*(net.size_multiple for net in self.members))
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Distance in pixels of the first input up to which one acts on the output; None for the whole image."""
+        return self.receptive_field_with_pooling(0)
+
+    def receptive_field_with_pooling(self, window: int) -> int | None:
+        """Return `receptive_field` with channel pooling over windows of so many input pixels a side."""
+        reaches = [net.receptive_field_with_pooling(window) for net in self.members]
+        known = [reach for reach in reaches if reach is not None]
+        if len(known) < len(reaches):
+            return None
+        return max(known) + (self.projection.reach if self.consistent else 0)
+
+    @property
+    def n_global_poolings(self) -> int:
+        """How many poolings over the image the members have."""
+        return sum(net.n_global_poolings for net in self.members)
+
+    @property
+    def shift_equivariant(self) -> bool:
+        """Whether every member does the same wherever a part of the image lies."""
+        return all(net.shift_equivariant for net in self.members)
+
+    @property
+    def band_by_band(self) -> bool:
+        """Whether each band of the output depends on the same band of the input alone."""
+        return self.task == "sr" and all(net.band_by_band for net in self.members)
+
+    @property
+    def attention_window(self) -> int:
+        """Side in output pixels of the widest window of attention."""
+        return max(net.attention_window for net in self.members)
+
+    @property
+    def export_multiple(self) -> int:
+        """See `finewave.zoo.export`."""
+        return math.lcm(*(net.export_multiple for net in self.members))
+
+    @property
+    def export_fixed(self) -> str | None:
+        """See `finewave.zoo.export`: the reason of the first member that has one."""
+        return next((net.export_fixed for net in self.members if net.export_fixed), None)
+
+    @property
+    def export_lacks(self) -> Mapping[str, str]:
+        """See `finewave.zoo.export`: what any of the members lacks."""
+        lacks = {kind: why for net in reversed(self.members) for kind, why in net.export_lacks.items()}
+        if self.consistent:
+            lacks |= dict.fromkeys(("onnx", "pt2"), "its projection is computed from values of its weights")
+        return lacks
+
+
+class SpectralEnsemble(Ensemble):
+    """``ensemble-ssr``; see `Ensemble`."""
+
+    task = "ssr"
+
+    def __init__(
+        self,
+        ms_bands: int = 3,
+        hs_bands: int = 31,
+        *,
+        members: Sequence[str] = ("quadratic", "knn"),
+        options: Sequence[dict[str, Any]] = (),
+        consistent: bool = True,
+    ) -> None:
+        super().__init__(members, options, 1, ms_bands, hs_bands, consistent, None)
+
+
+class SpatialEnsemble(Ensemble):
+    """``ensemble-sr``; see `Ensemble`."""
+
+    task = "sr"
+
+    def __init__(
+        self,
+        scale: int = 4,
+        hs_bands: int = 31,
+        *,
+        members: Sequence[str] = ("bicubic", "ibp"),
+        options: Sequence[dict[str, Any]] = (),
+        consistent: bool = True,
+        degradation: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(members, options, scale, 1, hs_bands, consistent, degradation)
+        self.ms_bands = None
+
+
+class JointEnsemble(Ensemble):
+    """``ensemble-sssr``; see `Ensemble`."""
+
+    task = "sssr"
+
+    def __init__(
+        self,
+        scale: int = 4,
+        ms_bands: int = 3,
+        hs_bands: int = 31,
+        *,
+        members: Sequence[str] = ("sr-ssr", "ssr-sr"),
+        options: Sequence[dict[str, Any]] = ({"sr": "bicubic", "ssr": "knn"}, {"sr": "bicubic", "ssr": "quadratic"}),
+        consistent: bool = True,
+        degradation: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(members, options, scale, ms_bands, hs_bands, consistent, degradation)
+
+
+class FusionEnsemble(Ensemble):
+    """``ensemble-fusion``; see `Ensemble`."""
+
+    task = "fusion"
+
+    def __init__(
+        self,
+        scale: int = 4,
+        ms_bands: int = 3,
+        hs_bands: int = 31,
+        *,
+        members: Sequence[str] = ("gsa", "cnmf"),
+        options: Sequence[dict[str, Any]] = (),
+        consistent: bool = True,
+        degradation: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(members, options, scale, ms_bands, hs_bands, consistent, degradation)
