@@ -136,6 +136,8 @@ def _facts(models: tuple[Model, ...]) -> dict[str, Any]:
                     f"{model.name} does not fit the ensemble: {key} is {mine} on its card, {theirs} on that of {by}"
                 )
             facts[key], by = (value, model.name) if facts[key] is None else (facts[key], by)
+    crops = {card.training_crop for model in models if (card := model.card) and card.training_crop}
+    facts["training_crop"] = next(iter(crops)) if len(crops) == 1 else None  # windows of local pooling
     facts["ms_wavelengths_nm"] = next(
         (card.ms_wavelengths_nm for model in models if (card := model.card) and card.ms_wavelengths_nm), None
     )
