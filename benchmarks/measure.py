@@ -118,7 +118,7 @@ def _forward_figures(
 
 
 def _settle(module: Any, inputs: dict[str, Tensor], case: Case, device: torch.device, scale: int, side: int) -> None:
-    """Run once on few pixels: what is loaded or compiled on first use is no part of the measurement."""
+    """Run once on few pixels: what is loaded or compiled on first use is not a part of the measurement."""
     corners = {name: x[..., : side * scale, : side * scale] for name, x in inputs.items()}
     corners |= {name: x[..., :side, :side] for name, x in inputs.items() if name.startswith("lr_")}
     with torch.no_grad(), arithmetic(case.precision, device):

@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).parents[1]
 
 
 def has_plain() -> bool:
-    """Tell whether the plain formulations are at hand."""
+    """Return whether the plain formulations are available."""
     return (CHECKOUT / "tests" / "plain" / "jssunet.py").is_file()
 
 

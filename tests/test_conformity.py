@@ -84,7 +84,7 @@ def build(name: str, **config: Any) -> nn.Module:
 def inputs_of(net: nn.Module, height: int, width: int, batch: int = 1, dtype: Any = torch.float32) -> dict[str, Tensor]:
     """Return random inputs by name whose LR images are ``height`` x ``width`` times the size multiple.
 
-    A network without LR input gets HR images of that size; a reference is no multiple of anything.
+    A network without LR input gets HR images of that size; a reference may have any size.
     """
     rows, columns = height * net.size_multiple, width * net.size_multiple
     tensors = {}

@@ -183,7 +183,7 @@ def test_named_functions_exist(page: Path) -> None:
 
 
 def resolves(dotted: str) -> bool:
-    """Tell whether a dotted name is a module, or something in one."""
+    """Return whether a dotted name is a module, or something in one."""
     module, rest = dotted, ""
     while module:
         try:

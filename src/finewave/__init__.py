@@ -1,6 +1,6 @@
 """finewave: from a low-resolution multispectral image to a high-resolution hyperspectral one.
 
-The public names are imported when first used, so that ``import finewave`` stays quick.
+Public names are imported on first use, so that ``import finewave`` stays fast.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name from its home when it is first asked for (PEP 562)."""
+    """Import a public name from its module on first access (PEP 562)."""
     if name not in _HOME_OF:
         raise AttributeError(f"module 'finewave' has no attribute {name!r}")
     home = importlib.import_module(_HOME_OF[name])

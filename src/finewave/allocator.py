@@ -1,4 +1,4 @@
-"""The C library's allocator: set for large tensors that come and go, or told to give back what is freed."""
+"""Settings of the C library's memory allocator: keep freed memory for large tensors, or return it to the system."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _PAD_BYTES = 64 * 2**20
 
 
 def keep_freed_memory() -> bool:
-    """Have this process keep the memory of tensors that are gone for those that come, and return whether it will.
+    """Make this process reuse the memory of freed tensors; return whether that is possible.
 
-    glibc gives large blocks back to the system at once. The next tensor then is new memory, every page of which the
-    system clears when it is first written: a fifth to a half of the time of large convolutions on a processor. The
-    price is a higher peak, since blocks of different sizes do not fit into each other's gaps (``docs/performance.md``
-    has both). It is for programs, which know that they do nothing else; the commands call it, the library never does.
+    glibc returns large blocks to the system immediately. The next tensor then gets new memory, and the system clears
+    each page at the first write: a fifth to a half of the time of large convolutions on a CPU. The cost is a higher
+    peak, since blocks of different sizes do not fit into each other's gaps (figures in ``docs/performance.md``). It
+    affects the whole process, so only the commands call it, never the library.
 
     Returns
     -------
     bool
-        False, and nothing is changed, where the C library has no ``mallopt``, or where the environment
-        (``GLIBC_TUNABLES``, ``MALLOC_...``) says how it is wanted.
+        False, and nothing is changed, if the C library has no ``mallopt`` or the environment (``GLIBC_TUNABLES``,
+        ``MALLOC_...``) already configures it.
     """
     if "glibc.malloc." in os.environ.get("GLIBC_TUNABLES", "") or any(n.startswith("MALLOC_") for n in os.environ):
         return False
@@ -35,9 +35,10 @@ def keep_freed_memory() -> bool:
 
 
 def release_freed_memory() -> None:
-    """Give memory that is freed back to the system; without a ``malloc_trim``, nothing happens.
+    """Return freed memory to the system; does nothing without ``malloc_trim``.
 
-    For programs that run long and rest in between: what many visitors took at once would else stay.
+    For long-running programs with idle periods: memory used by many visitors at one time would otherwise remain
+    allocated.
     """
     try:
         ctypes.CDLL(None).malloc_trim(0)

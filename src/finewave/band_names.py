@@ -1,4 +1,4 @@
-"""What the names of bands say: ``blue``, ``Red Edge 1``, ``NIR``, ``B02``."""
+"""Colours and numbers in band names: ``blue``, ``Red Edge 1``, ``NIR``, ``B02``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RANGES_NM = {
     "nir": (720.0, 1400.0),
     "swir": (930.0, 2600.0),
 }
-"""Where the centre of a band of that name can lie; wide enough for cameras."""
+"""Range of possible band centres for each colour, in nm; wide enough for cameras."""
 
 _WORDS = (
     ("rededge", r"red edge|rededge"),
@@ -34,7 +34,7 @@ _CODE = re.compile(r"(?:^|[^a-z0-9])(b(?:and)?[ _-]?\d{1,3}a?)$")
 
 
 def colour_of(name: str | None) -> str | None:
-    """Return the colour that a band's name says, with its number if it has one.
+    """Return the colour in a band's name, with its number if it has one.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def colour_of(name: str | None) -> str | None:
     Returns
     -------
     str or None
-        For example ``"rededge1"``, ``"nir"``, ``"blue"``; None where the name says none, or several.
+        For example ``"rededge1"``, ``"nir"``, ``"blue"``; None if the name has no colour or several.
     """
     if not name:
         return None
@@ -52,14 +52,14 @@ def colour_of(name: str | None) -> str | None:
     text = " ".join(re.findall(r"[a-z]+|\d+(?:\.\d+)?", split.lower()))
     if text in _LETTERS:
         return _LETTERS[text]
-    found = []
+    colours = []
     for colour, words in _WORDS:
         pattern = re.compile(rf"\b(?:{words})\b(?: (\d|i{{1,3}})(?![\d.]))?")
         for match in pattern.finditer(text):
             number = match[1] or ""
-            found.append(colour + _ROMAN.get(number, number))
+            colours.append(colour + _ROMAN.get(number, number))
         text = pattern.sub(" ", text)
-    return found[0] if len(set(found)) == 1 else None
+    return colours[0] if len(set(colours)) == 1 else None
 
 
 def base_of(colour: str) -> str:
@@ -68,20 +68,20 @@ def base_of(colour: str) -> str:
 
 
 def code_of(name: str | None) -> str | None:
-    """Return the number of a band that a name ends with, ``b2`` of ``"scene_B02"``; None where there is none."""
-    found = _CODE.search((name or "").lower())
-    if found is None:
+    """Return the band number at the end of a name, ``b2`` for ``"scene_B02"``; None if there is none."""
+    match = _CODE.search((name or "").lower())
+    if match is None:
         return None
-    number = re.sub(r"^b(?:and)?[ _-]?0*", "", found[1])
+    number = re.sub(r"^b(?:and)?[ _-]?0*", "", match[1])
     return f"b{number}"
 
 
 def plain(name: str) -> str:
-    """Return a name without case, separators and leading zeros, to compare with others."""
+    """Return a name without case, separators and leading zeros, for comparison."""
     return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[^a-z0-9]", "", name.lower()))
 
 
 def is_possible(colour: str, wavelength: float) -> bool:
-    """Whether a band of a colour can have its centre at a wavelength in nm."""
+    """Return whether a band of this colour can be centred at this wavelength in nm."""
     low, high = RANGES_NM.get(base_of(colour), (0.0, float("inf")))
     return low <= wavelength <= high

@@ -1,4 +1,4 @@
-"""Places of images that no transform describes: ground control points and rational polynomial coefficients (RPCs)."""
+"""Georeference without a transform: ground control points and rational polynomial coefficients (RPCs)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def with_control_points(scene: xr.DataArray, points: Any, crs: Any) -> xr.DataAr
     Returns
     -------
     xarray.DataArray
-        The points stand in ``spatial_ref``, where rioxarray's ``rio.get_gcps`` finds them.
+        The points are stored in ``spatial_ref``, where rioxarray's ``rio.get_gcps`` reads them.
     """
     import rioxarray  # noqa: F401 - registers the .rio accessor
     from rasterio.control import GroundControlPoint
@@ -57,16 +57,16 @@ def as_matrix(points: Sequence[Any]) -> np.ndarray[Any, Any]:
 
 
 def on_finer_pixels(points: Sequence[Any], factor: float) -> list[Any]:
-    """Return control points for an image of ``factor`` times as many rows and columns of the same place."""
+    """Return control points for an image of the same area with ``factor`` times as many rows and columns."""
     from rasterio.control import GroundControlPoint
 
     return [GroundControlPoint(p.row * factor, p.col * factor, p.x, p.y, p.z, p.id, p.info) for p in points]
 
 
 def rpcs_on_finer_pixels(rpcs: Mapping[str, Any], factor: float) -> dict[str, Any]:
-    """Return RPCs for an image of ``factor`` times as many rows and columns of the same place.
+    """Return RPCs for an image of the same area with ``factor`` times as many rows and columns.
 
-    RPCs count from the centre of the first pixel, so that offsets move by half the difference of the pixels.
+    RPCs count from the centre of the first pixel, so offsets move by half the difference of the pixel sizes.
     """
     scaled = dict(rpcs)
     for axis in ("line", "samp"):
@@ -76,14 +76,14 @@ def rpcs_on_finer_pixels(rpcs: Mapping[str, Any], factor: float) -> dict[str, An
 
 
 def sampled_points(longitude: Any, latitude: Any, most: int = 11) -> np.ndarray[Any, Any]:
-    """Choose control points among the coordinates of all pixels.
+    """Select control points from the coordinates of all pixels.
 
     Parameters
     ----------
     longitude, latitude : array_like of shape (y, x)
         Of the centres of the pixels, in degrees (or x and y in another CRS); NaN where they are not known.
     most : int
-        How many rows and columns of points at most; the corners are among them.
+        Maximum number of rows and columns of points, corners included.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Where the checkout, outside data and reference cases lie."""
+"""Locations of the checkout, external data and reference cases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def checkout() -> Path | None:
 
 
 def data_folder() -> Path:
-    """Folder of outside data: ``FINEWAVE_DATA``, by default ``../shared/data``."""
+    """Folder of external data: ``FINEWAVE_DATA``, by default ``../shared/data``."""
     return Path(os.environ.get("FINEWAVE_DATA", "../shared/data"))
 
 

@@ -1,4 +1,4 @@
-"""Which code on which machine made a result, for cards and measurements."""
+"""Code revision and machine that produced a result, for cards and measurements."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def checkout_revision(*, short: bool = False) -> str | None:
 
 
 def processor() -> tuple[str, set[str]]:
-    """Return the processor's name and, where the system tells, what it can do by the kernel's names."""
+    """Return the processor's name and, where the system reports them, its features under their Linux kernel names."""
     path = Path("/proc/cpuinfo")
     text = path.read_text().split("\n\n")[0] if path.exists() else ""
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}

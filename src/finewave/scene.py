@@ -54,15 +54,15 @@ def make_scene(
         Shape ``(bands, y, x)``, or ``(y, x)`` for one band; a variable with dims ``(band, y, x)`` may be
         lazy.
     wavelengths : sequence of float or path, optional
-        Centre wavelengths in nm, one a band, or a CSV file with a column ``wavelength_nm``.
+        Centre wavelengths in nm, one per band, or a CSV file with a column ``wavelength_nm``.
     fwhm : sequence of float, optional
-        Full widths at half maximum in nm, one a band.
+        Full widths at half maximum in nm, one per band.
     good_bands : sequence of bool, optional
         False for bands that should not be used (ENVI's bad-band list).
     band_names : sequence of str, optional
         One a band.
     colours : sequence of str, optional
-        What a file's format says the bands are shown as: ``"red"``, ``"nir"``, ...; empty where it says nothing.
+        Display colour of each band as stated by the file format: ``"red"``, ``"nir"``, ...; empty where not stated.
     crs : optional
         Coordinate reference system, in any form that rasterio takes.
     transform : affine.Affine or six numbers, optional
@@ -70,9 +70,9 @@ def make_scene(
     control_points : optional
         In place of a transform, see `finewave.control_points.with_control_points`.
     attrs : mapping, optional
-        Anything else that describes the scene.
+        Further attributes of the scene.
     encoding : mapping, optional
-        How the file stored the values: ``dtype``, ``scale_factor``, ``add_offset``, ``_FillValue``.
+        Storage of the values in the file: ``dtype``, ``scale_factor``, ``add_offset``, ``_FillValue``.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def make_scene(
     Raises
     ------
     InputError
-        The values do not have two or three axes, or a list does not have one entry a band.
+        The values do not have two or three axes, or a list does not have one entry per band.
     """
     import xarray as xr
 
@@ -124,14 +124,14 @@ def make_scene(
 
 
 def with_wavelengths(scene: xr.DataArray, wavelengths: Any) -> xr.DataArray:
-    """Return the scene with other wavelengths.
+    """Return the scene with new wavelengths.
 
     Parameters
     ----------
     scene : xarray.DataArray
         With a dimension ``band``.
     wavelengths : sequence of float or path
-        In nm, one a band, or a CSV file with a column ``wavelength_nm``.
+        In nm, one per band, or a CSV file with a column ``wavelength_nm``.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def with_wavelengths(scene: xr.DataArray, wavelengths: Any) -> xr.DataArray:
     Raises
     ------
     InputError
-        There is not one wavelength a band, or they are not positive numbers.
+        There is not one wavelength per band, or they are not positive numbers.
     """
     values = given_wavelengths(wavelengths)
     if len(values) != scene.sizes["band"]:
@@ -153,7 +153,7 @@ def _with_band_coordinate(
     scene: xr.DataArray, name: str, values: Any, attrs: Mapping[str, Any] | None = None
 ) -> xr.DataArray:
     if len(values) != scene.sizes["band"]:
-        raise InputError(f"{len(values)} values of {name} for {scene.sizes['band']} bands; give one a band")
+        raise InputError(f"{len(values)} values of {name} for {scene.sizes['band']} bands; give one per band")
     encoding = dict(scene.encoding)
     scene = scene.assign_coords({name: ("band", values, dict(attrs or {}))})
     scene.encoding = encoding
@@ -198,17 +198,17 @@ def with_georeference(scene: xr.DataArray, crs: Any, transform: Any) -> xr.DataA
 
 
 def resized(scene: xr.DataArray, values: Any, pixel_size: float) -> xr.DataArray:
-    """Return a scene of the same place and bands with other pixels.
+    """Return a scene of the same area and bands with a different pixel size.
 
     Parameters
     ----------
     scene : xarray.DataArray
-        Gives attributes, everything along ``band``, and the place on the ground.
+        Source of the attributes, the coordinates along ``band`` and the georeference.
     values : array of shape (bands, y, x)
         The new pixels.
     pixel_size : float
-        Of the new pixels in old ones: s after degrading, 1/s after super-resolution. The upper left corner keeps
-        its place, so pixel centres move by the exact half of the difference.
+        Side of a new pixel in old pixels: s after degrading, 1/s after super-resolution. The upper left corner stays
+        fixed, so pixel centres move by half the difference.
 
     Returns
     -------
@@ -223,16 +223,16 @@ def resized(scene: xr.DataArray, values: Any, pixel_size: float) -> xr.DataArray
 
 
 def placed_like(result: xr.DataArray, scene: xr.DataArray, pixel_size: float) -> xr.DataArray:
-    """Return an image with the place of a scene of which it shows the same ground in other pixels.
+    """Return an image with the georeference of a scene that covers the same area with another pixel size.
 
     Parameters
     ----------
     result : xarray.DataArray
-        Dims ``(band, y, x)``, without a place.
+        Dims ``(band, y, x)``, without georeference.
     scene : xarray.DataArray
         With transform, ground control points or RPCs.
     pixel_size : float
-        Side of the result's pixels in those of the scene. Corners of the image keep their place.
+        Side of the result's pixels in pixels of the scene. The corners of the image stay fixed.
 
     Returns
     -------
@@ -261,8 +261,8 @@ def scene_crs(scene: xr.DataArray) -> CRS | None:
 def scene_transform(scene: xr.DataArray) -> Affine | None:
     """Return the transform from (column, row) to map coordinates, None when the scene has none.
 
-    The coordinates ``x`` and ``y`` decide, because they follow when the scene is cut; the transform that was
-    written down is returned when it says the same, because it is exact.
+    The coordinates ``x`` and ``y`` decide, because cropping updates them. If the stored transform agrees with them, it
+    is returned instead, because it is exact.
     """
     if not _has_georeference(scene):
         return None
@@ -271,7 +271,7 @@ def scene_transform(scene: xr.DataArray) -> Affine | None:
     stated = scene.rio.transform(recalc=False)
     if "x" in scene.coords and "y" in scene.coords and scene.sizes["x"] > 1 and scene.sizes["y"] > 1:
         derived = scene.rio.transform(recalc=True)
-        # Rounding in the coordinates grows with their size; a millionth of a pixel is no difference.
+        # Rounding in the coordinates grows with their size; differences below a millionth of a pixel are ignored.
         pixel = max(abs(derived.a), abs(derived.e))
         known = np.isfinite(pixel)
         near = known and np.allclose(np.asarray(stated)[:6], np.asarray(derived)[:6], rtol=0, atol=1e-6 * pixel)
@@ -285,7 +285,7 @@ def _has_georeference(scene: xr.DataArray) -> bool:
 
 
 def check_scene(scene: Any) -> xr.DataArray:
-    """Return a scene in its canonical order of dims, or say what is wrong with it.
+    """Return a scene with its dims in canonical order, or raise an error that says what is wrong.
 
     Parameters
     ----------
@@ -300,7 +300,7 @@ def check_scene(scene: Any) -> xr.DataArray:
     Raises
     ------
     InputError
-        It is no DataArray, has other dims, no pixels, or no real numbers.
+        It is not a DataArray, has other dims, no pixels, or no real numbers.
     """
     import xarray as xr
 
@@ -331,7 +331,7 @@ def band_values(scene: xr.DataArray, name: str) -> np.ndarray[Any, Any] | None:
 
 
 def band_labels(scene: xr.DataArray) -> list[str]:
-    """Return for each band its number, from 1, with its wavelength or name, for messages."""
+    """Return a label for each band, for messages: its number, from 1, with its wavelength or name."""
     wavelengths, names = band_values(scene, "wavelength"), band_values(scene, "band_name")
     labels = []
     for i in range(scene.sizes["band"]):
@@ -342,7 +342,7 @@ def band_labels(scene: xr.DataArray) -> list[str]:
 
 
 def attribute_to_text(value: Any) -> str | None:
-    """Write an attribute for formats that hold only text.
+    """Encode an attribute for formats that hold only text.
 
     Parameters
     ----------
@@ -355,7 +355,7 @@ def attribute_to_text(value: Any) -> str | None:
         None when JSON cannot express the value.
     """
     if isinstance(value, str):
-        # A string that reads as JSON is quoted, so that "12" comes back as a string.
+        # A string that is valid JSON is quoted, so that "12" is read back as a string.
         return value if attribute_from_text(value) == value else json.dumps(value)
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()
@@ -366,7 +366,7 @@ def attribute_to_text(value: Any) -> str | None:
 
 
 def attribute_from_text(text: str) -> Any:
-    """Read an attribute that `attribute_to_text` wrote; text that is no JSON is returned as it is."""
+    """Decode an attribute written by `attribute_to_text`; text that is not JSON is returned unchanged."""
     try:
         return json.loads(text)
     except ValueError:
@@ -384,7 +384,7 @@ def json_attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        Without what describes storage.
+        Without those that describe storage.
     """
     texts = {str(k): attribute_to_text(v) for k, v in attrs.items() if k not in STRUCTURE}
     return {key: attribute_from_text(text) for key, text in texts.items() if text is not None}

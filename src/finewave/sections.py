@@ -1,8 +1,9 @@
-"""Typed sections of a recipe: dataclasses whose fields state type and accepted range, once.
+"""Typed sections of a recipe: dataclasses whose fields state type and accepted range.
 
-Fields are made by `option`. `checked` refuses what is unknown, missing, of the wrong type or out of range, each by its
-key and in one line. A section is a structured configuration for OmegaConf, too; its own conversions are not used, for
-they take "5" for a number, 2 for true and [[]] for a list of numbers, and make 1.0 of 1, which would rename results.
+Fields are declared with `option`. `checked` raises a one-line error with the key for each value that is unknown,
+missing, of the wrong type or out of range. Sections are also structured configurations for OmegaConf, but its
+conversions are not used: they accept "5" as a number, 2 as true and [[]] as a list of numbers, and turn 1 into 1.0,
+which would change the names of results.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _WORDS: dict[Any, str] = {
     float: "a number",
     bool: "true or false",
     str: "a text",
-    list[str]: "a list of texts",
+    list[str]: "a list of strings",
     list[float]: "a list of numbers",
     list[list[float]]: "a list of lists of numbers",
     dict[str, float]: "a mapping of names to numbers",
@@ -34,22 +35,22 @@ _WORDS: dict[Any, str] = {
 
 @dataclass(frozen=True)
 class Accepted:
-    """What an option takes beyond its type; for a list or a mapping, what each of its values may be.
+    """Accepted values of an option beyond its type; for a list or a mapping, of each of its values.
 
     Attributes
     ----------
     required : bool
-        Whether the key must be there.
+        Whether the key is required.
     least, most : float, optional
-        Bounds that belong to the range. Infinity and NaN never do.
+        Inclusive bounds. Infinity and NaN are never accepted.
     above, below : float, optional
-        Bounds that do not belong to it.
+        Exclusive bounds.
     choices : tuple of str
         The accepted words; empty for any.
     length : int, optional
-        Of a list, or of each list in a list.
+        Length of a list, or of each list in a list.
     partial : bool
-        Of a section: whether none of its keys is required.
+        For a section: none of its keys is required.
     """
 
     required: bool = True
@@ -62,7 +63,7 @@ class Accepted:
     partial: bool = False
 
     def holds(self, value: Any) -> bool:
-        """Tell whether a value of the right type is accepted; null always is."""
+        """Return whether a value of the right type is accepted; null always is."""
         if isinstance(value, Mapping):
             return all(self.holds(each) for each in value.values())
         if isinstance(value, list):
@@ -99,22 +100,22 @@ def option(
     length: int | None = None,
     partial: bool = False,
 ) -> Any:
-    """Return a dataclass field without a value of its own; the arguments are those of `Accepted`."""
+    """Return a dataclass field without a default; the arguments are those of `Accepted`."""
     accepted = Accepted(required, least, most, above, below, tuple(choices), length, partial)
     return dataclasses.field(metadata={"accepted": accepted})
 
 
 class Section:
-    """A section with conditions on several values, or on one beyond type and bounds."""
+    """A section with conditions beyond the type and bounds of single values."""
 
     @staticmethod
     def check(values: Mapping[str, Any], prefix: str) -> None:
-        """Raise an `InputError` that names a key by ``prefix`` and its name, if values do not go together."""
+        """Raise an `InputError` that names the key, with ``prefix``, if values contradict each other."""
 
 
 @dataclass(frozen=True)
 class _Option:
-    """A field of a section, its type taken apart."""
+    """A field of a section, with its type parsed."""
 
     name: str
     kind: Any
@@ -123,12 +124,12 @@ class _Option:
 
     @property
     def section(self) -> type | None:
-        """The dataclass, of a field that is a section itself."""
-        return self.kind if dataclasses.is_dataclass(self.kind) else None  # type: ignore[return-value]  # never one's instance
+        """The dataclass, if the field is a section itself."""
+        return self.kind if dataclasses.is_dataclass(self.kind) else None  # type: ignore[return-value]  # never an instance
 
     @property
     def words(self) -> str:
-        """What the option takes: type and range."""
+        """Accepted type and range, as text."""
         words = f"one of {', '.join(self.accepted.choices)}" if self.accepted.choices else _WORDS[self.kind]
         if self.accepted.length is not None:
             words = words.replace("numbers", f"{self.accepted.length} numbers")
@@ -149,25 +150,25 @@ def _options(section: type) -> dict[str, _Option]:
 
 
 def checked(section: type, tree: Any, prefix: str, source: str, *, partial: bool = False) -> dict[str, Any]:
-    """Return a section of a recipe with values of the types that its dataclass states.
+    """Return a section of a recipe, checked against its dataclass.
 
     Parameters
     ----------
     section : type
         Dataclass with fields made by `option`.
     tree : dict
-        What was read.
+        The section as read.
     prefix : str
-        Of the keys in messages, ``"data."`` for instance.
+        Prefix of the keys in messages, for instance ``"data."``.
     source : str
-        What was read, in messages: ``"recipe jssunet-cave-x4"``.
+        Name of the source in messages: ``"recipe jssunet-cave-x4"``.
     partial : bool
         Whether no key is required.
 
     Returns
     -------
     dict
-        The keys of ``tree``. Where any number is accepted, a whole one stays as it was written: names of results are
+        The keys of ``tree``. Where any number is accepted, an integer stays an integer, because names of results are
         made from it.
 
     Raises
@@ -227,7 +228,7 @@ def keys_of(section: type, prefix: str = "") -> Iterator[str]:
 
 
 def _is_of(value: Any, kind: Any) -> bool:
-    """Tell whether a value is of a type; a whole number is a number, a truth value is none."""
+    """Return whether a value is of a type; integers are numbers, booleans are not."""
     origin, inside = typing.get_origin(kind), typing.get_args(kind)
     if origin is list:
         return isinstance(value, list) and all(_is_of(each, inside[0]) for each in value)

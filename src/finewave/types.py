@@ -1,4 +1,4 @@
-"""The words that every room shares: kinds of images, and tasks as what they read and make."""
+"""Types shared by all packages: kinds of images, and tasks with their inputs and output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CropSampling = Literal["random", "grid", "area"]
 
 
 class TaskImages(NamedTuple):
-    """What a task reads, in the order of a network's ``forward``, and what it makes."""
+    """A task's inputs, in the order of a network's ``forward``, and its output."""
 
     inputs: tuple[ImageKind, ...]
     output: ImageKind
@@ -33,7 +33,7 @@ OTHER_NAMES: dict[str, dict[str, str]] = {
     "sr": {"lr_msi": "lr_hsi", "hr_msi": "hr_hsi"},
     "ssr": {"lr_msi": "hr_msi", "lr_hsi": "hr_hsi"},
 }
-"""Images that a task's networks take and make, too, and the name that the networks themselves have for them.
+"""Other images that a task's networks accept or return, with the name that the networks use for them.
 
-Spatial super-resolution does the same to multispectral images, and spectral super-resolution to small ones.
+Spatial super-resolution also works on multispectral images, and spectral super-resolution on LR images.
 """

@@ -31,7 +31,7 @@ _NANOMETRES_PER_UNIT = {
     "å": 0.1,
 }
 
-# Units that ENVI headers and others allow and that do not measure a wavelength.
+# Units that are allowed, in ENVI headers for instance, but do not measure a wavelength.
 _NOT_A_WAVELENGTH = {"wavenumber", "cm-1", "cm^-1", "1/cm", "thz", "ghz", "mhz", "hz", "index", "ev"}
 
 _NUMBER = r"(\d+(?:\.\d+)?)"
@@ -62,7 +62,7 @@ def nanometres_per_unit(unit: str | None) -> float | None:
 
 
 def is_a_wavelength_unit(unit: str | None) -> bool:
-    """Whether a unit can be that of a wavelength; an unknown one can, a frequency or wavenumber cannot."""
+    """Return whether a unit can measure wavelengths; unknown units can, those of frequency or wavenumber cannot."""
     return unit is None or unit.strip().lower() not in _NOT_A_WAVELENGTH
 
 
@@ -74,9 +74,8 @@ def to_nanometres(values: Any, unit: str | None = None) -> NDArray[np.float64] |
     values : sequence of float
         Wavelengths, shape ``(bands,)``.
     unit : str or None
-        The unit that stands beside them. Without a known unit the size of the numbers decides: no optical
-        sensor has a band at 100 nm or at 100 µm, so that values below 100 are micrometres, values below
-        0.001 metres and the others nanometres.
+        Their unit as stated. Without a known unit the size of the numbers decides: no optical sensor has a band at 100
+        nm or at 100 µm, so values below 0.001 are metres, values below 100 micrometres, and others nanometres.
 
     Returns
     -------
@@ -96,7 +95,7 @@ def to_nanometres(values: Any, unit: str | None = None) -> NDArray[np.float64] |
     if factor is None:
         largest = float(numbers.max())
         factor = 1e9 if largest < 1e-3 else 1e3 if largest < 100 else 1.0
-    # Micrometres are written with few decimals: 0.55 µm is meant to be 550 nm, not 550.0000000000001.
+    # Micrometres are written with few decimals: 0.55 µm means 550 nm, not 550.0000000000001.
     return np.round(numbers * factor, 9)
 
 
@@ -111,7 +110,7 @@ def wavelength_in_text(text: str | None) -> float | None:
     Returns
     -------
     float or None
-        The wavelength in nm, None when there is not exactly one. Of a range, ``"450-510 nm"``, it is the middle.
+        The wavelength in nm, or the middle of a range such as ``"450-510 nm"``; None unless there is exactly one.
     """
     # "_" is a word character for regular expressions but a separator in names.
     spaced = (text or "").replace("_", " ")
@@ -120,13 +119,13 @@ def wavelength_in_text(text: str | None) -> float | None:
         (low, high, unit), *more = ranges
         between = to_nanometres([float(low), float(high)], unit)
         return None if more or between is None or between[0] >= between[1] else float(between.mean())
-    found = _NUMBER_WITH_UNIT.findall(spaced)
-    if len(found) != 1:
-        # A name glued to the number ("B550nm") is still clear.
-        found = re.findall(r"(\d+(?:\.\d+)?)\s*(nm)(?![a-z])", text or "", re.IGNORECASE)
-    if len(found) != 1:
+    matches = _NUMBER_WITH_UNIT.findall(spaced)
+    if len(matches) != 1:
+        # A letter directly before the number ("B550nm") is accepted too.
+        matches = re.findall(r"(\d+(?:\.\d+)?)\s*(nm)(?![a-z])", text or "", re.IGNORECASE)
+    if len(matches) != 1:
         return None
-    number, unit = found[0]
+    number, unit = matches[0]
     converted = to_nanometres([float(number)], unit)
     return None if converted is None else float(converted[0])
 
@@ -134,7 +133,7 @@ def wavelength_in_text(text: str | None) -> float | None:
 def given_wavelengths(
     wavelengths: Sequence[float] | NDArray[Any] | str | Path,
 ) -> NDArray[np.float64]:
-    """Return the wavelengths that a user stated.
+    """Return wavelengths given by the user.
 
     Parameters
     ----------
@@ -161,7 +160,7 @@ def given_wavelengths(
         converted = to_nanometres(values)
         source = "given"
     if converted is None:
-        raise InputError(f"the wavelengths {source} must be positive numbers in nm, one a band; got {values!r}")
+        raise InputError(f"the wavelengths {source} must be positive numbers in nm, one per band; got {values!r}")
     return converted
 
 
@@ -179,4 +178,4 @@ def _read_csv(path: Path) -> list[float]:
     try:
         return [float(row["wavelength_nm"]) for row in rows]
     except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: column 'wavelength_nm' holds something that is not a number") from error
+        raise InputError(f"{path}: column 'wavelength_nm' has an entry that is not a number") from error

@@ -40,7 +40,7 @@ def test_missing_file(tmp_path: Path, output: Path, tiny_weights: Path) -> None:
 
 def test_text_named_tif(tmp_path: Path, output: Path, tiny_weights: Path) -> None:
     source = tmp_path / "text.tif"
-    source.write_text("this is no image\n" * 20)
+    source.write_text("this is not an image\n" * 20)
     refuse(source, output, tiny_weights, "text.tif")
 
 

@@ -32,7 +32,7 @@ def test_missing_file(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_scene(tmp_path: Path, scene: Path) -> None:
     text = tmp_path / "text.tif"
-    text.write_text("this is no image\n" * 20)
+    text.write_text("this is not an image\n" * 20)
     assert_refused(run("view", text, "--no-browser"), "text.tif")
     assert_refused(run("view", scene, "--input", text, "--no-browser"), "text.tif")
 

@@ -103,7 +103,7 @@ def write_compact(path: Path, cube: np.ndarray, wavelengths: np.ndarray | None =
 
 
 def write_bands(folder: Path, cube: np.ndarray) -> None:
-    """As CAVE: one 16-bit PNG a band, in a folder in a folder of one name."""
+    """As CAVE: one 16-bit PNG per band, in a folder inside a folder with the same name."""
     inner = folder / folder.name
     inner.mkdir(parents=True, exist_ok=True)
     for path in inner.iterdir():

@@ -87,7 +87,7 @@ def test_grid_sampling_shows_every_crop_once_before_any_again() -> None:
     scenes = [Scene("a", smooth_scene(1, 32), 65535, 4, {}), Scene("b", smooth_scene(2, 48), 65535, 4, {})]
     crops = Crops(scenes, RESPONSE, scale=4, crop=16, batch_size=3, sampling="grid", augment=False, steps=26)
     seen = [crop.numpy().tobytes() for batch in crops for crop in batch["hr_hsi"]]
-    epochs = [seen[i : i + 13] for i in range(0, 78, 13)]  # 4 and 9 crops; 13 is no multiple of the batch
+    epochs = [seen[i : i + 13] for i in range(0, 78, 13)]  # 4 and 9 crops; 13 is not a multiple of the batch
     assert all(len(set(epoch)) == 13 for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 6  # each in an order of its own
     again = Crops(scenes, RESPONSE, scale=4, crop=16, batch_size=3, sampling="grid", augment=False)
@@ -97,7 +97,7 @@ def test_grid_sampling_shows_every_crop_once_before_any_again() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"crop": 18}, "data.crop=18 is no multiple"),
+        ({"crop": 18}, "data.crop=18 is not a multiple"),
         ({"crop": 64}, "smaller than data.crop=64"),
         ({"crop": 16, "sampling": "tile"}, "unknown sampling of crops 'tile'"),
     ],
@@ -108,7 +108,7 @@ def test_bad_options(scenes: list[Scene], options: dict, message: str) -> None:
 
 
 def test_mixtures_obey_the_observation_model() -> None:
-    """A mixed crop is no crop of one scene, and its LR-HSI is still the HR-HSI degraded."""
+    """A mixed crop is not a crop of one scene, and its LR-HSI is still the HR-HSI degraded."""
     scene = Scene("a", smooth_scene(1, 64), 65535, 4, {})
     other = Scene("b", smooth_scene(2, 64), 65535, 4, {})
     mixed = Crops([scene, other], RESPONSE, scale=4, crop=48, batch_size=16, mix=1.0).batch(0)

@@ -262,7 +262,7 @@ def test_what_is_cut_is_counted() -> None:
     with pytest.warns(FinewaveWarning, match="cut to 0.1 to 0.2, where the result no longer gives back the scene"):
         super_resolve(scene, model, consistent=True, clip=(0.1, 0.2))
     for wrong in ((1, 0), (0.5,), (0, np.nan), (0, 0)):
-        with pytest.raises(InputError, match="is no range"):
+        with pytest.raises(InputError, match="is not a range"):
             super_resolve(scene, model, clip=wrong)
 
 

@@ -226,7 +226,7 @@ def test_nothing_is_left_where_nothing_was_done(source: Path, model: Path, tmp_p
     (tmp_path / "folder.zarr").mkdir()
     with pytest.raises(InputError, match="it is a folder"):
         predict_file(source, tmp_path / "folder.tif", model)
-    with pytest.raises(InputError, match="is no Zarr store"):
+    with pytest.raises(InputError, match="is not a Zarr store"):
         predict_file(source, tmp_path / "folder.zarr", model)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["folder.tif", "folder.zarr", "scene.tif"]
 

@@ -153,7 +153,7 @@ def test_cases_that_end_a_library(name: str, words: str) -> None:
 
 
 def secret_of(folder: Path) -> Path:
-    """A file of this machine that is no business of the one who made the scene."""
+    """A file of this machine that the maker of the scene must not read."""
     path = folder / "secret.raw"
     np.arange(3 * 16 * 16, dtype=np.float32).tofile(path)
     return path

@@ -252,7 +252,7 @@ class TestBadInput:
     @pytest.mark.parametrize("extension", [e for each in FORMATS for e in each.extensions])
     def test_text_under_another_name(self, tmp_path: Path, extension: str) -> None:
         path = tmp_path / f"scene{extension}"
-        path.write_text("This is no image.\n" * 40)
+        path.write_text("This is not an image.\n" * 40)
         with pytest.raises(InputError) as caught:
             load_scene(path)
         assert "scene" in str(caught.value)

@@ -1,4 +1,4 @@
-"""Every reference case against the module that its metadata names; one test a file."""
+"""Every reference case against the module that its metadata names; one test per file."""
 
 from __future__ import annotations
 

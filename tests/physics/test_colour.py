@@ -105,7 +105,7 @@ def test_what_is_offered() -> None:
     assert names(31, np.arange(400, 701, 10)) == ["true", "natural"]
     assert names(4, [490, 560, 665, 842]) == ["natural", "infrared", "ndvi", "ndwi"]
     assert names(103, np.linspace(430, 860, 103))[0] == "natural"  # without the violet, blue would be made up
-    assert names(8, [427, 478, 546, 608, 659, 724, 833, 949])[0] == "natural"  # steps of 60 nm are no spectrum
+    assert names(8, [427, 478, 546, 608, 659, 724, 833, 949])[0] == "natural"  # 60 nm steps are too coarse
     assert names(9, np.linspace(1000, 2600, 9)) == ["bands"]
     assert names(40) == ["bands"]
     assert names(1) == ["band"]
@@ -120,8 +120,8 @@ def test_bands_are_shown_by_their_names_and_what_has_no_wavelengths_says_so() ->
     coloured = make_scene(np.zeros((4, 1, 1)), colours=["blue", "green", "red", "nir"])
     assert [int(row.argmax()) for row in rendering(coloured).weights] == [2, 1, 0]
     unnamed = make_scene(np.zeros((40, 1, 1)))
-    assert rendering(unnamed).label == "Three bands (bands 30, 21, 11; wavelengths not known)"
-    assert rendering(make_scene(np.zeros((3, 1, 1)))).label == "Three bands (bands 1, 2, 3; wavelengths not known)"
+    assert rendering(unnamed).label == "Three bands (bands 30, 21, 11; wavelengths unknown)"
+    assert rendering(make_scene(np.zeros((3, 1, 1)))).label == "Three bands (bands 1, 2, 3; wavelengths unknown)"
     far = make_scene(np.zeros((9, 1, 1)), wavelengths=np.linspace(1000, 2600, 9))
     assert rendering(far).label == "Three bands (2200, 1800, 1400 nm)"
 

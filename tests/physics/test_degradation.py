@@ -176,7 +176,7 @@ def test_images_smaller_than_the_kernel() -> None:
 @pytest.mark.parametrize(
     ("image", "options", "message"),
     [
-        (torch.rand(1, 3, 10, 8), {"scale": 4}, "10 x 8 is no multiple of scale 4"),
+        (torch.rand(1, 3, 10, 8), {"scale": 4}, "10 x 8 is not a multiple of scale 4"),
         (torch.rand(8, 8), {"scale": 4}, r"given shape \(8, 8\)"),
         (torch.ones(1, 3, 8, 8, dtype=torch.uint8), {"scale": 4}, "floating-point"),
         (torch.rand(1, 3, 8, 8), {"scale": 4, "kernel": "gausian"}, "did you mean 'gaussian'"),

@@ -111,7 +111,7 @@ def test_the_ablations_of_mulsr_are_those_of_its_paper() -> None:
 
 
 def test_networks_with_a_reference_see_the_rgb_bands_of_the_sensor() -> None:
-    """Chikusei's has four bands, three of which a reference can have; its bands 15, 8 and 3 are no RGB."""
+    """Chikusei's has four bands, three of which a reference can have; its bands 15, 8 and 3 are not RGB."""
     cells = {c.row.key: c for c in ask("sschsr", datasets=["chikusei"], scales=[4]).cells()}
     assert cells["ssc-hsr"].recipe["data"]["sensor"] == "ikonos:red,green,blue"
     assert cells["ssc-hsr"].recipe["model"]["hs_bands"] == 128

@@ -192,7 +192,7 @@ def test_infinite_figures_come_back(tmp_path: Path) -> None:
     write_made_up(tmp_path, request, {"none": [math.inf, 30.0]})
     result = find_result(tmp_path, request.cell(request.rows[1], "cave", 4))
     assert result["images"]["scene0"]["psnr"] == math.inf
-    assert "Infinity" not in all_results(tmp_path)[0].read_text()  # which is no JSON
+    assert "Infinity" not in all_results(tmp_path)[0].read_text()  # which is not JSON
 
 
 def test_folders_are_merged_or_their_cells_copied(tmp_path: Path) -> None:

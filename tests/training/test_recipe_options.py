@@ -237,7 +237,7 @@ values = st.recursive(
 
 
 def _is_a(value: Any, kind: Any) -> bool:
-    """Tell whether a value is of an annotated type, without the code under test."""
+    """Return whether a value is of an annotated type, without the code under test."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is list:
         return isinstance(value, list) and all(_is_a(each, arguments[0]) for each in value)

@@ -179,7 +179,7 @@ def test_another_format_is_named(tmp_path: Path) -> None:
 def test_size_on_the_command_line(ridge: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["export", str(ridge), "-o", str(tmp_path / "net.onnx"), "--size", "64"])
     assert done.exit_code == 2
-    assert done.stderr.startswith("error: --size 64 is no size; ")
+    assert done.stderr.startswith("error: --size 64 is not a size; ")
 
 
 def test_without_the_libraries(ridge: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

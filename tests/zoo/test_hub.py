@@ -240,7 +240,7 @@ def test_address_that_is_none(address: str) -> None:
 
 
 def test_address_that_the_hub_does_not_allow(hub: Hub) -> None:
-    with pytest.raises(InputError, match="hf:a/b--c is no address on the Hub: ") as error:
+    with pytest.raises(InputError, match="hf:a/b--c is not an address on the Hub: ") as error:
         load_model("hf:a/b--c")
     one_line(error)
     assert hub.requests == []

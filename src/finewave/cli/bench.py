@@ -42,7 +42,7 @@ def bench(
     NAME is a system, trained weights, a folder or a .safetensors file; without, JSSUNet at its published size. "models"
     is one forward pass of each system, "scenes" are whole scenes through `finewave predict`. It takes about ten minutes
     on two processor cores, "scenes" as long; a quiet machine is needed for figures that mean something. The group
-    "compile", a training step with torch.compile, runs only when --only names it. The measurements are no part of an
+    "compile", a training step with torch.compile, runs only when --only names it. The measurements are not part of an
     installation: they come with a clone of the repository.
     """
     from contextlib import ExitStack

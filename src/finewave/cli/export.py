@@ -40,5 +40,5 @@ def _pixels(text: str | None) -> tuple[int, int] | None:
         return None
     match = re.fullmatch(r"(\d+)[x×](\d+)", text)
     if match is None:
-        raise InputError(f"--size {text} is no size; height and width in pixels are expected, as in 64x48")
+        raise InputError(f"--size {text} is not a size; height and width in pixels are expected, as in 64x48")
     return int(match[1]), int(match[2])

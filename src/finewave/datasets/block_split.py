@@ -64,7 +64,7 @@ def hold_out(
         Store to write; one that was made of the same files by the same options is left as it is.
     options : HeldOut
     msi : sequence of Path
-        Measured multispectral images of the same pixels, one a scene; none: they will be simulated.
+        Measured multispectral images of the same pixels, one per scene; none: they will be simulated.
     check : callable
         Called with the wavelengths in nm before any pixel is read; to refuse those that will not do.
     progress : callable
@@ -108,8 +108,8 @@ def hold_out(
             return Image(values, {}, 1.0)
         measured = read_reflectance(pairs[name], None, options.full_scale)
         if measured.shape[1:] != values.shape[1:]:
-            given, expected = (f"{shape[1]} x {shape[2]}" for shape in (measured.shape, values.shape))
-            raise InputError(f"{pairs[name]} has {given} pixels, its scene {name} has {expected}")
+            actual, expected = (f"{shape[1]} x {shape[2]}" for shape in (measured.shape, values.shape))
+            raise InputError(f"{pairs[name]} has {actual} pixels, its scene {name} has {expected}")
         return Image(values, {MSI: measured}, 1.0)
 
     regions: dict[str, Region] = {}
@@ -124,10 +124,10 @@ def hold_out(
             regions[f"{name}_train{number}"] = part.region(name)
             split["train"].append(f"{name}_train{number}")
 
-    for what, parts in (("training", split["train"]), ("validation", split["val"])):
+    for subset, parts in (("training", split["train"]), ("validation", split["val"])):
         places = [regions[part] for part in parts]
         sizes = [(place.rows[1] - place.rows[0]) * (place.columns[1] - place.columns[0]) for place in places]
-        progress(f"{what}: {sum(sizes)} pixels in {len(sizes)} block{'s' * (len(sizes) > 1)}")
+        progress(f"{subset}: {sum(sizes)} pixels in {len(sizes)} block{'s' * (len(sizes) > 1)}")
 
     def blocks() -> Iterator[tuple[str, Image]]:
         for block, region in regions.items():
@@ -159,9 +159,9 @@ def measured_bands(store: Store, companion: str) -> tuple[list[str], list[float]
     """
     if companion not in store.companions:
         raise unknown_name("companion of the data set", companion, store.companions)
-    told = store.attributes.get("msi") if companion == MSI else None
-    if told is not None:
-        return list(told["names"]), told["wavelengths_nm"]
+    band_facts = store.attributes.get("msi") if companion == MSI else None
+    if band_facts is not None:
+        return list(band_facts["names"]), band_facts["wavelengths_nm"]
     count = len(store.read(store.names[0], companion))
     return [f"{companion}{number}" for number in range(1, count + 1)], None
 

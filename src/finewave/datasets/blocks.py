@@ -58,8 +58,8 @@ def largest_rectangle(mask: Mask, side: int = 1) -> Rectangle | None:
     if unit > 1:
         rows, columns = (n // unit for n in mask.shape)
         cells: Mask = mask[: rows * unit, : columns * unit].reshape(rows, unit, columns, unit).min(axis=(1, 3))
-        found = largest_rectangle(cells, -(-side // unit))
-        return None if found is None else Rectangle(*(n * unit for n in found))
+        rectangle = largest_rectangle(cells, -(-side // unit))
+        return None if rectangle is None else Rectangle(*(n * unit for n in rectangle))
     best: Rectangle | None = None
     area = 0
     height = np.zeros(mask.shape[1], dtype=np.int64)
@@ -117,11 +117,11 @@ def cut_scene(name: str, valid: Mask, scale: int, crop: int) -> tuple[Rectangle,
         free[max(0, block.top - gap) : block.bottom + gap, max(0, block.left - gap) : block.right + gap] = False
         training: list[Rectangle] = []
         while len(training) < MOST:
-            found = largest_rectangle(free, crop)
-            if found is None:
+            rectangle = largest_rectangle(free, crop)
+            if rectangle is None:
                 break
-            training.append(found)
-            free[found.top : found.bottom, found.left : found.right] = False
+            training.append(rectangle)
+            free[rectangle.top : rectangle.bottom, rectangle.left : rectangle.right] = False
         if training:
             return block, training
     height, width = valid.shape

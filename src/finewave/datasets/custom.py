@@ -76,19 +76,19 @@ def read_description(path: Path) -> OwnOptions:
     import yaml
 
     try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        description = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    if not isinstance(told, dict):
+    if not isinstance(description, dict):
         raise InputError(f"{path} is not a mapping of keys to values")
     known = [field.name for field in fields(OwnOptions)]
-    for key in told:
+    for key in description:
         if key not in known:
             raise unknown_name(f"key of {path.name}", str(key), known)
     for key in ("split", "regions"):
-        if not isinstance(told.get(key) or {}, dict):
+        if not isinstance(description.get(key) or {}, dict):
             raise InputError(f"{path}: {key} is not a mapping")
-    return OwnOptions(**{key: value for key, value in told.items() if value is not None})
+    return OwnOptions(**{key: value for key, value in description.items() if value is not None})
 
 
 def remote_files(options: OwnOptions) -> tuple[RemoteFile, ...]:
@@ -101,10 +101,10 @@ def remote_files(options: OwnOptions) -> tuple[RemoteFile, ...]:
     """
     files = []
     for each in options.downloads:
-        told = {key: str(value) for key, value in each.items()} if isinstance(each, dict) else {}
-        file = RemoteFile(told.pop("url", ""), told.pop("sha256", "").lower(), told.pop("name", ""))
+        entry = {key: str(value) for key, value in each.items()} if isinstance(each, dict) else {}
+        file = RemoteFile(entry.pop("url", ""), entry.pop("sha256", "").lower(), entry.pop("name", ""))
         plain = Path(file.name).name == file.name != ""
-        if told or not plain or not re.fullmatch("[0-9a-f]{64}", file.sha256) or "://" not in file.url:
+        if entry or not plain or not re.fullmatch("[0-9a-f]{64}", file.sha256) or "://" not in file.url:
             raise InputError(
                 f"downloads: {each} is not of the form {{url: LINK, sha256: 64 digits, name: FILE}}; "
                 "the name is without folder"
@@ -147,45 +147,45 @@ def from_folder(name: str, folder: Path, options: OwnOptions | None = None) -> D
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise InputError(f"{name!r} cannot be the name of a data set; use letters, digits, '.', '_' and '-'")
     described = folder / DESCRIPTION
-    told = read_description(described) if described.is_file() else OwnOptions()
+    settings = read_description(described) if described.is_file() else OwnOptions()
     if options is not None:
         default = OwnOptions()
-        said = {f.name: getattr(options, f.name) for f in fields(OwnOptions)}
-        told = replace(told, **{key: value for key, value in said.items() if value != getattr(default, key)})
-    find = partial(find_scenes, pattern=told.files)
-    wavelengths = told.wavelengths
+        passed = {f.name: getattr(options, f.name) for f in fields(OwnOptions)}
+        settings = replace(settings, **{key: value for key, value in passed.items() if value != getattr(default, key)})
+    find = partial(find_scenes, pattern=settings.files)
+    wavelengths = settings.wavelengths
     if isinstance(wavelengths, str):
         wavelengths = str(folder / wavelengths)
-    surveys = {image: survey_scene(path, wavelengths, told.full_scale) for image, path in find(folder).items()}
+    surveys = {image: survey_scene(path, wavelengths, settings.full_scale) for image, path in find(folder).items()}
     shared = shared_wavelengths(surveys)
     bad = sorted({band for survey in surveys.values() for band in survey.bad_bands})
-    regions = {key: _region(key, value) for key, value in (told.regions or {}).items()}
-    if told.split is None:
+    regions = {key: _region(key, value) for key, value in (settings.regions or {}).items()}
+    if settings.split is None:
         split, cut = default_split({image: survey.size for image, survey in surveys.items()})
         if regions:
             raise InputError(f"{described}: regions need a split that names them")
         regions = cut
     else:
-        split = _given_split(told.split, {*surveys, *regions}, {r.image for r in regions.values()})
+        split = _given_split(settings.split, {*surveys, *regions}, {r.image for r in regions.values()})
     for key, region in regions.items():
         if region.image not in surveys:
             raise InputError(f"region {key!r} is of {region.image!r}, which is not in {folder}")
     return Dataset(
         name=name,
-        title=told.title or f"{len(surveys)} scenes of {folder.resolve().name}",
+        title=settings.title or f"{len(surveys)} scenes of {folder.resolve().name}",
         wavelengths=np.delete(shared, bad),
         find=find,
-        read=partial(read_reflectance, wavelengths=wavelengths, full_scale=told.full_scale),
+        read=partial(read_reflectance, wavelengths=wavelengths, full_scale=settings.full_scale),
         split=split,
         regions=regions,
         dropped_bands=tuple(bad),
-        citation=told.citation or "none given",
-        licence=told.licence or "none given",
-        home=told.home,
-        sensor=told.sensor,
+        citation=settings.citation or "none given",
+        licence=settings.licence or "none given",
+        home=settings.home,
+        sensor=settings.sensor,
         full_scale=1.0,
-        files=remote_files(told),
-        notes=told.notes,
+        files=remote_files(settings),
+        notes=settings.notes,
     )
 
 
@@ -233,21 +233,21 @@ def find_scenes(folder: Path, pattern: str | None = None) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; give the one that holds your scenes")
     extensions = {extension for each in FORMATS for extension in each.extensions}
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in sorted(folder.glob(pattern) if pattern else folder.iterdir()):
         if path.name.startswith(".") or path.suffix.lower() not in extensions:
             continue
         headers = (path.with_suffix(".hdr"), path.with_name(f"{path.name}.hdr"))
         if path.suffix.lower() != ".hdr" and any(header.is_file() for header in headers):
             continue
-        if path.stem in found:
+        if path.stem in paths:
             raise InputError(
-                f"two scenes are called {path.stem!r}: {found[path.stem].name} and {path.name}; rename one"
+                f"two scenes are called {path.stem!r}: {paths[path.stem].name} and {path.name}; rename one"
             )
-        found[path.stem] = path
-    if not found:
+        paths[path.stem] = path
+    if not paths:
         raise InputError(f"no scene in {folder}; expected files {pattern or ', '.join(sorted(extensions))}")
-    return found
+    return paths
 
 
 def survey_scene(path: Path, wavelengths: Sequence[float] | str | None, full_scale: float | None) -> Survey:
@@ -339,27 +339,27 @@ def read_reflectance(path: Path, wavelengths: Sequence[float] | str | None, full
     return values
 
 
-def _region(name: str, told: Mapping[str, Any]) -> Region:
+def _region(name: str, settings: Mapping[str, Any]) -> Region:
     try:
-        (top, bottom), (left, right) = told["rows"], told["columns"]
-        return Region(str(told["image"]), (int(top), int(bottom)), (int(left), int(right)))
+        (top, bottom), (left, right) = settings["rows"], settings["columns"]
+        return Region(str(settings["image"]), (int(top), int(bottom)), (int(left), int(right)))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"region {name!r} is not of the form {{image: NAME, rows: [FIRST, END], columns: [FIRST, END]}}"
         ) from error
 
 
-def _given_split(told: Mapping[str, Sequence[str]], known: set[str], cut: set[str]) -> Split:
+def _given_split(requested: Mapping[str, Sequence[str]], known: set[str], cut: set[str]) -> Split:
     """Return the split that the user named, completed by ``train``: every other whole image."""
-    for part, names in told.items():
+    for part, names in requested.items():
         if part not in PARTS:
             raise unknown_name("part of a split", part, PARTS)
         for name in names:
             if name not in known:
                 raise unknown_name("scene", name, known)
-    named = {name for names in told.values() for name in names}
+    named = {name for names in requested.values() for name in names}
     rest = sorted(known - named - cut)
-    split = {"train": tuple(rest), "val": (), "test": (), **{part: tuple(names) for part, names in told.items()}}
+    split = {"train": tuple(rest), "val": (), "test": (), **{part: tuple(names) for part, names in requested.items()}}
     for part in ("train", "val"):
         if not split[part]:
             raise InputError(f"the split leaves no scene for {part}; name one")

@@ -91,7 +91,7 @@ def _unpacking(name: str) -> Any:
     return None
 
 
-def _untar(unpack: Any, archive: str, action: str, asked: Any) -> Any:
+def _untar(unpack: Any, archive: str, action: str, requested: Any) -> Any:
     """Unpack a tar file whose members all stay in its folder; older Pythons would let them lead elsewhere."""
     with tarfile.open(archive) as members:
         for each in members:
@@ -101,7 +101,7 @@ def _untar(unpack: Any, archive: str, action: str, asked: Any) -> Any:
                 tarfile.data_filter(each, str(Path(archive).parent))
             except tarfile.FilterError as error:
                 raise InputError(f"{Path(archive).name} is not unpacked: {error}") from error
-    return unpack(archive, action, asked)
+    return unpack(archive, action, requested)
 
 
 class _Resuming:

@@ -157,7 +157,7 @@ class Crops:
         Half of the crops are rolled by half their height, before they are turned: what leaves at the bottom enters at
         the top, as the public code of MulSR does it. A crop is then at least two LR pixels wide.
     gain : tuple of float
-        Range of a random brightness factor (log-uniform); (1, 1) for none. Exposure is no property of a material.
+        Range of a random brightness factor (log-uniform); (1, 1) for none. Exposure is not a property of a material.
     mix : float
         Part of the crops that are weighted means of two (mixup; Zhang et al., ICLR 2018). The observation model is
         linear, so mixtures are as true as what they are made of, and fill the space between few materials.
@@ -193,7 +193,7 @@ class Crops:
         seed: int = 0,
     ) -> None:
         if crop % scale:
-            raise InputError(f"data.crop={crop} is no multiple of the scale {scale}")
+            raise InputError(f"data.crop={crop} is not a multiple of the scale {scale}")
         if sampling not in get_args(CropSampling):
             raise unknown_name("sampling of crops", sampling, get_args(CropSampling))
         for scene in scenes:

@@ -56,17 +56,17 @@ def prepare_dataset(
         If test scenes are missing.
     """
     source = Path(source)
-    found = dataset.find(source)
+    paths = dataset.find(source)
     dataset = settled(dataset, source)
     dataset.check_split()
-    names = _present(dataset, found, source)
-    manifest = _manifest(dataset, names, _sources(dataset, found, names, source))
+    names = _present(dataset, paths, source)
+    manifest = _manifest(dataset, names, _sources(dataset, paths, names, source))
     if _holds(destination, manifest):
         progress(f"{destination} is up to date")
         return destination
 
     def scenes() -> Iterator[tuple[str, Image]]:
-        for number, (name, image) in enumerate(read_scenes(dataset, found, names), 1):
+        for number, (name, image) in enumerate(read_scenes(dataset, paths, names), 1):
             progress(f"{number} of {len(names)}: {name}")
             yield name, image
             count(number, len(names))
@@ -79,15 +79,15 @@ def settled(dataset: Dataset, source: Path) -> Dataset:
     return dataset if dataset.split_of is None else replace(dataset, split=dataset.split_of(source), split_of=None)
 
 
-def _present(dataset: Dataset, found: Mapping[str, Path], source: Path) -> list[str]:
+def _present(dataset: Dataset, paths: Mapping[str, Path], source: Path) -> list[str]:
     """Return the scenes whose images are there; only test scenes may be missing."""
     missing = {
-        part: [name for name in names if dataset.image_of(name) not in found] for part, names in dataset.split.items()
+        part: [name for name in names if dataset.image_of(name) not in paths] for part, names in dataset.split.items()
     }
     test = missing.pop("test", [])
     if any(missing.values()):
-        what = "; ".join(f"{part}: {listed(names)}" for part, names in missing.items() if names)
-        raise InputError(f"{dataset.name} in {source} is incomplete, missing {what}")
+        absent = "; ".join(f"{part}: {listed(names)}" for part, names in missing.items() if names)
+        raise InputError(f"{dataset.name} in {source} is incomplete, missing {absent}")
     if test:
         warnings.warn(
             f"{dataset.name} in {source} lacks {len(test)} test scenes ({listed(test)}); "
@@ -98,10 +98,10 @@ def _present(dataset: Dataset, found: Mapping[str, Path], source: Path) -> list[
     return [name for name in dataset.scenes if name not in test]
 
 
-def _sources(dataset: Dataset, found: Mapping[str, Path], names: list[str], source: Path) -> dict[str, str]:
+def _sources(dataset: Dataset, paths: Mapping[str, Path], names: list[str], source: Path) -> dict[str, str]:
     """Return the SHA-256 of each file that is used, by its place in the folder."""
     images = dict.fromkeys(dataset.image_of(name) for name in names)
-    files = [file for image in images for file in dataset.sources(found[image])]
+    files = [file for image in images for file in dataset.sources(paths[image])]
     return {file.relative_to(source).as_posix(): _file_checksum(file) for file in files}
 
 
@@ -137,7 +137,7 @@ def _manifest(dataset: Dataset, names: list[str], sources: dict[str, str]) -> di
 
 
 def _holds(destination: Path, manifest: dict[str, Any]) -> bool:
-    """Tell whether a store is there and was made from the same files by the same description."""
+    """Return whether a store is there and was made from the same files by the same description."""
     if not destination.exists():
         return False
     try:

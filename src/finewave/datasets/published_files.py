@@ -13,7 +13,7 @@ from finewave.io.file_errors import reading
 _SLAB = 16  # bands
 
 
-def find_files(root: Path, patterns: str | tuple[str, ...], what: str) -> dict[str, Path]:
+def find_files(root: Path, patterns: str | tuple[str, ...], expected: str) -> dict[str, Path]:
     """Return the files under a folder, at any depth, by name without extension.
 
     Parameters
@@ -28,25 +28,25 @@ def find_files(root: Path, patterns: str | tuple[str, ...], what: str) -> dict[s
     Raises
     ------
     InputError
-        If ``root`` is no folder, there is no such file, or there are two of one name.
+        If ``root`` is not a folder, there is no such file, or there are two with the same name.
     """
-    wanted = (patterns,) if isinstance(patterns, str) else patterns
-    return find_by(root, wanted, what, lambda path: path.stem)
+    patterns_ = (patterns,) if isinstance(patterns, str) else patterns
+    return find_by(root, patterns_, expected, lambda path: path.stem)
 
 
-def find_by(root: Path, patterns: tuple[str, ...], what: str, name_of: Callable[[Path], str]) -> dict[str, Path]:
+def find_by(root: Path, patterns: tuple[str, ...], expected: str, name_of: Callable[[Path], str]) -> dict[str, Path]:
     """Return the files under a folder by the name that ``name_of`` gives them; see `find_files`."""
     if not root.is_dir():
-        raise InputError(f"{root} is not a folder; give the one that holds {what}")
-    found: dict[str, Path] = {}
+        raise InputError(f"{root} is not a folder; give the one that holds {expected}")
+    paths: dict[str, Path] = {}
     for path in sorted({path for pattern in patterns for path in root.rglob(pattern) if path.is_file()}):
         name = name_of(path)
-        if name in found:
-            raise InputError(f"{name!r} is there twice: {found[name]} and {path}; remove one")
-        found[name] = path
-    if not found:
-        raise InputError(f"no {' or '.join(patterns)} in {root}; expected {what}")
-    return found
+        if name in paths:
+            raise InputError(f"{name!r} is there twice: {paths[name]} and {path}; remove one")
+        paths[name] = path
+    if not paths:
+        raise InputError(f"no {' or '.join(patterns)} in {root}; expected {expected}")
+    return paths
 
 
 def files_of(path: Path) -> list[Path]:
@@ -82,7 +82,7 @@ def read_matlab(
     Raises
     ------
     InputError
-        If the file is damaged, has no such variable, or it is no image of that size.
+        If the file is damaged, has no such variable, or it is not an image of that size.
     """
     import h5py
     import scipy.io
@@ -116,7 +116,9 @@ def _check_variable(path: Path, variable: str, names: list[str]) -> None:
 def _part(
     path: Path, size: tuple[int, ...], rows: tuple[int, int] | None, columns: tuple[int, int] | None
 ) -> tuple[slice, slice]:
-    ranges = [(0, length) if asked is None else asked for asked, length in zip((rows, columns), size, strict=True)]
+    ranges = [
+        (0, length) if interval is None else interval for interval, length in zip((rows, columns), size, strict=True)
+    ]
     if any(end > length for (_, end), length in zip(ranges, size, strict=True)):
         raise InputError(
             f"{path}: the image has {size[0]} x {size[1]} pixels; rows {rows} and columns {columns} are used"

@@ -31,8 +31,8 @@ def read_image(dataset: Dataset, path: Path) -> Image:
         shape = "x".join(map(str, image.values.shape))
         raise InputError(f"{path}: {shape} values (bands first); {dataset.name} has {expected} bands")
     if dataset.size is not None and image.values.shape[1:] != tuple(dataset.size):
-        given, expected_size = (" x ".join(map(str, size)) for size in (image.values.shape[1:], dataset.size))
-        raise InputError(f"{path}: {given} pixels; the images of {dataset.name} have {expected_size}")
+        actual, expected_size = (" x ".join(map(str, size)) for size in (image.values.shape[1:], dataset.size))
+        raise InputError(f"{path}: {actual} pixels; the images of {dataset.name} have {expected_size}")
     missing = set(dataset.companions) - set(image.companions)
     if missing:
         raise InputError(f"{path}: {', '.join(sorted(missing))} that belongs to it is missing")
@@ -66,7 +66,7 @@ def cut(image: Image, region: Region, name: str) -> Image:
     return Image(part(image.values), {key: part(each) for key, each in image.companions.items()}, image.full_scale)
 
 
-def read_scenes(dataset: Dataset, found: Mapping[str, Path], names: Iterable[str]) -> Iterator[tuple[str, Image]]:
+def read_scenes(dataset: Dataset, paths: Mapping[str, Path], names: Iterable[str]) -> Iterator[tuple[str, Image]]:
     """Read scenes, every image once.
 
     Parameters
@@ -85,17 +85,15 @@ def read_scenes(dataset: Dataset, found: Mapping[str, Path], names: Iterable[str
     Raises
     ------
     InputError
-        See `read_image` and `cut`, and if a scene has values that are no numbers.
+        See `read_image` and `cut`, and if a scene has values that are NaN or infinite.
     """
     by_image: dict[str, list[str]] = {}
     for name in names:
         by_image.setdefault(dataset.image_of(name), []).append(name)
     for image_name, scenes in by_image.items():
-        image = read_image(dataset, found[image_name])
+        image = read_image(dataset, paths[image_name])
         for name in scenes:
             scene = cut(image, dataset.regions[name], name) if name in dataset.regions else image
             if not all(np.isfinite(each).all() for each in (scene.values, *scene.companions.values())):
-                raise InputError(
-                    f"{found[image_name]}: scene {name!r} has values that are no numbers (NaN or infinite)"
-                )
+                raise InputError(f"{paths[image_name]}: scene {name!r} has NaN or infinite values")
             yield name, scene

@@ -76,9 +76,9 @@ def get_dataset(name: str | Dataset, store: Path | None = None) -> Dataset:
         return name
     if name not in _DATASETS:
         if store is not None and store.exists():
-            told = Store(store).attributes
-            if told.get("dataset") == name:
-                return from_manifest(name, told)
+            attributes = Store(store).attributes
+            if attributes.get("dataset") == name:
+                return from_manifest(name, attributes)
         if name in _own_datasets():
             return from_manifest(name, Store(prepared_store(name)).attributes)
         raise unknown_name("dataset", name, list_datasets())
@@ -338,8 +338,8 @@ def open_scenes(name: str | Dataset, scenes: Iterable[str]) -> SceneSource:
     InputError
         If neither has them all; the message names what is missing.
     """
-    dataset, wanted = get_dataset(name), list(scenes)
-    if not wanted:
+    dataset, requested = get_dataset(name), list(scenes)
+    if not requested:
         raise InputError(f"no scene of {dataset.name} was asked for; its split may have no such part")
     path, folder = prepared_store(dataset.name), published_folder(dataset)
     sources: list[SceneSource] = []
@@ -348,9 +348,9 @@ def open_scenes(name: str | Dataset, scenes: Iterable[str]) -> SceneSource:
     if folder.is_dir():
         sources.append(PublishedScenes(dataset, folder))
     for source in sources:
-        if all(scene in source for scene in wanted):
+        if all(scene in source for scene in requested):
             return source
-    missing = [scene for scene in wanted if not any(scene in source for source in sources)]
+    missing = [scene for scene in requested if not any(scene in source for source in sources)]
     raise InputError(
         f"{dataset.name} lacks {listed(missing) or 'a folder that holds all scenes at once'} "
         f"(neither {path} nor {folder} has all); run: finewave data prepare {dataset.name} --from FOLDER"

@@ -93,9 +93,9 @@ def random_planes(
     count = int(random.integers(1, layers + 1))
     inverse_depth = np.sort(random.uniform(0.2, 1, count))
     inverse_depth[-1] = 1
-    way, heading = parallax * math.sqrt(random.uniform()), random.uniform(0, 2 * math.pi)
+    distance, heading = parallax * math.sqrt(random.uniform()), random.uniform(0, 2 * math.pi)
     forward = random.uniform(-0.5, 0.5) * parallax
-    t = np.array([way * math.cos(heading), way * math.sin(heading), forward]) / focal
+    t = np.array([distance * math.cos(heading), distance * math.sin(heading), forward]) / focal
     pitch, yaw = random.uniform(-shift, shift, 2) / math.sqrt(2) / focal
     turn = _rotation(pitch, yaw, math.radians(random.uniform(-roll, roll)))
     camera = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
@@ -182,7 +182,7 @@ def with_reference(sample: Sample, seed: Sequence[int], *, margin: int = 0, **op
     Raises
     ------
     InputError
-        If an option does not exist, or the image is no RGB image.
+        If an option does not exist, or the image is not an RGB image.
     """
     for key in options:
         if key not in DEFAULTS:
@@ -190,8 +190,8 @@ def with_reference(sample: Sample, seed: Sequence[int], *, margin: int = 0, **op
     rgb = sample["hr_msi"]
     if rgb.shape[1] != 3:
         raise InputError(f"a reference image has 3 bands; the sensor of the data has {rgb.shape[1]}: choose an RGB one")
-    chosen = {**DEFAULTS, **options}
-    colour = chosen["colour"]
+    settings = {**DEFAULTS, **options}
+    colour = settings["colour"]
     random = np.random.default_rng([*seed])
     views, sources = [], []
     for image in rgb:
@@ -200,10 +200,10 @@ def with_reference(sample: Sample, seed: Sequence[int], *, margin: int = 0, **op
             image.shape[1],
             image.shape[2],
             random,
-            parallax=chosen["parallax"],
-            shift=chosen["shift"],
-            roll=chosen["roll"],
-            layers=chosen["layers"],
+            parallax=settings["parallax"],
+            shift=settings["shift"],
+            roll=settings["roll"],
+            layers=settings["layers"],
         )
         views.append(render(source, planes))
         sources.append(source)
@@ -272,8 +272,8 @@ class UnalignedCrops:
 
 def room(scale: int, options: dict[str, Any]) -> int:
     """Return how far, in HR pixels, content may come from, as a multiple of the scale."""
-    chosen = {**DEFAULTS, **options}
-    return scale * math.ceil((chosen["parallax"] + chosen["shift"]) / scale)
+    settings = {**DEFAULTS, **options}
+    return scale * math.ceil((settings["parallax"] + settings["shift"]) / scale)
 
 
 def published_degradation(image: Tensor, scale: int, size: int = 8, sigma: float = 3.0) -> Tensor:

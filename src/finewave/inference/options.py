@@ -57,8 +57,8 @@ class PredictOptions:
     tile : int, optional
         Side of a tile in pixels of the input, >= 1; by default as many as make 512 pixels of the output.
     halo : {"exact", "fast"} or int
-        How far the network sees beyond a tile. ``"exact"``: as far as any pixel acts on it, so that the result is
-        that of the scene in one piece. ``"fast"``: so far that it sees a quarter more pixels. Else in pixels of the
+        How far the network sees beyond a tile. ``"exact"``: as far as any pixel acts on it, so that the result is that
+        of the scene in one piece. ``"fast"``: so far that it sees a quarter more pixels. Otherwise in pixels of the
         input. What a halo that is not exact changes is measured on one tile and said.
     pooling : {"local", "image"}
         Over what channel attention takes its means: windows of the training crop's size, or all pixels that the
@@ -220,7 +220,7 @@ def _check_integer(name: str, value: Any, least: int) -> None:
 
 def _check_clip(clip: Sequence[float]) -> None:
     if len(clip) != 2 or not all(math.isfinite(end) for end in clip) or clip[0] >= clip[1]:
-        raise InputError(f"clip={clip!r} is no range; two numbers are accepted, the lower one first")
+        raise InputError(f"clip={clip!r} is not a range; two numbers are accepted, the lower one first")
 
 
 def _check_corners(name: str, corners: Sequence[float], what: str) -> None:

@@ -236,7 +236,7 @@ def _scenes_in(folder: Path) -> Iterator[Path]:
             yield path
         else:
             warnings.warn(
-                f"{path} is no image file that can be read; left out (give it alone to see why)",
+                f"{path} is not an image file that can be read; left out (give it alone to see why)",
                 FinewaveWarning,
                 stacklevel=4,
             )

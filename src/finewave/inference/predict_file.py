@@ -266,7 +266,7 @@ def _check_target(output: Path) -> None:
     """Refuse, before any work, a name that something else has."""
     if output.suffix.lower() == ".zarr":
         if output.exists() and not any((output / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
-            raise InputError(f"cannot write {output}: it exists and is no Zarr store; choose another name")
+            raise InputError(f"cannot write {output}: it exists and is not a Zarr store; choose another name")
     elif output.is_dir():
         raise InputError(f"cannot write {output}: it is a folder; give the name of a file")
 
@@ -393,7 +393,7 @@ def _model_for_workers(model: Model, path: str | None, folder: Path) -> SavedMod
 
     if path is None or path.startswith(hub.PREFIX):  # workers may have no network, and a branch may move
         path = str(model.save(folder / "model").absolute())
-    elif os.path.exists(path):  # noqa: PTH110 - a name such as jssunet-cave-x4 is no path
+    elif os.path.exists(path):  # noqa: PTH110 - a name such as jssunet-cave-x4 is not a path
         path = str(Path(path).absolute())
     device = next((p.device.type for p in model.net.parameters()), "cpu")
     return SavedModel(path, model.precision, model.pooling, device, _weights_of(model))

@@ -95,7 +95,7 @@ def open_scene(
         JPEG 2000, VRT, NITF and other rasters that GDAL reads, a product of a mission, a STAC item, or a folder with
         one image per band, in the natural order of their names.
     wavelengths : sequence of float or path, optional
-        Centre wavelengths in nm, one a band, or a CSV file with a column ``wavelength_nm``; for files
+        Centre wavelengths in nm, one per band, or a CSV file with a column ``wavelength_nm``; for files
         without, and in place of the file's own.
     variable : str, optional
         Which array of a NetCDF, Zarr, HDF5, MATLAB or NumPy file, or what the names of arrays of one band each begin
@@ -106,7 +106,7 @@ def open_scene(
         x 65535, with a warning. Bytes and 16-bit values of PNG and JPEG are 255 and 65535 by definition.
     linearise : bool
         Undo the sRGB curve of photographs (IEC 61966-2-1), so that values are proportional to light. A
-        TIFF counts as a photograph when it holds three bytes a pixel and no georeference or wavelengths.
+        TIFF counts as a photograph when it holds three bytes per pixel and no georeference or wavelengths.
         Images in a folder of bands are measurements and never changed.
     band_axis : int, optional
         Which axis of an HDF5 or MATLAB array (as h5py and MATLAB show it) is the band. By default the axis as

@@ -59,7 +59,7 @@ def check_name(name: str, what: str) -> None:
     """
     if not name or len(name) > 200 or name.startswith(".") or any(c in "/\\:" or not c.isprintable() for c in name):
         raise InputError(
-            f"{what} {name[:80]!r} is no plain name: letters, digits, dashes, dots inside, and at most 200 of them"
+            f"{what} {name[:80]!r} is not a plain name: letters, digits, dashes, dots inside, and at most 200 of them"
         )
 
 

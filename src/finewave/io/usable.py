@@ -72,7 +72,7 @@ def _with_usable_wavelengths(scene: xr.DataArray, path: object) -> xr.DataArray:
     wavelengths = np.asarray(scene.coords["wavelength"].values, np.float64)
     if not np.all(np.isfinite(wavelengths)) or np.any(wavelengths <= 0):
         wrong = wavelengths[~(np.isfinite(wavelengths) & (wavelengths > 0))]
-        _warn(f"{path}: {wrong[0]:g} is no wavelength; none is used; state them with wavelengths= or --wavelengths")
+        _warn(f"{path}: {wrong[0]:g} is not a wavelength; none is used; state them with wavelengths= or --wavelengths")
         return scene.drop_vars([name for name in ("wavelength", "fwhm") if name in scene.coords])
     different = len(np.unique(wavelengths))
     if different == 1 and len(wavelengths) > 1:

@@ -123,12 +123,12 @@ def score_images(
     ------
     Scores
     """
-    chosen = convention if isinstance(convention, Convention) else get_convention(convention)
+    selected = convention if isinstance(convention, Convention) else get_convention(convention)
     for name, value in (("scale", scale), ("data_range", data_range)):
         if not isinstance(value, Real) or not (math.isfinite(value) and value > 0):
             raise InputError(f"{name} must be a positive number, got {value!r}")
     for pred_image, target_image, valid in image_pairs(pred, target):
-        yield _score(pred_image, target_image, valid, scale, data_range, chosen)
+        yield _score(pred_image, target_image, valid, scale, data_range, selected)
 
 
 def mean_values(rows: list[dict[str, float]]) -> dict[str, float]:
@@ -191,17 +191,17 @@ def _score(
 def _warn_of_gaps(scores: list[Scores]) -> None:
     """Say what was left out."""
     totals = {name: sum(one.left_out[name] for one in scores) for name in scores[0].left_out}
-    told = {
+    reasons = {
         "nodata_pixels": "pixels are nan in a band of the prediction or the target; left out of every metric "
         "(fill them to have them count)",
         "zero_spectra": "pixels have a spectrum of zeros in the prediction or the target; they have no SAM "
         "(another convention= may count them)",
         "dark_bands": "bands have a target mean of zero; left out of ERGAS "
-        "(take them out of both images if they are no measurement)",
+        "(remove them from both images if they were not measured)",
     }
     for name, count in totals.items():
         if count:
-            warnings.warn(f"{count} {told[name]}", FinewaveWarning, stacklevel=3)
+            warnings.warn(f"{count} {reasons[name]}", FinewaveWarning, stacklevel=3)
     if any(math.isnan(one.values["ssim"]) for one in scores):
         warnings.warn(
             "no window of SSIM fits into the image; its SSIM is nan; take images of 11 x 11 pixels or more",

@@ -93,12 +93,12 @@ def _check_wavelengths(pred: Image, target: Image) -> None:
         return
     if not ("wavelength" in pred.coords and "wavelength" in target.coords):
         return
-    ours, theirs = (np.asarray(scene.coords["wavelength"], dtype=np.float64) for scene in (pred, target))
+    pred_nm, target_nm = (np.asarray(scene.coords["wavelength"], dtype=np.float64) for scene in (pred, target))
     # Half a nanometre: files round their wavelengths.
-    if ours.shape == theirs.shape and not np.allclose(ours, theirs, rtol=0, atol=0.5):
+    if pred_nm.shape == target_nm.shape and not np.allclose(pred_nm, target_nm, rtol=0, atol=0.5):
         raise InputError(
-            f"prediction ({ours.min():g}-{ours.max():g} nm) and target "
-            f"({theirs.min():g}-{theirs.max():g} nm) have bands at different wavelengths"
+            f"prediction ({pred_nm.min():g}-{pred_nm.max():g} nm) and target "
+            f"({target_nm.min():g}-{target_nm.max():g} nm) have bands at different wavelengths"
         )
 
 

@@ -64,8 +64,8 @@ class QNR:
         s = self.scale
         high = (low.shape[1] * s, low.shape[2] * s)
         if fused.shape != (low.shape[0], *high) or guide.shape[1:] != high or guide_low.shape[1:] != low.shape[1:]:
-            given = ", ".join(str(tuple(x.shape)) for x in (fused, low, guide, guide_low))
-            raise InputError(f"qnr: images of shapes {given} do not belong together at scale {s}")
+            shapes = ", ".join(str(tuple(x.shape)) for x in (fused, low, guide, guide_low))
+            raise InputError(f"qnr: images of shapes {shapes} do not belong together at scale {s}")
         if guide.shape[0] != guide_low.shape[0]:
             raise InputError(f"qnr: the guide has {guide.shape[0]} bands, at low resolution {guide_low.shape[0]}")
         sharp = _blocks(torch.cat((fused, guide)), self.low_block * s)

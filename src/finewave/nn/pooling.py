@@ -63,10 +63,10 @@ def image_mean(x: Tensor) -> Tensor:
     """
     if x.dtype.itemsize < 4:
         x = x.float()
-    chosen = _POOLING.get()
-    if chosen is None:
+    mode = _POOLING.get()
+    if mode is None:
         return x.mean((2, 3), keepdim=True)
-    sides = [max(1, round(chosen.window * n / whole)) for n, whole in zip(x.shape[2:], chosen.size, strict=True)]
+    sides = [max(1, round(mode.window * n / whole)) for n, whole in zip(x.shape[2:], mode.size, strict=True)]
     if sides[0] >= x.shape[2] and sides[1] >= x.shape[3]:
         return x.mean((2, 3), keepdim=True)
     return window_mean(x, (sides[0], sides[1]))
@@ -87,8 +87,8 @@ def window_mean(x: Tensor, window: tuple[int, int]) -> Tensor:
     -------
     Tensor (B, F, H, W)
     """
-    for dim, asked in ((2, window[0]), (3, window[1])):
-        side = min(asked, x.shape[dim])
+    for dim, size in ((2, window[0]), (3, window[1])):
+        side = min(size, x.shape[dim])
         before, after = (side - 1) // 2, side // 2
         x = _window_sum(x, side, dim) / side
         x = F.pad(x, (0, 0, before, after) if dim == 2 else (before, after, 0, 0), mode="replicate")

@@ -1,1 +1,1 @@
-"""How images come about: degradation, spectral responses, colour."""
+"""Image formation: degradation, spectral responses, colour."""

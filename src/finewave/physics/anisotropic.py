@@ -1,4 +1,4 @@
-"""Gaussians of any orientation: kernel, blur, and the ways to take LR pixels from a blurred image.
+"""Gaussian kernels of any orientation: kernel, blur, and sampling of LR pixels from a blurred image.
 
 The kernels of "Multiscale Factor Joint Learning for Hyperspectral Image Super-Resolution" (IEEE TGRS 2023) and of its
 public code (qianngli/MulSR), for `finewave.physics.degradation.degrade` and the random draws of
@@ -58,7 +58,7 @@ def anisotropic_gaussian(
 def blur(image: torch.Tensor, kernel: torch.Tensor, stride: int = 1) -> torch.Tensor:
     """Correlate each band of (..., H, W) with a kernel of odd size; beyond the border the image is mirrored.
 
-    With a ``stride``, only every so-manyth row and column is computed, from the first on.
+    Only every ``stride``-th row and column is computed, from the first on.
     """
     import torch
     from torch.nn import functional as F
@@ -66,21 +66,21 @@ def blur(image: torch.Tensor, kernel: torch.Tensor, stride: int = 1) -> torch.Te
     margin = len(kernel) // 2
     dtype = torch.promote_types(image.dtype, torch.float32)
     padded = mirrored(mirrored(image, margin, -2), margin, -1).to(dtype)
-    flat = padded.reshape(1, -1, *padded.shape[-2:])  # bands as channels: as a batch, it takes a hundred times as long
+    flat = padded.reshape(1, -1, *padded.shape[-2:])  # bands as channels: as a batch it takes 100 times as long
     weight = kernel.to(padded).expand(flat.shape[1], 1, -1, -1)
     result = F.conv2d(flat, weight, stride=stride, groups=flat.shape[1])
     return result.view(*image.shape[:-2], *result.shape[-2:]).to(image.dtype)
 
 
 def mirrored(image: torch.Tensor, margin: int, axis: int) -> torch.Tensor:
-    """Continue an image by its mirror image, the edge pixel repeated, by ``margin`` at both ends of an axis."""
+    """Pad both ends of an axis by ``margin`` pixels of the mirror image, the edge pixel repeated."""
     import torch
 
     if not margin:
         return image
     n = image.shape[axis]
     index = torch.arange(-margin, n + margin, device=image.device)
-    if margin > n:  # images of images; kept apart because only the simpler formula can be exported for any size
+    if margin > n:  # repeated reflection; separate, because only the simpler formula can be exported for any size
         index = index % (2 * n)
     index = torch.where(index < 0, -1 - index, index)
     return image.index_select(axis, torch.minimum(index, 2 * n - 1 - index))

@@ -1,7 +1,7 @@
-"""What a scene looks like.
+"""RGB images of scenes.
 
-All pictures that finewave makes of scenes are made by `finewave.physics.renderings`, which bands, and
-`finewave.physics.display`, how bright: viewer, report, figures, demo, PNG files and `finewave.to_rgb`.
+All pictures of scenes (viewer, report, figures, demo, PNG files and `finewave.to_rgb`) use
+`finewave.physics.renderings` for the choice of bands and `finewave.physics.display` for the brightness.
 """
 
 from __future__ import annotations
@@ -25,36 +25,35 @@ def to_rgb(
     light: Light = "D65",
     limits: str | tuple[float, float] = "auto",
 ) -> xr.DataArray:
-    """Return what a scene looks like.
+    """Return an RGB image of a scene.
 
     Parameters
     ----------
     scene : xarray.DataArray (band, y, x)
         As `finewave.open_scene` and `finewave.super_resolve` return it.
     colours : str or three float
-        ``"true"``: the CIE 1931 observer and sRGB, the default wherever the bands cover 400 to 700 nm (380 to 740
-        where the scene has more); ``"natural"``: means over 80 nm around 640, 550 and 460 nm, or the bands named red,
-        green and blue; ``"infrared"``, ``"shortwave"``; the indices ``"ndvi"`` and ``"ndwi"``; ``"bands"`` where a
-        scene does not say what its bands are; or three wavelengths in nm, numbers of bands from 1 where there are
-        none.
+        ``"true"``: the CIE 1931 observer and sRGB, the default wherever the bands cover 400 to 700 nm (380 to 740 where
+        the scene has more); ``"natural"``: means over 80 nm around 640, 550 and 460 nm, or the bands named red, green
+        and blue; ``"infrared"``, ``"shortwave"``; the indices ``"ndvi"`` and ``"ndwi"``; ``"bands"`` for a scene with
+        unknown bands; or three wavelengths in nm, or band numbers from 1 if the scene has no wavelengths.
     light : {"D65", "scene"}
-        Of true colour. ``"D65"``: values are reflectance, seen in daylight. ``"scene"``: values are radiance and hold
-        the light of the scene.
+        For true colour. ``"D65"``: values are reflectance, shown in daylight. ``"scene"``: values are radiance and
+        include the illumination of the scene.
     limits : str or (float, float)
-        Which values are black and full brightness: ``"auto"`` leaves true colours as they are, 0 to 1, unless the
-        scene is dark or has other units, see `display_range`; ``"unit"``, ``"joint"``, ``"each"``; or two values.
+        Values shown as black and as full brightness: ``"auto"`` keeps true colours at 0 to 1, unless the scene is dark
+        or has other units, see `display_range`; ``"unit"``, ``"joint"``, ``"each"``; or two values.
 
     Returns
     -------
     xarray.DataArray (3, y, x)
-        float32, sRGB-encoded, in [0, 1]; colours outside the gamut are clipped, pixels without a value are NaN. It
-        keeps the georeference, ``rendering`` in its attributes says what is shown, and `finewave.save_scene` writes it
-        as a PNG or JPEG.
+        float32, sRGB-encoded, in [0, 1]; colours outside the gamut are clipped, pixels without a value are NaN. The
+        georeference is kept, the attribute ``rendering`` says what is shown, and `finewave.save_scene` writes it as a
+        PNG or JPEG.
 
     Raises
     ------
     InputError
-        If the scene does not have the bands that were asked for.
+        If the scene lacks the requested bands.
 
     References
     ----------

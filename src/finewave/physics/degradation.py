@@ -1,8 +1,8 @@
-"""The observation model: blur, decimation by s, noise; one for training, evaluation and the demo.
+"""The observation model of training, evaluation and demo: blur, decimation by s, noise.
 
 LR pixel i is centred at HR coordinate (i + 1/2) s - 1/2, for even and odd s. Kernels sum to one, so degradation
-commutes with any mixing of bands: with a sensor's response R, ``R degrade(G) = degrade(R G)``. All but the anisotropic
-one are separable and symmetric about that centre, so degradation commutes with flips and rotations, too.
+commutes with any mixing of bands: with a sensor's response R, ``R degrade(G) = degrade(R G)``. All kernels but the
+anisotropic one are separable and symmetric about that centre, so degradation also commutes with flips and rotations.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from finewave.physics.sensors import Sensor
 
 KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias")
-"""The separable ones."""
+"""The separable kernels."""
 ANISOTROPIC = "anisotropic-gaussian"
 SAMPLINGS = ("bicubic", "bilinear", "strided")
 
@@ -48,14 +48,14 @@ def degrade(
     seed: int | None = None,
     wavelengths: Any = None,
 ) -> Any:
-    """Observe ``image`` with a coarser instrument: blur, decimate by ``scale``, and mix bands where asked.
+    """Simulate an image of a coarser instrument: blur, decimate by ``scale``, and apply a sensor's response if given.
 
     Parameters
     ----------
     image : Tensor of shape (B, C, H, W) or (C, H, W), or xarray.DataArray with dims (band, y, x)
         Any floating dtype and device; differentiable. H and W are multiples of ``scale``.
     scale : int
-        s >= 1; 1 leaves the pixels alone.
+        s >= 1; 1 keeps the pixels unchanged.
     sensor : str, Sensor or None
         Response that makes the multispectral image; None keeps the bands. A tensor then needs ``wavelengths``.
     kernel : {"gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias", "anisotropic-gaussian"}
@@ -66,7 +66,7 @@ def degrade(
         Full width at half maximum of the Gaussian, in HR pixels; default s, an MTF of 0.41.
     mtf : float, optional
         In place of ``fwhm``: the modulation transfer function of the Gaussian at the Nyquist frequency of the LR
-        pixels, 1 / (2 s), between 0 and 1; what is stated of instruments. See `fwhm_of_mtf`.
+        pixels, 1 / (2 s), between 0 and 1, as instruments' data sheets state it. See `fwhm_of_mtf`.
     size, variances, angle
         Of the anisotropic Gaussian: see `finewave.physics.anisotropic.anisotropic_gaussian`. The defaults are those of
         MulSR's tests: 13 x 13, variance 10 along x and 2 along y.
@@ -74,16 +74,16 @@ def degrade(
         After the anisotropic Gaussian: interpolation at the centres without a low-pass, or every s-th pixel of an image
         blurred about the centres.
     centred : bool
-        False moves the anisotropic Gaussian by (s - 1) / 2 whatever the sampling, as MulSR's public code does in its
-        tests: LR pixels then show what lies to the lower right of where they stand.
+        False shifts the anisotropic Gaussian by (s - 1) / 2 whatever the sampling, as MulSR's public code does in its
+        tests: LR pixels then show the image to the lower right of their position.
     noise : float
         Standard deviation of additive Gaussian noise, in the image's units; >= 0.
     clip : bool
-        Cut the result to [0, 1].
+        Clip the result to [0, 1].
     seed : int, optional
         Of the noise; the same seed gives the same noise on every device. Without one, noise comes from PyTorch's
         generator and differs from call to call (``torch.manual_seed`` makes a series of calls reproducible). Data sets
-        give each scene a seed of its own.
+        use a separate seed for each scene.
     wavelengths : array of shape (C,), optional
         Band centres in nm of a tensor ``image``.
 
@@ -94,7 +94,7 @@ def degrade(
     Raises
     ------
     InputError
-        A ``ValueError``, if the size is no multiple of ``scale``, the kernel is unknown, the sensor does not fit the
+        A ``ValueError``, if the size is not a multiple of ``scale``, the kernel is unknown, the sensor does not fit the
         bands, or a value is of the wrong kind or range.
     """
     import torch
@@ -143,10 +143,10 @@ def _degrade_tensor(
         raise InputError(f"degrade takes floating-point values; given {image.dtype}")
     H, W = image.shape[-2:]
     if H % scale or W % scale or not H or not W:
-        raise InputError(f"image size {H} x {W} is no multiple of scale {scale}; crop it first")
+        raise InputError(f"image size {H} x {W} is not a multiple of scale {scale}; crop it first")
     if sensor is not None:
         if wavelengths is None:
-            raise InputError("a tensor has no wavelengths: pass wavelengths= (nm, one a band) along with sensor=")
+            raise InputError("a tensor has no wavelengths: pass wavelengths= (nm, one per band) along with sensor=")
         from finewave.physics.sensors import apply_response, get_sensor
 
         response = get_sensor(sensor).response(np.asarray(wavelengths))
@@ -155,7 +155,7 @@ def _degrade_tensor(
 
 
 def _finish(image: torch.Tensor, noise: float, clip: bool, seed: int | None) -> torch.Tensor:
-    """Add noise and cut to the range."""
+    """Add noise and clip to the range."""
     import torch
 
     if noise:
@@ -185,7 +185,7 @@ def _shrink_anisotropic(
     if sampling not in SAMPLINGS:
         raise unknown_name("sampling", sampling, SAMPLINGS)
     strided = sampling == "strided"
-    # every s-th pixel is the first of its block of s: blurred about the middle of the block, it stands at its centre
+    # strided sampling takes the first pixel of each s x s block, so the blur is centred on the middle of the block
     gaussian = anisotropic_gaussian(size, variances, angle, shift=(scale - 1) / 2 if strided or not centred else 0.0)
     if strided:
         return blur(image, gaussian, stride=scale)
@@ -213,7 +213,7 @@ def fwhm_of_mtf(mtf: float, scale: int) -> float:
     Raises
     ------
     InputError
-        If ``mtf`` is no number between 0 and 1.
+        If ``mtf`` is not a number between 0 and 1.
     """
     if isinstance(mtf, bool) or not isinstance(mtf, int | float) or not 0 < mtf < 1:
         raise InputError(f"an MTF at the Nyquist frequency lies between 0 and 1, e.g. 0.3; given {mtf!r}")
@@ -222,12 +222,12 @@ def fwhm_of_mtf(mtf: float, scale: int) -> float:
 
 
 def gaussian_width(kernel: str, scale: int, fwhm: float | None, mtf: float | None) -> float | None:
-    """Return the FWHM that is given, or that an MTF stands for; None where neither is.
+    """Return the given FWHM, or the one equivalent to the given MTF; None if neither is given.
 
     Raises
     ------
     InputError
-        If both are given, or an MTF for a kernel that has its own.
+        If both are given, or an MTF for a kernel with a fixed width.
     """
     if mtf is None:
         return fwhm
@@ -247,7 +247,7 @@ def kernel_taps(kernel: str, scale: int, fwhm: float | None = None) -> np.ndarra
         return np.ones(1)
     if kernel == "gaussian":
         sigma = (scale if fwhm is None else fwhm) / math.sqrt(8 * math.log(2))
-        reach = 4 * sigma  # beyond that less than 1e-4 of the mass
+        reach = 4 * sigma  # less than 1e-4 of the mass lies beyond
     else:
         reach = 2.0 * scale if kernel == "bicubic" else 2.0
     margin = max(0, math.ceil(reach - scale / 2))
@@ -273,7 +273,7 @@ def _cubic(x: np.ndarray, a: float) -> np.ndarray:
 
 
 def _filter_and_decimate(image: torch.Tensor, taps: np.ndarray, scale: int, axis: int) -> torch.Tensor:
-    """Correlate along ``axis`` with stride ``scale``; the image continues as its mirror image beyond the border."""
+    """Correlate along ``axis`` with stride ``scale``; beyond the border the image is mirrored."""
     import torch
     from torch.nn import functional as F
 
@@ -302,17 +302,19 @@ def _degrade_scene(
         raise InputError(f"a scene has dims (band, y, x); given {tuple(scene.dims)}")
     if sensor is not None:
         if "wavelength" not in scene.coords:
-            raise InputError("the scene has no wavelengths, so no sensor can look at it: open it with wavelengths=...")
+            raise InputError(
+                "the scene has no wavelengths, so no sensor can be simulated: open it with wavelengths=..."
+            )
         from finewave.physics.sensors import apply_response, get_sensor
 
-        chosen = get_sensor(sensor)
-        scene = apply_response(chosen.response(scene.wavelength.values), scene)
-        scene = scene.assign_coords(band_name=("band", list(chosen.bands)))
+        resolved = get_sensor(sensor)
+        scene = apply_response(resolved.response(scene.wavelength.values), scene)
+        scene = scene.assign_coords(band_name=("band", list(resolved.bands)))
     values = torch.from_numpy(np.ascontiguousarray(scene.values))
     if not values.is_floating_point():
         values = values.float()
     result = _degrade_tensor(values, scale, None, shrink, finish, None)
     observed = resized(scene, result.numpy(), scale)
-    for key in MADE_BY:  # it is no longer what the model made
+    for key in MADE_BY:  # the degraded scene is not the model's output
         observed.attrs.pop(key, None)
     return observed

@@ -1,4 +1,4 @@
-"""From linear channels to the screen: what is black and what is white, the sRGB curve, the colours of an index."""
+"""From linear channels to the screen: display range, sRGB curve, colours of an index."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from finewave.errors import unknown_name
 from finewave.physics.renderings import Rendering
 from finewave.physics.srgb import linear_to_srgb
 
-_BROWN_TO_GREEN = np.array([[0.55, 0.32, 0.04], [0.96, 0.96, 0.96], [0.0, 0.40, 0.36]])  # of an index, -1 to 1
+_BROWN_TO_GREEN = np.array([[0.55, 0.32, 0.04], [0.96, 0.96, 0.96], [0.0, 0.40, 0.36]])  # for indices, -1 to 1
 _STEPS = 2**14
 
 
 @dataclass(frozen=True)
 class DisplayRange:
-    """Values shown as black and as full brightness, one a channel."""
+    """Values shown as black and as full brightness, one per channel."""
 
     low: tuple[float, ...]
     high: tuple[float, ...]
@@ -34,22 +34,22 @@ RANGES = {
 
 
 def display_range(kind: str, shown: Rendering, channels: NDArray[np.float32]) -> DisplayRange:
-    """Return what is black and what is full brightness.
+    """Return the values shown as black and as full brightness.
 
     Parameters
     ----------
     kind : str
-        One of `RANGES`. ``"auto"`` leaves true colour as it is, 0 to 1, where the brightest 0.5 % begin between a
-        quarter and 1.5: reflectance and photographs. Else it is ``"joint"``: from 0 to that value, all channels alike,
-        which brightens a dark scene and shows numbers of any unit.
+        One of `RANGES`. ``"auto"`` is 0 to 1 for true colour whose 99.5th percentile lies between 0.25 and 1.5, as that
+        of reflectance and photographs. Otherwise it is ``"joint"``: from 0 to that percentile, the same for all
+        channels, which brightens dark scenes and shows values of any unit.
     shown : Rendering
     channels : ndarray (k, y, x)
-        Linear, of the scene or a sample of it; NaN does not count.
+        Linear, of the scene or a sample of it; NaN is ignored.
 
     Returns
     -------
     DisplayRange
-        Of an index -1 to 1, whatever the kind.
+        For an index always -1 to 1.
     """
     if kind not in RANGES:
         raise unknown_name("display range", kind, RANGES)
@@ -66,7 +66,7 @@ def display_range(kind: str, shown: Rendering, channels: NDArray[np.float32]) ->
     if kind == "auto" and shown.is_colorimetric:
         if 0.25 <= high <= 1.5:
             return DisplayRange((0.0,) * count, (1.0,) * count)
-        low = 0.0  # colours outside the gamut are negative; black is 0
+        low = 0.0  # black is 0: colours outside the gamut are negative
     return DisplayRange((low,) * count, (_above(low, high),) * count)
 
 
@@ -98,7 +98,7 @@ def encode_srgb(shown: Rendering, channels: NDArray[np.float32], limits: Display
 def srgb_bytes(shown: Rendering, channels: NDArray[np.float32], limits: DisplayRange) -> NDArray[np.uint8]:
     """Return `encode_srgb` as RGBA (y, x, 4) in bytes, transparent where there is no value: for screens.
 
-    The curve is taken in steps too small for 8 bits to show, which is several times faster.
+    The curve is tabulated in steps below 8-bit resolution, which is several times faster.
     """
     result = np.empty((*channels.shape[1:], 4), np.uint8)
     result[..., 3] = 255

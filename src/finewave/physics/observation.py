@@ -1,4 +1,4 @@
-"""The observation model inside methods that undo it."""
+"""The observation model as used by methods that invert it."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ class Observation:
     scale : int
         s >= 2.
     degradation : mapping, optional
-        Keyword arguments of `degrade`, as cards have them; noise and clipping are left out.
+        Keyword arguments of `degrade`, as in cards; noise and clipping are ignored.
     owner : str
         For messages.
 
     Raises
     ------
     InputError
-        A ``ValueError``, if the scale is out of range, or an argument is none of `degrade` or of a wrong value.
+        A ``ValueError``, if the scale is out of range, or an argument is unknown to `degrade` or has an invalid value.
     """
 
     def __init__(self, scale: int, degradation: Mapping[str, Any] | None, owner: str) -> None:
         if scale < 2:
             raise InputError(f"{owner}: {scale=} is out of range; it must be an integer >= 2")
-        given = {} if degradation is None else degradation
-        if not isinstance(given, Mapping):
-            raise InputError(f"{owner}: degradation={given!r} is no mapping of arguments of degrade to values")
-        for key in given:
+        options = {} if degradation is None else degradation
+        if not isinstance(options, Mapping):
+            raise InputError(f"{owner}: degradation={options!r} is not a mapping of arguments of degrade to values")
+        for key in options:
             if key not in BLUR + RANDOM:
                 raise unknown_name(f"key of the degradation of {owner}", key, BLUR)
         self.scale = scale
-        self.options = {key: value for key, value in given.items() if key in BLUR}
-        self.reach  # noqa: B018 - an unknown kernel shows here, not at the first image
+        self.options = {key: value for key, value in options.items() if key in BLUR}
+        self.reach  # noqa: B018 - raises for an unknown kernel now, not at the first image
 
     @property
     def reach(self) -> int:
-        """Distance in LR pixels up to which an HR pixel acts on an LR pixel."""
+        """Largest distance in LR pixels at which an HR pixel influences an LR pixel."""
         kernel = self.options.get("kernel", "gaussian")
         if kernel != ANISOTROPIC:
             width = gaussian_width(kernel, self.scale, self.options.get("fwhm"), self.options.get("mtf"))

@@ -1,8 +1,8 @@
-"""Random degradations, to train networks that do not know the one that they will meet.
+"""Random degradations, for training networks for an unknown degradation.
 
 Source of the ranges: the public code of "Multiscale Factor Joint Learning for Hyperspectral Image Super-Resolution"
-(qianngli/MulSR). Two things are mended: its isotropic kernels have their peak in a corner, and its anisotropic ones are
-shifted as for strided sampling even where bicubic or bilinear sampling follows; both displace the LR image.
+(qianngli/MulSR). Two errors are corrected: its isotropic kernels have their peak in a corner, and its anisotropic
+kernels are shifted as for strided sampling even before bicubic or bilinear sampling; both displace the LR image.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def random_degradation(random: np.random.Generator, scale: int) -> dict[str, Any
     Parameters
     ----------
     random : numpy.random.Generator
-        Moved on by the same number of draws each time.
+        Every call advances it by the same number of draws.
     scale : int
         s.
 
@@ -34,7 +34,7 @@ def random_degradation(random: np.random.Generator, scale: int) -> dict[str, Any
     dict
         An anisotropic Gaussian of one of the `SIZES`: isotropic in half of the draws, with a standard deviation from
         [0.2, s], else with two variances from [0.2, s] and any angle; one of the `SAMPLINGS`; noise in 80 % of the
-        draws, with a standard deviation of 1 to 4 in 255; values cut to [0, 1].
+        draws, with a standard deviation of 1 to 4 in 255; values clipped to [0, 1].
     """
     size, sampling = random.choice(SIZES), random.choice(SAMPLINGS)
     isotropic, noisy = random.uniform() < 0.5, random.uniform() < NOISE_PROBABILITY

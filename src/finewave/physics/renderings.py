@@ -1,4 +1,4 @@
-"""Which bands of a scene make red, green and blue: true colour, natural colour, infrared, indices, any three."""
+"""Renderings of scenes: true colour, natural colour, infrared, indices, or any three bands."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ RENDERINGS = ("true", "natural", "infrared", "shortwave", "bands", *INDICES)
 CAMERA_WIDTH_NM = 80.0
 """Width of the bands of "natural": the full width at half maximum of the green of both Nikon cameras in `sensors`."""
 FAR_NM = 60.0
-"""A wavelength that has no band nearer than this cannot be shown."""
+"""Largest distance in nm from a requested wavelength to the nearest band."""
 MIN_COVERAGE = 0.95
-"""Part of the observer's response to each primary that the bands must cover for true colour."""
+"""Fraction of the observer's response to each primary that the bands must cover for true colour."""
 MAX_GAP_NM = 50.0
 """Largest step between neighbouring visible bands for true colour."""
 MIN_STEP_NM = 8.0
-"""Of bands that are closer, true colour takes every second or third: the observer's curves are smooth over 20 nm."""
+"""Smallest band spacing for true colour; denser bands are thinned: the observer's curves are smooth over 20 nm."""
 VISIBLE_NM = (380.0, 740.0)
-"""Beyond, the observer sees next to nothing."""
+"""Outside this range the observer's response is negligible."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rendering:
-    """How the bands of one scene become a picture.
+    """A rendering: how the bands of one scene are shown as an image.
 
     Attributes
     ----------
     name : str
         One of `RENDERINGS`, or ``"band"``.
     label : str
-        What is shown, for people: ``"True colour (CIE 1931, D65, 400-700 nm)"``.
+        Human-readable description: ``"True colour (CIE 1931, D65, 400-700 nm)"``.
     weights : ndarray of shape (k, C)
         float32, from bands to linear channels. k is 3 (red, green, blue), 1 (grey), or 2 (the a and b of an index).
     centres : tuple of float or None
@@ -75,12 +75,12 @@ class Rendering:
 
     @property
     def bands(self) -> list[int]:
-        """Indices of the bands that count: one without data spoils no picture that does not need it."""
+        """Indices of the bands in use; bands without data do not matter if they are not used."""
         return [int(i) for i in np.flatnonzero(self.weights.any(axis=0))]
 
     @property
     def is_colorimetric(self) -> bool:
-        """Whether values 0 to 1 are colours as they are, so that white is 1 unless the scene is dark."""
+        """Whether values 0 to 1 are absolute colours, so that white is 1 unless the scene is dark."""
         return self.name == "true"
 
     def channels(self, values: NDArray[Any]) -> NDArray[np.float32]:
@@ -89,14 +89,14 @@ class Rendering:
         if self.encoded:
             values = srgb_to_linear(values)
         weights = self.weights[:, self.bands]
-        if (np.count_nonzero(weights, axis=1) == 1).all():  # single bands: no arithmetic that would round
+        if (np.count_nonzero(weights, axis=1) == 1).all():  # single bands: avoid rounding
             return np.stack([weights[k, i] * values[i] for k, i in enumerate(weights.argmax(axis=1))])
         flat: NDArray[np.float32] = weights @ values.reshape(len(values), -1)
         return flat.reshape(len(weights), *values.shape[1:])
 
 
 def offered_renderings(scene: xr.DataArray, light: Light = "D65") -> dict[str, Rendering]:
-    """Return the renderings that a scene has the bands for, by name; the first is the default.
+    """Return the renderings possible with a scene's bands, by name; the first is the default.
 
     Parameters
     ----------
@@ -111,13 +111,13 @@ def offered_renderings(scene: xr.DataArray, light: Light = "D65") -> dict[str, R
     """
     if light not in LIGHTS:
         raise unknown_name("light", light, LIGHTS)
-    found = [_true_colour(scene, light)]
+    renderings = [_true_colour(scene, light)]
     if wavelengths_of(scene) is None:
-        found += [] if is_srgb(scene) else [_named(scene)]
+        renderings += [] if is_srgb(scene) else [_named(scene)]
     else:
-        found += [_triple(scene, name, title, centres) for name, (title, centres) in TRIPLES.items()]
-        found += [_index(scene, name) for name in INDICES]
-    offered = {each.name: each for each in found if each is not None}
+        renderings += [_triple(scene, name, title, centres) for name, (title, centres) in TRIPLES.items()]
+        renderings += [_index(scene, name) for name in INDICES]
+    offered = {each.name: each for each in renderings if each is not None}
     if not offered or set(offered) <= set(INDICES):
         fallback = _spread(scene)
         offered = {fallback.name: fallback, **offered}
@@ -137,7 +137,7 @@ def rendering(scene: xr.DataArray, name: str = "default", light: Light = "D65") 
     Raises
     ------
     InputError
-        If there is no such rendering, or the scene does not have the bands for it.
+        If there is no such rendering, or the scene lacks the bands for it.
     """
     offered = offered_renderings(scene, light)
     if name == "default":
@@ -156,7 +156,7 @@ def rendering_at(scene: xr.DataArray, positions: Sequence[float]) -> Rendering:
     ----------
     scene : xarray.DataArray (band, y, x)
     positions : sequence of one or three float
-        nm; numbers of bands from 1 where the scene has no wavelengths.
+        nm; band numbers from 1 if the scene has no wavelengths.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def rendering_at(scene: xr.DataArray, positions: Sequence[float]) -> Rendering:
     axis = np.arange(1.0, scene.sizes["band"] + 1) if wavelengths is None else wavelengths
     distance = np.abs(axis[None] - np.asarray(positions, float)[:, None])
     if (distance.min(axis=1) > (FAR_NM if wavelengths is not None else 0.5)).any():
-        unit = "nm" if wavelengths is not None else "(numbers of bands, as it has no wavelengths)"
+        unit = "nm" if wavelengths is not None else "(band numbers, as it has no wavelengths)"
         raise InputError(f"the scene ({_range(scene)}) has no band near each of {_numbers(positions)} {unit}")
     return rendering_of_bands(scene, [int(i) for i in distance.argmin(axis=1)])
 
@@ -197,7 +197,7 @@ def _true_colour(scene: xr.DataArray, light: Light) -> Rendering | None:
 
 
 def _thinned(wavelengths: NDArray[np.float64], bands: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return bands by rising wavelength, no two nearer than `MIN_STEP_NM`: more would be read for nothing."""
+    """Return bands in order of wavelength, at least `MIN_STEP_NM` apart, to avoid needless reading."""
     kept: list[int] = []
     for band in bands[np.argsort(wavelengths[bands], kind="stable")].tolist():
         if not kept or wavelengths[band] - wavelengths[kept[-1]] >= MIN_STEP_NM:
@@ -209,9 +209,9 @@ def _thinned(wavelengths: NDArray[np.float64], bands: NDArray[np.intp]) -> NDArr
 def _primaries(light: Light, wavelengths: tuple[float, ...]) -> NDArray[np.float64]:
     """Return linear sRGB (3, C) of spectra at wavelengths in nm.
 
-    Of a reflectance it is ``M (cmf D65)`` with rows scaled to sum 1 (white is 1, 1, 1). Of a radiance, which holds the
-    light of its scene, ``M cmf`` in units in which a flat spectrum of 1 has the luminance of white; M leads from CIE
-    XYZ to linear sRGB (IEC 61966-2-1).
+    For reflectance: ``M (cmf D65)`` with rows scaled to sum 1 (white is 1, 1, 1). For radiance, which includes the
+    illumination: ``M cmf``, scaled so that a flat spectrum of 1 has the luminance of white. M converts CIE XYZ to
+    linear sRGB (IEC 61966-2-1).
     """
     from finewave.physics.sensors import get_sensor
     from finewave.physics.sensors.cameras import XYZ_TO_SRGB
@@ -235,7 +235,7 @@ def _index(scene: xr.DataArray, name: str) -> Rendering | None:
 
 
 def _mean_weights(scene: xr.DataArray, centres: Sequence[float]) -> NDArray[np.float32] | None:
-    """Return the means over bands of a camera's width around wavelengths; None where one has no band near."""
+    """Return weights that average the bands around each wavelength; None if one has no band near."""
     wavelengths, good = wavelengths_of(scene), _good(scene)
     assert wavelengths is not None
     weights = np.zeros((len(centres), len(wavelengths)), np.float32)
@@ -247,25 +247,25 @@ def _mean_weights(scene: xr.DataArray, centres: Sequence[float]) -> NDArray[np.f
                 return None
             inside = np.arange(len(wavelengths)) == distance.argmin()
         weights[row, inside] = 1 / np.count_nonzero(inside)
-    # bands that stand for two colours at once show neither
+    # one band cannot represent two colours
     return weights if len({tuple(row) for row in weights.tolist()}) == len(centres) else None
 
 
 def _named(scene: xr.DataArray) -> Rendering | None:
-    """Return the bands that are called red, green and blue, by their names or by the colours of the file's format."""
-    wanted = ("red", "green", "blue")
+    """Return the bands identified as red, green and blue by their names or by the colours of the file format."""
+    labels = ("red", "green", "blue")
     names = [band_values(scene, coordinate) for coordinate in ("band_name", "colour")]
     for each in names:
         if each is None:
             continue
         colours = [colour_of(str(name)) for name in each]
-        if all(colours.count(colour) == 1 for colour in wanted):
-            return rendering_of_bands(scene, [colours.index(colour) for colour in wanted], name="natural")
+        if all(colours.count(colour) == 1 for colour in labels):
+            return rendering_of_bands(scene, [colours.index(colour) for colour in labels], name="natural")
     return None
 
 
 def _spread(scene: xr.DataArray) -> Rendering:
-    """Return what there is to show where nothing says which band has which colour."""
+    """Return a fallback rendering for bands of unknown colour."""
     count, wavelengths = scene.sizes["band"], wavelengths_of(scene)
     if count < 3:
         return rendering_of_bands(scene, [0])
@@ -289,7 +289,7 @@ def rendering_of_bands(scene: xr.DataArray, bands: Sequence[int], name: str | No
         shown = ", ".join(str(names[i]) for i in bands)
     else:
         numbers = ", ".join(str(i + 1) for i in bands)
-        shown = f"band{'s' * (len(bands) > 1)} {numbers}; wavelengths not known"
+        shown = f"band{'s' * (len(bands) > 1)} {numbers}; wavelengths unknown"
     kind = name or ("band" if len(bands) == 1 else "bands")
     title = {"natural": "By name", "band": "One band", "bands": "Three bands"}[kind]
     return Rendering(kind, f"{title} ({shown})", weights, centres, encoded=_encoded(scene))
@@ -297,12 +297,12 @@ def rendering_of_bands(scene: xr.DataArray, bands: Sequence[int], name: str | No
 
 def wavelengths_of(scene: xr.DataArray) -> NDArray[np.float64] | None:
     """Return the wavelengths of the bands in nm, None unless every band has one."""
-    given = band_values(scene, "wavelength")
-    return given.astype(float) if given is not None and np.isfinite(given).all() else None
+    values = band_values(scene, "wavelength")
+    return values.astype(float) if values is not None and np.isfinite(values).all() else None
 
 
 def is_srgb(scene: xr.DataArray) -> bool:
-    """Whether a scene is a photograph in sRGB, whose bands are primaries of a screen and have no wavelengths."""
+    """Return whether a scene is an sRGB photograph, whose bands are display primaries without wavelengths."""
     return scene.attrs.get("sensor") == "srgb" and scene.sizes["band"] == 3
 
 
@@ -320,6 +320,6 @@ def _numbers(values: Sequence[float]) -> str:
 
 
 def _range(scene: xr.DataArray) -> str:
-    given = wavelengths_of(scene)
-    where = "no wavelengths" if given is None else f"{given.min():.4g} to {given.max():.4g} nm"
+    wavelengths = wavelengths_of(scene)
+    where = "no wavelengths" if wavelengths is None else f"{wavelengths.min():.4g} to {wavelengths.max():.4g} nm"
     return f"{scene.sizes['band']} bands, {where}"

@@ -40,10 +40,10 @@ class Budget:
         InputError
             If it is none of these, or not positive, or a fraction above 1.
         """
-        said = text.strip().lower()
-        if said == "published":
+        normalised = text.strip().lower()
+        if normalised == "published":
             return cls("published")
-        match = re.fullmatch(r"(\d+(?:\.\d*)?(?:e\d+)?|\.\d+)\s*(%|px|pixels|steps)?", said)
+        match = re.fullmatch(r"(\d+(?:\.\d*)?(?:e\d+)?|\.\d+)\s*(%|px|pixels|steps)?", normalised)
         if match is None:
             raise _refused(text)
         value, unit = float(match[1]), match[2]

@@ -144,15 +144,15 @@ def _estimate(group: Sequence[Cell], timings: _Timings, say: Callable[[str], Non
     if recipe is None:
         return Estimate(rows, None)
     phases = phases_of(recipe)
-    found = timings.of(recipe, phases, say)
+    seconds = timings.of(recipe, phases, say)
     steps = tuple(phase["steps"] for phase in phases)
-    step = tuple(Range(*pair) for pair in found["step"])
+    step = tuple(Range(*pair) for pair in seconds["step"])
     predictions = sum(-(-phase["steps"] // phase["validate_every"]) for phase in phases) + 1 + len(group)
     scenes, pixels = scenes_and_pixels(group[0].dataset, group[0].split)
-    whole = Range(*found["scene"]) * (predictions * scenes * pixels / SIDE**2)
+    whole = Range(*seconds["scene"]) * (predictions * scenes * pixels / SIDE**2)
     for number, each in zip(steps, step, strict=True):
         whole = whole + each * number
-    return Estimate(rows, group[0].recipe_name, steps, step, whole, found["parameters"])
+    return Estimate(rows, group[0].recipe_name, steps, step, whole, seconds["parameters"])
 
 
 def phases_of(recipe: dict[str, Any]) -> list[dict[str, Any]]:
@@ -176,12 +176,12 @@ def scenes_and_pixels(dataset: str, split: str) -> tuple[int, int]:
 
 def key_of_cost(recipe: dict[str, Any], phases: Sequence[dict[str, Any]]) -> str:
     """Return what tells trainings apart that take different times for a step, whatever their lengths and rates."""
-    what = []
+    parts = []
     for phase in phases:
         data = phase_data(recipe, phase)
         timed = {key: value for key, value in phase.items() if key not in WITHOUT_COST}
-        what.append({**timed, "crop": data["crop"], "batch_size": data["batch_size"]})
-    return digest({"model": recipe["model"], "phases": what})
+        parts.append({**timed, "crop": data["crop"], "batch_size": data["batch_size"]})
+    return digest({"model": recipe["model"], "phases": parts})
 
 
 class _Timings:
@@ -196,10 +196,10 @@ class _Timings:
 
     def of(self, recipe: dict[str, Any], phases: list[dict[str, Any]], say: Callable[[str], None]) -> dict[str, Any]:
         """Return seconds for a step of each phase and for a `SIDE` x `SIDE` image, and the parameters of a network."""
-        what = key_of_cost(recipe, phases)
-        if self.stored is not None and (found := self.stored.seconds(what)) is not None:
-            return found
-        key = digest({"cost": what, "machine": self.machine})
+        cost_key = key_of_cost(recipe, phases)
+        if self.stored is not None and (seconds := self.stored.seconds(cost_key)) is not None:
+            return seconds
+        key = digest({"cost": cost_key, "machine": self.machine})
         if key not in self.known:
             say(f"timing {recipe['name']}")
             self.known[key] = measure(recipe, phases)
@@ -275,7 +275,7 @@ def _time_steps(net: Any, phase: dict[str, Any], recipe: dict[str, Any], crops: 
     from finewave.training.precision import training_precision
     from finewave.training.progress import RunClock
 
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices and tips are no news
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no lines about devices and tips
     batch = _random_batch(recipe, phase_data(recipe, phase)["crop"], crops)
     clock = RunClock(10**9)
     module = Phase(copy.deepcopy(net), phase, clock)

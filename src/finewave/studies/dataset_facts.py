@@ -15,8 +15,8 @@ from finewave.systems.registry import takes_reference
 
 def wavelengths_of(dataset: str) -> np.ndarray:
     """Return the band centres in nm."""
-    found = get_dataset(dataset).wavelengths
-    return np.asarray(found() if callable(found) else found)
+    wavelengths = get_dataset(dataset).wavelengths
+    return np.asarray(wavelengths() if callable(wavelengths) else wavelengths)
 
 
 def sensor_of(dataset: str, system: str) -> str:
@@ -38,7 +38,7 @@ def split_of(dataset: str) -> Mapping[str, Sequence[str]]:
 
 
 def at_hand(dataset: str) -> bool:
-    """Tell whether a data set is prepared, or lies in ``FINEWAVE_DATA``."""
+    """Return whether a data set is prepared, or lies in ``FINEWAVE_DATA``."""
     return (prepared_folder() / f"{dataset}.zarr").exists() or (data_folder() / base_of(dataset)).is_dir()
 
 

@@ -168,8 +168,8 @@ def digest(facts: dict[str, Any]) -> str:
 
 def key_of(facts: dict[str, Any]) -> str:
     """Return the name of the file of the cell with these facts."""
-    what = f"{facts['dataset']}-x{facts['scale']}-{facts['system']}-{facts['protocol']['name']}-{facts['split']}"
-    return f"{what}-{digest(facts)}"
+    name = f"{facts['dataset']}-x{facts['scale']}-{facts['system']}-{facts['protocol']['name']}-{facts['split']}"
+    return f"{name}-{digest(facts)}"
 
 
 def _recipe(
@@ -218,13 +218,13 @@ def recipe_name(family: str, dataset: str, scale: int, *, short: bool) -> str:
     end = "-short" if short else ""
     datasets = "|".join(sorted({re.escape(base_of(name)) for name in list_datasets()}, key=len, reverse=True))
     pattern = re.compile(rf"{re.escape(family)}-(?P<dataset>{datasets})(-x(?P<scale>\d+))?{end}")
-    found = {name: match for name in list_recipes() if (match := pattern.fullmatch(name))}
-    if not found:
+    matches = {name: match for name in list_recipes() if (match := pattern.fullmatch(name))}
+    if not matches:
         raise InputError(f"there is no {'short ' if short else ''}recipe of {family}; see finewave study --help")
 
     def distance(name: str) -> tuple[bool, bool, int, str]:
-        said = found[name]["scale"]
-        of = found[name]["dataset"]
-        return of != base_of(dataset), of != "cave", abs(int(said or 0) - scale), name
+        recipe_scale = matches[name]["scale"]
+        of = matches[name]["dataset"]
+        return of != base_of(dataset), of != "cave", abs(int(recipe_scale or 0) - scale), name
 
-    return min(found, key=distance)
+    return min(matches, key=distance)

@@ -15,12 +15,12 @@ from finewave.studies.runner import trainings_folder
 from finewave.studies.table_formats import slug
 
 
-def choose_scene(figure: Figure, names: list[str], wanted: str | None) -> str:
+def choose_scene(figure: Figure, names: list[str], requested: str | None) -> str:
     """Return the scene to show: the one asked for, else the published one if it is there, else the first."""
-    if wanted is not None:
-        if wanted not in names:
-            raise unknown_name("scene of the split", wanted, names)
-        return wanted
+    if requested is not None:
+        if requested not in names:
+            raise unknown_name("scene of the split", requested, names)
+        return requested
     return figure.scene if figure.scene in names and figure.scene is not None else names[0]
 
 
@@ -78,8 +78,8 @@ def make_figure(figure: Figure, request: Request, out: Path, scene: str | None =
     picture = take_picture(figure, request, out, scene)
     folder = out / "figures"
     folder.mkdir(parents=True, exist_ok=True)
-    what = f"{request.datasets[0]}-x{request.scales[0]}-{picture.scene}-{request.recipes}-{slug(request.budget)}"
-    path = folder / f"{figure.name}-{what}.png"
+    stem = f"{request.datasets[0]}-x{request.scales[0]}-{picture.scene}-{request.recipes}-{slug(request.budget)}"
+    path = folder / f"{figure.name}-{stem}.png"
     title = f"{request.datasets[0]}, x{request.scales[0]}, {picture.scene} ({request.split})"
     with atomic_output(path) as temporary:
         draw(picture, title, temporary)

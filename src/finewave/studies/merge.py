@@ -36,21 +36,21 @@ def merge(folders: Sequence[Path], out: Path) -> int:
         If a folder has no cells, a cell is damaged, or two folders have different numbers for one cell; nothing is
         copied then.
     """
-    found: dict[str, tuple[Path, dict[str, Any]]] = {}
+    results: dict[str, tuple[Path, dict[str, Any]]] = {}
     for folder in (*folders, *([out] if all_results(out) else [])):
         paths = all_results(folder)
         if not paths:
             raise InputError(f"{folder} holds no result cells ({cells_folder(folder)} is empty or missing)")
         for path in paths:
             result = read_result(path)
-            first, before = found.setdefault(path.name, (path, result))
+            first, before = results.setdefault(path.name, (path, result))
             if any(before[key] != result[key] for key in ("images", "scenes_sha256")):
                 raise InputError(
                     f"{first} and {path} are the same cell with different numbers (commits {before['commit']} and "
                     f"{result['commit']}); remove one of them"
                 )
     cells_folder(out).mkdir(parents=True, exist_ok=True)
-    for name, (path, _) in found.items():
+    for name, (path, _) in results.items():
         target = cells_folder(out) / name
         if not target.exists():
             with atomic_output(target) as temporary:

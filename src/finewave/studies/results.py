@@ -59,12 +59,12 @@ def read_result(path: Path) -> dict[str, Any]:
     if missing:
         raise InputError(f"result cell {path} lacks {', '.join(missing)}; remove it to have it made again")
     try:
-        said = key_of(result["facts"])
+        stored_key = key_of(result["facts"])
     except (KeyError, TypeError) as error:
         raise InputError(f"result cell {path} does not say what it is of ({error}); remove it") from error
-    if said != path.stem:
+    if stored_key != path.stem:
         raise InputError(
-            f"result cell {path} is not what its name says: its protocol, recipe or split make it {said}; "
+            f"result cell {path} is not what its name says: its protocol, recipe or split make it {stored_key}; "
             "remove it or give it its own name"
         )
     if not result["images"] or any(set(values) != set(METRICS) for values in result["images"].values()):

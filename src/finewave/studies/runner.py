@@ -81,8 +81,8 @@ def _run(group: list[Cell], out: Path, say: Say) -> None:
     from finewave.provenance import describe_machine
     from finewave.studies.scoring import baseline, score
 
-    wanted = [cell for cell in group if find_result(out, cell) is None]
-    if not wanted:
+    pending = [cell for cell in group if find_result(out, cell) is None]
+    if not pending:
         return
     if group[0].recipe is None:
         begun = time.perf_counter()
@@ -91,7 +91,7 @@ def _run(group: list[Cell], out: Path, say: Say) -> None:
     else:
         model, seconds = _trained(group[0], out)
     machine, commit = describe_machine(), model.card.commit if model.card is not None else None
-    for cell in wanted:
+    for cell in pending:
         begun = time.perf_counter()
         scores = score(model, cell, say)
         write_result(

@@ -59,7 +59,8 @@ def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
     Parameters
     ----------
     first, second : sequence of float
-        One value a scene, in the same order. Crops of one scene are no independent observations: average them before.
+        One value per scene, in the same order. Crops of one scene are not independent observations: average them
+        before.
 
     Returns
     -------

@@ -133,9 +133,9 @@ def show_alignment(model: Model, path: Path, sensor: str | None = None) -> dict[
     net = model.net
     if not isinstance(net, SSCHSR):
         raise InputError(f"the alignment of ssc-hsr can be shown; {model.name} is a {type(net).__name__}")
-    chosen = sensor or (model.card.sensor if model.card else None) or "nikon-d5100"
+    sensor_name = sensor or (model.card.sensor if model.card else None) or "nikon-d5100"
     wavelengths = np.linspace(400, 700, net.hs_bands)
-    pair = stereo_pair(get_sensor(chosen).response(wavelengths), net.scale)
+    pair = stereo_pair(get_sensor(sensor_name).response(wavelengths), net.scale)
     with torch.no_grad():
         stages = net.eval().forward_stages(pair["lr_hsi"], pair["ref_rgb"])
     known = pair["visible"][:, 0] > 0

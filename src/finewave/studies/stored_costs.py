@@ -91,13 +91,13 @@ def measure_small(recipe: dict[str, Any]) -> dict[str, Any]:
     small = copy.deepcopy(recipe)
     for data in (small["data"], *(phase["data"] for phase in phases_of(small) if phase.get("data"))):
         data.update(crop=CROP, batch_size=1)
-    found = measure(small, phases_of(small), side=IMAGE, steps=3, runs=2)
+    costs = measure(small, phases_of(small), side=IMAGE, steps=3, runs=2)
     for number, phase in enumerate(phases):
         data = phase_data(recipe, phase)
         larger = data["batch_size"] * (data["crop"] / CROP) ** 2
-        found["step"][number] = [seconds * larger for seconds in found["step"][number]]
-    found["scene"] = [seconds * (SIDE / IMAGE) ** 2 for seconds in found["scene"]]
-    return found
+        costs["step"][number] = [seconds * larger for seconds in costs["step"][number]]
+    costs["scene"] = [seconds * (SIDE / IMAGE) ** 2 for seconds in costs["scene"]]
+    return costs
 
 
 def update(study: str, path: Path = PATH) -> None:
@@ -112,14 +112,14 @@ def update(study: str, path: Path = PATH) -> None:
             continue
         assert cell.recipe is not None
         before = reference_seconds()
-        found = measure_small(cell.recipe)
+        costs = measure_small(cell.recipe)
         unit = (before + reference_seconds()) / 2
         kept[key] = {
             "study": study,
             "recipe": cell.recipe["name"],
-            "step": [[round(value / unit, 1) for value in pair] for pair in found["step"]],
-            "scene": [round(value / unit, 1) for value in found["scene"]],
-            "parameters": found["parameters"],
+            "step": [[round(value / unit, 1) for value in pair] for pair in costs["step"]],
+            "scene": [round(value / unit, 1) for value in costs["scene"]],
+            "parameters": costs["parameters"],
             "processor": describe_machine()["processor"],
         }
         print(f"{cell}: {kept[key]['step']} units of {unit * 1000:.1f} ms", flush=True)

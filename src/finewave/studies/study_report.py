@@ -26,7 +26,7 @@ PARTS = ("cells", "trainings")
 
 
 def is_study(path: Path) -> bool:
-    """Tell whether a path is a folder of results of ``finewave study``, not a scene.
+    """Return whether a path is a folder of results of ``finewave study``, not a scene.
 
     Raises
     ------
@@ -67,7 +67,8 @@ def write_study_report(folder: Path, path: str | Path, title: str = "") -> Path:
     Raises
     ------
     InputError
-        If there are no cells, one of them is damaged, the path is no HTML file, or markdown-it-py or Pillow is missing.
+        If there are no cells, one of them is damaged, the path is not an HTML file, or markdown-it-py or Pillow is
+        missing.
     """
     from finewave.io.atomic import atomic_output
 
@@ -90,8 +91,8 @@ def write_study_report(folder: Path, path: str | Path, title: str = "") -> Path:
     return target
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _written_tables(folder: Path) -> list[Path]:
@@ -106,7 +107,7 @@ def _table(file: Path, number: int) -> str:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     html = parser.render(file.read_text(encoding="utf-8"))
     # the page has its own first heading
-    html = re.sub(r"<(/?)h([1-4])>", lambda found: f"<{found[1]}h{int(found[2]) + 1}>", html)
+    html = re.sub(r"<(/?)h([1-4])>", lambda match: f"<{match[1]}h{int(match[2]) + 1}>", html)
     html = html.replace("<table>", '<div class="wide right" tabindex="0" role="region" aria-label="Table"><table>')
     html = re.sub(r"<th(?=[ >])", '<th scope="col"', html.replace("</table>", "</table></div>"))
     return f'<section id="table-{number}">\n{html}<p class="hint">From {escape(file.name)}</p>\n</section>\n'
@@ -128,8 +129,8 @@ def _figures(files: list[Path]) -> str:
         pictures.append(np.asarray(image))
     html = "<h2>Figures</h2>\n"
     for file, address in zip(files, encode_pictures(pictures, FIGURE_BYTES), strict=True):
-        what = file.stem.replace("-", " ")
-        alt = f"{what}: scene and magnified part side by side for truth, input and each method; error maps; spectra"
+        caption = file.stem.replace("-", " ")
+        alt = f"{caption}: scene and magnified part side by side for truth, input and each method; error maps; spectra"
         html += (
             f'<figure><img src="{address}" alt="{escape(alt)}">\n<figcaption>{escape(file.name)}, at most '
             f"{FIGURE_WIDTH} pixels wide here</figcaption></figure>\n"
@@ -150,11 +151,11 @@ def _cells(cells: list[dict[str, Any]]) -> str:
         commits = [commit for commit in dict.fromkeys(cell["commit"].values()) if commit]
         name = f"{facts['system']}, {facts['dataset']} x{facts['scale']}, {facts['split']}"
         name += f" ({difference})" if difference else ""
-        said = [name, protocol["name"], str(len(cell["images"]))]
+        columns = [name, protocol["name"], str(len(cell["images"]))]
         made = f"finewave {cell['finewave']}" + (
             f" ({', '.join(commit[:10] for commit in commits)})" if commits else ""
         )
-        rows.append([*said, *(Value(cell["mean"][metric]).text(metric) for metric in metrics), made, _digest(cell)])
+        rows.append([*columns, *(Value(cell["mean"][metric]).text(metric) for metric in metrics), made, _digest(cell)])
         each = [[image, *(Value(values[m]).text(m) for m in metrics)] for image, values in cell["images"].items()]
         images += (
             f"<details><summary>{escape(name)}: {_count(len(each), 'image')}</summary>\n"
@@ -176,20 +177,20 @@ def _differences(facts: list[dict[str, Any]]) -> list[str]:
 
     flat = [_flat({key: of[key] for key in ("image", "post", "recipe", "options") if key in of}) for of in facts]
     words = []
-    for of, mine in zip(facts, flat, strict=True):
-        others = [other for theirs, other in zip(facts, flat, strict=True) if group(theirs) == group(of)]
-        keys = [key for key in mine if any(key not in other or other[key] != mine[key] for other in others)]
+    for of, own_facts in zip(facts, flat, strict=True):
+        others = [other for other_facts, other in zip(facts, flat, strict=True) if group(other_facts) == group(of)]
+        keys = [key for key in own_facts if any(key not in other or other[key] != own_facts[key] for other in others)]
         more = f" and {len(keys) - MOST_SAID} more" if len(keys) > MOST_SAID else ""
-        words.append(", ".join(f"{key.removeprefix('recipe.')} {mine[key]}" for key in keys[:MOST_SAID]) + more)
+        words.append(", ".join(f"{key.removeprefix('recipe.')} {own_facts[key]}" for key in keys[:MOST_SAID]) + more)
     return words
 
 
 def _flat(facts: dict[str, Any], before: str = "") -> dict[str, Any]:
     """Return nested facts with dotted keys."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in facts.items():
-        found |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
-    return found
+        flat |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
+    return flat
 
 
 def _protocols(protocols: dict[str, dict[str, Any]]) -> str:
@@ -197,8 +198,8 @@ def _protocols(protocols: dict[str, dict[str, Any]]) -> str:
     for name, facts in sorted(protocols.items()):
         blur = ", ".join(f"{key} {value}" for key, value in facts["degradation"].items())
         where = "whole scenes" if facts["crop"] is None else f"non-overlapping {facts['crop']} × {facts['crop']} crops"
-        said = f"{name}: LR images by {blur}; metrics on {where}, convention {facts['convention']}."
-        items += f"<li>{escape(said)}</li>"
+        text = f"{name}: LR images by {blur}; metrics on {where}, convention {facts['convention']}."
+        items += f"<li>{escape(text)}</li>"
     return f"<ul>{items}</ul>\n"
 
 

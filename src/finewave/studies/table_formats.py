@@ -78,8 +78,8 @@ def comma_separated(table: Table) -> str:
     request = table.request
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    said = ["study", "split", "protocol", "recipes", "budget", "dataset", "scale", "row", "metric"]
-    writer.writerow([*said, "mean", "deviation", "seeds", "place", "published", "revision"])
+    header = ["study", "split", "protocol", "recipes", "budget", "dataset", "scale", "row", "metric"]
+    writer.writerow([*header, "mean", "deviation", "seeds", "place", "published", "revision"])
     for block in table.blocks:
         for line in block.lines:
             for metric in table.metrics:

@@ -74,7 +74,7 @@ class Block:
 
     def tests(self, metrics: tuple[str, ...]) -> dict[str, tuple[Line, Line, PairedTest]]:
         """Return for each metric the two best rows and their comparison; nothing where fewer have values."""
-        found = {}
+        results = {}
         for metric in metrics:
             present = [line for line in self.lines if line.values and not math.isnan(line.values[metric].mean)]
             present.sort(key=lambda line: line.values[metric].mean, reverse=METRICS[metric].higher_is_better)
@@ -82,8 +82,8 @@ class Block:
                 a, b = present[:2]
                 names = [name for name in a.scenes[metric] if name in b.scenes[metric]]
                 test = paired_test([a.scenes[metric][n] for n in names], [b.scenes[metric][n] for n in names])
-                found[metric] = (a, b, test)
-        return found
+                results[metric] = (a, b, test)
+        return results
 
 
 @dataclass

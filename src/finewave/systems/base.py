@@ -179,7 +179,7 @@ class SRNetwork(nn.Module):
 
     @classmethod
     def skips_phase(cls, kind: str, options: Mapping[str, Any]) -> bool:
-        """Tell whether a network with these constructor arguments has nothing that phases of this kind train."""
+        """Return whether a network with these constructor arguments has nothing that phases of this kind train."""
         del kind, options
         return False
 

@@ -29,9 +29,9 @@ def bare(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def check_names(system: str, config: Mapping[str, Any], known: Collection[str]) -> None:
     """Raise `InputError` if ``config`` has a hyper-parameter that the public code of ``system`` does not have."""
-    for given in config:
-        if given not in known:
-            raise unknown_name(f"hyper-parameter of the public {system} code", given, known)
+    for key in config:
+        if key not in known:
+            raise unknown_name(f"hyper-parameter of the public {system} code", key, known)
 
 
 def shape_of(system: str, state_dict: Mapping[str, Tensor], key: str) -> torch.Size:
@@ -79,7 +79,7 @@ def fill_renamed(
     InputError
         If a key has no partner or a shape does not fit. Singleton axes may differ.
     """
-    own, given = net.state_dict(), {}
+    own, renamed = net.state_dict(), {}
     for key, value in state_dict.items():
         if key.endswith("num_batches_tracked") or (unused and re.search(unused, key)):
             continue
@@ -88,22 +88,22 @@ def fill_renamed(
             new = re.sub(pattern, replacement, new)
         if new not in own:
             raise InputError(f"key {key!r} of the state dict has no place in {type(net).__name__}")
-        if new in given:
+        if new in renamed:
             raise InputError(f"key {key!r} of the state dict stands for {new!r} of {type(net).__name__} a second time")
-        given[new] = value
+        renamed[new] = value
     for key, value in own.items():
         if key.endswith("num_batches_tracked"):
-            given[key] = value
-        elif key not in given:
+            renamed[key] = value
+        elif key not in renamed:
             raise InputError(f"the state dict has nothing for {type(net).__name__}'s {key!r} of {tuple(value.shape)}")
-        elif _essential(given[key].shape) != _essential(value.shape):
+        elif _essential(renamed[key].shape) != _essential(value.shape):
             raise InputError(
                 f"{type(net).__name__}'s {key!r} has shape {tuple(value.shape)}; "
-                f"the state dict's is {tuple(given[key].shape)}"
+                f"the state dict's is {tuple(renamed[key].shape)}"
             )
         else:
-            given[key] = given[key].reshape(value.shape)
-    net.load_state_dict(given)
+            renamed[key] = renamed[key].reshape(value.shape)
+    net.load_state_dict(renamed)
     return net
 
 

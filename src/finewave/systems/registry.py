@@ -128,7 +128,7 @@ def system_named(name: str) -> System:
 
 
 def takes_reference(name: str | None) -> bool:
-    """Tell whether a system looks at an RGB reference; False for a name that is none."""
+    """Return whether a system uses an RGB reference; False for an unknown name."""
     return name in SYSTEMS and "ref_rgb" in SYSTEMS[name].inputs
 
 
@@ -183,14 +183,14 @@ def create_model(name: str, **config: Any) -> SRNetwork:
         raise
     except (RuntimeError, ValueError, TypeError, ArithmeticError, LookupError, AssertionError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        given = ", ".join(f"{key}={value!r}" for key, value in config.items()) or "its defaults"
-        raise InputError(f"{name} cannot be built with {given}: {reason}") from error
+        arguments = ", ".join(f"{key}={value!r}" for key, value in config.items()) or "its defaults"
+        raise InputError(f"{name} cannot be built with {arguments}: {reason}") from error
     net.system, net.config = name, dict(bound.arguments)
     return net
 
 
 def was_created(net: SRNetwork) -> bool:
-    """Tell whether `create_model` built a network, so that `config_of` knows its arguments."""
+    """Return whether `create_model` built a network, so that `config_of` knows its arguments."""
     return net.config is not None
 
 

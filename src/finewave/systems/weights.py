@@ -21,7 +21,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
     Raises
     ------
     InputError
-        If the file is missing, is no whole safetensors file, or holds NaN or infinity.
+        If the file is missing, is not a complete safetensors file, or holds NaN or infinity.
     """
     try:
         content = path.read_bytes()

@@ -95,7 +95,7 @@ def _to_compile(net: nn.Module) -> list[nn.Module]:
 
 
 def _can_compile(device: torch.device) -> bool:
-    """Tell whether this machine compiles, by trying; it needs a C++ compiler, or Triton on a GPU."""
+    """Return whether this machine compiles, by trying; it needs a C++ compiler, or Triton on a GPU."""
 
     def probe(x: Tensor) -> Tensor:
         return (x.relu() + 1).sum()

@@ -144,7 +144,7 @@ def label(
 
 
 def _is_setting(key: str, values: Mapping[str, Any]) -> bool:
-    """Tell whether a key decides about the weights, with what else stands in the recipe."""
+    """Return whether a key affects the weights, given the rest of the recipe."""
     if _NO_SETTING.fullmatch(key) or (key == "init_from" and values.get("init_from") is None):
         return False
     section, _, name = key.partition(".")

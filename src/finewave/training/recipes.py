@@ -59,7 +59,7 @@ def list_keys(recipe: str | Path) -> list[str]:
     Raises
     ------
     InputError
-        If there is no such recipe, or it is no YAML.
+        If there is no such recipe, or it is not YAML.
     """
     import yaml
 

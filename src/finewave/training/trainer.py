@@ -89,7 +89,7 @@ def train(
     if all((out / name / "done").exists() for name in phases) and finished.is_dir():
         return finished
 
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices and tips are no news
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no lines about devices and tips
     torch.set_float32_matmul_precision("high")
     L.seed_everything(config["seed"], verbose=False)
     store = open_dataset(config["data"]["dataset"], config["data"]["store"])

@@ -80,7 +80,7 @@ def run_demo(
     loaded = load_model(model)
     scene = _photograph() if image is None else _middle_of(Path(image))
     if not folder.parent.is_dir() or (folder.exists() and not folder.is_dir()):
-        raise InputError(f"cannot write to {folder}: its parent is no folder, or it is a file")
+        raise InputError(f"cannot write to {folder}: its parent is not a folder, or it is a file")
     folder.mkdir(exist_ok=True)
 
     start = time.perf_counter()

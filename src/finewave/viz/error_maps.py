@@ -18,8 +18,8 @@ def rmse_map(result: np.ndarray, reference: np.ndarray) -> np.ndarray:
         In the images' unit; NaN where either image has no data in a band.
     """
     total = np.zeros(result.shape[1:])
-    for ours, theirs in zip(result, reference, strict=True):
-        total += np.square(ours.astype(np.float64) - theirs)
+    for result_band, reference_band in zip(result, reference, strict=True):
+        total += np.square(result_band.astype(np.float64) - reference_band)
     return np.sqrt(total / len(result))
 
 
@@ -37,13 +37,13 @@ def angle_map(result: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """
     from finewave.metrics.sam import ZERO_NORM  # which loads PyTorch
 
-    product, ours_square, theirs_square = (np.zeros(result.shape[1:]) for _ in range(3))
-    for ours, theirs in zip(result, reference, strict=True):
-        ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
-        product += ours * theirs
-        ours_square += ours**2
-        theirs_square += theirs**2
-    norms = np.sqrt(ours_square), np.sqrt(theirs_square)
+    product, result_energy, reference_energy = (np.zeros(result.shape[1:]) for _ in range(3))
+    for result_band, reference_band in zip(result, reference, strict=True):
+        result_band, reference_band = result_band.astype(np.float64), reference_band.astype(np.float64)
+        product += result_band * reference_band
+        result_energy += result_band**2
+        reference_energy += reference_band**2
+    norms = np.sqrt(result_energy), np.sqrt(reference_energy)
     directed = np.minimum(*norms) >= ZERO_NORM
     cosine = np.divide(product, norms[0] * norms[1], out=np.full_like(product, np.nan), where=directed)
     return np.degrees(np.arccos(np.clip(cosine, -1, 1)))

@@ -108,8 +108,8 @@ def colour_limit(view: ScenePair, kind: str, band: float) -> tuple[float, float]
     """
     pyramid = view.result.pyramid
     frame = Frame(0, pyramid.width, 0, pyramid.height, 512, 512)
-    found = make_map(view, kind, band, frame)
-    known = found.values[np.isfinite(found.values)] if found is not None else np.empty(0)
+    map_ = make_map(view, kind, band, frame)
+    known = map_.values[np.isfinite(map_.values)] if map_ is not None else np.empty(0)
     if not known.size:
         return 0.0, 1.0
     low, high = min(0.0, float(np.percentile(known, 1))), float(np.percentile(known, 99.5))

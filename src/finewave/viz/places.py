@@ -46,11 +46,11 @@ def representative_points(values: np.ndarray, count: int = POINTS) -> list[tuple
         even[spread.shape[0] // 2, spread.shape[1] // 2] = True
     rows, columns = np.nonzero(even)
     spectra = np.sqrt(np.maximum(mean[:, rows, columns].T, 0))  # steps of equal visibility, roughly
-    chosen = [int(spectra.sum(1).argmax())]
-    while len(chosen) < min(count, len(rows)):
-        distance = np.min([np.linalg.norm(spectra - spectra[i], axis=1) for i in chosen], axis=0)
-        chosen.append(int(distance.argmax()))
-    return [(int(rows[i]), int(columns[i])) for i in chosen]
+    points = [int(spectra.sum(1).argmax())]
+    while len(points) < min(count, len(rows)):
+        distance = np.min([np.linalg.norm(spectra - spectra[i], axis=1) for i in points], axis=0)
+        points.append(int(distance.argmax()))
+    return [(int(rows[i]), int(columns[i])) for i in points]
 
 
 def _contrast(grey: np.ndarray) -> np.ndarray:

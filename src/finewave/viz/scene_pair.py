@@ -47,7 +47,7 @@ class Layer:
         Its pixels at all resolutions.
     place : Place
     wavelengths : ndarray or None
-        nm, one a band; of a camera's image the centres of its sensor. The primaries of sRGB have none: they are
+        nm, one per band; of a camera's image the centres of its sensor. The primaries of sRGB have none: they are
         colours of a screen, with negative lobes, and no bands of a spectrum.
     """
 
@@ -254,8 +254,8 @@ def open_layer(role: str, path: Path) -> Layer:
 
 
 def _wavelengths(scene: xr.DataArray) -> NDArray[np.float64] | None:
-    given = wavelengths_of(scene)
-    if given is None and scene.attrs.get("sensor"):
+    wavelengths = wavelengths_of(scene)
+    if wavelengths is None and scene.attrs.get("sensor"):
         from finewave.physics.sensors import get_sensor
 
         try:
@@ -263,17 +263,17 @@ def _wavelengths(scene: xr.DataArray) -> NDArray[np.float64] | None:
         except InputError:  # the file names a sensor of its own
             return None
         return sensor.centres if len(sensor.bands) == scene.sizes["band"] and (sensor.curves >= 0).all() else None
-    return given
+    return wavelengths
 
 
 def _placed(layer: Layer, result: Layer) -> Layer:
     """Lay an image on the result's grid: by georeference where both have one, else edge on edge."""
     from finewave.scene import scene_crs, scene_transform
 
-    ours, theirs = scene_transform(result.scene), scene_transform(layer.scene)
+    result_transform, layer_transform = scene_transform(result.scene), scene_transform(layer.scene)
     same_crs = scene_crs(result.scene) == scene_crs(layer.scene)
-    if ours is not None and theirs is not None and same_crs:
-        relative = ~ours * theirs
+    if result_transform is not None and layer_transform is not None and same_crs:
+        relative = ~result_transform * layer_transform
         turned = max(abs(relative.b), abs(relative.d)) > 1e-6 * abs(relative.a)
         if turned or relative.a <= 0 or relative.e <= 0:
             raise InputError(
@@ -301,8 +301,8 @@ def _compared(layer: Layer, result: Layer) -> Layer:
             f"the reference {layer.title} has {_size(layer)} pixels, {result.title} has {_size(result)} pixels; "
             "a reference has the pixels of the result (give the smaller image as --input)"
         )
-    ours, theirs = result.pyramid.bands, layer.pyramid.bands
-    if ours != theirs:
+    result_bands, layer_bands = result.pyramid.bands, layer.pyramid.bands
+    if result_bands != layer_bands:
         raise InputError(
             f"the reference {layer.title} has {_bands(layer)}, {result.title} has {_bands(result)}; a reference has "
             "the same bands"
@@ -328,8 +328,8 @@ def _adopt(layer: Layer, wavelengths: NDArray[np.float64]) -> None:
 
 
 def _bands(layer: Layer) -> str:
-    count, given = layer.pyramid.bands, layer.wavelengths
-    where = "" if given is None else f" ({given.min():.4g} to {given.max():.4g} nm)"
+    count, wavelengths = layer.pyramid.bands, layer.wavelengths
+    where = "" if wavelengths is None else f" ({wavelengths.min():.4g} to {wavelengths.max():.4g} nm)"
     return f"{count} band{'s' * (count != 1)}{where}"
 
 

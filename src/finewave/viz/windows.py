@@ -56,15 +56,15 @@ def window_of(layer: Layer, frame: Frame, finest: int = 0) -> Window | None:
     finest : int
         A coarser level than the screen asks for, to read less.
     """
-    met = layer.pixels(frame.x0, frame.x1, frame.y0, frame.y1)
-    if met is None or frame.width < 1:
+    pixels = layer.pixels(frame.x0, frame.x1, frame.y0, frame.y1)
+    if pixels is None or frame.width < 1:
         return None
     place, pyramid = layer.place, layer.pyramid
     level = max(finest, pyramid.level_for((frame.x1 - frame.x0) / place.width / frame.width))
     step = 1 << level
     height, width = pyramid.size(level)
-    rows = slice(met[0].start // step, min(height, -(-met[0].stop // step)))
-    columns = slice(met[1].start // step, min(width, -(-met[1].stop // step)))
+    rows = slice(pixels[0].start // step, min(height, -(-pixels[0].stop // step)))
+    columns = slice(pixels[1].start // step, min(width, -(-pixels[1].stop // step)))
     return Window(
         level,
         rows,

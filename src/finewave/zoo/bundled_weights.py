@@ -32,7 +32,7 @@ TIMEOUT_SECONDS = 60
 def weight_folders() -> dict[str, Path]:
     """Return the folder of every set of weights that can be loaded by name: of its card, and of its weights if here.
 
-    Of two of one name, the first is taken, of ``FINEWAVE_WEIGHTS``, of the checkout, of what was fetched before. Where
+    Of weights with the same name the first are used, in the order ``FINEWAVE_WEIGHTS``, checkout, downloads. Where
     there is an address to fetch from, weights count that are still to be fetched.
     """
     found = _known() if _address() else {}
@@ -142,7 +142,7 @@ def _checkout() -> list[Path]:
 
 
 def _cache() -> Path:
-    """Weights of one name may differ from version to version."""
+    """Weights with the same name may differ from version to version."""
     return Path.home() / ".cache" / "finewave" / "weights" / __version__
 
 

@@ -138,7 +138,7 @@ class Card:
         try:
             given = json.loads(text)
         except json.JSONDecodeError as error:
-            raise InputError(f"{source} is no JSON: {error}") from error
+            raise InputError(f"{source} is not JSON: {error}") from error
         if not isinstance(given, dict):
             raise InputError(f"{source} is no card: a JSON object is expected, not a {type(given).__name__}")
         recipe = given.get("recipe")
@@ -169,7 +169,7 @@ class Card:
         except FileNotFoundError:
             raise InputError(f"the weights' card is missing: {path}") from None
         except UnicodeDecodeError as error:
-            raise InputError(f"{path} is no JSON: {error}") from error
+            raise InputError(f"{path} is not JSON: {error}") from error
         return cls.from_json(text, str(path))
 
     def _check(self, source: str) -> None:
@@ -219,7 +219,7 @@ def describe(net: SRNetwork, name: str = "untrained", **facts: Any) -> Card:
     Raises
     ------
     InputError
-        If the network's constructor arguments are not known, or a fact is no key of `Card`.
+        If the network's constructor arguments are not known, or a fact is not a key of `Card`.
     """
     system, config = config_of(net)
     entry = SYSTEMS[system]

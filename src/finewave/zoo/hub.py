@@ -44,7 +44,7 @@ def parse_address(which: str) -> Address:
     """
     match = _ADDRESS.fullmatch(which.removeprefix(PREFIX))
     if match is None:
-        raise InputError(f"{which!r} is no address on the Hub; hf:owner/name or hf:owner/name@revision is expected")
+        raise InputError(f"{which!r} is not an address on the Hub; hf:owner/name or hf:owner/name@revision is expected")
     return Address(match["repository"], match["revision"])
 
 
@@ -167,7 +167,7 @@ def _said_plainly(address: Address) -> Iterator[None]:
     try:
         yield
     except errors.HFValidationError as error:
-        raise InputError(f"hf:{address} is no address on the Hub: {_first_line(error)}") from None
+        raise InputError(f"hf:{address} is not an address on the Hub: {_first_line(error)}") from None
     except errors.GatedRepoError:
         raise InputError(
             f"hf:{address} is gated: accept its terms on {place}/{address.repository}, and log in"

@@ -264,7 +264,7 @@ class Model:
         Raises
         ------
         InputError
-            If the network's constructor arguments are not known, or a fact is no key of the card.
+            If the network's constructor arguments are not known, or a fact is not a key of the card.
         """
         return self._write(Path(folder), dtype, facts, lambda card: {})
 
@@ -492,7 +492,7 @@ def load_model(which: str | Path, *, precision: str = "auto") -> Model:
         raise InputError(f"a model is given by a name, a folder or a .safetensors file, not a {type(which).__name__}")
     weights, card_file = _locate(which)
     card = Card.read(card_file)
-    with torch.random.fork_rng(devices=[]):  # loading is no reason for the user's random numbers to change
+    with torch.random.fork_rng(devices=[]):  # loading must not change the user's random state
         net = create_model(card.system, **card.config)
     tensors, sha256 = read_weights(weights)
     fill_network(net, tensors, f"{weights} does not fit its card: it")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def forward_operators(model: Model, purpose: str) -> list[ForwardOperator]:
     """Return how each input of a model is observed of its output, in the order of the inputs.
 
-    A reference that is not aligned is no observation of the output, and is left out.
+    A reference that is not aligned is not an observation of the output, and is left out.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ def test_folder_that_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "a.zarr" / "precious.txt").write_text("x")
     with pytest.raises(InputError, match=r"cannot read .*a\.zarr as Zarr store"):
         open_scene(tmp_path / "a.zarr")
-    with pytest.raises(InputError, match="it exists and is no Zarr store"):
+    with pytest.raises(InputError, match="it exists and is not a Zarr store"):
         save_scene(full_scene(), tmp_path / "a.zarr")
     assert names_in(tmp_path / "a.zarr") == {"precious.txt"}
 

@@ -42,7 +42,7 @@ def test_order_of_columns_byte_order_mark_and_remarks(tmp_path: Path) -> None:
         ("\n\n# nothing\n", "is empty"),
         ("wl,R\n400,1\n500,1\n", "no column wavelength_nm; its columns: wl, R"),
         ("band,b1,b2\n0,1,1\n1,1,1\n", "keyed by band number.*columns: band, b1, b2"),
-        ("wavelength_nm\n400\n500\n", "no band beside"),
+        ("wavelength_nm\n400\n500\n", "no band besides"),
         ("wavelength_nm,R,r\n400,1,1\n500,1,1\n", "name of its own"),
         ("wavelength_nm,R,\n400,1,1\n500,1,1\n", "name of its own"),
         ("wavelength_nm,R\n400,1\n", "1 line"),

@@ -239,7 +239,7 @@ def test_a_fusion_beats_interpolation_where_the_sensor_sees_the_detail(system: s
             {"degradation": {"kernle": "gaussian"}},
             "key of the degradation of gsa 'kernle'; did you mean 'kernel'",
         ),
-        ("cnmf", {"degradation": "gaussian"}, "degradation='gaussian' is no mapping"),
+        ("cnmf", {"degradation": "gaussian"}, "degradation='gaussian' is not a mapping"),
         ("ridge", {"penalty": -1.0}, "penalty=-1.0"),
         ("cnmf", {"endmembers": 0}, "endmembers=0"),
         ("cnmf", {"sum_to_one": -1.0}, "sum_to_one=-1.0"),

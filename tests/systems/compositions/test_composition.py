@@ -125,7 +125,7 @@ def test_cards_agree_or_are_refused(tmp_path: Path) -> None:
         ({"sr": "plain-ssr"}, "sr='plain-ssr' is a system for ssr; one for sr is needed"),
         ({"sr": "plainsr"}, "did you mean 'plain-sr'"),
         ({"sr": "plain-sr", "sr_options": {"hs_bands": 3}}, "sr_options has hs_bands, which follows"),
-        ({"sr": "plain-sr", "sr_options": 3}, "sr_options=3 is no mapping"),
+        ({"sr": "plain-sr", "sr_options": 3}, "sr_options=3 is not a mapping"),
         ({"sr": "plain-sr", "ssr_options": {"widht": 3}}, "did you mean 'width'"),
         ({"scale": 1}, "sr-ssr: scale=1 is out of range"),
     ],

@@ -22,7 +22,7 @@ from finewave.systems.jssunet.network import JSSUNet
 from finewave.systems.jssunet.start import fit_spectral_operators
 
 SIZE = 72
-"""HR pixels a side, less what is no multiple of the scale."""
+"""HR pixels a side, less what is not a multiple of the scale."""
 
 
 def natural_image(bands: int, seed: int) -> Tensor:

@@ -332,7 +332,7 @@ def test_public_weights() -> None:
     [
         (lambda w: w.pop("down.bias"), {}, "nothing for MulSR's 'interaction.down.bias'"),
         (lambda w: w.update({"up.7.bias": torch.ones(1)}), {}, "'up.7.bias' of the state dict has no place"),
-        (lambda w: w.clear(), {}, "the state dict is no mulsr's"),
+        (lambda w: w.clear(), {}, "the state dict is not a mulsr's"),
         (lambda w: None, {"modulus": 2}, "did you mean 'modules'"),
         (lambda w: None, {"module": "Units"}, "did you mean 'Unit'"),
         (lambda w: None, {"module": "RDE"}, "needs the hyper-parameter 'features'"),

@@ -174,7 +174,7 @@ def test_public_weights() -> None:
     [
         (lambda w: w.pop("conv1.bias"), {}, "nothing for SSFIN's 'fusion_join.bias'"),
         (lambda w: w.update({"conv9.weight": torch.ones(1)}), {}, "'conv9.weight' of the state dict has no place"),
-        (lambda w: w.clear(), {}, "the state dict is no ssfin's"),
+        (lambda w: w.clear(), {}, "the state dict is not a ssfin's"),
         (lambda w: None, {"scale": 4}, "scale 2 alone"),
         (lambda w: None, {"feature": 4}, "did you mean 'features'"),
         (lambda w: None, {"module": "RSABB"}, "did you mean 'RSAB'"),

@@ -375,7 +375,7 @@ def test_public_weights_load_with_what_shapes_tell(scale: int) -> None:
 
 def test_public_weights_that_do_not_fit_are_refused() -> None:
     weights = public(tiny(corrections=3))
-    with pytest.raises(InputError, match=r"ratio=3 .* no power of two; such a network enlarges by 2"):
+    with pytest.raises(InputError, match=r"ratio=3 .* not a power of two; such a network enlarges by 2"):
         from_reference("us3rn", weights, ratio=3)
     with pytest.raises(InputError, match=r"ratio=6 .* enlarges by 4"):
         from_reference("us3rn", weights, module="Upsample", channels=3, ratio=6)

@@ -178,7 +178,7 @@ def test_the_largest_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_budgets_add_up_to_the_largest_page() -> None:
     pictures = report_scene.COMPOSITE_BYTES + report_scene.BAND_BYTES + report_scene.MAP_BYTES
-    # two bytes a value; what cannot be compressed grows by less than a thousandth; base64 takes four for three
+    # two bytes per value; what cannot be compressed grows by less than a thousandth; base64 takes four for three
     spectra = 2 * (report_scene.SPECTRA + report_scene.INPUT_SPECTRA) * 1.001 * 4 / 3
     assert pictures + spectra + 200_000 < LARGEST
 
@@ -224,7 +224,7 @@ def test_composites_that_are_offered() -> None:
         scene = make_scene(np.zeros((bands, 2, 2), np.float32), wavelengths=wavelengths)
         return [each.label for each in choose_composites(scene, rgb)]
 
-    assert labels(3) == ["Three bands (bands 1, 2, 3; wavelengths not known)"]
+    assert labels(3) == ["Three bands (bands 1, 2, 3; wavelengths unknown)"]
     four = labels(4, [490, 560, 665, 842], rgb=(842, 560, 490))
     assert four[:3] == [
         "Three bands (842, 560, 490 nm)",

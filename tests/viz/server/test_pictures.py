@@ -34,7 +34,7 @@ def test_a_photograph_beside_its_result_is_shown_as_it_is(tmp_path: Path) -> Non
     iio.imwrite(tmp_path / "photo.png", pixels)
     save_scene(truth(), tmp_path / "a.tif")
     view = open_scene_pair(tmp_path / "a.tif", tmp_path / "photo.png")
-    assert view.layers["input"].wavelengths is None  # sRGB's primaries are no bands of a spectrum
+    assert view.layers["input"].wavelengths is None  # sRGB's primaries are not bands of a spectrum
     painter, state = Painter(view), usual_state(view)
     for mode in ("true", "natural", "three"):
         shown = painter.rendering("input", replace(state, mode=mode))

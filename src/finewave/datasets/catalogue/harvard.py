@@ -33,8 +33,8 @@ SCENES = tuple(
 
 def find(root: Path) -> dict[str, Path]:
     """Return the scenes of ``CZ_hsdb``, ``img1.mat`` and so on; those of ``CZ_hsdbi`` are left aside."""
-    found = find_files(root, "img*.mat", "CZ_hsdb/img1.mat and so on")
-    return {name: path for name, path in found.items() if name in SCENES}
+    paths = find_files(root, "img*.mat", "CZ_hsdb/img1.mat and so on")
+    return {name: path for name, path in paths.items() if name in SCENES}
 
 
 def read(path: Path) -> Image:

@@ -131,7 +131,7 @@ DATASETS = {
         },
         instructions="the folder flower of the release linked there: train.txt, test.txt, 0_0_hsi/HR/NAME.mat, "
         "3_3/HR/NAME.png",
-        notes="The spectra are no measurements: a network made them from the RGB views, 376 x 541 pixels. Wavelengths "
+        notes="The spectra are not measurements: a network made them from the RGB views, 376 x 541 pixels. Wavelengths "
         "are not in the release: 400 to 700 nm in steps of 10 is what its response matrix implies. The authors rescale "
         "every image from its minimum to its maximum; here the maximum alone is divided out. Evaluation uses the "
         "recorded references; training makes synthetic ones.",

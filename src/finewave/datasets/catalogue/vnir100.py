@@ -26,8 +26,8 @@ _RENO, _CENTRE, _UNIVERSITY, _SAMSON = IMAGES = (
 
 def find(root: Path) -> dict[str, Path]:
     """Return the four compact files, ``reno.npz`` and so on."""
-    found = find_files(root, tuple(f"{name}.npz" for name in IMAGES), "reno.npz and the other crops of the pool")
-    return {name: path for name, path in found.items() if name in IMAGES}
+    paths = find_files(root, tuple(f"{name}.npz" for name in IMAGES), "reno.npz and the other crops of the pool")
+    return {name: path for name, path in paths.items() if name in IMAGES}
 
 
 def read(path: Path) -> np.ndarray:

@@ -36,7 +36,7 @@ def plan_tiles(
         Side of a tile in pixels of the scene; by default as many as make `OUTPUT_TILE` pixels of the output.
     halo : {"exact", "fast"} or int
         What the network sees around a tile. ``"exact"``: its reach, so that tiles equal the scene in one piece.
-        ``"fast"``: as much as makes `FAST_OVERHEAD` more pixels. Else a number of pixels of the scene.
+        ``"fast"``: as much as makes `FAST_OVERHEAD` more pixels. Otherwise a number of pixels of the scene.
     beyond : int
         How far around a tile the network's output is needed, in pixels of the scene; the halo lies around that.
 

@@ -122,7 +122,7 @@ def open_bands(
     scale_factor, offset, nodata : optional
         Where files do not say it themselves; see `choose_decoding`.
     special : tuple of float
-        Further numbers that are no values: never interpolated with others.
+        Further numbers that mark missing values; never interpolated.
     flags : (BandFile, sequence of int), optional
         A raster of bit flags, and for each band the bits of it that say that there is no value.
     **metadata
@@ -279,7 +279,7 @@ def _warped(source: str, grid: BandFile, how: Any = None, nodata: float | None =
 
 
 def _without(file: BandFile, special: tuple[float, ...], nodata: float) -> str:
-    """Return a virtual file in which numbers that are no values are nodata, so that none is interpolated with them."""
+    """Return a virtual file in which the special numbers are nodata, so that they are not interpolated."""
     dtype = np.dtype(file.dtype)
     if dtype.kind not in "iu":
         return str(file.path)

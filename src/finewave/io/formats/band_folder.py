@@ -157,7 +157,7 @@ def _band_files(folder: Path) -> list[Path]:
 
 
 def _warn_about_gaps(folder: Path, files: list[Path]) -> None:
-    """Bands that are numbered should be numbered without holes; wavelengths in names are no numbering."""
+    """Warn if numbered bands have gaps; wavelengths in file names are not band numbers."""
     if any(wavelength_in_text(file.stem) is not None for file in files):
         return
     split = [re.fullmatch(r"(.*?)(\d+)", file.stem) for file in files]

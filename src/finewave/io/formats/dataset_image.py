@@ -80,7 +80,8 @@ def choose_image(groups: Groups, path: Path | str, options: OpenOptions) -> Data
     Returns
     -------
     DatasetImage
-        A 3-D array; axes of one, such as a single time, are left out of arrays with more. Else arrays of one band each.
+        A 3-D array; axes of one, such as a single time, are left out of arrays with more. Otherwise arrays of one band
+        each.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def choose_image(groups: Groups, path: Path | str, options: OpenOptions) -> Data
         if len(series) > 1:
             listed = ", ".join(f"{stem} ({len(names)} bands)" for stem, names in series.items())
             raise InputError(
-                f"{path} holds several images of one array a band; choose one with variable= (--variable): {listed}"
+                f"{path} holds several images of one array per band; choose one with variable= (--variable): {listed}"
             )
         return _stacked(next(iter(series.values())), found)
     coloured = [name for name in numeric if len(shapes[name]) == 2 and _is_a_colour(name)]

@@ -1,4 +1,4 @@
-"""From the datasets of xarray, one a group of a file, to a scene."""
+"""Convert xarray datasets, one per group of a file, to a scene."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ NETCDF_FILL = 9.969209968386869e36
 def _with_places(
     scene: xr.DataArray, groups: Groups, image: DatasetImage, axes: tuple[int, ...], path: Path | str, kind: str
 ) -> xr.DataArray:
-    """Bring over the coordinates of the pixels and the CRS; coordinates that are not even are no grid."""
+    """Copy the pixel coordinates and the CRS; unevenly spaced coordinates do not define a grid."""
     encoding = dict(scene.encoding)
     mapping = image.encoding.get("grid_mapping", image.attrs.get("grid_mapping", "spatial_ref"))
     degrees = False

@@ -15,7 +15,7 @@ from finewave.physics.srgb import srgb_to_linear
 from finewave.warnings import FinewaveWarning
 
 Number = float | tuple[float, ...]
-"""One number for all bands, or one a band."""
+"""One number for all bands, or one per band."""
 
 _HUGE = 3.3e38
 """No quantity reaches it: numbers from here on are fill values, however many digits of them were written down."""
@@ -23,20 +23,20 @@ _HUGE = 3.3e38
 
 @dataclass(frozen=True)
 class Decoding:
-    """How stored numbers become values: ``stored * scale_factor + offset``, those that are no values become NaN.
+    """How stored numbers become values: ``stored * scale_factor + offset``, special numbers become NaN.
 
     Parameters
     ----------
     stored_dtype : numpy.dtype
         Type of the numbers in the file.
     scale_factor, offset : float or tuple of float
-        One number, or one a band.
+        One number, or one per band.
     nodata : float, tuple of (float or None), or None
-        The stored number that marks missing pixels, or one a band.
+        The stored number that marks missing pixels, or one per band.
     special : tuple of float
-        Further stored numbers that are no values: of saturated pixels, for instance.
+        Further stored numbers that mark missing values: saturated pixels, for instance.
     valid_range : (float, float), optional
-        Stored numbers outside are no values.
+        Stored numbers outside it are missing values.
     linearise : bool
         Undo the sRGB curve afterwards (photographs).
     """
@@ -87,7 +87,7 @@ class Decoding:
         return srgb_to_linear(values) if self.linearise else values
 
     def missing(self, stored: NDArray[Any], first_band: int = 0) -> NDArray[np.bool_] | None:
-        """Return which stored numbers of a block of whole bands are no values; None where none can be."""
+        """Return where a block of whole bands has no value; None if it cannot have such pixels."""
         found: list[NDArray[np.bool_]] = []
         if isinstance(self.nodata, tuple):
             of_bands = self.nodata[first_band : first_band + len(stored)]

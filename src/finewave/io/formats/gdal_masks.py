@@ -19,7 +19,7 @@ from finewave.io.network.location import leads_to_network
 from finewave.warnings import FinewaveWarning
 
 _SIDE = 256  # of the windows in which a band is looked at that could be alpha
-_OFTEN = 16  # pixels from which on two numbers alone are no accident
+_OFTEN = 16  # at this many pixels, only two distinct numbers are no accident
 
 
 @dataclass(frozen=True)

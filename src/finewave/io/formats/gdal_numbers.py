@@ -11,14 +11,14 @@ from finewave.io.formats.stated import Stated, stated_in
 
 @dataclass(frozen=True)
 class StatedByGdal:
-    """Scale factors and offsets a band, None where nothing is said; further numbers that are no values.
+    """Scale factors and offsets per band, None where not stated; further numbers that mark missing values.
 
     Attributes
     ----------
     factors, offsets : tuple of (float or None)
         One a band.
     special : tuple of float
-        Stored numbers that are no values, beside GDAL's own nodata.
+        Stored numbers that mark missing values, besides GDAL's own nodata.
     valid_range : (float, float) or None
         Of the stored numbers.
     bits : int or None

@@ -124,7 +124,7 @@ def upright(scene: xr.DataArray, orientation: int) -> xr.DataArray:
 
 
 def _is_photograph(dataset: Any, metadata: dict[str, Any]) -> bool:
-    """Three bytes a pixel (or four with alpha) and nothing that speaks of remote sensing."""
+    """Return whether it has three bytes per pixel (or four with alpha) and no sign of remote sensing."""
     return (
         set(dataset.dtypes) == {"uint8"}
         and (dataset.count == 3 or (dataset.count == 4 and alpha_band(dataset) == 3))

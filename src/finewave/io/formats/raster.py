@@ -68,7 +68,7 @@ def open_raster(
     stated : (scale factor, offset), optional
         As the format's own metadata have them; they stand before those that GDAL reports.
     special : tuple of float
-        Stored numbers beside GDAL's nodata that are no values.
+        Stored numbers that mark missing values, besides GDAL's nodata.
     decoding : Decoding, optional
         In place of the one that the file and the user state.
     bands : int, optional
@@ -88,7 +88,7 @@ def open_raster(
     -------
     xarray.DataArray
         The scene, NaN where GDAL's masks (nodata, internal or external masks, alpha) say that there is no value; its
-        values are read when they are asked for. An alpha band is no band of it.
+        values are read on demand. An alpha band is not part of the scene.
     """
     import rasterio
     import rioxarray

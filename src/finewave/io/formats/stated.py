@@ -32,7 +32,7 @@ class Stated:
     scale_factor, offset : float or None
         ``value = stored * scale_factor + offset``.
     missing : tuple of float
-        Stored numbers that are no values: fill values first, then those of saturated pixels.
+        Stored numbers that mark missing values: fill values first, then saturated pixels.
     valid_range : (float, float) or None
         Smallest and largest stored number that is a value.
     """

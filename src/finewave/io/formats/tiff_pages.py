@@ -39,7 +39,7 @@ def open_pages(path: Path, options: OpenOptions) -> xr.DataArray:
     Parameters
     ----------
     path : pathlib.Path
-        The file; its pages have one sample a pixel and one size.
+        The file; its pages have one sample per pixel and one size.
     options : OpenOptions
         What the user stated.
 
@@ -51,7 +51,7 @@ def open_pages(path: Path, options: OpenOptions) -> xr.DataArray:
     Raises
     ------
     InputError
-        The pages differ, or hold several samples a pixel.
+        The pages differ, or hold several samples per pixel.
     """
     import tifffile
 

@@ -113,7 +113,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     if version not in (2, 3):
         raise InputError(f"unknown Zarr format {version!r}; choose 2 or 3")
     if path.exists() and not any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
-        raise InputError(f"cannot write {path}: it exists and is no Zarr store; choose another name")
+        raise InputError(f"cannot write {path}: it exists and is not a Zarr store; choose another name")
     storage = choose_storage(scene, options)
     scene = in_blocks(scene)
     with atomic_output(path) as temporary, few_blocks_at_once():

@@ -1,4 +1,4 @@
-"""Products as their operators deliver them: one file a mission, with what is known of its layout and metadata.
+"""Products as their operators deliver them: one file per mission, with what is known of its layout and metadata.
 
 A module has two functions, ``matches(path)`` and ``open_file(path, options)``. The first says cheaply, from what only
 that product has (its name, its metadata), whether a file or folder is one or lies inside one; the second returns the

@@ -82,7 +82,7 @@ def open_cubes(
     options : OpenOptions
         What the user stated.
     stated : (scale factor, offset)
-        Of the stored numbers, for all bands or one a band.
+        Of the stored numbers, for all bands or one per band.
     nodata : float, optional
         The stored number of missing pixels.
     mask : callable, optional

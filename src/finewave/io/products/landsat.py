@@ -1,4 +1,4 @@
-"""Landsat 4 to 9 products of levels 1 and 2, Collections 1 and 2: one file a band, and ``*_MTL.txt``."""
+"""Landsat 4 to 9 products of levels 1 and 2, Collections 1 and 2: one file per band, and ``*_MTL.txt``."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     xarray.DataArray
         Level 2: surface reflectance. Level 1: top-of-atmosphere reflectance, divided by the sine of the sun's elevation
         (USGS, Landsat 8 Data Users Handbook, section 5.2). NaN where there is no data and where the detector was
-        saturated, as ``QA_RADSAT`` says. Thermal bands are no reflectance and are left out.
+        saturated, as ``QA_RADSAT`` says. Thermal bands do not hold reflectance and are left out.
 
     Raises
     ------

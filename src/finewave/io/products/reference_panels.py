@@ -79,7 +79,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     """
     header = _scan(path)
     if header is None:
-        raise InputError(f"{path} is no scan with a white and a dark reference")
+        raise InputError(f"{path} is not a scan with a white and a dark reference")
     plain = replace(options, scale=1.0)  # numbers as they are
     scan = envi.open_file(header, plain)
     beside = _headers(header.parent)

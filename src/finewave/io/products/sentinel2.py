@@ -264,7 +264,7 @@ def _offset(element: Any, path: Path) -> tuple[str, float]:
 
 
 def _special_values(elements: Sequence[Any], path: Path) -> dict[str, float]:
-    """Return the numbers that are no values by their names, ``NODATA`` and ``SATURATED``."""
+    """Return the numbers that mark missing values, by name: ``NODATA`` and ``SATURATED``."""
     found = {}
     for element in elements:
         if _tag(element) == "Special_Values":

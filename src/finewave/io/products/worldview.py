@@ -80,7 +80,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
     pair = _pair(path)
     if pair is None:
-        raise InputError(f"{path} has no image and IMD of one name")
+        raise InputError(f"{path} has no image with an IMD file of the same name")
     image, imd = pair
     groups = read_imd(imd)
     bands = [name.removeprefix("BAND_") for name in groups if name.startswith("BAND_")]

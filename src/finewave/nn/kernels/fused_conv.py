@@ -114,12 +114,12 @@ def _is_plainly_channels_last(x: Tensor) -> bool:
 
 
 def _onednn_backward(
-    gradient: Tensor, x: Tensor, weight: Tensor, has_bias: bool, conv: nn.Conv2d, wanted: tuple[bool, bool, bool]
+    gradient: Tensor, x: Tensor, weight: Tensor, has_bias: bool, conv: nn.Conv2d, needed: tuple[bool, bool, bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of input, weight and bias, where wanted."""
     sizes = [weight.shape[0]] if has_bias else None
     geometry = (conv.stride, _pair(conv.padding), conv.dilation, False, (0, 0), conv.groups)
-    return torch.ops.aten.convolution_backward(gradient, x, weight, sizes, *geometry, wanted)
+    return torch.ops.aten.convolution_backward(gradient, x, weight, sizes, *geometry, needed)
 
 
 def _pair(padding: Any) -> tuple[int, ...]:
@@ -150,8 +150,8 @@ class _FusedConv(torch.autograd.Function):
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         if y is not None:
             gradient = torch.ops.aten.threshold_backward(gradient, y, 0)
-        wanted = (ctx.needs_input_grad[0], ctx.needs_input_grad[1], ctx.has_bias and ctx.needs_input_grad[2])
-        gradients = _onednn_backward(gradient, x, weight, ctx.has_bias, ctx.conv, wanted)
+        needed = (ctx.needs_input_grad[0], ctx.needs_input_grad[1], ctx.has_bias and ctx.needs_input_grad[2])
+        gradients = _onednn_backward(gradient, x, weight, ctx.has_bias, ctx.conv, needed)
         return *gradients, gradient if ctx.needs_input_grad[3] else None, None, None
 
 

@@ -118,9 +118,9 @@ def attention(
     positions = window * window
     summed = torch.empty_like(value)
     kept = (B, H, W, k) if keep else (0, 0, 0, 0)
-    chosen = torch.empty(kept, dtype=position_type(window))
+    indices = torch.empty(kept, dtype=position_type(window))
     weights = torch.empty(kept, dtype=value.dtype)
-    arrays = [t.detach().numpy() for t in (phi, theta, value.view(-1, C), summed, chosen, weights)]
+    arrays = [t.detach().numpy() for t in (phi, theta, value.view(-1, C), summed, indices, weights)]
 
     def rows(image: int, top: int, bottom: int) -> None:
         scores = np.zeros((positions, TILE), arrays[0].dtype)
@@ -130,7 +130,7 @@ def attention(
         _attend_rows(*arrays, scores, scores.view(integer), keys, window, k, image, top, bottom)
 
     _run(rows, _bands(B, H, FORWARD_ROWS))
-    return summed, chosen, weights
+    return summed, indices, weights
 
 
 @numba.njit
@@ -143,7 +143,7 @@ def _steps(window):
 
 
 @_compiled
-def _attend_rows(phi, theta, value, summed, chosen, weights, scores, bits, keys, window, k, image, top, bottom):
+def _attend_rows(phi, theta, value, summed, indices, weights, scores, bits, keys, window, k, image, top, bottom):
     H, W, E = phi.shape[1:]
     C = value.shape[1]
     r = window // 2
@@ -257,15 +257,15 @@ def _attend_rows(phi, theta, value, summed, chosen, weights, scores, bits, keys,
                     mask[x] |= np.uint32(np.uint32(byte) << shift)
 
             for x in range(width):
-                found = 0
+                n_found = 0
                 for j in range(len(masks)):
                     word = masks[j, x]
                     while word:
-                        picked[found] = 32 * j + _lowest_bit(word)
-                        found += 1
+                        picked[n_found] = 32 * j + _lowest_bit(word)
+                        n_found += 1
                         word &= word - np.uint32(1)
-                if found > k:  # of those that tie, the first
-                    over, found = found - k, 0
+                if n_found > k:  # of those that tie, the first
+                    over, n_found = n_found - k, 0
                     equal = 0
                     for j in range(over + k):
                         equal += keys[picked[j], x] == low[x]
@@ -273,8 +273,8 @@ def _attend_rows(phi, theta, value, summed, chosen, weights, scores, bits, keys,
                     for j in range(over + k):
                         tied = keys[picked[j], x] == low[x]
                         if not tied or equal > 0:
-                            picked[found] = picked[j]
-                            found += 1
+                            picked[n_found] = picked[j]
+                            n_found += 1
                             equal -= tied
 
                 best = scores[picked[0], x]
@@ -309,19 +309,19 @@ def _attend_rows(phi, theta, value, summed, chosen, weights, scores, bits, keys,
                     for c in range(C):
                         target[c] += w0 * v0[c]
                     j += 1
-                if len(chosen) > 0:
+                if len(indices) > 0:
                     for j in range(k):
-                        chosen[image, row, left + x, j] = picked[j]
+                        indices[image, row, left + x, j] = picked[j]
                         weights[image, row, left + x, j] = weight[j]
 
 
 def attention_backward(
-    gradient: Tensor, phi: Tensor, theta: Tensor, value: Tensor, chosen: Tensor, weights: Tensor, window: int
+    gradient: Tensor, phi: Tensor, theta: Tensor, value: Tensor, indices: Tensor, weights: Tensor, window: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As `window_attention_reference.attention_backward`."""
     B, H = value.shape[:2]
     gradients = [torch.empty_like(phi), torch.zeros_like(theta), torch.zeros_like(value)]
-    arrays = [t.detach().numpy() for t in (gradient, phi, theta, value, chosen, weights, *gradients)]
+    arrays = [t.detach().numpy() for t in (gradient, phi, theta, value, indices, weights, *gradients)]
     bands = list(_bands(B, H, max(BACKWARD_ROWS, window - 1)))
 
     def rows(image: int, top: int, bottom: int) -> None:
@@ -340,7 +340,7 @@ def _attend_rows_backward(
     phi,
     theta,
     value,
-    chosen,
+    indices,
     weights,
     phi_gradient,
     theta_gradient,
@@ -351,7 +351,7 @@ def _attend_rows_backward(
     bottom,
 ):
     H, W, C = value.shape[1:]
-    E, k = phi.shape[3], chosen.shape[3]
+    E, k = phi.shape[3], indices.shape[3]
     weight_gradient = np.empty(k, value.dtype)
     inside_y, inside_x, inside_j = np.empty(k, np.intp), np.empty(k, np.intp), np.empty(k, np.intp)
     step_y, step_x = _steps(window)
@@ -362,7 +362,7 @@ def _attend_rows_backward(
             inside = 0
             mean = zero  # of the gradients with respect to the weights, which are zero for positions outside
             for j in range(k):
-                position = chosen[image, y, x, j]
+                position = indices[image, y, x, j]
                 at_y, at_x = y + step_y[position], x + step_x[position]
                 if 0 <= at_y < H and 0 <= at_x < W:
                     share, product = w[j], zero

@@ -36,8 +36,8 @@ def attention(phi: Tensor, theta: Tensor, value: Tensor, window: int, k: int) ->
     at = corner.flatten() + positions // window * columns + positions % window  # (B, k, H W)
     total = torch.zeros_like(value.flatten(2))
     for j in range(k):
-        chosen = values.gather(2, at[:, j : j + 1].expand(-1, value.shape[1], -1))
-        total = total + share[:, j : j + 1] * chosen
+        selected = values.gather(2, at[:, j : j + 1].expand(-1, value.shape[1], -1))
+        total = total + share[:, j : j + 1] * selected
     return total.unflatten(2, (H, W))
 
 

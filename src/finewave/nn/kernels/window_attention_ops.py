@@ -77,10 +77,10 @@ def _attention_backward_shapes(
 
 def _attention_keeps(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     phi, theta, value, ctx.window, *_ = inputs
-    _, chosen, weights = output
-    ctx.mark_non_differentiable(chosen, weights)
+    _, indices, weights = output
+    ctx.mark_non_differentiable(indices, weights)
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(phi, theta, value, chosen, weights)
+    ctx.save_for_backward(phi, theta, value, indices, weights)
 
 
 def _attention_gradient(ctx: Any, gradient: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:

@@ -44,7 +44,7 @@ def attention(
     theta_padded = F.pad(theta.permute(0, 3, 1, 2), (r, r, r, r))
     kept = (B, H, W, k) if keep else (0, 0, 0, 0)
     summed = torch.empty_like(value)
-    chosen = torch.empty(kept, dtype=position_type(window), device=value.device)
+    indices = torch.empty(kept, dtype=position_type(window), device=value.device)
     weights = torch.empty(kept, dtype=value.dtype, device=value.device)
     for b, top, n in _bands(B, H, max(1, _chunk(CHUNK_PIXELS, value) // W)):
         centre = phi[b, top : top + n].permute(2, 0, 1).contiguous()
@@ -61,22 +61,22 @@ def attention(
             total += share[..., j, None] * values[at[..., j]]
         summed[b, top : top + n] = total
         if keep:
-            chosen[b, top : top + n] = positions.to(chosen.dtype)
+            indices[b, top : top + n] = positions.to(indices.dtype)
             weights[b, top : top + n] = share
-    return summed, chosen, weights
+    return summed, indices, weights
 
 
 def attention_backward(
-    gradient: Tensor, phi: Tensor, theta: Tensor, value: Tensor, chosen: Tensor, weights: Tensor, window: int
+    gradient: Tensor, phi: Tensor, theta: Tensor, value: Tensor, indices: Tensor, weights: Tensor, window: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of phi, theta and value from that of the sum, with the positions that were chosen."""
     B, H, W, _ = value.shape
-    k = chosen.shape[-1]
+    k = indices.shape[-1]
     values, thetas = _with_outside(value), _with_outside(theta)
     phi_gradient, thetas_gradient, values_gradient = (torch.zeros_like(t) for t in (phi, thetas, values))
     for b, top, n in _bands(B, H, max(1, _chunk(CHUNK_PIXELS, value) // W)):
         rows = slice(top, top + n)
-        at = _pixels(chosen[b, rows].long(), b, top, H, W, window, B)
+        at = _pixels(indices[b, rows].long(), b, top, H, W, window, B)
         g, share, centre = gradient[b, rows], weights[b, rows], phi[b, rows]
         share_gradient = torch.stack([(g * values[at[..., j]]).sum(-1) for j in range(k)], -1)
         scores_gradient = share * (share_gradient - (share * share_gradient).sum(-1, keepdim=True))

@@ -30,8 +30,8 @@ def get_sensor(sensor: str | Path | Sensor, bands: str | int | Iterable[str | in
     ----------
     sensor : str, Path or Sensor
         One of `list_sensors` (case, ``_`` and ``-`` do not matter), a CSV file with a column ``wavelength_nm`` and one
-        column a band, or a YAML file, see `finewave.physics.sensors.yaml_sensor`. Names of bands may follow behind a
-        colon: ``"sentinel2a:B2,B3,B4,B8"``. A `Sensor` is passed through.
+        column per band, or a YAML file, see `finewave.physics.sensors.yaml_sensor`. Band names may follow a colon:
+        ``"sentinel2a:B2,B3,B4,B8"``. A `Sensor` is returned unchanged.
     bands : str, int or iterable of them, optional
         Only these bands, by name or index, in this order.
 
@@ -47,36 +47,36 @@ def get_sensor(sensor: str | Path | Sensor, bands: str | int | Iterable[str | in
 
     Notes
     -----
-    ``srgb`` holds daylight D65 and is meant for reflectance; every other sensor sees the image as it is.
+    ``srgb`` includes daylight D65 and is meant for reflectance; all other sensors apply to the image as given.
     Satellites are models of the published centres and widths; see ``satellites.yaml``.
     """
-    found = sensor if isinstance(sensor, Sensor) else _find(sensor)
-    return found if bands is None else found.select(bands)
+    resolved = sensor if isinstance(sensor, Sensor) else _find(sensor)
+    return resolved if bands is None else resolved.select(bands)
 
 
-def _find(given: str | Path) -> Sensor:
-    """Return a sensor by file or name, with the bands behind a colon."""
-    if not isinstance(given, str | Path):
-        raise InputError(f"a sensor is given by a name, a CSV or YAML file or a Sensor, not a {type(given).__name__}")
-    if isinstance(given, str) and not Path(given).exists():
-        name, colon, bands = given.rpartition(":")
+def _find(query: str | Path) -> Sensor:
+    """Return a sensor by file or name, with the bands after a colon."""
+    if not isinstance(query, str | Path):
+        raise InputError(f"a sensor is given by a name, a CSV or YAML file or a Sensor, not a {type(query).__name__}")
+    if isinstance(query, str) and not Path(query).exists():
+        name, colon, bands = query.rpartition(":")
         if colon and not set(bands) & set("/\\"):  # a drive's colon is followed by a path
             return _find(name).select([band.strip() for band in bands.split(",") if band.strip()])
-    if Path(given).suffix.lower() == ".csv":
-        return read_csv_sensor(given)
-    if Path(given).suffix.lower() in (".yaml", ".yml"):
-        return read_yaml_sensor(given)
-    wanted = _plain(str(given))
+    if Path(query).suffix.lower() == ".csv":
+        return read_csv_sensor(query)
+    if Path(query).suffix.lower() in (".yaml", ".yml"):
+        return read_yaml_sensor(query)
+    normalised = _plain(str(query))
     for name in satellite_names():
-        if _plain(name) == wanted:
+        if _plain(name) == normalised:
             return satellite(name)
     for name, path in _measured_files().items():
-        if _plain(name) == wanted:
+        if _plain(name) == normalised:
             return read_csv_sensor(path, name)
     for name in camera_names():
-        if _plain(name) == wanted:
+        if _plain(name) == normalised:
             return camera(name)
-    raise unknown_name("sensor", str(given), list_sensors())
+    raise unknown_name("sensor", str(query), list_sensors())
 
 
 def _plain(name: str) -> str:

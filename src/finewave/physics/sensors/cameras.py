@@ -1,7 +1,7 @@
-"""Cameras and standard observers, measured by others.
+"""Cameras and standard observers, from published measurements.
 
-Their curves are CSV files in ``curves/``, each with its source in its first lines; those of colour-science stand under
-the licence beside them.
+Their curves are CSV files in ``curves/``, each with its source in its first lines; the licence beside them applies to
+those from colour-science.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _DARRODI = (
     "Darrodi et al., Reference data set for camera spectral sensitivity estimation, JOSA A 32(3), 2015, "
     "doi:10.1364/JOSAA.32.000381, as carried by colour-science"
 )
-# Sensors whose curves are used as they stand in their file: file, description, source.
+# Sensors whose curves are used as in their file: file, description, source.
 _MEASURED = {
     "nikon-d5100": ("nikon_d5100.csv", "camera Nikon 5100 (NPL), measured sensitivity", _DARRODI),
     "sigma-sd-merrill": ("sigma_sd_merrill.csv", "camera Sigma SDMerill (NPL), measured sensitivity", _DARRODI),
     "nikon-d700": (
         "nikon_d700.csv",
-        "camera Nikon D700, 400 to 700 nm, the usual one in fusion experiments on CAVE",
+        "camera Nikon D700, 400 to 700 nm, commonly used in fusion experiments on CAVE",
         "Dong et al., Hyperspectral image super-resolution via non-negative structured sparse representation, IEEE "
-        "TIP 25(5), 2016, and its successors: the whole numbers of which the responses in public code are quotients",
+        "TIP 25(5), 2016, and its successors: the integers whose quotients are the responses in public code",
     ),
     "cie1931": (
         "cie1931.csv",
@@ -55,8 +55,8 @@ def camera(name: str) -> Sensor:
     Returns
     -------
     Sensor
-        Cameras have bands R, G, B, and ``cie1931`` X, Y, Z; both see the light that arrives (radiance).
-        ``srgb`` has R, G, B and sees reflectance: daylight D65 is part of its response.
+        Cameras have bands R, G, B, and ``cie1931`` X, Y, Z; both apply to radiance. ``srgb`` has R, G, B and applies to
+        reflectance: daylight D65 is part of its response.
     """
     if name == "srgb":
         return _srgb()
@@ -71,7 +71,7 @@ def _srgb() -> Sensor:
     each row to sum 1 makes a white reflectance (1, 1, 1), as the white of sRGB is D65.
     """
     observer, daylight = camera("cie1931"), read_csv_sensor(_CURVES / "d65.csv")
-    # CIE: D65 is interpolated linearly; beyond its 780 nm the observer sees next to nothing.
+    # CIE: D65 is interpolated linearly; beyond its last sample, 780 nm, the observer's response is negligible.
     light = np.interp(observer.wavelengths, daylight.wavelengths, daylight.curves[0])
     return Sensor(
         name="srgb",

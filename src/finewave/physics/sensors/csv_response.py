@@ -1,6 +1,6 @@
 """Measured spectral responses from CSV files.
 
-A column ``wavelength_nm`` and one column a band; the header names the bands::
+A column ``wavelength_nm`` and one column per band; the header names the bands::
 
     wavelength_nm,red,green,blue
     400,0.008,0.005,0.028
@@ -39,8 +39,8 @@ def read_csv_sensor(path: str | Path, name: str | None = None) -> Sensor:
     Raises
     ------
     InputError
-        If the file cannot be read, has no wavelengths, or holds values that make no response; the message
-        names the line or the band.
+        If the file cannot be read, has no wavelengths, or does not define a valid response; the message names the line
+        or the band.
     """
     path = Path(path)
     header, lines = _read_lines(path)
@@ -52,7 +52,7 @@ def read_csv_sensor(path: str | Path, name: str | None = None) -> Sensor:
     curves = np.delete(table, at, axis=1).T
     for band, curve in zip(bands, curves, strict=True):
         if not curve.any():
-            raise InputError(f"{path}: band {band!r} is zero at every wavelength; remove the column or mend it")
+            raise InputError(f"{path}: band {band!r} is zero at every wavelength; remove or correct the column")
     return Sensor(
         name=name or path.stem.lower().replace("_", "-"),
         bands=tuple(bands),
@@ -64,7 +64,7 @@ def read_csv_sensor(path: str | Path, name: str | None = None) -> Sensor:
 
 
 def has_wavelengths(path: Path) -> bool:
-    """Tell whether a CSV has the column of wavelengths (others are keyed by band number)."""
+    """Return whether a CSV has the column of wavelengths (others are keyed by band number)."""
     try:
         header, _ = _read_lines(path)
     except InputError:
@@ -73,7 +73,7 @@ def has_wavelengths(path: Path) -> bool:
 
 
 def _read_lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Header, and the other lines with their number in the file."""
+    """Return the header, and the other lines with their line numbers."""
     try:
         # utf-8-sig: spreadsheets put a byte order mark before the first column's name.
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -83,12 +83,12 @@ def _read_lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise InputError(f"cannot read the sensor file {path}: {error}") from error
     rows = [(number, row) for number, row in rows if any(row) and not row[0].startswith("#")]
     if not rows:
-        raise InputError(f"{path} is empty; expected a header {_WAVELENGTH},<band>,... and a line a wavelength")
+        raise InputError(f"{path} is empty; expected a header {_WAVELENGTH},<band>,... and a line per wavelength")
     return rows[0][1], rows[1:]
 
 
 def _band_columns(path: Path, header: list[str]) -> list[str]:
-    """Names of the bands, or the reason why the header will not do."""
+    """Return the names of the bands, or raise an error for an invalid header."""
     lower = [column.lower() for column in header]
     if _WAVELENGTH not in lower:
         if "band" in lower:
@@ -99,10 +99,10 @@ def _band_columns(path: Path, header: list[str]) -> list[str]:
         raise InputError(f"{path} has no column {_WAVELENGTH}; its columns: {', '.join(header)}")
     bands = [column for column in header if column.lower() != _WAVELENGTH]
     if not bands:
-        raise InputError(f"{path} has no band beside {_WAVELENGTH}")
+        raise InputError(f"{path} has no band besides {_WAVELENGTH}")
     for position, band in enumerate(bands):
         if not band or band.casefold() in [other.casefold() for other in bands[:position]]:
-            raise InputError(f"{path}: every band needs a name of its own; the header is {', '.join(header)}")
+            raise InputError(f"{path}: band names must be unique; the header is {', '.join(header)}")
     return bands
 
 

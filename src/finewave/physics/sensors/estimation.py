@@ -1,4 +1,4 @@
-"""The response between two instruments, from an image of each of the same pixels."""
+"""Estimation of a spectral response from co-registered multispectral and hyperspectral images."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from finewave.physics.sensors.resampling import FloatArray
 
 
 def estimate_response(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> FloatArray:
-    """Return the nonnegative weights that bring hyperspectral pixels nearest to multispectral ones.
+    """Return the nonnegative weights that best map hyperspectral to multispectral pixels.
 
     Least squares for each multispectral band (C. L. Lawson, R. J. Hanson, Solving Least Squares Problems, 1974,
-    ch. 23), solved with the normal equations, so that images of any size can be looked at one after the other.
+    ch. 23), solved with the normal equations, so that images of any size can be processed one after the other.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def estimate_response(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> FloatAr
         x, y = (image.reshape(len(image), -1).astype(np.float64) for image in (hs, ms))
         gram, moment = gram + x @ x.T, moment + x @ y.T
     gram, moment = np.asarray(gram), np.asarray(moment)
-    # with gram = L L^T, |L^T r - L^-1 moment| differs from the pixels' misfit by a constant
+    # with gram = L L^T, |L^T r - L^-1 moment|^2 and the pixels' squared error differ by a constant
     root = np.linalg.cholesky(gram + 1e-8 * np.trace(gram) / len(gram) * np.eye(len(gram)))
-    wanted = np.linalg.solve(root, moment)
-    return np.stack([nnls(root.T, column)[0] for column in wanted.T])
+    target = np.linalg.solve(root, moment)
+    return np.stack([nnls(root.T, column)[0] for column in target.T])

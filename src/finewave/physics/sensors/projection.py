@@ -1,4 +1,4 @@
-"""From a hyperspectral image to the bands a sensor sees."""
+"""Simulation of a sensor's bands from a hyperspectral image."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def apply_response(response: ArrayLike | torch.Tensor, hsi: xr.DataArray) -> xr.
 
 
 def apply_response(response: Any, hsi: Any) -> Any:
-    """Weigh the bands of a hyperspectral image: MS = R HS in every pixel.
+    """Apply a spectral response to a hyperspectral image: MS = R HS in every pixel.
 
     Parameters
     ----------
     response : (c, C) array or tensor
-        Weights, as from `Sensor.response`; every row sums to 1 there, so that the range of values stays.
+        Weights, as from `Sensor.response`; there every row sums to 1, which preserves the range of values.
     hsi : (B, C, H, W) float tensor, or scene (band, y, x)
         Any float type and device.
 
@@ -46,8 +46,8 @@ def apply_response(response: Any, hsi: Any) -> Any:
     import torch
 
     if not isinstance(hsi, torch.Tensor) or hsi.ndim != 4 or not hsi.is_floating_point():
-        given = f"{hsi.dtype} of shape {tuple(hsi.shape)}" if hasattr(hsi, "shape") else type(hsi).__name__
-        raise InputError(f"expected a float tensor (B, C, H, W) or a scene (band, y, x), got {given}")
+        actual = f"{hsi.dtype} of shape {tuple(hsi.shape)}" if hasattr(hsi, "shape") else type(hsi).__name__
+        raise InputError(f"expected a float tensor (B, C, H, W) or a scene (band, y, x), got {actual}")
     weights = torch.as_tensor(response, dtype=hsi.dtype, device=hsi.device)
     _check_weights(tuple(weights.shape), hsi.shape[1])
     return torch.einsum("kc,bchw->bkhw", weights, hsi)
@@ -63,11 +63,11 @@ def _project_scene(response: Any, scene: xr.DataArray) -> xr.DataArray:
     _check_weights(weights.shape, scene.sizes["band"])
     dtype = scene.dtype if np.issubdtype(scene.dtype, np.floating) else np.dtype(np.float32)
     matrix = xr.DataArray(weights.astype(dtype), dims=("ms_band", "band"))
-    # Coordinates along "band" describe the hyperspectral bands and go with them.
+    # Coordinates along "band" describe the hyperspectral bands and are dropped with them.
     bare = scene.drop_vars([name for name, coord in scene.coords.items() if "band" in coord.dims])
     result = bare.astype(dtype, copy=False).dot(matrix, dim="band").rename(ms_band="band").transpose("band", "y", "x")
     if "wavelength" in scene.coords and scene["wavelength"].dims == ("band",):
-        # as in `Sensor.centres`: a negative weight, as linear sRGB has them, does not push the centre outwards
+        # as in `Sensor.centres`: absolute values, so that negative weights, as in linear sRGB, do not shift the centre
         sizes = np.abs(weights)
         shares = sizes / np.maximum(sizes.sum(1, keepdims=True), np.finfo(float).tiny)
         centroids = shares @ scene["wavelength"].to_numpy().astype(np.float64)
@@ -77,6 +77,6 @@ def _project_scene(response: Any, scene: xr.DataArray) -> xr.DataArray:
 
 
 def _check_weights(shape: tuple[int, ...], bands: int) -> None:
-    """Refuse a response that does not belong to an image with so many bands."""
+    """Raise an error if a response does not fit an image with this number of bands."""
     if len(shape) != 2 or shape[1] != bands:
         raise InputError(f"response of shape {shape} does not fit an image of {bands} bands; expected (c, {bands})")

@@ -1,4 +1,4 @@
-"""Spectral responses brought to the wavelengths of a scene."""
+"""Resampling of spectral responses to the wavelengths of a scene."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-# A step between neighbouring scene bands that is this many times the usual (median) step is a hole: bands
-# were taken out there (water vapour, say), and a line drawn across it would invent a spectrum.
+# A step between neighbouring scene bands of more than this many median steps is a gap: bands were removed there (water
+# vapour, for instance), and interpolating across it would invent a spectrum.
 HOLE_IN_STEPS = 4.0
 
 
 def covered_intervals(wavelengths: FloatArray) -> list[tuple[int, int, float, float]]:
     """Wavelength intervals that a scene's bands cover.
 
-    Every band reaches half a step to each side. Where bands are missing (a step of more than `HOLE_IN_STEPS`
-    usual steps) one interval ends and the next begins.
+    Every band extends half a step to each side. At a gap (a step of more than `HOLE_IN_STEPS` median steps) one
+    interval ends and the next begins.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def _cells(nodes: FloatArray, low: float, high: float) -> FloatArray:
 
 
 def _reach(wavelengths: FloatArray) -> tuple[float, float]:
-    """Interval a sampled curve stands for: its samples and half a step beyond the first and last."""
+    """Interval covered by a sampled curve: half a step beyond its first and last samples."""
     return (
         float(wavelengths[0] - 0.5 * (wavelengths[1] - wavelengths[0])),
         float(wavelengths[-1] + 0.5 * (wavelengths[-1] - wavelengths[-2])),
@@ -63,14 +63,13 @@ def sample_widths(wavelengths: FloatArray) -> FloatArray:
 def integrate_over_bands(
     curve_wavelengths: FloatArray, curves: FloatArray, scene_wavelengths: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Weight of every scene band in every sensor band, and how much of each sensor band the scene covers.
+    """Return the weight of every scene band in every sensor band, and the covered part of each sensor band.
 
-    The scene's spectrum is taken as linear between its bands, the sensor's curve as linear between its
-    samples, and their product is integrated with the trapezoidal rule over the samples of both. So where the
-    scene is coarser than the curve, the curve is integrated over each scene band (with the triangular
-    weights of linear interpolation, so that a sensor band narrower than the scene's step draws on its two
-    neighbours); where it is finer, the curve is interpolated; and on the curve's own even grid the curve's
-    own values come back.
+    The scene's spectrum is taken as linear between its bands, the sensor's curve as linear between its samples, and
+    their product is integrated with the trapezoidal rule over the samples of both. So where the scene is coarser than
+    the curve, the curve is integrated over each scene band (with the triangular weights of linear interpolation, so
+    that a sensor band narrower than the scene's step uses its two neighbours); where the scene is finer, the curve is
+    interpolated; and on an even grid equal to the curve's, the weights equal the curve's values.
 
     Parameters
     ----------
@@ -102,8 +101,8 @@ def integrate_over_bands(
         widths = _cells(nodes, low, high)
         areas = np.stack([np.interp(nodes, curve_wavelengths, curve) for curve in curves]) * widths
         covered += np.abs(areas).sum(axis=1)
-        # Share of each node that its left and right scene band take; beyond the outermost centres the
-        # spectrum stays level.
+        # Share of each node that goes to its left and right scene band; beyond the outermost centres the spectrum is
+        # constant.
         right = np.clip(np.searchsorted(centres, nodes), 1, max(centres.size - 1, 1))
         if centres.size == 1:
             weights[:, first] += areas.sum(axis=1)

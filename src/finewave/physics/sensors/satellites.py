@@ -1,7 +1,7 @@
 """Satellites, each band modelled from its published centre and width.
 
-The numbers stand in ``satellites.yaml``. Measured curves are closer to the truth where they can be had: give
-them as a CSV (see `finewave.physics.sensors.csv_response`).
+The numbers are in ``satellites.yaml``. Measured curves are more accurate where available: give them as a CSV (see
+`finewave.physics.sensors.csv_response`).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from finewave.physics.sensors.resampling import FloatArray
 from finewave.physics.sensors.sensor import Sensor
 
 _ALIASES = {"sentinel2": "sentinel2a"}
-# Below this the model is cut to zero, so that a band ends somewhere.
+# Below this the model is set to zero, so that bands have finite support.
 _NEGLIGIBLE = 1e-3
 
 
 @functools.cache
 def _table() -> dict[str, Any]:
-    """All satellites as the YAML file has them."""
+    """Return all satellites as in the YAML file."""
     text = resources.files(__package__).joinpath("satellites.yaml").read_text(encoding="utf-8")
     table: dict[str, Any] = yaml.safe_load(text)
     return table
@@ -109,8 +109,8 @@ def sampled_bands(spans: Sequence[tuple[float, float]], shape: float) -> tuple[F
     high = max(centre + 2 * width for centre, width in spans)
     wavelengths = np.arange(np.floor(low), np.ceil(high) + 1.0)
     curves = np.stack([band_model(wavelengths, *span, shape) for span in spans])
-    heard = np.flatnonzero(curves.any(axis=0))
-    used = slice(heard[0], heard[-1] + 1)
+    responding = np.flatnonzero(curves.any(axis=0))
+    used = slice(responding[0], responding[-1] + 1)
     return wavelengths[used], curves[:, used]
 
 

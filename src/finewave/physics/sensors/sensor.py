@@ -1,4 +1,4 @@
-"""What a camera or satellite sees of a spectrum."""
+"""Spectral response of cameras and satellites."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from finewave.errors import InputError, unknown_name
 from finewave.physics.sensors.resampling import FloatArray, integrate_over_bands, sample_widths
 from finewave.warnings import FinewaveWarning
 
-# A sensor band of which less than this part lies within the scene's wavelengths is refused: the simulated
-# band would be another band with the same name.
+# A sensor band with less than this part within the scene's wavelengths is rejected: its simulation would differ too
+# much from the real band.
 MIN_COVERAGE = 0.5
-# Below this a band is usable but worth a word.
+# Below this a band is used with a warning.
 FULL_COVERAGE = 0.9
 
 
 @dataclass(frozen=True, eq=False)
 class Sensor:
-    """Spectral response of a camera or satellite: one curve a band.
+    """Spectral response of a camera or satellite: one curve per band.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ class Sensor:
     source : str
         Where the numbers come from.
     ground_sampling_distances : tuple of float, optional
-        Pixel size on the ground in m, one a band; for satellites.
+        Pixel size on the ground in m, one per band; for satellites.
     mtf : tuple of float or None, optional
-        Modulation transfer function at the Nyquist frequency of the band's own pixels, one a band, between 0 and 1;
+        Modulation transfer function at the Nyquist frequency of the band's own pixels, one per band, between 0 and 1;
         None where it is not known.
 
     Raises
@@ -61,7 +61,7 @@ class Sensor:
     mtf: tuple[float | None, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be a sensor."""
+        """Validate the sensor."""
         if self.curves.shape != (len(self.bands), self.wavelengths.size) or not self.bands:
             raise InputError(
                 f"sensor {self.name!r}: {len(self.bands)} band names and {self.wavelengths.size} "
@@ -70,15 +70,15 @@ class Sensor:
         if self.wavelengths.size < 2 or not np.all(np.diff(self.wavelengths) > 0):
             raise InputError(f"sensor {self.name!r}: needs at least two wavelengths, strictly increasing, in nm")
         if not np.isfinite(self.curves).all():
-            raise InputError(f"sensor {self.name!r}: its curves hold values that are not finite")
+            raise InputError(f"sensor {self.name!r}: its curves hold NaN or infinite values")
         for band, area in zip(self.bands, self.curves @ sample_widths(self.wavelengths), strict=True):
             if area <= 0:
                 raise InputError(
                     f"sensor {self.name!r}, band {band!r}: the area under its response is {area:g}; it must be positive"
                 )
-        for what, values in (("ground sampling distances", self.ground_sampling_distances), ("MTFs", self.mtf)):
+        for quantity, values in (("ground sampling distances", self.ground_sampling_distances), ("MTFs", self.mtf)):
             if values is not None and len(values) != len(self.bands):
-                raise InputError(f"sensor {self.name!r}: {len(values)} {what} for {len(self.bands)} bands")
+                raise InputError(f"sensor {self.name!r}: {len(values)} {quantity} for {len(self.bands)} bands")
         for band, value in zip(self.bands, self.mtf or (), strict=False):
             if value is not None and not 0 < value < 1:
                 raise InputError(
@@ -99,7 +99,7 @@ class Sensor:
     def nyquist_mtf(self) -> float | None:
         """One MTF for all bands: the geometric mean of those that are known, None if none is.
 
-        Bands that are blurred alike are what makes blur and response commute. The squared width of a Gaussian is
+        Blur and response commute only if all bands have the same blur. The squared width of a Gaussian is
         proportional to -ln MTF, so the geometric mean of the MTFs is the mean of the squared widths.
         """
         known = [each for each in self.mtf or () if each is not None]
@@ -120,12 +120,12 @@ class Sensor:
         Raises
         ------
         InputError
-            If a band does not exist, or none is given.
+            If a band does not exist, or the list is empty.
         """
-        wanted = [bands] if isinstance(bands, str | int) else list(bands)
-        if not wanted:
-            raise InputError(f"no band of {self.name!r} chosen; it has {', '.join(self.bands)}")
-        rows = [self._index(band) for band in wanted]
+        requested = [bands] if isinstance(bands, str | int) else list(bands)
+        if not requested:
+            raise InputError(f"no band of {self.name!r} selected; it has {', '.join(self.bands)}")
+        rows = [self._index(band) for band in requested]
         gsd = self.ground_sampling_distances
         return replace(
             self,
@@ -138,7 +138,7 @@ class Sensor:
     def _index(self, band: str | int) -> int:
         """Row of a band given by name or index."""
         if isinstance(band, str):
-            for form in (str.casefold, _without_zeros):  # "B02" of the file names is the operator's "B2"
+            for form in (str.casefold, _without_zeros):  # "B02" in file names is the operator's "B2"
                 for row, name in enumerate(self.bands):
                     if form(name) == form(band):
                         return row
@@ -161,9 +161,9 @@ class Sensor:
         """Response at the wavelengths of a scene: the matrix R of HR-MSI = R HR-HSI.
 
         The curves are integrated over the scene's bands when these are coarser than the curves' samples and
-        interpolated when they are finer; see `finewave.physics.sensors.resampling.integrate_over_bands`.
-        Parts of a curve outside the scene's wavelengths, or in a hole where the scene has no bands, are lost;
-        the rest is scaled to sum 1, so that a flat spectrum keeps its value.
+        interpolated when they are finer; see `finewave.physics.sensors.resampling.integrate_over_bands`. Parts of a
+        curve outside the scene's wavelengths, or in a gap without bands, are dropped; the rest is scaled to sum 1, so
+        that a flat spectrum keeps its value.
 
         Parameters
         ----------
@@ -172,8 +172,8 @@ class Sensor:
         bands : str, int or iterable of them, optional
             Only these bands; see `select`.
         min_coverage : float, optional
-            A sensor band of which a smaller part of the area lies in the scene's wavelengths is refused.
-            Between this and 0.9 it is used with a `FinewaveWarning`.
+            A sensor band with a smaller part of its area within the scene's wavelengths is rejected. Between this and
+            0.9 it is used with a `FinewaveWarning`.
 
         Returns
         -------
@@ -185,22 +185,22 @@ class Sensor:
         InputError
             If the wavelengths are not usable, or a band is not covered; the message names the bands that are.
         """
-        chosen = self if bands is None else self.select(bands)
-        return chosen._response(_checked_wavelengths(wavelengths_nm), min_coverage)
+        selected = self if bands is None else self.select(bands)
+        return selected._response(_checked_wavelengths(wavelengths_nm), min_coverage)
 
     def _response(self, scene: FloatArray, min_coverage: float) -> FloatArray:
-        """Response of all bands at wavelengths that were checked."""
+        """Response of all bands at validated wavelengths."""
         order = np.argsort(scene)
         weights, coverage = integrate_over_bands(self.wavelengths, self.curves, scene[order])
         sums = weights.sum(axis=1)
-        # A sliver of a curve with negative lobes may sum to nothing, whatever its area.
+        # A small part of a curve with negative lobes may sum to zero.
         usable = (coverage >= max(min_coverage, 1e-6)) & (sums > 0)
         if not usable.all():
             raise self._refusal(scene, coverage, usable, min_coverage)
         for row in np.flatnonzero(coverage < FULL_COVERAGE).tolist():
             warnings.warn(
                 f"only {coverage[row]:.0%} of band {self.bands[row]} of {self.name} ({self._range(row)}) "
-                f"lies in the scene's wavelengths ({_span(scene)}); its response is made of that part "
+                f"lies in the scene's wavelengths ({_span(scene)}); its response uses only that part "
                 f"(min_coverage={FULL_COVERAGE} refuses it, select() takes the other bands)",
                 FinewaveWarning,
                 stacklevel=3,
@@ -210,7 +210,7 @@ class Sensor:
         return response
 
     def _range(self, row: int) -> str:
-        """Where a band is at least 1 % of its peak, in words."""
+        """Range in which a band is at least 1 % of its peak, as text."""
         strength = np.abs(self.curves[row])
         return _span(self.wavelengths[strength >= 0.01 * strength.max()])
 
@@ -226,10 +226,10 @@ class Sensor:
             for row in np.flatnonzero(~usable).tolist()
         )
         fitting = [self.bands[row] for row in np.flatnonzero(usable)]
-        mend = f"choose bands that fit with bands={fitting}" if fitting else "no band of it fits this scene"
+        remedy = f"choose bands that fit with bands={fitting}" if fitting else "no band of it fits this scene"
         return InputError(
             f"the scene's wavelengths ({_span(scene)}) cover less than {min_coverage:.0%} of these bands of "
-            f"sensor {self.name!r}: {missing}; {mend}"
+            f"sensor {self.name!r}: {missing}; {remedy}"
         )
 
 
@@ -239,12 +239,12 @@ def _without_zeros(band: str) -> str:
 
 
 def _span(wavelengths: FloatArray) -> str:
-    """First and last wavelength, in words."""
+    """First and last wavelength, as text."""
     return f"{wavelengths.min():g}-{wavelengths.max():g} nm"
 
 
 def _checked_wavelengths(wavelengths_nm: ArrayLike) -> FloatArray:
-    """Scene wavelengths as an array, or the reason why they cannot be used."""
+    """Return the scene's wavelengths as an array, or raise an error."""
     scene = np.asarray(wavelengths_nm, dtype=np.float64)
     if scene.ndim != 1 or scene.size < 2:
         raise InputError(f"wavelengths of shape {scene.shape} given; expected a list of at least two, in nm")

@@ -1,18 +1,18 @@
-"""Sensors of your own from a small YAML file: bands by centre and width, or measured curves; MTF and pixel size.
+"""Custom sensors from a small YAML file: bands by centre and width, or measured curves; MTF and pixel size.
 
 ::
 
     name: my-camera
     source: data sheet of 2024
-    mtf: 0.25                 # at the Nyquist frequency of the pixels; of all bands, unless a band has its own
-    gsd_m: 5.0                # pixel size on the ground, in the same way
-    shape: 2                  # of bands by centre and width: 2 is a Gaussian, 6 has a flat top
+    mtf: 0.25                 # at the Nyquist frequency of the pixels; for all bands without their own
+    gsd_m: 5.0                # pixel size on the ground, likewise
+    shape: 2                  # for bands by centre and width: 2 is a Gaussian, 6 has a flat top
     bands:
       green: {centre_nm: 560, width_nm: 40}
       red: {centre_nm: 665, width_nm: 30, mtf: 0.22}
 
-In place of centres and widths ``response: curves.csv`` names a file as `finewave.physics.sensors.csv_response` reads
-it, in the same folder; ``bands`` may then say the MTF or pixel size of some.
+Instead of centres and widths, ``response: curves.csv`` names a file for `finewave.physics.sensors.csv_response` in the
+same folder; ``bands`` may then state the MTF or pixel size of some bands.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ def read_yaml_sensor(path: str | Path) -> Sensor:
     Raises
     ------
     InputError
-        If the file cannot be read, has an unknown key, says neither response nor centres and widths, or a number is
+        If the file cannot be read, has an unknown key, gives neither a response nor centres and widths, or a number is
         out of range; the message names key and band.
     """
     path = Path(path)
-    told = _read(path)
-    bands = told.get("bands") or {}
+    entries = _read(path)
+    bands = entries.get("bands") or {}
     if isinstance(bands, list):
         bands = {_name_of(path, band): {key: value for key, value in band.items() if key != "name"} for band in bands}
     if not isinstance(bands, Mapping) or not all(isinstance(band or {}, Mapping) for band in bands.values()):
@@ -62,15 +62,15 @@ def read_yaml_sensor(path: str | Path) -> Sensor:
         for key in band:
             if key not in _BAND_KEYS:
                 raise unknown_name(f"key of band {name} in {path.name}", str(key), _BAND_KEYS)
-    if "response" in told:
-        sensor = _measured(path, str(told["response"]), bands)
+    if "response" in entries:
+        sensor = _measured(path, str(entries["response"]), bands)
     else:
-        sensor = _modelled(path, bands, _number(path, "shape", told.get("shape", _GAUSSIAN)))
-    of_all = {key: told.get(key) for key in ("mtf", "gsd_m")}
+        sensor = _modelled(path, bands, _number(path, "shape", entries.get("shape", _GAUSSIAN)))
+    of_all = {key: entries.get(key) for key in ("mtf", "gsd_m")}
 
     def values(key: str) -> tuple[float | None, ...]:
-        given = [bands.get(band, {}).get(key, of_all[key]) for band in sensor.bands]
-        return tuple(None if value is None else _number(path, key, value) for value in given)
+        per_band = [bands.get(band, {}).get(key, of_all[key]) for band in sensor.bands]
+        return tuple(None if value is None else _number(path, key, value) for value in per_band)
 
     mtf, pixels = values("mtf"), values("gsd_m")
     if any(pixels) and None in pixels:
@@ -78,9 +78,9 @@ def read_yaml_sensor(path: str | Path) -> Sensor:
         raise InputError(f"{path}: gsd_m is given for some bands only; it lacks {lacking}")
     return replace(
         sensor,
-        name=str(told.get("name") or path.stem).lower().replace("_", "-"),
-        description=str(told.get("description") or f"sensor of {path.name}"),
-        source=str(told.get("source") or path),
+        name=str(entries.get("name") or path.stem).lower().replace("_", "-"),
+        description=str(entries.get("description") or f"sensor of {path.name}"),
+        source=str(entries.get("source") or path),
         mtf=mtf if any(each is not None for each in mtf) else None,
         ground_sampling_distances=tuple(float(size) for size in pixels if size is not None) or None,
     )
@@ -90,36 +90,36 @@ def _read(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"cannot read the sensor file {path}: {' '.join(str(error).split())}") from error
-    if not isinstance(told, dict):
+    if not isinstance(entries, dict):
         raise InputError(f"{path} is not a mapping of keys to values; its keys are {', '.join(_KEYS)}")
-    for key in told:
+    for key in entries:
         if key not in _KEYS:
             raise unknown_name(f"key of {path.name}", str(key), _KEYS)
-    return told
+    return entries
 
 
 def _name_of(path: Path, band: Any) -> str:
     if not isinstance(band, Mapping) or "name" not in band:
-        raise InputError(f"{path}: each of bands needs a name")
+        raise InputError(f"{path}: each band needs a name")
     return str(band["name"])
 
 
 def _measured(path: Path, response: str, bands: Mapping[str, Mapping[str, Any]]) -> Sensor:
-    """Return the sensor of a CSV beside the file, of which ``bands`` may say more."""
+    """Return the sensor of a CSV in the same folder; ``bands`` may add MTFs and pixel sizes."""
     sensor = read_csv_sensor(path.parent / response)
     for name, band in bands.items():
         if name not in sensor.bands:
             raise unknown_name(f"band of {response}", name, sensor.bands)
         if "centre_nm" in band or "width_nm" in band:
-            raise InputError(f"{path}, band {name!r}: centre_nm and width_nm have no place beside response")
+            raise InputError(f"{path}, band {name!r}: centre_nm and width_nm cannot be combined with response")
     return sensor
 
 
 def _modelled(path: Path, bands: Mapping[str, Mapping[str, Any]], shape: float) -> Sensor:
-    """Return the sensor whose bands are known by centre and width."""
+    """Return the sensor with bands given by centre and width."""
     if not bands:
         raise InputError(f"{path} has neither bands with centre_nm and width_nm nor response, a CSV with curves")
     spans = []

@@ -128,17 +128,17 @@ def successive_projections(pixels: Tensor, count: int) -> Tensor:
     Each is the one farthest from the span of those before; it ends early where nothing is left.
     """
     rest = pixels.clone()
-    chosen: list[int] = []
+    selected: list[int] = []
     largest = float(rest.square().sum(0).max())
-    while len(chosen) < min(count, *pixels.shape):
+    while len(selected) < min(count, *pixels.shape):
         energy = rest.square().sum(0)
         best = int(energy.argmax())
-        if chosen and float(energy[best]) <= 1e-10 * largest:
+        if selected and float(energy[best]) <= 1e-10 * largest:
             break
-        chosen.append(best)
+        selected.append(best)
         direction = rest[:, best] / rest[:, best].norm().clamp(min=TINY)
         rest = rest - torch.outer(direction, direction @ rest)
-    return pixels[:, chosen].clamp(min=TINY)
+    return pixels[:, selected].clamp(min=TINY)
 
 
 def nonnegative_response(hs: Tensor, ms: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ class Composition(SRNetwork):
             )
         options = {} if options is None else options
         if not isinstance(options, Mapping):
-            raise InputError(f"{self.name()}: {step.part}_options={options!r} is no mapping of options to values")
+            raise InputError(f"{self.name()}: {step.part}_options={options!r} is not a mapping of options to values")
         for key in PROTOCOL:
             if key in options:
                 raise InputError(f"{self.name()}: {step.part}_options has {key}, which follows from the composition")
@@ -211,9 +211,9 @@ class Composition(SRNetwork):
 
     def prepare_from(self, samples: Any, seed: int) -> None:
         """Let each part that learns before training see its images; see `finewave.training.trainer.build_network`."""
-        wanting = [part for part in self.parts if self.part(part).prepares]
-        kept = list(samples) if len(wanting) > 1 else samples
-        for part in wanting:
+        unprepared = [part for part in self.parts if self.part(part).prepares]
+        kept = list(samples) if len(unprepared) > 1 else samples
+        for part in unprepared:
             self.part(part).prepare_from((self.batch_of(part, sample, estimates=True) for sample in kept), seed)
 
 

@@ -137,7 +137,7 @@ def _fill(net: nn.Module, state_dict: Mapping[str, Tensor], rename: Callable[[st
     """Copy the reference's tensors into ``net``; every tensor of both must find its partner."""
     own = net.state_dict()
     stacked: dict[str, dict[int, Tensor]] = {}
-    given: dict[str, Tensor] = {}
+    values: dict[str, Tensor] = {}
     for key, value in state_dict.items():
         if key.endswith("num_batches_tracked"):
             continue
@@ -148,7 +148,7 @@ def _fill(net: nn.Module, state_dict: Mapping[str, Tensor], rename: Callable[[st
             continue
         if new not in own:
             raise InputError(f"key {key!r} of the state dict has no place in {type(net).__name__}")
-        given[new] = value
+        values[new] = value
     for key, parts in stacked.items():
         if key not in own:
             raise InputError(f"the cluster MLPs' {key!r} have no place in {type(net).__name__}")
@@ -158,26 +158,26 @@ def _fill(net: nn.Module, state_dict: Mapping[str, Tensor], rename: Callable[[st
             raise InputError(f"the cluster MLPs' {key!r} and {partner!r} are not there for the same clusters")
         owner = net.get_submodule(".".join(path))
         single_layer = isinstance(owner, ClusterMLP) and len(owner.weight) == 1
-        given[key] = _stacked(key, parts, own[key].shape, is_spec_down=single_layer)
+        values[key] = _stacked(key, parts, own[key].shape, is_spec_down=single_layer)
     for key, value in own.items():
         if key.endswith("num_batches_tracked"):
-            given[key] = value
-        elif key not in given:
+            values[key] = value
+        elif key not in values:
             raise InputError(f"the state dict has nothing for {type(net).__name__}'s {key!r} of {tuple(value.shape)}")
-        elif not _fits(given[key].shape, value.shape):
+        elif not _fits(values[key].shape, value.shape):
             raise InputError(
                 f"{type(net).__name__}'s {key!r} has shape {tuple(value.shape)}; "
-                f"the state dict's is {tuple(given[key].shape)}"
+                f"the state dict's is {tuple(values[key].shape)}"
             )
         else:
-            given[key] = given[key].reshape(value.shape)
-    net.load_state_dict(given)
+            values[key] = values[key].reshape(value.shape)
+    net.load_state_dict(values)
     return net
 
 
-def _stacked(key: str, parts: dict[int, Tensor], wanted: torch.Size, is_spec_down: bool) -> Tensor:
+def _stacked(key: str, parts: dict[int, Tensor], expected: torch.Size, is_spec_down: bool) -> Tensor:
     """Return one parameter of all cluster MLPs, (M, ...), from those of each."""
-    M, *shape = wanted
+    M, *shape = expected
     for m, part in parts.items():
         if list(part.shape) != shape:
             raise InputError(f"{key!r} of cluster {m} has shape {tuple(part.shape)}; {tuple(shape)} is expected")
@@ -189,9 +189,9 @@ def _stacked(key: str, parts: dict[int, Tensor], wanted: torch.Size, is_spec_dow
     return torch.stack([parts[m] for m in range(M)])
 
 
-def _fits(given: torch.Size, wanted: torch.Size) -> bool:
+def _fits(shape: torch.Size, expected: torch.Size) -> bool:
     """Whether shapes agree; the patch embedding's and the step sizes' are laid out otherwise in the public code."""
-    return given == wanted or (given[:1] == wanted[:1] and given[2:] == (1, 1) and prod(given) == prod(wanted))
+    return shape == expected or (shape[:1] == expected[:1] and shape[2:] == (1, 1) and prod(shape) == prod(expected))
 
 
 # --- Modules ------------------------------------------------------------------------------------------------------
@@ -309,9 +309,9 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
     InputError
         A ``ValueError``, if module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
     """
-    for given in config:
-        if given not in _HYPER_PARAMETERS:
-            raise unknown_name("hyper-parameter of the public JSSUNet code", given, _HYPER_PARAMETERS)
+    for option in config:
+        if option not in _HYPER_PARAMETERS:
+            raise unknown_name("hyper-parameter of the public JSSUNet code", option, _HYPER_PARAMETERS)
     if state_dict and all(key.startswith("param.") for key in state_dict):
         state_dict = {key.removeprefix("param."): value for key, value in state_dict.items()}
     name = config.get("module", "JSSUNet")
@@ -335,7 +335,7 @@ def _network(state_dict: Mapping[str, Tensor], config: Config) -> JSSUNet:
 
     def shape(key: str) -> torch.Size:
         if key not in state_dict:
-            raise InputError(f"the state dict is no JSSUNet's: it has no {key!r}")
+            raise InputError(f"the state dict is not a JSSUNet's: it has no {key!r}")
         return state_dict[key].shape
 
     features, ms = shape("SR.Prox.0.ResNet.0.conv.0.weight")[:2]

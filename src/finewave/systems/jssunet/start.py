@@ -194,8 +194,8 @@ def fit_spectral_operators(branch: SSRBranch, images: Iterable[tuple[Tensor, Ten
 def _some_pixels(generator: torch.Generator, *images: Tensor) -> list[Tensor]:
     """Return the same pixels (N, bands) of each of several images (B, bands, h, w)."""
     B, _, h, w = images[0].shape
-    chosen = torch.randperm(B * h * w, generator=generator)[:_PIXELS]
-    return [image.permute(0, 2, 3, 1).flatten(0, 2)[chosen] for image in images]
+    sampled = torch.randperm(B * h * w, generator=generator)[:_PIXELS]
+    return [image.permute(0, 2, 3, 1).flatten(0, 2)[sampled] for image in images]
 
 
 def _fit(ms: Tensor, hs: Tensor, labels: Tensor, n_clusters: int) -> LinearOperators:

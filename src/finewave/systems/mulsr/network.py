@@ -311,7 +311,7 @@ class MulSR(SRNetwork):
         Raises
         ------
         InputError
-            If it has no end for that scale, or s/2 is no integer >= 2.
+            If it has no end for that scale, or s/2 is not an integer >= 2.
         """
         if len(self.scales) == 1:
             raise InputError(f"this mulsr of scale {self.factor} serves that scale alone, see both_scales")
@@ -371,8 +371,8 @@ class MulSR(SRNetwork):
         at_once = max(1, PIXELS_AT_ONCE // (B * H * W))
         sources = torch.tensor([_sources(i, lr_hsi.shape[1]) for i in bands], device=lr_hsi.device)
         parts = []
-        for chosen in sources.split(at_once):
-            result = self.forward_bands(lr_hsi[:, chosen].flatten(0, 1), hr_msi, full=full, half=half)
+        for batch in sources.split(at_once):
+            result = self.forward_bands(lr_hsi[:, batch].flatten(0, 1), hr_msi, full=full, half=half)
             parts.append([x.view(B, -1, *x.shape[2:]) for x in result[:2] if x is not None])
         return [torch.cat(images, 1) for images in zip(*parts, strict=True)]
 

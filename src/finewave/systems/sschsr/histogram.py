@@ -25,23 +25,23 @@ def match_histograms(image: Tensor, reference: Tensor) -> Tensor:
     """
     wide = torch.promote_types(image.dtype, torch.float32)
     bands = zip(image.to(wide).flatten(2).flatten(0, 1), reference.to(wide).flatten(2).flatten(0, 1), strict=True)
-    return torch.stack([_matched(values, wanted) for values, wanted in bands]).view(image.shape).to(image.dtype)
+    return torch.stack([_matched(values, target) for values, target in bands]).view(image.shape).to(image.dtype)
 
 
-def _matched(values: Tensor, wanted: Tensor) -> Tensor:
+def _matched(values: Tensor, target: Tensor) -> Tensor:
     """Match one band, (n,), to the values (m,).
 
     Shares are counted in whole values, so that no rounding decides; the operators are those that can be exported.
     """
-    n, m = len(values), len(wanted)
+    n, m = len(values), len(target)
     _, run, reached = _levels(values)
-    levels, _, wanted_reached = _levels(wanted)
+    levels, _, target_cdf = _levels(target)
     # below[q] is how many levels of the reference reach less than q of its m values
     ends = torch.zeros(m + 2, dtype=torch.long, device=values.device)
-    below = ends.scatter_add(0, wanted_reached + 1, torch.ones_like(wanted_reached)).cumsum(0)
+    below = ends.scatter_add(0, target_cdf + 1, torch.ones_like(target_cdf)).cumsum(0)
     above = below[(reached * m + n - 1) // n]
     under = (above - 1).clamp(min=0)
-    share, shares = reached.double() / n, wanted_reached.double() / m
+    share, shares = reached.double() / n, target_cdf.double() / m
     span = (shares[above] - shares[under]).clamp(min=1e-12)
     part = ((share - shares[under]) / span).clamp(0, 1).to(values.dtype)
     return torch.where(above == 0, levels[0], torch.lerp(levels[under], levels[above], part))[run]

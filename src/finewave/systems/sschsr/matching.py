@@ -57,10 +57,10 @@ def best_patches(features: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
             ]
         )
     patches = F.unfold(reference, PATCH)
-    chosen = patches.gather(2, index.flatten(1)[:, None].expand(-1, patches.shape[1], -1))
+    selected = patches.gather(2, index.flatten(1)[:, None].expand(-1, patches.shape[1], -1))
     own = F.unfold(features, PATCH)
-    norms = [torch.linalg.vector_norm(x, dim=1) + 1e-5 for x in (own, chosen)]
-    return index, ((own * chosen).sum(1) / (norms[0] * norms[1])).view(-1, height, width)
+    norms = [torch.linalg.vector_norm(x, dim=1) + 1e-5 for x in (own, selected)]
+    return index, ((own * selected).sum(1) / (norms[0] * norms[1])).view(-1, height, width)
 
 
 def _best(a: Tensor, b: Tensor) -> Tensor:
@@ -106,16 +106,16 @@ def match(features: Tensor, reference: Tensor, levels: int = 3) -> list[Correspo
     x = index % columns - torch.arange(columns, device=index.device)
     flow = F.pad(torch.stack((x, y), 1).to(wide), (0, PATCH - 1, 0, PATCH - 1))
     similarity = F.pad(similarity[:, None], (1, 1, 1, 1))
-    found = []
+    matches = []
     for level in range(levels):
         s = 2**level
         fine = s * flow.repeat_interleave(s, 2).repeat_interleave(s, 3)
         shifts = [(s * dy, s * dx) for dy in range(PATCH) for dx in range(PATCH)]
         offsets = torch.stack([_shifted(fine, dy, dx) for dy, dx in shifts], 1)
-        found.append(
+        matches.append(
             Correspondence(offsets, fine, similarity.repeat_interleave(s, 2).repeat_interleave(s, 3).to(features.dtype))
         )
-    return found
+    return matches
 
 
 def _shifted(x: Tensor, down: int, right: int) -> Tensor:

@@ -136,8 +136,8 @@ class DeformableAggregation(nn.Module):
         offsets, similarity : Tensor (B, 9, 2, H, W) and (B, 1, H, W)
             See `finewave.systems.sschsr.matching.Correspondence`.
         """
-        found = self.offset_mask(guide)
-        y, x, m = found.chunk(3, 1)
+        offset = self.offset_mask(guide)
+        y, x, m = offset.chunk(3, 1)
         residue = self.max_residue * torch.cat((y, x), 1).to(offsets.dtype).tanh()
         before = offsets.flip(2).flatten(1, 2).repeat(1, self.groups, 1, 1)
         mask = (m * similarity).sigmoid()
@@ -281,9 +281,9 @@ class Decoder(nn.Module):
         """
         fused = None
         stages = zip(self.aggregation, self.fusion, reversed(encoded), reversed(reference), matches, strict=True)
-        for aggregation, fusion, h, r, found in stages:
-            flow = found.flow if self.match_anchor == "corner" else found.offsets[:, 4]
-            fused = fusion(h, fused, aggregation(h, fused, r, found, flow))
+        for aggregation, fusion, h, r, offset in stages:
+            flow = offset.flow if self.match_anchor == "corner" else offset.offsets[:, 4]
+            fused = fusion(h, fused, aggregation(h, fused, r, offset, flow))
         return _given(fused)
 
 

@@ -126,8 +126,8 @@ class Warp(Aligned):
             p = grid[0].flatten(1)[:, where][None, :, None]
             q = p + batch["flow"][n].flatten(1)[:, where][None, :, None]
             # features of a quarter of the size have their centres at 4 i + 3/2
-            found = [sample_at(x[n : n + 1], (c - 1.5) / 4, "border")[0, :, 0] for x, c in ((a, p), (b, q))]
-            u, v = (F.normalize(x, dim=0) for x in found)
+            features = [sample_at(x[n : n + 1], (c - 1.5) / 4, "border")[0, :, 0] for x, c in ((a, p), (b, q))]
+            u, v = (F.normalize(x, dim=0) for x in features)
             logits = u.transpose(0, 1) @ v / self.temperature
             losses.append(F.cross_entropy(logits, torch.arange(len(where), device=logits.device)))
         return torch.stack(losses).mean() if losses else 0.0 * (a.mean() + b.mean())

@@ -90,11 +90,11 @@ class Correlation:
         d = torch.arange(-self.radius, self.radius + 1, dtype=coordinates.dtype, device=coordinates.device)
         window = torch.stack(torch.meshgrid(d, d, indexing="ij"))[None]
         centres = coordinates.permute(0, 2, 3, 1).reshape(-1, 2, 1, 1)
-        found = []
+        samples = []
         for level, volume in enumerate(self.pyramid):
             values = sample_at(volume, centres / 2**level + window)
-            found.append(values.view(batch, height, width, -1))
-        return torch.cat(found, -1).permute(0, 3, 1, 2)
+            samples.append(values.view(batch, height, width, -1))
+        return torch.cat(samples, -1).permute(0, 3, 1, 2)
 
 
 class SepConvGRU(nn.Module):
@@ -239,8 +239,8 @@ class RAFT(nn.Module):
         flows = []
         for i in range(self.iterations):
             coordinates = coordinates.detach()
-            found = correlation.lookup(coordinates).to(h.dtype)
-            h, step = self.update(h, context, found, (coordinates - start).to(h.dtype))
+            correlations = correlation.lookup(coordinates).to(h.dtype)
+            h, step = self.update(h, context, correlations, (coordinates - start).to(h.dtype))
             coordinates = coordinates + step.to(coordinates.dtype)
             if i == self.iterations - 1 or not only_last:
                 flows.append(convex_upsample(coordinates - start, self.update.upsampling_weights(h)))

@@ -60,7 +60,7 @@ def _factors(ratio: int) -> list[int]:
     if ratio < 2 or ratio & (ratio - 1):
         made = 1 << (ratio.bit_length() - 1) if ratio >= 2 else 1
         raise InputError(
-            f"ratio={ratio} of the public US3RN code is no power of two; such a network enlarges by {made}"
+            f"ratio={ratio} of the public US3RN code is not a power of two; such a network enlarges by {made}"
         )
     return prime_factors(ratio)
 

@@ -73,10 +73,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "
     for row in rows:
         cells = "".join(f"<td{kind(i)}>{escape(text)}</td>" for i, text in enumerate(row) if i)
         body += f'<tr><th scope="row"{kind(0)}>{escape(row[0])}</th>{cells}</tr>\n'
-    said = f"<caption>{escape(caption)}</caption>" if caption else ""
+    heading = f"<caption>{escape(caption)}</caption>" if caption else ""
     # a table that is wider than the page is moved by the keyboard, too
     return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption or header[0])}"><table>{said}\n'
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption or header[0])}"><table>{heading}\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n"
     )
 

@@ -59,7 +59,7 @@ def write_report(
     Raises
     ------
     InputError
-        If a file cannot be read, sizes or bands do not fit, the path is no HTML file, or Pillow or matplotlib is
+        If a file cannot be read, sizes or bands do not fit, the path is not an HTML file, or Pillow or matplotlib is
         missing.
     """
     from finewave.io.atomic import atomic_output
@@ -72,58 +72,56 @@ def write_report(
     scenes = open_scene_pair(result, observed, reference)
     with atomic_output(target) as temporary:
         with reading(result, "scene"):
-            gathered = gather(scenes, rgb=rgb, convention=convention)
+            data = gather(scenes, rgb=rgb, convention=convention)
         names = {"result": str(result), "input": str(observed), "reference": str(reference)}
-        text = page(
-            title or Path(result).name, _subtitle(scenes), _body(gathered, scenes, names, convention), gathered.data
-        )
+        text = page(title or Path(result).name, _subtitle(scenes), _body(data, scenes, names, convention), data.data)
         temporary.write_text(text, encoding="utf-8")
     return target
 
 
 def _subtitle(scenes: ScenePair) -> str:
     rows, columns = scenes.size
-    given = wavelengths_of(scenes.result.scene)
+    wavelengths = wavelengths_of(scenes.result.scene)
     bands = f"{scenes.result.scene.sizes['band']} bands"
-    if given is not None:
-        bands += f", {given.min():.4g} to {given.max():.4g} nm"
+    if wavelengths is not None:
+        bands += f", {wavelengths.min():.4g} to {wavelengths.max():.4g} nm"
     scale = f", scale {scenes.scale}" if scenes.scale is not None and scenes.scale > 1 else ""
     return f"{columns} × {rows} pixels, {bands}{scale}"
 
 
-def _body(gathered: ReportData, scenes: ScenePair, names: dict[str, str], convention: str) -> str:
+def _body(data: ReportData, scenes: ScenePair, names: dict[str, str], convention: str) -> str:
     maps = "" if scenes.reference is None else _BAR
-    unit = "" if gathered.data["layers"][0]["wavelengths"] is None else ", nm"
+    unit = "" if data.data["layers"][0]["wavelengths"] is None else ", nm"
     return (
         _LOOK.format(bar=maps, unit=unit)
-        + _SPECTRA.format(legend=_legend(gathered), means=_means(gathered))
-        + _metrics(gathered, scenes, convention)
-        + _images(gathered.layers, names)
-        + _how(gathered, scenes)
+        + _SPECTRA.format(legend=_legend(data), means=_means(data))
+        + _metrics(data, scenes, convention)
+        + _images(data.layers, names)
+        + _how(data, scenes)
     )
 
 
-def _legend(gathered: ReportData) -> str:
+def _legend(data: ReportData) -> str:
     """Return which line is whose, in the order of the layers."""
-    looks = {
+    swatches = {
         "result": '<line x1="0" x2="32" y1="6" y2="6" stroke="var(--result)" stroke-width="2"{dashes}/>',
         "reference": '<line x1="0" x2="32" y1="6" y2="6" stroke="var(--reference)" stroke-width="3"/>',
         "input": '<path d="M16 1l5 5l-5 5l-5 -5z" stroke="var(--input)" fill="none" stroke-width="1.6"/>',
     }
-    dashes = ' stroke-dasharray="6 3"' if len(gathered.data["maps"]) else ""
-    with_nm = gathered.data["layers"][0]["wavelengths"] is not None
+    dashes = ' stroke-dasharray="6 3"' if len(data.data["maps"]) else ""
+    with_nm = data.data["layers"][0]["wavelengths"] is not None
     items = ""
-    for layer in gathered.data["layers"]:
+    for layer in data.data["layers"]:
         if with_nm and layer["wavelengths"] is None:
             continue
-        picture = looks[layer["role"]].format(dashes=dashes)
+        picture = swatches[layer["role"]].format(dashes=dashes)
         items += f'<li><svg viewBox="0 0 32 12" aria-hidden="true">{picture}</svg>{layer["role"]}</li>'
     return f'<ul class="legend" aria-label="Legend">{items}</ul>'
 
 
-def _means(gathered: ReportData) -> str:
+def _means(data: ReportData) -> str:
     """Return what a spectrum is the mean of."""
-    step = gathered.spectra_step
+    step = data.spectra_step
     if step == 1:
         return "A point has the spectrum of one pixel of the result, a region the mean of its pixels and their spread."
     return (
@@ -132,30 +130,30 @@ def _means(gathered: ReportData) -> str:
     )
 
 
-def _metrics(gathered: ReportData, scenes: ScenePair, convention: str) -> str:
+def _metrics(data: ReportData, scenes: ScenePair, convention: str) -> str:
     """Return the table of metrics with what they mean, or why there is none."""
     from finewave.metrics import METRICS, get_convention
 
     if scenes.reference is None:
         return ""
-    if gathered.scores is None:
+    if data.scores is None:
         return (
             "<h2>Metrics</h2>\n<p>Left out: the scene has more than "
             f"{METRIC_SAMPLES / 1e6:.0f} million values, which would have to be in memory at once. "
             "<code>finewave.metrics.evaluate</code> takes it in parts.</p>\n"
         )
     rows = [
-        (metric.label, metric.text(gathered.scores[name]), ", ".join(filter(None, (metric.unit, metric.direction))))
+        (metric.label, metric.text(data.scores[name]), ", ".join(filter(None, (metric.unit, metric.direction))))
         for name, metric in METRICS.items()
-        if name in gathered.scores
+        if name in data.scores
     ]
     scale = scenes.scale
     ratio = (
-        f"ERGAS with ratio {scale}" if "ergas" in gathered.scores else "ERGAS only with ratio 4: the scale is not known"
+        f"ERGAS with ratio {scale}" if "ergas" in data.scores else "ERGAS only with ratio 4: the scale is not known"
     )
-    said = f"Result against reference, whole scene at full resolution, peak 1, {ratio}; RMSE in the scene's unit. "
-    said += f"Convention {convention}: {get_convention(convention).description}."
-    return f"<h2>Metrics</h2>\n{table(('metric', 'value', ''), rows, said, (1,))}"
+    note = f"Result against reference, whole scene at full resolution, peak 1, {ratio}; RMSE in the scene's unit. "
+    note += f"Convention {convention}: {get_convention(convention).description}."
+    return f"<h2>Metrics</h2>\n{table(('metric', 'value', ''), rows, note, (1,))}"
 
 
 def _images(layers: list[ReportLayer], names: dict[str, str]) -> str:
@@ -164,8 +162,8 @@ def _images(layers: list[ReportLayer], names: dict[str, str]) -> str:
     rows = []
     for layer in layers:
         scene = layer.scene
-        given = wavelengths_of(scene)
-        where = "" if given is None else f", {given.min():.4g} to {given.max():.4g} nm"
+        wavelengths = wavelengths_of(scene)
+        where = "" if wavelengths is None else f", {wavelengths.min():.4g} to {wavelengths.max():.4g} nm"
         values = "none" if layer.low > layer.high else f"{layer.low:.4g} to {layer.high:.4g}"
         pixels = f"{scene.sizes['x']} × {scene.sizes['y']}"
         bands = f"{scene.sizes['band']}{where}"
@@ -177,37 +175,37 @@ def _more(scene: Any) -> str:
     """Return who made a scene, and its place on the ground."""
     from finewave.scene import scene_crs, scene_transform
 
-    said = []
+    lines = []
     if scene.attrs.get("model"):
-        said.append(f"model {scene.attrs['model']}")
+        lines.append(f"model {scene.attrs['model']}")
     if scene.attrs.get("sensor"):
-        said.append(f"sensor {scene.attrs['sensor']}")
+        lines.append(f"sensor {scene.attrs['sensor']}")
     crs, transform = scene_crs(scene), scene_transform(scene)
     if crs is not None:
-        said.append(crs.to_string() if crs.to_epsg() else "own CRS")
+        lines.append(crs.to_string() if crs.to_epsg() else "own CRS")
     if transform is not None:
-        said.append(f"pixels of {abs(transform.a):.6g}")
-    return ", ".join(said)
+        lines.append(f"pixels of {abs(transform.a):.6g}")
+    return ", ".join(lines)
 
 
-def _how(gathered: ReportData, scenes: ScenePair) -> str:
+def _how(data: ReportData, scenes: ScenePair) -> str:
     """Return what was done to the values on the way to the screen."""
 
     def blocks(step: int) -> str:
         return "at full resolution" if step == 1 else f"means over {step} × {step} pixels"
 
-    largest = max(layer["spectra"]["high"] - layer["spectra"]["low"] for layer in gathered.data["layers"])
+    largest = max(layer["spectra"]["high"] - layer["spectra"]["low"] for layer in data.data["layers"])
     notes = [
-        f"Composites and maps: {blocks(gathered.picture_step)}. Single bands: {blocks(gathered.band_step)}. They "
+        f"Composites and maps: {blocks(data.picture_step)}. Single bands: {blocks(data.band_step)}. They "
         "are for looking, compressed with loss; numbers come from the spectra, which are not.",
-        f"Spectra: {blocks(gathered.spectra_step)}, in steps of 1/65534 of the range (at most {largest / 65534:.2g}).",
+        f"Spectra: {blocks(data.spectra_step)}, in steps of 1/65534 of the range (at most {largest / 65534:.2g}).",
         "True colour: 0 is black and 1 is white, unless the scene is dark or has other units. Other composites: from "
         "0 (black) to the value below which 99.5 % lie (white), the same for all images and colours, then the sRGB "
         "curve. Single bands: the same, each with a white of its own, which is given.",
         "Points are given as x (column) and y (row) from 0 in pixels of the result.",
     ]
     if scenes.input is not None:
-        step = gathered.data["layers"][-1]["step"]
+        step = data.data["layers"][-1]["step"]
         notes.insert(
             2, f"Input: spectra {blocks(step)} of the input. A band of the result shows the input's nearest one."
         )

@@ -128,16 +128,18 @@ def gather(scenes: ScenePair, *, rgb: Sequence[float] | None = None, convention:
         composite_data["white"] = white
     if maps is not None:
         data["maps"], data["colours"] = _maps(maps)
-    gathered = ReportData(data, layers, step, layers[0].pictures.step, layers[0].bands.step)
+    report = ReportData(data, layers, step, layers[0].pictures.step, layers[0].bands.step)
     if reference is not None:
-        gathered.scores = _scores(scenes, convention)
-    return gathered
+        report.scores = _scores(scenes, convention)
+    return report
 
 
 def choose_composites(scene: xr.DataArray, rgb: Sequence[float] | None) -> list[Rendering]:
     """Return how a scene can be shown: by the wavelengths that were asked for, then in all ways it has bands for."""
-    asked = [] if rgb is None else [rendering_at(scene, rgb)]
-    return asked + [each for each in offered_renderings(scene).values() if not (asked and each.name == asked[0].name)]
+    requested = [] if rgb is None else [rendering_at(scene, rgb)]
+    return requested + [
+        each for each in offered_renderings(scene).values() if not (requested and each.name == requested[0].name)
+    ]
 
 
 def _layer(role: str, scene: xr.DataArray, composites: list[Rendering], rgb: Sequence[float] | None) -> ReportLayer:
@@ -191,13 +193,13 @@ def _encoded(layer: ReportLayer, step: int) -> dict[str, Any]:
         white = display_range("joint", grey, band[None]).high[0]
         pictures.append(on_grey(srgb_bytes(grey, band[None], DisplayRange((0.0,), (white,))))[..., 0])
         whites.append(white)
-    given = wavelengths_of(layer.scene)
+    wavelengths = wavelengths_of(layer.scene)
     names = layer.scene.coords.get("band_name")
     return {
         "role": layer.role,
         "label": layer.role,
         "size": [layer.scene.sizes["y"], layer.scene.sizes["x"]],
-        "wavelengths": None if given is None else [round(float(each), 3) for each in given],
+        "wavelengths": None if wavelengths is None else [round(float(each), 3) for each in wavelengths],
         "names": None if names is None else [str(name) for name in np.atleast_1d(names.values)],
         "bands": pictures,
         "whites": [float(f"{white:.4g}") for white in whites],
@@ -247,7 +249,7 @@ def _maps(means: BlockMeans) -> tuple[list[dict[str, Any]], list[str]]:
         from matplotlib import colormaps
     colours = np.rint(255 * colormaps["magma"](np.linspace(0, 1, 255))[:, :3]).astype(np.uint8)
     squares, angles = means.values
-    found = []
+    maps = []
     for key, label, unit, values in (
         ("error", "error map", "", np.sqrt(squares)),
         ("angle", "spectral-angle map", "°", angles),
@@ -256,15 +258,15 @@ def _maps(means: BlockMeans) -> tuple[list[dict[str, Any]], list[str]]:
         limit = float(f"{np.quantile(finite, 0.99) if finite.size else 0.0:.3g}") or 1e-6
         palette = np.concatenate([colours, [[128, 128, 128]]]).astype(np.uint8)
         picture = encode_map(values, limit, palette, MAP_BYTES // 2)
-        found.append({"key": key, "label": label, "unit": unit, "limit": limit, "picture": picture})
-    return found, [f"#{bytes(each).hex()}" for each in colours[np.linspace(0, 254, 17).astype(int)]]
+        maps.append({"key": key, "label": label, "unit": unit, "limit": limit, "picture": picture})
+    return maps, [f"#{bytes(each).hex()}" for each in colours[np.linspace(0, 254, 17).astype(int)]]
 
 
 def _points(main: ReportLayer, size: tuple[int, int]) -> list[list[int]]:
     """Return (x, y) of points to begin with, in pixels of the result."""
     step = main.bands.step
-    found = representative_points(main.bands.values, DEFAULT_POINTS)
-    return [[min(x * step + step // 2, size[1] - 1), min(y * step + step // 2, size[0] - 1)] for y, x in found]
+    points = representative_points(main.bands.values, DEFAULT_POINTS)
+    return [[min(x * step + step // 2, size[1] - 1), min(y * step + step // 2, size[0] - 1)] for y, x in points]
 
 
 def _scores(scenes: ScenePair, convention: str) -> dict[str, float] | None:

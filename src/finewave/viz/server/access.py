@@ -62,9 +62,9 @@ class Access:
         if not (_CODE.fullmatch(request.path) or _DATA.fullmatch(request.path)):
             return 404, "there is nothing here"
         origin = request.headers.get("Origin")
-        socket_wanted = request.path == "/ws"
+        is_socket = request.path == "/ws"
         # a browser says where a request comes from; a page of another site may send it, and must not be answered
-        if origin != f"http://{host}" and (socket_wanted or origin is not None):
+        if origin != f"http://{host}" and (is_socket or origin is not None):
             return 403, "the request comes from another page"
         if _CODE.fullmatch(request.path):
             return None
@@ -78,11 +78,11 @@ class Access:
 
     def is_known(self, request: HTTPServerRequest) -> bool:
         """Whether a request carries the token, in its address or as a cookie."""
-        given = [value.decode("latin-1") for value in request.query_arguments.get("token", [])]
+        tokens = [value.decode("latin-1") for value in request.query_arguments.get("token", [])]
         cookie = request.cookies.get(self.cookie)
         if cookie is not None:
-            given.append(cookie.value)
-        return any(hmac.compare_digest(each.encode(), self.token.encode()) for each in given)
+            tokens.append(cookie.value)
+        return any(hmac.compare_digest(each.encode(), self.token.encode()) for each in tokens)
 
     def _is_ours(self, host: str) -> bool:
         """Whether a ``Host`` header names this server: another name was made to lead here by someone else.
@@ -125,7 +125,7 @@ class Gated(Application):
         """Return what answers a request, which may be a refusal."""
         refusal = self.access.refusal(request)
         if refusal is None and request.path == "/ws" and not self._is_session(request):
-            refusal = 403, "that is no session of this server"
+            refusal = 403, "that is not a session of this server"
         if refusal is not None:
             status, words = refusal
             return self.get_handler_delegate(request, Refused, {"status": status, "words": words})
@@ -139,7 +139,7 @@ class Gated(Application):
             return False
         try:
             return check_token_signature(offered[1], secret_key=self._secret, signed=True)
-        except (ValueError, KeyError, TypeError):  # it is no token at all
+        except (ValueError, KeyError, TypeError):  # it is not a token at all
             return False
 
 

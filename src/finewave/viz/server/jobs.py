@@ -185,11 +185,11 @@ class Jobs:
     def _make_room(self) -> None:
         """Forget the oldest uploads that no page shows while there are too many, or they take too much."""
         old = [job for job in self.jobs.values() if job.state not in ("waiting", "running") and not job.shown]
-        taken = {key: _bytes_in(job.source.parent) for key, job in self.jobs.items()}
+        sizes = {key: _bytes_in(job.source.parent) for key, job in self.jobs.items()}
         for job in old:
-            if len(self.jobs) < MOST_KEPT and sum(taken.values()) < MOST_BYTES:
+            if len(self.jobs) < MOST_KEPT and sum(sizes.values()) < MOST_BYTES:
                 return
-            del self.jobs[job.key], taken[job.key]
+            del self.jobs[job.key], sizes[job.key]
             self.forgotten(job.key)
             shutil.rmtree(job.source.parent, ignore_errors=True)
 
@@ -274,9 +274,9 @@ class Jobs:
                     raise Cancelled from None
                 raise
             predict_file(job.scene, job.result, self.models[job.model], progress=progress)
-        ours = [str(each.message) for each in caught if issubclass(each.category, FinewaveWarning)]
-        ours = [each.replace(f"{job.scene.parent}{os.sep}", "") for each in ours]
-        job.notes = list(dict.fromkeys([*assumed, *ours]))
+        messages = [str(each.message) for each in caught if issubclass(each.category, FinewaveWarning)]
+        messages = [each.replace(f"{job.scene.parent}{os.sep}", "") for each in messages]
+        job.notes = list(dict.fromkeys([*assumed, *messages]))
 
 
 def _bytes_in(folder: Path) -> int:

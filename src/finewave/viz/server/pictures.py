@@ -57,7 +57,7 @@ class Painter:
         return rendering_of_bands(layer.scene, [layer.nearest(position) for position in positions])
 
     def marked(self, state: State) -> tuple[float, ...] | None:
-        """Return the wavelengths (numbers of bands) of red, green and blue; None where these are no single places."""
+        """Return the wavelengths (numbers of bands) of red, green and blue; None where these are not single bands."""
         if state.mode == "three":
             return state.red, state.green, state.blue
         centres = None if state.mode == "band" else self.rendering("result", state).centres

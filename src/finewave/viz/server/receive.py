@@ -51,15 +51,15 @@ def receive(source: Path, target: Path, largest_side: int, is_cancelled: Callabl
     ) as process:
         while True:
             try:
-                said, _ = process.communicate(timeout=0.1)
+                output, _ = process.communicate(timeout=0.1)
                 break
             except subprocess.TimeoutExpired:
                 if is_cancelled() or time.monotonic() > deadline:
                     process.kill()
-    if not said:
+    if not output:
         why = "took too long" if process.returncode in (-signal.SIGXCPU, -signal.SIGKILL) else "ended its reader"
         raise InputError(f"cannot read {source.name}: the file is damaged, it {why}")
-    answer = json.loads(said)
+    answer = json.loads(output)
     if "refused" in answer:
         raise InputError(str(answer["refused"]).replace(f"{source.parent}{os.sep}", ""))
     return [str(note).replace(f"{source.parent}{os.sep}", "") for note in answer["notes"]]

@@ -219,13 +219,13 @@ def _bind(host: str, port: int | None) -> tuple[list[Any], int]:
     """Return listening sockets and their port."""
     from bokeh.server.util import bind_sockets
 
-    tried = [USUAL_PORT, 0] if port is None else [port]
-    for number in tried:
+    ports = [USUAL_PORT, 0] if port is None else [port]
+    for number in ports:
         try:
             sockets, bound = bind_sockets(host or None, number)
             return list(sockets), int(bound)
         except OSError as error:
-            if error.errno == errno.EADDRINUSE and number != tried[-1]:
+            if error.errno == errno.EADDRINUSE and number != ports[-1]:
                 continue
             if error.errno == errno.EADDRINUSE:
                 raise InputError(f"port {number} is in use; choose another with --port (0 for any)") from error
@@ -258,5 +258,5 @@ def _quiet() -> None:
     """Keep the servers' own log lines off the terminal; errors stay."""
     for name in ("bokeh", "tornado.access", "tornado.application"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # what arrives from a page that is being closed is no error, and what a page sends wrongly ends its own socket
+    # messages of a closing page are no error, and an invalid message ends only its own socket
     logging.getLogger("bokeh.server.protocol_handler").setLevel(logging.CRITICAL)

@@ -78,10 +78,10 @@ def spectrum(layer: Layer, region: Region, superseded: Callable[[], bool] = lamb
     Superseded
         When it is not.
     """
-    met = layer.pixels(region.x0, region.x1, region.y0, region.y1)
-    if met is None:
+    covered = layer.pixels(region.x0, region.x1, region.y0, region.y1)
+    if covered is None:
         return None
-    rows, columns = met
+    rows, columns = covered
     bands = layer.pyramid.bands
     count, total, squares = np.zeros(bands), np.zeros(bands), np.zeros(bands)
     wide = columns.stop - columns.start

@@ -123,8 +123,8 @@ def state_from_query(query: Mapping[str, str], view: ScenePair) -> State:
         "map": kinds,
         "theme": ("auto", "light", "dark"),
     }
-    chosen = {name: query[name] for name, accepted in choices.items() if query.get(name) in accepted}
-    state = replace(state, **chosen)  # type: ignore[arg-type]  # all of these are texts
+    selected = {name: query[name] for name, accepted in choices.items() if query.get(name) in accepted}
+    state = replace(state, **selected)  # type: ignore[arg-type]  # all of these are texts
     swipe = _numbers(query.get("swipe"), 1)
     if swipe:
         state = replace(state, swipe=min(1.0, max(0.0, swipe[0])))

@@ -329,14 +329,14 @@ class ViewerSession:
 
     def _read_spectra(self, region: Region, superseded: Callable[[], bool]) -> None:
         try:
-            found = {role: spectrum(layer, region, superseded) for role, layer in self.view.layers.items()}
+            spectra = {role: spectrum(layer, region, superseded) for role, layer in self.view.layers.items()}
         except Superseded:
             return
-        self._soon(lambda: self._show_spectra(found))
+        self._soon(lambda: self._show_spectra(spectra))
 
-    def _show_spectra(self, found: dict[str, Spectrum | None]) -> None:
+    def _show_spectra(self, spectra: dict[str, Spectrum | None]) -> None:
         for role, line in self.lines.items():
-            one = found[role]
+            one = spectra[role]
             if one is None or not _is_plotted(self.view, role):
                 line.data = _no_line()
             else:
