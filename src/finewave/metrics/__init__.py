@@ -1,4 +1,4 @@
-"""How good a prediction is: PSNR, SSIM, SAM, ERGAS, RMSE and CC, in the conventions of published systems."""
+"""Quality metrics: PSNR, SSIM, SAM, ERGAS, RMSE and CC, in the conventions of published systems."""
 
 from finewave.metrics.accumulator import MetricAccumulator, Summary
 from finewave.metrics.cc import cc

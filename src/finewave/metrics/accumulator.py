@@ -1,4 +1,4 @@
-"""Metrics of a whole test set, image by image."""
+"""Metrics of a test set, accumulated image by image."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Summary:
     means : dict of str to float
         Mean over images of each metric; images where it is not defined (nan) are left out of its mean.
     names : tuple of str
-        One an image, in the order they came.
+        One per image, in order of addition.
     scores : tuple of Scores
-        One an image.
+        One per image.
     scale : float
         Sampling factor.
     convention : str
@@ -43,7 +43,7 @@ class Summary:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One dict an image: its ``name``, metrics, and counts of what was left out."""
+        """One dict per image: its ``name``, metrics, and counts of excluded pixels and bands."""
         return [{"name": name, **one.values, **one.left_out} for name, one in zip(self.names, self.scores, strict=True)]
 
     @property
@@ -53,7 +53,7 @@ class Summary:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """Totals over images of pixels without data, zero spectra and dark bands."""
+        """Totals over all images of pixels without data, zero spectra and dark bands."""
         return {key: sum(one.left_out[key] for one in self.scores) for key in self.scores[0].left_out}
 
     @property
@@ -63,7 +63,7 @@ class Summary:
 
 
 class MetricAccumulator:
-    """Metrics of images that come one by one or in batches; keeps numbers, never images.
+    """Metrics of images given one by one or in batches; only numbers are stored, no images.
 
     Parameters
     ----------
@@ -106,12 +106,12 @@ class MetricAccumulator:
         pred, target : (B, C, H, W) or (C, H, W) float tensor or array, or scene (band, y, x)
             See `finewave.metrics.evaluate`.
         names : str or sequence of str, optional
-            One an image; by default their number.
+            One per image; numbers by default.
 
         Raises
         ------
         InputError
-            If the images cannot be compared, or there is not one name an image.
+            If the images cannot be compared, or there is not one name per image.
         """
         new = list(score_images(pred, target, self.scale, data_range=self.data_range, convention=self.convention))
         if names is None:
@@ -146,6 +146,6 @@ class MetricAccumulator:
         )
 
     def reset(self) -> None:
-        """Forget all images."""
+        """Remove all images."""
         self._names.clear()
         self._scores.clear()

@@ -26,7 +26,7 @@ def cc(pred: Tensor, target: Tensor, *, valid: Tensor | None = None) -> float:
     """
     values = []
     for pred_band, target_band in paired_bands(pred, target, valid):
-        # Asked exactly, as rounding gives even a constant band a tiny variance.
+        # An exact test, as rounding gives even a constant band a tiny variance.
         if pred_band.min() == pred_band.max() or target_band.min() == target_band.max():
             continue
         p, t = pred_band - pred_band.mean(), target_band - target_band.mean()

@@ -1,7 +1,6 @@
 """How published systems compute their metrics, as data.
 
-``"finewave"`` is the one to report. The others are for comparison with the tables of one system, and say
-where its numbers come from.
+``"finewave"`` is the one to report. The others reproduce the metrics of one system's tables.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from finewave.metrics.ssim import SsimVariant
 
 @dataclass(frozen=True)
 class Convention:
-    """One way to compute the metrics.
+    """A definition of the metrics.
 
     Parameters
     ----------
     description : str
-        Where it comes from and what sets it apart.
+        Its source and differences.
     psnr : {"global", "band"}
         What ``psnr`` is: of all bands together, or the mean of the bands' values.
     ssim : str
@@ -82,7 +81,7 @@ def get_convention(name: str) -> Convention:
     Raises
     ------
     InputError
-        If there is none of that name.
+        If there is no such convention.
     """
     key = name.lower().replace("_", "-")
     if key not in CONVENTIONS:

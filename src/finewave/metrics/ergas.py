@@ -49,8 +49,7 @@ def ergas(
         Sampling factor between the high and the low resolution image. Some publications keep it at 4 for
         every factor.
     mean_of_prediction : bool, optional
-        Divide by the prediction's band means, as code does that has the arguments swapped; by the target's
-        otherwise.
+        Divide by the prediction's band means, as code with swapped arguments does; otherwise by the target's.
     valid : (H, W) bool tensor, optional
         Pixels to use; all by default.
 

@@ -25,7 +25,7 @@ from finewave.warnings import FinewaveWarning
 
 @dataclass(frozen=True)
 class Scores:
-    """Metrics of one image, and what was left out of them.
+    """Metrics of one image, and counts of what was excluded.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Scores:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """The three counts by name."""
+        """The three counts, by name."""
         return {
             "nodata_pixels": self.nodata_pixels,
             "zero_spectra": self.zero_spectra,
@@ -63,13 +63,13 @@ def evaluate(
     data_range: float = 1.0,
     convention: str | Convention = "finewave",
 ) -> dict[str, float]:
-    """Compare a prediction with the truth.
+    """Compare a prediction with its reference.
 
     Parameters
     ----------
     pred, target : (B, C, H, W) or (C, H, W) float tensor or array, or scene (band, y, x)
-        Values in [0, `data_range`]; nothing is clipped but in the convention ``"mulsr"``. Computed in
-        float64, a few bands at a time.
+        Values in [0, `data_range`]; clipped only in the convention ``"mulsr"``. Computed in float64, a few bands at a
+        time.
     scale : float, optional
         Sampling factor between the high and the low resolution, for ``ergas``.
     data_range : float, optional
@@ -112,7 +112,7 @@ def score_images(
     data_range: float = 1.0,
     convention: str | Convention = "finewave",
 ) -> Iterator[Scores]:
-    """Yield the metrics of one image after the other, with counts of what was left out; see `evaluate`.
+    """Yield the metrics of each image, with counts of what was excluded; see `evaluate`.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def _score(
 
 
 def _warn_of_gaps(scores: list[Scores]) -> None:
-    """Say what was left out."""
+    """Warn about what was excluded."""
     totals = {name: sum(one.left_out[name] for one in scores) for name in scores[0].left_out}
     reasons = {
         "nodata_pixels": "pixels are nan in a band of the prediction or the target; left out of every metric "

@@ -1,4 +1,4 @@
-"""What may be compared: tensors, arrays and scenes, brought to pairs of tensors."""
+"""Conversion of tensors, arrays and scenes to pairs of tensors that can be compared."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ else:
 
 
 def image_pairs(pred: Image, target: Image) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-    """Yield one image after the other.
+    """Yield the images one by one.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def _batch(image: Image, role: str) -> Tensor:
             raise InputError(f"{role} is a scene with dimensions {tuple(image.dims)}; expected (band, y, x)")
         image = image.transpose("band", "y", "x").to_numpy()
     if isinstance(image, np.ndarray):
-        # Checked before torch sees it, which cannot hold every NumPy type.
+        # Checked before conversion: torch does not support every NumPy type.
         if not np.issubdtype(image.dtype, np.floating):
             raise _not_float(role, str(image.dtype))
         native = image.astype(image.dtype.newbyteorder("="), copy=False)
@@ -88,13 +88,13 @@ def _valid_pixels(pred: Tensor, target: Tensor) -> Tensor | None:
 
 
 def _check_wavelengths(pred: Image, target: Image) -> None:
-    """Refuse two scenes whose bands lie elsewhere."""
+    """Raise an error if two scenes have bands at different wavelengths."""
     if not (_is_scene(pred) and _is_scene(target)):
         return
     if not ("wavelength" in pred.coords and "wavelength" in target.coords):
         return
     pred_nm, target_nm = (np.asarray(scene.coords["wavelength"], dtype=np.float64) for scene in (pred, target))
-    # Half a nanometre: files round their wavelengths.
+    # Tolerance of half a nanometre: files round wavelengths.
     if pred_nm.shape == target_nm.shape and not np.allclose(pred_nm, target_nm, rtol=0, atol=0.5):
         raise InputError(
             f"prediction ({pred_nm.min():g}-{pred_nm.max():g} nm) and target "
@@ -103,12 +103,12 @@ def _check_wavelengths(pred: Image, target: Image) -> None:
 
 
 def _is_scene(image: Image) -> TypeGuard[xr.DataArray]:
-    """Tell scenes from tensors and arrays without importing xarray."""
+    """Return whether an image is a scene, without importing xarray."""
     return hasattr(image, "dims") and hasattr(image, "coords")
 
 
 def _not_float(role: str, dtype: str) -> InputError:
-    """Error for counts instead of fractions."""
+    """Return the error for integer values."""
     return InputError(
         f"{role} holds {dtype} values; metrics are for floats in [0, data_range]: divide counts by their "
         "full scale (for example 65535 for uint16)"
@@ -116,5 +116,5 @@ def _not_float(role: str, dtype: str) -> InputError:
 
 
 def _shape(image: Tensor) -> tuple[int, ...]:
-    """Shape to print."""
+    """Return the shape as a tuple."""
     return tuple(image.shape)

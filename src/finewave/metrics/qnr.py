@@ -4,8 +4,8 @@ L. Alparone, B. Aiazzi, S. Baronti, A. Garzelli, F. Nencini, M. Selva, "Multispe
 assessment without reference", Photogrammetric Engineering & Remote Sensing 74(2), 2008, with p = q = alpha = beta = 1.
 The similarity of two bands is Q, by Z. Wang, A. C. Bovik, "A universal image quality index", IEEE Signal Processing
 Letters 9(3), 2002, its mean over blocks that do not overlap. torchmetrics has Q in sliding Gaussian windows of 11 x 11
-pixels at either resolution, which see different parts of the ground, and D_S for guides of as many bands as the image;
-here blocks cover the same ground at both resolutions, and every band is compared with all bands of the guide.
+pixels at either resolution, which cover different parts of the ground, and D_S for guides of as many bands as the
+image; here blocks cover the same ground at both resolutions, and every band is compared with all bands of the guide.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from torch import Tensor
 from finewave.errors import InputError
 
 BLOCK = 32
-"""Side of a block in pixels of the fused image, as far as the scale divides it."""
+"""Side of a block in pixels of the fused image, rounded to a multiple of the scale."""
 _SMALLEST_BLOCK = 4
 
 
 class QNR:
-    """D_lambda, D_S and QNR of one image that comes in parts.
+    """D_lambda, D_S and QNR of one image that is added in parts.
 
     With Q(a, b) the mean similarity over all blocks of all parts, fused bands G_k, low-resolution bands Y_k, bands M_j
     of the guide, and m_j of the guide at low resolution:
 
-    - D_lambda = mean over k != l of |Q(G_k, G_l) - Q(Y_k, Y_l)|: how much bands have changed towards each other;
-    - D_S = mean over k, j of |Q(G_k, M_j) - Q(Y_k, m_j)|: how much they have changed towards the guide;
+    - D_lambda = mean over k != l of |Q(G_k, G_l) - Q(Y_k, Y_l)|: how much the similarity between bands has changed;
+    - D_S = mean over k, j of |Q(G_k, M_j) - Q(Y_k, m_j)|: how much the similarity to the guide has changed;
     - QNR = (1 - D_lambda)(1 - D_S), 1 at best.
 
-    Blocks with a pixel that is not finite do not count, nor pixels at the ends of a part that fill no block; a part
-    smaller than a block is one.
+    Blocks with a NaN or infinite pixel are excluded, and so are pixels at the ends of a part that do not fill a block;
+    a part smaller than a block is one block.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class QNR:
         self._change = torch.zeros(1, dtype=torch.float64)
 
     def add(self, fused: Tensor, low: Tensor, guide: Tensor, guide_low: Tensor) -> None:
-        """Take in a part.
+        """Add a part.
 
         Parameters
         ----------
@@ -113,6 +113,6 @@ def _similarities(blocks: Tensor) -> Tensor:
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:
-    """Return a quotient, 1 where there is nothing to compare."""
-    nothing = whole < 1e-16
-    return torch.where(nothing, 1.0, part / whole.masked_fill(nothing, 1.0))
+    """Return a quotient, 1 for 0 / 0."""
+    undefined = whole < 1e-16
+    return torch.where(undefined, 1.0, part / whole.masked_fill(undefined, 1.0))

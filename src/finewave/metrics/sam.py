@@ -25,7 +25,7 @@ def zero_spectra(pred: Tensor, target: Tensor, *, valid: Tensor | None = None) -
     ----------
     pred, target : (C, H, W) tensor
     valid : (H, W) bool tensor, optional
-        Pixels to look at; all by default.
+        Pixels to use; all by default.
 
     Returns
     -------
@@ -51,10 +51,10 @@ def sam(
     ----------
     pred, target : (C, H, W) tensor
     zeros : {"skip", "nan", "tiny", "additive"}, optional
-        What happens to spectra without a direction. ``"skip"``: pixels with a norm below 1e-8 in either image
-        do not count. ``"nan"``: they make the result ``nan``. ``"tiny"``: exact zeros become 2.2e-16 in both
-        images, and 2.2e-16 is added to the product of the norms. ``"additive"``: 1e-8 is added to the inner
-        product and to both norms.
+        Treatment of spectra without a direction. ``"skip"``: pixels with a norm below 1e-8 in either image are
+        excluded. ``"nan"``: they make the result ``nan``. ``"tiny"``: exact zeros become 2.2e-16 in both images, and
+        2.2e-16 is added to the product of the norms. ``"additive"``: 1e-8 is added to the inner product and to both
+        norms.
     degrees : bool, optional
         Degrees, or radians if False.
     valid : (H, W) bool tensor, optional
@@ -76,7 +76,7 @@ def sam(
     norms = pred_norm * target_norm
     if zeros == "tiny":
         norms = norms + _TINY
-    # Rounding may lead out of [-1, 1]; a quotient of zeros stays nan.
+    # Rounding may leave [-1, 1]; 0 / 0 stays nan.
     angle = torch.arccos((product / norms).clamp(-1.0, 1.0))
     mean = float(angle.mean())
     return math.degrees(mean) if degrees else mean
@@ -97,5 +97,5 @@ def _products(
 
 
 def _without_direction(pred_norm: Tensor, target_norm: Tensor) -> Tensor:
-    """Where either spectrum is too short to have a direction."""
+    """Return where either spectrum is too short to have a direction."""
     return torch.minimum(pred_norm, target_norm) < ZERO_NORM

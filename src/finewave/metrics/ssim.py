@@ -13,7 +13,7 @@ SsimVariant = Literal["gauss-valid", "gauss-reflect", "uniform7"]
 SSIM_WINDOW: dict[SsimVariant, int] = {"gauss-valid": 11, "gauss-reflect": 11, "uniform7": 7}
 _SIGMA = 1.5
 _K1, _K2 = 0.01, 0.03
-# Bands are taken together up to this many pixels: few calls for small images, little memory for large ones.
+# Bands are processed together up to this many pixels: few calls for small images, little memory for large ones.
 _PIXELS_AT_ONCE = 2**18
 
 
@@ -38,7 +38,7 @@ def ssim(
         torchmetrics 1.9 computes). ``"uniform7"``: flat window of 7 x 7, sample covariances, inside the
         image (the default of scikit-image).
     valid : (H, W) bool tensor, optional
-        Pixels with data; windows that touch others do not count. All by default.
+        Pixels with data; windows that touch other pixels are excluded. All by default.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def ssim(
 def _similarity(pred: Tensor, target: Tensor, weights: list[float], data_range: float, unbias: float) -> Tensor:
     """Similarity of each position, (bands, positions down, positions across)."""
     pred_mean, target_mean = _blur(pred, weights), _blur(target, weights)
-    # Rounding may make a variance of almost nothing negative.
+    # Rounding may make a tiny variance negative.
     pred_var = (unbias * (_blur(pred * pred, weights) - pred_mean.square())).clamp_min(0.0)
     target_var = (unbias * (_blur(target * target, weights) - target_mean.square())).clamp_min(0.0)
     covariance = unbias * (_blur(pred * target, weights) - pred_mean * target_mean)
@@ -86,7 +86,7 @@ def _padded(bands: Tensor, valid: Tensor | None, reflect: int) -> Tensor:
     """Bands in float64, without gaps, reflected at the edges."""
     image = bands.double()
     if valid is not None:
-        # The value does not matter, as these windows are not counted, but nan would spread.
+        # The value is irrelevant, as these windows are excluded, but nan would spread.
         image = image.masked_fill(~valid, 0.0)
     return F.pad(image, (reflect,) * 4, mode="reflect") if reflect else image
 
@@ -123,5 +123,5 @@ def _windows_with_data(valid: Tensor, window: int, reflect: int) -> Tensor:
 
 
 def _bands_at_once(image: Tensor) -> int:
-    """How many bands are taken together."""
+    """Return how many bands are processed together."""
     return max(1, _PIXELS_AT_ONCE // (image.shape[-2] * image.shape[-1]))

@@ -1,1 +1,1 @@
-"""Building blocks that more than one system uses; plain PyTorch, nothing of ours imported."""
+"""Building blocks shared by several systems; plain PyTorch."""

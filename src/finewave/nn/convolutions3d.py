@@ -1,4 +1,4 @@
-"""The sequence of 3-D convolutions that 3D-FCNN and SSJSR are made of."""
+"""The sequence of 3-D convolutions of 3D-FCNN and SSJSR."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from finewave.nn.exporting import exporting
 
 KERNELS = ((7, 9, 9), (1, 1, 1), (1, 1, 1), (3, 5, 5))  # bands, rows, columns
 BORDER = tuple(sum(kernel[axis] - 1 for kernel in KERNELS) // 2 for axis in range(3))
-"""What the convolutions take from each end: 4 bands, 6 rows, 6 columns, so that 33 x 33 pixels become 21 x 21."""
+"""What the convolutions remove at each end: 4 bands, 6 rows, 6 columns, so 33 x 33 pixels become 21 x 21."""
 
-_VOXELS_AT_ONCE = 2**21  # whose features are held at a time when nothing has to be kept for gradients
+_VOXELS_AT_ONCE = 2**21  # processed at a time when no gradients are needed
 
 
 class Convolutions3D(nn.Module):
     """Four 3-D convolutions without padding, ReLU between them, over an image as a volume.
 
-    (B, C, H, W) to the same shape: bands, rows and columns at the ends are repeated first, as many as the convolutions
-    take away, so that they themselves see no padding.
+    (B, C, H, W) to the same shape: edge bands, rows and columns are first repeated, as many as the convolutions remove.
 
     Parameters
     ----------
@@ -55,7 +54,7 @@ class Convolutions3D(nn.Module):
 
     @torch.no_grad()
     def start_at_identity(self) -> None:
-        """Let one feature pass the image through and the others add little at first; negative values become zero."""
+        """Initialise near the identity on nonnegative images: one feature passes the image, the others add little."""
         for layer, kernel in zip(self.layers, KERNELS, strict=True):
             assert isinstance(layer, nn.Conv3d)
             assert layer.bias is not None

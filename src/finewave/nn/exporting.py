@@ -1,8 +1,7 @@
-"""Whether a network is being written down for other programs, by `torch.export` or as ONNX.
+"""Whether a network is being exported, by `torch.export` or to ONNX.
 
-Some routines look at values, or at how large an image is, and choose what is quickest; some are kernels of our own.
-None of that can be written down. Each has an equal path of standard operators, which it takes where `exporting`
-says so.
+Some routines choose the fastest path by values or image size, and some use custom kernels. Neither can be exported.
+Each has an equivalent path of standard operators, used if `exporting` is true.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _EXPORTING: ContextVar[bool] = ContextVar("exporting", default=False)
 
 @contextmanager
 def export_paths() -> Iterator[None]:
-    """Let networks take the paths that can be exported, in this thread; what they compute is the same."""
+    """Make networks use the paths that can be exported, in this thread; results are the same."""
     before = _EXPORTING.set(True)
     try:
         yield
@@ -27,7 +26,7 @@ def export_paths() -> Iterator[None]:
 
 
 def exporting() -> bool:
-    """Whether to take the path that can be exported: under `export_paths`, or within `torch.export`."""
+    """Return whether to use the path that can be exported: under `export_paths`, or within `torch.export`."""
     within = getattr(torch.compiler, "is_exporting", None)  # not in older versions of PyTorch
     if within is not None and within():
         return True

@@ -1,4 +1,4 @@
-"""Parts of a network that keep their digits when the rest runs in mixed precision."""
+"""Parts of a network that stay in full precision when the rest runs in mixed precision."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def full_precision(x: Tensor) -> torch.autocast:
-    """Return a context that leaves mixed precision on the device of ``x``.
+    """Return a context that disables mixed precision on the device of ``x``.
 
-    What is added up to the output keeps its digits there; only features inside lose some. Tensors that come from
-    mixed precision are converted back by hand.
+    Terms that are summed to the output keep full precision; only inner features use mixed precision. Tensors from mixed
+    precision have to be converted back explicitly.
     """
     return torch.autocast(x.device.type, enabled=False)

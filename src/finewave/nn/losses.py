@@ -1,4 +1,4 @@
-"""Losses between images: what every system may learn by, and by what name a recipe asks for them."""
+"""Losses between images, available to every system under the names used in recipes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 DARK = 1e-3
-"""Reflectance below which a relative error counts as if the target were this bright."""
+"""Lower bound of the divisor of relative errors, in reflectance."""
 
-# Values of a term that are worked on at a time: on a processor as many as stay in its cache.
+# Values of a term processed at a time: on a CPU as many as fit into its cache.
 CHUNK_VALUES = {"cpu": 65_536}
 
 
@@ -24,8 +24,8 @@ def l1(prediction: Tensor, target: Tensor) -> Tensor:
 def l1_terms(estimates: Sequence[Tensor], target: Tensor) -> Tensor:
     """Mean absolute difference of each of K estimates from one target.
 
-    Same numbers as K times ``torch.nn.functional.l1_loss``, with less traffic: values pass through the cache once in
-    each direction, the target is read once for all estimates, and nothing is kept but what is there anyway.
+    Equal to K calls of ``torch.nn.functional.l1_loss``, with less memory traffic: values pass through the cache once in
+    each direction, the target is read once for all estimates, and no extra tensors are kept.
 
     Parameters
     ----------
@@ -37,13 +37,13 @@ def l1_terms(estimates: Sequence[Tensor], target: Tensor) -> Tensor:
     Returns
     -------
     Tensor (K,)
-        The means, differentiable with respect to the estimates; in float32, or float64 if anything given is.
+        The means, differentiable with respect to the estimates; in float32, or float64 if an argument is.
     """
     return _L1Terms.apply(target, *estimates)
 
 
 class _L1Terms(torch.autograd.Function):
-    """`l1_terms`; the sign of each difference is found anew in the backward pass, not stored."""
+    """`l1_terms`; the sign of each difference is recomputed in the backward pass, not stored."""
 
     @staticmethod
     def forward(ctx: Any, target: Tensor, *estimates: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class _L1Terms(torch.autograd.Function):
             t = t.to(dtype)
             room = torch.empty_like(t)
             for k, u in enumerate(pieces):
-                sums[k] += torch.sub(u, t, out=room).abs_().sum()  # pairwise; a norm would add one by one
+                sums[k] += torch.sub(u, t, out=room).abs_().sum()  # pairwise summation, unlike norm
         return (sums / target.numel()).to(dtype)
 
     @staticmethod
@@ -84,12 +84,12 @@ def _at_least_single(*tensors: Tensor) -> torch.dtype:
 
 
 def _memory_order(x: Tensor) -> list[int]:
-    """Return the axes in the order that values lie in memory, the slowest first."""
+    """Return the axes in memory order, the slowest first."""
     return sorted(range(x.ndim), key=x.stride, reverse=True)
 
 
 def _flat(x: Tensor, order: list[int]) -> Tensor:
-    """Return all values in the order of another tensor's memory: a view where the layouts are the same."""
+    """Return all values in the memory order of another tensor: a view if the layouts are equal."""
     return x.permute(order).reshape(-1)
 
 
@@ -102,8 +102,8 @@ def _pieces(*flat: Tensor) -> Iterator[tuple[Tensor, ...]]:
 def squared(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean squared difference, in float32 at least.
 
-    Where the input leaves the answer open (red light that the camera hardly sees), the least absolute error is at
-    the median of what is possible, the least squared error, which PSNR asks for, at the mean.
+    Where the input does not determine the output (red light to which the camera hardly responds), the absolute error is
+    minimal at the median of the possible values, the squared error, and so PSNR, at the mean.
     """
     return F.mse_loss(prediction if prediction.dtype.itemsize >= 4 else prediction.float(), target)
 
@@ -111,14 +111,14 @@ def squared(prediction: Tensor, target: Tensor) -> Tensor:
 def spectral_angle(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean of 1 - cos of the angle between spectra (B, C, H, W); dark pixels count as much as bright ones.
 
-    One pixel in four is looked at: neighbours say the same, and the mean is as good for a quarter of the time.
+    Only every fourth pixel is used: neighbours are alike, so the mean is as accurate in a quarter of the time.
     """
     p, t = prediction[..., ::2, ::2].float(), target[..., ::2, ::2]
     return 1 - F.cosine_similarity(p, t, dim=1, eps=1e-6).mean()
 
 
 def smooth_l1(prediction: Tensor, target: Tensor) -> Tensor:
-    """Huber's loss with beta 1: half the square up to a difference of 1, linear beyond."""
+    """Huber loss with beta 1: half the square up to a difference of 1, linear beyond."""
     return F.smooth_l1_loss(prediction.to(target.dtype), target)
 
 

@@ -1,4 +1,4 @@
-"""Borders continued by reflection, for images of any size."""
+"""Reflection padding for images of any size."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 
 def reflect_pad(x: Tensor, left: int, right: int, top: int, bottom: int) -> Tensor:
-    """Continue images (B, C, H, W) beyond their borders by reflection about the outermost pixels.
+    """Pad images (B, C, H, W) by reflection about the outermost pixels.
 
-    PyTorch's own refuses borders as wide as the image. Here the reflection of such an image is reflected again, as
-    often as the border needs, and the only pixel of a row or column is repeated.
+    PyTorch's padding refuses borders as wide as the image. Here the image is reflected repeatedly, and the only pixel
+    of a row or column is repeated.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def reflect_pad(x: Tensor, left: int, right: int, top: int, bottom: int) -> Tens
 
 
 def reflected(size: int, before: int, after: int, device: torch.device | None = None) -> Tensor:
-    """Return where each of ``before + size + after`` positions is read from, in 0 to ``size - 1``; int64."""
+    """Return the source index, 0 to ``size - 1``, of each of ``before + size + after`` positions; int64."""
     positions = torch.arange(-before, size + after, device=device)
     period = max(2 * (size - 1), 1)
     positions = positions % period
@@ -40,7 +40,7 @@ def reflected(size: int, before: int, after: int, device: torch.device | None = 
 
 
 class ReflectConv2d(nn.Conv2d):
-    """Convolution that keeps the size of images (B, C, H, W) of any size, with reflection for borders."""
+    """Convolution with reflection padding that keeps the size of images (B, C, H, W) of any size."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 3, bias: bool = False) -> None:
         super().__init__(in_channels, out_channels, kernel_size, bias=bias)

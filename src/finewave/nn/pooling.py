@@ -1,9 +1,9 @@
-"""Means over an image, or over a window around each pixel of it.
+"""Means over an image, or over a window around each pixel.
 
-Attention that weighs channels by their means over the image is trained on crops and asked about scenes. X. Chu et al.,
-"Improving Image Restoration by Revisiting Global Information Aggregation", ECCV 2022, arXiv 2112.04491, let it see at
-prediction what it saw in training: means over windows of the crop's size. That also makes the network local, so that a
-scene may be cut into overlapping tiles.
+Channel attention by means over the image is trained on crops but applied to whole scenes. X. Chu et al., "Improving
+Image Restoration by Revisiting Global Information Aggregation", ECCV 2022, arXiv 2112.04491, use at prediction the same
+statistics as in training: means over windows of the crop's size. That also makes the network local, so that a scene can
+be cut into overlapping tiles.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _POOLING: ContextVar[_Pooling | None] = ContextVar("pooling", default=None)
 
 @contextmanager
 def local_pooling(window: int, size: tuple[int, int]) -> Iterator[None]:
-    """Let `image_mean` take means over windows, in this thread.
+    """Make `image_mean` average over windows, in this thread.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def local_pooling(window: int, size: tuple[int, int]) -> Iterator[None]:
 
 
 def pools_locally() -> bool:
-    """Whether this is under `local_pooling`: then nothing should look at the whole image."""
+    """Return whether `local_pooling` is active: then nothing should depend on the whole image."""
     return _POOLING.get() is not None
 
 
@@ -59,7 +59,7 @@ def image_mean(x: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        In at least float32: a bfloat16 sum over many pixels would lose digits.
+        In at least float32: a bfloat16 sum over many pixels would lose precision.
     """
     if x.dtype.itemsize < 4:
         x = x.float()
@@ -73,15 +73,16 @@ def image_mean(x: Tensor) -> Tensor:
 
 
 def window_mean(x: Tensor, window: tuple[int, int]) -> Tensor:
-    """Return the mean over a window around each pixel; at borders the window is moved into the image, not cut.
+    """Return the mean over a window around each pixel; at borders the window is shifted into the image, not cut.
 
-    So each mean is over as many pixels, and an image no larger than the window has one mean everywhere.
+    So all means are over the same number of pixels, and an image no larger than the window has the same mean
+    everywhere.
 
     Parameters
     ----------
     x : Tensor (B, F, H, W)
     window : (int, int)
-        Rows and columns, >= 1. An even window reaches one pixel farther down and to the right.
+        Rows and columns, >= 1. An even window extends one pixel further down and to the right.
 
     Returns
     -------
@@ -96,9 +97,10 @@ def window_mean(x: Tensor, window: tuple[int, int]) -> Tensor:
 
 
 def _window_sum(x: Tensor, side: int, dim: int) -> Tensor:
-    """Return the sums of ``side`` neighbours along an axis, where all of them are in the image.
+    """Return the sums of ``side`` neighbours along an axis, wherever all of them lie in the image.
 
-    From sums of 1, 2, 4, ... neighbours: log2(side) additions a pixel, without the digits that running sums lose.
+    Computed from sums of 1, 2, 4, ... neighbours: log2(side) additions per pixel, without the rounding errors of
+    running sums.
     """
     length = x.shape[dim] - side + 1
     total: Tensor | None = None

@@ -42,7 +42,7 @@ class ResBlockBN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
         y = fused_conv(x, self.conv1, relu=True)
-        y = self.norm1(y)  # a line each: what a layer has read is freed before the next makes its output
+        y = self.norm1(y)  # one statement per layer, so that each input is freed before the next output is allocated
         y = fused_conv(y, self.conv2, relu=True)
         y = self.norm2(y)
         return fused_conv(y, self.conv3, residual=as_features(x), relu=True)
@@ -51,8 +51,8 @@ class ResBlockBN(nn.Module):
 class ChannelAttention(nn.Module):
     """Scale each channel by a sigmoid of the image's channel means (squeeze and excitation).
 
-    The means are taken over the whole image given, so the result depends on all of its pixels; under `local_pooling`
-    over windows of it.
+    The means are over the whole image, so the result depends on all of its pixels; under `local_pooling` they are over
+    windows.
     """
 
     def __init__(self, features: int, reduction: int = 1) -> None:

@@ -23,7 +23,7 @@ def prime_factors(n: int) -> list[int]:
 def bicubic(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Interpolate ``x`` (B, C, h, w) to ``size``: cubic convolution, a = -0.75, half-pixel centres, no anti-aliasing.
 
-    Always computed in at least float32: the interpolation is part of the physics, not of the features.
+    Always computed in at least float32, because it acts on images, not on features.
     """
     wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
     return F.interpolate(wide, size=size, mode="bicubic", align_corners=False).to(x.dtype)
@@ -51,9 +51,9 @@ class Down(nn.Sequential):
         self.factors = list(factors)
 
     def reset_to_average(self) -> None:
-        """Start as the operator it stands for: the mean over the p x p pixels that each one covers, band by band.
+        """Initialise as averaging: the mean over the p x p pixels of each output pixel, band by band.
 
-        A blur that reaches further would meet zeros at the image's border, and take those for an error.
+        A wider blur would include the zero padding at the image's border, which would look like an error.
         """
         for conv, p in zip(self, self.factors, strict=True):
             assert isinstance(conv, nn.Conv2d)
@@ -80,7 +80,7 @@ class Up(nn.Sequential):
         self.factors = list(factors)
 
     def reset_to_interpolation(self, sign: float = 1.0) -> None:
-        """Start as linear interpolation, times ``sign``: pixels spread over p, then the mean over the p before each."""
+        """Initialise as linear interpolation times ``sign``: repeat each pixel p times, then average over p."""
         for i, p in enumerate(self.factors):
             spread, smooth = self[2 * i], self[2 * i + 1]
             assert isinstance(spread, nn.ConvTranspose2d)
@@ -95,7 +95,7 @@ class Up(nn.Sequential):
 
 @torch.no_grad()
 def _set_band_by_band(weight: Tensor, kernel: Tensor, groups: int) -> None:
-    """Set ``weight`` to ``kernel`` from each band to itself. Nothing random is needed: bands see different images."""
+    """Set ``weight`` to ``kernel`` within each band and zero between bands."""
     weight.zero_()
     for band in range(weight.shape[0]):
         weight[band, 0 if groups > 1 else band] = kernel
@@ -123,10 +123,9 @@ class BPUp(nn.Module):
         self.up = nn.ModuleList(Up(channels, factors) for _ in range(iterations))
 
     def reset_to_back_projection(self) -> None:
-        """Start as what (4) stands for: interpolation, corrected by what its re-projection lacks.
+        """Initialise as eq. (4) means it: interpolation, corrected by the residual of its re-projection.
 
-        D x - e is the error with its sign turned round, so the operators that follow it start as minus the
-        interpolation.
+        D x - e is the negative residual, so the operators applied to it start as minus the interpolation.
         """
         self.first.reset_to_interpolation()
         for down, up in zip(self.down, self.up, strict=True):

@@ -1,4 +1,4 @@
-"""Learned enlargement."""
+"""Learned upsampling."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 def pixel_grid(height: int, width: int, like: Tensor) -> Tensor:
-    """Return the coordinates (1, 2, H, W) of every pixel, x then y, in float32 at least, on the device of ``like``."""
+    """Return the coordinates (1, 2, H, W) of all pixels, x then y, in at least float32, on the device of ``like``."""
     dtype = torch.promote_types(like.dtype, torch.float32)
     y = torch.arange(height, dtype=dtype, device=like.device)
     x = torch.arange(width, dtype=dtype, device=like.device)
@@ -32,7 +32,7 @@ def sample_at(
         x and y in pixels: (0, 0) is the centre of the first pixel. Float32 at least; bfloat16 has no half pixels
         beyond 128.
     padding : {"zeros", "border"}
-        What lies outside of the image.
+        Values outside the image.
     mode : {"bilinear", "bicubic"}
 
     Returns
@@ -41,7 +41,7 @@ def sample_at(
         Differentiable in both arguments.
     """
     height, width = image.shape[-2:]
-    # half-pixel normalisation: unlike division by (size - 1), it knows images of one pixel
+    # half-pixel normalisation: unlike division by (size - 1), it also works for one pixel
     x = (2 * coordinates[:, 0] + 1) / width - 1
     y = (2 * coordinates[:, 1] + 1) / height - 1
     wide = image.to(coordinates.dtype)
@@ -56,7 +56,7 @@ def backward_warp(
     padding: Literal["zeros", "border"] = "border",
     grid: Literal["aligned", "published"] = "aligned",
 ) -> Tensor:
-    """Return the image (B, C, H, W) whose pixel (x, y) is that of ``image`` at (x, y) + flow.
+    """Return the image (B, C, H, W) whose pixel (x, y) is ``image`` sampled at (x, y) + flow.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def backward_warp(
     flow : Tensor (B, 2, H, W)
         Displacements in pixels, x then y.
     padding : {"zeros", "border"}
-        What lies outside of the image.
+        Values outside the image.
     grid : {"aligned", "published"}
         ``"aligned"``: flow zero is the identity. ``"published"``: as the public code of SSC-HSR samples, position x
         at x W / (W - 1) - 1/2, half a pixel off at opposite borders and right only in the middle.

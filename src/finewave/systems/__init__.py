@@ -1,1 +1,1 @@
-"""The networks, one room each, and the registry that names them."""
+"""The networks, one package each, and their registry."""

@@ -1,7 +1,7 @@
-"""The contract between networks and those who build, train, run, export and draw them without knowing which one it is.
+"""The interface between networks and the generic code that builds, trains, runs and exports them.
 
-A network derives from `SRNetwork` and states what differs from the defaults here; everybody else reads
-`SRNetwork.description` or calls the methods below, and asks no network for anything that does not stand here.
+A network derives from `SRNetwork` and overrides the defaults here. Generic code uses `SRNetwork.description` and the
+methods below, and nothing else of a network.
 """
 
 from __future__ import annotations
@@ -17,45 +17,45 @@ from finewave.types import TASKS, ImageKind, Task
 
 @dataclass(frozen=True)
 class Description:
-    """What a network is to those who run it.
+    """Properties of a network that generic code depends on.
 
     Attributes
     ----------
     task : str
         One of `finewave.types.TASKS`.
     inputs : tuple of str
-        Names of the images that ``forward`` takes, in its order.
+        Names of the images that ``forward`` takes, in order.
     output : str
         Name of the image that it returns.
     scale : int
         s, the ratio between high and low resolution; 1 for ``ssr``.
     scales : tuple of int
-        Every ratio of the sizes of its inputs that it serves; of most networks ``(scale,)``.
+        All supported scales; ``(scale,)`` for most networks.
     ms_bands, hs_bands : int or None
-        c and C; None where the network takes any number.
+        c and C; None for any number.
     size_multiple : int
-        Multiple that height and width of its first input must be of.
+        Height and width of the first input must be multiples of it.
     receptive_field : int or None
-        Distance in pixels of the first input up to which one of its pixels acts on the output, pooling over the image
-        apart; None for the whole image.
+        Largest distance, in pixels of the first input, at which an input pixel affects the output, apart from global
+        pooling; None for the whole image.
     n_global_poolings : int
-        How many poolings over the image there are, see `SRNetwork.receptive_field_with_pooling`.
+        Number of global poolings, see `SRNetwork.receptive_field_with_pooling`.
     shift_equivariant : bool
-        Whether it does the same wherever a part of the image lies, up to `size_multiple`. Without that, tiles cannot
-        equal the scene in one piece, whatever the receptive field.
+        Whether it is equivariant to shifts by multiples of `size_multiple`. Otherwise a tiled prediction cannot equal
+        that of the whole scene, whatever the receptive field.
     band_by_band : bool
-        Whether each band of the output depends on the same band of its first input alone.
+        Whether each output band depends only on the same band of the first input.
     attention_window : int
         Side in output pixels of the widest window that its attention compares; 0 without.
     mixed_precision : bool
-        Whether it may run under bfloat16 autocast without being asked for it: it adds up its output in float32, and
-        loses at most 0.01 dB PSNR, 0.0005 SSIM and 0.05 degrees SAM.
+        Whether bfloat16 autocast is used by default: the network sums its output in float32, and loses at most 0.01 dB
+        PSNR, 0.0005 SSIM and 0.05 degrees SAM.
     export_multiple : int
         Multiple that heights and widths of an exported network's inputs are of.
     export_fixed : str or None
-        Why an exported network takes one size alone; None if it takes any.
+        Why an exported network has a fixed input size; None if it takes any size.
     export_lacks : mapping of str to str
-        For a format, ``"onnx"`` or ``"pt2"``, why there is none.
+        For each unsupported format, ``"onnx"`` or ``"pt2"``, the reason.
     """
 
     task: Task
@@ -80,26 +80,26 @@ class Description:
 class SRNetwork(nn.Module):
     """A network of one task. ``forward`` takes the task's inputs by name and, in evaluation mode, returns one tensor.
 
-    What stands here are defaults; a network overrides them by class attributes, attributes of the instance or
-    properties, whatever depends on its options. `Description` says what each of them means.
+    The attributes here are defaults; a network overrides them by class attributes, instance attributes or properties.
+    See `Description` for their meaning.
 
     Attributes
     ----------
     task : str
-        One of `finewave.types.TASKS`; every class states it. Inputs and output follow.
+        One of `finewave.types.TASKS`; set by every class. Inputs and output follow from it.
     system, config : str and dict, or None
         Name in the registry and constructor arguments, defaults included; set by
         `finewave.systems.registry.create_model`.
     parts : tuple of str
-        Names of submodules that are networks of their own and can be trained one by one (compositions).
+        Names of submodules that are networks themselves and can be trained separately (compositions).
     """
 
     task: ClassVar[Task]
     trained: ClassVar[bool] = True
-    """False for methods without weights, or whose weights have a closed form: baselines."""
+    """False for baselines: methods without weights or with a closed-form fit."""
 
     scale: int = 1
-    ms_bands: Any = None  # int or None; a network that counts its bands need not ask whether it does
+    ms_bands: Any = None  # int or None
     hs_bands: Any = None
     size_multiple: int = 1
     receptive_field: int | None = None
@@ -113,13 +113,13 @@ class SRNetwork(nn.Module):
     export_lacks: Mapping[str, str] = {}
     parts: tuple[str, ...] = ()
     prepares: bool = False
-    """Whether `prepare_from` does anything: reading all training scenes takes time."""
+    """Whether `prepare_from` has to be called; it reads all training scenes."""
 
     objectives: ClassVar[Mapping[str, str]] = {}
-    """Kinds of training phases of the network's own: `finewave.systems.objective.Objective` as ``"module:Class"``."""
+    """The network's own kinds of training phases: `finewave.systems.objective.Objective` as ``"module:Class"``."""
 
     phase_options: ClassVar[Mapping[str, str]] = {}
-    """Dataclass with the options of each of these kinds, as ``"module:Class"``; its fields are `finewave.sections`'."""
+    """Dataclass with the options of each kind, as ``"module:Class"``; its fields are those of `finewave.sections`."""
 
     system: str | None = None
     config: Mapping[str, Any] | None = None
@@ -141,7 +141,7 @@ class SRNetwork(nn.Module):
 
     @property
     def description(self) -> Description:
-        """What the network is, as it stands."""
+        """The network's current properties."""
         return Description(
             task=self.task,
             inputs=self.inputs,
@@ -169,9 +169,9 @@ class SRNetwork(nn.Module):
         return net
 
     def receptive_field_with_pooling(self, window: int) -> int | None:
-        """Return `receptive_field` with poolings over windows of so many input pixels a side, in place of the image.
+        """Return `receptive_field` with pooling over windows of a given side, in pixels of the first input.
 
-        A network with `n_global_poolings` overrides it; its poolings take windows under
+        Networks with `n_global_poolings` override it; their poolings use windows under
         `finewave.nn.pooling.local_pooling`.
         """
         del window
@@ -179,12 +179,12 @@ class SRNetwork(nn.Module):
 
     @classmethod
     def skips_phase(cls, kind: str, options: Mapping[str, Any]) -> bool:
-        """Return whether a network with these constructor arguments has nothing that phases of this kind train."""
+        """Return whether phases of this kind train nothing in a network with these constructor arguments."""
         del kind, options
         return False
 
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int) -> None:
-        """Set what is found once before training from the training scenes (centroids, means, coefficients).
+        """Set what is computed from the training scenes once before training (centroids, means, coefficients).
 
         Parameters
         ----------
@@ -195,7 +195,7 @@ class SRNetwork(nn.Module):
         """
 
     def training_loss(self, batch: Mapping[str, Tensor], done: float) -> tuple[Tensor | None, dict[str, Tensor]]:
-        """Return the output for a training batch, and loss terms of the network's own, not yet weighted.
+        """Return the output for a training batch, and the network's own unweighted loss terms.
 
         Parameters
         ----------
@@ -207,13 +207,13 @@ class SRNetwork(nn.Module):
         Returns
         -------
         output : Tensor or None
-            To which the recipe's image losses apply; None if there is none.
+            Output for the recipe's image losses; None if there is none.
         terms : dict of str to Tensor
-            By the names that a recipe weighs; one of the name of an image loss takes its place.
+            Terms by the names used for weights in recipes; a term named like an image loss replaces it.
         """
         del done
         return self(**{name: batch[name] for name in self.inputs}), {}
 
     def estimates(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return every image that the network makes of its inputs, by name; of most the output alone."""
+        """Return all images that the network computes, by name; for most networks only the output."""
         return {self.output: self(**{name: images[name] for name in self.inputs})}

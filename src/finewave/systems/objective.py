@@ -1,4 +1,4 @@
-"""What a network learns from in one phase of a training, without anything of the trainer that runs it."""
+"""Training objectives of a phase, independent of the trainer."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ Batch = Mapping[str, Tensor]
 
 
 class Loss(NamedTuple):
-    """What is minimised, and numbers to be logged by name."""
+    """The loss to minimise, and values to be logged by name."""
 
     total: Tensor
     logged: dict[str, Tensor]
 
 
 class Objective:
-    """What learns in a phase, by which loss, and what a validation compares.
+    """The trained parameters, the loss and the validated images of a phase.
 
     Parameters
     ----------
     net : SRNetwork
-        Its parameters are told here whether they learn. Later calls get the network that they are about: the one that
-        learns, or the running average of its weights.
+        ``requires_grad`` of its parameters is set here. Later calls receive the network to use: the trained one, or the
+        running average of its weights.
     options : mapping
         The recipe's section of the phase.
 
     Raises
     ------
     InputError
-        If the network is not one that has such a phase, or an option does not fit it.
+        If the network has no such phase, or an option does not fit it.
     """
 
     def __init__(self, net: SRNetwork, options: Mapping[str, Any]) -> None:
@@ -43,7 +43,7 @@ class Objective:
 
     def loss(self, net: Any, batch: Batch, done: float) -> Loss:
         """Return the loss of a batch; ``done`` is the part of the phase that is done, 0 to 1."""
-        raise NotImplementedError  # every objective has one
+        raise NotImplementedError  # defined by every objective
 
     def compared(self, net: Any, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return an estimate and its truth, for validation: the output and the HR-HSI."""
@@ -55,12 +55,12 @@ class Objective:
 
 
 def weighted_sum(weights: Mapping[str, float], terms: Mapping[str, Tensor]) -> Loss:
-    """Return the sum of terms with the recipe's weights; weights of 0 count nothing.
+    """Return the sum of terms with the recipe's weights; terms of weight 0 are ignored.
 
     Raises
     ------
     InputError
-        If a weight is for a term that there is not, or none counts.
+        If a weight names an unknown term, or all weights are 0.
     """
     for name in weights:
         if name not in terms:

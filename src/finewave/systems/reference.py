@@ -1,4 +1,4 @@
-"""Networks that hold weights saved by the authors' public code."""
+"""Conversion of weights saved by the authors' public code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def from_reference(system: str, state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module:
     """Build a network, or one of its modules, from a state dict of the authors' public code.
 
-    How the public code's keys map to ours stands in each system's folder, in ``reference.py``.
+    Each system's ``reference.py`` maps the public code's keys to ours.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def from_reference(system: str, state_dict: Mapping[str, Tensor], **config: Any)
     state_dict : mapping of str to Tensor
         Keys and shapes as the public code saves them.
     **config
-        Hyper-parameters in the words of the public code.
+        Hyper-parameters by the names of the public code.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def from_reference(system: str, state_dict: Mapping[str, Tensor], **config: Any)
     room, _, part = system_named(system).module.rpartition(".")
     name = f"{room}.reference"
     module = importlib.import_module(name) if importlib.util.find_spec(name) is not None else None
-    # a part of a network that is a system of its own has a function of its own
+    # parts of a network that are separate systems have separate functions
     build = module.from_reference if module and part == "network" else getattr(module, "PARTS", {}).get(system)
     if build is None:
         raise InputError(f"{system} has no public reference code to take weights from")

@@ -1,4 +1,4 @@
-"""Filling a network with a state dict whose keys are named otherwise: what every ``<system>_reference.py`` needs."""
+"""Loading of state dicts with other key names, used by every system's ``reference.py``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Rules = Sequence[tuple[str, Any]]
 def bare(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the state dict without a prefix common to all keys: ``param.``, or a data-parallel wrapper's ``module.``.
 
-    A whole checkpoint, with ``"state_dict"`` beside optimiser and counters, is taken for what it holds.
+    For a whole checkpoint, its entry ``"state_dict"`` is used.
     """
     inside = state_dict.get("state_dict")
     result = dict(inside if isinstance(inside, Mapping) else state_dict)
@@ -56,18 +56,18 @@ def build_module(
 def fill_renamed(
     net: nn.Module, state_dict: Mapping[str, Tensor], rules: Rules, unused: str | None = None
 ) -> nn.Module:
-    """Copy the reference's tensors into ``net``; every tensor of both must find its partner.
+    """Copy the reference's tensors into ``net``; every tensor must have a counterpart.
 
     Parameters
     ----------
     net : nn.Module
-        Filled in place.
+        Filled in-place.
     state_dict : mapping of str to Tensor
         The public code's. Counters of batch normalisation are passed over.
     rules : sequence of (pattern, replacement)
-        Of ``re.sub``, applied to each key one after the other.
+        Pairs for ``re.sub``, applied to each key in order.
     unused : str, optional
-        Pattern, searched for in a key, of tensors that the public code saves but never uses.
+        Pattern that matches keys of tensors that the public code saves but never uses.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def fill_renamed(
     Raises
     ------
     InputError
-        If a key has no partner or a shape does not fit. Singleton axes may differ.
+        If a key has no counterpart or a shape does not fit. Singleton axes may differ.
     """
     own, renamed = net.state_dict(), {}
     for key, value in state_dict.items():
@@ -87,7 +87,7 @@ def fill_renamed(
         for pattern, replacement in rules:
             new = re.sub(pattern, replacement, new)
         if new not in own:
-            raise InputError(f"key {key!r} of the state dict has no place in {type(net).__name__}")
+            raise InputError(f"key {key!r} of the state dict does not fit into {type(net).__name__}")
         if new in renamed:
             raise InputError(f"key {key!r} of the state dict stands for {new!r} of {type(net).__name__} a second time")
         renamed[new] = value
@@ -95,7 +95,7 @@ def fill_renamed(
         if key.endswith("num_batches_tracked"):
             renamed[key] = value
         elif key not in renamed:
-            raise InputError(f"the state dict has nothing for {type(net).__name__}'s {key!r} of {tuple(value.shape)}")
+            raise InputError(f"the state dict lacks {type(net).__name__}'s {key!r} of {tuple(value.shape)}")
         elif _essential(renamed[key].shape) != _essential(value.shape):
             raise InputError(
                 f"{type(net).__name__}'s {key!r} has shape {tuple(value.shape)}; "

@@ -1,7 +1,7 @@
-"""The list of systems, and the one way to build an untrained network.
+"""The registry of systems, and construction of untrained networks.
 
-Adding a system is one line in `SYSTEMS`. A network's class is imported when it is first built, so that names,
-tasks and inputs are known without loading PyTorch.
+Adding a system is one line in `SYSTEMS`. Classes are imported on first use, so that names, tasks and inputs are known
+without loading PyTorch.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from finewave.systems.base import SRNetwork
 
 PLUGINS = "finewave.systems"
-"""Entry points of other packages in the group ``finewave.systems.<task>`` are systems, too."""
+"""Group of entry points by which other packages add systems: ``finewave.systems.<task>``."""
 
 
 @dataclass(frozen=True)
 class System:
-    """Where a network's class lives (``"module:Class"``), and its task: known without importing either.
+    """A network's class (``"module:Class"``) and task, known without importing it.
 
-    A ``baseline`` has no weights to be trained beforehand: it has none, or finds them in closed form.
+    A ``baseline`` needs no training: it has no weights, or a closed-form fit.
     """
 
     home: str
@@ -41,12 +41,12 @@ class System:
 
     @property
     def inputs(self) -> tuple[ImageKind, ...]:
-        """What the task reads."""
+        """Inputs of the task."""
         return TASKS[self.task].inputs
 
     @property
     def output(self) -> ImageKind:
-        """What the task makes."""
+        """Output of the task."""
         return TASKS[self.task].output
 
     @property
@@ -100,11 +100,11 @@ SYSTEMS: dict[str, System] = {
 
 
 def _add_plugins() -> None:
-    """Add the systems of other packages, by their entry points: nothing of them is imported."""
+    """Add the systems of other packages from their entry points, without importing them."""
     for task in TASKS:
         for point in importlib.metadata.entry_points(group=f"{PLUGINS}.{task}"):
             if point.name in SYSTEMS:
-                message = f"the system {point.name!r} of {point.value} is left out: there is one of that name"
+                message = f"the system {point.name!r} of {point.value} is ignored: the name is already in use"
                 warnings.warn(message, FinewaveWarning, stacklevel=2)
             else:
                 SYSTEMS[point.name] = System(point.value, task)
@@ -145,7 +145,7 @@ def create_model(name: str, **config: Any) -> SRNetwork:
     name : str
         A system, see `list_systems`.
     **config
-        Keyword arguments of the system's class; the rest keep their defaults.
+        Keyword arguments of the system's class.
 
     Returns
     -------
@@ -203,14 +203,12 @@ def config_of(net: SRNetwork) -> tuple[str, dict[str, Any]]:
         A ``ValueError``, if the network's class was called directly: its arguments are then not known.
     """
     if net.system is None or net.config is None:
-        raise InputError(
-            f"{type(net).__name__} does not know the arguments it was built with; build it by create_model"
-        )
+        raise InputError(f"{type(net).__name__} does not know its constructor arguments; build it with create_model")
     return net.system, dict(net.config)
 
 
 def check_options(system: str, options: Mapping[str, Any], prefix: str) -> None:
-    """Refuse values of the wrong kind for a system's options, by what its constructor says of them.
+    """Check a system's options against the annotations of its constructor.
 
     Parameters
     ----------
@@ -234,7 +232,7 @@ def check_options(system: str, options: Mapping[str, Any], prefix: str) -> None:
 
 
 def _check_kind(system: str, key: str, value: Any, hint: Any, prefix: str) -> None:
-    """Refuse a value that a constructor's annotation excludes; leave unusual annotations alone."""
+    """Raise an error for a value that its annotation excludes; unusual annotations are ignored."""
     alternatives = _alternatives(hint)
     choices = [choice for a in alternatives if typing.get_origin(a) is typing.Literal for choice in typing.get_args(a)]
     plain = [a for a in alternatives if a in (int, float, str, bool, type(None))]
@@ -261,6 +259,6 @@ def _alternatives(hint: Any) -> tuple[Any, ...]:
 
 
 def _is_a(value: Any, kind: type) -> bool:
-    if isinstance(value, bool):  # a bool is an int to Python, but no band count
+    if isinstance(value, bool):  # bool is a subclass of int in Python, but not a valid number here
         return kind is bool
     return isinstance(value, (int, float) if kind is float else typing.get_origin(kind) or kind)

@@ -1,4 +1,4 @@
-"""Weights files: safetensors in, safetensors out, nothing pickled; and the checks that they fit a network."""
+"""Reading and writing of weights as safetensors, never pickles, and checks that they fit a network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
         raise InputError(f"{path} is damaged, cut short or no safetensors file ({error})") from error
     for name, values in tensors.items():
         if values.is_floating_point() and not bool(torch.isfinite(values.float()).all()):
-            raise InputError(f"{path}: {name!r} holds NaN or infinity; no network works with it: take other weights")
+            raise InputError(f"{path}: {name!r} holds NaN or infinity; no network works with it: use other weights")
     return tensors, hashlib.sha256(content).hexdigest()
 
 
@@ -43,16 +43,16 @@ def write_weights(net: nn.Module, path: Path, dtype: torch.dtype | None = None) 
     Parameters
     ----------
     net : torch.nn.Module
-        Where its tensors lie does not matter.
+        Its tensors may be on any device.
     path : Path
-        Written directly: the caller sees to it that nothing partial keeps its name.
+        Written directly: the caller has to make sure that no partial file is left under this name.
     dtype : torch.dtype, optional
         Of the floating-point tensors in the file, e.g. ``torch.bfloat16`` for half the size.
     """
     state = {}
     for key, value in net.state_dict().items():
         stored = value.detach().to("cpu", dtype if dtype is not None and value.is_floating_point() else value.dtype)
-        # a fresh row-major copy: safetensors takes neither shared memory nor other layouts
+        # a row-major copy: safetensors supports neither shared memory nor other layouts
         state[key] = stored.clone(memory_format=torch.contiguous_format)
     content = serialise(state)
     path.write_bytes(content)
@@ -65,7 +65,7 @@ def fill_network(net: nn.Module, tensors: Mapping[str, Tensor], source: str) -> 
     Raises
     ------
     InputError
-        Naming the first tensor that is missing, unexpected or of another shape; ``source`` says whose.
+        Names the first tensor that is missing, unexpected or of another shape, and ``source``.
     """
     state = net.state_dict()
     for key, value in state.items():

@@ -124,7 +124,7 @@ def test_shapes_tell_widths_and_depths() -> None:
     ("change", "config", "message"),
     [
         (lambda w: w.pop("refine.2.bias"), {}, "nothing for Fusformer's 'refine2.bias'"),
-        (lambda w: w.update({"T_X.weight": torch.ones(1)}), {}, "'T_X.weight' of the state dict has no place"),
+        (lambda w: w.update({"T_X.weight": torch.ones(1)}), {}, "'T_X.weight' of the state dict does not fit"),
         (lambda w: w.update({"refine.0.bias": torch.ones(5)}), {}, r"has shape \(48,\)"),
         (lambda w: w.clear(), {}, "the state dict is not a fusformer's"),
         (lambda w: None, {"scal": 4}, "did you mean 'scale'"),

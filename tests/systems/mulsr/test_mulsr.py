@@ -221,7 +221,7 @@ def test_a_model_takes_either_size_of_the_rgb_image() -> None:
 def test_networks_that_serve_one_scale(options: dict) -> None:
     net = small(**options).eval()
     assert net.scales == (options["scale"],)
-    with pytest.raises(InputError, match="serves that scale alone"):
+    with pytest.raises(InputError, match="supports that scale only"):
         net.at_half_scale()
     with pytest.raises(InputError, match="hr_msi has 1 times the rows"):
         net(torch.rand(1, 5, 4, 4), torch.rand(1, 3, 4, 4))
@@ -331,7 +331,7 @@ def test_public_weights() -> None:
     ("change", "config", "message"),
     [
         (lambda w: w.pop("down.bias"), {}, "nothing for MulSR's 'interaction.down.bias'"),
-        (lambda w: w.update({"up.7.bias": torch.ones(1)}), {}, "'up.7.bias' of the state dict has no place"),
+        (lambda w: w.update({"up.7.bias": torch.ones(1)}), {}, "'up.7.bias' of the state dict does not fit"),
         (lambda w: w.clear(), {}, "the state dict is not a mulsr's"),
         (lambda w: None, {"modulus": 2}, "did you mean 'modules'"),
         (lambda w: None, {"module": "Units"}, "did you mean 'Unit'"),

@@ -1,1 +1,1 @@
-"""Operators with implementations of their own: window attention, fused convolution."""
+"""Operators with custom implementations: window attention, fused convolution."""

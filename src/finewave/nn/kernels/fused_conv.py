@@ -1,8 +1,7 @@
-"""Convolutions with what follows them, in the precision of inner features, without passes over memory in between.
+"""Convolutions fused with residual and ReLU, in the precision of inner features, without extra passes over memory.
 
-Element-wise work on features costs as much as their convolutions where these run on matrix units. On processors,
-oneDNN adds a residual and applies a ReLU while it writes a convolution's output; elsewhere the same is done by
-PyTorch's own operators.
+On matrix units, convolutions take no longer than the element-wise operations after them. On CPUs, oneDNN adds a
+residual and applies a ReLU while it writes a convolution's output; elsewhere PyTorch's operators are used.
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ from finewave.nn.exporting import exporting
 
 
 def features_dtype(x: Tensor) -> torch.dtype:
-    """Return the number type of inner features made from ``x``: that of mixed precision, where it is on."""
+    """Return the dtype of inner features computed from ``x``: that of mixed precision, where enabled."""
     device = x.device.type
-    # double precision was asked for by whoever gave it
+    # double-precision input is kept: the caller chose it
     mixed = torch.is_autocast_enabled(device) and x.dtype != torch.float64
     return torch.get_autocast_dtype(device) if mixed else x.dtype
 
 
 def as_features(x: Tensor) -> Tensor:
-    """Return ``x`` in the number type of inner features."""
+    """Return ``x`` in the dtype of inner features."""
     return x.to(features_dtype(x))
 
 
 def fused_conv(x: Tensor, conv: nn.Conv2d, *, residual: Tensor | None = None, relu: bool = False) -> Tensor:
-    """Apply ``conv`` in the number type of inner features, add ``residual``, apply a ReLU.
+    """Apply ``conv`` in the dtype of inner features, add ``residual``, apply a ReLU.
 
     Parameters
     ----------
@@ -40,12 +39,12 @@ def fused_conv(x: Tensor, conv: nn.Conv2d, *, residual: Tensor | None = None, re
     conv : nn.Conv2d
         With zero padding.
     residual : Tensor, optional
-        Of the output's shape, in the number type of inner features.
+        Of the output's shape, in the dtype of inner features.
     relu : bool
-        Whether negative values become zero at the end.
+        Whether to apply a ReLU at the end.
     """
     x = as_features(x)
-    if conv._forward_hooks:  # somebody watches the layer: it is called as a module, or the hooks would not run
+    if conv._forward_hooks:  # call the layer as a module, or its hooks would not run
         y = conv(x) if residual is None else conv(x) + residual
         return F.relu(y) if relu else y
     training = torch.is_grad_enabled() and (x.requires_grad or conv.weight.requires_grad)
@@ -61,7 +60,7 @@ def fused_conv(x: Tensor, conv: nn.Conv2d, *, residual: Tensor | None = None, re
     y = F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
     if residual is not None:
         y = y + residual if training else y.add_(residual)
-    return F.relu(y, inplace=True) if relu else y  # no backward pass needs y: not the convolution's, not the sum's
+    return F.relu(y, inplace=True) if relu else y  # the backward pass does not need y
 
 
 def fused_resblock(x: Tensor, conv1: nn.Conv2d, conv2: nn.Conv2d, conv3: nn.Conv2d) -> Tensor:
@@ -85,7 +84,7 @@ if _HAS_ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported():
 
 
 def _onednn_takes(x: Tensor) -> bool:
-    """Whether oneDNN's fused convolution is there for ``x``; compilers and other programs fuse by themselves."""
+    """Return whether oneDNN's fused convolution applies to ``x``; not while compiling or exporting."""
     if not (_HAS_ONEDNN and x.device.type == "cpu" and x.dtype in _DTYPES):
         return False
     return bool(torch.backends.mkldnn.enabled) and not (torch.compiler.is_compiling() or exporting())
@@ -108,7 +107,7 @@ def _onednn(
 
 
 def _is_plainly_channels_last(x: Tensor) -> bool:
-    """Whether no axis of length 1 leaves the layout open: PyTorch's fused sum wants equal strides."""
+    """Return whether the layout is unambiguous (no axis of length 1): PyTorch's fused sum needs equal strides."""
     _, C, H, W = x.shape
     return min(C, H, W) > 1 and x.stride() == (C * H * W, 1, W * C, C)
 
@@ -116,14 +115,14 @@ def _is_plainly_channels_last(x: Tensor) -> bool:
 def _onednn_backward(
     gradient: Tensor, x: Tensor, weight: Tensor, has_bias: bool, conv: nn.Conv2d, needed: tuple[bool, bool, bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the gradients of input, weight and bias, where wanted."""
+    """Return the gradients of input, weight and bias, where needed."""
     sizes = [weight.shape[0]] if has_bias else None
     geometry = (conv.stride, _pair(conv.padding), conv.dilation, False, (0, 0), conv.groups)
     return torch.ops.aten.convolution_backward(gradient, x, weight, sizes, *geometry, needed)
 
 
 def _pair(padding: Any) -> tuple[int, ...]:
-    assert isinstance(padding, tuple), "named padding has no place here"
+    assert isinstance(padding, tuple), "named padding is not supported"
     return padding
 
 
@@ -156,7 +155,7 @@ class _FusedConv(torch.autograd.Function):
 
 
 class _FusedResBlock(torch.autograd.Function):
-    """The whole block, because the gradients inside belong to nobody else and can be masked where they lie."""
+    """The whole block as one function, so that inner gradients can be masked in place."""
 
     @staticmethod
     def forward(
@@ -184,14 +183,14 @@ class _FusedResBlock(torch.autograd.Function):
         return inner.add_(outer) if needs_x else None, gradient1, gradient2, gradient3, None
 
 
-# --- Weights in another number type -------------------------------------------------------------------------------
+# --- Weights in another dtype ------------------------------------------------------------------------------------
 
-_COPIES: Any = WeakTensorKeyDictionary()  # beside the modules, so that copies and state dicts do not carry them
+_COPIES: Any = WeakTensorKeyDictionary()  # outside the modules, so that copies and state dicts do not contain them
 
 
 @torch.no_grad()
 def _copy_for_inference(parameter: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return ``parameter`` in ``dtype``, converted once and again only when it has changed since."""
+    """Return ``parameter`` in ``dtype``; the converted copy is cached until the parameter changes."""
     if parameter.dtype == dtype or torch.compiler.is_compiling() or exporting() or parameter.is_inference():
         return parameter.detach().to(dtype)
     state = (parameter._version, parameter.data_ptr(), parameter.device, parameter.shape, dtype)

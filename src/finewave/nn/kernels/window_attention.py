@@ -1,7 +1,7 @@
-"""Non-local attention of every pixel to the most similar pixels of its window.
+"""Non-local attention of every pixel to the most similar pixels in its window.
 
-Memory grows with H W (C + k): scores are held for a few rows at a time, and of the window's values only the k chosen
-ones are read. What computes it is in `window_attention_ops`.
+Memory grows with H W (C + k): scores are kept for a few rows at a time, and only the k selected values of a window are
+read. The operators are in `window_attention_ops`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class HeadAttention(nn.Module):
     patch, window : int
         P and W, odd sides in pixels.
     top_percent : float
-        Share of the window that is kept; k = floor(W^2 top_percent / 100), at least 1.
+        Percentage of the window that is kept; k = floor(W^2 top_percent / 100), at least 1.
     """
 
     def __init__(
@@ -45,11 +45,11 @@ class HeadAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Filter ``x`` (B, C, H, W); same shape, channels last in memory."""
-        x = x.contiguous(memory_format=torch.channels_last)  # what the convolutions and `attend` are quickest with
+        x = x.contiguous(memory_format=torch.channels_last)  # the fastest layout for the convolutions and `attend`
         return self.attend_to(x, self.embed(x))
 
     def attend_to(self, x: Tensor, embedded: Tensor) -> Tensor:
-        """Filter ``x`` (B, C, H, W) by the likeness of its patches, ``embedded`` (B, e, H, W)."""
+        """Filter ``x`` (B, C, H, W) by the similarity of its patches, ``embedded`` (B, e, H, W)."""
         return attend(self.phi(embedded), self.theta(embedded), self.value(x), self.window, self.k)
 
 
@@ -63,17 +63,17 @@ def attend(phi: Tensor, theta: Tensor, value: Tensor, window: int, k: int) -> Te
     value : Tensor
         (B, C, H, W).
     window : int
-        Side of the square window, odd. Positions outside the image have score 0 and value 0 and take part.
+        Side of the square window, odd. Positions outside the image take part with score 0 and value 0.
     k : int
-        How many are kept.
+        Number of values kept.
 
     Returns
     -------
     Tensor
-        (B, C, H, W) in value's dtype, channels last in memory. Differentiable once. Of scores that tie for the last
-        place, any may be kept.
+        (B, C, H, W) in value's dtype, channels last in memory. Differentiable once. If scores tie for the last place,
+        any of them may be kept.
     """
-    dtype = torch.promote_types(value.dtype, torch.float32)  # ranking and softmax need the digits
+    dtype = torch.promote_types(value.dtype, torch.float32)  # ranking and softmax need full precision
     if exporting():
         return standard.attention(phi.to(dtype), theta.to(dtype), value.to(dtype), window, k).to(value.dtype)
     images = [_channels_last(image, dtype) for image in (phi, theta, value)]
@@ -116,10 +116,10 @@ class MultiHeadAttention(nn.Module):
         return ops.combination(heads, *weights).permute(0, 3, 1, 2).to(x.dtype)
 
     def _filtered(self, x: Tensor) -> list[Tensor]:
-        """Return what each head makes of ``x``.
+        """Return the output of each head.
 
-        All patches are embedded by one convolution: the few features of one head would not fill the vectors that the
-        processor computes with.
+        One convolution embeds the patches for all heads: the few features of one head would not fill the CPU's vector
+        registers.
         """
         heads: list[Any] = list(self.heads)
         weight = torch.cat([head.embed.weight for head in heads])

@@ -1,9 +1,9 @@
-"""The operators of window attention compiled for CPUs by Numba.
+"""Window attention for CPUs, compiled by Numba.
 
-Same arguments and results as in `window_attention_reference`. Imported when first used: compiling takes seconds, once
-for each machine (the machine code is kept where Numba may write). The kernels hold no lock of Python, so that plain
-threads, as many as PyTorch was given, share out the rows; none of Numba's threading layers is used. How rows are
-shared out does not depend on the number of threads, nor do the results.
+Same arguments and results as in `window_attention_reference`. Imported on first use: compilation takes seconds, once
+per machine (Numba caches the machine code where it can write). The kernels release the GIL, so plain threads, as many
+as PyTorch uses, process the rows; Numba's threading layers are not used. The split into tasks, and so the results, do
+not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ from torch import Tensor
 
 from finewave.nn.kernels.window_attention_reference import position_type
 
-# Pixels of a row whose window is scored and ranked at a time: their scores stay in the first-level cache, and loops
-# over them become vector instructions.
+# Pixels of a row processed at a time: their scores stay in the first-level cache, and loops over them are vectorised.
 TILE = 32
-# Rows of a task; in the backward pass at least two reaches of the window.
+# Rows of a task; in the backward pass at least twice the window's radius.
 FORWARD_ROWS, BACKWARD_ROWS = 16, 8
 # Values of a task and of an inner loop of the combining MLP. Its compiled form has three heads.
 TASK_VALUES, BLOCK, HEADS = 65_536, 256, 3
@@ -38,18 +37,18 @@ _REORDER = {"contract", "reassoc", "nsz"}
 
 
 def _compiled(function: Callable[..., None]) -> Callable[..., None]:
-    """Compile at first call, keeping the machine code on disk where there is a place to write it."""
+    """Compile on the first call, caching the machine code on disk where possible."""
     options: dict[str, Any] = {"nogil": True, "fastmath": _REORDER, "error_model": "numpy"}
     try:
         kernel = numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # neither beside this file nor in the user's cache folder
+    except RuntimeError:  # no writable cache folder
         return numba.njit(**options)(function)
     without = numba.njit(**options)(function)
 
     def call(*arguments: Any) -> None:
         try:
             kernel(*arguments)
-        except OSError:  # the folder cannot be read or written after all: a full or read-only disk
+        except OSError:  # the folder turned out not to be usable: a full or read-only disk
             without(*arguments)
 
     return call
@@ -62,19 +61,19 @@ def _count_trailing_zeros(typing_context: Any, word: Any) -> Any:
     return word(word), generate
 
 
-_lowest_bit: Any = intrinsic(_count_trailing_zeros)  # the number of the lowest bit that is set, one instruction
+_lowest_bit: Any = intrinsic(_count_trailing_zeros)  # index of the lowest set bit, one instruction
 
 
 # --- Threads ------------------------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=4)
-def _pool(workers: int, process: int) -> ThreadPoolExecutor:  # a process has its own: threads do not survive a fork
+def _pool(workers: int, process: int) -> ThreadPoolExecutor:  # one per process: threads do not survive a fork
     return ThreadPoolExecutor(workers, thread_name_prefix="finewave")
 
 
 def _run(kernel: Callable[..., None], tasks: Iterable[tuple[Any, ...]]) -> None:
-    """Call ``kernel`` with each of the tasks, on as many threads as PyTorch uses, this one among them."""
+    """Call ``kernel`` with each of the tasks, on as many threads as PyTorch uses, including this one."""
     waiting = list(tasks)
     threads = min(torch.get_num_threads(), len(waiting))
     if threads <= 1:
@@ -97,7 +96,7 @@ def _run(kernel: Callable[..., None], tasks: Iterable[tuple[Any, ...]]) -> None:
         work()
     finally:
         for helper in helpers:
-            if not helper.cancel():  # one that has not begun has nothing left to do
+            if not helper.cancel():  # helpers that have not started are not needed
                 helper.result()
 
 
@@ -125,7 +124,7 @@ def attention(
     def rows(image: int, top: int, bottom: int) -> None:
         scores = np.zeros((positions, TILE), arrays[0].dtype)
         integer = np.int32 if scores.itemsize == 4 else np.int64
-        # a multiple of eight, the last ones below any score
+        # a multiple of eight, padded with values below any score
         keys = np.full((-(-positions // 8) * 8, TILE), np.iinfo(integer).min, integer)
         _attend_rows(*arrays, scores, scores.view(integer), keys, window, k, image, top, bottom)
 
@@ -135,7 +134,7 @@ def attention(
 
 @numba.njit
 def _steps(window):
-    """Return rows and columns from the centre to each position of the window: dividing again and again is slow."""
+    """Return row and column offsets of each position of the window, tabulated because division is slow."""
     y, x = np.empty(window * window, np.intp), np.empty(window * window, np.intp)
     for i in range(window * window):
         y[i], x[i] = i // window - window // 2, i % window - window // 2
@@ -152,7 +151,7 @@ def _attend_rows(phi, theta, value, summed, indices, weights, scores, bits, keys
     lowest = keys[0, 0]
     largest = -(lowest + 1)
     padded_e = (E + 3) // 4 * 4
-    around = np.zeros((window, padded_e, TILE + window), scores.dtype)  # theta, a row y in slot y modulo window
+    around = np.zeros((window, padded_e, TILE + window), scores.dtype)  # theta: row y in slot y modulo window
     centre = np.zeros((padded_e, TILE), scores.dtype)
     groups = np.empty((k, TILE), keys.dtype)
     low, high, middle = np.empty(TILE, keys.dtype), np.empty(TILE, keys.dtype), np.empty(TILE, keys.dtype)
@@ -165,7 +164,7 @@ def _attend_rows(phi, theta, value, summed, indices, weights, scores, bits, keys
     step_y, step_x = _steps(window)
     for left in range(0, W, TILE):
         width = min(TILE, W - left)
-        first = max(0, r - left)  # of the columns around the tile, those inside the image
+        first = max(0, r - left)  # first of the columns around the tile that lies inside the image
         last = min(width + 2 * r, W - left + r)
         for y in range(top - r, bottom + r):
             # theta of the next row that is needed; zero outside
@@ -216,8 +215,7 @@ def _attend_rows(phi, theta, value, summed, indices, weights, scores, bits, keys
                 for x in range(TILE):
                     low[x] = min(low[x], groups[j, x])
                     high[x] = max(high[x], groups[j, x])
-            # Bisection for a threshold that k scores reach, of all pixels at once. Where scores tie at the
-            # threshold more than k reach it.
+            # Bisection, for all pixels at once, for a threshold that k scores reach; more than k if scores tie at it.
             while k < positions:
                 unsettled = 0
                 for x in range(TILE):
@@ -264,7 +262,7 @@ def _attend_rows(phi, theta, value, summed, indices, weights, scores, bits, keys
                         picked[n_found] = 32 * j + _lowest_bit(word)
                         n_found += 1
                         word &= word - np.uint32(1)
-                if n_found > k:  # of those that tie, the first
+                if n_found > k:  # of tied scores, the first
                     over, n_found = n_found - k, 0
                     equal = 0
                     for j in range(over + k):
@@ -327,7 +325,7 @@ def attention_backward(
     def rows(image: int, top: int, bottom: int) -> None:
         _attend_rows_backward(*arrays, window, image, top, bottom)
 
-    # A band also adds to rows above and below it. Every other band at a time, no two meet.
+    # A band of rows also adds to rows above and below it, so only every other band runs at a time.
     height = bands[0][2] - bands[0][1] if bands else 1
     for parity in (0, 1):
         _run(rows, [band for band in bands if band[1] // height % 2 == parity])
@@ -409,7 +407,7 @@ def combination_backward(
     gradients = [torch.empty_like(head) for head in heads]
     outputs, g = _planes(gradients), gradient.view(-1).detach().numpy()
     parts = list(_parts(g.size))
-    # of each hidden unit, over the values where it is not cut off: the sum of g, and of g times each head
+    # per hidden unit, over the values where it is active: the sum of g, and of g times each head
     sums = np.zeros((len(parts), len(matrix), 1 + HEADS))
 
     def part(start: int, stop: int) -> None:
@@ -472,7 +470,7 @@ def _combine(a, b, c, matrix, offset, result, heads, start, stop):
                 hidden1 = q0 * x0[i] + q1 * x1[i] + q2 * x2[i] + q3
                 hidden2 = u0 * x0[i] + u1 * x1[i] + u2 * x2[i] + u3
                 hidden3 = v0 * x0[i] + v1 * x1[i] + v2 * x2[i] + v3
-                # NaN passes, as in torch.relu
+                # NaN propagates, as in torch.relu
                 hidden0 = zero if hidden0 < 0 else hidden0
                 hidden1 = zero if hidden1 < 0 else hidden1
                 hidden2 = zero if hidden2 < 0 else hidden2

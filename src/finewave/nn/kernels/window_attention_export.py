@@ -1,7 +1,7 @@
-"""The operators of window attention from standard operators alone, for `finewave.nn.exporting`.
+"""Window attention in standard operators only, for `finewave.nn.exporting`.
 
 Equal to `window_attention_reference`, which cannot be exported: it works on bands of rows, whose number depends on the
-image. Here all pixels go together, with W^2 scores for each. Images have their channels first, (B, C, H, W).
+image. Here all pixels are processed at once, with W^2 scores each. Images are channels first, (B, C, H, W).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ def attention(phi: Tensor, theta: Tensor, value: Tensor, window: int, k: int) ->
     phi, theta : Tensor (B, e, H, W)
     value : Tensor (B, C, H, W)
     window, k : int
-        Side of the window, and how many of its positions are kept.
+        Side of the window, and number of positions kept.
     """
     H, W = value.shape[2:]
     r = window // 2
     scores = phi.new_zeros(())  # (B, W^2, H W) from the first term on
-    for centre, around in zip(phi.split(1, 1), theta.split(1, 1), strict=True):  # all channels at once would be large
+    for centre, around in zip(phi.split(1, 1), theta.split(1, 1), strict=True):  # limits memory
         scores = scores + centre.flatten(2) * F.unfold(around, window, padding=r)
     best, positions = scores.topk(k, 1)
     share = best.softmax(1)
@@ -44,7 +44,7 @@ def attention(phi: Tensor, theta: Tensor, value: Tensor, window: int, k: int) ->
 def combination(heads: Sequence[Tensor], weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
     """Return ``weight2 relu(weight1 [heads] + bias1) + bias2`` for each value; heads and result (B, C, H, W).
 
-    A band at a time, because the hidden layer is many times as large as the image.
+    One band at a time, because the hidden layer is many times as large as the image.
     """
     stacked = torch.stack(tuple(heads), 2)  # (B, C, N, H, W)
     first, last = weight1[:, :, None, None], weight2[:, :, None, None]

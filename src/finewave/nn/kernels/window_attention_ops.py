@@ -1,4 +1,4 @@
-"""The operators of window attention as PyTorch knows them: differentiable once, and opaque to its compilers.
+"""Window attention as PyTorch custom operators: differentiable once, and opaque to its compilers.
 
 On a CPU they run compiled (`window_attention_cpu`), elsewhere or without Numba in PyTorch
 (`window_attention_reference`).
@@ -47,7 +47,7 @@ _attention_backward = torch.library.custom_op(
     "finewave::window_attention_backward",
     plain.attention_backward,
     mutates_args=(),
-    schema="(Tensor gradient, Tensor phi, Tensor theta, Tensor value, Tensor chosen, Tensor weights, int window)"
+    schema="(Tensor gradient, Tensor phi, Tensor theta, Tensor value, Tensor indices, Tensor weights, int window)"
     " -> (Tensor, Tensor, Tensor)",
 )
 

@@ -1,7 +1,7 @@
-"""The operators of window attention in PyTorch: for every device, and the definition of the compiled ones.
+"""Window attention in PyTorch: for every device, and the reference for the compiled operators.
 
-Images have their channels last, (B, H, W, C). A band of rows, or a piece of the flattened image, is worked on at a
-time. Nothing here waits for a GPU.
+Images are channels last, (B, H, W, C), and processed in bands of rows or pieces of the flattened image. Nothing here
+synchronises with a GPU.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Pixels whose window scores are held at a time, and values whose hidden layer is: as many as stay in a processor's
-# cache, or fill a GPU.
+# Pixels (attention) and values (MLP) processed at a time: as many as fit into a CPU's cache, or fill a GPU.
 CHUNK_PIXELS = {"cpu": 16_384, "cuda": 262_144}
 CHUNK_VALUES = {"cpu": 4_096, "cuda": 4_194_304}
 
@@ -29,14 +28,14 @@ def attention(
     phi, theta, value : Tensor
         (B, H, W, e), (B, H, W, e) and (B, H, W, C), contiguous, all float32 or all float64.
     window, k : int
-        Side of the window, and how many of its positions are kept.
+        Side of the window, and number of positions kept.
     keep : bool
-        Whether to return what the backward pass needs; it is empty otherwise.
+        Whether to return ``indices`` and ``weights``, which the backward pass needs; otherwise they are empty.
 
     Returns
     -------
-    summed, chosen, weights : Tensor
-        (B, H, W, C); the chosen positions of the window, counted row by row, and their weights, (B, H, W, k).
+    summed, indices, weights : Tensor
+        (B, H, W, C); the selected positions of the window, counted row by row, and their weights, (B, H, W, k).
     """
     B, H, W, _ = value.shape
     r = window // 2
@@ -49,7 +48,7 @@ def attention(
     for b, top, n in _bands(B, H, max(1, _chunk(CHUNK_PIXELS, value) // W)):
         centre = phi[b, top : top + n].permute(2, 0, 1).contiguous()
         scores = phi.new_empty(window * window, n, W)
-        for i in range(window * window):  # whole rows at a time: no window is ever laid out in memory
+        for i in range(window * window):  # whole rows at a time: windows are never copied
             dy, dx = divmod(i, window)
             torch.sum(centre * theta_padded[b, :, top + dy : top + dy + n, dx : dx + W], 0, out=scores[i])
         scores = scores.permute(1, 2, 0).contiguous()
@@ -69,7 +68,7 @@ def attention(
 def attention_backward(
     gradient: Tensor, phi: Tensor, theta: Tensor, value: Tensor, indices: Tensor, weights: Tensor, window: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the gradients of phi, theta and value from that of the sum, with the positions that were chosen."""
+    """Return the gradients of phi, theta and value from that of the sum and the selected positions."""
     B, H, W, _ = value.shape
     k = indices.shape[-1]
     values, thetas = _with_outside(value), _with_outside(theta)
@@ -108,7 +107,7 @@ def combination(heads: Sequence[Tensor], weight1: Tensor, bias1: Tensor, weight2
 def combination_backward(
     gradient: Tensor, heads: Sequence[Tensor], weight1: Tensor, bias1: Tensor, weight2: Tensor
 ) -> tuple[list[Tensor], Tensor, Tensor, Tensor, Tensor]:
-    """Return the gradients of the heads, weight1, bias1, weight2 and bias2; the hidden layer is computed again."""
+    """Return the gradients of the heads, weight1, bias1, weight2 and bias2; the hidden layer is recomputed."""
     gradients = [torch.empty_like(head) for head in heads]
     of_weight1, of_bias1, of_weight2 = (torch.zeros_like(t) for t in (weight1, bias1, weight2))
     N = len(heads)
@@ -126,7 +125,7 @@ def combination_backward(
 
 def _largest(scores: Tensor, k: int) -> Tensor:
     """Return the indices (..., k) of the k largest along the last axis, in any order."""
-    if scores.device.type == "cpu":  # selection without sorting: five times quicker than topk
+    if scores.device.type == "cpu":  # selection without sorting: five times faster than topk
         return torch.from_numpy(np.argpartition(scores.numpy(), -k, axis=-1)[..., -k:])
     return scores.topk(k, sorted=False).indices
 
@@ -151,12 +150,12 @@ def _pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
 
 def _with_outside(image: Tensor) -> Tensor:
-    """Return (B H W + 1, C): all pixels, and zeros that stand for every position outside."""
+    """Return (B H W + 1, C): all pixels, and a row of zeros for positions outside."""
     return F.pad(image.flatten(0, 2), (0, 0, 0, 1))
 
 
 def _pixels(positions: Tensor, b: int, top: int, H: int, W: int, window: int, B: int) -> Tensor:
-    """Return which pixels of all images, or B H W for outside, the window ``positions`` (n, W, k) of rows are."""
+    """Return the pixel index of window ``positions`` (n, W, k) of some rows; B H W for positions outside."""
     r = window // 2
     y = torch.arange(top - r, top - r + positions.shape[0], device=positions.device).view(-1, 1, 1)
     x = torch.arange(-r, W - r, device=positions.device).view(-1, 1)

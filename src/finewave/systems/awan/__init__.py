@@ -1,1 +1,1 @@
-"""AWAN: network, parts of its own, weights of the public code."""
+"""AWAN: network, its own parts, and conversion of public weights."""

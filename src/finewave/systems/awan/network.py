@@ -4,9 +4,9 @@ J. Li, C. Wu, R. Song, Y. Li, F. Liu, "Adaptive Weighted Attention Network with 
 Spectral Reconstruction from RGB Images", CVPR Workshops 2020, arXiv 2005.09305. Public code: Deep-imagelab/AWAN, no
 licence file. Names of modules are the paper's.
 
-Known differences (``docs/models/awan.md`` has the whole list): the second-order attention is never held as a matrix of
+Known differences (``docs/models/awan.md`` has the full list): the second-order attention is never stored as a matrix of
 all pairs; fewer than 8 bands, fewer than 16 features and images of one pixel work; the camera term of the loss has a
-gradient unless asked not to (`camera_discrepancy`).
+gradient by default (`camera_discrepancy`).
 
 Symbols: c and C the bands of input and output, f the features, n the blocks.
 """
@@ -26,7 +26,7 @@ from finewave.nn.padding import ReflectConv2d
 from finewave.systems.awan.polynomial_attention import polynomial_attention
 from finewave.systems.base import SRNetwork
 
-SCORES_AT_ONCE = 2**24  # where the attention kernel builds its matrix after all: 64 MB of float32
+SCORES_AT_ONCE = 2**24  # above it the attention kernel builds the full matrix in parts: 64 MB of float32
 
 
 class AWCA(nn.Module):
@@ -60,7 +60,8 @@ class SecondOrderNonLocal(nn.Module):
 
         y = softmax((theta - m) theta^T / k) g,    output = x + W y.
 
-    Only the left factor is centred, as in the public code. W starts at zero: the block starts as the identity.
+    Only the left factor is centred, as in the public code. W is initialised to zero, so the block starts as the
+    identity.
     """
 
     def __init__(self, channels: int, reduction: int = 8) -> None:
@@ -85,7 +86,7 @@ class SecondOrderNonLocal(nn.Module):
 def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """Return softmax(scale query key^T) value for (B, N, k) each, without the N x N matrix."""
     learns = torch.is_grad_enabled() and (query.requires_grad or value.requires_grad)
-    # asking how large the scores are would make a GPU wait, which is quick enough with all pairs
+    # reading the scores' size would synchronise a GPU, which is fast enough with all pairs
     if not learns and query.device.type == "cpu" and not exporting():
         result = polynomial_attention(query, key, value, scale)
         if result is not None:
@@ -93,7 +94,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tenso
     k = query.shape[2]
     # zeros change no product, and the kernels without a matrix want rows of 8
     q, K, v = (F.pad(part, (0, -k % 8))[:, None] for part in (query, key, value))
-    if exporting():  # how many parts there are depends on the image
+    if exporting():  # the number of parts depends on the image
         return F.scaled_dot_product_attention(q, K, v, scale=scale)[:, 0, :, :k]
     rows = max(SCORES_AT_ONCE // max(key.shape[0] * key.shape[1], 1), 1)
     parts = [F.scaled_dot_product_attention(some, K, v, scale=scale) for some in q.split(rows, 2)]
@@ -103,8 +104,8 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tenso
 class PSNL(nn.Module):
     """Patch-level second-order non-local module: one shared block on each of the image's four quadrants.
 
-    Cut at half of the height and width, rounded down. So the output depends on the image's size and, for a crop, on
-    where it was cut.
+    Cut at half of the height and width, rounded down. So the output depends on the image's size and, for a crop, on its
+    position.
     """
 
     def __init__(self, channels: int, reduction: int = 8) -> None:
@@ -163,8 +164,8 @@ class AWAN(SRNetwork):
     nonlocal_reduction : int
         C over the inner width of PSNL, rounded down, at least 1.
     initialisation : {"published", "framework"}
-        How weights start: ``"published"`` sets the last convolution of PSNL to zero, so that PSNL starts as the
-        identity; ``"framework"`` leaves all to PyTorch.
+        Weight initialisation: ``"published"`` sets the last convolution of PSNL to zero, so that PSNL starts as the
+        identity; ``"framework"`` uses PyTorch's defaults.
 
     Raises
     ------
@@ -173,15 +174,15 @@ class AWAN(SRNetwork):
 
     Notes
     -----
-    Attention weighs whole quadrants and AWCA the whole image, so every pixel acts on every other: `receptive_field`
-    is None, and a scene in tiles differs from one that is processed at once. Memory grows linearly with the number
-    of pixels; time, too, in evaluation on a processor, else with its square through PSNL.
+    Attention weighs whole quadrants and AWCA the whole image, so every pixel affects every other: `receptive_field` is
+    None, and tiled prediction differs from that of the whole scene. Memory grows linearly with the number of pixels; so
+    does time in evaluation on a CPU, otherwise it grows quadratically through PSNL.
     """
 
     task = "ssr"
     scale = 1
     receptive_field = None
-    export_multiple = 2  # of halves of one size
+    export_multiple = 2  # for halves of equal size
 
     def __init__(
         self,
@@ -238,7 +239,7 @@ class AWAN(SRNetwork):
 
 
 def camera_discrepancy(hr_hsi: Tensor, hr_msi: Tensor, response: Tensor, levels: int | None = None) -> Tensor:
-    """Return the mean absolute difference of what the camera sees of ``hr_hsi`` from what it saw.
+    """Return the mean absolute difference between the camera's image simulated from ``hr_hsi`` and the observed one.
 
     Parameters
     ----------

@@ -1,12 +1,12 @@
-"""Softmax attention over many positions of few channels, in time linear in positions.
+"""Softmax attention over many positions of few channels, in time linear in the number of positions.
 
 With scores s = q . k bounded by R, exp(s) is its Taylor polynomial of degree p up to a relative error of
 R^(p+1) / (p+1)! e^R, and a polynomial of q . k is a scalar product of monomials of q and of k:
 
     exp(q . k) = sum over a of q^a k^a / a!,    |a| <= p,    x^a = prod_i x_i^(a_i).
 
-So the sums over all keys are taken once, for each monomial. Adding a constant vector to all keys changes no softmax:
-they are centred first, which makes R small.
+So the sums over all keys are computed once per monomial. Adding a constant vector to all keys does not change the
+softmax, so they are centred first, which makes R small.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HIGHEST_DEGREE = 40
 
 
 def polynomial_attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor | None:
-    """Return softmax(scale query key^T) value, or None where the matrix of all pairs costs less.
+    """Return softmax(scale query key^T) value, or None if computing all pairs costs less.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def polynomial_attention(query: Tensor, key: Tensor, value: Tensor, scale: float
 
 
 def _degree(bound: float, tolerance: float) -> int | None:
-    """Return the least degree that keeps exp within ``tolerance`` of itself for scores of at most ``bound``."""
+    """Return the smallest degree whose Taylor polynomial approximates exp within ``tolerance`` up to ``bound``."""
     term = math.exp(min(bound, 100.0))
     for degree in range(HIGHEST_DEGREE + 1):
         term *= bound / (degree + 1)
@@ -74,10 +74,10 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, degree: int) -> Tensor:
 
 
 class _Monomials(NamedTuple):
-    """Monomials by degree, those of one degree by their last channel.
+    """Monomials sorted by degree, within a degree by last channel.
 
-    What follows from multiplying by channel i are the monomials of a degree less whose last channel is at most i: the
-    first ``prefixes[degree][i]`` of them. ``weights`` are the products of 1 / a_i!.
+    Channel i times the first ``prefixes[degree][i]`` monomials of the previous degree, those whose last channel is at
+    most i, gives the monomials that end in i. ``weights`` are the products of 1 / a_i!.
     """
 
     prefixes: list[list[int]]

@@ -44,14 +44,14 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
         As the public code saves it: keys alone, or a whole checkpoint with ``"state_dict"``; prefixes ``module.`` and
         ``param.`` common to all keys are removed.
     **config
-        ``in_channels``, ``out_channels``, ``features``, ``blocks``: shapes tell them if they are left out.
+        ``in_channels``, ``out_channels``, ``features``, ``blocks``: inferred from shapes by default.
         ``module`` is ``"AWAN"`` by default; ``"AWCA"`` (``features``, ``reduction``), ``"PSNL"`` (``channels``,
         ``reduction``) and ``"DRAB"`` (``features``, ``k1``, ``k2``) are its parts.
 
     Raises
     ------
     InputError
-        A ``ValueError``, if module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
+        A ``ValueError``, if the module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
     """
     check_names("AWAN", config, HYPER_PARAMETERS)
     weights = bare(state_dict)

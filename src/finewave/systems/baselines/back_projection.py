@@ -1,4 +1,4 @@
-"""Iterative back-projection: the image that, degraded, is the one observed.
+"""Iterative back-projection: an image whose degraded version equals the observed one.
 
 M. Irani, S. Peleg, "Improving resolution by image registration", CVGIP: Graphical Models and Image Processing 53(3),
 1991, for a single image and a known blur.

@@ -10,7 +10,7 @@ from finewave.systems.base import SRNetwork
 
 
 class Bicubic(SRNetwork):
-    """Cubic convolution on half-pixel centres (a = -0.75, as PyTorch's), band by band; nothing to learn.
+    """Cubic convolution on half-pixel centres (a = -0.75, as in PyTorch), band by band; no weights.
 
     Parameters
     ----------

@@ -24,8 +24,9 @@ TINY = 1e-9
 class CNMF(SRNetwork):
     """``X = W A`` with ``h = W A_h`` (A_h: A degraded) and ``m = R W A``, all nonnegative.
 
-    Multiplicative updates, in turns on the HSI (W and A_h; A_h alone first) and on the MSI (A alone first, then R W and
-    A), as in the paper's section III. The abundances of a pixel sum to one as far as ``sum_to_one`` weighs that.
+    Multiplicative updates alternate between the HSI (W and A_h; first A_h alone) and the MSI (first A alone, then R W
+    and A), as in the paper's section III. ``sum_to_one`` weighs the constraint that the abundances of a pixel sum to
+    one.
 
     Parameters
     ----------
@@ -34,11 +35,11 @@ class CNMF(SRNetwork):
     ms_bands, hs_bands : int
         c and C.
     endmembers : int
-        Number of materials, at most.
+        Maximum number of materials.
     turns, iterations : int
         Alternations between the two images, and updates in each.
     sum_to_one : float
-        Weight of the constraint, a further band of that constant value; 0 for none.
+        Weight of the constraint, implemented as an additional band of that constant value; 0 for none.
     degradation : dict, optional
         How the LR-HSI was made: keyword arguments of `degrade`; by default its Gaussian.
 
@@ -49,9 +50,9 @@ class CNMF(SRNetwork):
     """
 
     task = "fusion"
-    receptive_field = None  # statistics of the whole image
+    receptive_field = None  # uses statistics of the whole image
     export_lacks: ClassVar = dict.fromkeys(
-        ("onnx", "pt2"), "it looks at values to choose endmembers, and solves least squares by SciPy"
+        ("onnx", "pt2"), "it selects endmembers by value, and solves least squares with SciPy"
     )
 
     def __init__(
@@ -96,7 +97,7 @@ class CNMF(SRNetwork):
         for turn in range(self.turns):
             for step in range(self.iterations):
                 low = self._abundances(low, spectra, hs)
-                if turn or step >= self.iterations // 2:  # what starts from nothing settles first
+                if turn or step >= self.iterations // 2:  # newly initialised factors are updated alone first
                     spectra = _update(spectra.T, low.T, hs.T).T
             if turn == 0:
                 high = bicubic(low.view(1, M, height, width), (H, W))[0].clamp(min=0).flatten(1)
@@ -123,9 +124,9 @@ def _update(factor: Tensor, other: Tensor, product: Tensor, steps: int = 1) -> T
 
 
 def successive_projections(pixels: Tensor, count: int) -> Tensor:
-    """Return the spectra (C, M) of pixels that span the others, M <= ``count`` (Araujo et al., 2001).
+    """Return the spectra (C, M) of pixels that best span all others, M <= ``count`` (Araujo et al., 2001).
 
-    Each is the one farthest from the span of those before; it ends early where nothing is left.
+    Each is the spectrum farthest from the span of those before; stops early if no residual is left.
     """
     rest = pixels.clone()
     selected: list[int] = []
@@ -145,7 +146,7 @@ def nonnegative_response(hs: Tensor, ms: Tensor) -> Tensor:
     """Return R (c, C) >= 0 of least squared error in ``ms`` = R ``hs``, from pixels (c, N) and (C, N)."""
     from scipy.optimize import nnls
 
-    # the triangle of a QR decomposition holds all that the pixels say, in C rows
+    # the R factor of a QR decomposition holds the same least-squares information in C rows
     reduced = torch.linalg.qr(torch.cat((hs, ms)).double().T, mode="r").R.cpu().numpy()
     C = len(hs)
     rows = [nnls(reduced[:, :C], reduced[:, C + i])[0] for i in range(len(ms))]

@@ -22,7 +22,7 @@ from finewave.systems.base import SRNetwork
 class GSA(SRNetwork):
     """For each HS band k: ``H_k = up(h_k) + g_k (P_k - I_k)``.
 
-    All regressions are by least squares with a constant, over the LR pixels of the one image:
+    All regressions are least squares with a constant, over the LR pixels of the image:
 
     - P_k, the sharp band: h_k as a combination of the degraded MS bands, the weights applied to the MSI (Selva et al.,
       synthesised band);
@@ -46,8 +46,8 @@ class GSA(SRNetwork):
     """
 
     task = "fusion"
-    receptive_field = None  # statistics of the whole image
-    export_lacks: ClassVar = {"onnx": "its least squares need a pseudo-inverse, which ONNX has not"}
+    receptive_field = None  # uses statistics of the whole image
+    export_lacks: ClassVar = {"onnx": "its least squares need a pseudo-inverse, which ONNX lacks"}
 
     def __init__(
         self,

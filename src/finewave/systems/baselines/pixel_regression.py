@@ -1,4 +1,4 @@
-"""Spectra from multispectral pixels by least squares: the floor of every table of spectral super-resolution."""
+"""Spectra from multispectral pixels by least squares: a baseline for spectral super-resolution."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from finewave.errors import InputError
 from finewave.systems.base import SRNetwork
 
 DARK_PRODUCT = 1e-12
-"""Products of two bands count as no smaller: a band of 1e-6 is dark in every unit that is used here."""
+"""Lower bound of products of two bands: a band of 1e-6 is dark in all units used here."""
 
 
 class PixelRegression(SRNetwork):
     """HS bands as polynomials of the MS bands of the same pixel.
 
-    The coefficients are found in one pass over the training images (`prepare_from`), by ridge regression: least mean
-    squared error plus ``penalty`` times the mean square of all coefficients but the constant's.
+    The coefficients are fitted in one pass over the training images (`prepare_from`), by ridge regression: mean squared
+    error plus ``penalty`` times the mean square of all coefficients but the constant.
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ class PixelRegression(SRNetwork):
         Parameters
         ----------
         samples : iterable of mappings
-            Images ``hr_msi`` (B, c, H, W) and ``hr_hsi`` (B, C, H, W); looked at once, one at a time.
+            Images ``hr_msi`` (B, c, H, W) and ``hr_hsi`` (B, C, H, W); read once, one at a time.
         seed : int
-            Not used: there is nothing random here.
+            Not used: nothing is random here.
         """
         gram: Tensor | float = 0.0
         moment: Tensor | float = 0.0
@@ -124,10 +124,10 @@ class QuadraticRegression(PixelRegression):
 class RootPolynomialRegression(PixelRegression):
     """HS bands from the MS bands and the geometric means of two of them; see `PixelRegression`.
 
-    k times the light gives k times the HSI, as from a network without biases. G. D. Finlayson, M. Mackiewicz,
+    Scaling the input by k scales the HSI by k, as in a network without biases. G. D. Finlayson, M. Mackiewicz,
     A. Hurlbert, "Color Correction Using Root-Polynomial Regression", IEEE Transactions on Image Processing 24, 2015;
     for spectra Y.-T. Lin, G. D. Finlayson, "Exposure Invariance in Spectral Reconstruction from RGB Images", Color and
-    Imaging Conference 2019. Negative values count as zero in the means.
+    Imaging Conference 2019. Negative values are set to zero in the means.
     """
 
     name = "root-polynomial"
@@ -140,8 +140,8 @@ class RootPolynomialRegression(PixelRegression):
         return [each for n in (1, 2) for each in combinations(range(self.ms_bands), n)]
 
     def terms(self, ms: Tensor) -> Tensor:
-        """Return every term of every pixel, roots of the pairs' products; see `PixelRegression.terms`."""
+        """Return all terms of every pixel, including roots of products of pairs; see `PixelRegression.terms`."""
         products = super().terms(ms.clamp(min=0))
         bands = ms.permute(0, 2, 3, 1).flatten(0, 2)
-        # never the root of zero itself, whose slope is infinite
+        # avoids the root of zero, whose slope is infinite
         return torch.cat([bands, products[:, self.ms_bands :].clamp(min=DARK_PRODUCT).sqrt()], 1)

@@ -1,7 +1,7 @@
-"""Joint super-resolution as a chain of systems that each do one thing.
+"""Joint super-resolution as a chain of systems for single tasks.
 
-The comparisons of arXiv 2505.24605, section V, compose a spatial (`sr`) and a spectral (`ssr`) network, in either order
-or side by side with a fusion network behind them. Each composition is one network: one folder, one card.
+The comparisons of arXiv 2505.24605, section V, compose a spatial (`sr`) and a spectral (`ssr`) network, in either
+order, or in parallel followed by a fusion network. Each composition is one network: one folder, one card.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PROTOCOL = ("scale", "ms_bands", "hs_bands")
 
 
 class Step(NamedTuple):
-    """What one part reads, by the names it has for its inputs, and the image that it makes."""
+    """A part's inputs, by its own names, and its output."""
 
     part: str
     reads: dict[str, str]
@@ -30,16 +30,16 @@ class Step(NamedTuple):
 
 
 class Composition(SRNetwork):
-    """Parts one after the other; each is a task's network that has its own names for what it reads.
+    """Parts in sequence; each is a network of one task, with its own input names.
 
     Parameters
     ----------
     scale : int
-        s >= 2, of the whole.
+        s >= 2, of the composition.
     ms_bands, hs_bands : int
         c and C.
     parts : dict of str to (str, dict or None)
-        For each part the name of its system and options for `create_model`, without scale and band counts.
+        For each part, the name of its system and options for `create_model`, without scale and band counts.
 
     Raises
     ------
@@ -101,9 +101,9 @@ class Composition(SRNetwork):
         return any(self.part(part).prepares for part in self.parts)
 
     def protocol_of(self, part: str, system: str) -> dict[str, int]:
-        """Return scale and band counts of a part, as far as its system has options for them."""
+        """Return scale and band counts of a part, if its system has options for them."""
         step = self.step_of(part)
-        images = {**step.reads, "hr_hsi": step.makes}  # what every part makes is, to itself, the HR-HSI
+        images = {**step.reads, "hr_hsi": step.makes}  # every part's own name for its output is hr_hsi
         values = {"scale": self.scale}
         for own, image in images.items():
             values["ms_bands" if own.endswith("msi") else "hs_bands"] = (
@@ -131,33 +131,33 @@ class Composition(SRNetwork):
 
     @property
     def export_fixed(self) -> str | None:
-        """See `finewave.zoo.export`: the reason of the first part that has one."""
+        """See `finewave.zoo.export`: the first part's reason, if any."""
         reasons = ((part, self.part(part).export_fixed) for part in self.parts)
         return next((f"{part}: {reason}" for part, reason in reasons if reason), None)
 
     @property
     def export_lacks(self) -> dict[str, str]:
-        """See `finewave.zoo.export`: what any of the parts lacks."""
+        """See `finewave.zoo.export`: formats that any part lacks."""
         every = [(part, self.part(part).export_lacks) for part in reversed(self.parts)]
         return {kind: f"{part}: {reason}" for part, lacks in every for kind, reason in lacks.items()}
 
     @property
     def receptive_field(self) -> int | None:
-        """Distance in LR pixels up to which an input pixel acts on an output pixel; None for the whole image."""
+        """Largest distance in LR pixels at which an input pixel affects an output pixel; None for the whole image."""
         return self.receptive_field_with_pooling(0)
 
     @property
     def shift_equivariant(self) -> bool:
-        """Whether every part does the same wherever a part of the image lies."""
+        """Whether all parts are shift-equivariant."""
         return all(self.part(part).shift_equivariant for part in self.parts)
 
     @property
     def n_global_poolings(self) -> int:
-        """How many poolings over the image the parts have."""
+        """Number of global poolings in all parts."""
         return sum(self.part(part).n_global_poolings for part in self.parts)
 
     def receptive_field_with_pooling(self, window: int) -> int | None:
-        """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
+        """Return `receptive_field` with channel pooling over windows of the given side in LR pixels."""
         reach = {"lr_msi": 0}
         for step in self.steps:
             net, s = self.part(step.part), 1 if self._reads_low(step) else self.scale
@@ -185,7 +185,7 @@ class Composition(SRNetwork):
         return known
 
     def batch_of(self, part: str, images: Mapping[str, Tensor], estimates: bool) -> dict[str, Tensor]:
-        """Return what a part learns from, by its own names: its inputs and its target, the ``hr_hsi``.
+        """Return a part's training images by its own names: its inputs and its target, ``hr_hsi``.
 
         Parameters
         ----------
@@ -194,7 +194,7 @@ class Composition(SRNetwork):
         images : mapping of str to Tensor
             ``lr_msi`` and the true images.
         estimates : bool
-            Inputs as the parts before make them, without gradients; else the true ones.
+            Use the outputs of the preceding parts as inputs, without gradients, instead of the true images.
         """
         step = self.step_of(part)
         known = dict(images)
@@ -210,7 +210,7 @@ class Composition(SRNetwork):
         return {**{own: known[image] for own, image in step.reads.items()}, "hr_hsi": images[step.makes]}
 
     def prepare_from(self, samples: Any, seed: int) -> None:
-        """Let each part that learns before training see its images; see `finewave.training.trainer.build_network`."""
+        """Prepare each part that needs it; see `finewave.training.trainer.build_network`."""
         unprepared = [part for part in self.parts if self.part(part).prepares]
         kept = list(samples) if len(unprepared) > 1 else samples
         for part in unprepared:
@@ -218,7 +218,7 @@ class Composition(SRNetwork):
 
 
 class SRThenSSR(Composition):
-    """``sr-ssr``: the LR-MSI is enlarged, then every HR pixel gets its spectrum.
+    """``sr-ssr``: spatial super-resolution of the LR-MSI, then spectral super-resolution of every HR pixel.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ class SRThenSSR(Composition):
 
 
 class SSRThenSR(Composition):
-    """``ssr-sr``: every LR pixel gets its spectrum, then the LR-HSI is enlarged; parameters of `SRThenSSR`."""
+    """``ssr-sr``: spectral, then spatial super-resolution; parameters of `SRThenSSR`."""
 
     steps = (
         Step("ssr", {"hr_msi": "lr_msi"}, "lr_hsi"),

@@ -1,9 +1,9 @@
 """EDSR: super-resolution by residual blocks without normalisation, of all bands together.
 
 B. Lim, S. Son, H. Kim, S. Nah, K. M. Lee, "Enhanced Deep Residual Networks for Single Image Super-Resolution", CVPR
-Workshops 2017, arXiv 1707.02921. The article is about photographs of three bands; tables of hyperspectral systems take
-it with as many bands as the image has. Differences: the mean of the training images is not subtracted; any scale, by
-its prime factors; ``initialisation="interpolation"`` lets the untrained network begin at quadratic interpolation.
+Workshops 2017, arXiv 1707.02921. The article treats photographs of three bands; tables of hyperspectral systems use it
+with all bands of the image. Differences: the mean of the training images is not subtracted; any scale, by its prime
+factors; with ``initialisation="interpolation"`` the untrained network is a quadratic interpolation.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class EDSR(SRNetwork):
     residual_scale : float
         0.1 as published, 1 in its baseline.
     initialisation : {"interpolation", "framework"}
-        How weights start: so that the network returns the image interpolated (which needs ``features >=
-        hs_bands``, and does nothing without), or PyTorch's default, as published.
+        Weight initialisation: so that the network returns the interpolated image (needs ``features >= hs_bands``,
+        otherwise no effect), or PyTorch's default, as published.
 
     Raises
     ------
@@ -99,7 +99,7 @@ class EDSR(SRNetwork):
 
 @torch.no_grad()
 def _start_at_interpolation(net: EDSR) -> None:
-    """Let features carry a band each, the blocks add little, and the upsampler interpolate at first, by parabolas."""
+    """Initialise: each band in one feature, blocks that add little, an upsampler that interpolates by parabolas."""
     C = net.hs_bands
     for layer in (net.head, net.last, *net.upsampler, net.tail):
         assert isinstance(layer, nn.Conv2d)
@@ -111,7 +111,9 @@ def _start_at_interpolation(net: EDSR) -> None:
     for layer, p in zip(net.upsampler, net.upsampler.factors, strict=True):
         assert isinstance(layer, nn.Conv2d)
         taps = torch.tensor([_quadratic((i + 0.5) / p - 0.5) for i in range(p)])
-        kernels = torch.einsum("ih,jw->ijhw", taps, taps).flatten(0, 1)  # (p^2, 3, 3), as the pixel shuffle counts
+        kernels = torch.einsum("ih,jw->ijhw", taps, taps).flatten(
+            0, 1
+        )  # (p^2, 3, 3), in the order of the pixel shuffle
         for feature in range(C):
             layer.weight[feature * p * p : (feature + 1) * p * p, feature] += kernels
 

@@ -2,7 +2,7 @@
 
 S. Mei, X. Yuan, J. Ji, Y. Zhang, S. Wan, Q. Du, "Hyperspectral Image Spatial Super-Resolution via 3D Full Convolutional
 Neural Network", Remote Sensing 9(11), 1139, 2017. Public code: MeiShaohui/Hyperspectral-Image-Spatial-Super-Resolution-
-via-3D-Full-Convolutional-Neural-Network. None of it is here. Layers and widths are those of both; differences:
+via-3D-Full-Convolutional-Neural-Network. None of it is used here. Layers and widths are those of both; differences:
 
 - the result has the size of the scene: rows, columns and bands at the ends are repeated before the convolutions, where
   the public code mirrors the image for the rows and columns, and loses four bands at each end;
@@ -31,7 +31,7 @@ class FCNN3D(SRNetwork):
     hs_bands : int
         C; the weights do not depend on it.
     features : int
-        Of the first convolution; published is 64, then 32 and 9.
+        Width of the first convolution; 64 as published, then 32 and 9.
     initialisation : {"interpolation", "framework"}
         How weights start: so that the network returns about the bicubic image, or PyTorch's default.
 
@@ -62,7 +62,7 @@ class FCNN3D(SRNetwork):
 
     @property
     def receptive_field(self) -> int:
-        """Distance in LR pixels up to which an input pixel acts on an output pixel; 2 of it are interpolation's."""
+        """Largest distance in LR pixels at which an input pixel affects an output pixel; 2 of them by interpolation."""
         return -(-BORDER[1] // self.scale) + 2
 
     def forward(self, lr_hsi: Tensor) -> Tensor:

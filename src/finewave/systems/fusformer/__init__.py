@@ -1,1 +1,1 @@
-"""Fusformer: network, parts of its own, weights of the public code."""
+"""Fusformer: network, its own parts, and conversion of public weights."""

@@ -2,10 +2,10 @@
 
 J.-F. Hu, T.-Z. Huang, L.-J. Deng, H.-X. Dou, D. Hong, G. Vivone, "Fusformer: A Transformer-based Fusion Network for
 Hyperspectral Image Super-resolution", IEEE GRSL 19, 2022 (arXiv 2109.02079). Public code: J-FHu/Fusformer, without a
-licence file; none of it is here. The differences, also in ``docs/models/fusformer.md``:
+licence file; none of it is used here. The differences, also in ``docs/models/fusformer.md``:
 
 - scale and bands are arguments, not the constants 4, 31 and 3;
-- the position embeddings of the public code are never used there and do not exist here;
+- the position embeddings of the public code are never used there and are omitted here;
 - large images are cut into patches for the attention alone, by the network itself; the convolutions see the whole
   image, so that no seam is made by their padding;
 - clamping to [0, 1] is an option, on as published.
@@ -39,7 +39,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(heads * head_features, features)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return tokens of the same shape; the (N, N) scores are never held at once where PyTorch has a kernel."""
+        """Return tokens of the same shape; the (N, N) scores are never stored if PyTorch has a fused kernel."""
         B, N, _ = x.shape
         q, k, v = self.qkv(x).view(B, N, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         y = F.scaled_dot_product_attention(q, k, v)
@@ -81,14 +81,14 @@ class Layer(nn.Sequential):
 
 
 class Encoder(nn.Sequential):
-    """Layers of one attention each."""
+    """Layers with one attention each."""
 
     def __init__(self, features: int = 48, depth: int = 2, heads: int = 3, head_features: int = 16, hidden: int = 48):
         super().__init__(*(Layer(features, heads, head_features, hidden, 1) for _ in range(depth)))
 
 
 class Decoder(nn.Sequential):
-    """Layers of two attentions each, with weights of their own; no cross-attention."""
+    """Layers with two attentions each, with separate weights; no cross-attention."""
 
     def __init__(self, features: int = 48, depth: int = 2, heads: int = 3, head_features: int = 16, hidden: int = 48):
         super().__init__(*(Layer(features, heads, head_features, hidden, 2) for _ in range(depth)))
@@ -112,10 +112,10 @@ class Fusformer(SRNetwork):
     hidden : int
         Hidden width of the feed-forward blocks.
     patch : int or None
-        Side in HR pixels of the patches in which pixels attend to each other; a larger image is divided evenly into
-        as few as this allows. 64 is what the publication trains and tests with. None for the whole image.
+        Side in HR pixels of the patches in which pixels attend to each other; larger images are divided evenly into as
+        few patches as possible. 64 as in the publication. None for the whole image.
     clamp : bool
-        Upsampled LR-HSI and output are cut to [0, 1], as published; what is cut learns nothing.
+        Clip the upsampled LR-HSI and the output to [0, 1], as published; clipped values have no gradient.
 
     Raises
     ------
@@ -124,8 +124,8 @@ class Fusformer(SRNetwork):
 
     Notes
     -----
-    Attention costs the square of the pixels of a patch in time. Its memory grows with that square only where PyTorch
-    has no fused kernel for the number type and device.
+    The time of attention grows with the square of the pixels of a patch; its memory only if PyTorch has no fused kernel
+    for the dtype and device.
     """
 
     task = "fusion"
@@ -194,12 +194,12 @@ class Fusformer(SRNetwork):
 
     @property
     def export_fixed(self) -> str | None:
-        """Why an exported network has one size; see `finewave.zoo.export`."""
-        return None if self.patch is None else "how many patches there are depends on the image"
+        """Why an exported network has a fixed size; see `finewave.zoo.export`."""
+        return None if self.patch is None else "the number of patches depends on the image"
 
     @property
     def receptive_field(self) -> int | None:
-        """Distance in LR pixels up to which an input pixel acts on an output pixel; None with whole-image attention."""
+        """Largest distance in LR pixels at which a pixel affects the output; None with whole-image attention."""
         if self.patch is None:
             return None
         return -(-(self.patch + 2) // self.scale) + 2  # two convolutions beyond the patch; bicubic reads 2 LR pixels

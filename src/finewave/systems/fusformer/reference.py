@@ -45,7 +45,7 @@ _MODULES: dict[str, tuple[Callable[[Config], nn.Module], Rules]] = {
 }
 _HYPER_PARAMETERS = (
     *("module", "scale", "ms_bands", "hs_bands", "features", "heads", "dim", "dim_head", "depth", "hidden", "mlp"),
-    *("patch", "note", "activation"),  # the last two are the reference cases' remarks
+    *("patch", "note", "activation"),  # the last two are comments of the reference cases
 )
 
 
@@ -59,13 +59,13 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
     **config
         ``module`` ("MainNet", which is the default, "Attention", "FeedForward", "Transformer_E", "Transformer_D"),
         ``scale`` (4), ``heads`` (3), ``dim_head``, and for modules ``dim``, ``depth``, ``mlp``, ``hidden``. Bands and
-        widths of the whole network are read off the weights. ``patch`` is finewave's: side of the patches of the
-        attention, 64, or None for the whole image at once, which is what one call of the public network does.
+        widths of the whole network are inferred from the weights. ``patch`` is finewave's: side of the patches of the
+        attention, 64, or None for the whole image at once, as in one call of the public network.
 
     Raises
     ------
     InputError
-        A ``ValueError``, if module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
+        A ``ValueError``, if the module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
     """
     check_names("fusformer", config, _HYPER_PARAMETERS)
     state_dict = bare(state_dict)
@@ -83,7 +83,7 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
 
 
 def _network(state_dict: Mapping[str, Tensor], config: Config) -> nn.Module:
-    """Build the network; widths and depths are read off the weights."""
+    """Build the network; widths and depths are inferred from the weights."""
 
     def layers(part: str) -> int:
         return len({match[1] for key in state_dict if (match := re.match(rf"{part}\.layers\.(\d+)\.", key))})

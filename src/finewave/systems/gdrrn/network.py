@@ -1,9 +1,9 @@
-"""GDRRN: spatial super-resolution by one residual unit of grouped convolutions, again and again.
+"""GDRRN: spatial super-resolution by one recursive residual unit of grouped convolutions.
 
 Y. Li, L. Zhang, C. Ding, W. Wei, Y. Zhang, "Single Hyperspectral Image Super-Resolution with Grouped Deep Recursive
 Residual Network", IEEE International Conference on Multimedia Big Data (BigMM), 2018. Public code: Liyong8490/
-HSI-SR-GDRRN. None of it is here. Differences: any scale, width and number of groups; the bicubic enlargement is made
-inside the network; ``initialisation="interpolation"`` lets the untrained network begin at it.
+HSI-SR-GDRRN. None of it is used here. Differences: any scale, width and number of groups; the bicubic upsampling is
+part of the network; ``initialisation="interpolation"`` makes the untrained network return it.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class GDRRN(SRNetwork):
     groups : int
         Of the recursive convolutions; 2 in the public code.
     initialisation : {"interpolation", "published"}
-        How weights start: normal with variance 2 / (9 outputs), as published, the last convolution's a hundredth of
-        that or not.
+        Weight initialisation: normal with variance 2 / (9 outputs), as published; for ``"interpolation"`` the last
+        convolution's weights are scaled by 1/100.
 
     Raises
     ------
@@ -85,7 +85,7 @@ class GDRRN(SRNetwork):
 
     @property
     def receptive_field(self) -> int:
-        """Distance in LR pixels up to which an input pixel acts on an output pixel; 2 of it are interpolation's."""
+        """Largest distance in LR pixels at which an input pixel affects an output pixel; 2 of them by interpolation."""
         return -(-(2 + 2 * self.units) // self.scale) + 2
 
     def forward(self, lr_hsi: Tensor) -> Tensor:

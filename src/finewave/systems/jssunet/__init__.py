@@ -1,1 +1,1 @@
-"""JSSUNet: network, parts of its own, weights of the public code."""
+"""JSSUNet: network, its own parts, and conversion of public weights."""

@@ -1,7 +1,7 @@
-"""The branches of JSSUNet as networks of their own; of SR and SSR, tables III and IV of arXiv 2505.24605.
+"""The branches of JSSUNet as separate networks; SR and SSR as in tables III and IV of arXiv 2505.24605.
 
-Each is the branch of `finewave.systems.jssunet.network.JSSUNet`, unchanged, with the terms of eq. (6) that are about
-it. As parts of a composition (`finewave.systems.compositions.networks`) they see what they see in JSSUNet: the LR-MSI.
+Each is the branch of `finewave.systems.jssunet.network.JSSUNet`, unchanged, with its terms of eq. (6). In a composition
+(`finewave.systems.compositions.networks`) its input is the same as in JSSUNet: the LR-MSI.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class JSSUNetSR(SRNetwork):
         return self.branch(lr_hsi)[-1]
 
     def training_loss(self, batch: Mapping[str, Tensor], done: float) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the last estimate and ``stages``: the mean over the stages of eq. (6)."""
+        """Return the last estimate and the term ``stages``, the mean over stages of eq. (6)."""
         estimates = self.branch(batch["lr_hsi"])
         return estimates[-1], {"stages": _stages(estimates, batch["hr_hsi"])}
 
@@ -130,12 +130,12 @@ class JSSUNetSSR(SRNetwork):
         )
 
     def receptive_field_with_pooling(self, window: int) -> int:
-        """Return `receptive_field` with channel pooling over windows of so many pixels a side."""
+        """Return `receptive_field` with channel pooling over windows of the given side in pixels."""
         return self.branch.receptive_field_with_pooling(window)
 
     @property
     def prepares(self) -> bool:
-        """Whether there are centroids to be found, or operators to be fitted."""
+        """Whether centroids or operators have to be fitted before training."""
         return self.fits_operators or self.branch.clusters.kind == "kmeans"
 
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int) -> None:
@@ -152,8 +152,7 @@ class JSSUNetSSR(SRNetwork):
     def training_loss(self, batch: Mapping[str, Tensor], done: float) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the last estimate, ``stages`` (the mean over the stages of eq. (6)) and ``balance``.
 
-        ``balance`` is `finewave.systems.jssunet.clusters.balance_penalty` of learned clusters; others have nothing to
-        balance.
+        ``balance`` is `finewave.systems.jssunet.clusters.balance_penalty` for learned clusters only.
         """
         _, estimates, _, probability = self.branch(batch["hr_msi"])
         stages = _stages(estimates, batch["hr_hsi"])
@@ -167,7 +166,7 @@ class JSSUNetSSR(SRNetwork):
 class JSSUNetFusion(SRNetwork):
     """``jssunet-fusion``: LR-HSI (B, C, h, w) and HR-MSI (B, c, s h, s w) to HR-HSI by the fusion branch (III-C).
 
-    In JSSUNet the branch is given estimates of both images; here the observed ones.
+    In JSSUNet the branch receives estimates of both images; here it receives the observed ones.
 
     Parameters
     ----------
@@ -221,7 +220,7 @@ class JSSUNetFusion(SRNetwork):
         return self.fits_operators
 
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int) -> None:
-        """Fit what the fusion takes for linear to ``hr_msi`` and ``hr_hsi`` of the training images."""
+        """Fit the linear operators of the fusion to ``hr_msi`` and ``hr_hsi`` of the training images."""
         if self.fits_operators:
             fit_fusion_operators(self.branch, ((s["hr_msi"], s["hr_hsi"]) for s in samples), seed)
 
@@ -230,7 +229,7 @@ class JSSUNetFusion(SRNetwork):
         return self.branch(hr_msi, lr_hsi)[-1]
 
     def training_loss(self, batch: Mapping[str, Tensor], done: float) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the last estimate and ``stages``: the mean over the stages of eq. (6)."""
+        """Return the last estimate and the term ``stages``, the mean over stages of eq. (6)."""
         estimates = self.branch(batch["hr_msi"], batch["lr_hsi"])
         return estimates[-1], {"stages": _stages(estimates, batch["hr_hsi"])}
 

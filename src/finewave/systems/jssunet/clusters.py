@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from finewave.nn.exporting import exporting
 
 BLOCK = 64
-"""Pixels that share one matrix of weights in the batched product; a cluster's last block is filled up."""
-# Pixels whose hidden layers are held at a time: as many as stay in a processor's cache, or fill a GPU.
+"""Pixels per block of the batched product; a cluster's last block is padded."""
+# Pixels processed at a time: as many as fit into a CPU's cache, or fill a GPU.
 SLAB_PIXELS = {"cpu": 4_096, "cuda": 4_194_304}
 
 
@@ -29,7 +29,7 @@ class ClusterMLP(nn.Module):
     widths : sequence of int
         Channels from input to output, e.g. ``(c, F, C)``; ReLU between the layers.
     relu_output : bool
-        ReLU after the last layer too.
+        Whether a ReLU follows the last layer.
 
     Notes
     -----
@@ -42,7 +42,7 @@ class ClusterMLP(nn.Module):
         layers = list(itertools.pairwise(widths))
         self.weight = nn.ParameterList(nn.Parameter(torch.empty(n_clusters, o, i)) for i, o in layers)
         self.bias = nn.ParameterList(nn.Parameter(torch.empty(n_clusters, o)) for _, o in layers)
-        for w, b in zip(self.weight, self.bias, strict=True):  # the framework's own rule for linear layers
+        for w, b in zip(self.weight, self.bias, strict=True):  # PyTorch's initialisation of linear layers
             bound = 1 / math.sqrt(w.shape[-1])
             nn.init.uniform_(w, -bound, bound)
             nn.init.uniform_(b, -bound, bound)
@@ -55,8 +55,8 @@ class ClusterMLP(nn.Module):
         x : Tensor
             (B, in, H, W).
         assignment : Tensor
-            (B, M, H, W), one-hot over M in value. Where it carries a gradient (straight-through), the output is
-            the sum over m of ``assignment[m] * MLP_m(x)``, which has the same value and lets the gradient pass.
+            (B, M, H, W), one-hot over M in value. If it requires a gradient (straight-through), the output is the sum
+            over m of ``assignment[m] * MLP_m(x)``, which has the same value and propagates the gradient.
         groups : PixelGroups, optional
             `group_pixels` of the assignment; operators that share an assignment can share it.
 
@@ -77,7 +77,7 @@ class ClusterMLP(nn.Module):
         """Pixels (N, in) to (N, out): one batched product over all blocks, each block with its cluster's weights."""
         laid_out = pixels.new_zeros(groups.owner.shape[0] * BLOCK, pixels.shape[1]).index_copy(0, groups.place, pixels)
         laid_out = laid_out.view(-1, BLOCK, pixels.shape[1])
-        if exporting():  # how many slabs there are depends on the image
+        if exporting():  # the number of slabs depends on the image
             slabs = [(laid_out, groups.owner)]
         else:
             slab = SLAB_PIXELS.get(pixels.device.type, SLAB_PIXELS["cuda"]) // BLOCK
@@ -95,7 +95,7 @@ class ClusterMLP(nn.Module):
 
 
 class SpecDown(ClusterMLP):
-    """The spectral operator S, HS bands to MS bands: one linear map a cluster, or with a hidden layer.
+    """The spectral operator S, HS bands to MS bands: one linear map per cluster, or an MLP with one hidden layer.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class SpecDown(ClusterMLP):
 
 
 class SpecUp(ClusterMLP):
-    """The adjoint of S, or u^0 from f: MS bands to HS bands with one hidden layer a cluster.
+    """The adjoint of S, or u^0 from f: MS bands to HS bands by one MLP per cluster, with one hidden layer.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ class SpecUp(ClusterMLP):
     ms_bands, features, hs_bands : int
         c, the width of the hidden layer, and C.
     relu_output : bool
-        ReLU behind the last layer, as published.
+        Whether a ReLU follows the last layer, as published.
     """
 
     def __init__(self, n_clusters: int, ms_bands: int, features: int, hs_bands: int, relu_output: bool = True) -> None:
@@ -129,10 +129,10 @@ class SpecUp(ClusterMLP):
 
 
 class _ChoiceOfMLP(torch.autograd.Function):
-    """The chosen MLP's output, with the gradient that the sum over m of ``share[m] * MLP_m(x)`` has for the shares.
+    """The selected MLP's output, with the gradient of the sum over m of ``share[m] * MLP_m(x)`` for the shares.
 
-    The outputs of the MLPs that were not chosen matter for this gradient alone, so they are computed here, one MLP at
-    a time, and never all held.
+    The outputs of the other MLPs are needed only for this gradient, so they are computed here, one MLP at a time, and
+    never all stored.
     """
 
     @staticmethod
@@ -160,15 +160,15 @@ class _ChoiceOfMLP(torch.autograd.Function):
 
 
 class PixelGroups(NamedTuple):
-    """Where each pixel goes when the pixels of a cluster are put together, in blocks of `BLOCK`.
+    """Layout that groups the pixels of each cluster in blocks of `BLOCK`.
 
     Attributes
     ----------
     place : Tensor
-        (N,), row of each of the N pixels in the laid-out blocks. Rows that no pixel has fill a cluster's last block.
+        (N,), row of each of the N pixels in the laid-out blocks. Unused rows pad a cluster's last block.
     owner : Tensor
-        (blocks,), the cluster of each block. There are as many blocks as the most unequal clusters would need, so
-        that their number is known without looking at the labels, for which a GPU would have to stop.
+        (blocks,), the cluster of each block. The number of blocks is that of the worst case, so that it is known
+        without reading the labels, which would synchronise a GPU.
     """
 
     place: Tensor
@@ -188,13 +188,13 @@ def group_pixels(assignment: Tensor) -> PixelGroups:
     rank = torch.arange(N, device=labels.device) - (last - counts)[labels]
     place = torch.empty_like(order).scatter_(0, order, first_row[labels] + rank)
     blocks = torch.arange(N // BLOCK + M, device=labels.device)
-    # spare blocks, whose rows no pixel reads, count as the last cluster's
+    # unused blocks are assigned to the last cluster
     owner = torch.searchsorted(last_block, blocks, right=True).clamp(max=M - 1)
     return PixelGroups(place, owner)
 
 
 def _group_by_counting(assignment: Tensor) -> PixelGroups:
-    """Return `group_pixels` without sorting and searching, which ONNX lacks; it takes M numbers for each pixel."""
+    """Return `group_pixels` without sorting and searching, which ONNX lacks; uses M numbers per pixel."""
     member = assignment.detach().permute(0, 2, 3, 1).flatten(0, 2).long()  # (N, M)
     N, M = member.shape
     of_cluster = (member.sum(0) + BLOCK - 1) // BLOCK
@@ -230,7 +230,7 @@ def straight_through(logits: Tensor) -> tuple[Tensor, Tensor]:
     Returns
     -------
     assignment : Tensor
-        (B, M, H, W), exactly one-hot; where gradients are wanted its backward is that of the softmax.
+        (B, M, H, W), exactly one-hot; with gradients, its backward pass is that of the softmax.
     probability : Tensor
         (B, M, H, W), the softmax.
     """
@@ -242,7 +242,7 @@ def straight_through(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _StraightThrough(torch.autograd.Function):
-    """Value of the first argument, gradient to the second; ``h + p - p.detach()`` would round the ones."""
+    """Value of the first argument, gradient to the second; ``h + p - p.detach()`` would be inexact."""
 
     @staticmethod
     def forward(ctx: Any, one_hot: Tensor, probability: Tensor) -> Tensor:
@@ -260,7 +260,7 @@ def one_hot_of(labels: Tensor, n_clusters: int, dtype: torch.dtype) -> Tensor:
 
 
 def kmeans_centroids(pixels: Tensor, n_clusters: int, seed: int) -> Tensor:
-    """Return the centroids (M, c) that k-means (k-means++ start) finds in a random quarter of ``pixels`` (N, c)."""
+    """Return k-means centroids (M, c) of a random quarter of ``pixels`` (N, c), initialised by k-means++."""
     from scipy.cluster.vq import kmeans2
 
     random = np.random.default_rng(seed)
@@ -278,12 +278,12 @@ def nearest_centroid(x: Tensor, centroids: Tensor) -> Tensor:
 
 
 def balance_penalty(probability: Tensor) -> Tensor:
-    """Return how far the clusters are from being both in equal use and clearly told apart; 0 (both) to log M.
+    """Return a penalty for unequal use and unclear separation of clusters: 0 (best) to log M.
 
     Mean entropy of the pixels' probabilities minus the entropy of their mean, plus log M: the negative mutual
-    information of pixel and cluster (Krause, Perona, Gomes, 2010, "Discriminative clustering by regularized
-    information maximization", eq. 3). A penalty on the usage alone is also least when every pixel hesitates
-    between all clusters; the argmax then follows rounding noise and no cluster learns anything of its own.
+    information of pixel and cluster (Krause, Perona, Gomes, 2010, "Discriminative clustering by regularized information
+    maximization", eq. 3). A penalty on the usage alone would also be minimal if all clusters were equally probable in
+    every pixel; the argmax would then follow rounding noise, and clusters could not specialise.
 
     Parameters
     ----------

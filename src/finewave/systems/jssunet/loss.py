@@ -1,4 +1,4 @@
-"""The loss of JSSUNet's first phase, eq. (6) of arXiv 2505.24605, and how its weights change over the training."""
+"""The loss of JSSUNet's first phase, eq. (6) of arXiv 2505.24605, and the schedule of its weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StageWeights(NamedTuple):
 
 
 def stepwise(table: Sequence[Sequence[Any]], progress: float) -> list[Any]:
-    """Return the row in force at ``progress``; each row begins with the fraction from which it holds.
+    """Return the row that applies at ``progress``; each row starts with the fraction from which it applies.
 
     >>> stepwise([[0, 2, 1, 0.5], [0.3, 0.5, 1, 1]], 0.4)
     [0.5, 1, 1]

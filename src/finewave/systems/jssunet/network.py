@@ -9,7 +9,7 @@ the two results. Each is a proximal gradient scheme (2) of K stages,
 
     u^{k+1} = prox(u^k - grad D(u^k)),
 
-whose operators are learned, with weights of their own in each stage. Symbols: f the LR-MSI (c x h x w), s the scale,
+whose operators are learned, with separate weights in each stage. Symbols: f the LR-MSI (c x h x w), s the scale,
 M the number of clusters, C the hyperspectral bands.
 """
 
@@ -102,8 +102,8 @@ class SRBranch(nn.Module):
         for stage in self.stages:
             assert isinstance(stage, SRStage)
             convs = 2 + 3 * len(stage.prox.blocks)
-            # DB and its adjoint reach at most 2p + 1 pixels of each level; the levels' sum stays below 3 LR pixels
-            # for Down and 3 for each Up, and back-projection chains Up and, in each iteration, Down, Up
+            # DB and its adjoint extend at most 2p + 1 pixels at each level; over all levels less than 3 LR pixels for
+            # Down and 3 for each Up. Back-projection applies Up and, in each iteration, Down and Up
             chain = 2 + 2 * len(stage.up.down) if isinstance(stage.up, BPUp) else 2
             reach += 3 * chain + -(-convs // self.scale)
         return reach
@@ -131,7 +131,7 @@ class Clusters(nn.Module):
         self.get_buffer("centroids").copy_(centroids)
 
     def prepare(self, pairs: Iterable[tuple[Tensor, Tensor]], seed: int) -> Iterable[tuple[Tensor, Tensor]]:
-        """Choose the k-means centroids, if these are wanted, from the first image (B, c, h, w) of each of ``pairs``.
+        """Set the k-means centroids, if ``kind="kmeans"``, from the first image (B, c, h, w) of each of ``pairs``.
 
         Returns
         -------
@@ -208,11 +208,11 @@ class SSRBranch(nn.Module):
 
     @property
     def n_global_poolings(self) -> int:
-        """How many poolings over the image there are."""
+        """Number of global poolings."""
         return sum(isinstance(module, RCAB) for module in self.modules())
 
     def receptive_field_with_pooling(self, window: int) -> int:
-        """Return how far a pixel acts, in pixels, with channel pooling over windows of so many a side."""
+        """Return the receptive field in pixels, with channel pooling over windows of the given side."""
         reach = 3  # cluster network
         for stage in self.stages:
             assert isinstance(stage, SSRStage)
@@ -237,10 +237,10 @@ class LFE(nn.Module):
 
 
 class HFI(nn.Module):
-    """High Frequency Injection (fig. 6), also the initialisation: what is added to the low frequencies, then a ReLU.
+    """High Frequency Injection (fig. 6), also used for the initial estimate: low frequencies plus details, ReLU.
 
-    The public code has three convolutions on HR-MSI and HSI. The paper's text has the low frequencies beside them
-    (``with_low``) and residual blocks, here in place of the convolution in the middle.
+    The public code has three convolutions on HR-MSI and HSI. The paper's text adds the low frequencies as input
+    (``with_low``) and residual blocks, here instead of the middle convolution.
     """
 
     def __init__(self, ms_bands: int, hs_bands: int, features: int, with_low: bool = False, blocks: int = 0) -> None:
@@ -269,7 +269,7 @@ class ProxFus(nn.Module):
         self.tail = conv(features, hs_bands, kernel_size)
 
     def forward(self, u: Tensor, u_sr: Tensor) -> Tensor:
-        """Apply the operator to ``u``, with ``u_sr`` (B, c, H, W) beside it."""
+        """Apply the operator to ``u`` and ``u_sr`` (B, c, H, W)."""
         x = fused_conv(torch.cat((as_features(u), as_features(u_sr)), 1), self.head, relu=True)
         return u + fused_conv(self.blocks(x), self.tail).to(u.dtype)
 
@@ -314,7 +314,7 @@ class FusionBranch(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def prepare(self, u_sr: Tensor, u_ssr: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return a, b, z and u^0, each (B, C, H, W): what does not change between stages."""
+        """Return a, b, z and u^0, each (B, C, H, W): which are the same in all stages."""
         hr, lr = (u_sr.shape[2], u_sr.shape[3]), (u_ssr.shape[2], u_ssr.shape[3])
         u_ssr_up = bicubic(u_ssr, hr)
         a = self.low_ms(bicubic(bicubic(u_sr, lr), hr))
@@ -372,8 +372,8 @@ class PostProcessing(nn.Module):
         """Refine ``u`` (B, C, H, W); same shape."""
         with full_precision(u):
             v = self.attention1(u)
-            # the second pass meets the image's borders elsewhere, where they did no harm the first time
-            if pools_locally():  # a shift that brings in the opposite border is no matter of neighbourhood
+            # the second pass has the image's borders elsewhere
+            if pools_locally():  # a circular shift is not a local operation
                 n = self.shift
                 v = self.attention2(F.pad(v, (n, n, n, n), mode="replicate"))
                 v = v[:, :, n : v.shape[2] - n, n : v.shape[3] - n]
@@ -387,7 +387,7 @@ class PostProcessing(nn.Module):
 
 
 class Stages(NamedTuple):
-    """Everything the training looks at: the K estimates of each branch and the clusters."""
+    """Outputs needed by the training loss: the K estimates of each branch and the clusters."""
 
     sr: list[Tensor]
     ssr: list[Tensor]
@@ -422,7 +422,7 @@ class JSSUNet(SRNetwork):
     post : bool
         With the post-processing of section III-D, trained in phase 2 (table VIII).
     patch, window, heads, embedding, top_percent
-        Of the post-processing: P, W, number of heads, e_d, share of the window kept.
+        For the post-processing: P, W, number of heads, e_d, percentage of the window kept.
     sr_initial : {"bicubic", "nearest"}
         u^0 of the SR branch; the paper's is bicubic, the public code's nearest.
     adjoint_relu : bool
@@ -440,9 +440,9 @@ class JSSUNet(SRNetwork):
     reduction : int
         Reduction of the channel attention.
     initialisation : {"operators", "framework"}
-        How weights start: each learned operator as the one that it stands for (interpolation, averaging, identity;
+        Weight initialisation: each learned operator as its classical counterpart (interpolation, averaging, identity;
         in training, spectral operators fitted to the scenes, see `prepare_from`), or PyTorch's default. Same network,
-        quicker start.
+        faster start.
 
     Raises
     ------
@@ -451,10 +451,10 @@ class JSSUNet(SRNetwork):
 
     Notes
     -----
-    ``ProxSSR`` pools over the whole image (channel attention), so each output pixel depends, through that pooling,
-    on all input pixels; `receptive_field` states the local part. Under `finewave.nn.pooling.local_pooling`, as whole
-    scenes are predicted, it pools over windows (`receptive_field_with_pooling`), and the shifted copy of the
-    post-processing has its border continued in place of the opposite one.
+    ``ProxSSR`` pools over the whole image (channel attention), so each output pixel depends, through that pooling, on
+    all input pixels; `receptive_field` states the local part. Under `finewave.nn.pooling.local_pooling`, which
+    prediction of whole scenes uses, it pools over windows (`receptive_field_with_pooling`), and the post-processing's
+    shifted copy is padded at the border instead of wrapped.
     """
 
     task = "sssr"
@@ -569,7 +569,7 @@ class JSSUNet(SRNetwork):
 
     @classmethod
     def skips_phase(cls, kind: str, options: Mapping[str, Any]) -> bool:
-        """Without post-processing there is none to train."""
+        """Skip phase 2 without post-processing."""
         return kind == "post" and options.get("post") is False
 
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int) -> None:
@@ -578,8 +578,8 @@ class JSSUNet(SRNetwork):
         Parameters
         ----------
         samples : iterable of mappings
-            Training images; ``lr_msi`` (B, c, h, w) and ``lr_hsi`` (B, C, h, w) are looked at. The centroids are
-            those of a quarter of the pixels of f, as in table IV.
+            Training images; ``lr_msi`` (B, c, h, w) and ``lr_hsi`` (B, C, h, w) are used. The centroids are those of a
+            quarter of the pixels of f, as in table IV.
         seed : int
             Of the choice of pixels.
         """
@@ -589,7 +589,7 @@ class JSSUNet(SRNetwork):
 
     def forward_stages(self, lr_msi: Tensor) -> Stages:
         """Return the K estimates of every branch, without post-processing (phase 1)."""
-        # convolutions on processors are many times quicker so; what is made of f keeps the layout
+        # convolutions on CPUs are many times faster in this layout, and all features inherit it
         lr_msi = lr_msi.contiguous(memory_format=torch.channels_last)
         sr = self.sr(lr_msi)
         _, ssr, assignment, probability = self.ssr(lr_msi)
@@ -602,11 +602,11 @@ class JSSUNet(SRNetwork):
 
     @property
     def receptive_field(self) -> int:
-        """Distance in LR pixels up to which an input pixel acts on an output pixel, channel pooling apart."""
+        """Largest distance in LR pixels at which an input pixel affects an output pixel, apart from channel pooling."""
         return self.receptive_field_with_pooling(0)
 
     def receptive_field_with_pooling(self, window: int) -> int:
-        """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
+        """Return `receptive_field` with channel pooling over windows of the given side in LR pixels."""
         s = self.scale
         sr, ssr = self.sr.receptive_field, self.ssr.receptive_field_with_pooling(window)
         fusion = self.fusion.receptive_field
@@ -619,7 +619,7 @@ class JSSUNet(SRNetwork):
 
     @property
     def n_global_poolings(self) -> int:
-        """How many poolings over the image there are."""
+        """Number of global poolings."""
         return self.ssr.n_global_poolings
 
     @property
@@ -633,7 +633,7 @@ class JSSUNet(SRNetwork):
 
     @property
     def prepares(self) -> bool:
-        """Whether there are centroids to be found, or operators to be fitted."""
+        """Whether centroids or operators have to be fitted before training."""
         return self.fits_operators or self.ssr.clusters.kind == "kmeans"
 
 

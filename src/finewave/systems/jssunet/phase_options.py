@@ -1,4 +1,4 @@
-"""The keys of JSSUNet's phases and what each may be."""
+"""Options of JSSUNet's training phases."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class UnfoldingOptions(PostOptions, Section):
 
     @staticmethod
     def check(values: Mapping[str, Any], prefix: str) -> None:
-        """Refuse rows that leave a part of the run without weights."""
+        """Raise an error if a part of the run has no weights."""
         starts = [row[0] for row in values["stage_weights"]]
         if starts[:1] != [0] or max(starts) > 1:
             raise InputError(

@@ -53,12 +53,12 @@ class Unfolding(Objective):
         return Loss(total, logged | {"clusters_used": (usage > 0.001).sum().float()})
 
     def compared(self, net: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the last fusion estimate and the HR-HSI: the post-processing has not learned yet."""
+        """Return the last fusion estimate and the HR-HSI: the post-processing is not trained yet."""
         return net.forward_stages(batch["lr_msi"]).fusion[-1], batch["hr_hsi"]
 
 
 class PostProcessing(Objective):
-    """Phase 2: only the post-processing learns, from the frozen rest, by the mean absolute error.
+    """Phase 2: train only the post-processing, the rest being frozen, by the mean absolute error.
 
     Options: ``spectral_angle`` and ``squared``, weights of further terms, 0 in the publication.
     """
@@ -70,7 +70,7 @@ class PostProcessing(Objective):
         net.post.requires_grad_(True)
 
     def loss(self, net: Any, batch: Batch, done: float) -> Loss:
-        """Return the mean absolute error and the further terms."""
+        """Return the mean absolute error and the other terms."""
         with torch.no_grad():
             u = net.forward_stages(_channels_last(batch["lr_msi"])).fusion[-1]
         output = net.post(u)

@@ -41,8 +41,8 @@ from finewave.systems.registry import create_model
 Config = Mapping[str, Any]
 
 # --- Keys ---------------------------------------------------------------------------------------------------------
-# Pairs of a pattern and its replacement, applied to a key one after the other. Parts that other parts contain come
-# first, so each list begins with the lists of what it contains.
+# Pairs of a pattern and its replacement, applied to a key in order. Inner parts come first, so each list
+# begins with the lists of the parts it contains.
 
 _DOWN = [(r"\bconv\.(\d+)\.weight$", r"\1.weight")]
 _UP = [(r"\bup\.(\d+)\.weight$", r"\1.weight")]
@@ -134,7 +134,7 @@ def _renamed_network(key: str) -> str:
 
 
 def _fill(net: nn.Module, state_dict: Mapping[str, Tensor], rename: Callable[[str], str]) -> nn.Module:
-    """Copy the reference's tensors into ``net``; every tensor of both must find its partner."""
+    """Copy the reference's tensors into ``net``; every tensor must have a counterpart."""
     own = net.state_dict()
     stacked: dict[str, dict[int, Tensor]] = {}
     values: dict[str, Tensor] = {}
@@ -147,7 +147,7 @@ def _fill(net: nn.Module, state_dict: Mapping[str, Tensor], rename: Callable[[st
             stacked.setdefault(f"{mlp[1]}{mlp[4]}.{int(mlp[3]) // 2}", {})[int(mlp[2])] = value
             continue
         if new not in own:
-            raise InputError(f"key {key!r} of the state dict has no place in {type(net).__name__}")
+            raise InputError(f"key {key!r} of the state dict does not fit into {type(net).__name__}")
         values[new] = value
     for key, parts in stacked.items():
         if key not in own:
@@ -163,7 +163,7 @@ def _fill(net: nn.Module, state_dict: Mapping[str, Tensor], rename: Callable[[st
         if key.endswith("num_batches_tracked"):
             values[key] = value
         elif key not in values:
-            raise InputError(f"the state dict has nothing for {type(net).__name__}'s {key!r} of {tuple(value.shape)}")
+            raise InputError(f"the state dict lacks {type(net).__name__}'s {key!r} of {tuple(value.shape)}")
         elif not _fits(values[key].shape, value.shape):
             raise InputError(
                 f"{type(net).__name__}'s {key!r} has shape {tuple(value.shape)}; "
@@ -182,7 +182,7 @@ def _stacked(key: str, parts: dict[int, Tensor], expected: torch.Size, is_spec_d
         if list(part.shape) != shape:
             raise InputError(f"{key!r} of cluster {m} has shape {tuple(part.shape)}; {tuple(shape)} is expected")
     if is_spec_down and max(parts) < len(parts) < M:
-        # The public SpecDown has 5 MLPs whatever the number of clusters; pixels of the others come out as zero.
+        # The public SpecDown has 5 MLPs whatever the number of clusters; pixels of other clusters become zero.
         parts = {**parts, **{m: torch.zeros_like(parts[0]) for m in range(len(parts), M)}}
     if sorted(parts) != list(range(M)):
         raise InputError(f"{key!r} is there for clusters {sorted(parts)}; {M} clusters are expected, from 0 on")
@@ -190,7 +190,7 @@ def _stacked(key: str, parts: dict[int, Tensor], expected: torch.Size, is_spec_d
 
 
 def _fits(shape: torch.Size, expected: torch.Size) -> bool:
-    """Whether shapes agree; the patch embedding's and the step sizes' are laid out otherwise in the public code."""
+    """Return whether shapes agree; the patch embedding's and the step sizes' have another layout in the public code."""
     return shape == expected or (shape[:1] == expected[:1] and shape[2:] == (1, 1) and prod(shape) == prod(expected))
 
 
@@ -297,7 +297,7 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
         The public code's hyper-parameters: ``sampling``, ``ms_channels``, ``hs_channels``, ``stages``, ``features``,
         ``classes``, ``bp_iterations``, ``sr_prox_res_blocks``, ``rcab_per_prox``, ``fus_prox_res_blocks``,
         ``reduction``, ``patch_size``, ``window_size``, ``emb_dim``, ``k_percent``, ``sr_init`` (that code's is
-        ``"nearest"``). For the whole network those that shapes tell can be left out. ``module`` is ``"JSSUNet"`` by
+        ``"nearest"``). For the whole network, those given by shapes can be omitted. ``module`` is ``"JSSUNet"`` by
         default.
 
     Returns
@@ -307,7 +307,7 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
     Raises
     ------
     InputError
-        A ``ValueError``, if module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
+        A ``ValueError``, if the module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
     """
     for option in config:
         if option not in _HYPER_PARAMETERS:
@@ -328,7 +328,7 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
 
 
 def _network(state_dict: Mapping[str, Tensor], config: Config) -> JSSUNet:
-    """Build the network; what ``config`` leaves out is read off the shapes."""
+    """Build the network; hyper-parameters missing in ``config`` are inferred from shapes."""
 
     def count(pattern: str) -> int:
         return len({match[1] for key in state_dict if (match := re.match(pattern, key))})
@@ -413,4 +413,4 @@ def fusion_from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> JS
 
 
 PARTS = {"jssunet-fusion": fusion_from_reference}
-"""Branches that are systems of their own, by name."""
+"""Branches that are also separate systems, by name."""

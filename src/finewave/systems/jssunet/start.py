@@ -1,10 +1,10 @@
-"""How JSSUNet starts: every learned operator as the one that it stands for, so that no stage makes worse what came in.
+"""Initialisation of JSSUNet: each learned operator as its classical counterpart, so that no stage worsens its input.
 
-Neither paper nor public code says anything of it; ``initialisation="framework"`` is PyTorch's start. What is set here
-is exact, on a few features; the others keep their random weights, and the last layer of each operator hears little of
-them. In terms of the estimates: the SR branch corrects the interpolation by its re-projection, the LR-HSI is a linear
-map of the MS bands, and the fused image is the interpolated LR-HSI with the HR-MSI's details. Which linear map: grey
-without training images, else the one that fits these best, cluster by cluster.
+Neither paper nor public code has it; ``initialisation="framework"`` is PyTorch's default. The operators set here are
+exact and use a few features; the other features keep random weights, scaled down in the last layer of each operator. In
+terms of the estimates: the SR branch corrects the interpolation by its re-projection, the LR-HSI is a linear map of the
+MS bands, and the fused image is the interpolated LR-HSI with the HR-MSI's details. The linear map returns grey spectra
+without training images, otherwise the least-squares fit for each cluster.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from finewave.systems.jssunet.network import HFI, LFE, FusionBranch, JSSUNet, SRBranch, SSRBranch
 
 _LITTLE = 1e-3
-"""Share of the random weights in the last layer of an operator."""
+"""Scale of the random weights in the last layer of an operator."""
 _ALIVE = 1e-3
-"""Bias behind the ReLU of an adjoint, whose output is 0 where nothing is to be corrected: with a gradient."""
+"""Bias after the ReLU of an adjoint: keeps a gradient where the correction is 0."""
 _PIXELS = 2_000
-"""Pixels that are looked at in each training image."""
+"""Pixels sampled from each training image."""
 
 
 class LinearOperators(NamedTuple):
-    """S and the map back, as far as they are linear.
+    """The linear parts of S and of the map back.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class LinearOperators(NamedTuple):
 
 @torch.no_grad()
 def start_as_operators(net: JSSUNet) -> None:
-    """Let each learned operator start as the one that it stands for, spectra as grey ones."""
+    """Initialise each learned operator as its classical counterpart, with grey spectra."""
     _start_sr(net.sr)
     _quieten_spectral(net.ssr)
     _quieten_fusion(net.fusion)
@@ -65,13 +65,13 @@ def start_as_operators(net: JSSUNet) -> None:
 
 @torch.no_grad()
 def fit_operators(net: JSSUNet, images: Iterable[tuple[Tensor, Tensor]], seed: int) -> None:
-    """Fit what `start_as_operators` set to LR-MSI and LR-HSI of training images, see `fit_spectral_operators`."""
+    """Fit the operators of `start_as_operators` to training images, see `fit_spectral_operators`."""
     _set_fusion(net.fusion, fit_spectral_operators(net.ssr, images, seed))
 
 
 @torch.no_grad()
 def fit_fusion_operators(branch: FusionBranch, images: Iterable[tuple[Tensor, Tensor]], seed: int) -> None:
-    """Fit what the fusion takes for linear to MSI and HSI of the same pixels, for a fusion branch on its own."""
+    """Fit the linear operators of a separate fusion branch to MSI and HSI of the same pixels."""
     generator = torch.Generator().manual_seed(seed)
     f, g = (torch.cat(pixels) for pixels in zip(*(_some_pixels(generator, *pair) for pair in images), strict=True))
     _set_fusion(branch, _fit(f, g, torch.zeros(len(f), dtype=torch.long), 1))
@@ -108,9 +108,9 @@ def _quieten_spectral(branch: SSRBranch) -> None:
 
 
 def _start_clusters(net: ClusterNet) -> None:
-    """Let the first clusters be colours and brightnesses.
+    """Initialise the clusters by colour and brightness.
 
-    PyTorch's start is mostly bias: dark pixels all fall into one cluster, by next to nothing.
+    PyTorch's initialisation is dominated by the bias: all dark pixels would fall into one cluster.
     """
     for layer in net:
         if isinstance(layer, nn.Conv2d):
@@ -123,7 +123,8 @@ def _start_clusters(net: ClusterNet) -> None:
 def _set_spectral(branch: SSRBranch, operators: LinearOperators) -> None:
     """Let SpecDown be the map S, u^0 that of the pixel's cluster, and the adjoint the pseudo-inverse of S.
 
-    With it a stage projects u on the spectra that S maps to f. The truth is one of them, so no step leads away from it.
+    Then a stage projects u onto the spectra that S maps to f. The true spectrum is one of them, so no step increases
+    the error.
     """
     M = branch.initial.n_clusters
     down = operators.down.expand(M, *operators.down.shape)
@@ -135,9 +136,9 @@ def _set_spectral(branch: SSRBranch, operators: LinearOperators) -> None:
 
 
 def _set_mlp(mlp: ClusterMLP, maps: Tensor, signed: bool = False) -> None:
-    """Let ``mlp`` be the ``maps`` (M, out, in) of non-negative inputs, or of signed ones, of which a ReLU passes half.
+    """Set ``mlp`` to the linear ``maps`` (M, out, in), for non-negative or for signed inputs.
 
-    Where there are fewer hidden units than inputs, these are their mean, as far as there is one unit for each sign.
+    With fewer hidden units than inputs, the mean of the inputs is used, if there is one unit for each sign.
     """
     if len(mlp.weight) == 1:
         mlp.weight[0].copy_(maps)
@@ -155,16 +156,16 @@ def _set_mlp(mlp: ClusterMLP, maps: Tensor, signed: bool = False) -> None:
 
 @torch.no_grad()
 def fit_spectral_operators(branch: SSRBranch, images: Iterable[tuple[Tensor, Tensor]], seed: int) -> LinearOperators:
-    """Start the SSR branch at the maps of least squared error between images of the same pixels.
+    """Initialise the SSR branch with the least-squares maps between images of the same pixels.
 
-    Learned clusters start anew too, at k-means clusters of what their last layer sees, of which none is empty.
+    Learned clusters are also initialised, by k-means on the input of their last layer; none is empty.
 
     Parameters
     ----------
     branch : SSRBranch
         Its k-means centroids, if it has any, are chosen already.
     images : iterable of pairs of Tensors
-        MSI (B, c, h, w) and HSI (B, C, h, w), looked at in a few pixels each.
+        MSI (B, c, h, w) and HSI (B, C, h, w), sampled in a few pixels each.
     seed : int
         Of the choice of pixels.
     """
@@ -172,7 +173,7 @@ def fit_spectral_operators(branch: SSRBranch, images: Iterable[tuple[Tensor, Ten
     learned = branch.clusters.kind == "learned"
 
     def looked_at(f: Tensor) -> Tensor:
-        """Return what the clusters' last layer sees."""
+        """Return the input of the clusters' last layer."""
         for layer in list(branch.clusters.net)[:-1] if learned else ():
             f = layer(f)
         return f
@@ -199,19 +200,19 @@ def _some_pixels(generator: torch.Generator, *images: Tensor) -> list[Tensor]:
 
 
 def _fit(ms: Tensor, hs: Tensor, labels: Tensor, n_clusters: int) -> LinearOperators:
-    """Return the maps of least squared error between ``ms`` (N, c) and ``hs`` (N, C), by the clusters of the pixels."""
+    """Return the least-squares maps between ``ms`` (N, c) and ``hs`` (N, C) for each cluster of pixels."""
     f, g = ms.double(), hs.double()
     up = _least_squares(f, g, torch.zeros(g.shape[1], f.shape[1]).to(f), 1e-5)
-    # S is linear where the camera is: as exact as numbers allow, so that S(u) - f is 0 where it should be
+    # S is linear like the camera: fitted almost exactly, so that S(u) - f is 0 where it should be
     down = _least_squares(g, f, torch.zeros(f.shape[1], g.shape[1]).to(f), 1e-9)
     of_clusters = [_least_squares(f[labels == m], g[labels == m], up, 1e-5) for m in range(n_clusters)]
     return LinearOperators(down.float(), up.float(), torch.stack(of_clusters).float())
 
 
 def _start_at_kmeans(layer: nn.Conv2d, features: Tensor, seed: int) -> None:
-    """Let the logits be minus half the squared distances from k-means centroids, in units of the mean of the least."""
+    """Set the logits to -1/2 of the squared distances to k-means centroids, relative to the mean smallest one."""
     centroids = kmeans_centroids(features, layer.out_channels, seed)
-    unit = (torch.cdist(features, centroids).amin(1).square().mean() / 2).clamp(min=1e-6)  # 0 if all are alike
+    unit = (torch.cdist(features, centroids).amin(1).square().mean() / 2).clamp(min=1e-6)  # 0 if all pixels are equal
     assert layer.bias is not None
     layer.weight.zero_()
     layer.weight[:, :, 1, 1] = centroids / unit
@@ -219,9 +220,9 @@ def _start_at_kmeans(layer: nn.Conv2d, features: Tensor, seed: int) -> None:
 
 
 def _least_squares(x: Tensor, y: Tensor, prior: Tensor, ridge: float) -> Tensor:
-    """Return A (out, in) with the least |y - x A'|^2 for x (N, in) and y (N, out), drawn to ``prior`` by a ``ridge``.
+    """Return A (out, in) that minimises |y - x A'|^2 for x (N, in), y (N, out), with a ``ridge`` towards ``prior``.
 
-    The ridge is there for bands that are nearly dependent and for clusters of a few pixels or none.
+    The ridge is needed for nearly dependent bands and for clusters with few or no pixels.
     """
     penalty = ridge * (1e-3 + x.square().sum() / x.shape[1]) * torch.eye(x.shape[1]).to(x)
     return torch.linalg.solve(x.T @ x + penalty, x.T @ y + penalty @ prior.T).T
@@ -245,27 +246,27 @@ def _quieten_fusion(branch: FusionBranch) -> None:
 
 
 def _set_fusion(branch: FusionBranch, operators: LinearOperators) -> None:
-    """Let a and z be what the HR-MSI says of the HR-HSI, b the LR-HSI, and u^0 the LR-HSI with the HR-MSI's details."""
+    """Initialise a and z as linear maps of the HR-MSI, b as the LR-HSI, u^0 as the LR-HSI with the HR-MSI's details."""
     up, seen = operators.up, operators.up @ operators.down
     C = len(up)
     _set_low(branch.low_ms, up, up)
     _set_low(branch.low_hs, torch.eye(C), operators.down)
-    # the low frequencies, to which all is added, are those that the LR-HSI has seen through S: they are taken away
+    # the low frequencies, the base of the sum, are those of the LR-HSI seen through S: they are subtracted
     _set_high(branch.high, up, -seen, operators.down)
     _set_high(branch.initial, up, torch.eye(C) - 2 * seen, operators.down)
 
 
 def _set_low(module: LFE, bands: Tensor, seen: Tensor) -> None:
-    """Let the low frequencies be ``bands`` (out, in) times the input, as far as so many `_carriers` can carry it."""
+    """Set the low frequencies to ``bands`` (out, in) times the input, as exactly as the `_carriers` allow."""
     carriers = _carriers(seen, module.conv1.out_channels)
     _set_middle(module.conv1, slice(0, len(carriers)), carriers)
     _set_middle(module.conv2, slice(None), bands @ carriers.T)
 
 
 def _set_high(module: HFI, of_ms: Tensor, of_hs: Tensor, down: Tensor) -> None:
-    """Let what is added to the low frequencies be ``of_ms`` (C, c) of the HR-MSI and ``of_hs`` (C, C) of the HSI."""
+    """Set the details to ``of_ms`` (C, c) times the HR-MSI plus ``of_hs`` (C, C) times the HSI."""
     c, features = of_ms.shape[1], module.conv1.out_channels
-    room = c + len(of_hs) if len(module.blocks) else 2 * c  # residual blocks pass what is not negative, as bands are
+    room = c + len(of_hs) if len(module.blocks) else 2 * c  # residual blocks pass non-negative values, such as bands
     if features < room:
         return  # the low frequencies alone
     carriers = torch.block_diag(torch.eye(c), _carriers(down, features - c))
@@ -279,7 +280,7 @@ def _set_high(module: HFI, of_ms: Tensor, of_hs: Tensor, down: Tensor) -> None:
 def _carriers(first: Tensor, features: int) -> Tensor:
     """Return orthonormal rows (n, bands), n <= features, that carry spectra.
 
-    One for each band if there is room, else what ``first`` (m, bands) sees of spectra, then the slowest cosines.
+    One per band if there are enough, otherwise the projections ``first`` (m, bands), then the lowest-frequency cosines.
     """
     bands = first.shape[1]
     if features >= bands:
@@ -290,10 +291,10 @@ def _carriers(first: Tensor, features: int) -> Tensor:
 
 
 def _set_middle(layer: nn.Conv2d, rows: slice, values: Tensor) -> None:
-    """Let the output channels ``rows`` be ``values`` times the first input channels, pixel by pixel.
+    """Set the output channels ``rows`` to ``values`` times the first input channels, pixel by pixel.
 
-    Where the layer has more rows than these, they are rid of all other input; else what comes from further channels
-    stays as it is.
+    If the layer has other rows, these rows ignore all other input; otherwise weights of further channels stay
+    unchanged.
     """
     middle, n = layer.kernel_size[0] // 2, values.shape[1]
     layer.weight[rows, :n] = 0
@@ -303,7 +304,7 @@ def _set_middle(layer: nn.Conv2d, rows: slice, values: Tensor) -> None:
 
 
 def _stages(branch: SRBranch | SSRBranch | FusionBranch) -> list[Any]:
-    """Return the stages of a branch, whose type a module list does not tell."""
+    """Return the stages of a branch, typed."""
     return list(branch.stages)
 
 

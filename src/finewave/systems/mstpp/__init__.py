@@ -1,1 +1,1 @@
-"""MST++: network, parts of its own, weights of the public code."""
+"""MST++: network, its own parts, and conversion of public weights."""

@@ -4,9 +4,9 @@ Y. Cai, J. Lin, Z. Lin, H. Wang, Y. Zhang, H. Pfister, R. Timofte, L. Van Gool, 
 Transformer for Efficient Spectral Reconstruction", CVPR Workshops 2022, arXiv 2204.07908. Public code:
 caiyuanhao1998/MST-plus-plus, MIT licence. Names of modules are the paper's.
 
-Known differences (``docs/models/mstpp.md`` has the whole list): the inner width follows the number of output bands,
-where the public code has 31 whatever that number is; images of any size, where it refuses sides of 4 or less; inputs
-are taken as they are, where it stretches each by its own minimum and maximum before the network.
+Known differences (``docs/models/mstpp.md`` has the full list): the inner width follows the number of output bands,
+while the public code always uses 31; images of any size, while it refuses sides of 4 or less; inputs are not
+normalised, while it stretches each by its own minimum and maximum before the network.
 
 Symbols: c and C the bands of input and output, d the width (here C).
 """
@@ -39,8 +39,8 @@ class SpectralMSA(nn.Module):
 
         A = softmax(sigma k^T q),    output = W (A v) + position(v),
 
-    where A mixes the channels of one head and ``position`` is two depth-wise convolutions. A is channels x channels
-    whatever the number of pixels; time and memory are linear in pixels.
+    where A mixes the channels of one head and ``position`` is two depth-wise convolutions. A is channels x channels for
+    any number of pixels; time and memory are linear in pixels.
     """
 
     other_head: Tensor
@@ -70,8 +70,8 @@ class SpectralMSA(nn.Module):
     def attention(self, q: Tensor, k: Tensor) -> Tensor:
         """Return A of all heads (B, channels, channels), zero between heads, from q and k (B, pixels, channels).
 
-        The products of all heads at once cost less than the copies that would separate them. The lengths of q and k
-        divide the products, so that normalised copies are not needed.
+        Computing all heads in one product costs less than copies that separate them. Dividing the products by the norms
+        of q and k avoids normalised copies.
         """
         lengths = [part.norm(dim=1).clamp_min(1e-12) for part in (k, q)]
         cosines = (k.mT @ q) / (lengths[0][:, :, None] * lengths[1][:, None, :])
@@ -98,7 +98,7 @@ class FFN(nn.Module):
 class SAB(nn.Module):
     """Spectral-wise attention block: x + S-MSA(x), then x + FFN(LN(x)); (B, channels, H, W) to the same shape.
 
-    No layer norm stands before the attention.
+    There is no layer norm before the attention.
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -121,7 +121,7 @@ def sabs(channels: int, heads: int, blocks: int) -> nn.Sequential:
 
 
 class Encoder(nn.Module):
-    """One level down: attention, kept for the decoder, then half the size and twice the channels."""
+    """Encoder level: attention (also passed to the decoder), then half the size and twice the channels."""
 
     def __init__(self, channels: int, heads: int, blocks: int) -> None:
         super().__init__()
@@ -129,13 +129,13 @@ class Encoder(nn.Module):
         self.down = nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what is kept (B, channels, H, W) and what goes down (B, 2 channels, H/2, W/2)."""
+        """Return the skip features (B, channels, H, W) and the next level's input (B, 2 channels, H/2, W/2)."""
         kept = self.attention(x)
         return kept, self.down(kept)
 
 
 class Decoder(nn.Module):
-    """One level up: twice the size and half the channels, joined with what the encoder kept, attention."""
+    """Decoder level: twice the size and half the channels, concatenation with the skip features, attention."""
 
     def __init__(self, channels: int, heads: int, blocks: int) -> None:
         super().__init__()
@@ -188,11 +188,11 @@ class MSTPlusPlus(SRNetwork):
     Parameters
     ----------
     ms_bands, hs_bands : int
-        c and C; C is the width of the network, too.
+        c and C; C is also the width of the network.
     stages : int
         Single-stage networks in the chain; the publication compares 1 to 4 and uses 3.
     blocks : sequence of int
-        Attention blocks at each level of a stage; the publication has one at each of three levels.
+        Attention blocks at each level of a stage; one at each of three levels as published.
 
     Raises
     ------
@@ -201,8 +201,8 @@ class MSTPlusPlus(SRNetwork):
 
     Notes
     -----
-    The attention between channels looks at all pixels, so every pixel acts on every other: `receptive_field` is None,
-    and a scene in tiles differs from one that is processed at once. Time and memory grow linearly with pixels.
+    The attention between channels uses all pixels, so every pixel affects every other: `receptive_field` is None, and
+    tiled prediction differs from that of the whole scene. Time and memory grow linearly with pixels.
     """
 
     task = "ssr"
@@ -243,7 +243,7 @@ def _is_count(value: object) -> bool:
 
 
 def _start(module: nn.Module) -> None:
-    """Start weights as published: linear layers from a narrow normal distribution, the rest as PyTorch does."""
+    """Initialise weights as published: linear layers from a narrow normal distribution, others as in PyTorch."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:

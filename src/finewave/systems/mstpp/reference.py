@@ -49,14 +49,14 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
         As the public code saves it: keys alone, or a whole checkpoint with ``"state_dict"``; prefixes ``module.`` and
         ``param.`` common to all keys are removed.
     **config
-        ``in_channels``, ``out_channels`` and ``features`` (which are equal), ``stages``: shapes tell them if they are
-        left out. ``module`` is ``"MST_Plus_Plus"`` by default; ``"MS_MSA"`` and ``"FeedForward"`` (which take
-        channels last), ``"MSAB"`` and ``"MST"`` are its parts. What follows the name is a remark.
+        ``in_channels``, ``out_channels`` and ``features`` (which are equal), ``stages``: inferred from shapes by
+        default. ``module`` is ``"MST_Plus_Plus"`` by default; ``"MS_MSA"`` and ``"FeedForward"`` (which take channels
+        last), ``"MSAB"`` and ``"MST"`` are its parts. Text after the name is a comment.
 
     Raises
     ------
     InputError
-        A ``ValueError``, if module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
+        A ``ValueError``, if the module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
     """
     check_names("MST++", config, HYPER_PARAMETERS)
     weights = bare(state_dict)

@@ -1,1 +1,1 @@
-"""MulSR: network, parts of its own, weights of the public code."""
+"""MulSR: network, its own parts, and conversion of public weights."""

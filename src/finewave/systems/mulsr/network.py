@@ -1,14 +1,14 @@
 """MulSR: two architectures, for the scales s and s/2, that learn jointly; fusion of LR-HSI and aligned HR-RGB.
 
 "Multiscale Factor Joint Learning for Hyperspectral Image Super-Resolution", IEEE TGRS 2023 (IEEE Xplore document
-10242161). Public code: qianngli/MulSR; a licence was not found, and none of it is here. The differences, also in
+10242161). Public code: qianngli/MulSR; no licence was found, and none of it is used here. The differences, also in
 ``docs/models/mulsr.md``:
 
-- two modules (RDE) in each encoder as published, where the public code has four;
+- two modules (RDE) in each encoder as published, while the public code has four;
 - any scale from 2, any size, any number of bands from 1, any width that is a multiple of 8;
-- the half-scale architecture has an end of its own, so that the network gives images of both of its scales and the
-  smaller one can be supervised. The public code returns an internal difference there, which no loss looks at;
-- a training step averages over several bands, where the public code makes one step for each band;
+- the half-scale architecture has its own output layers, so that the network returns images of both scales and the
+  smaller one can be supervised. The public code returns an internal difference there, which no loss uses;
+- a training step averages over several bands, while the public code makes one step per band;
 - degradations are centred on the LR pixels, see `finewave.physics.random_degradation`.
 
 One band is reconstructed at a time, from itself, its two neighbours and the RGB image, with the same weights for all.
@@ -32,11 +32,11 @@ from finewave.systems.base import SRNetwork
 PIXELS_AT_ONCE = 2**18  # HR pixels of bands that go through the network together
 
 Ablation = Literal["mii", "dsca", "lfcc", "half-scale"]
-"""Parts that the published ablations leave out."""
+"""Parts removed in the published ablations."""
 
 
 def wn_conv(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> nn.Module:
-    """Return a convolution with weight normalisation that keeps the image size, but for the stride."""
+    """Return a convolution with weight normalisation that keeps the image size, apart from the stride."""
     return weight_norm(nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2))
 
 
@@ -56,9 +56,9 @@ class Unit(nn.Module):
 
 
 class CrossFusion(nn.Module):
-    """What the two modalities have in common and in what they differ, as three slices that a 3-D convolution mixes.
+    """Common and different parts of the two modalities, as three slices mixed by a 3-D convolution.
 
-    Slices have 3/4 F channels: what is common, half and half, what differs; each has a learned factor.
+    Slices have 3/4 F channels: common, half of each, different; each has a learned factor.
     """
 
     def __init__(self, features: int) -> None:
@@ -84,7 +84,7 @@ class CrossFusion(nn.Module):
 
 
 class RDE(nn.Module):
-    """One cross-modal fusion module of the encoder: both streams get the same fused features."""
+    """One cross-modal fusion module of the encoder: both streams receive the same fused features."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class Scan(nn.Module):
     features : int
         F.
     vertical : bool
-        Lines are rows, scanned from top to bottom and back; else columns, from left to right and back.
+        Scan rows from top to bottom and back; otherwise columns from left to right and back.
     """
 
     def __init__(self, features: int, vertical: bool) -> None:
@@ -158,7 +158,7 @@ class DSCA(nn.Sequential):
 
 
 class PixelUp(nn.Module):
-    """1 x 1 convolution and pixel shuffle: twice the size, less a row or column where the larger image is odd."""
+    """1 x 1 convolution and pixel shuffle: twice the size, minus a row or column for an odd size."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -170,7 +170,7 @@ class PixelUp(nn.Module):
 
 
 class MII(nn.Module):
-    """Multi-scale information interaction: what both scales say, aggregated along directions, is added to both.
+    """Multi-scale information interaction: features of both scales, aggregated along directions, are added to both.
 
     Without ``context`` it is not aggregated.
     """
@@ -206,10 +206,10 @@ class LFCC(nn.Module):
 
 
 class Bands(NamedTuple):
-    """What the network makes of some bands: (B, 1, H, W) at scale s, at s/2, and the difference that LFCC feeds back.
+    """Outputs for some bands: (B, 1, H, W) at scale s, at s/2, and the difference fed back by LFCC.
 
-    The half-scale bands are None for a network without its end for them, the difference for one without LFCC; what was
-    not asked for is None, too.
+    The half-scale bands are None without their output layers, the difference is None without LFCC; outputs that were
+    not requested are None.
     """
 
     full: Tensor | None
@@ -228,13 +228,13 @@ class MulSR(SRNetwork):
     """LR-HSI (B, C, h, w) and HR-RGB (B, c, s h, s w), aligned, to HR-HSI (B, C, s h, s w); values in [0, 1].
 
     An HR-RGB image of s/2 times the size, for an even s from 4, gives the HR-HSI of that size: the half-scale
-    architecture sees it as it is, the other one sees its interpolation. In training mode, and with ``both_scales``,
-    the call returns `MulSROutputs`.
+    architecture receives it unchanged, the other one interpolated. In training mode, and with ``both_scales``, the call
+    returns `MulSROutputs`.
 
     Parameters
     ----------
     scale : int
-        s, any integer >= 2; published are even ones. The smaller scale is s/2.
+        s, any integer >= 2; even as published. The smaller scale is s/2.
     ms_bands, hs_bands : int
         c and C; published with c = 3 and C >= 3.
     modules : int
@@ -242,13 +242,14 @@ class MulSR(SRNetwork):
     features : int
         Width, a multiple of 8; published is 64.
     both_scales : bool
-        With an end for the half-scale architecture; without, as in the public code, its features only help.
+        Whether the half-scale architecture has output layers; without, as in the public code, only its features are
+        used.
     bands_per_step : int or None
-        Random bands that a training step reconstructs; None for all. The public code makes a step for every band.
+        Number of random bands per training step; None for all. The public code makes one step per band.
     without : {"mii", "dsca", "lfcc", "half-scale"}, optional
-        Part left out, for the published ablations: the interaction of the scales; its aggregation along directions
-        alone; the feedback; the half-scale architecture and all that joins it to the other ("single scale", which
-        serves one scale whatever ``both_scales`` says).
+        Part to remove, for the published ablations: the interaction of the scales; its aggregation along directions
+        alone; the feedback; the half-scale architecture with its connections ("single scale", with one scale whatever
+        ``both_scales`` says).
 
     Raises
     ------
@@ -258,7 +259,7 @@ class MulSR(SRNetwork):
 
     task = "fusion"
     receptive_field = None  # DSCA carries context over the whole image
-    export_fixed = "its scans go from line to line, as many steps as there are lines"
+    export_fixed = "its scans take one step per line of the image"
 
     def __init__(
         self,
@@ -290,7 +291,7 @@ class MulSR(SRNetwork):
         self.half_encoder = SGE(ms_bands, features, modules) if half else None
         self.full_encoder = SGE(ms_bands, features, modules)
         self.interaction = MII(features, without != "dsca") if half and without != "mii" else None
-        # what follows the interaction at half scale is there for the feedback and for an image of its own
+        # the rest of the half-scale architecture serves the feedback and the half-scale output
         self.half_unit = Unit(features) if feedback or (half and both_scales) else None
         self.full_unit = Unit(features)
         self.feedback = LFCC(features) if feedback else None
@@ -300,7 +301,7 @@ class MulSR(SRNetwork):
 
     @property
     def scales(self) -> tuple[int, ...]:
-        """The ratios of HR-RGB to LR-HSI that the network takes, the declared one first."""
+        """The supported ratios of HR-RGB to LR-HSI, the declared one first."""
         other = self.factor if self.scale < self.factor else self.factor // 2
         serves_both = self.half_end is not None and self.factor % 2 == 0 and self.factor >= 4
         return (self.scale, other) if serves_both else (self.scale,)
@@ -314,7 +315,7 @@ class MulSR(SRNetwork):
             If it has no end for that scale, or s/2 is not an integer >= 2.
         """
         if len(self.scales) == 1:
-            raise InputError(f"this mulsr of scale {self.factor} serves that scale alone, see both_scales")
+            raise InputError(f"this mulsr of scale {self.factor} supports that scale only, see both_scales")
         twin = copy.copy(self)
         twin.scale = self.factor // 2
         return twin
@@ -340,7 +341,7 @@ class MulSR(SRNetwork):
         rgb : Tensor (B, c, H, W)
             At scale s, or s/2 for the half-scale bands alone.
         full, half : bool
-            Which of the two results is asked for.
+            Which of the two outputs to compute.
         """
         if rgb.shape[2] == self.factor * hsi3.shape[2]:
             full_rgb, half_rgb = rgb, rgb[..., ::2, ::2]
@@ -366,7 +367,7 @@ class MulSR(SRNetwork):
     def _images(
         self, lr_hsi: Tensor, hr_msi: Tensor, bands: Sequence[int], *, full: bool = True, half: bool = True
     ) -> list[Tensor]:
-        """Return the ``bands`` (B, n, H, W) at the scales asked for and there; a few bands at a time."""
+        """Return the ``bands`` (B, n, H, W) at the requested scales; a few bands at a time."""
         B, (H, W) = len(lr_hsi), hr_msi.shape[2:]
         at_once = max(1, PIXELS_AT_ONCE // (B * H * W))
         sources = torch.tensor([_sources(i, lr_hsi.shape[1]) for i in bands], device=lr_hsi.device)
@@ -382,14 +383,14 @@ class MulSR(SRNetwork):
         The half-scale image is compared with the rows and columns of the HR-HSI at which its RGB image was sampled.
         """
         C = self.hs_bands
-        # drawn from the progress, not from a global state, so that a run that resumes draws what it would have drawn
+        # seeded by the progress, not by a global state, so that a resumed run draws the same bands
         generator = torch.Generator().manual_seed(int(done * 2**40))
         bands = torch.randperm(C, generator=generator)[: self.bands_per_step or C].tolist()
         target = batch["hr_hsi"][:, bands]
         images = self._images(batch["lr_hsi"], batch["hr_msi"], bands)
         targets = {"l1": target, "half_scale": target[..., ::2, ::2]}
         terms = {name: F.l1_loss(image.to(t), t) for image, (name, t) in zip(images, targets.items(), strict=False)}
-        if self.half_encoder is None:  # the ablation has the recipe of the whole network, which weighs both
+        if self.half_encoder is None:  # the ablations share one recipe, which weighs both
             terms["half_scale"] = target.new_zeros(())
         return None, terms
 

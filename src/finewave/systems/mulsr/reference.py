@@ -1,6 +1,6 @@
 """Weights saved by the public MulSR code (qianngli/MulSR), in our `MulSR` or in one of its modules.
 
-The public network has no end for the half-scale image, so ours is built without: ``both_scales=False``.
+The public network has no half-scale output, so ours is built without it: ``both_scales=False``.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _NETWORK = [
     (r"^optimize_up\.0\.", "feedback.up.conv."),
     (r"^DULR\.(\d)\.conv\.0\.", r"interaction.context.\1.conv."),
     (r"^DULR\.(\d)\.conv\.1\.weight$", r"interaction.context.\1.slope"),
-    # in the modules alone: other convolutions are called conv, too
+    # within modules only: other convolutions are called conv as well
     (r"^inter_body(?:_x2)?\.\d+\.crossFusion\.conv\.", lambda m: m[0].removesuffix("conv.") + "join."),
     (r"^inter_body\.(\d+)\.", r"half_encoder.stages.\1."),
     (r"^inter_body_x2\.(\d+)\.", r"full_encoder.stages.\1."),
@@ -76,24 +76,24 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
         Keys as the public code saves them; a prefix ``module.`` (its data-parallel wrapper's) common to all is removed.
     **config
         ``module``: "MulSR" (default), "Unit", "CrossFusion", "RDE", "DSCA", "convDU" (vertical) or "convLR"
-        (horizontal); modules need ``features``. ``scale`` (4) and ``hs_bands`` (31) do not show in the weights.
-        ``modules`` and ``features`` of the whole network are read off the weights.
+        (horizontal); modules need ``features``. ``scale`` (4) and ``hs_bands`` (31) cannot be inferred from the
+        weights. ``modules`` and ``features`` of the whole network are inferred from the weights.
 
     Raises
     ------
     InputError
-        A ``ValueError``, if module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
+        A ``ValueError``, if the module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
     """
     check_names("mulsr", config, _HYPER_PARAMETERS)
     state_dict = bare(state_dict)
-    name = str(config.get("module", "MulSR")).partition(" ")[0]  # what follows is a remark
+    name = str(config.get("module", "MulSR")).partition(" ")[0]  # the rest is a comment
     modules = {"MulSR": (lambda c: _network(state_dict, c), _NETWORK), **_MODULES}
     net = build_module("mulsr", name, {key: build for key, (build, _) in modules.items()}, config)
     return fill_renamed(net, state_dict, modules[name][1])
 
 
 def _network(state_dict: Mapping[str, Tensor], config: Config) -> MulSR:
-    """Build the network; width and depth are read off the weights."""
+    """Build the network; width and depth are inferred from the weights."""
     features, ms_bands = shape_of("mulsr", state_dict, "rgb_head.weight_v")[:2]
     stages = {key.split(".")[1] for key in state_dict if key.startswith("inter_body.")}
     net = create_model(

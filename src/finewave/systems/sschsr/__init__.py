@@ -1,1 +1,1 @@
-"""SSC-HSR: network, parts of its own, weights of the public code."""
+"""SSC-HSR: network, its own parts, and conversion of public weights."""

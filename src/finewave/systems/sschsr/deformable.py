@@ -14,7 +14,7 @@ from finewave.nn.warping import pixel_grid, sample_at
 
 
 def deformable_conv(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Convolve ``x``, its taps moved by ``offset`` and weighted by ``mask``; stride 1, the image size is kept.
+    """Convolve ``x`` with taps displaced by ``offset`` and weighted by ``mask``; stride 1, same size.
 
     y(p) = sum_k w_k m_k(p) x(p + p_k + d_k(p)), with bilinear sampling and zeros outside of the image.
 
@@ -43,7 +43,7 @@ def deformable_conv(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bia
     grouped = x.reshape(batch * groups, channels // groups, height, width)
     centre = pixel_grid(height, width, grouped)
     out = None
-    for k in range(taps):  # one tap at a time: all at once would be K copies of the image
+    for k in range(taps):  # one tap at a time: all together would need K copies of the image
         row, column = divmod(k, size)
         step = torch.tensor([column, row], dtype=wide, device=x.device).view(1, 2, 1, 1) - size // 2
         sampled = sample_at(grouped, centre + step + shifts[:, k])

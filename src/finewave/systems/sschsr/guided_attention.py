@@ -41,7 +41,7 @@ class FeedForward(nn.Module):
 
 
 class SpectralAttention(nn.Module):
-    """Attention between channels, whole images being their vectors; shared part of SMSA and RMCA.
+    """Attention between channels, each described by its whole image; base of SMSA and RMCA.
 
     out = W (softmax(t q k^T) v') + P(v), with q and k of unit length and P two depthwise convolutions.
     """

@@ -1,4 +1,4 @@
-"""Histogram matching: the colours of one image with the distribution of another's."""
+"""Histogram matching of one image to another."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor
 def match_histograms(image: Tensor, reference: Tensor) -> Tensor:
     """Map the values of each band monotonically so that their distribution is that of the reference.
 
-    A value with the cumulative share q in ``image`` becomes the value with that share in ``reference``, with linear
-    interpolation between the values that occur there.
+    A value at quantile q of ``image`` becomes the value at quantile q of ``reference``, with linear interpolation
+    between the values that occur there.
 
     Parameters
     ----------
@@ -31,12 +31,12 @@ def match_histograms(image: Tensor, reference: Tensor) -> Tensor:
 def _matched(values: Tensor, target: Tensor) -> Tensor:
     """Match one band, (n,), to the values (m,).
 
-    Shares are counted in whole values, so that no rounding decides; the operators are those that can be exported.
+    Quantiles are integer counts, which avoids rounding; all operators can be exported.
     """
     n, m = len(values), len(target)
     _, run, reached = _levels(values)
     levels, _, target_cdf = _levels(target)
-    # below[q] is how many levels of the reference reach less than q of its m values
+    # below[q]: number of levels of the reference whose cumulative count is below q of its m values
     ends = torch.zeros(m + 2, dtype=torch.long, device=values.device)
     below = ends.scatter_add(0, target_cdf + 1, torch.ones_like(target_cdf)).cumsum(0)
     above = below[(reached * m + n - 1) // n]
@@ -48,10 +48,10 @@ def _matched(values: Tensor, target: Tensor) -> Tensor:
 
 
 def _levels(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the different values in ascending order, each value's number among them, and how many are as low.
+    """Return the distinct values in ascending order, each value's index among them, and cumulative counts.
 
-    All have as many elements as there are values, because how many are different depends on them: what lies beyond the
-    last level is 0 for the levels, and all values for the counts.
+    All have as many elements as there are values, so that shapes do not depend on values: beyond the last level, levels
+    are 0 and counts are the number of values.
     """
     ascending, order = values.sort()
     starts = torch.cat((torch.zeros_like(order[:1]), (ascending[1:] != ascending[:-1]).long()))

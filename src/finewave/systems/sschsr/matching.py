@@ -1,4 +1,4 @@
-"""Correspondence of two feature maps by their most similar patches, and what a decoder needs of it at three sizes."""
+"""Correspondence of two feature maps by their most similar patches, for a decoder with three sizes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 PATCH = 3
-CHUNK = 1 << 25  # correlations of pixels held at a time
+CHUNK = 1 << 25  # correlations computed at a time
 
 
 class Correspondence(NamedTuple):
-    """Where each pixel of one image is found in the other, at one size H x W.
+    """For each pixel of one image, its match in the other, at one size H x W.
 
     Attributes
     ----------
@@ -33,8 +33,8 @@ class Correspondence(NamedTuple):
 def best_patches(features: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     """Find for each 3 x 3 patch the reference patch with the highest normalised correlation.
 
-    The correlations of all pairs are never held at once: rows of the input go through in chunks, without a gradient,
-    and the similarity of the chosen pair is computed again with one.
+    The correlations of all pairs are never stored at once: rows of the input are processed in chunks without gradient,
+    and the similarity of the selected pair is recomputed with gradient.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def best_patches(features: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
 def _best(a: Tensor, b: Tensor) -> Tensor:
     """Return the best patch of ``b`` (D, h', w') for each patch of ``a`` (D, n, w), long (n - 2, w - 2).
 
-    The correlation of two patches is the sum of nine correlations of pixels, each of which nine patches share.
+    The correlation of two patches is the sum of nine correlations of pixels, each shared by nine patches.
     """
     rows, columns = a.shape[1] - PATCH + 1, a.shape[2] - PATCH + 1
     height, width = b.shape[1] - PATCH + 1, b.shape[2] - PATCH + 1
@@ -83,7 +83,7 @@ def _best(a: Tensor, b: Tensor) -> Tensor:
 
 
 def match(features: Tensor, reference: Tensor, levels: int = 3) -> list[Correspondence]:
-    """Match two feature maps of one size.
+    """Match two feature maps of the same size.
 
     Parameters
     ----------
@@ -119,6 +119,6 @@ def match(features: Tensor, reference: Tensor, levels: int = 3) -> list[Correspo
 
 
 def _shifted(x: Tensor, down: int, right: int) -> Tensor:
-    """Move ``x`` down and right; zeros come in."""
+    """Shift ``x`` down and right, filling with zeros."""
     height, width = x.shape[-2:]
     return F.pad(x, (right, 0, down, 0))[..., :height, :width]

@@ -2,16 +2,16 @@
 
 Y. Zhang, Z. Lai, T. Zhang, Y. Fu, C. Zhou, "Unaligned RGB Guided Hyperspectral Image Super-Resolution with
 Spatial-Spectral Concordance", IJCV 2025, arXiv 2505.02109. Public code: BITYKZhang/SSC-HSR; no licence file was found
-among the files that could be looked at. Differences from it, all explained in ``docs/models/ssc-hsr.md``:
+in the available files. Differences from it, explained in ``docs/models/ssc-hsr.md``:
 
 - flow zero is the identity of the warp (``flow_grid="published"``: half a pixel off at the borders);
 - the reference's features are warped by matches between patch centres (``match_anchor="corner"``: between corners);
-- colours are matched to the degraded reference, never to the image that is sought; nothing is normalised by it either;
-- the flow network sees both images in one range;
-- predicted offsets start near zero, not at zero, so that what predicts them learns from the first step; the last
-  convolutions of decoder and warp network start at a tenth of their usual size;
+- colours are matched to the degraded reference, never to the target image, which is not used for normalisation either;
+- both images have the same range in the flow network;
+- predicted offsets are initialised near zero, not at zero, so that their layers have a gradient from the first step;
+  the last convolutions of decoder and warp network start at a tenth of their usual size;
 - any size, band count and scale: images are padded inside; a reference of another size is resampled;
-- the encoder of the reference's features is trainable; it is VGG-19's when its weights are given and frozen.
+- the encoder of the reference's features is trainable; it equals VGG-19 if given its weights and frozen.
 
 Three parts: two-stage image alignment (TSIA), feature aggregation (FA) and attention fusion (AF), the last two coarse
 to fine at a quarter, half and full size.
@@ -60,7 +60,7 @@ class ConvBlock(nn.Module):
 
 
 class WarpNet(nn.Module):
-    """Second stage: repairs the warped reference (B, 3, H, W); a U-Net whose output is added to it."""
+    """Second stage: corrects the warped reference (B, 3, H, W); a U-Net whose output is added to it."""
 
     def __init__(self, features: int = 16) -> None:
         super().__init__()
@@ -103,14 +103,14 @@ class HSIEncoder(nn.Module):
 
 
 class DeformableAggregation(nn.Module):
-    """Reference features gathered where matching found them, within a learned residue (the core of IDFA).
+    """Deformable aggregation of reference features at the matched positions plus a learned residual (core of IDFA).
 
     Parameters
     ----------
     features : int
         C.
     groups : int
-        Groups of channels with offsets of their own.
+        Groups of channels with separate offsets.
     max_residue : float
         Largest change of an offset, in pixels.
     """
@@ -122,7 +122,7 @@ class DeformableAggregation(nn.Module):
         self.bias = nn.Parameter(torch.zeros(features))
         nn.init.uniform_(self.weight, -((9 * features) ** -0.5), (9 * features) ** -0.5)
         self.offset_mask = nn.Conv2d(features, groups * 27, 3, padding=1)
-        # Published: zero. What lies before would then wait for this layer, and the matching for the mask.
+        # Published: zero. Then layers before this one and the matching would have no gradient at first.
         nn.init.normal_(self.offset_mask.weight, std=1e-3)
         nn.init.zeros_(self.offset_mask.bias)  # type: ignore[arg-type]  # there is a bias
 
@@ -132,7 +132,7 @@ class DeformableAggregation(nn.Module):
         Parameters
         ----------
         reference, guide : Tensor (B, C, H, W)
-            Features to gather, and features that tell where.
+            Features to aggregate, and features that determine the offsets.
         offsets, similarity : Tensor (B, 9, 2, H, W) and (B, 1, H, W)
             See `finewave.systems.sschsr.matching.Correspondence`.
         """
@@ -150,7 +150,7 @@ class IDFA(nn.Module):
     Parameters
     ----------
     features : int
-        C, of encoder, reference and coarser fusion alike.
+        C of encoder, reference and coarser fusion.
     first : bool
         The coarsest level has no fusion before it.
     groups : int
@@ -167,7 +167,7 @@ class IDFA(nn.Module):
     def forward(
         self, encoded: Tensor, fused: Tensor | None, reference: Tensor, matches: Correspondence, flow: Tensor
     ) -> Tensor:
-        """Return what was found of ``reference``, (B, C, H, W), where the encoded HSI is."""
+        """Return the ``reference`` features aligned with the encoded HSI, (B, C, H, W)."""
         x = encoded if self.merge is None else self.merge(torch.cat((encoded, _given(fused)), 1))
         warped = backward_warp(reference, flow, padding="zeros")
         guide = F.leaky_relu(self.conv1(torch.cat((x, warped, reference), 1)), 0.1)
@@ -191,10 +191,9 @@ class AttentionFusion(nn.Module):
         D.
     blocks, heads : int
     upsample : bool
-        All levels but the finest.
+        True for all levels but the finest.
     skip : bool
-        Add the encoder's features to what the blocks made of them, as the paper's figure has it; the public code
-        does not.
+        Add the encoder's features to the blocks' output, as in the paper's figure; the public code does not.
     """
 
     def __init__(
@@ -215,7 +214,7 @@ class AttentionFusion(nn.Module):
         self.out = nn.Conv2d(features, out_channels, 3, padding=1, bias=False)
 
     def forward(self, encoded: Tensor, fused: Tensor | None, reference: Tensor) -> Tensor:
-        """Fuse the encoded HSI and the coarser level's output with what was gathered of the reference."""
+        """Fuse the encoded HSI, the coarser level's output and the aligned reference features."""
         x = self.embed(encoded if fused is None else torch.cat((encoded, fused), 1))
         for block in self.blocks:
             x = block(x, reference)
@@ -227,7 +226,7 @@ class AttentionFusion(nn.Module):
 
 
 class Decoder(nn.Module):
-    """IDFA and AF at three levels, coarse to fine; the finest output is what the upsampled LR-HSI lacks.
+    """IDFA and AF at three levels, coarse to fine; the finest output is added to the upsampled LR-HSI.
 
     Parameters
     ----------
@@ -291,7 +290,7 @@ class Decoder(nn.Module):
 
 
 class Prepared(NamedTuple):
-    """What the network works on: all padded at the bottom and the right to a size that it takes.
+    """Inputs of one size, padded at the bottom and the right to a size that the network accepts.
 
     Attributes
     ----------
@@ -312,7 +311,7 @@ class Prepared(NamedTuple):
 
 
 class Stages(NamedTuple):
-    """Everything the training looks at, without padding.
+    """Outputs needed by the training loss, without padding.
 
     Attributes
     ----------
@@ -343,8 +342,7 @@ class SSCHSR(SRNetwork):
     features : int
         Width of encoders and decoder at full size, a multiple of 8; 64 published, and needed for VGG weights.
     flow_features : int
-        Width of the flow network, see `finewave.systems.sschsr.raft.RAFT`; 64 published, and needed for its public
-        weights.
+        Width of the flow network, see `finewave.systems.sschsr.raft.RAFT`; 64 as published and for the public weights.
     flow_iterations : int
         Refinements of the flow.
     warp_features : int
@@ -352,9 +350,9 @@ class SSCHSR(SRNetwork):
     blocks, heads : sequence of three ints
         Of the attention fusion, from a quarter to full size.
     groups : int
-        Groups of channels with offsets of their own in IDFA.
+        Groups of channels with separate offsets in IDFA.
     rgb_bands : sequence of three ints, optional
-        Which bands stand for red, green and blue; by default 15, 8 and 3 of 31, as published, and in proportion.
+        Bands used as red, green and blue; by default 15, 8 and 3 of 31, as published, or proportionally.
     match_colours : bool
         Give the pseudo-RGB the colour distribution of the degraded reference.
     flow_grid : {"aligned", "published"}
@@ -377,7 +375,7 @@ class SSCHSR(SRNetwork):
     phase_options: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("flow", "warp", "guided"), "finewave.systems.sschsr.phase_options:AlignedOptions"
     )
-    receptive_field = None  # attention, matching and correlation look at the whole image
+    receptive_field = None  # attention, matching and correlation use the whole image
     export_fixed = "its flow pads images to multiples of 8 and at least 64, and matches all pairs of patches"
 
     def __init__(
@@ -423,12 +421,12 @@ class SSCHSR(SRNetwork):
         self.reference_features = VGGTrunk(features)
         self.hsi_encoder = HSIEncoder(hs_bands, features)
         self.decoder = Decoder(hs_bands, features, blocks, heads, groups, match_anchor, encoder_skip)
-        with torch.no_grad():  # the start is near the interpolated HSI and the warped reference
+        with torch.no_grad():  # initialised near the interpolated HSI and the warped reference
             self.decoder.fusion[-1].get_submodule("out").weight.mul_(0.1)
             self.warp_network.out.weight.mul_(0.1)
 
     def prepare(self, lr_hsi: Tensor, ref_rgb: Tensor) -> Prepared:
-        """Return h, i and r, of one size, padded."""
+        """Return h, i and r, padded to one size."""
         size = (lr_hsi.shape[2] * self.scale, lr_hsi.shape[3] * self.scale)
         hsi = bicubic(lr_hsi, size).clamp(0, 1)
         reference = ref_rgb if tuple(ref_rgb.shape[2:]) == size else _resampled(ref_rgb, size)
@@ -456,7 +454,7 @@ class SSCHSR(SRNetwork):
         return prepared.hsi + detail.to(prepared.hsi.dtype)
 
     def forward_stages(self, lr_hsi: Tensor, ref_rgb: Tensor) -> Stages:
-        """Return the HR-HSI and what the alignment made of the reference."""
+        """Return the HR-HSI and the aligned reference."""
         prepared = self.prepare(lr_hsi, ref_rgb)
         flow = self.flow(prepared)
         warped, refined = self.align(prepared, flow)
@@ -477,18 +475,18 @@ class SSCHSR(SRNetwork):
 
 
 def _given(x: Tensor | None) -> Tensor:
-    assert x is not None, "all levels but the coarsest have a fusion before them"
+    assert x is not None, "all levels but the coarsest need the coarser fusion"
     return x
 
 
 def _padded(x: Tensor) -> Tensor:
-    """Repeat the last row and column up to a size that every part of the network takes."""
+    """Repeat the last row and column up to a size that all parts of the network accept."""
     height, width = (max(LEAST_SIZE, n + -n % SIZE_MULTIPLE) for n in x.shape[2:])
     return F.pad(x, (0, width - x.shape[3], 0, height - x.shape[2]), mode="replicate")
 
 
 def _resampled(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Interpolate to another size, with a low-pass where it shrinks."""
+    """Interpolate to another size, with a low-pass filter when downsampling."""
     wide = image if image.dtype in (torch.float32, torch.float64) else image.float()
     return F.interpolate(wide, size=size, mode="bicubic", antialias=True).clamp(0, 1).to(image.dtype)
 

@@ -1,4 +1,4 @@
-"""The keys of SSC-HSR's phases and what each may be."""
+"""Options of SSC-HSR's training phases."""
 
 from __future__ import annotations
 

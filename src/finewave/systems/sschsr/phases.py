@@ -1,7 +1,7 @@
 """The three phases of SSC-HSR's training (arXiv 2505.02109): flow, then the warp network, then the fusion.
 
-The first two learn from synthetic pairs of views (`finewave.datasets.synthetic_views`), the third from low-resolution
-images with a reference. Options that all have:
+The first two train on synthetic pairs of views (`finewave.datasets.synthetic_views`), the third on low-resolution
+images with a reference. Common options:
 
 - ``losses``: weights of the phase's terms by name;
 - ``freeze``: attributes of the network that do not learn in this phase;
@@ -31,9 +31,9 @@ NEEDED = ("ref_rgb", "source_rgb", "flow", "visible")
 
 
 class Aligned(Objective):
-    """What the three phases share: pretrained parts, frozen parts, the sum of weighted terms."""
+    """Base of the three phases: pretrained parts, frozen parts, the sum of weighted terms."""
 
-    learns: tuple[str, ...] = ()  # attributes of the network; none: all
+    learns: tuple[str, ...] = ()  # attributes of the network; empty: all
 
     def __init__(self, net: SRNetwork, options: Mapping[str, Any]) -> None:
         super().__init__(net, options)
@@ -48,7 +48,7 @@ class Aligned(Objective):
             if name not in parts:
                 raise unknown_name("part of ssc-hsr to freeze", name, parts)
             net.get_submodule(name).requires_grad_(False)
-        net.train()  # anew: what is frozen now stays in evaluation mode, see `RAFT`
+        net.train()  # set again, so that frozen parts stay in evaluation mode, see `RAFT`
 
     def loss(self, net: Any, batch: Batch, done: float) -> Loss:
         """Return the weighted sum of the phase's terms."""
@@ -60,8 +60,8 @@ class Aligned(Objective):
         return Loss(total, more | logged)
 
     def terms(self, net: Any, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return the unweighted terms of the loss by name, and what else is worth logging."""
-        raise NotImplementedError  # each of the three phases has terms of its own
+        """Return the unweighted terms of the loss, and further values to log, by name."""
+        raise NotImplementedError  # defined by each of the three phases
 
 
 class Flow(Aligned):
@@ -83,16 +83,16 @@ class Flow(Aligned):
         return terms, {"end_point_error": error.detach().mean()}
 
     def compared(self, net: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the warped reference, and what the reference's camera would see from the first viewpoint."""
+        """Return the warped reference, and the reference camera's image from the first viewpoint."""
         return _reference(net, batch, refined=False), batch["source_rgb"]
 
 
 class Warp(Aligned):
     """Second stage of the alignment: the warp network behind the frozen flow network; and the matching features.
 
-    Terms: ``l1``, the refined reference against the first view; ``matching``, the cross-entropy of finding the right
-    one of many visible pixels of the reference (InfoNCE, arXiv 1807.03748) by the features that the matching compares,
-    which the published system takes from a network trained elsewhere. Validated by the refined reference.
+    Terms: ``l1``, the refined reference against the first view; ``matching``, the cross-entropy of identifying the
+    right one of many visible pixels of the reference (InfoNCE, arXiv 1807.03748) by the matching features, for which
+    the published system uses a pretrained network. Validated by the refined reference.
     """
 
     learns = ("warp_network", "match_image", "match_reference")
@@ -133,12 +133,12 @@ class Warp(Aligned):
         return torch.stack(losses).mean() if losses else 0.0 * (a.mean() + b.mean())
 
     def compared(self, net: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the refined reference, and what the reference's camera would see from the first viewpoint."""
+        """Return the refined reference, and the reference camera's image from the first viewpoint."""
         return _reference(net, batch, refined=True), batch["source_rgb"]
 
 
 class Guided(Aligned):
-    """The whole network, with the aligned reference beside the HR-HSI.
+    """The whole network, supervised by the HR-HSI and the aligned reference.
 
     Terms: any of `finewave.nn.losses.LOSSES` between output and HR-HSI, and ``alignment``, the smooth l1
     between the refined reference and the pseudo-RGB of the HR-HSI in the colours of the reference.

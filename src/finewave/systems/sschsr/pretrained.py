@@ -1,7 +1,7 @@
 """Pretrained parts of SSC-HSR, from files that the user has: flow, matching features, reference features.
 
 The published system starts from RAFT's "things" weights, from a VGG-16 trained on correspondences, and from VGG-19
-trained on ImageNet. None of them comes along; without, the same parts learn from synthetic pairs.
+trained on ImageNet. None of them is included; without them, the same parts are trained on synthetic pairs.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def load_pretrained(
     matching: str | Path | None = None,
     reference: str | Path | None = None,
 ) -> None:
-    """Copy pretrained weights into parts of an `SSCHSR`; what is None stays as it is.
+    """Copy pretrained weights into parts of an `SSCHSR`; parts given as None stay unchanged.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ class Encoder(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Encode an image in [-1, 1]."""
-        # Dark scenes are near -1, where bfloat16 has steps of 0.004: full precision until the first normalisation.
+        # Dark scenes are near -1, where bfloat16 has steps of 0.004: full precision up to the first normalisation.
         with torch.autocast(image.device.type, enabled=False):
             x = F.relu(self.norm1(self.conv1(image)))
         return self.conv2(self.layer3(self.layer2(self.layer1(x))))
@@ -84,7 +84,7 @@ class Correlation:
     def lookup(self, coordinates: Tensor) -> Tensor:
         """Return correlations (B, L (2r + 1)^2, h, w) around ``coordinates`` (B, 2, h, w), in pixels of the second.
 
-        Of one level, x is the slower of the two displacements, as the published weights have it.
+        Within a level, x is the slower of the two displacements, as in the published weights.
         """
         batch, _, height, width = coordinates.shape
         d = torch.arange(-self.radius, self.radius + 1, dtype=coordinates.dtype, device=coordinates.device)
@@ -212,7 +212,7 @@ class RAFT(nn.Module):
         self.update = UpdateBlock(levels * (2 * radius + 1) ** 2, width)
 
     def train(self, mode: bool = True) -> RAFT:
-        """Set the mode, see the class."""
+        """Set the mode; see the class."""
         return super().train(mode and any(p.requires_grad for p in self.parameters()))
 
     def forward_all(self, first: Tensor, second: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -256,7 +256,7 @@ def sequence_loss(flows: list[Tensor], truth: Tensor, valid: Tensor | None = Non
         f_1 ... f_N.
     truth : Tensor (B, 2, H, W)
     valid : Tensor (B, 1, H, W), optional
-        1 where the truth counts, 0 elsewhere.
+        1 where the truth is valid, 0 elsewhere.
     gamma : float
         Weight of an iteration relative to the next.
     """

@@ -1,7 +1,6 @@
 """Weights saved by the public SSC-HSR code (BITYKZhang/SSC-HSR), in our `SSCHSR` or in one of its modules.
 
-The two differ in names only. The names inside `RAFT` are those of its authors' code, too, which is also what the
-flow weights of the public code have.
+The two differ in names only. Names inside `RAFT` are those of its authors' code, as in the public code's flow weights.
 """
 
 from __future__ import annotations
@@ -82,7 +81,7 @@ _DECODER: Rules = [
     (r"\bres(\d)\.", lambda m: f"fusion.{int(m[1]) - 1}."),
     *_ATTENTION_FUSION,
 ]
-_BLOCK: Rules = [(r"(^|\d\.)norm3\.", r"\1downsample.1.")]  # a norm that RAFT's blocks know by two names
+_BLOCK: Rules = [(r"(^|\d\.)norm3\.", r"\1downsample.1.")]  # RAFT's blocks have two names for one norm
 RAFT_RULES: Rules = [
     *_BLOCK,
     (r"^module\.", ""),
@@ -113,7 +112,7 @@ def _renamed_network(key: str) -> str:
 
 
 def without_aliases(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the state dict without the first of two names that RAFT's blocks have for one norm."""
+    """Return the state dict without the duplicate names of norms in RAFT's blocks."""
     pattern, other = r"\bdownsample\.1\.", "norm3."
     return {
         key: value
@@ -171,18 +170,18 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
         Keys as the public code saves them; a prefix common to all is removed, see `bare`.
     **config
         For the whole network ``scale`` (which weights do not tell), ``iters`` and ``rgb_bands``; widths and bands are
-        read off the shapes. Otherwise ``module`` and that module's hyper-parameters in the words of the public code.
+        read off the shapes. Otherwise ``module`` and that module's hyper-parameters by the names of the public code.
 
     Returns
     -------
     torch.nn.Module
-        The network does as the public code does where the two differ in what shapes do not tell
-        (``flow_grid="published"``, ``match_anchor="corner"``).
+        The network follows the public code in options that do not affect shapes (``flow_grid="published"``,
+        ``match_anchor="corner"``).
 
     Raises
     ------
     InputError
-        A ``ValueError``, if module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
+        A ``ValueError``, if the module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
     """
     check_names("SSC-HSR", config, (*_OF_NETWORK, *_OF_MODULES, *_WITHOUT_EFFECT))
     state_dict = without_aliases(bare(state_dict))
@@ -201,7 +200,7 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
 
 
 def _network(state_dict: Mapping[str, Tensor], config: Config) -> nn.Module:
-    """Build the network; what the weights tell is read off them."""
+    """Build the network, with options inferred from the weights."""
 
     def shape(key: str) -> tuple[int, ...]:
         return tuple(shape_of("SSC-HSR", state_dict, key))

@@ -1,1 +1,1 @@
-"""SSFIN: network, parts of its own, weights of the public code."""
+"""SSFIN: network, its own parts, and conversion of public weights."""

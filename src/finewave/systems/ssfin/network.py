@@ -1,7 +1,7 @@
 """SSFIN: spatial and spectral super-resolution as two interacting tasks, then their fusion.
 
-Q. Ma, J. Jiang, X. Liu, J. Ma, "Multi-Task Interaction Learning for Spatiospectral Image Super-Resolution",
-IEEE TIP 31, 2950-2961, 2022. Public code: junjun-jiang/SSFIN, MIT licence; none of it is here. The differences, also in
+Q. Ma, J. Jiang, X. Liu, J. Ma, "Multi-Task Interaction Learning for Spatiospectral Image Super-Resolution", IEEE TIP
+31, 2950-2961, 2022. Public code: junjun-jiang/SSFIN, MIT licence; none of it is used here. The differences, also in
 ``docs/models/ssfin.md``:
 
 - any scale: the public network works at x2 alone. Beyond, the shuffles are repeated for each prime factor of the scale,
@@ -26,7 +26,7 @@ from finewave.nn.sampling import prime_factors
 from finewave.systems.base import SRNetwork
 
 INTERACTIONS = 3
-CHAIN = 4  # times that the fusion body goes through its residual group
+CHAIN = 4  # iterations of the residual group of the fusion body
 
 
 # --- Blocks -------------------------------------------------------------------------------------------------------
@@ -103,14 +103,14 @@ def residual_group(features: int, blocks: int = 5, reduction: int = 16) -> Group
 
 
 class Interaction(nn.Module):
-    """Both streams and the maps fused earlier make a new fused map, which both streams take up.
+    """Fuse both streams and earlier fused maps to a new map, which is passed to both streams.
 
     Parameters
     ----------
     features : int
         F.
     earlier : int
-        How many fused maps there are already.
+        Number of earlier fused maps.
     """
 
     def __init__(self, features: int, earlier: int) -> None:
@@ -131,7 +131,7 @@ class Interaction(nn.Module):
 
 
 class SSFINOutputs(NamedTuple):
-    """What the three tasks make of the LR-MSI."""
+    """Outputs of the three tasks."""
 
     hr_hsi: Tensor
     hr_msi: Tensor
@@ -150,7 +150,7 @@ class SSFIN(SRNetwork):
     ms_bands, hs_bands : int
         c and C.
     features : int
-        Width of every part, a multiple of 4, at least ``reduction``; published is 64.
+        Width of every part, a multiple of 4, at least ``reduction``; 64 as published.
     blocks : int
         Blocks in every residual group; published is 5.
     reduction : int
@@ -236,7 +236,7 @@ class SSFIN(SRNetwork):
         return self.hr_msi_tail(spatial)
 
     def _fused(self, maps: list[Tensor], spatial: Tensor, spectral: Tensor) -> Tensor:
-        """Return the HR-HSI: one residual group, applied again and again to its own output."""
+        """Return the HR-HSI: one residual group, applied recursively."""
         x = torch.cat((*maps, spatial, spectral), 1)
         for up, p in zip(self.fusion_up, prime_factors(self.scale), strict=True):
             x = F.pixel_shuffle(F.relu(up(x), inplace=True), p)
@@ -249,8 +249,8 @@ class SSFIN(SRNetwork):
     def training_loss(self, batch: dict[str, Tensor], done: float) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the HR-HSI and the term ``auxiliary`` = a(e) [l1(LR-HSI) + l1(HR-MSI)], see `auxiliary_weight`.
 
-        The published loss is ``l1`` plus this term, both with weight 1. The part of the run that is ``done`` stands
-        for the 100 published epochs.
+        The published loss is ``l1`` plus this term, both with weight 1. ``done``, the fraction of the run, is scaled to
+        the 100 published epochs.
         """
         outputs = self.forward_tasks(batch["lr_msi"])
         alpha = auxiliary_weight(1 + int(100 * done))
@@ -259,7 +259,7 @@ class SSFIN(SRNetwork):
 
     @property
     def receptive_field(self) -> int:
-        """Distance in LR pixels up to which an input pixel acts on an output pixel, channel pooling apart."""
+        """Largest distance in LR pixels at which an input pixel affects an output pixel, apart from channel pooling."""
         blocks = len(self.fusion_group.blocks)
         group = 3 * blocks + 1  # two convolutions and the spatial attention's in each block
         low = 1 + INTERACTIONS * (group + 4) + len(self.fusion_up)
@@ -267,13 +267,13 @@ class SSFIN(SRNetwork):
 
     @property
     def n_global_poolings(self) -> int:
-        """How many poolings over the image follow each other."""
+        """Number of consecutive global poolings."""
         spectral = self.spectral[0]
         assert isinstance(spectral, Group)
         return INTERACTIONS * len(spectral.blocks) + CHAIN * len(self.fusion_group.blocks)
 
     def receptive_field_with_pooling(self, window: int) -> int:
-        """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
+        """Return `receptive_field` with channel pooling over windows of the given side in LR pixels."""
         return self.receptive_field + self.n_global_poolings * -(-window // 2)
 
 
@@ -285,5 +285,5 @@ def auxiliary_weight(epoch: int) -> float:
 
 
 def _chain(first: int, width: int, factors: list[int]) -> list[tuple[int, int]]:
-    """Return input width and prime of each upsampling step: ``first`` once, then what the step before has left."""
+    """Return input width and prime of each upsampling step: ``first``, then the output width of the step before."""
     return [(width if i else first, p) for i, p in enumerate(factors)]

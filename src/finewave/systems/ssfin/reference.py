@@ -96,13 +96,13 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
         ``module``: "SpatialSpectralSRNet" (default), "spatial_attn_layer", "CALayer", "RSAB", "RCAB", "DAB",
         "spaResidualGroup", "speResidualGroup", "RRG", "FusionBlock", "FusionBlock2" or "FusionBlock3"; all modules but
         the first two need ``features``. ``scale`` is 2, the only one of the public code. ``in_channels``,
-        ``out_channels`` and ``features`` of the whole network are read off the weights; ``kernel`` and ``inputs`` are
-        the modules' own.
+        ``out_channels`` and ``features`` of the whole network are inferred from the weights; ``kernel`` and ``inputs``
+        are the modules' own.
 
     Raises
     ------
     InputError
-        A ``ValueError``, if module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
+        A ``ValueError``, if the module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
     """
     check_names("ssfin", config, _HYPER_PARAMETERS)
     state_dict = bare(state_dict)
@@ -120,7 +120,7 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
 
 
 def _network(state_dict: Mapping[str, Tensor], config: Config) -> SSFIN:
-    """Build the network; bands and width are read off the weights."""
+    """Build the network; bands and width are inferred from the weights."""
     if config.get("scale", 2) != 2:
         raise InputError(f"scale={config['scale']}; the public SSFIN code has networks of scale 2 alone")
     features, ms_bands = shape_of("ssfin", state_dict, "pre_spatial_layers.0.weight")[:2]

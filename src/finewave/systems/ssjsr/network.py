@@ -1,12 +1,12 @@
 """SSJSR: the first network for joint super-resolution, a sequence of 3-D convolutions; after the article.
 
 S. Mei, R. Jiang, X. Li, Q. Du, "Spatial and Spectral Joint Super-Resolution Using Convolutional Neural Network", IEEE
-Transactions on Geoscience and Remote Sensing 58(7), 4590-4603, 2020. Neither its text nor code was at hand. What is
-public: it is a sequence of 3-D convolutions in an end-to-end network (arXiv 2505.24605, section II), and the sizes of
+Transactions on Geoscience and Remote Sensing 58(7), 4590-4603, 2020. Neither its text nor code was available. Publicly
+known: it is a sequence of 3-D convolutions in an end-to-end network (arXiv 2505.24605, section II), and the sizes of
 the same authors' `finewave.systems.fcnn3d`: four of them with ReLU, no padding, patches of 33 x 33. finewave's choices:
 
 - bicubic interpolation in space, and an affine map of the MS bands to the HS bands, before the convolutions. The map is
-  fitted to the training scenes by least squares, then learns with the rest;
+  fitted to the training scenes by least squares, then trained with the rest;
 - rows, columns and bands at the ends are repeated, so that the result has the size of the scene;
 - ``initialisation="interpolation"``: the convolutions begin as the identity.
 """
@@ -25,7 +25,7 @@ from finewave.nn.sampling import bicubic
 from finewave.systems.base import SRNetwork
 
 PENALTY = 1e-4
-"""Of the least squares, relative to the mean square of the MS bands: three bands may hold the same image."""
+"""Ridge of the least squares, relative to the mean square of the MS bands: bands may be identical."""
 
 
 class SSJSR(SRNetwork):
@@ -40,7 +40,7 @@ class SSJSR(SRNetwork):
     features : int
         Of the first convolution; 64, then 32 and 9, in the network of the same authors.
     initialisation : {"interpolation", "framework"}
-        How the convolutions start: so that they pass about what they get, or PyTorch's default.
+        Initialisation of the convolutions: near the identity, or PyTorch's default.
 
     Raises
     ------
@@ -73,7 +73,7 @@ class SSJSR(SRNetwork):
 
     @property
     def receptive_field(self) -> int:
-        """Distance in LR pixels up to which an input pixel acts on an output pixel; 2 of it are interpolation's."""
+        """Largest distance in LR pixels at which an input pixel affects an output pixel; 2 of them by interpolation."""
         return -(-BORDER[1] // self.scale) + 2
 
     def forward(self, lr_msi: Tensor) -> Tensor:
@@ -87,9 +87,9 @@ class SSJSR(SRNetwork):
         Parameters
         ----------
         samples : iterable of mappings
-            Images ``hr_msi`` (B, c, H, W) and ``hr_hsi`` (B, C, H, W); looked at once, one at a time.
+            Images ``hr_msi`` (B, c, H, W) and ``hr_hsi`` (B, C, H, W); read once, one at a time.
         seed : int
-            Not used: there is nothing random here.
+            Not used: nothing is random here.
         """
         gram = torch.zeros(self.ms_bands + 1, self.ms_bands + 1, dtype=torch.float64)
         moment = torch.zeros(self.ms_bands + 1, self.hs_bands, dtype=torch.float64)
@@ -101,7 +101,7 @@ class SSJSR(SRNetwork):
         if not count:
             raise InputError("ssjsr needs training images to be fitted; there are none")
         ridge = PENALTY * gram.diagonal()[:-1].mean() * torch.eye(self.ms_bands + 1, dtype=torch.float64)
-        ridge[-1, -1] = 0  # nothing against a constant
+        ridge[-1, -1] = 0  # the constant is not penalised
         solution = torch.linalg.lstsq(gram + ridge, moment).solution
         assert self.spectra.bias is not None
         with torch.no_grad():

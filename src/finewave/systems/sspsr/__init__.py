@@ -1,1 +1,1 @@
-"""SSPSR: network, parts of its own, weights of the public code."""
+"""SSPSR: network, its own parts, and conversion of public weights."""

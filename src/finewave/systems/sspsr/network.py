@@ -1,14 +1,14 @@
 """SSPSR: super-resolution of a hyperspectral image by a spatial-spectral prior network, in overlapping band groups.
 
 J. Jiang, H. Sun, X. Liu, J. Ma, "Learning Spatial-Spectral Prior for Super-Resolution of Hyperspectral Imagery", IEEE
-Transactions on Computational Imaging 6, 1082-1096, 2020, arXiv 2005.08752. Public code: junjun-jiang/SSPSR, without a
-licence that could be found. Known differences, each explained in ``docs/models/sspsr.md``:
+Transactions on Computational Imaging 6, 1082-1096, 2020, arXiv 2005.08752. Public code: junjun-jiang/SSPSR, no licence
+was found. Known differences, each explained in ``docs/models/sspsr.md``:
 
 - any scale from 2: the trunk takes the smallest prime factor, the branches the others (public code: even scales only);
-- a narrower image than a group is one group (public code: negative indices);
-- branches that are not shared have the branch factor too (public code: 2 whatever the scale);
-- the bicubic enlargement is made inside the network, by MATLAB's rules;
-- ``initialisation="interpolation"`` lets the untrained network begin at the bicubic image.
+- an image with fewer bands than a group is one group (public code: negative indices);
+- separate branches also have the branch factor (public code: always 2);
+- the bicubic upsampling is part of the network, by MATLAB's rules;
+- ``initialisation="interpolation"`` makes the untrained network return the bicubic image.
 
 Symbols: x the LR-HSI (C x h x w), s the scale, n the bands of a group, o their overlap, F the features, G the groups.
 """
@@ -31,7 +31,7 @@ from finewave.nn.upsampling import Upsampler
 from finewave.systems.base import SRNetwork
 from finewave.systems.sspsr.matlab_bicubic import matlab_enlarge
 
-# What the publication changes between its data sets. Chikusei and CAVE: launch script of the public code; Pavia
+# Options that differ between the published data sets. Chikusei and CAVE: launch script of the public code; Pavia
 # Centre: blocks from that code's defaults.
 PRESETS: dict[str, dict[str, Any]] = {
     "chikusei": {"hs_bands": 128, "group_size": 8, "overlap": 2, "blocks": 3, "features": 256},
@@ -39,13 +39,13 @@ PRESETS: dict[str, dict[str, Any]] = {
     "cave": {"hs_bands": 31, "group_size": 4, "overlap": 1, "blocks": 8, "features": 256},
 }
 
-# Groups run through the branch together as long as they have no more than these pixels: small crops fill the machine,
-# whole scenes do not need the memory of all groups at once.
+# Groups are processed together up to this number of pixels: efficient for small crops, without the memory of all groups
+# for whole scenes.
 _PIXELS_AT_ONCE = 2**14
 
 
 def band_groups(bands: int, size: int, overlap: int) -> list[int]:
-    """Return the first band of each group; the last group is moved back to end at the last band."""
+    """Return the first band of each group; the last group is shifted to end at the last band."""
     size = min(size, bands)
     overlap = min(overlap, size - 1)
     count = math.ceil((bands - overlap) / (size - overlap))
@@ -121,7 +121,7 @@ class BranchUnit(nn.Module):
 
 
 # --- Loss ---------------------------------------------------------------------------------------------------------
-# The published loss is l1 + 1e-3 spatial_tv + 1e-3 spectral_tv; both terms see the prediction alone.
+# The published loss is l1 + 1e-3 spatial_tv + 1e-3 spectral_tv; both terms depend on the prediction only.
 
 
 def spatial_tv(y: Tensor) -> Tensor:
@@ -163,14 +163,14 @@ class SSPSR(SRNetwork):
     blocks : int
         SSBs in each SSPN.
     shared : bool
-        One branch for all groups, as published; else one for each.
+        One branch for all groups, as published; otherwise one per group.
     residual_scale : float
         Factor of the residuals in an SSB.
     reduction : int
-        Of the channel attention; at least one channel is left.
+        Reduction of the channel attention; at least one channel remains.
     initialisation : {"interpolation", "framework"}
-        How weights start: so that the network returns the bicubic image and learns what that lacks, or PyTorch's
-        default, as published. The former needs ``features >= hs_bands`` and does nothing without.
+        Weight initialisation: so that the network returns the bicubic image, or PyTorch's default, as published. The
+        former needs ``features >= hs_bands`` and otherwise has no effect.
 
     Raises
     ------
@@ -261,13 +261,13 @@ class SSPSR(SRNetwork):
         return total / self.get_buffer("coverage")
 
     def training_loss(self, batch: dict[str, Tensor], done: float) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the output for ``batch`` and the terms of the published loss that look at nothing else."""
+        """Return the output for ``batch`` and the terms of the published loss that depend on it alone."""
         output = self(batch["lr_hsi"])
         return output, {"spatial_tv": spatial_tv(output), "spectral_tv": spectral_tv(output)}
 
     @property
     def receptive_field(self) -> int:
-        """Distance in LR pixels up to which an input pixel acts on an output pixel, channel pooling apart."""
+        """Largest distance in LR pixels at which an input pixel affects an output pixel, apart from channel pooling."""
         convolutions = 2 * len(self.trunk.body)  # 3 x 3, so one pixel each; those of an SSPN
         reach = 1  # in pixels of the current level, from the output back to the input; here the last convolution
         for p in reversed(self.trunk.upsampler.factors):
@@ -279,23 +279,23 @@ class SSPSR(SRNetwork):
         for p in reversed(branch.upsampler.factors):
             reach = -(-reach // p) + 1
         reach += 1 + convolutions
-        return max(reach, 3)  # the enlargement reads 2 pixels to each side, the two convolutions after it one more
+        return max(reach, 3)  # the upsampling reads 2 pixels to each side, the two convolutions after it one more
 
     @property
     def n_global_poolings(self) -> int:
-        """How many poolings over the image follow each other."""
+        """Number of consecutive global poolings."""
         branch = self.branches[0]
         assert isinstance(branch, BranchUnit)
         return len(branch.body) + len(self.trunk.body)
 
     def receptive_field_with_pooling(self, window: int) -> int:
-        """Return `receptive_field` with channel pooling over windows of so many LR pixels a side."""
+        """Return `receptive_field` with channel pooling over windows of the given side in LR pixels."""
         return self.receptive_field + self.n_global_poolings * -(-window // 2)
 
 
 @torch.no_grad()
 def _start_at_interpolation(net: SSPSR) -> None:
-    """Let the skip path pass the enlarged bands through, and the trunk add little to them at first."""
+    """Initialise the skip path to pass the upsampled bands, and the trunk to add little."""
     C = net.hs_bands
     for layer in (net.skip, net.final):
         assert layer.bias is not None

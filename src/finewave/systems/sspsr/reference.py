@@ -1,6 +1,6 @@
 """Weights saved by the public SSPSR code (junjun-jiang/SSPSR), in our `SSPSR` or in one of its modules.
 
-The two differ in names alone. That code saves the whole network; what is taken here is its ``state_dict()``.
+The two differ in names only. That code saves the whole network; pass its ``state_dict()``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from finewave.systems.sspsr.network import SSB, SSPN, SSPSR, BranchUnit
 Config = Mapping[str, Any]
 
 # --- Keys ---------------------------------------------------------------------------------------------------------
-# Pairs of a pattern and its replacement, applied to a key one after the other.
+# Pairs of a pattern and its replacement, applied to a key in order.
 
 _SSB = [
     (r"\bspa\.body\.0\.", "spatial1."),
@@ -88,14 +88,14 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
         Keys as the public code saves them; a prefix common to all, ``module.``, is removed.
     **config
         Hyper-parameters: ``scale``, ``bands``, ``group_size``, ``overlap``, ``features``, ``blocks``, ``res_scale``,
-        ``shared_branch``, or in the words of the public code's constructor, ``n_scale``, ``n_colors``, ``n_subs``,
-        ``n_ovls``, ``n_feats``, ``n_blocks``, ``use_share``. Of the whole network, ``overlap`` must be given
-        (shapes do not tell it); the rest can be left out. ``module`` is ``"SSPSR"`` by default.
+        ``shared_branch``, or by the names of the public constructor, ``n_scale``, ``n_colors``, ``n_subs``, ``n_ovls``,
+        ``n_feats``, ``n_blocks``, ``use_share``. Of the whole network, ``overlap`` must be given (it does not affect
+        shapes); the rest can be omitted. ``module`` is ``"SSPSR"`` by default.
 
     Raises
     ------
     InputError
-        A ``ValueError``, if module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
+        A ``ValueError``, if the module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
     """
     check_names("SSPSR", config, _HYPER_PARAMETERS)
     config = {_PUBLIC_WORDS.get(key, key): value for key, value in config.items()}
@@ -107,10 +107,10 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
 
 
 def _network(state_dict: Mapping[str, Tensor], config: Config) -> SSPSR:
-    """Build the network; what ``config`` leaves out is read off the shapes."""
+    """Build the network; hyper-parameters missing in ``config`` are inferred from shapes."""
     if "overlap" not in config:
         raise InputError(
-            "shapes do not tell the overlap of SSPSR's groups: give overlap= (Chikusei and Pavia 2, CAVE 1)"
+            "the overlap of SSPSR's groups cannot be inferred from shapes: give overlap= (Chikusei and Pavia 2, CAVE 1)"
         )
     shape = partial(shape_of, "SSPSR", state_dict)
 

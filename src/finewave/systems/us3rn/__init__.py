@@ -1,1 +1,1 @@
-"""US3RN: network, parts of its own, weights of the public code."""
+"""US3RN: network, its own parts, and conversion of public weights."""

@@ -4,15 +4,15 @@ Q. Ma, J. Jiang, X. Liu, J. Ma, "Deep Unfolding Network for Spatiospectral Image
 Computational Imaging 8, 28-40, 2022. Public code: junjun-jiang/US3RN, without a licence file. Known differences, each
 explained in ``docs/models/us3rn.md``:
 
-- any scale from 2: one layer for each prime factor (public code: powers of two, others are rounded down in silence);
-- the non-local sums are taken some pixels at a time: memory grows with the pixels, not with their square;
-- ``initialisation="operators"`` starts at values that keep every part alive (public code: normal random numbers).
+- any scale from 2: one layer for each prime factor (public code: powers of two; others are silently rounded down);
+- the non-local sums are computed for some pixels at a time: memory grows linearly with pixels, not quadratically;
+- ``initialisation="operators"`` starts at values that give every part a gradient (public code: normal random numbers).
 
 The observed w (c x h x w) is explained by an HR-MSI y and an LR-HSI z, both made from the HR-HSI x (C x s h x s w):
 
     alpha ||D y - w||^2 + (1 - alpha) ||R z - w||^2 + prior(x),    y = R x,  z = D x
 
-with the decimation D and the spectral response R. ADMM brings in the scaled multipliers u for y and v for z. Every
+with the decimation D and the spectral response R. ADMM adds the scaled multipliers u for y and v for z. Every
 operator is a small learned layer: `Down` for D, `Up` for its adjoint, ``dec`` (C to c) for R, ``inc`` (c to C) for its
 adjoint, a non-local block for an inverse, residual blocks for the prior.
 """
@@ -37,12 +37,12 @@ from finewave.systems.us3rn.nonlocal_attention import NonLocalBlock
 
 
 def _kernel_size(p: int) -> int:
-    """Kernel of a layer with stride ``p``: 3 for 2, as published, and wide enough to leave no gaps for the others."""
+    """Kernel size of a layer with stride ``p``: 3 for 2, as published, and without gaps for other factors."""
     return 2 * p - 1
 
 
 class Down(nn.Sequential):
-    """Decimation, each band on its own: (B, n, h s, w s) to (B, n, h, w), a strided convolution for each factor."""
+    """Decimation, band by band: (B, n, h s, w s) to (B, n, h, w), a strided convolution for each factor."""
 
     def __init__(self, bands: int, factors: list[int]) -> None:
         kernels = [(p, _kernel_size(p)) for p in factors]
@@ -50,7 +50,7 @@ class Down(nn.Sequential):
 
     @torch.no_grad()
     def reset_to_average(self) -> None:
-        """Start as the mean over the pixels that a coarse pixel covers."""
+        """Initialise as the mean over the pixels that a coarse pixel covers."""
         for layer in self:
             assert isinstance(layer, nn.Conv2d)
             assert layer.bias is not None
@@ -72,12 +72,12 @@ class Up(nn.Sequential):
 
     @torch.no_grad()
     def reset_to_interpolation(self) -> None:
-        """Start as linear interpolation, as far as the kernel reaches, each band on its own."""
+        """Initialise as linear interpolation within the kernel, band by band."""
         for layer in self:
             assert isinstance(layer, nn.ConvTranspose2d)
             assert layer.bias is not None
             k, p = layer.kernel_size[0], layer.stride[0]
-            # tap t stands for a fine pixel at this distance from the centre of the coarse one, in coarse pixels
+            # distance of tap t's fine pixel from the centre of the coarse one, in coarse pixels
             distance = ((torch.arange(k) - k // 2 + 0.5) / p - 0.5).abs()
             ramp = (1 - distance).clamp(min=0)
             for phase in range(p):  # taps that add up in the same fine pixels
@@ -105,7 +105,7 @@ class ResBlock(nn.Module):
 
 
 class Estimates(NamedTuple):
-    """What a block knows of HR-HSI x, HR-MSI y and LR-HSI z, and the multipliers u of y and v of z."""
+    """Estimates of HR-HSI x, HR-MSI y and LR-HSI z, and the multipliers u of y and v of z."""
 
     x: Tensor
     y: Tensor
@@ -115,7 +115,7 @@ class Estimates(NamedTuple):
 
 
 class Block(nn.Module):
-    """What all blocks have: weights alpha, beta, gamma, the operators, and the solution for y."""
+    """Base of all blocks: weights alpha, beta, gamma, the operators, and the solution for y."""
 
     def __init__(self, ms_bands: int, hs_bands: int, factors: list[int], corrections: int) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ class Block(nn.Module):
 
 
 class FirstBlock(Block):
-    """First block: everything from w alone."""
+    """First block: all estimates from w alone."""
 
     def forward(self, w: Tensor, mixed: bool = False) -> Estimates:
         """Return the first estimates from ``w`` (B, c, h, w)."""
@@ -162,7 +162,7 @@ class FirstBlock(Block):
 
 
 class LastBlock(Block):
-    """Last block: y and z, then a gradient step in x of length eta, which a value below 0 turns off."""
+    """Last block: y and z, then a gradient step in x of length eta; negative eta disables it."""
 
     def __init__(self, ms_bands: int, hs_bands: int, factors: list[int], corrections: int) -> None:
         super().__init__(ms_bands, hs_bands, factors, corrections)
@@ -176,13 +176,14 @@ class LastBlock(Block):
         seen = self.dec(x)
         y = self.solve_y(2 * self.alpha * self.up1(w) + self.beta * (u + seen))
         z = F.relu(self.mix(self.gamma * (self.down3(x) + v) + 2 * (1 - self.alpha) * self.inc(w)))
-        # gradient of the augmented Lagrangian; the spectral operators are linear, so sums and factors go in first
+        # gradient of the augmented Lagrangian; the spectral operators are linear, so sums and factors are applied
+        # before them
         from_y = self.inc(self.beta * (u - y + seen))
         from_z = self.gamma * (self.up3(self.down2(x)) + self.up4(v - z))
         return self.prior(x - F.relu(self.eta) * (from_y + from_z), mixed), y, z
 
     def forward(self, w: Tensor, before: Estimates, mixed: bool = False) -> Estimates:
-        """Return the next estimates; the multipliers stay."""
+        """Return the next estimates; the multipliers are unchanged."""
         return Estimates(*self.step(w, before, mixed), before.u, before.v)
 
 
@@ -212,13 +213,13 @@ class US3RN(SRNetwork):
     ms_bands, hs_bands : int
         c and C. Parameters and time grow with the square of C.
     stages : int
-        Blocks of the iteration, the opening and the closing one included; those between share their weights.
+        Number of blocks, first and last included; the middle blocks share their weights.
     corrections : int
         Residual blocks in each prior.
     initialisation : {"operators", "published"}
-        How weights start: each operator as what it stands for, with scalars that keep every part alive (in training,
-        spectral operators fitted to the scenes, see `prepare_from`); or as in the public code, scalars and spectral
-        operators from normal distributions, the non-local blocks at the identity.
+        Weight initialisation: each operator as its classical counterpart, with scalars that give every part a gradient
+        (in training, spectral operators fitted to the scenes, see `prepare_from`); or as in the public code, scalars
+        and spectral operators from normal distributions, the non-local blocks at the identity.
 
     Raises
     ------
@@ -227,7 +228,7 @@ class US3RN(SRNetwork):
 
     Notes
     -----
-    The non-local blocks see the whole image: `receptive_field` is None, and time grows with the square of the pixels.
+    The non-local blocks use the whole image: `receptive_field` is None, and time grows with the square of the pixels.
     """
 
     task = "sssr"
@@ -287,7 +288,7 @@ class US3RN(SRNetwork):
 
     @torch.no_grad()
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int = 0) -> None:
-        """Start the spectral operators at the linear maps that fit training scenes best; nothing if ``"published"``.
+        """Fit the spectral operators to the training scenes by least squares; nothing if ``"published"``.
 
         Parameters
         ----------
@@ -310,7 +311,7 @@ class US3RN(SRNetwork):
             block.dec_weight.copy_(dec[..., None, None])
 
     def training_loss(self, batch: dict[str, Tensor], done: float) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the output for ``batch`` and the terms of the published loss that look at the stages.
+        """Return the output for ``batch`` and the published loss terms of the stages.
 
         ``hr_msi`` and ``lr_hsi``: mean absolute errors of the last y and z. ``stages``: sum of those of x, y and z over
         all blocks but the last.
@@ -332,7 +333,7 @@ def _least_squares(gram: Tensor, moments: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _start_as_operators(net: US3RN) -> None:
-    """Let each operator start as what it stands for, and the estimates as grey versions of w."""
+    """Initialise each operator as its classical counterpart, and the estimates as grey versions of w."""
     c, C = net.ms_bands, net.hs_bands
     for module in net.modules():
         if isinstance(module, Down):
@@ -342,7 +343,7 @@ def _start_as_operators(net: US3RN) -> None:
         elif isinstance(module, ResBlock):
             module.conv2.weight.mul_(0.1)
         elif isinstance(module, NonLocalBlock):
-            nn.init.constant_(module.norm.weight, 0.1)  # at 0 the rest of the block would not learn
+            nn.init.constant_(module.norm.weight, 0.1)  # at 0 the rest of the block would have no gradient
     for block in (net.opening, net.middle, net.closing):
         nn.init.constant_(block.alpha, 0.5)
         nn.init.constant_(block.beta, 1.0)  # y is divided by it
@@ -351,7 +352,7 @@ def _start_as_operators(net: US3RN) -> None:
         block.dec_weight.mul_(0.1).add_(1).div_(C)
         # with D D' = I, the inverse within `solve_y` is 1 / (1 + 2 alpha / beta)
         block.up2[-1].weight.mul_(0.5)
-        # z is a sum that its weights normalise; in the opening it has one part, else two
+        # z is a normalised weighted sum, of one part in the first block, else of two
         _near_identity(block.mix, 1.0 if block is net.opening else 0.5)
     for step in (net.middle, net.closing):
         nn.init.constant_(step.eta, 0.1)  # below 0 it would have no gradient

@@ -1,4 +1,4 @@
-"""Non-local block: every pixel looks at every other, in memory that does not grow with the square of the pixels."""
+"""Non-local block: attention between all pixels, in memory linear in the number of pixels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 from finewave.nn.exporting import exporting
 
-# Similarities that are held at once, of all images in the batch: 16 MiB in float32.
+# Similarities stored at a time, over all images in the batch: 16 MiB in float32.
 _AT_ONCE = 2**22
 
 
@@ -19,9 +19,9 @@ class NonLocalBlock(nn.Module):
 
     theta, phi, g and W are 1 x 1 convolutions; i and j run over all pixels.
 
-    The sum is taken for some pixels i at a time, so memory grows with h w, time with (h w)^2. The similarities of a
-    part are computed again in the backward pass, not kept. The biases of phi, g and W change nothing in training (the
-    softmax and the normalisation take them out); they are there because public weights have them.
+    The sum is computed for some pixels i at a time, so memory grows with h w, time with (h w)^2. Similarities are
+    recomputed in the backward pass, not stored. The biases of phi, g and W have no effect in training (the softmax and
+    the normalisation cancel them); they exist because public weights have them.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class NonLocalBlock(nn.Module):
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Return softmax(query key^T) value, a part of the queries at a time; each (B, N, E)."""
-    if exporting():  # how many parts there are depends on the image
+    if exporting():  # the number of parts depends on the image
         return _attend_part(query, key, value)
     B, N, _ = query.shape
     rows = max(1, _AT_ONCE // (B * N))
@@ -64,4 +64,4 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 def _attend_part(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     similarity = (query @ key.transpose(1, 2)).softmax(2)
-    return similarity.to(value.dtype) @ value  # mixed precision takes the softmax in float32
+    return similarity.to(value.dtype) @ value  # autocast computes the softmax in float32

@@ -22,7 +22,7 @@ from finewave.systems.us3rn.nonlocal_attention import NonLocalBlock
 Config = Mapping[str, Any]
 
 # --- Keys ---------------------------------------------------------------------------------------------------------
-# Pairs of a pattern and its replacement, applied to a key one after the other.
+# Pairs of a pattern and its replacement, applied to a key in order.
 
 _SAMPLING = [(r"\b(down|up)sample\.(\d+)\.", r"\2.")]
 _RES_BLOCK = [(r"\bbody\.0\.", "conv1."), (r"\bbody\.2\.", "conv2.")]
@@ -87,7 +87,7 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
     ----------
     state_dict : mapping of str to Tensor
         Keys as the public code saves them, with or without the prefix ``module.``; or a whole checkpoint of that code,
-        whose entry ``param`` is taken.
+        whose entry ``param`` is used.
     **config
         Hyper-parameters: ``in_channels``, ``out_channels``, ``ratio``. Of the whole network they can be left out.
         ``module`` is ``"S3RNet"`` by default; modules also take ``channels`` and ``inner``.
@@ -99,7 +99,7 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
     Raises
     ------
     InputError
-        A ``ValueError``, if module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
+        A ``ValueError``, if the module or a hyper-parameter is unknown, one is missing, or keys or shapes do not fit.
     """
     check_names("US3RN", config, _HYPER_PARAMETERS)
     whole = state_dict.get("param")
@@ -111,7 +111,7 @@ def from_reference(state_dict: Mapping[str, Tensor], **config: Any) -> nn.Module
 
 
 def _network(state_dict: Mapping[str, Tensor], config: Config) -> US3RN:
-    """Build the network; what ``config`` leaves out is read off the shapes."""
+    """Build the network; hyper-parameters missing in ``config`` are inferred from shapes."""
     shape = partial(shape_of, "US3RN", state_dict)
     hs_bands, ms_bands = shape("body1.channels_inc")[:2]
     layers = sum(re.fullmatch(r"body1\.upsample1\.upsample\.\d+\.weight", key) is not None for key in state_dict)
