@@ -148,9 +148,7 @@ def _metrics(data: ReportData, scenes: ScenePair, convention: str) -> str:
         if name in data.scores
     ]
     scale = scenes.scale
-    ratio = (
-        f"ERGAS with ratio {scale}" if "ergas" in data.scores else "ERGAS only with ratio 4: the scale is not known"
-    )
+    ratio = f"ERGAS with ratio {scale}" if "ergas" in data.scores else "ERGAS only with ratio 4: the scale is not known"
     note = f"Result against reference, whole scene at full resolution, peak 1, {ratio}; RMSE in the scene's unit. "
     note += f"Convention {convention}: {get_convention(convention).description}."
     return f"<h2>Metrics</h2>\n{table(('metric', 'value', ''), rows, note, (1,))}"
