@@ -32,6 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "ssc-hsr": {"features": 8, "flow_features": 8, "flow_iterations": 2, "warp_features": 4, "blocks": [1, 1, 1]},
     "jssunet-sr": {"features": 12, "stages": 2},
     "jssunet-ssr": {"features": 12, "stages": 2, "n_clusters": 2},
+    "kernel-ridge": {"centres": 7, "windows": [3, 5]},
     "jssunet-fusion": {"features": 12, "stages": 2, "fusion_blocks": 1},
     "ssjsr": {"features": 8},
     "edsr": {"features": 12, "blocks": 2},

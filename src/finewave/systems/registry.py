@@ -72,6 +72,7 @@ SYSTEMS: dict[str, System] = {
     "ssc-hsr": System("finewave.systems.sschsr.network:SSCHSR", "refsr"),
     "jssunet-sr": System("finewave.systems.jssunet.branches:JSSUNetSR", "sr"),
     "jssunet-ssr": System("finewave.systems.jssunet.branches:JSSUNetSSR", "ssr"),
+    "kernel-ridge": System("finewave.systems.kernel_ridge.network:KernelRidge", "ssr"),
     "jssunet-fusion": System("finewave.systems.jssunet.branches:JSSUNetFusion", "fusion"),
     "ssjsr": System("finewave.systems.ssjsr.network:SSJSR", "sssr"),
     "edsr": System("finewave.systems.edsr.network:EDSR", "sr"),

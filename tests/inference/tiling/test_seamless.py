@@ -36,6 +36,7 @@ EXACT: dict[str, dict[str, Any]] = {
     "sspsr": {"hs_bands": 4, "blocks": 1, "initialisation": "framework"},
     "ssfin": {"hs_bands": 4, "blocks": 1},
     "ssjsr": {"hs_bands": 4},
+    "kernel-ridge": {"centres": 7},
     "edsr": {"hs_bands": 4, "blocks": 1, "initialisation": "framework"},
     "gdrrn": {"hs_bands": 4, "units": 1, "initialisation": "published"},
     "3d-fcnn": {"hs_bands": 4},

@@ -1,0 +1,1 @@
+"""Spectra of multispectral pixels by kernel ridge regression, in closed form."""
