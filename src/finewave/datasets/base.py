@@ -115,6 +115,10 @@ class Dataset:
         What can be fetched by direct links.
     notes : str
         What else has to be known; what could not be settled.
+    quantity : str or None
+        What the values are, in the words of a scene's ``quantity``: ``"surface reflectance"``.
+    unreliable_nm : sequence of (float, float)
+        Ranges of wavelength in which its bands are mostly noise; what is learned there is flagged as bad.
     version : int
         Of this description: prepared stores of another one are made anew.
     """
@@ -140,6 +144,8 @@ class Dataset:
     instructions: str = ""
     files: Sequence[RemoteFile] = ()
     notes: str = ""
+    quantity: str | None = None
+    unreliable_nm: Sequence[tuple[float, float]] = ()
     version: int = 1
 
     def image_of(self, scene: str) -> str:

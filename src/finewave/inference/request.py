@@ -102,6 +102,7 @@ class Request:
         result = make_scene(
             xr.Variable(("band", "y", "x"), values),
             wavelengths,
+            good_bands=_good_bands(model, wavelengths),
             attrs=attributes,
         )
         result = placed_like(result, scene, 1 / model.upscaling)
@@ -140,6 +141,26 @@ class Request:
                 )
 
 
+def _good_bands(model: Model, wavelengths: Any) -> list[bool] | None:
+    """Return which bands of the output can be relied on, by the card; None where it excludes none."""
+    ranges = model.data_facts.get("unreliable_nm")
+    if not ranges or wavelengths is None:
+        return None
+    return [not any(low <= each <= high for low, high in ranges) for each in wavelengths]
+
+
+def _warn_of_other_level(scene: xr.DataArray, model: Model) -> None:
+    """Warn of reflectance at the top of the atmosphere for a model of surface reflectance, and the reverse."""
+    given, learned = scene.attrs.get("quantity"), model.data_facts.get("quantity")
+    if given and learned and ("top" in given) != ("top" in learned):
+        warnings.warn(
+            f"the scene holds {given}; {model.name} was trained on {learned}: expect wrong spectra, or give it a "
+            f"product of {learned} (of Sentinel-2 and Landsat: level 2)",
+            FinewaveWarning,
+            stacklevel=4,
+        )
+
+
 def make_request(
     scene: xr.DataArray,
     model: Model,
@@ -163,6 +184,7 @@ def make_request(
     _check(scene, model)
     scenes = dict(zip(model.inputs, [scene] if guide is None else [scene, guide], strict=True))
     warn_of_other_sensor(scene, model)
+    _warn_of_other_level(scene, model)
     bands = {name: select_bands(image, model, name) for name, image in scenes.items()}
     request = Request(model, scenes, bands, window=window, grids={} if grid is None else {model.inputs[1]: grid})
     if options is not None and options.bands is not None:
@@ -261,6 +283,14 @@ def warn_of_facts(request: Request, facts: list[TileFacts], processing: Processi
         spoilt = ", where the result no longer gives back the scene exactly" if processing.projection else ""
         warnings.warn(
             f"{cut} values were cut to {processing.clip[0]:g} to {processing.clip[1]:g}{spoilt}",
+            FinewaveWarning,
+            stacklevel=4,
+        )
+    unlike, pixels = sum(each.unlike for each in facts), request.first.sizes["y"] * request.first.sizes["x"]
+    if unlike:
+        warnings.warn(
+            f"{unlike} of {pixels} pixels ({unlike / pixels:.1%}) are unlike all that {request.model.name} has seen in "
+            "training (distance of their bands): what it makes of them is a guess",
             FinewaveWarning,
             stacklevel=4,
         )

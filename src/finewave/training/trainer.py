@@ -44,6 +44,7 @@ from finewave.training.progress import RunClock
 from finewave.training.recipes import load_recipe, network_options, phase_data
 from finewave.zoo.card import describe
 from finewave.zoo.model import Model, load_model, prefers_channels_last
+from finewave.zoo.seen import SeenPixels
 
 MODEL_FOLDER = "model"
 _START_BATCHES = 64  # a quarter of a million pixels at 4 crops of 32 x 32: hundreds for each coefficient
@@ -116,7 +117,7 @@ def train(
             _run_phase(net, phase, out / name, crops, validation, loggers, devices)
     if not is_first_process():
         return finished
-    return _export(net, config, out, store, list(phases))
+    return _export(net, config, out, store, list(phases), _seen(net, train_scenes, response))
 
 
 def _phases(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -308,7 +309,24 @@ def _interruptible(trainer: L.Trainer) -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _export(net: SRNetwork, config: dict[str, Any], out: Path, store: Store, phases: list[str]) -> Path:
+def _seen(net: SRNetwork, scenes: Sequence[Scene], response: np.ndarray) -> dict[str, Any] | None:
+    """Return for the card what the multispectral training pixels were like; None for a network that looks at none."""
+    first = net.inputs[0]
+    if not first.endswith("_msi"):
+        return None
+    images = (scene.whole(response)[first][0] for scene in scenes)
+    pixels = np.concatenate([image.flatten(1).T.numpy()[:: max(1, image[0].numel() // 20_000)] for image in images])
+    return SeenPixels.of(pixels).to_card() if np.isfinite(pixels).all(1).any() else None
+
+
+def _export(
+    net: SRNetwork,
+    config: dict[str, Any],
+    out: Path,
+    store: Store,
+    phases: list[str],
+    seen: dict[str, Any] | None,
+) -> Path:
     """Write weights and card."""
     dataset = get_dataset(config["data"]["dataset"], store.path)
     split = store.attributes["split"]
@@ -330,6 +348,9 @@ def _export(net: SRNetwork, config: dict[str, Any], out: Path, store: Store, pha
             "citation": dataset.citation,
             "split": {key: split[key] for key in ("train", "val")},
             "sha256": {name: store.attributes["sha256"][name] for key in ("train", "val") for name in split[key]},
+            "quantity": dataset.quantity,
+            "unreliable_nm": [list(each) for each in dataset.unreliable_nm],
+            "seen": seen,
         },
         recipe=config,
         commit=checkout_revision(),
@@ -338,6 +359,7 @@ def _export(net: SRNetwork, config: dict[str, Any], out: Path, store: Store, pha
         hours=round(sum(log["seconds"] for log in logs) / 3600, 2),
         hardware=_hardware(),
         licence="Apache-2.0",
+        notes=dataset.notes or None,
     )
     return _with_scores(Model(net, card), store).save(out / MODEL_FOLDER)
 

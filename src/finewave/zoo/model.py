@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from finewave.zoo.bundled_weights import CARD, WEIGHTS, folder_with_weights, mis
 from finewave.zoo.card import Card, describe
 from finewave.zoo.invalid_pixels import blank, fill_invalid
 from finewave.zoo.precision import check_precision, uses_bfloat16
+from finewave.zoo.seen import SeenPixels
 
 POOLINGS = ("image", "local")
 USUAL_CROP = 128
@@ -95,6 +97,17 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model({self.name}: {', '.join(self.inputs)} -> {self.output}, scale {self.scale})"
+
+    @property
+    def data_facts(self) -> Mapping[str, Any]:
+        """What the card says about the training data; nothing without one."""
+        return (self.card.data if self.card is not None else None) or {}
+
+    @cached_property
+    def seen(self) -> SeenPixels | None:
+        """What the training pixels of its first input were like; None where the card does not say it."""
+        stored = self.data_facts.get("seen")
+        return None if stored is None else SeenPixels.from_card(stored)
 
     @property
     def scale(self) -> int:

@@ -97,5 +97,7 @@ DATASETS = {
         "ROW_COLUMN is the place of a tile in its scene, in pixels: tiles touch, so that neighbours of one part are "
         "neighbours of another. Some pixels are 0 in all bands. 1939 nm, at the edge of the strongest absorption by "
         "water vapour, is mostly noise.",
+        quantity="surface reflectance",
+        unreliable_nm=((1340.0, 1500.0), (1790.0, 1990.0)),  # water vapour leaves too little light
     )
 }

@@ -28,11 +28,15 @@ _NETWORK = threading.Lock()
 
 @dataclass
 class TileFacts:
-    """What was met in a tile: pixels without a value by input, whether all else was zero, values cut to a range."""
+    """What was met in a tile: pixels without a value by input, whether all else was zero, values cut to a range.
+
+    And pixels of the first input that are unlike all that the model has seen, of those with a value.
+    """
 
     holes: dict[str, int] = field(default_factory=dict)
     dark: dict[str, bool] = field(default_factory=dict)
     cut: int = 0
+    unlike: int = 0
 
 
 class TileResult(NamedTuple):
@@ -99,6 +103,9 @@ def run_tile(
             all_empty = all_empty or bool(core.all())
         facts.holes[name] = int(core.any(dim=1).sum())
         facts.dark[name] = not bool(filled.any())
+        if name == model.inputs[0] and model.seen is not None:
+            known = _cut(filled, tile.seen, tile.core, s)[0].numpy()
+            facts.unlike = int((model.seen.unlike(known) & ~core[0].any(dim=0).numpy()).sum())
         tensors[name] = filled
     scale = model.upscaling
     height, width = ((each.stop - each.start) * scale for each in tile.core)

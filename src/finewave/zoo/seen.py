@@ -1,0 +1,85 @@
+"""Which multispectral pixels a network has seen in training, in few numbers, and which are unlike all of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+DARK = 0.01
+"""Added to reflectance before its root is taken: in roots, bright and dark pixels vary about as much."""
+_PIXELS = 20_000
+_TURNS = 20
+_MARGIN = 1.25
+"""How much farther out than all but one in a thousand training pixels a pixel may be."""
+
+_LEAST, _LEAST_LIMIT = 1e-3, 0.1
+"""Of spread and limit: scenes of one value are no reason to refuse the next digit."""
+
+
+@dataclass(frozen=True)
+class SeenPixels:
+    """Centres of the training pixels, in roots of the bands, each band in units of its spread over those pixels.
+
+    Attributes
+    ----------
+    centres : list of list of float
+        K centres of c bands, by k-means.
+    spread : list of float
+        Standard deviation of each band's root.
+    limit : float
+        Distance from the nearest centre beyond which a pixel is unlike what was seen.
+    """
+
+    centres: list[list[float]]
+    spread: list[float]
+    limit: float
+
+    @classmethod
+    def of(cls, pixels: NDArray[Any], count: int = 64, seed: int = 0) -> SeenPixels:
+        """Return those of training pixels (N, c), N >= 1; pixels that are not finite are left out."""
+        from scipy.cluster.vq import kmeans2
+
+        random = np.random.default_rng(seed)
+        roots = _roots(pixels[np.isfinite(pixels).all(1)])
+        roots = roots[random.permutation(len(roots))[:_PIXELS]]
+        spread = np.maximum(roots.std(0), _LEAST)
+        scaled = roots / spread
+        start = scaled[: min(count, len(scaled))]  # in random order already
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a centre of no pixel is left out below
+            centres, nearest = kmeans2(scaled, start, iter=_TURNS, minit="matrix", missing="warn")
+        used = np.unique(nearest)
+        limit = _MARGIN * np.quantile(_distances(scaled, centres[used]), 0.999)
+        return cls(np.round(centres[used], 3).tolist(), np.round(spread, 6).tolist(), round(max(float(limit), _LEAST_LIMIT), 3))
+
+    @classmethod
+    def from_card(cls, stored: Mapping[str, Any]) -> SeenPixels:
+        """Return what `to_card` stored."""
+        return cls(**stored)
+
+    def to_card(self) -> dict[str, Any]:
+        """Return it for the section ``data`` of a card."""
+        return asdict(self)
+
+    def unlike(self, image: NDArray[Any]) -> NDArray[np.bool_]:
+        """Tell of each pixel of an image (c, h, w) whether it is unlike all that was seen; False where not finite."""
+        pixels = image.reshape(len(image), -1).T
+        distances = _distances(_roots(pixels) / self.spread, self.centres)
+        return (distances > self.limit).reshape(image.shape[1:])
+
+
+def _roots(pixels: NDArray[Any]) -> NDArray[np.float64]:
+    return np.sqrt(np.maximum(pixels.astype(np.float64), 0) + DARK)
+
+
+def _distances(points: NDArray[np.float64], centres: Sequence[Any] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the distance (N,) of each point from the nearest centre; NaN of a point that is not finite."""
+    nearest = np.full(len(points), np.inf)
+    for centre in np.asarray(centres):
+        nearest = np.minimum(nearest, np.square(points - centre).sum(1))
+    return np.sqrt(nearest)

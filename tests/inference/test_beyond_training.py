@@ -1,0 +1,87 @@
+"""A scene that the training data were not like is said to be so; bands that are noise are flagged in the result."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+import finewave as fw
+from finewave.inference.predict import predict_file
+from finewave.scene import make_scene
+from finewave.warnings import FinewaveWarning
+from finewave.zoo.card import describe
+from finewave.zoo.model import Model
+from finewave.zoo.seen import SeenPixels
+
+OUTPUT_NM = [500.0, 700.0, 900.0, 1400.0, 1900.0, 2200.0]
+MS_NM = [492.4, 559.8, 664.6]
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    random = np.random.default_rng(4)
+    ms = torch.from_numpy(random.uniform(0.1, 0.3, (1, 3, 24, 24)))
+    mix = torch.from_numpy(random.uniform(0, 0.5, (6, 3)))
+    net = fw.create_model("kernel-ridge", ms_bands=3, hs_bands=6, centres=50, windows=[3])
+    net.prepare_from([{"hr_msi": ms, "hr_hsi": torch.einsum("kc,bchw->bkhw", mix, ms)}], 0)
+    data = {
+        "quantity": "surface reflectance",
+        "unreliable_nm": [[1340.0, 1500.0], [1790.0, 1990.0]],
+        "seen": SeenPixels.of(ms[0].flatten(1).T.numpy()).to_card(),
+    }
+    names = ["B2", "B3", "B4"]
+    card = describe(net, "land", wavelengths_nm=OUTPUT_NM, ms_bands=names, ms_wavelengths_nm=MS_NM, data=data)
+    return Model(net.float().eval(), card)
+
+
+def scene_of(low: float, high: float, size: tuple[int, int] = (40, 30), **attrs: str) -> xr.DataArray:
+    values = np.random.default_rng(5).uniform(low, high, (3, *size)).astype(np.float32)
+    return make_scene(values, MS_NM, attrs=attrs)
+
+
+def test_a_scene_like_the_training_passes_without_a_word_in_one_piece_and_in_tiles(model: Model) -> None:
+    scene = scene_of(0.11, 0.29, quantity="surface reflectance")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FinewaveWarning)
+        whole = fw.super_resolve(scene, model)
+        tiled = fw.super_resolve(scene, model, tile=16)
+    np.testing.assert_allclose(tiled.values, whole.values, atol=1e-5)
+
+
+@pytest.mark.parametrize("tile", [None, 16])
+def test_pixels_unlike_the_training_are_counted(model: Model, tile: int | None) -> None:
+    scene = scene_of(0.11, 0.29)
+    scene[:, 2:5, 7:11] = 0.8
+    scene[:, 30, 3] = np.nan
+    with (
+        pytest.warns(FinewaveWarning, match=r"12 of 1200 pixels \(1.0%\) are unlike all that land has seen"),
+        pytest.warns(FinewaveWarning, match="1 of 1200 pixels are NaN"),
+    ):
+        fw.super_resolve(scene, model, **({} if tile is None else {"tile": tile}))
+
+
+def test_another_level_is_warned_of(model: Model) -> None:
+    with pytest.warns(FinewaveWarning, match="top-of-atmosphere reflectance; land was trained on surface reflectance"):
+        fw.super_resolve(scene_of(0.11, 0.29, quantity="top-of-atmosphere reflectance"), model)
+
+
+def test_bands_that_were_noise_are_flagged_in_the_result_and_its_file(model: Model, tmp_path: Path) -> None:
+    result = fw.super_resolve(scene_of(0.11, 0.29), model)
+    assert result.good_band.values.tolist() == [True, True, True, False, False, True]
+    some = fw.super_resolve(scene_of(0.11, 0.29), model, bands=[1400, 2200])
+    assert some.good_band.values.tolist() == [False, True]
+    source, saved = tmp_path / "scene.tif", tmp_path / "out.tif"
+    fw.save_scene(scene_of(0.11, 0.29), source)
+    predict_file(source, saved, model)
+    assert fw.open_scene(saved).good_band.values.tolist() == [True, True, True, False, False, True]
+
+
+def test_bands_that_cover_too_little_are_refused_with_numbers(model: Model) -> None:
+    scene = make_scene(np.full((2, 8, 8), 0.2, np.float32), [492.4, 664.6])
+    with pytest.raises(fw.InputError, match=r"2 bands \(492, 665 nm\); land expects 3 \(B2, B3, B4\)"):
+        fw.super_resolve(scene, model)
