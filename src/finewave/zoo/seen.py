@@ -55,7 +55,9 @@ class SeenPixels:
             centres, nearest = kmeans2(scaled, start, iter=_TURNS, minit="matrix", missing="warn")
         used = np.unique(nearest)
         limit = _MARGIN * np.quantile(_distances(scaled, centres[used]), 0.999)
-        return cls(np.round(centres[used], 3).tolist(), np.round(spread, 6).tolist(), round(max(float(limit), _LEAST_LIMIT), 3))
+        return cls(
+            np.round(centres[used], 3).tolist(), np.round(spread, 6).tolist(), round(max(float(limit), _LEAST_LIMIT), 3)
+        )
 
     @classmethod
     def from_card(cls, stored: Mapping[str, Any]) -> SeenPixels:
