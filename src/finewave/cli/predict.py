@@ -49,6 +49,7 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @click.option("--halo", default="exact", show_default=True, help="Seen around a tile: exact, fast, or input pixels.")
 @pooling_option(default="local")
 @precision_option(default="auto")
+@click.option("--anchors", type=click.Path(path_type=Path), help="Spots with known spectra: .csv, .geojson or .gpkg.")
 @click.option("--consistent", is_flag=True, help="Degraded again, the result gives back the input.")
 @click.option("--self-ensemble", is_flag=True, help="Mean over eight flips and rotations.")
 @click.option("--uncertainty", is_flag=True, help="Their spread, in OUTPUT.uncertainty.EXTENSION.")

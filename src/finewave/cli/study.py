@@ -13,6 +13,7 @@ from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import choices, dataset_names, protocol_names, study_rows, study_scales
 from finewave.cli.options import example
 from finewave.cli.streams import json_option, note, print_json, working
+from finewave.cli.study_anchors import anchors
 
 if TYPE_CHECKING:
     from finewave.studies.experiment import Request
@@ -115,6 +116,9 @@ def merge(folders: tuple[Path, ...], out: Path, as_json: bool) -> None:
 
     count = run(folders, out)
     return print_json({"cells": count, "out": out}) if as_json else click.echo(f"{count} cells in {out}")
+
+
+study.add_command(anchors)
 
 
 _OPTIONS: tuple[click.Option, ...] = (

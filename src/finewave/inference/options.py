@@ -65,6 +65,9 @@ class PredictOptions:
         network sees at once; see `Model`. With ``"image"`` tiles cannot equal the scene in one piece.
     precision : {"auto", "float32", "bfloat16"}
         Of a model that is loaded here, see `load_model`.
+    anchors : str, Path or sequence of Spot, optional
+        Spectra measured in the scene, by which the result is corrected: a file with places and spectra, see
+        `finewave.io.spots.read_spots`.
     consistent : bool
         Change the result as little as possible, in the least-squares sense, so that it gives back the input when it is
         degraded again as the model's card says. A guide is given back as far as it agrees with the input.
@@ -116,6 +119,7 @@ class PredictOptions:
     halo: str | int = "exact"
     pooling: str = "local"
     precision: str = "auto"
+    anchors: Any = None
     consistent: bool = False
     self_ensemble: bool = False
     uncertainty: bool = False

@@ -83,6 +83,8 @@ def predict_file(
     with _client(chosen) as client:
         run = partial(run_file, model=model, options=chosen, client=client, model_path=model_path, say=say)
         if many:
+            if chosen.anchors is not None:
+                raise InputError("anchors belong to one scene; give its file, not a folder of scenes")
             return _all_of(pairs, output, chosen.guide, run, progress)
         guide = None if chosen.guide is None else _existing(location_of(chosen.guide))
         run(place, output, guide=guide, progress=progress)
@@ -113,7 +115,8 @@ def _keep_inputs(
 ) -> None:
     """Refuse an output that is an input."""
     remedy = "give another name, or --overwrite (in Python overwrite=True)"
-    named = [location_of(each) for each in (source, options.guide, options.spectra) if each is not None]
+    spots = options.anchors if isinstance(options.anchors, str | Path) else None
+    named = [location_of(each) for each in (source, options.guide, options.spectra, spots) if each is not None]
     read = [each for each in named if isinstance(each, Path)]
     if pairs is None:
         return keep_inputs(read, [output], remedy)

@@ -90,6 +90,10 @@ def run_file(
         height, width = request.first.shape[1:]
         tiling = plan_tiles(model, height, width, tile=options.tile, halo=options.halo, beyond=processing.reach)
         request.warn_of_range()
+        if options.anchors is not None:
+            from finewave.inference.anchors import with_anchors
+
+            processing = with_anchors(processing, request, tiling, options.anchors)
         # scores are of numbers as they are stored, so that they need a store
         if len(tiling) == 1 and client is None and not options.quality and not unfinished_folder(output).exists():
             _in_one_piece(request, tiling, processing, output, options, progress)

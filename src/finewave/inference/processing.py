@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from finewave.calibration.anchor_correction import AnchorCorrection
     from finewave.inference.options import PredictOptions
     from finewave.physics.projection import Projection
     from finewave.zoo.model import Model
@@ -27,6 +28,8 @@ class Processing:
         Range to which values are cut, last of all.
     bands : tuple of int or None
         Bands of the output that are kept; None for all.
+    anchors : AnchorCorrection or None
+        By spectra measured in the scene, before the projection.
     """
 
     projection: Projection | None = None
@@ -34,6 +37,7 @@ class Processing:
     spread: bool = False
     clip: tuple[float, float] | None = None
     bands: tuple[int, ...] | None = None
+    anchors: AnchorCorrection | None = None
 
     @property
     def reach(self) -> int:
@@ -48,6 +52,7 @@ class Processing:
             "uncertainty": self.spread,
             "clip": self.clip,
             **({} if self.bands is None else {"output bands": self.bands}),
+            **({} if self.anchors is None else {"anchors": self.anchors.identity()}),
         }
 
 

@@ -55,8 +55,8 @@ def super_resolve(
     progress : callable, optional
         Called with the number of tiles done and of all tiles, after each; not for dask arrays.
     **options
-        ``tile``, ``halo``, ``pooling``, ``consistent``, ``self_ensemble``, ``clip``, ``window``, ``bbox``, ``bands``,
-        and of baselines ``sensor``, ``scale``, ``kernel``, ``spectra``: see
+        ``tile``, ``halo``, ``pooling``, ``anchors``, ``consistent``, ``self_ensemble``, ``clip``, ``window``,
+        ``bbox``, ``bands``, and of baselines ``sensor``, ``scale``, ``kernel``, ``spectra``: see
         `finewave.inference.options.PredictOptions`.
 
     Returns
@@ -132,6 +132,10 @@ def _resolved(
     height, width = request.first.sizes["y"], request.first.sizes["x"]
     tiling = plan_tiles(model, height, width, tile=options.tile, halo=options.halo, beyond=processing.reach)
     request.warn_of_range()
+    if options.anchors is not None:
+        from finewave.inference.anchors import with_anchors
+
+        processing = with_anchors(processing, request, tiling, options.anchors)
     lazy = any(image.chunks is not None for image in request.scenes.values())
     values, spread = _lazy(request, tiling, processing) if lazy else _at_once(request, tiling, processing, progress)
     return request.result(values), None if spread is None else request.spread(spread)

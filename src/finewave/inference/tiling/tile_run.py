@@ -139,6 +139,8 @@ def _output(
 
     def finished(output: Tensor) -> Tensor:
         output = _cut(output, tile.seen, near, scale)
+        if processing.anchors is not None:
+            output = processing.anchors(output, near[0].start * scale, near[1].start * scale)
         if processing.projection is not None:
             output = processing.projection(output, observed)
         output = _cut(output, near, tile.core, scale)

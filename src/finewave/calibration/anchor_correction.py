@@ -1,0 +1,166 @@
+"""A result set right by spectra that were measured on the ground: a gain from panels, then errors kriged from spots."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from finewave.calibration.residual_kriging import (
+    ErrorModel,
+    FloatArray,
+    ResidualKriging,
+    brightness_of,
+    features_of,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LARGEST_GAIN = 4.0
+"""Of a band, and its inverse the smallest: beyond, panel and image do not belong together."""
+_AT_ONCE = 1 << 16  # pixels, so that distances to the spots stay small beside the image
+
+
+@dataclass(frozen=True)
+class AnchorCorrection:
+    """What is done to each pixel of a result.
+
+    Attributes
+    ----------
+    colour : ndarray (c, C)
+        Weights of the bands in the image whose colour errors go by: the sensor's response.
+    side : int
+        Larger side of the scene in pixels of the result.
+    gain : ndarray (C,) or None
+        By which bands are multiplied first.
+    kriging : ResidualKriging or None
+        Errors that are added then.
+    """
+
+    colour: FloatArray
+    side: int
+    gain: FloatArray | None = None
+    kriging: ResidualKriging | None = None
+
+    def __call__(self, image: Tensor, row: int = 0, column: int = 0) -> Tensor:
+        """Return an image (1, C, H, W) corrected; its first pixel is at ``row``, ``column`` of the result."""
+        import torch
+
+        from finewave.physics.sensors import apply_response
+
+        if self.gain is not None:
+            image = image * torch.from_numpy(self.gain).to(image)[:, None, None]
+        if self.kriging is None:
+            return image
+        colours = apply_response(self.colour, image)[0]
+        _, bands, height, width = image.shape
+        features = features_of(colours).flatten(1).T
+        places = self._places(image, row, column)
+        brightness = brightness_of(colours).flatten()
+        result = image[0].flatten(1).clone()
+        for start in range(0, height * width, _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            errors, _ = self.kriging(features[part], places[part])
+            before = result[:, part]
+            after = before + errors * brightness[part]
+            result[:, part] = torch.maximum(after, before.clamp(max=0))  # no value is made negative
+        return result.reshape(1, bands, height, width)
+
+    def variance_left(self, image: Tensor, row: int = 0, column: int = 0) -> Tensor:
+        """Return the part of the errors' variance (H, W) that the spots leave, 1 far from all of them."""
+        import torch
+
+        from finewave.physics.sensors import apply_response
+
+        _, _, height, width = image.shape
+        if self.kriging is None:
+            return torch.ones(height, width)
+        features = features_of(apply_response(self.colour, image)[0]).flatten(1).T
+        places = self._places(image, row, column)
+        parts = [
+            self.kriging(features[start : start + _AT_ONCE], places[start : start + _AT_ONCE])[1]
+            for start in range(0, height * width, _AT_ONCE)
+        ]
+        return torch.cat(parts).reshape(height, width)
+
+    def _places(self, image: Tensor, row: int, column: int) -> Tensor:
+        import torch
+
+        rows = (torch.arange(image.shape[2]) + row + 0.5) / self.side
+        columns = (torch.arange(image.shape[3]) + column + 0.5) / self.side
+        return torch.cartesian_prod(rows, columns).to(image)
+
+    def identity(self) -> str:
+        """Return a text that changes with the correction."""
+        digest = hashlib.sha256(repr((self.side, self.kriging and self.kriging.model)).encode())
+        arrays = [self.colour, self.gain]
+        if self.kriging is not None:
+            arrays += [self.kriging.features, self.kriging.places, self.kriging.weights]
+        for values in arrays:
+            digest.update(b"-" if values is None else np.ascontiguousarray(values, np.float64).tobytes())
+        return digest.hexdigest()
+
+
+def gain_of(known: FloatArray, predicted: FloatArray) -> FloatArray:
+    """Return the gain of each band from panels, known and predicted (n, C): least squares through nothing.
+
+    Bounded by `LARGEST_GAIN`; 1 in a band of which nothing is known.
+    """
+    usable = np.isfinite(known) & np.isfinite(predicted)
+    products = np.where(usable, known * predicted, 0).sum(0)
+    squares = np.where(usable, predicted**2, 0).sum(0)
+    gain = np.divide(products, squares, out=np.ones(known.shape[1]), where=squares > 0)
+    return gain.clip(1 / LARGEST_GAIN, LARGEST_GAIN)
+
+
+def fit_correction(
+    measured: FloatArray,
+    predicted: FloatArray,
+    colour: FloatArray,
+    places: FloatArray,
+    side: int,
+    *,
+    panels: FloatArray | None = None,
+    doubt: FloatArray | None = None,
+    start: ErrorModel | None = None,
+) -> AnchorCorrection:
+    """Return the correction that spots ask for.
+
+    Parameters
+    ----------
+    measured, predicted : ndarray (n, C)
+        Spectra on the bands of the result; NaN in bands that are not measured.
+    colour : ndarray (c, C)
+        See `AnchorCorrection`.
+    places : ndarray (n, 2)
+        Row and column of the spots' centres, in pixels of the result.
+    side : int
+        Larger side of the scene, likewise.
+    panels : bool ndarray (n,), optional
+        Which spots are targets of known reflectance: they set the gain of each band, the others what remains.
+    doubt : ndarray (n,), optional
+        See `ResidualKriging.fit`.
+    start : ErrorModel, optional
+        Likewise.
+    """
+    import torch
+
+    panels = np.zeros(len(measured), bool) if panels is None else panels
+    gain = None
+    if panels.any():
+        gain = gain_of(measured[panels], predicted[panels])
+        predicted = predicted * gain
+    rest = np.logical_not(panels)
+    if not rest.any():
+        return AnchorCorrection(colour, side, gain)
+    colours = torch.from_numpy(colour @ predicted[rest].T)[:, :, None]  # (c, n, 1): an image of the spots
+    features = features_of(colours)[:, :, 0].T.numpy()
+    brightness = brightness_of(colours)[:, 0].numpy()
+    errors = (measured[rest] - predicted[rest]) / brightness[:, None]
+    kriging = ResidualKriging.fit(
+        features, places[rest] / side, errors, start=start, doubt=None if doubt is None else doubt[rest]
+    )
+    return AnchorCorrection(colour, side, gain, kriging)

@@ -1,0 +1,205 @@
+"""What spectra measured at a few spots say about the errors of a prediction everywhere else.
+
+The error of a spectrum, divided by its brightness, is taken as a Gaussian process (C. E. Rasmussen, C. K. I. Williams,
+"Gaussian Processes for Machine Learning", MIT Press, 2006, chapter 2): two pixels err alike if they have one colour and
+about one brightness, and the more so if they lie near each other, since one colour may be of two materials. Its
+posterior mean is the correction. Far from every spot, in colour or on the ground, it shrinks to nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FloatArray = NDArray[np.float64]
+
+FLOOR = 0.02
+"""Added to brightness (full scale 1) where errors are divided by it: below that they are the sensor's noise."""
+LOG_WEIGHT = 0.08
+"""What a natural logarithm of brightness counts beside the shares of three bands."""
+_DARKEST = 1e-4
+_LENGTHS = (0.06, 0.08, 0.1, 0.13)
+_NOISES = (0.05, 0.1, 0.2, 0.4)
+_FEW = 2.0
+"""Noise is counted (1 + this / number of spots) times: one or two spots do not show how errors go together."""
+_PRIOR_WIDTH = (0.35, 0.7)
+"""Standard deviations of the logarithms of length and noise around their start, over scenes."""
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """How errors of a model go together, in units of their own variance.
+
+    The defaults are those that served the validation scenes of CAVE best among `finewave study anchors`' choices.
+
+    Attributes
+    ----------
+    length : float
+        Of the squared exponential over shares of bands and `LOG_WEIGHT` times the logarithm of brightness.
+    noise : float
+        Variance of a spot's own error: of the measurement, and of what the spot has not in common with its like.
+    shared : float
+        Part of the variance that pixels of one colour share wherever they lie.
+    reach : float
+        Distance, in sides of the scene, over which they share the rest.
+    """
+
+    length: float = 0.09
+    noise: float = 0.1
+    shared: float = 0.8
+    reach: float = 0.25
+
+    def covariance(self, a: Any, b: Any, places_a: Any, places_b: Any) -> Any:
+        """Return the covariance (n, m) of errors at features (n, d) and (m, d) and places (n, 2) and (m, 2).
+
+        NumPy arrays or tensors.
+        """
+        colour = _squared_distances(a, b) / (-2 * self.length**2)
+        ground = _squared_distances(places_a, places_b) / (-2 * self.reach**2)
+        exp = np.exp if isinstance(colour, np.ndarray) else _exp
+        return exp(colour) * (self.shared + (1 - self.shared) * exp(ground))
+
+
+def features_of(image: Tensor) -> Tensor:
+    """Return what errors go by (c + 1, H, W) of an image (c, H, W): shares of bands, and brightness.
+
+    Shares of more bands than three are smaller; they are enlarged to differ by as much.
+    """
+    import torch
+
+    positive = image.clamp(min=_DARKEST)
+    total = positive.sum(0, keepdim=True)
+    bands = image.shape[0]
+    shares = positive / total * (bands / 3) ** 0.5
+    return torch.cat([shares, LOG_WEIGHT * torch.log(total / bands)])
+
+
+def brightness_of(image: Tensor) -> Tensor:
+    """Return what errors are divided by (H, W), of an image (c, H, W)."""
+    return image.clamp(min=0).mean(0) + FLOOR
+
+
+@dataclass(frozen=True)
+class ResidualKriging:
+    """Errors at spots, solved once; what they say anywhere is a small matrix product.
+
+    Attributes
+    ----------
+    model : ErrorModel
+    features : ndarray (n, d)
+        Of the spots.
+    places : ndarray (n, 2)
+        Row and column in sides of the scene.
+    weights : ndarray (n, C)
+        (K + N)⁻¹ times the relative errors; 0 in a band that a spot says nothing of.
+    inverse : ndarray (n, n)
+        (K + N)⁻¹, for the variance.
+    """
+
+    model: ErrorModel
+    features: FloatArray
+    places: FloatArray
+    weights: FloatArray
+    inverse: FloatArray
+
+    @classmethod
+    def fit(
+        cls,
+        features: FloatArray,
+        places: FloatArray,
+        errors: FloatArray,
+        *,
+        start: ErrorModel | None = None,
+        doubt: FloatArray | None = None,
+        estimate: bool = True,
+    ) -> ResidualKriging:
+        """Solve for the weights of the spots.
+
+        Parameters
+        ----------
+        features, places : ndarray (n, d) and (n, 2)
+        errors : ndarray (n, C)
+            Measured less predicted, divided by brightness; NaN where a spectrum does not cover a band.
+        start : ErrorModel, optional
+            What is known beforehand, of the model's residuals on other scenes.
+        doubt : ndarray (n,), optional
+            How many times the noise of a spot is the usual one's, >= 1.
+        estimate : bool
+            Let the spots change length and noise, as far as they are many.
+        """
+        model = start or ErrorModel()
+        model = replace(model, noise=model.noise * (1 + _FEW / len(features)))
+        doubt = np.ones(len(features)) if doubt is None else doubt
+        if estimate and len(features) > 2:
+            model = estimated(model, features, places, errors, doubt)
+        covariance = model.covariance(features, features, places, places)
+        weights = np.zeros(errors.shape)
+        known = np.isfinite(errors)
+        for pattern in np.unique(known.T, axis=0):  # bands that the same spots know are solved together
+            bands = np.flatnonzero((pattern == known.T).all(1))
+            spots = np.flatnonzero(pattern)
+            if spots.size:
+                part = covariance[np.ix_(spots, spots)] + np.diag(model.noise * doubt[spots])
+                weights[np.ix_(spots, bands)] = np.linalg.solve(part, errors[np.ix_(spots, bands)])
+        inverse = np.linalg.inv(covariance + np.diag(model.noise * doubt))
+        return cls(model, features, places, weights, inverse)
+
+    def __call__(self, features: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Return relative errors (C, P) and the part of their variance that is left (P), at features (P, d)."""
+        import torch
+
+        def like(values: FloatArray) -> Tensor:
+            return torch.from_numpy(values).to(features)
+
+        covariance = self.model.covariance(features, like(self.features), places, like(self.places))
+        left = 1 - ((covariance @ like(self.inverse)) * covariance).sum(1)
+        return (covariance @ like(self.weights)).T, left.clamp(0, 1)
+
+
+def estimated(
+    start: ErrorModel, features: FloatArray, places: FloatArray, errors: FloatArray, doubt: FloatArray
+) -> ErrorModel:
+    """Return length and noise of the largest posterior probability, given errors (n, C) at spots.
+
+    The marginal likelihood with the variance integrated out (a Student process), counted for as many bands as vary by
+    themselves, and log-normal priors around the start.
+    """
+    known = np.where(np.isfinite(errors), errors, 0.0)
+    count = len(known)
+    values = np.linalg.eigvalsh(known @ known.T).clip(min=0)
+    if values.sum() == 0:
+        return start
+    independent = float(values.sum() ** 2 / np.square(values).sum())
+    best, chosen = -np.inf, start
+    for length in (start.length, *_LENGTHS):
+        for noise in (start.noise, *_NOISES):
+            model = replace(start, length=length, noise=noise)
+            covariance = model.covariance(features, features, places, places) + np.diag(noise * doubt)
+            factor = np.linalg.cholesky(covariance)
+            scaled = np.linalg.solve(factor, known)
+            mean_square = np.square(scaled).sum() / known.shape[1] / count
+            likelihood = -np.log(np.diag(factor)).sum() - count / 2 * np.log(mean_square)
+            prior = sum(
+                -(np.log(value / usual) ** 2) / (2 * width**2)
+                for value, usual, width in zip((length, noise), (start.length, start.noise), _PRIOR_WIDTH, strict=True)
+            )
+            posterior = independent * likelihood + prior
+            if posterior > best:
+                best, chosen = posterior, model
+    return chosen
+
+
+def _squared_distances(a: Any, b: Any) -> Any:
+    """Return squared distances (n, m) of the rows of two matrices, NumPy arrays or tensors."""
+    product = a @ b.T
+    return ((a * a).sum(1)[:, None] - 2 * product + (b * b).sum(1)[None]).clip(min=0)
+
+
+def _exp(values: Tensor) -> Tensor:
+    return values.exp()

@@ -1,0 +1,162 @@
+"""Spots on the pixels of a result: map coordinates and polygons become masks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.errors import InputError
+from finewave.inference.tiling.tiles import Window
+from finewave.io.spots import PIXELS, Spot
+from finewave.warnings import FinewaveWarning
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_LEAST_RADIUS = 1.5  # pixels of the result
+
+
+@dataclass(frozen=True)
+class PlacedSpot:
+    """A spot on the pixels of a result.
+
+    Attributes
+    ----------
+    spot : Spot
+    window : Window
+        Rows and columns that it touches.
+    mask : bool ndarray
+        Which pixels of the window are its own; at least one is.
+    """
+
+    spot: Spot
+    window: Window
+    mask: NDArray[np.bool_]
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Row and column of its middle."""
+        rows, columns = np.nonzero(self.mask)
+        return self.window[0].start + float(rows.mean()) + 0.5, self.window[1].start + float(columns.mean()) + 0.5
+
+    def mean_of(self, values: NDArray[np.float32], corner: tuple[int, int]) -> NDArray[np.float64]:
+        """Return the mean (C,) over its pixels of values (C, H, W) whose first pixel is at a corner; NaN apart."""
+        rows, columns = np.nonzero(self.mask)
+        rows, columns = rows + self.window[0].start - corner[0], columns + self.window[1].start - corner[1]
+        inside = (rows >= 0) & (columns >= 0) & (rows < values.shape[1]) & (columns < values.shape[2])
+        found = values[:, rows[inside], columns[inside]].astype(np.float64)
+        found = found[:, np.isfinite(found).all(0)]
+        return found.mean(1) if found.shape[1] else np.full(len(values), np.nan)
+
+
+def placed(spots: Sequence[Spot], scene: xr.DataArray, finer: int) -> list[PlacedSpot]:
+    """Return the spots that lie in a scene, on its pixels of ``finer`` times the number.
+
+    Warns
+    -----
+    FinewaveWarning
+        Some lie outside; they are left out.
+
+    Raises
+    ------
+    InputError
+        All lie outside, or map coordinates are given for a scene without a georeference.
+    """
+    height, width = scene.sizes["y"] * finer, scene.sizes["x"] * finer
+    inside, outside = [], []
+    for spot in spots:
+        points, radius = _in_pixels(spot, scene, finer)
+        found = _mask(points, radius, height, width)
+        if found is None:
+            outside.append(spot.name)
+        else:
+            inside.append(PlacedSpot(spot, *found))
+    if not inside:
+        raise InputError(
+            f"all spots lie outside the image of {height} x {width} pixels ({', '.join(outside[:5])}); check their "
+            "coordinates and CRS"
+        )
+    if outside:
+        warnings.warn(f"spots outside the image are left out: {', '.join(outside)}", FinewaveWarning, stacklevel=4)
+    return inside
+
+
+def _in_pixels(spot: Spot, scene: xr.DataArray, finer: int) -> tuple[NDArray[np.float64], float]:
+    """Return points as columns and rows, and the radius in pixels."""
+    from finewave.scene import scene_crs, scene_transform
+
+    default = max(_LEAST_RADIUS, finer / 2)
+    if spot.crs == PIXELS:
+        return spot.points, spot.radius or default
+    transform = scene_transform(scene)
+    if transform is None:
+        raise InputError(
+            f"{spot.name} is given in map coordinates, but the scene has no georeference: give columns and rows"
+        )
+    points = spot.points
+    if spot.crs is not None:
+        crs = scene_crs(scene)
+        if crs is None:
+            raise InputError(f"{spot.name} is given in {spot.crs}, but the scene has no CRS: give columns and rows")
+        points = _reprojected(points, spot.crs, crs, spot.name)
+    transform = transform * transform.scale(1 / finer)
+    inverse = ~transform
+    columns = inverse.a * points[:, 0] + inverse.b * points[:, 1] + inverse.c
+    rows = inverse.d * points[:, 0] + inverse.e * points[:, 1] + inverse.f
+    radius = None if spot.radius is None else spot.radius / abs(transform.determinant) ** 0.5
+    return np.column_stack([columns, rows]), radius or default
+
+
+def _reprojected(points: NDArray[np.float64], given: str, wanted: object, name: str) -> NDArray[np.float64]:
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+    from rasterio.warp import transform
+
+    try:
+        x, y = transform(CRS.from_user_input(given), wanted, points[:, 0].tolist(), points[:, 1].tolist())
+    except CRSError as error:
+        raise InputError(f"{name}: {given!r} does not name a CRS") from error
+    return np.column_stack([x, y])
+
+
+def _mask(
+    points: NDArray[np.float64], radius: float, height: int, width: int
+) -> tuple[Window, NDArray[np.bool_]] | None:
+    """Return the window and mask of a disc or polygon (column, row); None outside the image."""
+    if not np.isfinite(points).all():
+        return None
+    reach = radius if len(points) == 1 else 0.0
+    low, high = np.floor(points.min(0) - reach).astype(int), np.ceil(points.max(0) + reach).astype(int)
+    low, high = np.maximum(low, 0), np.minimum(np.maximum(high, low + 1), [width, height])
+    if (low >= high).any():
+        return None
+    window = (slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0])))
+    rows, columns = np.mgrid[window[0], window[1]] + 0.5
+    if len(points) == 1:
+        column, row = points[0]
+        if not (0 <= column <= width and 0 <= row <= height):
+            return None
+        mask = np.hypot(rows - row, columns - column) <= radius
+        nearest = np.hypot(rows - row, columns - column)
+    else:
+        mask = _inside(points, columns, rows)
+        nearest = np.hypot(rows - points[:, 1].mean(), columns - points[:, 0].mean())
+    if not mask.any():  # smaller than a pixel: the one that it lies in
+        mask[np.unravel_index(nearest.argmin(), mask.shape)] = True
+    return window, mask
+
+
+def _inside(corners: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which points lie in a polygon: those from which a ray crosses its sides an odd number of times."""
+    inside = np.zeros(x.shape, bool)
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        if y0 == y1:
+            continue
+        crosses = (y0 > y) != (y1 > y)
+        inside ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+    return inside

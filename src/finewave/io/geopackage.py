@@ -1,0 +1,69 @@
+"""Points and polygons of a GeoPackage: an SQLite database with geometries in well-known binary (OGC 12-128)."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.errors import InputError
+
+_ENVELOPE_BYTES = (0, 32, 48, 48, 64)
+_POINT, _POLYGON, _MULTI_POINT, _MULTI_POLYGON = 1, 3, 4, 6
+
+
+def features_in(path: Path) -> Iterator[tuple[NDArray[np.float64], str | None, dict[str, Any]]]:
+    """Yield the features of the first layer that has geometries: corners (k, 2), CRS, columns by name.
+
+    Raises
+    ------
+    InputError
+        It has no such layer, or a geometry is neither one point nor one polygon.
+    """
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        connection.row_factory = sqlite3.Row
+        layer = connection.execute("SELECT table_name, column_name, srs_id FROM gpkg_geometry_columns").fetchone()
+        if layer is None:
+            raise InputError(f"{path} has no layer of points or polygons")
+        crs = connection.execute(
+            "SELECT organization, organization_coordsys_id FROM gpkg_spatial_ref_sys WHERE srs_id = ?",
+            (layer["srs_id"],),
+        ).fetchone()
+        name = None if crs is None or layer["srs_id"] <= 0 else f"{crs[0]}:{crs[1]}"
+        table = str(layer["table_name"]).replace('"', '""')
+        for row in connection.execute(f'SELECT * FROM "{table}"'):
+            columns = {key: row[key] for key in row.keys() if key != layer["column_name"]}  # noqa: SIM118
+            yield _corners(row[layer["column_name"]], path), name, columns
+    finally:
+        connection.close()
+
+
+def _corners(blob: bytes, path: Path) -> NDArray[np.float64]:
+    """Return the point (1, 2) or the outer ring (k, 2) of a geometry."""
+    if blob is None or blob[:2] != b"GP" or (blob[3] >> 1) & 7 >= len(_ENVELOPE_BYTES):
+        raise InputError(f"{path} holds a geometry that is not a GeoPackage's")
+    return _from_wkb(blob, 8 + _ENVELOPE_BYTES[(blob[3] >> 1) & 7], path)
+
+
+def _from_wkb(blob: bytes, at: int, path: Path) -> NDArray[np.float64]:
+    order = "<" if blob[at] else ">"
+    (code,) = struct.unpack_from(f"{order}I", blob, at + 1)
+    kind, dimensions = code % 1000, 2 + (1 <= code // 1000 <= 2) + 2 * (code // 1000 == 3)
+    at += 5
+    if kind in (_MULTI_POINT, _MULTI_POLYGON):
+        (count,) = struct.unpack_from(f"{order}I", blob, at)
+        if count == 1:
+            return _from_wkb(blob, at + 4, path)
+    if kind == _POINT:
+        return np.frombuffer(blob, f"{order}f8", 2, at)[None].astype(np.float64)
+    if kind == _POLYGON:
+        (corners,) = struct.unpack_from(f"{order}I", blob, at + 4)
+        values = np.frombuffer(blob, f"{order}f8", corners * dimensions, at + 8)
+        return values.reshape(corners, dimensions)[:, :2].astype(np.float64)
+    raise InputError(f"{path}: a spot is one point or one polygon, not a geometry of type {code}")

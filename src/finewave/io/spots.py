@@ -1,0 +1,219 @@
+"""Places with known spectra, from a table or a vector file: where they are, as written, and what was measured."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.errors import InputError
+from finewave.io.file_errors import reading
+from finewave.io.spectral_library import Spectrum, ascending, read_spectra
+
+PIXELS = "pixels"
+"""In place of a CRS: columns and rows of the result, from 0 at the corner."""
+WGS84 = "EPSG:4326"
+_TARGET = re.compile(r"(?:white|gr[ea]y|black|panel)[ -]?(\d+(?:\.\d+)?)?\s*%?", re.IGNORECASE)
+_WHITE = 0.99  # sintered PTFE, 400 to 1500 nm
+_LIBRARIES = (".sli", ".txt", ".csv", ".asc")
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place whose spectrum is known.
+
+    Attributes
+    ----------
+    name : str
+    points : ndarray (k, 2)
+        x and y: one point, or the corners of a polygon.
+    spectrum : Spectrum or float
+        Measured; or the reflectance of a target that is the same in all bands.
+    radius : float, optional
+        Of a point, in the unit of its coordinates.
+    crs : str, optional
+        Of the points: `PIXELS`, anything that names a CRS, or None for the scene's own.
+    """
+
+    name: str
+    points: NDArray[np.float64]
+    spectrum: Spectrum | float
+    radius: float | None = None
+    crs: str | None = None
+
+
+def read_spots(path: str | Path) -> list[Spot]:
+    """Return the spots of a file.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.csv``: columns ``x`` and ``y`` (of the scene's CRS), ``longitude`` and ``latitude``, or ``column`` and
+        ``row`` (pixels of the result, from 0 at the corner of the image, centres at .5); if needed ``radius`` in the
+        same unit, and ``name``. ``.geojson`` or ``.json``: points and polygons, in degrees, or in the CRS of its
+        member ``crs``. ``.gpkg``: the first layer of points or polygons.
+
+        Spectra stand in columns (properties) named by wavelengths in nm, or ``spectrum`` names one: in a library,
+        ``file.sli:name``, in a text file, or a target: ``white``, ``grey-50`` (percent).
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or holds no spot with place and spectrum.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"no such file of spots: {path}")
+    readers = {".csv": _from_csv, ".geojson": _from_geojson, ".json": _from_geojson, ".gpkg": _from_geopackage}
+    if path.suffix.lower() not in readers:
+        raise InputError(f"{path}: spots are read from .csv, .geojson, .json and .gpkg")
+    with reading(path, "file of spots"):
+        spots = readers[path.suffix.lower()](path)
+    if not spots:
+        raise InputError(f"{path} holds no spots; give at least one")
+    return spots
+
+
+def _from_csv(path: Path) -> list[Spot]:
+    with path.open(newline="", encoding="utf-8-sig") as lines:
+        rows = [{str(k).strip(): v for k, v in row.items()} for row in csv.DictReader(lines)]
+    return [_spot_of_row(row, number, path) for number, row in enumerate(rows, start=1)]
+
+
+def _spot_of_row(row: Mapping[str, Any], number: int, path: Path) -> Spot:
+    columns = {key.casefold(): key for key in row}
+    systems = (("column", "row", PIXELS), ("x", "y", None), ("longitude", "latitude", WGS84))
+    found = next((system for system in systems if system[0] in columns and system[1] in columns), None)
+    if found is None:
+        raise InputError(
+            f"{path} does not say where its spots are: columns x and y, column and row, or longitude and latitude are "
+            "accepted"
+        )
+    x, y, crs = found
+    name = str(row.get(columns.get("name", "name")) or f"spot {number}")
+    try:
+        point = [float(row[columns[x]]), float(row[columns[y]])]
+        radius = row.get(columns.get("radius", "radius"))
+        radius = None if radius in (None, "") else float(radius)
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: {name} has a place or radius that is not a number") from None
+    return _checked(Spot(name, np.asarray([point]), _spectrum_of(row, name, path), radius, crs), path)
+
+
+def _from_geojson(path: Path) -> list[Spot]:
+    given = json.loads(path.read_text(encoding="utf-8-sig"))
+    named = ((given.get("crs") or {}).get("properties") or {}).get("name")
+    crs = WGS84 if named is None or "CRS84" in str(named) else str(named)
+    spots = []
+    for number, feature in enumerate(given.get("features", []), start=1):
+        properties = feature.get("properties") or {}
+        name = str(properties.get("name") or f"spot {number}")
+        points = _points_of(feature.get("geometry") or {}, name, path)
+        radius = properties.get("radius")
+        spot = Spot(name, points, _spectrum_of(properties, name, path), None if radius is None else float(radius), crs)
+        spots.append(_checked(spot, path))
+    return spots
+
+
+def _from_geopackage(path: Path) -> list[Spot]:
+    from finewave.io.geopackage import features_in
+
+    spots = []
+    for number, (points, crs, properties) in enumerate(features_in(path), start=1):
+        name = str(properties.get("name") or f"spot {number}")
+        radius = properties.get("radius")
+        spot = Spot(name, points, _spectrum_of(properties, name, path), None if radius is None else float(radius), crs)
+        spots.append(_checked(spot, path))
+    return spots
+
+
+def _points_of(geometry: Mapping[str, Any], name: str, path: Path) -> NDArray[np.float64]:
+    kind, coordinates = geometry.get("type"), geometry.get("coordinates")
+    if kind in ("MultiPoint", "MultiPolygon") and coordinates and len(coordinates) == 1:
+        kind, coordinates = kind.removeprefix("Multi"), coordinates[0]
+    if kind == "Point" and coordinates:
+        return np.asarray([coordinates[:2]], np.float64)
+    if kind == "Polygon" and coordinates:
+        return np.asarray([corner[:2] for corner in coordinates[0]], np.float64)
+    raise InputError(f"{path}: {name} is a {kind}; points and polygons are accepted, one a spot")
+
+
+def _spectrum_of(row: Mapping[str, Any], name: str, path: Path) -> Spectrum | float:
+    """Return what a row says of the spectrum: columns of wavelengths, else a name."""
+    said = next((row[key] for key in row if key.casefold() == "spectrum" and row[key]), None)
+    if said is not None:
+        return _named(str(said).strip(), path)
+    found = {wavelength: row[key] for key in row if (wavelength := _wavelength(key)) is not None}
+    if not found:
+        raise InputError(f"{path}: {name} has no spectrum; give columns named by wavelengths in nm, or spectrum")
+    try:
+        values = [math.nan if value in (None, "") else float(value) for value in found.values()]
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: the spectrum of {name} holds something that is not a number") from None
+    return ascending(np.asarray(list(found), np.float64), np.asarray(values), f"{path}: {name}")
+
+
+def _wavelength(key: str) -> float | None:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:nm)?\s*", key)
+    return float(match[1]) if match else None
+
+
+def _named(said: str, path: Path) -> Spectrum | float:
+    """Return the spectrum that a target's or a library's name says."""
+    match = _TARGET.fullmatch(said)
+    if match:
+        if match[1] is not None:
+            return float(match[1]) / 100
+        if said.casefold() == "white":
+            return _WHITE
+        raise InputError(f"{path}: {said!r} does not say how bright the target is; write grey-50 for 50 %")
+    file, _, entry = said.partition(":")
+    if Path(file).suffix.lower() not in _LIBRARIES:
+        raise InputError(
+            f"{path}: {said!r} is neither a target (white, grey-50) nor a spectrum in a file (library.sli:name, "
+            "spectrum.txt)"
+        )
+    library = read_spectra(path.parent / file)
+    if not entry and len(library) == 1:
+        return next(iter(library.values()))
+    if entry not in library:
+        raise InputError(f"{path}: {file} has no spectrum {entry!r}; it has {', '.join(list(library)[:8])}")
+    return library[entry]
+
+
+def _checked(spot: Spot, path: Path) -> Spot:
+    """Refuse what cannot be a spot's place or spectrum."""
+    if not np.isfinite(spot.points).all() or (spot.radius is not None and not spot.radius > 0):
+        raise InputError(f"{path}: {spot.name} has a place that is not a number, or a radius that is not > 0")
+    check_spectrum(spot.spectrum, f"{path}: {spot.name}")
+    return spot
+
+
+def check_spectrum(spectrum: Spectrum | float, source: str) -> None:
+    """Refuse a spectrum of nothing, of zeros, or in percent."""
+    values = np.atleast_1d(spectrum.values if isinstance(spectrum, Spectrum) else spectrum)
+    finite = values[np.isfinite(values)]
+    if not finite.size or not (finite != 0).any():
+        raise InputError(f"{source} has a spectrum of zeros or of nothing; leave it out")
+    if np.median(finite) > 2:
+        raise InputError(
+            f"{source} has a spectrum of about {np.median(finite):.3g}, percent it seems; give reflectance, 0 to 1"
+        )
+
+
+def refuse_same_places(spots: Sequence[Spot]) -> None:
+    """Refuse one place that has two spectra."""
+    seen: dict[Any, str] = {}
+    for spot in spots:
+        key = (spot.crs, spot.points.round(9).tobytes())
+        if key in seen:
+            raise InputError(f"the spots {seen[key]} and {spot.name} are at the same place; keep one")
+        seen[key] = spot.name

@@ -1,0 +1,65 @@
+"""A measured spectrum on the bands of an image: the mean that each band, with its width, takes of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.physics.sensors.resampling import integrate_over_bands
+
+FloatArray = NDArray[np.float64]
+
+LEAST_COVERED = 0.5
+"""Part of a band that a spectrum covers at least for the band to have a value."""
+_SAME_NM = 0.5
+_SIGMA_OF_FWHM = 1 / (2 * np.sqrt(2 * np.log(2)))
+
+
+def band_widths(centres: FloatArray) -> FloatArray:
+    """Return the full widths at half maximum in nm of bands of which only the centres are known: their spacing."""
+    order = np.argsort(centres)
+    widths = np.empty(len(centres))
+    widths[order] = np.gradient(centres[order]) if len(centres) > 1 else 10.0
+    return widths
+
+
+def on_bands(
+    wavelengths: FloatArray, values: FloatArray, centres: FloatArray, widths: FloatArray | None = None
+) -> FloatArray:
+    """Return a spectrum on bands.
+
+    Parameters
+    ----------
+    wavelengths, values : ndarray (m,)
+        In nm, ascending, m >= 2; values may be NaN.
+    centres : ndarray (C,)
+        Of the bands, in nm.
+    widths : ndarray (C,), optional
+        Full widths at half maximum of their Gaussian responses, in nm; by default their spacing.
+
+    Returns
+    -------
+    ndarray (C,)
+        NaN in bands of which less than `LEAST_COVERED` is measured. A spectrum that has samples at all bands and is no
+        finer than they are is returned as it is.
+    """
+    known = np.isfinite(values)
+    wavelengths, values = wavelengths[known], values[known]
+    result = np.full(len(centres), np.nan)
+    if len(wavelengths) < 2:
+        return result
+    widths = band_widths(centres) if widths is None else widths
+    nearest = np.abs(wavelengths[None] - centres[:, None]).argmin(1)
+    direct = np.abs(wavelengths[nearest] - centres) <= _SAME_NM
+    if direct.any() and np.median(np.diff(wavelengths)) >= 0.8 * np.median(widths):
+        result[direct] = values[nearest[direct]]
+        return result
+    for band, (centre, width) in enumerate(zip(centres, widths, strict=True)):
+        sigma = width * _SIGMA_OF_FWHM
+        samples = centre + np.linspace(-3, 3, 61) * sigma
+        curve = np.exp(-0.5 * np.square((samples - centre) / sigma))
+        weights, covered = integrate_over_bands(samples, curve[None], wavelengths)
+        total = weights.sum()
+        if covered[0] >= LEAST_COVERED and total > 0:
+            result[band] = weights[0] @ values / total
+    return result

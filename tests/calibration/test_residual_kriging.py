@@ -1,0 +1,112 @@
+"""Kriging of relative errors against plain formulations."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.spatial.distance import cdist
+
+from finewave.calibration.anchor_correction import fit_correction, gain_of
+from finewave.calibration.residual_kriging import ErrorModel, ResidualKriging, features_of
+from finewave.calibration.spot_choice import choose_places
+
+COLOUR = np.array([[0.5, 0.5, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0.5, 0.5]])
+
+
+def test_it_is_the_posterior_mean_of_a_gaussian_process() -> None:
+    random = np.random.default_rng(1)
+    features, places, errors = random.random((5, 4)) / 5, random.random((5, 2)), random.normal(size=(5, 3))
+    model = ErrorModel(length=0.1, noise=0.3, shared=0.7, reach=0.4)
+    kriging = ResidualKriging.fit(features, places, errors, start=model, estimate=False)
+    asked, there = random.random((7, 4)) / 5, random.random((7, 2))
+
+    def covariance(a: np.ndarray, b: np.ndarray, p: np.ndarray, q: np.ndarray) -> np.ndarray:
+        return np.exp(-0.5 * (cdist(a, b) / 0.1) ** 2) * (0.7 + 0.3 * np.exp(-0.5 * (cdist(p, q) / 0.4) ** 2))
+
+    own = covariance(features, features, places, places) + kriging.model.noise * np.eye(5)
+    cross = covariance(asked, features, there, places)
+    mean, left = kriging(torch.from_numpy(asked), torch.from_numpy(there))
+    np.testing.assert_allclose(mean.T.numpy(), cross @ np.linalg.inv(own) @ errors, rtol=1e-8)
+    np.testing.assert_allclose(left.numpy(), 1 - np.einsum("ij,jk,ik->i", cross, np.linalg.inv(own), cross), rtol=1e-8)
+
+
+def test_a_band_that_a_spectrum_does_not_reach_is_of_the_other_spots() -> None:
+    random = np.random.default_rng(2)
+    features, places, errors = random.random((4, 4)) / 5, random.random((4, 2)), random.normal(size=(4, 2))
+    errors[1, 1] = np.nan
+    kriging = ResidualKriging.fit(features, places, errors, estimate=False)
+    others = [0, 2, 3]
+    model = ErrorModel(noise=kriging.model.noise)
+    covariance = model.covariance(features[others], features[others], places[others], places[others])
+    expected = np.linalg.solve(covariance + model.noise * np.eye(3), errors[others, 1])
+    np.testing.assert_allclose(kriging.weights[others, 1], expected)
+    assert kriging.weights[1, 1] == 0
+
+
+def test_features_do_not_change_with_exposure_but_for_brightness() -> None:
+    image = torch.rand(3, 4, 5, dtype=torch.float64) + 0.1
+    dark = features_of(image / 2)
+    torch.testing.assert_close(features_of(image)[:3], dark[:3])
+    torch.testing.assert_close(
+        features_of(image)[3] - dark[3], torch.full((4, 5), 0.08 * np.log(2), dtype=torch.float64)
+    )
+
+
+def scene_of_two_materials() -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a truth of two materials, and a prediction that is wrong by a factor of its own in each."""
+    shade = torch.linspace(0.5, 1, 32).repeat(32, 1)
+    left = torch.arange(32).repeat(32, 1) < 16
+    materials = torch.tensor([[0.1, 0.2, 0.6, 0.5], [0.6, 0.5, 0.2, 0.1]])
+    wrong = torch.tensor([[1.2, 0.9, 1.1, 0.8], [0.8, 1.1, 0.9, 1.2]])
+    truth = torch.where(left, materials[0][:, None, None], materials[1][:, None, None]) * shade
+    factor = torch.where(left, wrong[0][:, None, None], wrong[1][:, None, None])
+    return truth, truth * factor
+
+
+def test_spots_correct_what_is_of_their_colour_and_nothing_else() -> None:
+    truth, predicted = scene_of_two_materials()
+    at = np.array([[10.5, 8.5]])
+    spot = [each[:, 10, 8].double().numpy()[None] for each in (truth, predicted)]
+    corrected = fit_correction(*spot, COLOUR, at, 32)(predicted[None])[0]
+    before, after = ((each - truth).square().mean((0, 1)) for each in (predicted, corrected))
+    assert after[:16].mean() < 0.5 * before[:16].mean()
+    np.testing.assert_allclose(after[16:], before[16:], rtol=1e-3)
+
+
+def test_tiles_are_corrected_as_the_whole() -> None:
+    truth, predicted = scene_of_two_materials()
+    at = np.array([[10.5, 8.5], [20.5, 25.5]])
+    spots = [np.stack([each[:, 10, 8].numpy(), each[:, 20, 25].numpy()]).astype(float) for each in (truth, predicted)]
+    correct = fit_correction(*spots, COLOUR, at, 32)
+    whole = correct(predicted[None])
+    part = correct(predicted[None, :, 7:19, 5:30], 7, 5)
+    torch.testing.assert_close(part, whole[:, :, 7:19, 5:30], atol=1e-6, rtol=1e-5)
+
+
+def test_no_value_becomes_negative() -> None:
+    predicted = torch.full((1, 4, 3, 3), 0.2)
+    spot = np.full((1, 4), 0.2)
+    corrected = fit_correction(np.array([[0.3, -1.0, 0.2, 0.2]]), spot, COLOUR, np.array([[1.5, 1.5]]), 3)(predicted)
+    assert corrected.min() == 0
+
+
+def test_a_panel_sets_the_gain_of_each_band() -> None:
+    truth, _ = scene_of_two_materials()
+    gain = torch.tensor([2.0, 0.5, 1.25, 1.0])
+    predicted = truth / gain[:, None, None]
+    white = np.full((1, 4), 0.9)
+    correct = fit_correction(white, white / gain.numpy(), COLOUR, np.array([[1.5, 1.5]]), 32, panels=np.array([True]))
+    torch.testing.assert_close(correct(predicted[None])[0], truth)
+    np.testing.assert_allclose(gain_of(np.array([[1.0, np.nan]]), np.array([[0.1, 0.3]])), [4.0, 1.0])
+
+
+def test_places_are_flat_bright_and_of_different_colours() -> None:
+    random = np.random.default_rng(3)
+    image = np.full((3, 40, 40), 0.002)
+    image[:, 3:18, 3:18] = np.array([0.6, 0.2, 0.1])[:, None, None]
+    image[:, 22:37, 22:37] = np.array([0.1, 0.2, 0.6])[:, None, None]
+    image[:, 3:18, 22:37] = random.random((3, 15, 15))  # bright, but rough
+    places = choose_places(torch.from_numpy(image), 2)
+    corners = {(int(place.row) // 20, int(place.column) // 20) for place in places}
+    assert corners == {(0, 0), (1, 1)}
+    assert 1 > places[0].left > places[1].left > 0

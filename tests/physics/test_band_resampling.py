@@ -1,0 +1,41 @@
+"""Measured spectra on the bands of an image."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from finewave.physics.band_resampling import on_bands
+
+
+def test_a_fine_spectrum_is_averaged_over_each_band() -> None:
+    wavelengths = np.arange(350.0, 801.0)
+    values = 0.3 + 0.2 * np.sin(wavelengths / 7)
+    centres = np.arange(400.0, 701.0, 10)
+    sigma = 10 / (2 * np.sqrt(2 * np.log(2)))
+    curves = np.exp(-0.5 * ((wavelengths - centres[:, None]) / sigma) ** 2)
+    expected = curves @ values / curves.sum(1)
+    np.testing.assert_allclose(on_bands(wavelengths, values, centres), expected, atol=2e-3)
+    broad = on_bands(wavelengths, values, centres, np.full(31, 60.0))
+    assert np.ptp(broad[5:-5]) < 0.2 * np.ptp(expected)
+
+
+def test_a_spectrum_on_the_bands_is_returned_as_it_is() -> None:
+    centres = np.arange(400.0, 701.0, 10)
+    values = np.random.default_rng(0).random(31)
+    np.testing.assert_array_equal(on_bands(centres, values, centres), values)
+
+
+def test_bands_without_a_measurement_have_no_value() -> None:
+    wavelengths = np.arange(500.0, 601.0)
+    result = on_bands(wavelengths, np.full(101, 0.4), np.arange(400.0, 701.0, 10))
+    np.testing.assert_allclose(result[11:20], 0.4)
+    assert np.isnan(result[:9]).all()
+    assert np.isnan(result[22:]).all()
+
+
+def test_values_that_are_missing_are_bridged_where_they_are_few() -> None:
+    wavelengths = np.arange(400.0, 701.0)
+    values = np.where(abs(wavelengths - 550) < 3, np.nan, 0.4)
+    np.testing.assert_allclose(on_bands(wavelengths, values, np.array([550.0]), np.array([20.0])), 0.4)
+    gap = np.where(abs(wavelengths - 550) < 30, np.nan, 0.4)
+    assert np.isnan(on_bands(wavelengths, gap, np.array([550.0]), np.array([20.0]))).all()
