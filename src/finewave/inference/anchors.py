@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from finewave.calibration.anchor_correction import fit_correction
 from finewave.calibration.residual_kriging import FLOOR
 from finewave.errors import InputError
-from finewave.inference.forward_operator import forward_operators
 from finewave.inference.processing import Processing
 from finewave.inference.spot_places import PlacedSpot, placed
 from finewave.inference.tiling.sources import Source
@@ -23,6 +22,7 @@ from finewave.inference.tiling.tiles import Tiling, enlarged
 from finewave.io.spots import Spot, check_spectrum, read_spots, refuse_same_places
 from finewave.physics.band_resampling import on_bands
 from finewave.warnings import FinewaveWarning
+from finewave.zoo.observation_model import forward_operators
 
 if TYPE_CHECKING:
     from finewave.inference.request import Request
