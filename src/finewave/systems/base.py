@@ -81,7 +81,8 @@ class SRNetwork(nn.Module):
     """A network of one task. ``forward`` takes the task's inputs by name and, in evaluation mode, returns one tensor.
 
     The attributes here are defaults; a network overrides them by class attributes, instance attributes or properties.
-    See `Description` for their meaning.
+    See `Description` for their meaning. An option of a constructor that is out of range is an `InputError`, a
+    ``ValueError``, that names it, see `finewave.systems.option_checks`.
 
     Attributes
     ----------

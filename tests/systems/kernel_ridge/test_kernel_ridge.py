@@ -113,7 +113,7 @@ def test_of_many_pixels_some_are_drawn_from_all_scenes() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"windows": (4,)}, r"windows=\[4\] is out of range; each must be odd"),
+        ({"windows": (4,)}, r"windows=\[4\] is out of range; it must be odd numbers >= 3"),
         ({"centres": 0}, "centres=0 is out of range"),
         ({"penalty": -1.0}, "penalty=-1.0 is out of range"),
         ({"sharpness": 0.0}, "sharpness=0.0 is out of range"),

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from finewave.errors import InputError
 from finewave.nn.exporting import exporting
 from finewave.nn.full_precision import full_precision
 from finewave.nn.padding import ReflectConv2d
 from finewave.systems.awan.polynomial_attention import polynomial_attention
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least, one_of
 
 SCORES_AT_ONCE = 2**24  # above it the attention kernel builds the full matrix in parts: 64 MB of float32
 
@@ -167,11 +167,6 @@ class AWAN(SRNetwork):
         Weight initialisation: ``"published"`` sets the last convolution of PSNL to zero, so that PSNL starts as the
         identity; ``"framework"`` uses PyTorch's defaults.
 
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
-
     Notes
     -----
     Attention weighs whole quadrants and AWCA the whole image, so every pixel affects every other: `receptive_field` is
@@ -196,12 +191,9 @@ class AWAN(SRNetwork):
         initialisation: Literal["published", "framework"] = "published",
     ) -> None:
         super().__init__()
-        sizes = {"ms_bands": ms_bands, "hs_bands": hs_bands, "features": features, "blocks": blocks}
-        for name, value in {**sizes, "reduction": reduction, "nonlocal_reduction": nonlocal_reduction}.items():
-            if value < 1:
-                raise InputError(f"awan: {name}={value!r} is out of range; it must be >= 1")
-        if initialisation not in ("published", "framework"):
-            raise InputError(f"awan: {initialisation=} is unknown; it must be 'published' or 'framework'")
+        at_least("awan", 1, ms_bands=ms_bands, hs_bands=hs_bands, features=features, blocks=blocks)
+        at_least("awan", 1, reduction=reduction, nonlocal_reduction=nonlocal_reduction)
+        one_of("awan", ("published", "framework"), initialisation=initialisation)
         self.ms_bands, self.hs_bands = ms_bands, hs_bands
         self.input = ReflectConv2d(ms_bands, features)
         self.input_relu = nn.PReLU()

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from finewave.errors import InputError
 from finewave.nn.sampling import bicubic
 from finewave.physics.observation import Observation
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least
 
 
 class BackProjection(SRNetwork):
@@ -33,11 +33,6 @@ class BackProjection(SRNetwork):
         >= 0.
     degradation : dict, optional
         D: keyword arguments of `degrade`; by default its Gaussian.
-
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
     """
 
     task = "sr"
@@ -53,9 +48,8 @@ class BackProjection(SRNetwork):
     ) -> None:
         super().__init__()
         self.observation = Observation(scale, degradation, "ibp")
-        for name, value, least in (("hs_bands", hs_bands, 1), ("iterations", iterations, 0)):
-            if value < least:
-                raise InputError(f"ibp: {name}={value} is out of range; it must be >= {least}")
+        at_least("ibp", 1, hs_bands=hs_bands)
+        at_least("ibp", 0, iterations=iterations)
         self.scale, self.hs_bands, self.iterations = scale, hs_bands, iterations
 
     @property

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from finewave.errors import InputError
 from finewave.nn.sampling import bicubic
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least
 
 
 class Bicubic(SRNetwork):
@@ -18,11 +18,6 @@ class Bicubic(SRNetwork):
         s >= 2.
     hs_bands : int
         C.
-
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
     """
 
     task = "sr"
@@ -31,10 +26,8 @@ class Bicubic(SRNetwork):
 
     def __init__(self, scale: int = 4, hs_bands: int = 31) -> None:
         super().__init__()
-        if scale < 2:
-            raise InputError(f"bicubic: {scale=} is out of range; it must be an integer >= 2")
-        if hs_bands < 1:
-            raise InputError(f"bicubic: {hs_bands=} is out of range; it must be >= 1")
+        at_least("bicubic", 2, scale=scale)
+        at_least("bicubic", 1, hs_bands=hs_bands)
         self.scale, self.hs_bands = scale, hs_bands
 
     def forward(self, lr_hsi: Tensor) -> Tensor:

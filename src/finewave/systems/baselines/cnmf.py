@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from finewave.errors import InputError
 from finewave.nn.sampling import bicubic
 from finewave.physics.observation import Observation
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least
 
 TINY = 1e-9
 
@@ -42,11 +42,6 @@ class CNMF(SRNetwork):
         Weight of the constraint, implemented as an additional band of that constant value; 0 for none.
     degradation : dict, optional
         How the LR-HSI was made: keyword arguments of `degrade`; by default its Gaussian.
-
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
     """
 
     task = "fusion"
@@ -69,12 +64,9 @@ class CNMF(SRNetwork):
     ) -> None:
         super().__init__()
         self.observation = Observation(scale, degradation, "cnmf")
-        counts = {"ms_bands": ms_bands, "hs_bands": hs_bands, "endmembers": endmembers, "turns": turns}
-        for name, value in {**counts, "iterations": iterations}.items():
-            if value < 1:
-                raise InputError(f"cnmf: {name}={value} is out of range; it must be >= 1")
-        if sum_to_one < 0:
-            raise InputError(f"cnmf: {sum_to_one=} is out of range; it must be >= 0")
+        at_least("cnmf", 1, ms_bands=ms_bands, hs_bands=hs_bands, endmembers=endmembers)
+        at_least("cnmf", 1, turns=turns, iterations=iterations)
+        at_least("cnmf", 0, sum_to_one=sum_to_one)
         self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
         self.endmembers, self.turns, self.iterations, self.sum_to_one = endmembers, turns, iterations, sum_to_one
 

@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from finewave.errors import InputError
 from finewave.nn.sampling import bicubic
 from finewave.physics.observation import Observation
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least
 
 
 class GSA(SRNetwork):
@@ -38,11 +38,6 @@ class GSA(SRNetwork):
         c and C.
     degradation : dict, optional
         How the LR-HSI was made: keyword arguments of `degrade`; by default its Gaussian.
-
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
     """
 
     task = "fusion"
@@ -59,9 +54,7 @@ class GSA(SRNetwork):
     ) -> None:
         super().__init__()
         self.observation = Observation(scale, degradation, "gsa")
-        for name, bands in (("ms_bands", ms_bands), ("hs_bands", hs_bands)):
-            if bands < 1:
-                raise InputError(f"gsa: {name}={bands} is out of range; it must be >= 1")
+        at_least("gsa", 1, ms_bands=ms_bands, hs_bands=hs_bands)
         self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
 
     def forward(self, lr_hsi: Tensor, hr_msi: Tensor) -> Tensor:

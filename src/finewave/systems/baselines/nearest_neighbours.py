@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from finewave.errors import InputError
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least
 
 DARK = 3e-4
 """Mean of the MS bands below which a pixel is dark: noise alone decides about its colour."""
@@ -41,11 +42,6 @@ class NearestNeighbours(SRNetwork):
         >= 1.
     brightness : float
         >= 0.
-
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
     """
 
     task = "ssr"
@@ -68,12 +64,8 @@ class NearestNeighbours(SRNetwork):
         brightness: float = 0.1,
     ) -> None:
         super().__init__()
-        counts = {"ms_bands": ms_bands, "hs_bands": hs_bands, "neighbours": neighbours, "pixels": pixels}
-        for key, value in {**counts, "nodes": nodes}.items():
-            if value < 1:
-                raise InputError(f"knn: {key}={value} is out of range; it must be >= 1")
-        if brightness < 0:
-            raise InputError(f"knn: {brightness=} is out of range; it must be >= 0")
+        at_least("knn", 1, ms_bands=ms_bands, hs_bands=hs_bands, neighbours=neighbours, pixels=pixels, nodes=nodes)
+        at_least("knn", 0, brightness=brightness)
         self.ms_bands, self.hs_bands = ms_bands, hs_bands
         self.neighbours, self.pixels, self.brightness = neighbours, pixels, brightness
         nodes = min(nodes, pixels)

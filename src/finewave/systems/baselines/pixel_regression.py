@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from finewave.errors import InputError
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least
 
 DARK_PRODUCT = 1e-12
 """Lower bound of products of two bands: a band of 1e-6 is dark in all units used here."""
@@ -27,11 +28,6 @@ class PixelRegression(SRNetwork):
         c and C.
     penalty : float
         >= 0.
-
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
     """
 
     task = "ssr"
@@ -43,11 +39,8 @@ class PixelRegression(SRNetwork):
 
     def __init__(self, ms_bands: int, hs_bands: int, penalty: float) -> None:
         super().__init__()
-        for key, bands in (("ms_bands", ms_bands), ("hs_bands", hs_bands)):
-            if bands < 1:
-                raise InputError(f"{self.name}: {key}={bands} is out of range; it must be >= 1")
-        if penalty < 0:
-            raise InputError(f"{self.name}: {penalty=} is out of range; it must be >= 0")
+        at_least(self.name, 1, ms_bands=ms_bands, hs_bands=hs_bands)
+        at_least(self.name, 0, penalty=penalty)
         self.ms_bands, self.hs_bands, self.penalty = ms_bands, hs_bands, penalty
         self.monomials = self.choose_monomials()
         self.coefficients = nn.Parameter(torch.empty(len(self.monomials), hs_bands))

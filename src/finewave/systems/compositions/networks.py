@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from finewave.errors import InputError, unknown_name
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least
 from finewave.systems.registry import SYSTEMS, create_model, options_of, system_named
 
 PROTOCOL = ("scale", "ms_bands", "hs_bands")
@@ -54,11 +55,8 @@ class Composition(SRNetwork):
         self, scale: int, ms_bands: int, hs_bands: int, parts: dict[str, tuple[str, dict[str, Any] | None]]
     ) -> None:
         super().__init__()
-        if scale < 2:
-            raise InputError(f"{self.name()}: {scale=} is out of range; it must be an integer >= 2")
-        for key, bands in (("ms_bands", ms_bands), ("hs_bands", hs_bands)):
-            if bands < 1:
-                raise InputError(f"{self.name()}: {key}={bands} is out of range; it must be >= 1")
+        at_least(self.name(), 2, scale=scale)
+        at_least(self.name(), 1, ms_bands=ms_bands, hs_bands=hs_bands)
         self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
         for step in self.steps:
             self.add_module(step.part, self._build(step, *parts[step.part]))

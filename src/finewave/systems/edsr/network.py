@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from finewave.errors import InputError
 from finewave.nn.residual import conv
 from finewave.nn.sampling import prime_factors
 from finewave.nn.upsampling import Upsampler
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least
 
 
 class Block(nn.Module):
@@ -50,11 +50,6 @@ class EDSR(SRNetwork):
     initialisation : {"interpolation", "framework"}
         Weight initialisation: so that the network returns the interpolated image (needs ``features >= hs_bands``,
         otherwise no effect), or PyTorch's default, as published.
-
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
     """
 
     task = "sr"
@@ -70,10 +65,8 @@ class EDSR(SRNetwork):
         initialisation: Literal["interpolation", "framework"] = "interpolation",
     ) -> None:
         super().__init__()
-        counts = (("hs_bands", hs_bands, 1), ("features", features, 1), ("blocks", blocks, 1))
-        for name, value, least in (("scale", scale, 2), *counts):
-            if value < least:
-                raise InputError(f"edsr: {name}={value} is out of range; it must be >= {least}")
+        at_least("edsr", 2, scale=scale)
+        at_least("edsr", 1, hs_bands=hs_bands, features=features, blocks=blocks)
         self.scale, self.hs_bands = scale, hs_bands
         self.head = conv(hs_bands, features)
         self.blocks = nn.Sequential(*(Block(features, residual_scale) for _ in range(blocks)))

@@ -15,10 +15,10 @@ from typing import Literal
 
 from torch import Tensor
 
-from finewave.errors import InputError
 from finewave.nn.convolutions3d import BORDER, Convolutions3D
 from finewave.nn.sampling import bicubic
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least
 
 
 class FCNN3D(SRNetwork):
@@ -34,11 +34,6 @@ class FCNN3D(SRNetwork):
         Width of the first convolution; 64 as published, then 32 and 9.
     initialisation : {"interpolation", "framework"}
         How weights start: so that the network returns about the bicubic image, or PyTorch's default.
-
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
     """
 
     task = "sr"
@@ -52,9 +47,8 @@ class FCNN3D(SRNetwork):
         initialisation: Literal["interpolation", "framework"] = "interpolation",
     ) -> None:
         super().__init__()
-        for name, value, least in (("scale", scale, 2), ("hs_bands", hs_bands, 1), ("features", features, 1)):
-            if value < least:
-                raise InputError(f"3d-fcnn: {name}={value} is out of range; it must be >= {least}")
+        at_least("3d-fcnn", 2, scale=scale)
+        at_least("3d-fcnn", 1, hs_bands=hs_bands, features=features)
         self.scale, self.hs_bands = scale, hs_bands
         self.convolutions = Convolutions3D(features)
         if initialisation == "interpolation":

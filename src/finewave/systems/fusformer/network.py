@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from finewave.errors import InputError
 from finewave.nn.residual import conv
 from finewave.nn.sampling import bicubic
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least, require
 
 SLOPE = 0.01  # of every Leaky ReLU
 
@@ -117,11 +117,6 @@ class Fusformer(SRNetwork):
     clamp : bool
         Clip the upsampled LR-HSI and the output to [0, 1], as published; clipped values have no gradient.
 
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
-
     Notes
     -----
     The time of attention grows with the square of the pixels of a patch; its memory only if PyTorch has no fused kernel
@@ -147,17 +142,11 @@ class Fusformer(SRNetwork):
         clamp: bool = True,
     ) -> None:
         super().__init__()
-        if scale < 2:
-            raise InputError(f"fusformer: {scale=} is out of range; an integer >= 2 is accepted")
-        counts = {"ms_bands": ms_bands, "hs_bands": hs_bands, "features": features, "heads": heads}
-        for name, value in (*counts.items(), ("head_features", head_features), ("hidden", hidden)):
-            if value < 1:
-                raise InputError(f"fusformer: {name}={value} is out of range; >= 1 is accepted")
-        for name, value in (("encoder_layers", encoder_layers), ("decoder_layers", decoder_layers)):
-            if value < 0:
-                raise InputError(f"fusformer: {name}={value} is out of range; >= 0 is accepted")
-        if patch is not None and patch < 1:
-            raise InputError(f"fusformer: {patch=} is out of range; >= 1 or None is accepted")
+        at_least("fusformer", 2, scale=scale)
+        at_least("fusformer", 1, ms_bands=ms_bands, hs_bands=hs_bands, features=features, heads=heads)
+        at_least("fusformer", 1, head_features=head_features, hidden=hidden)
+        at_least("fusformer", 0, encoder_layers=encoder_layers, decoder_layers=decoder_layers)
+        require("fusformer", patch is None or patch >= 1, ">= 1 or None", patch=patch)
         self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
         self.patch, self.clamp = patch, clamp
         self.embedding = nn.Linear(hs_bands + ms_bands, features)

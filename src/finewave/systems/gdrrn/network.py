@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from finewave.errors import InputError
 from finewave.nn.residual import conv
 from finewave.nn.sampling import bicubic
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least, require
 
 
 class GDRRN(SRNetwork):
@@ -46,11 +46,6 @@ class GDRRN(SRNetwork):
     initialisation : {"interpolation", "published"}
         Weight initialisation: normal with variance 2 / (9 outputs), as published; for ``"interpolation"`` the last
         convolution's weights are scaled by 1/100.
-
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
     """
 
     task = "sr"
@@ -66,12 +61,9 @@ class GDRRN(SRNetwork):
         initialisation: Literal["interpolation", "published"] = "interpolation",
     ) -> None:
         super().__init__()
-        counts = (("hs_bands", hs_bands, 1), ("features", features, 1), ("units", units, 1), ("groups", groups, 1))
-        for name, value, least in (("scale", scale, 2), *counts):
-            if value < least:
-                raise InputError(f"gdrrn: {name}={value} is out of range; it must be >= {least}")
-        if features % groups:
-            raise InputError(f"gdrrn: {features=} is out of range; it must be a multiple of {groups=}")
+        at_least("gdrrn", 2, scale=scale)
+        at_least("gdrrn", 1, hs_bands=hs_bands, features=features, units=units, groups=groups)
+        require("gdrrn", features % groups == 0, f"a multiple of {groups=}", features=features)
         self.scale, self.hs_bands, self.units = scale, hs_bands, units
         self.head = conv(hs_bands, features, bias=False)
         self.recursive1 = nn.Conv2d(features, features, 3, padding=1, groups=groups, bias=False)

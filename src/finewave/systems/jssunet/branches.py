@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from finewave.errors import InputError
 from finewave.systems.base import SRNetwork
 from finewave.systems.jssunet.clusters import balance_penalty
 from finewave.systems.jssunet.network import JSSUNet
 from finewave.systems.jssunet.start import fit_fusion_operators, fit_spectral_operators
+from finewave.systems.option_checks import at_least
 
 
 class JSSUNetSR(SRNetwork):
@@ -29,11 +29,6 @@ class JSSUNetSR(SRNetwork):
         s, and the bands of the image, which the branch of JSSUNet has three of.
     stages, features, upsampling, progressive, initialisation
         As in `finewave.systems.jssunet.network.JSSUNet`.
-
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
     """
 
     task = "sr"
@@ -50,8 +45,7 @@ class JSSUNetSR(SRNetwork):
         initialisation: Literal["operators", "framework"] = "operators",
     ) -> None:
         super().__init__()
-        if hs_bands < 1:
-            raise InputError(f"jssunet-sr: {hs_bands=} is out of range; it must be >= 1")
+        at_least("jssunet-sr", 1, hs_bands=hs_bands)
         whole = JSSUNet(
             scale,
             hs_bands,
@@ -87,11 +81,6 @@ class JSSUNetSSR(SRNetwork):
         c and C.
     stages, features, clusters, n_clusters, adjoint_relu, initialisation
         As in `finewave.systems.jssunet.network.JSSUNet`.
-
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
     """
 
     task = "ssr"
@@ -174,11 +163,6 @@ class JSSUNetFusion(SRNetwork):
         s, c and C.
     stages, features, hfi_with_low, hfi_blocks, fusion_blocks, initialisation
         As in `finewave.systems.jssunet.network.JSSUNet`.
-
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
     """
 
     task = "fusion"

@@ -22,7 +22,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from finewave.errors import InputError
 from finewave.nn.full_precision import full_precision
 from finewave.nn.kernels.fused_conv import as_features, fused_conv
 from finewave.nn.kernels.window_attention import HeadAttention, MultiHeadAttention
@@ -42,6 +41,7 @@ from finewave.systems.jssunet.clusters import (
     straight_through,
 )
 from finewave.systems.jssunet.start import fit_operators, start_as_operators
+from finewave.systems.option_checks import at_least, one_of, require
 
 # --- Spatial super-resolution (section III-A) ---------------------------------------------------------------------
 
@@ -444,11 +444,6 @@ class JSSUNet(SRNetwork):
         in training, spectral operators fitted to the scenes, see `prepare_from`), or PyTorch's default. Same network,
         faster start.
 
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
-
     Notes
     -----
     ``ProxSSR`` pools over the whole image (channel attention), so each output pixel depends, through that pooling, on
@@ -499,25 +494,22 @@ class JSSUNet(SRNetwork):
         initialisation: Literal["operators", "framework"] = "operators",
     ) -> None:
         super().__init__()
-        _require(scale >= 2, "scale", scale, "an integer >= 2")
-        for name, value in (("ms_bands", ms_bands), ("hs_bands", hs_bands), ("stages", stages)):
-            _require(value >= 1, name, value, ">= 1")
-        _require(reduction >= 1, "reduction", reduction, ">= 1")
-        _require(features >= 1 and features % reduction == 0, "features", features, f"a multiple of {reduction=}")
-        _require(back_projections >= 1, "back_projections", back_projections, ">= 1")
-        _require(n_clusters >= 1, "n_clusters", n_clusters, ">= 1")
-        for name, value in (("heads", heads), ("embedding", embedding)):
-            _require(value >= 1, name, value, ">= 1")
-        for name, value in (("patch", patch), ("window", window)):
-            _require(value >= 1 and value % 2 == 1, name, value, "odd and >= 1")
-        blocks = {"sr_blocks": sr_blocks, "ssr_blocks": ssr_blocks, "fusion_blocks": fusion_blocks}
-        for name, value in (*blocks.items(), ("spec_down_hidden", spec_down_hidden), ("hfi_blocks", hfi_blocks)):
-            _require(value >= 0, name, value, ">= 0")
-        _require(0 < top_percent <= 100, "top_percent", top_percent, "in (0, 100]")
-        _require_one_of("upsampling", upsampling, ("back-projection", "forward"))
-        _require_one_of("clusters", clusters, ("learned", "kmeans", "none"))
-        _require_one_of("sr_initial", sr_initial, ("bicubic", "nearest"))
-        _require_one_of("initialisation", initialisation, ("operators", "framework"))
+        at_least("jssunet", 2, scale=scale)
+        at_least("jssunet", 1, ms_bands=ms_bands, hs_bands=hs_bands, stages=stages, reduction=reduction)
+        at_least("jssunet", 1, back_projections=back_projections, n_clusters=n_clusters)
+        at_least("jssunet", 1, heads=heads, embedding=embedding)
+        require(
+            "jssunet", features >= 1 and features % reduction == 0, f"a multiple of {reduction=}", features=features
+        )
+        require("jssunet", patch >= 1 and patch % 2 == 1, "odd and >= 1", patch=patch)
+        require("jssunet", window >= 1 and window % 2 == 1, "odd and >= 1", window=window)
+        at_least("jssunet", 0, sr_blocks=sr_blocks, ssr_blocks=ssr_blocks, fusion_blocks=fusion_blocks)
+        at_least("jssunet", 0, spec_down_hidden=spec_down_hidden, hfi_blocks=hfi_blocks)
+        require("jssunet", 0 < top_percent <= 100, "in (0, 100]", top_percent=top_percent)
+        one_of("jssunet", ("back-projection", "forward"), upsampling=upsampling)
+        one_of("jssunet", ("learned", "kmeans", "none"), clusters=clusters)
+        one_of("jssunet", ("bicubic", "nearest"), sr_initial=sr_initial)
+        one_of("jssunet", ("operators", "framework"), initialisation=initialisation)
 
         self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
         factors = prime_factors(scale) if progressive else [scale]
@@ -635,12 +627,3 @@ class JSSUNet(SRNetwork):
     def prepares(self) -> bool:
         """Whether centroids or operators have to be fitted before training."""
         return self.fits_operators or self.ssr.clusters.kind == "kmeans"
-
-
-def _require(holds: bool, name: str, value: object, accepted: str) -> None:
-    if not holds:
-        raise InputError(f"jssunet: {name}={value!r} is out of range; it must be {accepted}")
-
-
-def _require_one_of(name: str, value: str, accepted: tuple[str, ...]) -> None:
-    _require(value in accepted, name, value, " or ".join(repr(a) for a in accepted))

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from finewave.errors import InputError
 from finewave.nn.exporting import exporting
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least, require
 
 DARK = 0.01
 """Added to reflectance before its root is taken, whose slope at zero is infinite."""
@@ -54,11 +55,6 @@ class KernelRidge(SRNetwork):
         >= 0.
     pixels : int
         How many training pixels count, drawn at random where there are more; >= 1.
-
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
     """
 
     task = "ssr"
@@ -80,16 +76,12 @@ class KernelRidge(SRNetwork):
         pixels: int = 100_000,
     ) -> None:
         super().__init__()
-        for key, count in (("ms_bands", ms_bands), ("hs_bands", hs_bands), ("centres", centres), ("pixels", pixels)):
-            if count < 1:
-                raise InputError(f"kernel-ridge: {key}={count} is out of range; it must be >= 1")
-        for key, value in (("context", context), ("sharpness", sharpness)):
-            if not value > 0:
-                raise InputError(f"kernel-ridge: {key}={value} is out of range; it must be > 0")
-        if penalty < 0:
-            raise InputError(f"kernel-ridge: {penalty=} is out of range; it must be >= 0")
-        if any(side < 3 or side % 2 == 0 for side in windows):
-            raise InputError(f"kernel-ridge: windows={list(windows)} is out of range; each must be odd and >= 3")
+        at_least("kernel-ridge", 1, ms_bands=ms_bands, hs_bands=hs_bands, centres=centres, pixels=pixels)
+        require("kernel-ridge", context > 0, "> 0", context=context)
+        require("kernel-ridge", sharpness > 0, "> 0", sharpness=sharpness)
+        at_least("kernel-ridge", 0, penalty=penalty)
+        odd = all(side >= 3 and side % 2 == 1 for side in windows)
+        require("kernel-ridge", odd, "odd numbers >= 3", windows=list(windows))
         self.ms_bands, self.hs_bands, self.windows = ms_bands, hs_bands, tuple(windows)
         self.context, self.sharpness, self.penalty, self.pixels = context, sharpness, penalty, pixels
         self.receptive_field = max((side // 2 for side in windows), default=0)

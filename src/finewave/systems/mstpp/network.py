@@ -23,6 +23,7 @@ from finewave.errors import InputError
 from finewave.nn.full_precision import full_precision
 from finewave.nn.padding import reflect_pad
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least
 
 PADDED_TO = 8  # sides that the network works on are multiples of this
 
@@ -194,11 +195,6 @@ class MSTPlusPlus(SRNetwork):
     blocks : sequence of int
         Attention blocks at each level of a stage; one at each of three levels as published.
 
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
-
     Notes
     -----
     The attention between channels uses all pixels, so every pixel affects every other: `receptive_field` is None, and
@@ -214,9 +210,7 @@ class MSTPlusPlus(SRNetwork):
         self, ms_bands: int = 3, hs_bands: int = 31, *, stages: int = 3, blocks: Sequence[int] = (1, 1, 1)
     ) -> None:
         super().__init__()
-        for name, value in (("ms_bands", ms_bands), ("hs_bands", hs_bands), ("stages", stages)):
-            if value < 1:
-                raise InputError(f"mst++: {name}={value!r} is out of range; it must be >= 1")
+        at_least("mst++", 1, ms_bands=ms_bands, hs_bands=hs_bands, stages=stages)
         if isinstance(blocks, str) or not isinstance(blocks, Sequence) or not blocks or not all(map(_is_count, blocks)):
             raise InputError(f"mst++: blocks={blocks!r} is out of range; it must be a list of integers >= 1")
         self.ms_bands, self.hs_bands = ms_bands, hs_bands

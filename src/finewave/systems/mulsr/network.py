@@ -28,6 +28,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from finewave.errors import InputError, unknown_name
 from finewave.nn.sampling import bicubic
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least, require
 
 PIXELS_AT_ONCE = 2**18  # HR pixels of bands that go through the network together
 
@@ -250,11 +251,6 @@ class MulSR(SRNetwork):
         Part to remove, for the published ablations: the interaction of the scales; its aggregation along directions
         alone; the feedback; the half-scale architecture with its connections ("single scale", with one scale whatever
         ``both_scales`` says).
-
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
     """
 
     task = "fusion"
@@ -274,15 +270,11 @@ class MulSR(SRNetwork):
         without: Ablation | None = None,
     ) -> None:
         super().__init__()
-        if scale < 2:
-            raise InputError(f"mulsr: {scale=} is out of range; an integer >= 2 is accepted")
-        for name, value in (("ms_bands", ms_bands), ("hs_bands", hs_bands), ("modules", modules)):
-            if value < 1:
-                raise InputError(f"mulsr: {name}={value} is out of range; >= 1 is accepted")
-        if features < 8 or features % 8:
-            raise InputError(f"mulsr: {features=} is out of range; a multiple of 8 is accepted")
-        if bands_per_step is not None and bands_per_step < 1:
-            raise InputError(f"mulsr: {bands_per_step=} is out of range; >= 1 or None is accepted")
+        at_least("mulsr", 2, scale=scale)
+        at_least("mulsr", 1, ms_bands=ms_bands, hs_bands=hs_bands, modules=modules)
+        require("mulsr", features >= 8 and features % 8 == 0, "a multiple of 8", features=features)
+        fits = bands_per_step is None or bands_per_step >= 1
+        require("mulsr", fits, ">= 1 or None", bands_per_step=bands_per_step)
         if without is not None and without not in get_args(Ablation):
             raise unknown_name("part to leave out of mulsr", without, get_args(Ablation))
         self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands

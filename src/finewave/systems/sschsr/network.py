@@ -26,10 +26,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from finewave.errors import InputError
 from finewave.nn.sampling import bicubic
 from finewave.nn.warping import backward_warp
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least, one_of, require
 from finewave.systems.sschsr.deformable import deformable_conv
 from finewave.systems.sschsr.guided_attention import FusionBlock
 from finewave.systems.sschsr.histogram import match_histograms
@@ -361,11 +361,6 @@ class SSCHSR(SRNetwork):
         Displacement by which reference features are warped, see `finewave.systems.sschsr.matching.Correspondence`.
     encoder_skip : bool
         See `AttentionFusion`.
-
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
     """
 
     task = "refsr"
@@ -397,22 +392,20 @@ class SSCHSR(SRNetwork):
         encoder_skip: bool = False,
     ) -> None:
         super().__init__()
-        _require(scale >= 2, "scale", scale, "an integer >= 2")
-        _require(hs_bands >= 1, "hs_bands", hs_bands, ">= 1")
-        _require(features >= 8 and features % 8 == 0, "features", features, "a multiple of 8")
-        _require(groups >= 1 and features % groups == 0, "groups", groups, f"a divisor of {features=}")
-        _require(flow_features >= 2 and flow_features % 2 == 0, "flow_features", flow_features, "even and >= 2")
-        _require(flow_iterations >= 1, "flow_iterations", flow_iterations, ">= 1")
-        _require(warp_features >= 1, "warp_features", warp_features, ">= 1")
-        _require(len(blocks) == 3 and min(blocks) >= 1, "blocks", blocks, "three numbers >= 1")
+        at_least("ssc-hsr", 2, scale=scale)
+        at_least("ssc-hsr", 1, hs_bands=hs_bands, flow_iterations=flow_iterations, warp_features=warp_features)
+        require("ssc-hsr", features >= 8 and features % 8 == 0, "a multiple of 8", features=features)
+        require("ssc-hsr", groups >= 1 and features % groups == 0, f"a divisor of {features=}", groups=groups)
+        require("ssc-hsr", flow_features >= 2 and flow_features % 2 == 0, "even and >= 2", flow_features=flow_features)
+        require("ssc-hsr", len(blocks) == 3 and min(blocks) >= 1, "three numbers >= 1", blocks=blocks)
         fits = len(heads) == 3 and all(n >= 1 and w * features % n == 0 for w, n in zip((4, 2, 1), heads, strict=True))
-        _require(fits, "heads", heads, f"three divisors of {4 * features}, {2 * features} and {features}")
-        _require(flow_grid in ("aligned", "published"), "flow_grid", flow_grid, "'aligned' or 'published'")
-        _require(match_anchor in ("centre", "corner"), "match_anchor", match_anchor, "'centre' or 'corner'")
+        require("ssc-hsr", fits, f"three divisors of {4 * features}, {2 * features} and {features}", heads=heads)
+        one_of("ssc-hsr", ("aligned", "published"), flow_grid=flow_grid)
+        one_of("ssc-hsr", ("centre", "corner"), match_anchor=match_anchor)
         if rgb_bands is None:
             rgb_bands = [round(part * (hs_bands - 1)) for part in PUBLISHED_RGB]
         known = len(rgb_bands) == 3 and all(0 <= band < hs_bands for band in rgb_bands)
-        _require(known, "rgb_bands", rgb_bands, f"three numbers from 0 to {hs_bands - 1}")
+        require("ssc-hsr", known, f"three numbers from 0 to {hs_bands - 1}", rgb_bands=rgb_bands)
         self.scale, self.hs_bands, self.rgb_bands = scale, hs_bands, list(rgb_bands)
         self.match_colours, self.flow_grid = match_colours, flow_grid
         self.flow_network = RAFT(flow_features, flow_iterations)
@@ -489,8 +482,3 @@ def _resampled(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Interpolate to another size, with a low-pass filter when downsampling."""
     wide = image if image.dtype in (torch.float32, torch.float64) else image.float()
     return F.interpolate(wide, size=size, mode="bicubic", antialias=True).clamp(0, 1).to(image.dtype)
-
-
-def _require(holds: bool, name: str, value: object, accepted: str) -> None:
-    if not holds:
-        raise InputError(f"ssc-hsr: {name}={value!r} is out of range; it must be {accepted}")

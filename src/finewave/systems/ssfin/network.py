@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from finewave.errors import InputError
 from finewave.nn.residual import RCAB, ChannelAttention, conv
 from finewave.nn.sampling import prime_factors
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least, require
 
 INTERACTIONS = 3
 CHAIN = 4  # iterations of the residual group of the fusion body
@@ -156,11 +156,6 @@ class SSFIN(SRNetwork):
     reduction : int
         Of every channel attention; published is 16.
 
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
-
     Notes
     -----
     Channel attention pools over the whole image, so each output pixel depends, through that pooling, on all input
@@ -180,15 +175,10 @@ class SSFIN(SRNetwork):
         reduction: int = 16,
     ) -> None:
         super().__init__()
-        if scale < 2:
-            raise InputError(f"ssfin: {scale=} is out of range; an integer >= 2 is accepted")
-        for name, value in (("ms_bands", ms_bands), ("hs_bands", hs_bands), ("blocks", blocks)):
-            if value < 1:
-                raise InputError(f"ssfin: {name}={value} is out of range; >= 1 is accepted")
-        if features < 4 or features % 4:
-            raise InputError(f"ssfin: {features=} is out of range; a multiple of 4 is accepted")
-        if not 1 <= reduction <= features:
-            raise InputError(f"ssfin: {reduction=} is out of range; 1 to {features=} is accepted")
+        at_least("ssfin", 2, scale=scale)
+        at_least("ssfin", 1, ms_bands=ms_bands, hs_bands=hs_bands, blocks=blocks)
+        require("ssfin", features >= 4 and features % 4 == 0, "a multiple of 4", features=features)
+        require("ssfin", 1 <= reduction <= features, f"1 to {features=}", reduction=reduction)
         self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
         f, factors = features, prime_factors(scale)
 

@@ -23,6 +23,7 @@ from finewave.errors import InputError
 from finewave.nn.convolutions3d import BORDER, Convolutions3D
 from finewave.nn.sampling import bicubic
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least
 
 PENALTY = 1e-4
 """Ridge of the least squares, relative to the mean square of the MS bands: bands may be identical."""
@@ -41,11 +42,6 @@ class SSJSR(SRNetwork):
         Of the first convolution; 64, then 32 and 9, in the network of the same authors.
     initialisation : {"interpolation", "framework"}
         Initialisation of the convolutions: near the identity, or PyTorch's default.
-
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
     """
 
     task = "sssr"
@@ -61,10 +57,8 @@ class SSJSR(SRNetwork):
         initialisation: Literal["interpolation", "framework"] = "interpolation",
     ) -> None:
         super().__init__()
-        counts = (("ms_bands", ms_bands, 1), ("hs_bands", hs_bands, 1), ("features", features, 1))
-        for name, value, least in (("scale", scale, 2), *counts):
-            if value < least:
-                raise InputError(f"ssjsr: {name}={value} is out of range; it must be >= {least}")
+        at_least("ssjsr", 2, scale=scale)
+        at_least("ssjsr", 1, ms_bands=ms_bands, hs_bands=hs_bands, features=features)
         self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
         self.spectra = nn.Conv2d(ms_bands, hs_bands, 1)
         self.convolutions = Convolutions3D(features)

@@ -22,13 +22,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from finewave.errors import InputError
 from finewave.nn.exporting import exporting
 from finewave.nn.full_precision import full_precision
 from finewave.nn.residual import ChannelAttention, conv
 from finewave.nn.sampling import prime_factors
 from finewave.nn.upsampling import Upsampler
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least, one_of, require
 from finewave.systems.sspsr.matlab_bicubic import matlab_enlarge
 
 # Options that differ between the published data sets. Chikusei and CAVE: launch script of the public code; Pavia
@@ -172,11 +172,6 @@ class SSPSR(SRNetwork):
         Weight initialisation: so that the network returns the bicubic image, or PyTorch's default, as published. The
         former needs ``features >= hs_bands`` and otherwise has no effect.
 
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
-
     Notes
     -----
     Channel attention pools over the whole image, so each output pixel depends, through that pooling, on all input
@@ -202,18 +197,12 @@ class SSPSR(SRNetwork):
         initialisation: Literal["interpolation", "framework"] = "interpolation",
     ) -> None:
         super().__init__()
-        _require(scale >= 2, "scale", scale, "an integer >= 2")
-        counts = {"hs_bands": hs_bands, "group_size": group_size, "features": features, "blocks": blocks}
-        for name, value in (*counts.items(), ("reduction", reduction)):
-            _require(value >= 1, name, value, ">= 1")
-        _require(0 <= overlap < group_size, "overlap", overlap, f"at least 0 and below {group_size=}")
-        _require(math.isfinite(residual_scale), "residual_scale", residual_scale, "finite")
-        _require(
-            initialisation in ("interpolation", "framework"),
-            "initialisation",
-            initialisation,
-            "'interpolation' or 'framework'",
-        )
+        at_least("sspsr", 2, scale=scale)
+        at_least("sspsr", 1, hs_bands=hs_bands, group_size=group_size, features=features, blocks=blocks)
+        at_least("sspsr", 1, reduction=reduction)
+        require("sspsr", 0 <= overlap < group_size, f"at least 0 and below {group_size=}", overlap=overlap)
+        require("sspsr", math.isfinite(residual_scale), "finite", residual_scale=residual_scale)
+        one_of("sspsr", ("interpolation", "framework"), initialisation=initialisation)
         self.scale, self.hs_bands = scale, hs_bands
         self.group_size = min(group_size, hs_bands)
         self.groups = band_groups(hs_bands, group_size, overlap)
@@ -304,8 +293,3 @@ def _start_at_interpolation(net: SSPSR) -> None:
         layer.weight[:C, :C, 1, 1] += torch.eye(C)
     for parameter in net.trunk.upsampler.parameters():
         parameter.mul_(0.01)
-
-
-def _require(holds: bool, name: str, value: object, accepted: str) -> None:
-    if not holds:
-        raise InputError(f"sspsr: {name}={value!r} is out of range; it must be {accepted}")

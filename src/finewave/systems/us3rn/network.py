@@ -26,11 +26,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from finewave.errors import InputError
 from finewave.nn.full_precision import full_precision
 from finewave.nn.residual import conv
 from finewave.nn.sampling import prime_factors
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least, one_of
 from finewave.systems.us3rn.nonlocal_attention import NonLocalBlock
 
 # --- Layers -------------------------------------------------------------------------------------------------------
@@ -221,11 +221,6 @@ class US3RN(SRNetwork):
         (in training, spectral operators fitted to the scenes, see `prepare_from`); or as in the public code, scalars
         and spectral operators from normal distributions, the non-local blocks at the identity.
 
-    Raises
-    ------
-    InputError
-        A ``ValueError``, if a value is out of range.
-
     Notes
     -----
     The non-local blocks use the whole image: `receptive_field` is None, and time grows with the square of the pixels.
@@ -246,13 +241,10 @@ class US3RN(SRNetwork):
         initialisation: Literal["operators", "published"] = "operators",
     ) -> None:
         super().__init__()
-        _require(scale >= 2, "scale", scale, "an integer >= 2")
-        for name, value in (("ms_bands", ms_bands), ("hs_bands", hs_bands), ("corrections", corrections)):
-            _require(value >= 1, name, value, ">= 1")
-        _require(stages >= 3, "stages", stages, ">= 3")
-        _require(
-            initialisation in ("operators", "published"), "initialisation", initialisation, "'operators' or 'published'"
-        )
+        at_least("us3rn", 2, scale=scale)
+        at_least("us3rn", 1, ms_bands=ms_bands, hs_bands=hs_bands, corrections=corrections)
+        at_least("us3rn", 3, stages=stages)
+        one_of("us3rn", ("operators", "published"), initialisation=initialisation)
         self.scale, self.ms_bands, self.hs_bands, self.stages = scale, ms_bands, hs_bands, stages
         factors = prime_factors(scale)
         block = (ms_bands, hs_bands, factors, corrections)
@@ -375,8 +367,3 @@ def _near_identity(layer: nn.Conv2d, factor: float) -> None:
     layer.weight.mul_(0.1)
     layer.weight[:, :, middle, middle] += factor * torch.eye(layer.in_channels)
     nn.init.zeros_(layer.bias)
-
-
-def _require(holds: bool, name: str, value: object, accepted: str) -> None:
-    if not holds:
-        raise InputError(f"us3rn: {name}={value!r} is out of range; it must be {accepted}")
