@@ -37,7 +37,10 @@ def representative_points(values: np.ndarray, count: int = POINTS) -> list[tuple
     there = np.isfinite(values).all(0)
     values = np.where(there, values, 0.0)
     mean = np.stack([uniform_filter(band, 5) for band in values])
-    spread = np.mean([uniform_filter(band**2, 5) for band in values], axis=0) - (mean**2).mean(0)
+    level = (mean**2).mean(0)
+    spread = np.mean([uniform_filter(band**2, 5) for band in values], axis=0) - level
+    # relative to brightness, else only shadows are even; not below a tenth of the usual, where noise is relatively high
+    spread /= np.maximum(level, 0.1 * (level[there].mean() if there.any() else 0.0)) + np.finfo(np.float32).tiny
     margin = min(8, min(spread.shape) // 4)
     inside = np.zeros_like(there)
     inside[margin : spread.shape[0] - margin, margin : spread.shape[1] - margin] = True
