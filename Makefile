@@ -43,7 +43,7 @@ sizes: $(STAMP)  ## the wheel, and a base installation of it in an empty environ
 	$(BIN)/python -m benchmarks.sizes
 
 docs: $(STAMP)  ## the documentation as a site, in build/site
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python docs/theme/build.py build/site
 
 clean:  ## remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build/site
