@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import finewave
+from finewave.cli.anchors import anchors
 from finewave.cli.bench import bench
 from finewave.cli.compare import compare
 from finewave.cli.completion import completion
@@ -44,6 +45,7 @@ for _command in (
     fit,
     evaluate,
     predict,
+    anchors,
     info,
     compare,
     export,

@@ -1,0 +1,134 @@
+"""Which places of a scene to visit with a spectrometer, from the image alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finewave.calibration.spot_choice import ChosenPlace, choose_places
+from finewave.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from finewave.zoo.model import Model
+
+_LARGEST_SIDE = 1024
+"""In pixels, of the image among whose places it is chosen; a larger scene is averaged to it."""
+_SPOT = 9  # pixels of the result on a side, flat
+
+
+@dataclass(frozen=True)
+class MeasuringPlace:
+    """A place to measure at, and what is expected of it.
+
+    Attributes
+    ----------
+    number : int
+        From 1, the most useful place first.
+    column, row : float
+        In pixels of the result, from 0 at the corner, centres at .5: as ``--anchors`` takes them.
+    radius : float
+        Of the flat area around, in pixels of the result.
+    x, y : float or None
+        In the scene's CRS, where it has a georeference.
+    longitude, latitude : float or None
+        In degrees (WGS 84), where the scene has a CRS.
+    gain : float
+        Expected gain in PSNR, in dB, of the spectra up to this one.
+    """
+
+    number: int
+    column: float
+    row: float
+    radius: float
+    x: float | None
+    y: float | None
+    longitude: float | None
+    latitude: float | None
+    gain: float
+
+
+def where_to_measure(scene: xr.DataArray, model: Model, count: int = 8, *, seed: int = 0) -> list[MeasuringPlace]:
+    """Return the places whose spectra are expected to improve a model's result most.
+
+    They are flat, bright enough, not saturated, and far from edges; each is the best one given those before it.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray with dims (band, y, x)
+        As for `super_resolve`.
+    model : Model
+        Whose result is to be corrected.
+    count : int
+        How many, >= 1.
+    seed : int
+        Of the sample of pixels that stands for the scene.
+
+    Returns
+    -------
+    list of MeasuringPlace
+
+    Raises
+    ------
+    InputError
+        The scene does not fit the model, the model makes no spectra, or there are fewer such places.
+
+    Notes
+    -----
+    The expected gain is that of the variance of the errors, as `finewave.calibration.residual_kriging.ErrorModel` has
+    them over scenes; what a scene gains depends on its own.
+    """
+    import torch
+
+    from finewave.inference.band_selection import select_bands
+    from finewave.scene import check_scene
+
+    if not model.output.endswith("hsi") or model.task == "sr":
+        raise InputError(f"spectra correct what a model makes of spectra; {model.name} ({model.task}) makes none")
+    scene = check_scene(scene)
+    image, factor = _reduced(scene, list(select_bands(scene, model).indices))
+    finer = model.upscaling
+    size = max(3, _SPOT // (finer * factor) // 2 * 2 + 1)
+    chosen = choose_places(torch.from_numpy(image), count, size=size, seed=seed)
+    return [_placed(number, each, scene, finer, factor, size) for number, each in enumerate(chosen, start=1)]
+
+
+def _reduced(scene: xr.DataArray, bands: list[int]) -> tuple[NDArray[np.float32], int]:
+    """Return the bands (c, h, w), averaged over blocks of factor x factor pixels, and the factor."""
+    from finewave.inference.tiling.sources import OpenScene
+
+    height, width = scene.sizes["y"], scene.sizes["x"]
+    factor = math.ceil(max(height, width) / _LARGEST_SIDE)
+    source = OpenScene(scene, bands)
+    if factor == 1:
+        return source.read(None), 1
+    columns = slice(0, width - width % factor)
+    rows = []
+    for row in range(height // factor):
+        block = source.read((slice(row * factor, (row + 1) * factor), columns))
+        rows.append(block.reshape(len(bands), factor, -1, factor).mean((1, 3)))
+    return np.stack(rows, 1), factor
+
+
+def _placed(number: int, place: ChosenPlace, scene: xr.DataArray, finer: int, factor: int, size: int) -> MeasuringPlace:
+    from finewave.scene import scene_crs, scene_transform
+
+    column, row = place.column * factor * finer, place.row * factor * finer
+    x = y = longitude = latitude = None
+    transform, crs = scene_transform(scene), scene_crs(scene)
+    if transform is not None:
+        across, down = column / finer, row / finer
+        x = transform.a * across + transform.b * down + transform.c
+        y = transform.d * across + transform.e * down + transform.f
+        if crs is not None:
+            from rasterio.warp import transform as reproject
+
+            found = reproject(crs, "EPSG:4326", [x], [y])
+            longitude, latitude = float(found[0][0]), float(found[1][0])
+    gain = -10 * math.log10(max(place.left, 1e-6))
+    return MeasuringPlace(number, column, row, size * factor * finer / 2, x, y, longitude, latitude, gain)
