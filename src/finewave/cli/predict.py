@@ -58,6 +58,7 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @click.option("--dtype", help="Of the stored numbers, e.g. uint16.  [default: float32]")
 @click.option("--output-full-scale", type=float, help="The number to store for 1.0 in the output.")
 @click.option("--nodata", type=float, help="The stored number for missing pixels.")
+@click.option("--interleave", type=click.Choice(["band", "pixel"]), help="What lies together; beyond 4 bands: band.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes that share the work.")
 @click.option("--cluster", help="Dask scheduler whose workers do it, e.g. tcp://host:8786.")
 @click.option("--device", help="Where the network runs, e.g. cuda.")

@@ -12,7 +12,7 @@ from finewave.errors import InputError, unknown_name
 
 OF_FILES = frozenset(
     {"suffix", "wavelengths", "variable", "guide_variable", "engine", "full_scale", "guide_full_scale"}
-    | {"quality", "dtype", "output_full_scale", "nodata", "workers", "cluster", "restart", "overwrite"}
+    | {"quality", "dtype", "output_full_scale", "nodata", "interleave", "workers", "cluster", "restart", "overwrite"}
     | {"precision", "device", "guide", "uncertainty"}
 )
 """Those that only `predict_file` has: how files are read and written, and by whom."""
@@ -83,6 +83,8 @@ class PredictOptions:
         Cut values to this range, last of all. Nothing is cut without it.
     dtype, output_full_scale, nodata : optional
         How values are stored, see `save_scene` (``full_scale`` there); float32 by default.
+    interleave : {"band", "pixel"}, optional
+        What lies together in the output, see `save_scene`.
     workers : int, optional
         Processes of this machine that share the work, >= 1; by default threads of this one do it.
     cluster : str, optional
@@ -128,6 +130,7 @@ class PredictOptions:
     dtype: str | None = None
     output_full_scale: float | None = None
     nodata: float | None = None
+    interleave: str | None = None
     workers: int | None = None
     cluster: str | None = None
     device: str | None = None
@@ -185,7 +188,8 @@ class PredictOptions:
     @property
     def storage(self) -> dict[str, Any]:
         """Keywords of `save_scene`."""
-        return {"dtype": self.dtype, "full_scale": self.output_full_scale, "nodata": self.nodata}
+        how = {} if self.interleave is None else {"interleave": self.interleave}
+        return {"dtype": self.dtype, "full_scale": self.output_full_scale, "nodata": self.nodata, **how}
 
     def beside(self, output: Path) -> list[Path]:
         """Return the files that go beside an output."""

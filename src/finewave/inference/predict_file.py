@@ -356,9 +356,14 @@ def _prepare(
     shape, side = (bands, tiling.height * s, tiling.width * s), min(tiling.side, max(tiling.height, tiling.width)) * s
     blocks = da.full(shape, np.nan, dtype=np.float32, chunks=(bands, side, side))
     template = request.result(blocks)
-    save_options = SaveOptions(dtype=options.dtype, scale=options.output_full_scale, nodata=options.nodata)
+    # a store that becomes the output itself is laid out as it should be
+    interleave = options.interleave if output.suffix.lower() == ".zarr" else "pixel"
+    how = {} if interleave is None else {"interleave": interleave}
+    save_options = SaveOptions(
+        dtype=options.dtype, scale=options.output_full_scale, nodata=options.nodata, format_options=how
+    )
     spread = request.spread(blocks) if options.uncertainty else None
-    as_floats = SaveOptions()
+    as_floats = SaveOptions(format_options=how)
     if before is not None:
         storage = choose_storage(template, save_options)
         spread_storage = None if spread is None else choose_storage(spread, as_floats)

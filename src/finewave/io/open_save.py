@@ -36,16 +36,16 @@ class Format:
 
 # Formats that are read and written.
 FORMATS = (
-    Format("GeoTIFF", "geotiff", (".tif", ".tiff", ".gtiff"), save_options=("cog", "compress")),
+    Format("GeoTIFF", "geotiff", (".tif", ".tiff", ".gtiff"), save_options=("cog", "compress", "interleave")),
     Format(
         "ENVI",
         "envi",
         (".hdr", ".img", ".dat", ".bsq", ".bil", ".bip", ".envi", ".raw"),
         save_options=("interleave",),
     ),
-    Format("NetCDF", "netcdf", (".nc", ".nc4", ".cdf"), has_variables=True),
-    Format("Zarr", "zarr_store", (".zarr",), has_variables=True, save_options=("zarr_format",)),
-    Format("HDF5", "hdf5", (".h5", ".hdf5", ".hdf", ".he5"), has_variables=True),
+    Format("NetCDF", "netcdf", (".nc", ".nc4", ".cdf"), has_variables=True, save_options=("interleave",)),
+    Format("Zarr", "zarr_store", (".zarr",), has_variables=True, save_options=("zarr_format", "interleave")),
+    Format("HDF5", "hdf5", (".h5", ".hdf5", ".hdf", ".he5"), has_variables=True, save_options=("interleave",)),
     Format("MATLAB", "matlab", (".mat",), has_variables=True, save_options=("version", "name")),
     Format("photograph", "photo", (".png", ".jpg", ".jpeg"), save_options=("quality",)),
 )
@@ -339,8 +339,10 @@ def save_scene(
         The stored number for missing pixels. By default from ``scene.encoding``; else NaN for floats, the
         smallest signed or the largest unsigned integer of 16 bits and more where it is free.
     **options
-        GeoTIFF: ``cog=True``, ``compress="deflate"``. ENVI: ``interleave="bsq"``. Zarr: ``zarr_format=2``.
-        MATLAB: ``version="5"`` or ``"7.3"`` (default by size), ``name="scene"``. JPEG: ``quality=95``.
+        GeoTIFF, ENVI, NetCDF, HDF5, Zarr: ``interleave="band"`` (of more than four bands, so that one is read without
+        the others) or ``"pixel"``; of ENVI ``"bil"``, too. GeoTIFF: ``cog=True``, ``compress="deflate"``. Zarr:
+        ``zarr_format=2``. MATLAB: ``version="5"`` or ``"7.3"`` (default by size), ``name="scene"``. JPEG:
+        ``quality=95``.
 
     Raises
     ------

@@ -229,11 +229,12 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     path : pathlib.Path
         The data file, or the header (then the values go to the same name with ``.img``).
     options : SaveOptions
-        ``format_options``: ``interleave`` (``"bsq"``, ``"bil"`` or ``"bip"``).
+        ``format_options``: ``interleave`` (``"bsq"`` or ``"band"``, ``"bil"``, ``"bip"`` or ``"pixel"``).
     """
-    interleave = str((options.format_options or {}).get("interleave", "bsq")).lower()
+    told = str((options.format_options or {}).get("interleave") or "bsq").lower()
+    interleave = {"band": "bsq", "pixel": "bip"}.get(told, told)
     if interleave not in ("bsq", "bil", "bip"):
-        raise InputError(f"unknown interleave {interleave!r}; ENVI knows bsq, bil and bip")
+        raise InputError(f"unknown interleave {interleave!r}; ENVI knows bsq (band), bil and bip (pixel)")
     storage = choose_storage(scene, options)
     if storage.dtype == np.int8:
         raise InputError("ENVI has no signed 8-bit values; choose dtype='int16' or 'float32'")

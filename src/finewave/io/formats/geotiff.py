@@ -18,12 +18,13 @@ from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.gdal_environment import quiet_gdal, small_gdal_cache
 from finewave.io.formats.gdal_masks import alpha_band
 from finewave.io.formats.raster import is_georeferenced, open_raster, write_raster
-from finewave.io.formats.storage import choose_storage
+from finewave.io.formats.storage import choose_interleave, choose_storage
 from finewave.io.formats.tiff_pages import has_pages, open_pages
 from finewave.io.open_options import OpenOptions, SaveOptions
 from finewave.scene import STRUCTURE, attribute_from_text, attribute_to_text, band_values
 
 _TILE = 256
+_PREDICTING = ("deflate", "lzw", "zstd")
 _COG_TILE = 512  # overviews end where the image is no larger
 
 
@@ -186,10 +187,12 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     path : pathlib.Path
         The file.
     options : SaveOptions
-        ``format_options``: ``cog`` (bool, default False), ``compress`` (default ``"deflate"``).
+        ``format_options``: ``cog`` (bool, default False), ``compress`` (default ``"deflate"``),
+        ``interleave``, see `finewave.io.formats.storage.choose_interleave`.
     """
     extra = dict(options.format_options or {})
     cog, compress = bool(extra.pop("cog", False)), str(extra.pop("compress", "deflate"))
+    interleave = choose_interleave(options, scene.sizes["band"])
     storage = choose_storage(scene, options)
     if storage.dtype.kind == "f" and storage.nodata is None:
         storage.nodata = float("nan")
@@ -208,15 +211,15 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
             tiled=True,
             blockxsize=_TILE,
             blockysize=_TILE,
-            interleave="band",
+            interleave="band" if cog else interleave,
             BIGTIFF="IF_SAFER",
             NUM_THREADS="ALL_CPUS",
             **packing,
-            **(predictor if str(packing["compress"]).lower() in ("deflate", "lzw", "zstd") else {}),
+            **(predictor if str(packing["compress"]).lower() in _PREDICTING else {}),
         )
         _check_written(plain)
         if cog:
-            _make_cloud_optimised(plain, temporary, compress)
+            _make_cloud_optimised(plain, temporary, compress, interleave)
             _check_written(temporary)
     storage.warn(path)
 
@@ -231,14 +234,17 @@ def _check_written(path: Path) -> None:
         raise OSError("the values could not be written completely; is the disk full?")
 
 
-def _make_cloud_optimised(plain: Path, target: Path, compress: str) -> None:
+def _make_cloud_optimised(plain: Path, target: Path, compress: str, interleave: str) -> None:
     """Turn a file into a cloud-optimised one.
 
     GDAL's COG driver takes the overviews of the first. Left to make them itself it would read each from the one
-    before, in which blocks hold all bands: for each band anew, all of them.
+    before, in which blocks hold all bands: for each band anew, all of them. Before GDAL 3.11 it interleaves by pixel
+    alone; a TIFF that is copied with its overviews has the same order, index, overviews, values, without its remarks on
+    it at the beginning.
     """
     import rasterio
     from rasterio.enums import Resampling
+    from rasterio.env import GDALVersion
     from rasterio.shutil import copy
 
     options = {"COMPRESS": compress.upper(), "PREDICTOR": "YES", "BLOCKSIZE": _COG_TILE, "BIGTIFF": "IF_SAFER"}
@@ -247,8 +253,29 @@ def _make_cloud_optimised(plain: Path, target: Path, compress: str) -> None:
             levels = [2**n for n in range(1, 32) if max(dataset.shape) * 2 // 2**n > _COG_TILE]
             if levels:
                 dataset.build_overviews(levels, Resampling.cubic)
-        copy(plain, target, driver="COG", NUM_THREADS="ALL_CPUS", **options)
+        if interleave == "pixel" or GDALVersion.runtime().at_least("3.11"):
+            options |= {} if interleave == "pixel" else {"INTERLEAVE": "BAND"}
+            copy(plain, target, driver="COG", NUM_THREADS="ALL_CPUS", **options)
+        else:
+            predictor = {"PREDICTOR": _predictor(plain)} if compress.lower() in _PREDICTING else {}
+            tiles = {"TILED": "YES", "BLOCKXSIZE": _COG_TILE, "BLOCKYSIZE": _COG_TILE, "INTERLEAVE": "BAND"}
+            more = {
+                "COPY_SRC_OVERVIEWS": "YES",
+                "COMPRESS": compress.upper(),
+                "BIGTIFF": "IF_SAFER",
+                **tiles,
+                **predictor,
+            }
+            copy(plain, target, driver="GTiff", NUM_THREADS="ALL_CPUS", **more)
     plain.unlink()
+
+
+def _predictor(path: Path) -> int:
+    """Return the predictor of TIFF for the numbers of a file."""
+    import rasterio
+
+    with rasterio.open(path, driver="GTiff") as dataset:
+        return 3 if dataset.dtypes[0].startswith("float") else 2
 
 
 def _describe(dataset: Any, scene: xr.DataArray) -> None:

@@ -14,7 +14,7 @@ from finewave.io.formats.dataset_image import Groups
 from finewave.io.formats.datasets import open_groups
 from finewave.io.formats.hdf5_output import write_hdf5
 from finewave.io.formats.lazy import few_blocks_at_once, in_blocks
-from finewave.io.formats.storage import Storage, choose_storage
+from finewave.io.formats.storage import Storage, choose_interleave, choose_storage
 from finewave.io.open_options import OpenOptions, SaveOptions
 from finewave.scene import STRUCTURE, attribute_to_text, band_values, scene_transform
 
@@ -112,7 +112,8 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
         dataset, encoding = dataset_from_scene(scene, storage)
         dataset.attrs["Conventions"] = "CF-1.8"
         shape = dataset["scene"].shape
-        encoding.update(zlib=True, complevel=4, shuffle=True, chunksizes=(1, min(shape[1], 512), min(shape[2], 512)))
+        depth = 1 if choose_interleave(options, shape[0]) == "band" else shape[0]
+        encoding.update(zlib=True, complevel=4, shuffle=True, chunksizes=(depth, *(min(n, 512) for n in shape[1:])))
         write_hdf5(
             temporary,
             dataset.nbytes,

@@ -115,6 +115,29 @@ class Storage:
             )
 
 
+_FEW_BANDS = 4
+"""So many are mostly shown together; of more one is read at a time."""
+
+
+def choose_interleave(options: SaveOptions, bands: int) -> str:
+    """Return ``"band"`` or ``"pixel"``: what lies together in a file, the pixels of a band or the bands of a pixel.
+
+    By default the bands of a pixel up to four bands, as in pictures, and the pixels of a band beyond: one band of many
+    is then read without the others.
+
+    Raises
+    ------
+    InputError
+        It is called otherwise.
+    """
+    told = (options.format_options or {}).get("interleave")
+    if told is None:
+        return "pixel" if bands <= _FEW_BANDS else "band"
+    if str(told).lower() not in ("band", "pixel"):
+        raise InputError(f"unknown interleave {told!r}; 'band' and 'pixel' are accepted")
+    return str(told).lower()
+
+
 def choose_storage(scene: xr.DataArray, options: SaveOptions) -> Storage:
     """Decide how a scene is stored.
 

@@ -17,7 +17,7 @@ from finewave.io.formats.dataset_image import Groups
 from finewave.io.formats.datasets import open_groups
 from finewave.io.formats.lazy import few_blocks_at_once, in_blocks
 from finewave.io.formats.netcdf import dataset_from_scene
-from finewave.io.formats.storage import Storage, choose_storage
+from finewave.io.formats.storage import Storage, choose_interleave, choose_storage
 from finewave.io.formats.whole_blosc import check_lengths
 from finewave.io.open_options import OpenOptions, SaveOptions
 
@@ -107,7 +107,8 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     path : pathlib.Path
         The folder.
     options : SaveOptions
-        ``format_options``: ``zarr_format`` (2, which every reader knows, or 3).
+        ``format_options``: ``zarr_format`` (2, which every reader knows, or 3), ``interleave``, see
+        `finewave.io.formats.storage.choose_interleave`.
     """
     version = (options.format_options or {}).get("zarr_format", 2)
     if version not in (2, 3):
@@ -117,7 +118,8 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     storage = choose_storage(scene, options)
     scene = in_blocks(scene)
     with atomic_output(path) as temporary, few_blocks_at_once():
-        _write(scene, temporary, storage, version, _CHUNK, compute=True)
+        depth = _depth(options, scene.sizes["band"])
+        _write(scene, temporary, storage, version, (depth, _CHUNK), compute=True)
     storage.warn(path)
 
 
@@ -141,18 +143,26 @@ def lay_out(scene: xr.DataArray, path: Path, options: SaveOptions, side: int) ->
         What turns values into the numbers that the array holds.
     """
     storage = choose_storage(scene, options)
-    _write(scene, path, storage, 2, side, compute=False)
+    _write(scene, path, storage, 2, (_depth(options, scene.sizes["band"]), side), compute=False)
     return storage
 
 
-def _write(scene: xr.DataArray, path: Path, storage: Storage, version: Any, side: int, *, compute: bool) -> None:
+def _depth(options: SaveOptions, bands: int) -> int:
+    """Return how many bands a chunk has."""
+    return 1 if choose_interleave(options, bands) == "band" else min(bands, 32)
+
+
+def _write(
+    scene: xr.DataArray, path: Path, storage: Storage, version: Any, chunk: tuple[int, int], *, compute: bool
+) -> None:
     with warnings.catch_warnings():
         # Zarr 3 has not settled how it spells texts; xarray and zarr-python agree, which is what counts here.
         warnings.filterwarnings("ignore", message=".*(Zarr V3|Zarr format 3|zarr v3|Consolidated).*")
         dataset, encoding = dataset_from_scene(scene, storage)
         dataset.attrs["Conventions"] = "CF-1.8"
         shape = scene.shape
-        encoding["chunks"] = (min(shape[0], 32), min(shape[1], side), min(shape[2], side))
+        depth, side = chunk
+        encoding["chunks"] = (depth, min(shape[1], side), min(shape[2], side))
         if scene.chunks is not None:  # the values alone: coordinates are written at once
             dataset["scene"].data = dataset["scene"].data.rechunk((-1, side, side))
         options: dict[str, Any] = {"zarr_format": version, "encoding": {"scene": encoding}, "compute": compute}
