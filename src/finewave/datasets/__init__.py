@@ -1,1 +1,1 @@
-"""Datasets as their owners publish them, one file each, and the crops that training reads."""
+"""Data sets as published, and the training crops cut from them."""

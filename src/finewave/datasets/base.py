@@ -1,4 +1,4 @@
-"""What is known about a data set: one description, which the file of the data set fills in."""
+"""Description of a data set, filled in by the file of each data set."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Image(NamedTuple):
     values : ndarray (C, H, W)
         The hyperspectral image in the numbers of its file.
     companions : mapping of str to ndarray (c, s H, s W)
-        Images of the same place that the owner publishes with it, by what they are; s is a whole number.
+        Images of the same area published with it, by kind; s is an integer.
     full_scale : float or None
-        The stored number that stands for 1.0; None until it is known.
+        The stored number that represents 1.0; None until known.
     """
 
     values: np.ndarray
@@ -44,22 +44,22 @@ class Region:
     columns: tuple[int, int]
 
     def overlaps(self, other: Region) -> bool:
-        """Whether the two share a pixel."""
+        """Return whether the two share a pixel."""
         pairs = ((self.rows, other.rows), (self.columns, other.columns))
         return self.image == other.image and all(a[0] < b[1] and b[0] < a[1] for a, b in pairs)
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file that its owner lets everybody fetch by a direct link.
+    """A published file with a direct download link.
 
     Attributes
     ----------
     url : str
     sha256 : str
-        Of the file; without a known checksum a link is words in `Dataset.instructions`, not a `RemoteFile`.
+        SHA-256 of the file; links without a known checksum belong into `Dataset.instructions`.
     name : str
-        Where it goes in the download folder; an archive (``.zip``, ``.tar.gz``) is unpacked there.
+        Path in the download folder; archives (``.zip``, ``.tar.gz``) are unpacked there.
     """
 
     url: str
@@ -69,50 +69,50 @@ class RemoteFile:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set as its owner publishes it.
+    """A published data set.
 
-    An *image* is what the owner publishes, a *scene* is what trains or is evaluated: an image, or a region of one.
+    An *image* is a published file, a *scene* is used for training or evaluation: an image or a region of one.
 
     Attributes
     ----------
     name : str
         As the user writes it. ``name@split`` is the same data with another split.
     title : str
-        In words.
+        Readable title.
     wavelengths : ndarray (C,)
-        Band centres in nm, of the bands that are kept.
+        Centres in nm of the bands in use.
     find : callable
-        Takes the folder with the published files; returns where each image lies, by name. Raises `InputError` if there
+        Takes the folder with the published files; returns the path of each image, by name. Raises `InputError` if there
         is none, or one twice.
     read : callable
-        Takes what ``find`` gave for one image; returns a cube (C, H, W) in the numbers of the file, or an `Image`.
+        Takes the path of one image from ``find``; returns a cube (C, H, W) of the stored numbers, or an `Image`.
         Raises `InputError` if a band is missing or the file is damaged.
     split : mapping
         Scenes by ``train``, ``val``, ``test``.
     citation, licence, home : str
         Paper, terms, page.
     sensor : str or None
-        Whose multispectral bands are simulated unless another is asked for; see `finewave.physics.sensors`.
+        Default sensor of the simulated multispectral bands; see `finewave.physics.sensors`.
     full_scale : float or None
-        The stored number that stands for 1.0; None: the maximum of each image.
+        The stored number that represents 1.0; None: the maximum of each image.
     size : (int, int) or None
         H, W of every image; None if they differ.
     regions : mapping of str to Region
         Scenes that are parts of an image; any other scene is the image of its name.
     split_of : callable, optional
-        Where the names of the scenes stand in the files alone: takes the folder, returns the split.
+        For scenes whose names are only in the files: takes the folder, returns the split.
     sources : callable
-        Takes what ``find`` gave for one image; returns all files that ``read`` will read for it.
+        Takes the path of one image from ``find``; returns all files that ``read`` will read for it.
     dropped_bands : sequence of int
-        Bands of the files, from 0, that are left out.
+        Excluded bands of the files, from 0.
     companions : mapping of str to str
-        What comes with each image, by name, in words.
+        Readable descriptions of the companion images, by name.
     folder : str
         Its folder in ``FINEWAVE_DATA``; by default its name up to ``@``.
     instructions : str
-        What to fetch from where, and how it is to lie in the folder.
+        What to download from where, and the expected folder layout.
     files : sequence of RemoteFile
-        What can be fetched by direct links.
+        Files with direct download links.
     notes : str
         What else has to be known; what could not be settled.
     quantity : str or None
@@ -120,7 +120,7 @@ class Dataset:
     unreliable_nm : sequence of (float, float)
         Ranges of wavelength in which its bands are mostly noise; what is learned there is flagged as bad.
     version : int
-        Of this description: prepared stores of another one are made anew.
+        Version of this description: stores prepared with another version are prepared again.
     """
 
     name: str
@@ -163,7 +163,7 @@ class Dataset:
         return self.folder or self.name.partition("@")[0]
 
     def check_split(self) -> None:
-        """Refuse a split in which two parts share a pixel.
+        """Raise an error if two parts of the split share a pixel.
 
         Raises
         ------
@@ -193,10 +193,10 @@ class Dataset:
     def _overlap(self, one: str, other: str) -> bool:
         if one in self.regions and other in self.regions:
             return self.regions[one].overlaps(self.regions[other])
-        return True  # one of them is the whole image
+        return True  # one of them covers the whole image
 
 
 def listed(names: Sequence[str], most: int = 10) -> str:
-    """Return names for a message, at most so many of them."""
+    """Return names for a message, up to a maximum number."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

@@ -1,4 +1,4 @@
-"""Scenes of your own, wherever they lie, ready for training: blocks of each held out for validation, holes left out."""
+"""Preparation of custom scenes for training: validation blocks are split off, and invalid pixels are excluded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MSI = "msi"
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What is made of the scenes.
+    """Options of the split.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class HeldOut:
     wavelengths : list of float or path or None
         As for `finewave.open_scene`.
     full_scale : float or None
-        The stored number that stands for 1.0; None: what the files say.
+        The stored number that represents 1.0; None: as stated in the files.
     """
 
     scale: int
@@ -61,25 +61,25 @@ def hold_out(
     scenes : sequence of Path
         Files that `finewave.open_scene` takes, of the same wavelengths.
     destination : Path
-        Store to write; one that was made of the same files by the same options is left as it is.
+        Store to write; a store made from the same files with the same options is kept.
     options : HeldOut
     msi : sequence of Path
-        Measured multispectral images of the same pixels, one per scene; none: they will be simulated.
+        Measured multispectral images of the same pixels, one per scene; simulated by default.
     check : callable
-        Called with the wavelengths in nm before any pixel is read; to refuse those that will not do.
+        Called with the wavelengths in nm before any pixel is read; may raise an error.
     progress : callable
-        Called with lines that say how the scenes were cut.
+        Called with lines that describe the split.
 
     Returns
     -------
     Store
-        Whose scenes are the blocks, in reflectance.
+        Data set whose scenes are the blocks, in reflectance.
 
     Raises
     ------
     InputError
-        If a scene cannot be read, has other bands or no wavelengths, is too small, or is there twice; or the
-        destination holds something else.
+        If a scene cannot be read, has other bands or no wavelengths, is too small, or is given twice; or the
+        destination holds other data.
     """
     named = _named(scenes)
     if msi and len(msi) != len(scenes):

@@ -1,4 +1,4 @@
-"""Which pixels of a scene train and which validate: rectangles of valid pixels that keep apart."""
+"""Split of a scene into separate rectangles of valid pixels for training and validation."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from finewave.errors import InputError
 SHARE = 0.2
 """Part of the largest valid rectangle of a scene that validates."""
 GAP = 8
-"""HR pixels between training and validation, at least; two LR pixels where those are more."""
+"""Minimum gap between training and validation in HR pixels, or two LR pixels if that is more."""
 LEAST = 16
-"""Side in HR pixels that a validation block has at least: the windows of the metrics have to fit."""
+"""Minimum side of a validation block in HR pixels, for the windows of the metrics."""
 FINE = 1024
-"""Cells of a side of a mask within which rectangles are sought; larger scenes are looked at in cells of more pixels."""
+"""Maximum cells per side in the search for rectangles; larger scenes use cells of more pixels."""
 MOST = 64
-"""Training rectangles of one scene, at most: what is left between them is small."""
+"""Maximum number of training rectangles of one scene; the remaining pixels are few."""
 
 Mask = NDArray[np.bool_]
 
@@ -50,9 +50,9 @@ class Rectangle(NamedTuple):
 def largest_rectangle(mask: Mask, side: int = 1) -> Rectangle | None:
     """Return the rectangle of True with most pixels whose sides are at least ``side``; None if there is none.
 
-    On masks wider or higher than `FINE`, the largest one of whole cells. Row by row, every column is a bar as high as
-    the True pixels above it; the largest rectangle that ends in this row is the largest one under the bars, found with
-    a stack in one pass.
+    On masks wider or higher than `FINE`, the largest one of whole cells. In each row, every column is a bar as high as
+    the run of True pixels above it; the largest rectangle that ends in this row is the largest one under the bars,
+    found with a stack in one pass.
     """
     unit = -(-max(mask.shape) // FINE)
     if unit > 1:
@@ -66,8 +66,8 @@ def largest_rectangle(mask: Mask, side: int = 1) -> Rectangle | None:
     for row in range(mask.shape[0]):
         height = np.where(mask[row], height + 1, 0)
         if row + 1 < mask.shape[0] and not np.any(mask[row] & ~mask[row + 1]):
-            continue  # what ends here goes on below
-        stack: list[tuple[int, int]] = []  # first column and height of bars that go on
+            continue  # ended bars continue below
+        stack: list[tuple[int, int]] = []  # first column and height of open bars
         for column, bar in enumerate([*height.tolist(), 0]):
             first = column
             while stack and stack[-1][1] >= bar:
@@ -83,9 +83,9 @@ def largest_rectangle(mask: Mask, side: int = 1) -> Rectangle | None:
 def cut_scene(name: str, valid: Mask, scale: int, crop: int) -> tuple[Rectangle, list[Rectangle]]:
     """Cut a scene into a validation block and training rectangles.
 
-    The block is the end of the largest rectangle of valid pixels, across its longer side. Then the largest rectangles
-    of the remaining valid pixels train, one after the other, each as large as possible; a rim of `GAP` HR pixels or two
-    LR pixels around the block belongs to none.
+    The validation block is cut off the end of the longer side of the largest rectangle of valid pixels. The largest
+    rectangles of the remaining valid pixels are used for training; a rim of `GAP` HR pixels or two LR pixels around the
+    block is unused.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def cut_scene(name: str, valid: Mask, scale: int, crop: int) -> tuple[Rectangle,
     scale : int
         s; sides of the block are multiples of it.
     crop : int
-        Training rectangles have sides of so many pixels at least.
+        Minimum side of training rectangles in pixels.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def cut_scene(name: str, valid: Mask, scale: int, crop: int) -> tuple[Rectangle,
 
 
 def _end_of(whole: Rectangle, length: int) -> Rectangle:
-    """Return the last part of a rectangle, across its longer side."""
+    """Return the end of a rectangle along its longer side."""
     if whole.height >= whole.width:
         return whole._replace(top=whole.bottom - length)
     return whole._replace(left=whole.right - length)

@@ -1,4 +1,4 @@
-"""A data set of your own: a folder of files that finewave opens, and what is not in the files."""
+"""Custom data sets: a folder of files that finewave opens, and a description."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ SHARES = (0.7, 0.15, 0.15)  # of the scenes, or of a scene's longer side, for tr
 GAP = 16  # pixels between the parts of one scene
 FEW = 3  # with fewer scenes than this each is cut in three
 SAME_BAND = 0.5  # nm that the centres of a band may differ between scenes
-BRIGHTEST = 2.0  # a reflectance above this is none: the full scale is missing
+BRIGHTEST = 2.0  # larger values are not reflectance: the full scale is missing
 
 
 @dataclass(frozen=True)
 class OwnOptions:
-    """What may be said about a folder, in `DESCRIPTION` or on the command line.
+    """Options of a custom data set, in `DESCRIPTION` or on the command line.
 
     Attributes
     ----------
@@ -40,13 +40,13 @@ class OwnOptions:
     wavelengths : list of float or path or None
         As for `finewave.open_scene`; a path is relative to the folder. None: those of the files.
     full_scale : float or None
-        The stored number that stands for 1.0; None: what the files say.
+        The stored number that represents 1.0; None: as stated in the files.
     sensor : str or None
-        Whose multispectral bands are simulated.
+        Sensor of the simulated multispectral bands.
     split : mapping or None
         Scenes by ``train``, ``val``, ``test``; without ``train``, all others train. None: see `default_split`.
     regions : mapping
-        Scenes that are parts of one: ``{name: {image: ..., rows: [0, 100], columns: [0, 80]}}``.
+        Scenes that are parts of one image: ``{name: {image: ..., rows: [0, 100], columns: [0, 80]}}``.
     downloads : sequence of mapping
         ``{url: ..., sha256: ..., name: ...}``; see `finewave.datasets.base.RemoteFile`.
     """
@@ -92,7 +92,7 @@ def read_description(path: Path) -> OwnOptions:
 
 
 def remote_files(options: OwnOptions) -> tuple[RemoteFile, ...]:
-    """Return what a `DESCRIPTION` says can be fetched.
+    """Return the downloads listed in a `DESCRIPTION`.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def remote_files(options: OwnOptions) -> tuple[RemoteFile, ...]:
 
 
 class Survey(NamedTuple):
-    """What a file says about its scene."""
+    """Facts about a scene, from its file."""
 
     bands: int
     size: tuple[int, int]
@@ -130,9 +130,9 @@ def from_folder(name: str, folder: Path, options: OwnOptions | None = None) -> D
     name : str
         Of the data set: letters, digits, ``.``, ``_`` and ``-``.
     folder : Path
-        With the scenes, and a `DESCRIPTION` where there is more to say.
+        Folder with the scenes and an optional `DESCRIPTION`.
     options : OwnOptions, optional
-        In place of what the `DESCRIPTION` says, where they say something.
+        Options that override those of the `DESCRIPTION`.
 
     Returns
     -------
@@ -141,8 +141,8 @@ def from_folder(name: str, folder: Path, options: OwnOptions | None = None) -> D
     Raises
     ------
     InputError
-        If there is no scene, two have one name, they differ in their bands, no file says the wavelengths, or the split
-        names scenes that are not there.
+        If there is no scene, two have the same name, their bands differ, wavelengths are unknown, or the split names
+        missing scenes.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise InputError(f"{name!r} cannot be the name of a data set; use letters, digits, '.', '_' and '-'")
@@ -190,7 +190,7 @@ def from_folder(name: str, folder: Path, options: OwnOptions | None = None) -> D
 
 
 def from_manifest(name: str, manifest: Mapping[str, Any]) -> Dataset:
-    """Describe a prepared data set by what its store says; its files cannot be read again from that."""
+    """Describe a prepared data set from its store; the original files cannot be read with it."""
 
     def gone(path: Path) -> Any:
         raise InputError(
@@ -221,12 +221,12 @@ def from_manifest(name: str, manifest: Mapping[str, Any]) -> Dataset:
 
 
 def find_scenes(folder: Path, pattern: str | None = None) -> dict[str, Path]:
-    """Return the scenes of a folder by name, without extension; of an ENVI pair the header stands for both.
+    """Return the scenes of a folder by name without extension; an ENVI pair is represented by its header.
 
     Raises
     ------
     InputError
-        If there is none, or two have one name.
+        If there is none, or two have the same name.
     """
     from finewave.io.open_save import FORMATS
 
@@ -251,12 +251,12 @@ def find_scenes(folder: Path, pattern: str | None = None) -> dict[str, Path]:
 
 
 def survey_scene(path: Path, wavelengths: Sequence[float] | str | None, full_scale: float | None) -> Survey:
-    """Return what a file says about its scene, reading few of its pixels.
+    """Return facts about a scene from its file, reading few of its pixels.
 
     Warns
     -----
     FinewaveWarning
-        A band has no value in any pixel. It counts as bad.
+        A band has no value in any pixel. It is treated as bad.
     """
     from finewave.io.open_save import open_scene
     from finewave.scene import band_labels, band_values
@@ -277,14 +277,14 @@ def survey_scene(path: Path, wavelengths: Sequence[float] | str | None, full_sca
 
 
 def _empty_bands(scene: xr.DataArray, path: Path) -> list[int]:
-    """Return the bands without any value: those that have none in the middle of the scene are read whole."""
+    """Return the bands without any value; only bands without values in the middle of the scene are read completely."""
     from finewave.io.file_errors import reading
 
     middle = [slice(max(0, n // 2 - 32), n // 2 + 32) for n in (scene.sizes["y"], scene.sizes["x"])]
     with reading(path, "scene"):
         sample = np.isfinite(scene[:, middle[0], middle[1]].values).any(axis=(1, 2))
         empty = [i for i in np.flatnonzero(~sample).tolist() if not np.isfinite(scene[i].values).any()]
-    return empty if len(empty) < scene.sizes["band"] else []  # a scene without any value is refused when it is read
+    return empty if len(empty) < scene.sizes["band"] else []  # a scene without any value raises an error when read
 
 
 def shared_wavelengths(surveys: Mapping[str, Survey]) -> np.ndarray:
@@ -293,7 +293,7 @@ def shared_wavelengths(surveys: Mapping[str, Survey]) -> np.ndarray:
     Raises
     ------
     InputError
-        If two differ in their bands, or one does not say them.
+        If bands differ or are unknown.
     """
     first = next(iter(surveys))
     shared = surveys[first].wavelengths
@@ -328,7 +328,7 @@ def read_reflectance(path: Path, wavelengths: Sequence[float] | str | None, full
         values = np.asarray(scene.values, np.float32)
         good = band_values(scene, "good_band")
     counted = np.isfinite(values)
-    if good is not None:  # whatever a band holds that is flagged bad
+    if good is not None:  # values of bands flagged bad are ignored
         counted &= good.astype(bool)[:, None, None]
     brightest = float(np.max(values, initial=0, where=counted))
     if brightest > BRIGHTEST:
@@ -350,7 +350,7 @@ def _region(name: str, settings: Mapping[str, Any]) -> Region:
 
 
 def _given_split(requested: Mapping[str, Sequence[str]], known: set[str], cut: set[str]) -> Split:
-    """Return the split that the user named, completed by ``train``: every other whole image."""
+    """Return the requested split; without ``train``, all other whole images are used for training."""
     for part, names in requested.items():
         if part not in PARTS:
             raise unknown_name("part of a split", part, PARTS)
@@ -367,11 +367,11 @@ def _given_split(requested: Mapping[str, Sequence[str]], known: set[str], cut: s
 
 
 def default_split(sizes: Mapping[str, tuple[int, int]]) -> tuple[Split, dict[str, Region]]:
-    """Return a reproducible split, for a folder that has none of its own.
+    """Return a reproducible split for a folder without one.
 
-    From three scenes on, the scenes are ordered by the SHA-256 of their names: the first 70 % train, the next 15 %
-    validate, the last 15 % test, at least one each. With one or two, each is cut across its longer side into
-    ``NAME_train``, ``NAME_val`` and ``NAME_test`` of these shares, with 16 pixels between them that belong to none.
+    Three or more scenes are ordered by the SHA-256 of their names: the first 70 % for training, the next 15 % for
+    validation, the last 15 % for test, at least one each. With one or two, each is cut along its longer side into
+    ``NAME_train``, ``NAME_val`` and ``NAME_test`` in these proportions, with gaps of 16 unused pixels.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Fetching what owners let everybody fetch: resumed where it stopped, whole or not there, checked."""
+"""Download of published files: resumable, atomic, with checksums."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from finewave.errors import InputError
 from finewave.extras import importing
 from finewave.io.file_errors import first_line, writing
 
-_PIECE = 1 << 16  # what is lost at most when a connection breaks
+_PIECE = 1 << 16  # maximum loss when a connection breaks
 _PATIENCE = 30.0  # seconds without a byte
 
 
@@ -24,21 +24,21 @@ def download(
     progress: Callable[[str], None] = lambda line: None,
     count: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Path]:
-    """Fetch files; those that are there with the right checksum are left as they are.
+    """Download files; existing files with the right checksum are kept.
 
-    A file has its final name only when it is whole and its checksum is right. What came before a connection broke is
-    kept beside it as ``.NAME.part``, and the next call goes on from there. Archives are unpacked in the folder.
+    A file gets its final name only when it is complete and its checksum is right. After a broken connection the
+    received part is kept as ``.NAME.part``, and the next call resumes from there. Archives are unpacked in the folder.
 
     Parameters
     ----------
     files : iterable of RemoteFile
-        What to fetch.
+        Files to download.
     folder : Path
-        Where to; it is made.
+        Destination folder; created if missing.
     progress : callable
         Called with a line for each file.
     count : callable
-        Called with the bytes of a file that are there and their number; 0 where the server does not say it.
+        Called with the received bytes of a file and its size; 0 if the server does not state it.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def download(
 
 
 def _unpacking(name: str) -> Any:
-    """Return what pooch does with an archive, None for other files."""
+    """Return pooch's processor for an archive, None for other files."""
     import pooch
 
     if name.endswith(".zip"):
@@ -92,7 +92,7 @@ def _unpacking(name: str) -> Any:
 
 
 def _untar(unpack: Any, archive: str, action: str, requested: Any) -> Any:
-    """Unpack a tar file whose members all stay in its folder; older Pythons would let them lead elsewhere."""
+    """Unpack a tar file; raise an error if a member would be written outside its folder, as old Pythons allow."""
     with tarfile.open(archive) as members:
         for each in members:
             if each.name.startswith(("/", "\\")):
@@ -105,7 +105,7 @@ def _untar(unpack: Any, archive: str, action: str, requested: Any) -> Any:
 
 
 class _Resuming:
-    """A downloader for pooch that goes on with what an earlier attempt left."""
+    """A downloader for pooch that resumes an earlier attempt."""
 
     def __init__(self, part: Path, count: Callable[[int, int], None]) -> None:
         self.part, self.count = part, count
@@ -118,7 +118,9 @@ class _Resuming:
         ask = {"Range": f"bytes={have}-"} if have else {}
         try:
             with requests.get(url, headers=ask, stream=True, timeout=_PATIENCE) as answer:
-                if answer.status_code != requests.codes.requested_range_not_satisfiable:  # else all of it is here
+                if (
+                    answer.status_code != requests.codes.requested_range_not_satisfiable
+                ):  # otherwise the file is complete
                     answer.raise_for_status()
                     resumed = answer.status_code == requests.codes.partial_content
                     have = have if resumed else 0

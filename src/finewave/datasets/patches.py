@@ -21,22 +21,21 @@ from finewave.types import CropSampling
 
 Sample = dict[str, Tensor]
 Place = tuple[int, int, int]
-AHEAD = 2  # batches made while the network works on the one before
+AHEAD = 2  # batches prepared ahead of the network
 
 
 class Scene:
-    """One scene with its degraded versions, computed once: crops cut from both halves of the grid match.
+    """A scene with its degraded versions, computed once, so that crops of HR and LR images match.
 
     Attributes
     ----------
     hr_hsi : ndarray (C, H, W)
-        As stored; ``full_scale`` is 1. In memory the bands of a pixel lie together, so that crops are read in
-        whole rows.
+        As stored; ``full_scale`` is 1. Bands of a pixel are contiguous in memory, so that crops are read in whole rows.
     lr_hsi : Tensor (C, h, w)
-        Degraded, in [0, 1]; laid out in the same way.
+        Degraded, in [0, 1]; same memory layout.
     hr_msi, lr_msi : ndarray (c, H, W) and Tensor (c, h, w), or None
-        The same of a measured multispectral image of the same place, which takes the place of a simulated one. One that
-        is k times as large is brought to the pixels of the hyperspectral image by MATLAB's bicubic kernel.
+        The same for a measured multispectral image of the same area, used instead of a simulated one. An image k times
+        as large is resampled to the hyperspectral pixels by MATLAB's bicubic kernel.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class Scene:
 
     @property
     def images(self) -> dict[str, np.ndarray]:
-        """What crops are cut from, by name: as stored (``hr_...``) or in [0, 1] (``lr_...``)."""
+        """The images that crops are cut from, by name: as stored (``hr_...``) or in [0, 1] (``lr_...``)."""
         images = {"hr_hsi": self.hr_hsi, "lr_hsi": self.lr_hsi.numpy()}
         if self.hr_msi is not None and self.lr_msi is not None:
             images |= {"hr_msi": self.hr_msi, "lr_msi": self.lr_msi.numpy()}
@@ -88,10 +87,10 @@ class Scene:
 
 
 def _seeded(degradation: dict[str, Any], scene: str, image: str) -> dict[str, Any]:
-    """Return a degradation whose noise is that of one image of a scene: no two share it, every run has the same.
+    """Return a degradation with a noise seed for one image of a scene: different for each image, equal in every run.
 
-    Splits have scenes of different names, so that what is validated on has other noise than what is trained on. A seed
-    in ``degradation`` changes the noise of all scenes.
+    Scenes of different splits have different names, so validation has other noise than training. A seed in
+    ``degradation`` changes the noise of all scenes.
     """
     if not degradation.get("noise"):
         return degradation
@@ -100,7 +99,7 @@ def _seeded(degradation: dict[str, Any], scene: str, image: str) -> dict[str, An
 
 
 def with_ms(batch: Sample, response: np.ndarray) -> Sample:
-    """Add the multispectral images that the response makes of the hyperspectral ones.
+    """Add the multispectral images simulated from the hyperspectral ones.
 
     Mixing bands and degrading commute, so the LR-MSI made from the LR-HSI is the degraded HR-MSI.
     """
@@ -134,14 +133,14 @@ def grid_places(sizes: Iterable[Sequence[int]], crop: int) -> list[Place]:
 class Crops:
     """An endless, reproducible stream of batches; also a stateful data loader (``state_dict``).
 
-    Batch number n depends on the seed and n alone, so a run that resumes at step n sees what it would have seen.
+    Batch number n depends only on the seed and n, so a run that resumes at step n gets the same batches.
 
     Parameters
     ----------
     scenes : list of Scene
-        All of one band count.
+        Scenes with equal band counts.
     response : ndarray (c, C)
-        Sensor response on the scenes' bands; measured multispectral images come as they are.
+        Sensor response on the scenes' bands; measured multispectral images are used unchanged.
     scale : int
         s.
     crop : int
@@ -149,21 +148,21 @@ class Crops:
     batch_size : int
         Crops in a batch.
     sampling : {"random", "grid", "area"}
-        Anywhere on the LR grid of any scene, or one of the non-overlapping crops of the published protocol, each once
-        before any comes again, or anywhere with larger scenes as much more often as they have more places for a crop.
+        Positions of crops: any position on the LR grid of any scene; the non-overlapping crops of the published
+        protocol, each once per epoch; or any position, with scenes weighted by their number of positions.
     augment : bool
         One of the eight flips and rotations, at random.
     roll : bool
-        Half of the crops are rolled by half their height, before they are turned: what leaves at the bottom enters at
-        the top, as the public code of MulSR does it. A crop is then at least two LR pixels wide.
+        Roll half of the crops by half their height before rotation, as in the public code of MulSR. Crops then need at
+        least two LR pixels.
     gain : tuple of float
         Range of a random brightness factor (log-uniform); (1, 1) for none. Exposure is not a property of a material.
     mix : float
-        Part of the crops that are weighted means of two (mixup; Zhang et al., ICLR 2018). The observation model is
-        linear, so mixtures are as true as what they are made of, and fill the space between few materials.
+        Fraction of crops that are weighted means of two (mixup; Zhang et al., ICLR 2018). The observation model is
+        linear, so mixtures remain consistent.
     blind : bool
-        Each crop is degraded by itself, with options drawn by `random_degradation`, not cut from the degraded scene; so
-        is a measured multispectral one, in the same way.
+        Degrade each crop separately, with options drawn by `random_degradation`, instead of cutting it from the
+        degraded scene; likewise for measured multispectral crops.
     steps : int
         Length of one pass.
     seed : int
@@ -208,7 +207,7 @@ class Crops:
         self.grid = grid_places([scene.hr_hsi.shape[1:] for scene in scenes], crop)
 
     def share(self, rank: int, world: int) -> None:
-        """Hand out every ``world``-th batch only, from number ``rank`` on: one process of several that train."""
+        """Return only every ``world``-th batch, from number ``rank`` on, for distributed training."""
         self.rank, self.world = rank, world
 
     def __len__(self) -> int:
@@ -217,7 +216,7 @@ class Crops:
     def __iter__(self) -> Iterator[Sample]:
         first = self.start * self.world + self.rank
         for batch in _ahead(self.batch, range(first, first + self.steps * self.world, self.world)):
-            self.start += 1  # of what was handed out, not of what was made ahead: a checkpoint loses nothing
+            self.start += 1  # counts returned batches, not those prepared ahead, so that a checkpoint skips none
             yield batch
 
     def state_dict(self) -> dict[str, int]:
@@ -233,7 +232,7 @@ class Crops:
         random = np.random.default_rng((self.seed, number))
         bands = {key: len(image) for key, image in self.scenes[0].images.items()}
         sides = {key: self.crop if key.startswith("hr_") else self.crop // self.scale for key in bands}
-        # made with NumPy: a thread of PyTorch's would bring a second team of threads that fight for the same cores
+        # NumPy: PyTorch in this thread would start a second thread pool competing for the same cores
         batch = {key: np.empty((self.batch_size, side, side, bands[key]), np.float32) for key, side in sides.items()}
         turn = self._turn(number) if self.sampling == "grid" else [None] * self.batch_size
         for i, place in enumerate(turn):
@@ -252,7 +251,7 @@ class Crops:
         return {key: _ready(images) for key, images in batch.items()}
 
     def _turn(self, number: int) -> list[Place | None]:
-        """Return the places of a batch whose turn it is: every epoch has an order of its own."""
+        """Return the positions of the next batch; every epoch has its own order."""
         count = len(self.grid)
         turns = range(number * self.batch_size, (number + 1) * self.batch_size)
         orders = {
@@ -291,7 +290,7 @@ class Crops:
 
 
 def _ready(images: np.ndarray) -> Tensor:
-    """Return images (B, H, W, C) as a tensor (B, C, H, W); where there is a GPU, in memory that it reads by itself."""
+    """Return images (B, H, W, C) as a tensor (B, C, H, W); where there is a GPU, in pinned memory."""
     tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
     return tensor.pin_memory() if torch.cuda.is_available() else tensor
 
@@ -314,7 +313,7 @@ def _ahead(make: Callable[[int], Sample], numbers: range) -> Iterator[Sample]:
                 if stop.is_set():
                     return
                 put(make(number))
-        except BaseException as error:  # shown where the batch is asked for
+        except BaseException as error:  # raised where the batch is requested
             put(error)
 
     thread = threading.Thread(target=work, name="crops", daemon=True)

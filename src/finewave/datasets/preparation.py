@@ -24,7 +24,7 @@ def prepare_dataset(
     progress: Callable[[str], None] = lambda line: None,
     count: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
-    """Check a data set as published and write its store; one that holds the same already is left as it is.
+    """Check a published data set and write its store; an up-to-date store is kept.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def prepare_dataset(
     ------
     InputError
         If the split overlaps, a scene of the training or validation split is missing, any scene is damaged, or the
-        store cannot be written; no part of a store is left then, and an earlier one stays.
+        store cannot be written; then no partial store is left, and an earlier one is kept.
 
     Warns
     -----
@@ -75,12 +75,12 @@ def prepare_dataset(
 
 
 def settled(dataset: Dataset, source: Path) -> Dataset:
-    """Return the description with what only the published files say."""
+    """Return the description completed from the published files."""
     return dataset if dataset.split_of is None else replace(dataset, split=dataset.split_of(source), split_of=None)
 
 
 def _present(dataset: Dataset, paths: Mapping[str, Path], source: Path) -> list[str]:
-    """Return the scenes whose images are there; only test scenes may be missing."""
+    """Return the scenes whose images exist; only test scenes may be missing."""
     missing = {
         part: [name for name in names if dataset.image_of(name) not in paths] for part, names in dataset.split.items()
     }
@@ -99,7 +99,7 @@ def _present(dataset: Dataset, paths: Mapping[str, Path], source: Path) -> list[
 
 
 def _sources(dataset: Dataset, paths: Mapping[str, Path], names: list[str], source: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file that is used, by its place in the folder."""
+    """Return the SHA-256 of each used file, by its path in the folder."""
     images = dict.fromkeys(dataset.image_of(name) for name in names)
     files = [file for image in images for file in dataset.sources(paths[image])]
     return {file.relative_to(source).as_posix(): _file_checksum(file) for file in files}
@@ -114,7 +114,7 @@ def _file_checksum(path: Path) -> str:
 
 
 def _manifest(dataset: Dataset, names: list[str], sources: dict[str, str]) -> dict[str, Any]:
-    """Return what the store says about itself, as JSON will return it."""
+    """Return the store's description in JSON types."""
     manifest = {
         "dataset": dataset.name,
         "version": dataset.version,
@@ -137,12 +137,12 @@ def _manifest(dataset: Dataset, names: list[str], sources: dict[str, str]) -> di
 
 
 def _holds(destination: Path, manifest: dict[str, Any]) -> bool:
-    """Return whether a store is there and was made from the same files by the same description."""
+    """Return whether a store exists and was made from the same files with the same description."""
     if not destination.exists():
         return False
     try:
         there = Store(destination).attributes
     except InputError:
         return False
-    # the full scale of a scene is read off it, so it is the same where files and rule are
+    # the full scale of a scene is computed from it, so it is equal if files and rule are
     return all(there.get(key) == value for key, value in manifest.items() if key != "full_scale")

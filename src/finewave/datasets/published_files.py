@@ -23,7 +23,7 @@ def find_files(root: Path, patterns: str | tuple[str, ...], expected: str) -> di
     patterns : str or tuple of str
         Of the file names, as for ``Path.rglob``; the whole name without wildcards for one file.
     what : str
-        What is looked for, for messages.
+        Description of the expected files, for messages.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def read_matlab(
     variable : str
         Array of rows x columns (x bands), as MATLAB shows it.
     rows, columns : (int, int), optional
-        Only these, from the first to before the second, counted from 0. Of a 7.3 file nothing else is read.
+        Range to read, end exclusive, from 0. Nothing else of a 7.3 file is read.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def read_matlab(
             if stored.ndim == 2:
                 return np.ascontiguousarray(stored[wide, high].T[None])
             cube = np.empty((len(stored), high.stop - high.start, wide.stop - wide.start), stored.dtype)
-            for first in range(0, len(cube), _SLAB):  # turned in pieces: an image may fill the memory once, not twice
+            for first in range(0, len(cube), _SLAB):  # in parts, to hold only one copy in memory
                 cube[first : first + _SLAB] = stored[first : first + _SLAB, wide, high].transpose(0, 2, 1)
             return cube
 
@@ -134,7 +134,7 @@ def read_compact(path: Path) -> tuple[np.ndarray, np.ndarray]:
     cube : ndarray of int32 (C, H, W)
         Values as in the original file; where ``k`` is set, the file holds k times their square roots, rounded.
     wavelengths : ndarray (C,) or (0,)
-        In nm; empty if the file does not say.
+        In nm; empty if unknown.
 
     Raises
     ------

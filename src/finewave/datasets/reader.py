@@ -22,7 +22,7 @@ def read_image(dataset: Dataset, path: Path) -> Image:
     Raises
     ------
     InputError
-        If it cannot be read, a band is missing, it has another size than published, or it is not all numbers.
+        If it cannot be read, a band is missing, it has another size than published, or it has NaN or infinite values.
     """
     published = dataset.read(path)
     image = published if isinstance(published, Image) else Image(published)
@@ -44,7 +44,7 @@ def read_image(dataset: Dataset, path: Path) -> Image:
 
 
 def cut(image: Image, region: Region, name: str) -> Image:
-    """Return the part of an image that is a scene; companions are cut at the same place.
+    """Return the part of an image that is a scene; companions are cut to the same area.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def read_scenes(dataset: Dataset, paths: Mapping[str, Path], names: Iterable[str
     dataset : Dataset
         Description.
     found : mapping of str to Path
-        Where the images lie, as `Dataset.find` says.
+        Paths of the images, from `Dataset.find`.
     names : iterable of str
         The scenes.
 

@@ -1,4 +1,4 @@
-"""Datasets by name, and where their scenes are read from."""
+"""Data sets by name, and access to their scenes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _DATASETS = {
 
 
 def list_datasets() -> list[str]:
-    """Return the names of the datasets that finewave knows, then those of your own that are prepared."""
+    """Return the names of the built-in data sets, then those of prepared custom ones."""
     return [*sorted(_DATASETS), *_own_datasets()]
 
 
@@ -63,14 +63,14 @@ def get_dataset(name: str | Dataset, store: Path | None = None) -> Dataset:
     Parameters
     ----------
     name : str or Dataset
-        One of `list_datasets`. A `Dataset` is passed through.
+        One of `list_datasets`. A `Dataset` is returned unchanged.
     store : Path, optional
-        Of a data set of your own that is prepared elsewhere: what it says is taken where the name is its own.
+        Store of a custom data set prepared elsewhere; used if it has this name.
 
     Raises
     ------
     InputError
-        If there is none of that name; the nearest is named.
+        If there is no such data set; the message suggests the nearest name.
     """
     if isinstance(name, Dataset):
         return name
@@ -94,17 +94,17 @@ def describe_folder(name: str, folder: Path, options: OwnOptions | None = None) 
     Parameters
     ----------
     name : str
-        One of `list_datasets`, or a new name for a folder of your own.
+        One of `list_datasets`, or a new name for a custom folder.
     folder : Path
         With the files.
     options : OwnOptions, optional
-        What is said about a folder of your own. None: a new name is taken only for a folder with a `DESCRIPTION`, so
-        that a misspelt one is noticed.
+        Options of a custom data set. None: a new name is accepted only for a folder with a `DESCRIPTION`, so that
+        misspelt names are noticed.
 
     Raises
     ------
     InputError
-        If there is no such data set, or options are given for one that finewave knows.
+        If there is no such data set, or options are given for a built-in one.
     """
     if name in _DATASETS:
         if options is not None:
@@ -117,12 +117,12 @@ def describe_folder(name: str, folder: Path, options: OwnOptions | None = None) 
 
 
 def sensor_of(dataset: Dataset) -> str:
-    """Return the sensor whose multispectral bands are simulated for a dataset.
+    """Return the default sensor of a data set's simulated multispectral bands.
 
     Raises
     ------
     InputError
-        If its description names none.
+        If it has none.
     """
     if dataset.sensor is None:
         raise InputError(
@@ -133,7 +133,7 @@ def sensor_of(dataset: Dataset) -> str:
 
 
 def rgb_sensor(sensor: str) -> str:
-    """Return the bands of a sensor that see red, green and blue, for networks with an RGB reference.
+    """Return the red, green and blue bands of a sensor, for networks with an RGB reference.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def rgb_sensor(sensor: str) -> str:
     Returns
     -------
     str
-        The sensor itself if it has three bands, else with the three of these names: ``"ikonos:red,green,blue"``.
+        The sensor itself if it has three bands, otherwise its bands of these names: ``"ikonos:red,green,blue"``.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def known_split(name: str) -> Split:
     Raises
     ------
     InputError
-        If it stands in the published files alone, and the dataset is neither prepared nor in ``FINEWAVE_DATA``.
+        If it is known only from the published files, and the data set is neither prepared nor in ``FINEWAVE_DATA``.
     """
     dataset = get_dataset(name)
     folder = published_folder(dataset)
@@ -204,7 +204,7 @@ def prepare(
     Returns
     -------
     Path
-        The store; one that holds the same already is left as it is.
+        The store; an up-to-date store is kept.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def prepare(
 
 
 def open_dataset(name: str | Dataset, store: Path | None = None) -> Store:
-    """Open the prepared dataset; one that lies unprepared in ``FINEWAVE_DATA`` is prepared first.
+    """Open the prepared data set; an unprepared one in ``FINEWAVE_DATA`` is prepared first.
 
     Raises
     ------
@@ -253,12 +253,12 @@ def open_dataset(name: str | Dataset, store: Path | None = None) -> Store:
 
 
 def published_folder(dataset: Dataset) -> Path:
-    """Return where a dataset lies in ``FINEWAVE_DATA``, if it is there."""
+    """Return the path of a data set in ``FINEWAVE_DATA``, if it exists."""
     return data_folder() / dataset.data_folder_name
 
 
 class SceneSource(Protocol):
-    """Where scenes are read from: a prepared store, or the files as published."""
+    """Source of scenes: a prepared store, or the published files."""
 
     @property
     def wavelengths(self) -> np.ndarray:
@@ -270,10 +270,10 @@ class SceneSource(Protocol):
 
     @property
     def companions(self) -> list[str]:
-        """What comes with the scenes; see `Dataset`."""
+        """Companions of the scenes; see `Dataset`."""
 
     def full_scale(self, name: str) -> float:
-        """Return the stored number that stands for 1.0 in a scene."""
+        """Return the stored number that represents 1.0 in a scene."""
 
     def read(self, name: str, companion: str | None = None) -> np.ndarray:
         """Return a scene (C, H, W) as stored, or one of its companions."""
@@ -301,18 +301,18 @@ class PublishedScenes:
 
     @property
     def companions(self) -> list[str]:
-        """What comes with the scenes; see `Dataset`."""
+        """Companions of the scenes; see `Dataset`."""
         return sorted(self._dataset.companions)
 
     def _scene(self, name: str) -> Image:
-        """Return a scene; full scale, values and checksum are asked for one after the other."""
+        """Return a scene, cached, as full scale, values and checksum are requested in sequence."""
         if self._last is None or self._last[0] != name:
             ((_, image),) = read_scenes(self._dataset, self._found, [name])
             self._last = (name, image)
         return self._last[1]
 
     def full_scale(self, name: str) -> float:
-        """Return the stored number that stands for 1.0 in a scene."""
+        """Return the stored number that represents 1.0 in a scene."""
         return float(self._dataset.full_scale or self._scene(name).full_scale or 1.0)
 
     def read(self, name: str, companion: str | None = None) -> np.ndarray:
@@ -331,7 +331,7 @@ class PublishedScenes:
 def open_scenes(name: str | Dataset, scenes: Iterable[str]) -> SceneSource:
     """Return a source that has the named scenes of a dataset.
 
-    The prepared store if it has them all, else the files in ``FINEWAVE_DATA``.
+    The prepared store if it has them all, otherwise the files in ``FINEWAVE_DATA``.
 
     Raises
     ------

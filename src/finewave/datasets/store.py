@@ -1,6 +1,6 @@
-"""Prepared datasets: one Zarr store with a lossless array per scene and a manifest.
+"""Prepared data sets: a Zarr store with a lossless array per scene and a manifest.
 
-The store is written beside its final name and renamed when whole, so a store that exists is complete.
+The store is written under a temporary name and renamed when complete, so an existing store is complete.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def prepared_folder() -> Path:
 
 
 def prepared_store(name: str) -> Path:
-    """Where the store of a data set lies, if it is prepared."""
+    """Return the path of a data set's store, if it is prepared."""
     return prepared_folder() / f"{name}.zarr"
 
 
@@ -42,19 +42,19 @@ def write_store(
     wavelengths: np.ndarray,
     attributes: dict[str, Any],
 ) -> Path:
-    """Write a store; nothing is left there if it fails, and an earlier store stays.
+    """Write a store; on failure nothing is left and an earlier store is kept.
 
     Parameters
     ----------
     path : Path
         The store; its folder is made.
     scenes : iterable of (str, ndarray (C, H, W) or Image)
-        By name; read one after the other.
+        Scenes by name, read one by one.
     wavelengths : ndarray (C,)
         Band centres in nm.
     attributes : dict
-        What the manifest says beside the checksums: at least ``dataset``, ``full_scale`` and ``split``. The full scale
-        of scenes that bring their own takes the place of ``full_scale``: a number by scene.
+        Contents of the manifest besides the checksums: at least ``dataset``, ``full_scale`` and ``split``. For scenes
+        with their own full scale, ``full_scale`` is replaced by a mapping of scenes to numbers.
 
     Raises
     ------
@@ -146,11 +146,11 @@ class Store:
 
     @property
     def companions(self) -> list[str]:
-        """What is stored with the scenes; see `Dataset`."""
+        """Companions of the scenes; see `Dataset`."""
         return sorted(self.attributes.get("companions_sha256", {}))
 
     def full_scale(self, name: str) -> float:
-        """Return the stored number that stands for 1.0 in a scene."""
+        """Return the stored number that represents 1.0 in a scene."""
         stored = self.attributes["full_scale"]
         return float(stored[name] if isinstance(stored, dict) else stored)
 

@@ -1,14 +1,14 @@
 """Synthetic pairs of views: a scene, and an RGB image of it from another camera position, with the exact flow.
 
-SSC-HSR (arXiv 2505.02109) learns its alignment from pairs that a depth network and a network for view synthesis render
-from hyperspectral images. Here the scene is a stack of planes that face the camera, cut from the image by a random
-smooth partition, at random depths; the second camera is moved and turned a little. A plane X = (x, y, 1) / d seen from
-there is the homography
+SSC-HSR (arXiv 2505.02109) is trained on pairs rendered from hyperspectral images by a depth network and a
+view-synthesis network. Here the scene is a stack of planes that face the camera, cut from the image by a random smooth
+partition, at random depths; the second camera is moved and turned a little. A plane X = (x, y, 1) / d seen from there
+is the homography
 
     H = R + d t (0, 0, 1)
 
-of the image plane, so flow and occlusions are exact, and no weights are needed. What comes to light behind a plane in
-front is filled from the plane at the back.
+of the image plane, so flow and occlusions are exact, and no weights are needed. Disoccluded areas are filled from the
+backmost plane.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Planes(NamedTuple):
 
 
 class View(NamedTuple):
-    """The second view, and where the pixels of the first are found in it.
+    """The second view, and the positions of the first view's pixels in it.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class View(NamedTuple):
     flow : Tensor (2, H, W)
         In pixels, x then y: the first view at p is the second at p + flow(p).
     visible : Tensor (1, H, W)
-        1 where that pixel is in the second view, 0 where it is hidden or outside.
+        1 where that pixel is visible in the second view, 0 where it is hidden or outside.
     """
 
     image: Tensor
@@ -121,14 +121,14 @@ def _rotation(pitch: float, yaw: float, roll: float) -> np.ndarray:
 
 
 def render(image: Tensor, planes: Planes) -> View:
-    """Show an image (C, H, W) from the second camera."""
+    """Render an image (C, H, W) from the second camera."""
     _, height, width = image.shape
     grid = pixel_grid(height, width, image)
     masks = [(planes.number == k).to(grid.dtype)[None, None] for k in range(len(planes.homographies))]
     back = torch.linalg.inv(planes.homographies)
 
     view = torch.zeros_like(image, dtype=grid.dtype)[None]
-    left = torch.ones_like(grid[:, :1])  # part of a pixel that no plane in front has taken
+    left = torch.ones_like(grid[:, :1])  # fraction of a pixel not covered by planes in front
     for k in range(len(masks) - 1, -1, -1):
         where = _mapped(grid, back[k])
         covered = sample_at(masks[k], where) if k else torch.ones_like(left)
@@ -167,8 +167,8 @@ def with_reference(sample: Sample, seed: Sequence[int], *, margin: int = 0, **op
     seed : sequence of int
         Of the views.
     margin : int
-        HR pixels to cut off at each side afterwards, a multiple of the scale: what moves into the view then comes from
-        the scene, not from beyond its border.
+        HR pixels to crop at each side afterwards, a multiple of the scale, so that all content of the view comes from
+        the scene.
     **options
         ``parallax``, ``shift``, ``roll`` and ``layers`` of `random_planes`; ``colour``, largest relative deviation of
         the reference's three channels.
@@ -176,8 +176,8 @@ def with_reference(sample: Sample, seed: Sequence[int], *, margin: int = 0, **op
     Returns
     -------
     dict of Tensor
-        All of ``sample``, and ``ref_rgb`` (B, 3, H, W); ``source_rgb`` (B, 3, H, W), what the reference's camera sees
-        from where the hyperspectral one stands; ``flow`` (B, 2, H, W) and ``visible`` (B, 1, H, W), see `View`.
+        All of ``sample``, and ``ref_rgb`` (B, 3, H, W); ``source_rgb`` (B, 3, H, W), the reference camera's image from
+        the hyperspectral viewpoint; ``flow`` (B, 2, H, W) and ``visible`` (B, 1, H, W), see `View`.
 
     Raises
     ------
@@ -222,7 +222,7 @@ def _cut(x: Tensor, margin: int) -> Tensor:
 
 
 def scene_with_reference(sample: Sample, name: str, **options: Any) -> Sample:
-    """Add a reference to a whole scene; the same one whenever a scene of that name is evaluated."""
+    """Add a reference to a whole scene; always the same for a scene name."""
     return with_reference(sample, (zlib.crc32(name.encode()),), **options)
 
 
@@ -232,7 +232,7 @@ class UnalignedCrops:
     Parameters
     ----------
     crops : Crops
-        Of a size that has room for `room` at each side.
+        Crops with a margin of `room` at each side.
     margin : int
         See `room`.
     **options
@@ -271,7 +271,7 @@ class UnalignedCrops:
 
 
 def room(scale: int, options: dict[str, Any]) -> int:
-    """Return how far, in HR pixels, content may come from, as a multiple of the scale."""
+    """Return the largest displacement in HR pixels, as a multiple of the scale."""
     settings = {**DEFAULTS, **options}
     return scale * math.ceil((settings["parallax"] + settings["shift"]) / scale)
 
@@ -279,8 +279,8 @@ def room(scale: int, options: dict[str, Any]) -> int:
 def published_degradation(image: Tensor, scale: int, size: int = 8, sigma: float = 3.0) -> Tensor:
     """Degrade as the public code of SSC-HSR does, for comparisons with its figures alone.
 
-    An even Gaussian, then the top left pixel of every cell: against the centre-aligned grid that the upsampling stands
-    on, the result is displaced by (s - 2) / 2 pixels. Everything else uses `finewave.physics.degradation.degrade`.
+    An even Gaussian, then the top left pixel of every cell: relative to the centre-aligned grid of the upsampling, the
+    result is shifted by (s - 2) / 2 pixels. All other code uses `finewave.physics.degradation.degrade`.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Published tables, ablations and figures as data, and what reruns them."""
+"""Published tables, ablations and figures as data, and their reproduction."""

@@ -1,4 +1,4 @@
-"""How long the networks of a study train: as published, or a part of it."""
+"""Training length of a study: as published, or a part of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from finewave.errors import InputError
 from finewave.training.recipes import phase_data
 
 VALIDATIONS = 4
-"""Of a phase that is not as long as its recipe says: whole scenes take long, a short run can spare few."""
+"""Validations in a shortened phase: validation on whole scenes takes long."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Budget:
     Parameters
     ----------
     kind : {"published", "fraction", "steps", "pixels"}
-        As the recipe says; a part of it; steps of the first phase; HR pixels that the first phase sees. Further phases
-        change by the same factor as the first.
+        As in the recipe; a fraction of it; steps of the first phase; or HR pixels seen in the first phase. Later phases
+        are scaled by the same factor.
     value : float
         Part, steps or pixels.
     """
@@ -85,7 +85,7 @@ class Budget:
         return changed
 
     def __str__(self) -> str:
-        """Return it in the words of a table's foot."""
+        """Return a description for table notes."""
         if self.kind == "published":
             return "as long as the recipe says"
         if self.kind == "fraction":

@@ -15,7 +15,7 @@ FIGURES: dict[str, Figure] = {figure.name: figure for figure in JSSUNET_FIGURES}
 
 
 def get_study(name: str) -> Study:
-    """Return a study by name; an unknown one is an `InputError` that names the nearest."""
+    """Return a study by name; an `InputError` suggests the nearest name for an unknown one."""
     if name not in STUDIES:
         raise unknown_name("study", name, STUDIES)
     return STUDIES[name]

@@ -30,14 +30,14 @@ def run_spread(
     groups : list of list of Cell
         See `finewave.studies.runner.missing_groups`.
     out : Path
-        Results folder, which all workers see under this name.
+        Results folder, visible to all workers under this path.
     say : callable
         Called with a line for each training.
     workers : int, optional
         Processes on this machine, which share its cores.
     address : str, optional
-        Of a scheduler (``tcp://host:8786``) in place of processes of our own. For several GPUs each of its workers
-        sees one, as those of ``dask-cuda`` do.
+        Address of a scheduler (``tcp://host:8786``) to use instead of local processes. For several GPUs each worker
+        should see one, as with ``dask-cuda``.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def run_spread(
     Raises
     ------
     InputError
-        If Dask is missing, the scheduler cannot be reached, or both ways are asked for.
+        If Dask is missing, the scheduler cannot be reached, or both options are given.
     """
     if workers is not None and address is not None:
         raise InputError("--workers starts processes here, --cluster uses those of a scheduler; give one of them")
@@ -65,7 +65,7 @@ def run_spread(
         except OSError as error:
             raise InputError(f"no Dask scheduler answers at {address} ({error})") from error
         with client:
-            # one training is one task; keys of their own, so that a cluster remembers nothing of another folder
+            # one task per training; keys include the folder, so that a cluster does not reuse results of another one
             tasks = {client.submit(_work, group, out, threads, pure=False, retries=0): group for group in groups}
             failures: dict[str, str] = {}
             done: Any
@@ -80,7 +80,7 @@ def run_spread(
 
 
 def _work(group: list[Cell], out: Path, threads: int | None) -> str | None:
-    """Make the cells of one training in a worker; return why it was not possible, if so."""
+    """Compute the cells of one training in a worker; return the error, if any."""
     if threads is not None:
         import torch
 

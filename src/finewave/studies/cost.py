@@ -1,4 +1,4 @@
-"""What a study will cost: time on this machine from a few real training steps of each recipe, and disk."""
+"""Forecast of a study's time, from a few real training steps of each recipe on this machine, and disk space."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 from finewave.training.recipes import phase_data
 
 PATIENCE = 8.0
-"""Seconds that a measurement of training steps may take, as far as single steps allow."""
+"""Time limit for measuring training steps in seconds; single steps may exceed it."""
 STEPS = 5
 SIDE = 128
-"""Of the image, in HR pixels, whose prediction is timed; a scene takes as many times longer as it has more pixels."""
+"""Side in HR pixels of the image whose prediction is timed; the time of a scene is scaled by its pixels."""
 USUAL_SIDE = 512
-"""Of the scenes of a data set that is not prepared."""
+"""Assumed side of the scenes of a data set that is not prepared."""
 WITHOUT_COST = frozenset(
     {
         *("steps", "minutes", "validate_every", "learning_rate", "schedule", "warmup", "floor", "milestones", "decay"),
         *("power", "clip", "ema", "betas", "weight_decay", "stage_weights", "cluster_balance", "output_start", "data"),
     }
 )
-"""Keys of a phase that do not change the time of a step, or next to nothing."""
+"""Keys of a phase that hardly affect the time of a step."""
 VALUES_WHILE_TRAINING = 5
 """Numbers on the disk for each parameter while it trains: weights, their average, Adam's two, the best weights."""
 
 
 class Range(NamedTuple):
-    """Seconds, from the quickest to the slowest that was measured."""
+    """Seconds, fastest and slowest measurement."""
 
     low: float
     high: float
@@ -59,7 +59,7 @@ NO_TIME = Range(0.0, 0.0)
 
 @dataclass(frozen=True)
 class Estimate:
-    """One training and the cells that hang on it.
+    """One training and the cells that depend on it.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Cost:
 
     @property
     def seconds(self) -> Range:
-        """Of all trainings, one after the other."""
+        """Total time of all trainings in sequence."""
         total = NO_TIME
         for each in self.estimates:
             total = total + each.whole
@@ -103,7 +103,7 @@ class Cost:
 
     @property
     def bytes(self) -> int:
-        """What is needed at most: all weights, and the state of the largest training."""
+        """Maximum disk space: all weights, and the state of the largest training."""
         sizes = [4 * each.parameters for each in self.estimates]
         return sum(sizes) + VALUES_WHILE_TRAINING * max(sizes, default=0)
 
@@ -115,14 +115,14 @@ def cost_of(
     *,
     stored: StoredCosts | None = None,
 ) -> Cost:
-    """Estimate what the missing cells of a study will take; nothing is trained.
+    """Estimate the cost of the missing cells of a study; nothing is trained.
 
     Parameters
     ----------
     groups : sequence of sequences of Cell
         See `finewave.studies.runner.missing_groups`.
     out : Path
-        Results folder: measurements are kept there as ``timings.json``, for the machine that made them.
+        Results folder; measurements are stored there as ``timings.json``, per machine.
     say : callable
         Called with a line for each measurement.
     stored : StoredCosts, optional
@@ -163,7 +163,7 @@ def phases_of(recipe: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def scenes_and_pixels(dataset: str, split: str) -> tuple[int, int]:
-    """Return how many scenes a split has, and the pixels of one: of the prepared store, or what is usual."""
+    """Return the number of scenes of a split and the pixels of one, from the prepared store or by default values."""
     path = prepared_folder() / f"{dataset}.zarr"
     if path.exists():
         store = Store(path)
@@ -175,7 +175,7 @@ def scenes_and_pixels(dataset: str, split: str) -> tuple[int, int]:
 
 
 def key_of_cost(recipe: dict[str, Any], phases: Sequence[dict[str, Any]]) -> str:
-    """Return what tells trainings apart that take different times for a step, whatever their lengths and rates."""
+    """Return a key that is equal for trainings with the same time per step, regardless of length and rates."""
     parts = []
     for phase in phases:
         data = phase_data(recipe, phase)
@@ -185,7 +185,7 @@ def key_of_cost(recipe: dict[str, Any], phases: Sequence[dict[str, Any]]) -> str
 
 
 class _Timings:
-    """Measurements, kept by what was measured and on what machine."""
+    """Measurements, stored by key and machine."""
 
     def __init__(self, path: Path, machine: dict[str, Any], stored: StoredCosts | None) -> None:
         self.path, self.machine, self.stored = path, machine, stored
@@ -217,11 +217,11 @@ def measure(
     Parameters
     ----------
     recipe, phases
-        What is trained.
+        Phases to time.
     side : int
         Of the image that is predicted.
     steps, runs : int
-        How many steps and predictions are timed.
+        Number of timed steps and predictions.
 
     Returns
     -------
@@ -250,7 +250,7 @@ def measure(
 
 
 def _time_phase(net: Any, phase: dict[str, Any], recipe: dict[str, Any], steps: int = STEPS) -> Range:
-    """Return seconds for a step: of whole batches if they are quick, else of one crop and of two, times the batch."""
+    """Return seconds per step: of whole batches if fast, otherwise extrapolated from one and two crops."""
     crops = phase_data(recipe, phase)["batch_size"]
     one = _time_steps(net, phase, recipe, 1, steps)
     if crops == 1:
@@ -263,7 +263,7 @@ def _time_phase(net: Any, phase: dict[str, Any], recipe: dict[str, Any], steps: 
 
 
 def _time_steps(net: Any, phase: dict[str, Any], recipe: dict[str, Any], crops: int, steps: int) -> Range:
-    """Return the least and the greatest time of some steps; the first, which sets things up, does not count."""
+    """Return the shortest and the longest time of some steps, without the first, which includes set-up."""
     import copy
     import logging
 
@@ -340,13 +340,13 @@ def _random_batch(recipe: dict[str, Any], side: int, crops: int) -> dict[str, An
 
 
 def in_words(seconds: Range) -> str:
-    """Return a span of time as one says it: ``"2 h 05 min to 2 h 40 min"``."""
+    """Return a human-readable range of times: ``"2 h 05 min to 2 h 40 min"``."""
     low, high = duration(seconds.low), duration(seconds.high)
     return low if low == high else f"{low} to {high}"
 
 
 def duration(seconds: float) -> str:
-    """Return a time as one says it."""
+    """Return a human-readable time."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""What studies ask of a data set's description."""
+"""Facts about data sets for studies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sensor_of(dataset: str, system: str) -> str:
     Raises
     ------
     InputError
-        If the data set names none: numbers of another camera would look like those of the table.
+        If the data set names none; results for another camera would not be comparable.
     """
     sensor = sensor_of_description(get_dataset(dataset))
     return rgb_sensor(sensor) if takes_reference(system) else sensor
@@ -38,10 +38,10 @@ def split_of(dataset: str) -> Mapping[str, Sequence[str]]:
 
 
 def at_hand(dataset: str) -> bool:
-    """Return whether a data set is prepared, or lies in ``FINEWAVE_DATA``."""
+    """Return whether a data set is prepared, or is in ``FINEWAVE_DATA``."""
     return (prepared_folder() / f"{dataset}.zarr").exists() or (data_folder() / base_of(dataset)).is_dir()
 
 
 def base_of(dataset: str) -> str:
-    """Return the name of the data whatever its split, which may follow after an ``@``."""
+    """Return the name of the data set without the split after an ``@``."""
     return dataset.partition("@")[0]

@@ -1,4 +1,4 @@
-"""What a study is: rows of systems, to be filled for data sets and scales by a protocol."""
+"""Definition of studies: rows of systems, evaluated on data sets and scales by a protocol."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Image = Literal["hr_hsi", "hr_msi", "lr_hsi"]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: a system, and what is changed about it.
+    """One row of a table: a system and changes to its recipe.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Row:
     options : mapping
         Of a baseline, for `create_model`.
     image : {"hr_hsi", "hr_msi", "lr_hsi"}
-        What is scored: the output, or what a composition makes in between.
+        Scored image: the output, or an intermediate image of a composition.
     post : bool
         False scores a network without the post-processing that it was trained with.
     """
@@ -46,7 +46,7 @@ class Row:
 
 @dataclass(frozen=True)
 class NotBuilt:
-    """A line of a published table whose system finewave does not have: it holds published numbers alone.
+    """A row of a published table whose system is not in finewave; it has published numbers only.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class NotBuilt:
 
     @property
     def label(self) -> str:
-        """What stands in the table."""
+        """Name of the row in the table."""
         return f"{self.name}, not built"
 
 
@@ -75,13 +75,13 @@ class Study:
     source : str
         Publication and table.
     protocol : str
-        Of its published numbers; others can be asked for.
+        Metrics with published numbers; others can be requested.
     rows : tuple of Row
         In the order of the table.
     datasets, scales : tuple
-        Of the publication, as far as finewave knows the data sets.
+        Data sets of the publication that finewave has.
     first : str
-        What the rows are called.
+        Heading of the column of row names.
     published : str or None
         File under ``published/`` with its numbers, see `finewave.studies.published`.
     notes : str
@@ -124,7 +124,7 @@ class Figure:
     dataset, scale : str, int
         As published.
     scene : str or None
-        As published, where that is known; it is taken where the split has it.
+        As published, if known; used if the split has it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A study asked for: which cells it has, and what each of them is down to the last number."""
+"""Resolution of a requested study into cells with complete settings."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ RECIPE_SETS: dict[str, str] = {
 }
 COMMON = "common"
 OF_THE_TABLE = ("data.dataset", "data.sensor", "data.degradation", "model.scale", "model.ms_bands", "model.hs_bands")
-"""What table and protocol decide, whatever a recipe says."""
+"""Keys set by table and protocol, overriding the recipe."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure of a table: a system, trained or not, scored on one data set at one scale.
+    """One cell of a table: a system, trained or not, scored on one data set at one scale.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ class Cell:
     dataset, scale, split : str, int, str
     protocol : Protocol
     number : int
-        Of the seed: 0 for the recipe's own, n for n more.
+        Added to the recipe's seed.
     recipe_name : str or None
-        Where the recipe came from; None for a baseline.
+        Source of the recipe; None for a baseline.
     recipe : dict or None
         Resolved: with the row's overrides, budget, seed, data set, scale and the protocol's degradation.
     """
@@ -58,12 +58,12 @@ class Cell:
 
     @property
     def sensor(self) -> str:
-        """What makes the multispectral images: the protocol's camera, else that of the data set."""
+        """Sensor of the multispectral images: the protocol's camera, otherwise that of the data set."""
         return self.protocol.sensor or sensor_of(self.dataset, self.row.system)
 
     @cached_property
     def what(self) -> dict[str, Any]:
-        """What makes the network: all that decides about its weights."""
+        """All settings that affect the weights."""
         if self.recipe is None:
             return {"system": self.row.system, "options": dict(self.row.options), "sensor": self.sensor}
         recipe = {key: value for key, value in self.recipe.items() if key not in ("name", "out")}
@@ -72,7 +72,7 @@ class Cell:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """All that decides about the numbers of the cell, code and data apart."""
+        """All settings that affect the numbers of the cell, apart from code and data."""
         return {
             "dataset": self.dataset,
             "scale": self.scale,
@@ -85,7 +85,7 @@ class Cell:
 
     @property
     def training(self) -> str:
-        """Name of the training's folder: cells of one training share it."""
+        """Name of the training's folder, shared by the cells of one training."""
         return f"{self.dataset}-x{self.scale}-{self.row.system}-{digest(self.what)}"
 
     @property
@@ -100,20 +100,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Request:
-    """What of a study is to be made, and how.
+    """A request for cells of a study.
 
     Parameters
     ----------
     study : Study
     datasets, scales, rows : tuple
-        Of the study or beyond it; rows are its own.
+        Data sets and scales of the study or others; rows are those of the study.
     split : str
     protocol : Protocol
     budget : Budget
     recipes : {"published", "short", "common"}
         Which recipe of each system, see `RECIPE_SETS`.
     seeds : int
-        How many; the first is the recipe's own, each further one is one more.
+        Number of seeds; the first is the recipe's, then incremented by one.
     """
 
     study: Study
@@ -149,7 +149,7 @@ class Request:
 
     @cached_property
     def _made(self) -> dict[tuple[str, str, int, int], Cell]:
-        """Cells by their place: recipes take long to read."""
+        """Cache of cells, as reading recipes takes long."""
         return {}
 
     def _make(self, row: Row, dataset: str, scale: int, number: int) -> Cell:
@@ -162,7 +162,7 @@ class Request:
 
 
 def digest(facts: dict[str, Any]) -> str:
-    """Return twelve characters that tell facts apart."""
+    """Return a digest of twelve characters."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, ensure_ascii=True).encode()).hexdigest()[:12]
 
 
@@ -175,7 +175,7 @@ def key_of(facts: dict[str, Any]) -> str:
 def _recipe(
     row: Row, family: str, which: RecipeSet, dataset: str, scale: int, protocol: Protocol
 ) -> tuple[str, dict[str, Any]]:
-    """Return name and content of the recipe of a row for a data set and a scale, as a protocol observes it."""
+    """Return name and content of the recipe of a row for a data set, a scale and a protocol."""
     overrides = list(row.overrides)
     if which != "published" and any(name.startswith(f"{COMMON}-{family}-") for name in list_recipes()):
         family = f"{COMMON}-{family}"  # a composition's, part by part
@@ -187,7 +187,7 @@ def _recipe(
     name = recipe_name(family, dataset, scale, short=which == "short")
     recipe = copy.deepcopy(_loaded(name, tuple(overrides)))
     if not row.post and not any(phase["kind"] == "post" for key, phase in recipe.items() if key.startswith("phase")):
-        # trained together with it, the rest is not what the network without post-processing would be
+        # joint training would change the rest of the network
         recipe["model"]["post"] = False
     sensor = protocol.sensor or sensor_of(dataset, row.system)
     if dataset != recipe["data"]["dataset"]:
@@ -210,9 +210,9 @@ def _loaded(name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
 
 
 def recipe_name(family: str, dataset: str, scale: int, *, short: bool) -> str:
-    """Return the name of the recipe of a family that is nearest to a data set and a scale.
+    """Return the name of the recipe of a family that best matches a data set and a scale.
 
-    ``<family>-<data set>-x<scale>`` if there is one, else of another scale or without, else of CAVE, else of another
+    ``<family>-<data set>-x<scale>`` if it exists, otherwise one of another scale or without, of CAVE, or of another
     data set.
     """
     end = "-short" if short else ""

@@ -1,4 +1,4 @@
-"""Figures of a study: what its models make of one scene."""
+"""Figures of a study: predictions of its models for one scene."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from finewave.studies.table_formats import slug
 
 
 def choose_scene(figure: Figure, names: list[str], requested: str | None) -> str:
-    """Return the scene to show: the one asked for, else the published one if it is there, else the first."""
+    """Return the scene to show: the requested one, the published one if present, or the first."""
     if requested is not None:
         if requested not in names:
             raise unknown_name("scene of the split", requested, names)
@@ -25,12 +25,12 @@ def choose_scene(figure: Figure, names: list[str], requested: str | None) -> str
 
 
 def take_picture(figure: Figure, request: Request, out: Path, scene: str | None = None) -> StudyPicture:
-    """Return what the models of a request make of a scene, as a whole.
+    """Return the predictions of a request's models for a whole scene.
 
     Raises
     ------
     InputError
-        If no model is there, or the scene is not in the split.
+        If no model exists, or the scene is not in the split.
     """
     from finewave.metrics import evaluate
     from finewave.studies.scoring import baseline, estimate, scenes_of, whole_scenes, without_post
@@ -73,7 +73,7 @@ def make_figure(figure: Figure, request: Request, out: Path, scene: str | None =
     Raises
     ------
     InputError
-        If no model is there, the scene is not in the split, or matplotlib is missing.
+        If no model exists, the scene is not in the split, or matplotlib is missing.
     """
     picture = take_picture(figure, request, out, scene)
     folder = out / "figures"

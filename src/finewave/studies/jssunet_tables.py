@@ -1,7 +1,7 @@
 """Tables II to VIII and figures 8 to 10 of arXiv 2505.24605: systems compared, and the ablations of JSSUNet.
 
-All ablations are on CAVE, s = 4. Tables III and IV train one branch alone; V and VI hold the weights of the loss fixed;
-V to VII are without post-processing.
+All ablations are on CAVE, s = 4. Tables III and IV train a single branch; V and VI use fixed loss weights; V to VII are
+without post-processing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Results of several folders in one."""
+"""Merging of results folders."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def merge(folders: Sequence[Path], out: Path) -> int:
     folders : sequence of Path
         Results folders.
     out : Path
-        Made if missing; what is there stays.
+        Created if missing; existing files are kept.
 
     Returns
     -------
     int
-        How many cells ``out`` then has.
+        Number of cells in ``out``.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def merge(folders: Sequence[Path], out: Path) -> int:
 
 
 def _copy_models(folder: Path, out: Path) -> None:
-    """Copy finished trainings, which figures are drawn from; what is under way stays where it is."""
+    """Copy finished trainings, needed for figures; unfinished ones are not copied."""
     for model in sorted(trainings_folder(folder).glob(f"*/{MODEL}")):
         target = trainings_folder(out) / model.parent.name
         if not target.exists():

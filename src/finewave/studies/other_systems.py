@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from finewave.studies.definition import NotBuilt, Row, Study
 
-PUBLISHED_MODULES = "model.modules=2"  # also in the short recipe, which has one
+PUBLISHED_MODULES = "model.modules=2"  # also in the short recipe
 
 TABLES = (
     Study(

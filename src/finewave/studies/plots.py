@@ -1,4 +1,4 @@
-"""A study's picture as a figure: what is shown of it, and the words beside it."""
+"""Figures of studies: images and captions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from finewave.viz.places import highest_contrast_window, representative_points
 
 @dataclass(frozen=True)
 class Panel:
-    """What one row of the table makes of the scene.
+    """Prediction of one row of the table.
 
     Parameters
     ----------
@@ -37,19 +37,19 @@ class Panel:
 
 @dataclass(frozen=True)
 class StudyPicture:
-    """All that a figure shows.
+    """Contents of a figure.
 
     Parameters
     ----------
     scene : str
     truth : ndarray (C, H, W)
     observed : ndarray (c, h, w)
-        What networks see: the LR-MSI.
+        Input of the networks: the LR-MSI.
     wavelengths : ndarray (C,)
         nm.
     panels : tuple of Panel
     missing : tuple of str
-        Rows whose models are not there.
+        Rows without a trained model.
     """
 
     scene: str
@@ -108,6 +108,6 @@ def _colours(values: np.ndarray, shown: Rendering, limits: DisplayRange) -> np.n
 
 
 def _input_colours(observed: np.ndarray, limits: DisplayRange) -> np.ndarray:
-    """Return the first three bands, red, green and blue, of a multispectral image as sRGB; of fewer the first."""
+    """Return the first three bands (red, green, blue) of a multispectral image, or the first one, as sRGB."""
     three = observed[:3] if len(observed) >= 3 else observed[:1].repeat(3, axis=0)
     return _colours(three, rendering(make_scene(three)), limits)

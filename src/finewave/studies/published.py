@@ -1,4 +1,4 @@
-"""Published numbers, one file a table: ``dataset,scale,row`` and metrics by the names of `finewave.metrics.METRICS`.
+"""Published numbers, one file per table: ``dataset,scale,row`` and metrics named as in `finewave.metrics.METRICS`.
 
 An asterisk as data set or scale: the publication does not say which.
 """
@@ -27,5 +27,5 @@ def published_values(file: str | None) -> dict[tuple[str, int, str], dict[str, s
 def published_row(
     values: dict[tuple[str, int, str], dict[str, str]], dataset: str, scale: int, row: str
 ) -> dict[str, str]:
-    """Return the numbers of a row as printed; nothing where there are none."""
+    """Return the numbers of a row as printed; empty if there are none."""
     return values.get((base_of(dataset), scale, row)) or values.get(("*", 0, row)) or {}

@@ -1,4 +1,4 @@
-"""From the words of a user to a request."""
+"""Construction of a request from user input."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def ask(
     Parameters
     ----------
     name : str
-        Of the study, see `finewave.studies.catalogue.STUDIES`.
+        Name of the study, see `finewave.studies.catalogue.STUDIES`.
     datasets : sequence of str
-        Without, those of the publication that are prepared or lie in ``FINEWAVE_DATA``; all if none does.
+        Default: those of the publication that are prepared or in ``FINEWAVE_DATA``; all if there are none.
     scales : sequence of int
         Without, those of the publication.
     rows : sequence of str
@@ -43,7 +43,7 @@ def ask(
     Raises
     ------
     InputError
-        If anything named does not exist; the nearest that does is named.
+        If a name does not exist; the message suggests the nearest one.
     """
     study = get_study(name)
     if recipes not in RECIPE_SETS:

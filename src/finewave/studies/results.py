@@ -1,7 +1,7 @@
-"""The cells of studies as files: one JSON each, named by all that decides about its numbers.
+"""Result cells of studies as JSON files, named by all settings that affect their numbers.
 
 A cell of another protocol, split, recipe or budget has another name, so it cannot get into a table by accident. A file
-whose content is not what its name says is refused.
+whose content does not match its name raises an error.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ NEEDED = ("facts", "images", "mean", "scenes_sha256", "commit", "finewave", "har
 
 
 def cells_folder(out: Path) -> Path:
-    """Return where the cells of a results folder lie."""
+    """Return the folder of the cells in a results folder."""
     return out / "cells"
 
 
 def write_result(out: Path, result: dict[str, Any]) -> Path:
-    """Write a cell, whole or not at all."""
+    """Write a cell atomically."""
     folder = cells_folder(out)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{key_of(result['facts'])}.json"
@@ -36,7 +36,7 @@ def write_result(out: Path, result: dict[str, Any]) -> Path:
 
 
 def find_result(out: Path, cell: Cell) -> dict[str, Any] | None:
-    """Return the result of a cell, None if it is not there."""
+    """Return the result of a cell, None if missing."""
     path = cells_folder(out) / f"{cell.key}.json"
     return read_result(path) if path.exists() else None
 
@@ -47,7 +47,7 @@ def read_result(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If it is damaged, of another version, or not what its name says.
+        If it is damaged, of another version, or does not match its name.
     """
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
@@ -81,7 +81,7 @@ def all_results(out: Path) -> list[Path]:
 
 
 def _plain(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result whose metrics are JSON: it knows no infinity."""
+    """Return a result with metrics encoded for JSON, which has no infinity."""
 
     def text(values: dict[str, float]) -> dict[str, Any]:
         return {name: value if math.isfinite(value) else str(value) for name, value in values.items()}

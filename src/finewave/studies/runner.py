@@ -1,4 +1,4 @@
-"""Making the cells of a study: what is there is kept, what is missing is trained, scored and written."""
+"""Computation of the missing cells of a study: training, scoring, writing."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Say = Callable[[str], None]
 
 
 def trainings_folder(out: Path) -> Path:
-    """Return where the trainings of a results folder lie."""
+    """Return the folder of the trainings in a results folder."""
     return out / "trainings"
 
 
 def missing_groups(cells: Iterable[Cell], out: Path) -> list[list[Cell]]:
-    """Return the cells that are not there yet; those of one training together, in the order of the table."""
+    """Return the missing cells, grouped by training, in the order of the table."""
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
         group = groups.setdefault(cell.training, [])
@@ -33,7 +33,7 @@ def missing_groups(cells: Iterable[Cell], out: Path) -> list[list[Cell]]:
 
 
 def run_groups(groups: list[list[Cell]], out: Path, say: Say) -> dict[str, str]:
-    """Make cells one training after the other.
+    """Compute cells, one training after the other.
 
     Returns
     -------
@@ -57,12 +57,12 @@ def run_groups(groups: list[list[Cell]], out: Path, say: Say) -> dict[str, str]:
 
 
 def run_group(group: list[Cell], out: Path, say: Say = lambda line: None) -> None:
-    """Train what the cells of a group have in common, unless that is done, and score each.
+    """Run the training shared by a group of cells, unless it is done, and score each cell.
 
     Raises
     ------
     InputError
-        If the recipe cannot be run, data are missing, or another process is at it.
+        If the recipe cannot be run, data are missing, or another process is computing them.
     """
     from filelock import FileLock, Timeout
 
@@ -70,7 +70,7 @@ def run_group(group: list[Cell], out: Path, say: Say = lambda line: None) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     lock = folder / f"{group[0].training}.lock"
     try:
-        with FileLock(lock, timeout=0):  # held by the system: it goes with the process, however that ends
+        with FileLock(lock, timeout=0):  # a lock of the operating system: released when the process ends in any way
             _run(group, out, say)
     except Timeout:
         raise InputError(f"another process is making {group[0].training} in {out}; wait for it") from None
@@ -130,7 +130,7 @@ def _trained(cell: Cell, out: Path) -> tuple[Any, float]:
 
 
 def _short(commit: str | None) -> str | None:
-    """Return a revision as short as `describe_machine` says it, and whether the checkout had changes."""
+    """Return a revision in the short form of `describe_machine`, and whether the checkout had changes."""
     if commit is None:
         return None
     revision, plus, changes = commit.partition("+")
@@ -138,6 +138,6 @@ def _short(commit: str | None) -> str | None:
 
 
 def _forget_checkpoints(run: Path) -> None:
-    """Remove what only a resumed training needs: it is many times as large as the weights."""
+    """Remove the training state, which is many times as large as the weights."""
     for file in (*run.glob("phase*/last.ckpt"), *run.glob("phase*/best.safetensors")):
         file.unlink()

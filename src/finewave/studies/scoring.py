@@ -34,9 +34,9 @@ def score(model: Model, cell: Cell, progress: Callable[[str], None] = lambda lin
     Parameters
     ----------
     model : Model
-        In float32 whatever its precision says, so that figures do not depend on the machine.
+        Evaluated in float32 regardless of its precision, so that results do not depend on the machine.
     cell : Cell
-        Tells data set, split, scale, protocol and image.
+        Cell with data set, split, scale, protocol and image.
     progress : callable
         Called with a line for each scene.
 
@@ -75,7 +75,7 @@ def score(model: Model, cell: Cell, progress: Callable[[str], None] = lambda lin
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Multiply in float32 proper, whatever a training in the same process allowed: scores are the same without it."""
+    """Disable TF32, which a training in the same process may have enabled, for reproducible scores."""
     matmul, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
@@ -87,12 +87,12 @@ def exact_float32() -> Iterator[None]:
 
 
 def scenes_of(dataset: str, split: str) -> tuple[SceneSource, list[str]]:
-    """Return where the scenes of a split are read, and their names.
+    """Return the source of a split's scenes, and their names.
 
     Raises
     ------
     InputError
-        If there is no such split, or some of its scenes are missing: a mean over the rest would pass for the whole.
+        If there is no such split, or some of its scenes are missing.
     """
     store = open_dataset(dataset)
     splits = store.attributes["split"]
@@ -101,7 +101,7 @@ def scenes_of(dataset: str, split: str) -> tuple[SceneSource, list[str]]:
     names = list(splits[split])
     published = list(split_of(dataset).get(split, ()))
     if not names or (set(names) < set(published)):
-        return open_scenes(dataset, published), published  # complete, or an error that names what is missing
+        return open_scenes(dataset, published), published  # raises an error that names missing scenes
     return store, names
 
 
@@ -112,7 +112,7 @@ def whole_scenes(source: SceneSource, cell: Cell) -> WholeScenes:
 
 
 def estimate(model: Model, images: Mapping[str, Tensor], image: str) -> Tensor:
-    """Return the prediction of an image: the model's output, or what a composition makes on the way to it."""
+    """Return the prediction: the model's output, or an intermediate image of a composition."""
     if image == model.output:
         return model.predict(**{name: images[name] for name in model.inputs})
     model.net.eval()
@@ -132,7 +132,7 @@ def without_post(model: Model) -> Model:
 
 
 def baseline(cell: Cell) -> Model:
-    """Return the baseline of a cell, fitted on the training scenes where it has coefficients."""
+    """Return the baseline of a cell, fitted on the training scenes if it has coefficients."""
     store = open_dataset(cell.dataset)
 
     def training() -> Iterable[Sample]:
@@ -170,7 +170,7 @@ def _images(whole: Sample, name: str, protocol: Protocol, scale: int) -> Iterato
 
 
 def _cut(image: Tensor, y: int, x: int, side: int, rows: int) -> Tensor:
-    """Cut what lies on an HR crop out of an image of either resolution."""
+    """Cut the area of an HR crop out of an image of either resolution."""
     ratio = rows // image.shape[2]
     y, x, side = y // ratio, x // ratio, side // ratio
     return image[:, :, y : y + side, x : x + side]

@@ -11,7 +11,7 @@ from finewave.errors import InputError
 
 LEVEL = 0.05
 LEAST = 6
-"""Scenes below which a two-sided Wilcoxon test cannot reach `LEVEL`: its least value is 2 / 2^n."""
+"""Minimum number of scenes for a two-sided Wilcoxon test to reach `LEVEL`: its smallest p-value is 2 / 2^n."""
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
@@ -34,8 +34,7 @@ class PairedTest:
         Mean of the first minus the second.
     wilcoxon, t : float or None
         Two-sided p-values of the signed-rank test (exact where SciPy has it) and of Student's paired test, which
-        supposes that differences are normally distributed. None where it says nothing: fewer than two pairs, or no
-        difference at all.
+        assumes normally distributed differences. None if undefined: fewer than two pairs, or no differences.
     """
 
     scenes: int
@@ -45,7 +44,7 @@ class PairedTest:
 
     @property
     def verdict(self) -> str:
-        """What the signed-rank test says, in words."""
+        """Result of the signed-rank test, as text."""
         if self.scenes < LEAST:
             return f"{self.scenes} scenes say nothing: at least {LEAST} are needed for p < {LEVEL:g}"
         if self.wilcoxon is None:
@@ -69,7 +68,7 @@ def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
     Raises
     ------
     InputError
-        If they are not as many.
+        If the numbers differ.
     """
     from scipy import stats
 

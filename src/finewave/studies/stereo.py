@@ -1,4 +1,4 @@
-"""A real unaligned pair: scikit-image's stereo photographs, one view hyperspectral and coarse, the other the reference.
+"""A real unaligned pair from scikit-image's stereo photographs: one view as LR-HSI, the other as reference.
 
 The pair "motorcycle" is from the Middlebury 2014 stereo data (D. Scharstein et al., GCPR 2014) and comes with the true
 disparities of the left view.
@@ -25,9 +25,9 @@ OFFSET = 8  # shift of the right view, in pixels of the result: middle depths th
 
 
 def smoothest_spectra(rgb: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """Return the spectra (C, H, W) with the least second differences that a camera sees as ``rgb`` (c, H, W).
+    """Return the smoothest spectra (C, H, W) that a camera maps to ``rgb`` (c, H, W).
 
-    Of all x with R x = rgb the one that minimises |D x|^2; linear in rgb, not clipped.
+    Minimises |D x|^2, the second differences, subject to R x = rgb; linear in rgb, not clipped.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def smoothest_spectra(rgb: np.ndarray, response: np.ndarray) -> np.ndarray:
     """
     c, bands = response.shape
     second = np.diff(np.eye(bands), 2, axis=0)
-    # the conditions for the minimum under the constraint, one system for all pixels
+    # optimality conditions of the constrained problem, one linear system for all pixels
     system = np.block([[second.T @ second, response.T], [response, np.zeros((c, c))]])
     mixing = np.linalg.solve(system, np.vstack([np.zeros((bands, c)), np.eye(c)]))[:bands]
     return np.einsum("kc,chw->khw", mixing, rgb)
@@ -50,7 +50,7 @@ def stereo_pair(response: np.ndarray, scale: int) -> dict[str, Tensor]:
     Parameters
     ----------
     response : ndarray (3, C)
-        Of the camera that the photographs are taken to come from.
+        Response of the camera assumed for the photographs.
     scale : int
         s.
 
@@ -82,7 +82,7 @@ def stereo_pair(response: np.ndarray, scale: int) -> dict[str, Tensor]:
         part = srgb_to_linear(photograph[:height, first : first + width].astype(np.float32) / 255)
         return degrade(torch.from_numpy(np.ascontiguousarray(part.transpose(2, 0, 1))).float(), SHRINK)
 
-    # the right view begins at its left edge, the left view OFFSET later: what is near is left of the middle in both
+    # crops start at the left edge of the right view and OFFSET pixels later in the left view, to balance disparities
     source, reference = shrunk(left, SHRINK * OFFSET), shrunk(right, 0)
     d = disparity[:height, SHRINK * OFFSET : SHRINK * OFFSET + width]
     d = d[SHRINK // 2 :: SHRINK, SHRINK // 2 :: SHRINK] / SHRINK
@@ -100,7 +100,7 @@ def stereo_pair(response: np.ndarray, scale: int) -> dict[str, Tensor]:
 
 
 def show_alignment(model: Model, path: Path, sensor: str | None = None) -> dict[str, float]:
-    """Align the stereo pair by a reference-guided network, and draw what came of it as a PNG.
+    """Align the stereo pair with a reference-guided network, and draw the result as a PNG.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
-"""Costs of published studies that are stored, so that a forecast takes seconds: ``costs.json`` beside this file.
+"""Stored costs of published studies for fast forecasts: ``costs.json`` beside this file.
 
-They are in units of a fixed piece of training (`reference_seconds`) that is timed on the machine that asks: a recipe
-costs about as many of these on one machine as on another. They were measured on small images, and are taken to grow
-with the pixels and the crops of a batch: an order of magnitude, where ``--measure`` is a forecast.
+The unit is a fixed training workload (`reference_seconds`), timed on the current machine: the cost of a recipe in this
+unit is similar on all machines. Costs were measured on small images and scaled by the pixels and crops of a batch, so
+they give an order of magnitude; ``--measure`` is more accurate.
 
-``python -m finewave.studies.stored_costs table2`` measures what is missing, and drops what no recipe has any more.
+``python -m finewave.studies.stored_costs table2`` measures missing costs, and removes those without a recipe.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from finewave.training.recipes import phase_data
 
 PATH = Path(__file__).with_name("costs.json")
 STORED = {"table2": ("cave", "ntire2020"), "mulsr": ("cave@mulsr",)}
-"""Studies whose costs are stored, and for which data sets; recipes that take the same time stand once."""
+"""Studies and data sets with stored costs; recipes of equal cost are stored once."""
 
 
 CROP, IMAGE = 32, 64
@@ -34,7 +34,7 @@ CROP, IMAGE = 32, 64
 
 
 class StoredCosts:
-    """The file, and what its unit takes here."""
+    """Contents of the file, and its unit in seconds on this machine."""
 
     def __init__(self, path: Path = PATH) -> None:
         self.used = 0
@@ -46,7 +46,7 @@ class StoredCosts:
         return reference_seconds()
 
     def seconds(self, key: str) -> dict[str, Any] | None:
-        """Return what `finewave.studies.cost.measure` would, about; None for what is not stored."""
+        """Return an estimate of `finewave.studies.cost.measure`; None if not stored."""
         if key not in self.known:
             return None
         self.used += 1
@@ -68,7 +68,7 @@ def reference_seconds() -> float:
     net = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in `cost`
     x = torch.zeros(1, 64, 64, 64).contiguous(memory_format=torch.channels_last)
     times = []
-    for _ in range(7):  # the first two set things up
+    for _ in range(7):  # the first two include set-up
         begun = time.perf_counter()
         for _ in range(5):
             net(x).sum().backward()
@@ -86,7 +86,7 @@ def recipes_of(study: str) -> Iterator[tuple[str, Cell]]:
 
 
 def measure_small(recipe: dict[str, Any]) -> dict[str, Any]:
-    """Return what `measure` does, from single small crops and a small image."""
+    """Measure as `measure`, with single small crops and a small image."""
     phases = phases_of(recipe)
     small = copy.deepcopy(recipe)
     for data in (small["data"], *(phase["data"] for phase in phases_of(small) if phase.get("data"))):
@@ -101,7 +101,7 @@ def measure_small(recipe: dict[str, Any]) -> dict[str, Any]:
 
 
 def update(study: str, path: Path = PATH) -> None:
-    """Measure what is missing of a study and write the file after each."""
+    """Measure the missing costs of a study, writing the file after each."""
     from finewave.provenance import describe_machine
 
     known = StoredCosts(path).known

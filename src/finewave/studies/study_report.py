@@ -22,7 +22,7 @@ FIGURE_WIDTH = 2000
 MOST_SAID = 4
 """Differences that are named."""
 PARTS = ("cells", "trainings")
-"""Folders that `finewave study` makes; one of them makes a folder a study's."""
+"""Folders created by `finewave study`; any of them identifies a study's folder."""
 
 
 def is_study(path: Path) -> bool:
@@ -96,7 +96,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _written_tables(folder: Path) -> list[Path]:
-    """Return the Markdown files that a study wrote: they have the same table beside them as CSV."""
+    """Return the Markdown files of a study, recognised by the same table as CSV beside them."""
     return sorted(file for file in folder.glob("*.md") if file.with_suffix(".csv").is_file())
 
 
@@ -106,7 +106,7 @@ def _table(file: Path, number: int) -> str:
         from markdown_it import MarkdownIt
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     html = parser.render(file.read_text(encoding="utf-8"))
-    # the page has its own first heading
+    # the page already has a top-level heading
     html = re.sub(r"<(/?)h([1-4])>", lambda match: f"<{match[1]}h{int(match[2]) + 1}>", html)
     html = html.replace("<table>", '<div class="wide right" tabindex="0" role="region" aria-label="Table"><table>')
     html = re.sub(r"<th(?=[ >])", '<th scope="col"', html.replace("</table>", "</table></div>"))
@@ -139,7 +139,7 @@ def _figures(files: list[Path]) -> str:
 
 
 def _cells(cells: list[dict[str, Any]]) -> str:
-    """Return every cell: what it is of, its metrics, who made it; and the metrics of each image."""
+    """Return every cell: settings, metrics, provenance; and the metrics of each image."""
     metrics = [name for name in METRICS if name in cells[0]["mean"]]
     heads = [f"{METRICS[name].label} {METRICS[name].arrow}" for name in metrics]
     rows, protocols, images = [], {}, ""
@@ -170,7 +170,7 @@ def _cells(cells: list[dict[str, Any]]) -> str:
 
 
 def _differences(facts: list[dict[str, Any]]) -> list[str]:
-    """Return for each cell what sets it apart from the others of its system, data set, scale, split and protocol."""
+    """Return each cell's differences from others of the same system, data set, scale, split and protocol."""
 
     def group(of: dict[str, Any]) -> tuple[Any, ...]:
         return of["system"], of["dataset"], of["scale"], of["split"], of["protocol"]["name"]

@@ -37,7 +37,7 @@ def stem_of(request: Request) -> str:
 
 
 def write_table(table: Table, out: Path) -> list[Path]:
-    """Write a table in all three forms; a file that would not change is left alone."""
+    """Write a table in all three forms; unchanged files are not rewritten."""
     out.mkdir(parents=True, exist_ok=True)
     forms: dict[str, Callable[[Table], str]] = {"md": markdown, "csv": comma_separated, "tex": latex}
     written = []
@@ -199,7 +199,7 @@ def _published(block: Block, metrics: tuple[str, ...]) -> list[str]:
 
 
 def _tests(table: Table, block: Block) -> list[str]:
-    """Return the comparisons of a block in words."""
+    """Return the comparisons of a block as text."""
     words = []
     for metric, (first, second, test) in block.tests(table.metrics).items():
         values = [

@@ -1,4 +1,4 @@
-"""A study's table from its cells: what stands in each place, what is best, and what has to be said under it."""
+"""A study's table, computed from its cells: values, best ones and notes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from finewave.training.recipe_sources import label
 
 @dataclass(frozen=True)
 class Value:
-    """A figure: mean over images, then over seeds, with the standard deviation over seeds."""
+    """A value: mean over images, then over seeds, with the standard deviation over seeds."""
 
     mean: float
     deviation: float | None = None
-    place: int | None = None  # 1: best, 2: second; of what is printed, so that equal figures are equally good
+    place: int | None = None  # 1: best, 2: second; by printed value, so that equal numbers rank equally
 
     def text(self, metric: str) -> str:
         """Return it as printed."""
@@ -49,7 +49,7 @@ class Line:
     published : dict of str to str
         By metric, as printed there.
     seeds : int
-        How many there are.
+        Number of seeds.
     mark : str
         Of the note on the revision that made it.
     """
@@ -73,7 +73,7 @@ class Block:
     scenes: int = 0
 
     def tests(self, metrics: tuple[str, ...]) -> dict[str, tuple[Line, Line, PairedTest]]:
-        """Return for each metric the two best rows and their comparison; nothing where fewer have values."""
+        """Return for each metric the two best rows and their comparison; empty if fewer have values."""
         results = {}
         for metric in metrics:
             present = [line for line in self.lines if line.values and not math.isnan(line.values[metric].mean)]
@@ -97,12 +97,12 @@ class Table:
 
 
 def build_table(request: Request, out: Path) -> Table:
-    """Return the table of what is there of a request's cells.
+    """Return the table of a request's existing cells.
 
     Raises
     ------
     InputError
-        If a cell is damaged or not what its name says, or cells of one block were made from different data.
+        If a cell is damaged or does not match its name, or cells of one block use different data.
     """
     metrics = request.protocol.metrics
     printed = published_values(request.study.published)
@@ -120,7 +120,7 @@ def build_table(request: Request, out: Path) -> Table:
                         results.append(result)
                 lines.append(_line(row, results, metrics, published_row(printed, dataset, scale, row.key)))
             _rank(lines, metrics)
-            if request.rows == request.study.rows:  # nothing was picked out
+            if request.rows == request.study.rows:  # no outlier was removed
                 lines += [
                     Line(row, published=published_row(printed, dataset, scale, row.key))
                     for row in request.study.not_built
@@ -145,7 +145,7 @@ def _line(row: Row, results: list[dict[str, Any]], metrics: tuple[str, ...], pub
 
 
 def _same_data(data: dict[str, Any], result: dict[str, Any], row: Row) -> None:
-    """Refuse to put cells into one block whose scenes are not the same, value for value."""
+    """Raise an error if cells of one block use scenes with different values."""
     scenes = result["scenes_sha256"]
     if data.setdefault("scenes", scenes) != scenes:
         different = sorted(name for name in {*scenes, *data["scenes"]} if scenes.get(name) != data["scenes"].get(name))
@@ -156,7 +156,7 @@ def _same_data(data: dict[str, Any], result: dict[str, Any], row: Row) -> None:
 
 
 def _rank(lines: list[Line], metrics: tuple[str, ...]) -> None:
-    """Mark the best and the second of what is printed; there is no best of one."""
+    """Mark the best and the second by printed value; nothing is marked in a single row."""
     for metric in metrics:
         shown = {
             id(line): round(line.values[metric].mean, METRICS[metric].decimals)
@@ -173,19 +173,19 @@ def _rank(lines: list[Line], metrics: tuple[str, ...]) -> None:
 
 
 def _labels(request: Request) -> dict[str, str]:
-    """Return what may be said of each recipe, beside what table and protocol decide; by name, in order."""
+    """Return notes about each recipe beyond table and protocol, by name, in order."""
     names = {cell.recipe_name for cell in request.cells() if cell.recipe_name}
     return {name: label(name, aside=OF_THE_TABLE) for name in sorted(names)}
 
 
 def _revision(result: dict[str, Any]) -> str:
-    """Return version and commit that made a cell, in words."""
+    """Return version and commit of a cell, as text."""
     commits = [commit for commit in (result["commit"]["training"], result["commit"]["scoring"]) if commit]
     return f"finewave {result['finewave']}" + (f" ({', '.join(dict.fromkeys(commits))})" if commits else "")
 
 
 def _notes(request: Request, blocks: list[Block]) -> list[str]:
-    """Return what stands under the table, and mark the lines that another revision made."""
+    """Return the notes under the table, and mark rows computed by another revision."""
     study = request.study
     notes = [f"{study.source}; {request.protocol.text}"]
     trained = any(row.family for row in request.rows)

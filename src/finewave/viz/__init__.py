@@ -1,1 +1,1 @@
-"""What is looked at: figures, reports, pages in a browser."""
+"""Visualisation: figures, reports, the viewer."""

@@ -1,4 +1,4 @@
-"""The demo: a photograph becomes a hyperspectral image at s times the resolution, and a picture of it."""
+"""The demo: a photograph to a hyperspectral image at s times the resolution, with a figure."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 PHOTOGRAPH = "astronaut.png"
 PART = (slice(292, 420), slice(120, 312))
 LARGEST = 256
-"""Of a user's photograph, no more than these middle rows and columns: the demo should not take minutes."""
+"""Maximum side of the middle part of a user's photograph, to keep the demo fast."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the demo made, and how well it went."""
+    """Files and metrics of the demo."""
 
     result: Path
     picture: Path
@@ -35,7 +35,7 @@ class Outcome:
     psnr: float
 
     def summary(self) -> str:
-        """Return what to tell the user."""
+        """Return a summary for the user."""
         shapes = ["{2} x {1} pixels, {0} bands".format(*shape) for shape in (self.before, self.after)]
         return (
             f"input:       {shapes[0]}\n"
@@ -53,16 +53,16 @@ def run_demo(
     model: str | Path = "jssunet-photo-x4",
     progress: Callable[[int, int], None] | None = None,
 ) -> Outcome:
-    """Super-resolve a photograph and draw what came out.
+    """Super-resolve a photograph and draw the result.
 
     Parameters
     ----------
     folder : str or Path
-        Where ``result.tif`` and ``result.png`` go; made if missing.
+        Folder of ``result.tif`` and ``result.png``; created if missing.
     image : str or Path, optional
-        A photograph; default a part of one that ships inside scikit-image.
+        A photograph; default a part of one included in scikit-image.
     model : str or Path
-        What to give `load_model`.
+        Argument of `load_model`.
     progress : callable, optional
         See `super_resolve`.
 

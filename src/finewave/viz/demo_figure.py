@@ -14,7 +14,7 @@ from finewave.viz.places import highest_contrast_window, representative_points
 if TYPE_CHECKING:
     import xarray as xr
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers
+# Okabe and Ito's colours, distinguishable for colour-blind readers
 POINT_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2")
 DETAIL = 32
 """Side of the magnified part, in input pixels."""
@@ -129,4 +129,4 @@ def _draw_spectra(axes: Any, result: xr.DataArray, points: list[tuple[int, int]]
     axes.grid(color="#dddddd", linewidth=0.7)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9, ncols=len(points), loc="upper left", columnspacing=1.2)
-    axes.set_ylim(top=axes.get_ylim()[1] * 1.12)  # room for the legend
+    axes.set_ylim(top=axes.get_ylim()[1] * 1.12)  # space for the legend

@@ -1,4 +1,4 @@
-"""What is wrong where: error and spectral angle of each pixel."""
+"""Maps of error and spectral angle."""
 
 from __future__ import annotations
 

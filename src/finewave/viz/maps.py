@@ -1,4 +1,4 @@
-"""Where a result differs from its reference: maps of error and of spectral angle."""
+"""Maps of error and spectral angle between a result and its reference."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ MAPS = {
     "angle": "Spectral angle (°)",
     "band": "Values of the band",
 }
-"""Maps by name: what the colour bar says."""
+"""Maps by name, with the label of the colour bar."""
 NEEDS_REFERENCE = frozenset({"error", "error-band", "angle"})
-_MOST_VALUES = 2**25  # read for one map: as many pixels of all bands as are done within a second
+_MOST_VALUES = 2**25  # values read for one map, which takes about a second
 
 
 @dataclass(frozen=True)
 class Map:
-    """Values (y, x) in a window; `averaged` says of how many pixels per axis each was made before comparing."""
+    """Values (y, x) in a window; `averaged` is the number of pixels per axis averaged before comparison."""
 
     values: NDArray[np.float32]
     window: Window
@@ -36,10 +36,10 @@ class Map:
 
 
 def make_map(view: ScenePair, kind: str, band: float, frame: Frame) -> Map | None:
-    """Return a map of what a frame shows; None where it shows nothing of the result.
+    """Return the map of a frame; None if the frame does not show the result.
 
-    Errors are those of single pixels, averaged for the screen afterwards, as long as no more than 33 million values
-    have to be read for that; else of pixels that were averaged before, which `Map.averaged` says.
+    Errors are those of single pixels, averaged for the screen afterwards, if at most 33 million values have to be read;
+    otherwise pixels are averaged first, see `Map.averaged`.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def _values(view: ScenePair, kind: str, window: Window, bands: list[int]) -> NDA
 
 
 def colour_limit(view: ScenePair, kind: str, band: float) -> tuple[float, float]:
-    """Return the values at the ends of the colour bar: of the whole image, so that they stay while one moves.
+    """Return the values at the ends of the colour bar, for the whole image, so that panning does not change them.
 
     Returns
     -------

@@ -20,14 +20,14 @@ def metric_values(
     ----------
     result, reference : ndarray (C, H, W)
     scale : float or None
-        Pixels of the result along one of the input, for ERGAS, which is left out where it is not known or 1.
+        Pixels of the result per pixel of the input, for ERGAS, which is omitted if it is unknown or 1.
     convention : str
         See `finewave.metrics.conventions`.
 
     Returns
     -------
     dict of str to float
-        NaN where a metric is not defined, all of them where no pixel has a value in both images.
+        NaN for undefined metrics, and for all if no pixel has a value in both images.
     """
     from finewave.metrics import METRICS, score_images
 

@@ -1,17 +1,17 @@
-"""Where to look in a scene: the part with most contrast, points whose spectra differ."""
+"""Regions of interest of a scene: the part with the highest contrast, points with different spectra."""
 
 from __future__ import annotations
 
 import numpy as np
 
 POINTS = 4
-"""Whose spectra are drawn."""
+"""Default number of points."""
 
 
 def highest_contrast_window(values: np.ndarray, side: int | None = None) -> tuple[int, int, int]:
-    """Return (top, left, side) of the square of an image (C, H, W) with most contrast between neighbours.
+    """Return (top, left, side) of the square of an image (C, H, W) with the highest contrast between neighbours.
 
-    Its side is a fifth of the image, 24 pixels at least, unless it is given; never more than the image.
+    The default side is a fifth of the image, at least 24 pixels; at most the image.
 
     Pixels without data (NaN) have no contrast.
     """
@@ -20,7 +20,7 @@ def highest_contrast_window(values: np.ndarray, side: int | None = None) -> tupl
     grey = values.mean(0)
     side = min(side or max(24, min(grey.shape) // 5), *grey.shape)
     contrast = np.nan_to_num(_contrast(grey))
-    # the mean over a window belongs to its centre
+    # the mean over a window is stored at its centre
     rows, columns = (n - side + 1 for n in grey.shape)
     inside = uniform_filter(contrast, side, mode="constant")[side // 2 :, side // 2 :][:rows, :columns]
     top, left = np.unravel_index(int(inside.argmax()), inside.shape)
@@ -28,9 +28,9 @@ def highest_contrast_window(values: np.ndarray, side: int | None = None) -> tupl
 
 
 def representative_points(values: np.ndarray, count: int = POINTS) -> list[tuple[int, int]]:
-    """Return (y, x) of pixels in even areas whose spectra differ as much as can be, brightest first.
+    """Return (y, x) of pixels in uniform areas whose spectra differ most, brightest first.
 
-    Pixels without data (NaN) are passed over; there may be fewer than ``count``, but one at least.
+    Pixels without data (NaN) are skipped; there may be fewer than ``count`` points, but at least one.
     """
     from scipy.ndimage import uniform_filter
 
@@ -57,6 +57,6 @@ def representative_points(values: np.ndarray, count: int = POINTS) -> list[tuple
 
 
 def _contrast(grey: np.ndarray) -> np.ndarray:
-    """Return the length of the gradient; an axis of one pixel has none."""
+    """Return the magnitude of the gradient, zero along axes of one pixel."""
     slopes = [np.gradient(grey, axis=axis) for axis in (0, 1) if grey.shape[axis] > 1]
     return np.hypot(*slopes) if len(slopes) == 2 else np.abs(slopes[0]) if slopes else np.zeros_like(grey)

@@ -1,4 +1,4 @@
-"""A scene at resolutions that halve, read in tiles when they are looked at: memory does not grow with the scene."""
+"""An image pyramid whose tiles are read on demand, in memory independent of the scene's size."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
 
 TILE = 256
 """Side of a tile in pixels: the blocks of most GeoTIFFs."""
-_BLOCK = 8  # tiles per side that are read from the file at once
+_BLOCK = 8  # tiles per side read from the file in one block
 CACHE_BYTES = 256 * 2**20
 
 Image = NDArray[np.float32]
 
 
 class Pyramid:
-    """Windows of a scene at level k, where a pixel is the mean of 2^k x 2^k pixels of the scene.
+    """Windows of a scene at level k, whose pixels are means of 2^k x 2^k pixels of the scene.
 
     Parameters
     ----------
     scene : xarray.DataArray with dims (band, y, x)
-        Full resolution; it may stay in its file.
+        Full resolution; may be lazy.
     overviews : mapping of int to xarray.DataArray, optional
-        Levels that the file brings along. The others are averaged from the next finer one that is there, in blocks.
+        Overviews of the file. Other levels are averaged in blocks from the next finer one.
     cache_bytes : int
-        What the tiles that are kept may take.
+        Size of the tile cache.
 
     Attributes
     ----------
     bands, height, width : int
         Of the full resolution.
     top : int
-        The coarsest level: the first one that is a single tile.
+        The coarsest level: the first that is a single tile.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Pyramid:
         self._stored = {0: scene, **fitting}
         self._tiles: OrderedDict[tuple[int, int, int, int], Image] = OrderedDict()
         self._cache_bytes, self._used = cache_bytes, 0
-        self._lock = threading.RLock()  # readers of files take one caller at a time
+        self._lock = threading.RLock()  # file readers are not thread-safe
 
     @property
     def stored_levels(self) -> list[int]:
@@ -82,7 +82,7 @@ class Pyramid:
         return -(-self.height // step), -(-self.width // step)
 
     def level_for(self, pixels: float) -> int:
-        """Return the level to show where ``pixels`` of the scene, per axis, fall on one of the screen."""
+        """Return the level for ``pixels`` of the scene per screen pixel and axis."""
         level = int(np.floor(np.log2(max(pixels, 1.0))))
         return min(level, self.top)
 
@@ -115,7 +115,7 @@ class Pyramid:
         return result
 
     def _cover(self, level: int, band: int, rows: slice, columns: slice) -> Iterator[tuple[int, int, Image]]:
-        """Yield the tiles of a window, block by block, so that a window of any size needs few of them at once."""
+        """Yield the tiles of a window block by block, so that few are in memory at once."""
         last_row, last_column = (rows.stop - 1) // TILE, (columns.stop - 1) // TILE
         for top in range(rows.start // TILE, last_row + 1, _BLOCK):
             for left in range(columns.start // TILE, last_column + 1, _BLOCK):
@@ -130,14 +130,14 @@ class Pyramid:
                     if missing:
                         tiles |= self._make(level, band, missing)
                 for (row, column), tile in tiles.items():
-                    assert tile is not None  # made above, if it was not kept
+                    assert tile is not None  # computed above, unless cached
                     yield row, column, tile
 
     def _make(self, level: int, band: int, missing: list[tuple[int, int]]) -> dict[tuple[int, int], Image]:
         """Read or average tiles of a level and keep them."""
         nearest = max(each for each in self._stored if each <= level)
         made: dict[tuple[int, int], Image] = {}
-        # all the tiles of a block in one reading, unless that many are too much at the level they are made from
+        # all tiles of a block in one read, unless that needs too much of the source level
         side = max(1, _BLOCK >> (level - nearest))
         groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for row, column in missing:
@@ -156,7 +156,7 @@ class Pyramid:
         return made
 
     def _area(self, level: int, band: int, nearest: int, rows: slice, columns: slice) -> Image:
-        """Return a window of a level from the nearest stored one: directly if not too far, else by steps."""
+        """Return a window of a level from the nearest stored one: directly if close, otherwise level by level."""
         steps = level - nearest
         if steps == 0 or (1 << steps) <= _BLOCK:
             height, width = self.size(nearest)
@@ -186,7 +186,7 @@ class Pyramid:
 
 
 def halved(values: Image) -> Image:
-    """Return means of 2 x 2 pixels, without those that are NaN; a single row or column at the end counts alone."""
+    """Return means of 2 x 2 pixels, ignoring NaN; an odd last row or column is averaged separately."""
     height, width = values.shape
     if height % 2 or width % 2:
         values = np.pad(values, ((0, height % 2), (0, width % 2)), constant_values=np.nan)

@@ -1,4 +1,4 @@
-"""The images of one view, opened and laid on one grid: the result's pixels."""
+"""The images of one view, opened and placed on the grid of the result's pixels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SAME_WAVELENGTH_NM = 0.5  # as the metrics have it: files round their wavelength
 
 @dataclass(frozen=True)
 class Place:
-    """Where an image lies on the grid of the result: its corner and pixel size in pixels of the result."""
+    """Position of an image on the grid of the result: corner and pixel size, in pixels of the result."""
 
     left: float = 0.0
     top: float = 0.0
@@ -35,7 +35,7 @@ class Place:
 
 @dataclass
 class Layer:
-    """One image: what it is called, where it lies, and its pixels.
+    """One image: label, position and pixels.
 
     Attributes
     ----------
@@ -47,8 +47,8 @@ class Layer:
         Its pixels at all resolutions.
     place : Place
     wavelengths : ndarray or None
-        nm, one per band; of a camera's image the centres of its sensor. The primaries of sRGB have none: they are
-        colours of a screen, with negative lobes, and no bands of a spectrum.
+        nm, one per band; for a camera's image those of its sensor. None for sRGB, whose primaries are display colours,
+        not spectral bands.
     """
 
     role: str
@@ -60,17 +60,17 @@ class Layer:
 
     @cached_property
     def renderings(self) -> dict[str, Rendering]:
-        """What the image can be shown as, by name; the first is the default."""
+        """Possible renderings by name; the first is the default."""
         return offered_renderings(self.scene)
 
     @property
     def default_rendering(self) -> Rendering:
-        """What the image is shown as where nothing else was chosen."""
+        """The default rendering."""
         return next(iter(self.renderings.values()))
 
     @property
     def axis(self) -> NDArray[np.float64]:
-        """By what bands are told apart: wavelengths in nm, else numbers from 1."""
+        """Positions of the bands: wavelengths in nm, or numbers from 1."""
         if self.wavelengths is not None:
             return self.wavelengths
         return np.arange(1.0, self.pyramid.bands + 1)
@@ -80,7 +80,7 @@ class Layer:
         return int(np.abs(self.axis - position).argmin())
 
     def pixels(self, x0: float, x1: float, y0: float, y1: float) -> tuple[slice, slice] | None:
-        """Return rows and columns of the pixels whose area a rectangle on the result's grid meets; None if none.
+        """Return rows and columns of the pixels that overlap a rectangle on the result's grid; None if none do.
 
         The rectangle [x0, x1) x [y0, y1) is in pixels of the result.
         """
@@ -98,14 +98,14 @@ def _met(start: float, stop: float) -> slice:
 
 @dataclass
 class ScenePair:
-    """A result with what it was made from and what it should be: what a page, report or figure shows.
+    """A result with its input and reference, as shown by viewer, report and figure.
 
     Attributes
     ----------
     layers : dict of str to Layer
         By role; ``"result"`` is always there.
     others : tuple of Layer
-        Further results of the same place and size, which a figure puts side by side.
+        Further results of the same area and size, shown side by side in a figure.
     """
 
     layers: dict[str, Layer]
@@ -113,7 +113,7 @@ class ScenePair:
 
     @property
     def result(self) -> Layer:
-        """The image whose pixels are the grid."""
+        """The image that defines the grid."""
         return self.layers["result"]
 
     @property
@@ -123,7 +123,7 @@ class ScenePair:
 
     @property
     def input(self) -> Layer | None:
-        """What the result was made from."""
+        """The input of the model."""
         return self.layers.get("input")
 
     @property
@@ -133,12 +133,12 @@ class ScenePair:
 
     @property
     def scale(self) -> int | None:
-        """How many pixels of the result lie along a pixel of the input; None without one.
+        """Number of pixels of the result per pixel of the input along an axis; None without an input.
 
         Raises
         ------
         InputError
-            If the input does not lie under the result edge on edge, a whole number of pixels under each of its own.
+            If the input's edges do not match the result's, or the ratio is not an integer.
         """
         if self.input is None:
             return None
@@ -152,12 +152,12 @@ class ScenePair:
 
     @property
     def reference(self) -> Layer | None:
-        """What the result should be."""
+        """The reference."""
         return self.layers.get("reference")
 
     @property
     def ratio(self) -> float:
-        """How many pixels of the result stand on one of the input, 1 without an input."""
+        """Number of pixels of the result per pixel of the input along an axis, 1 without an input."""
         return self.layers["input"].place.width if "input" in self.layers else 1.0
 
     def close(self) -> None:
@@ -172,16 +172,16 @@ def open_scene_pair(
     reference: str | Path | None = None,
     others: Sequence[str | Path] = (),
 ) -> ScenePair:
-    """Open images that belong together, check that they belong together, and read none of their pixels.
+    """Open images of one view and check that they match, without reading pixels.
 
     Parameters
     ----------
     result : str or Path
         Anything that `finewave.open_scene` opens.
     input : str or Path, optional
-        What the result was made from: by its georeference, else as a whole, on the same ground.
+        Input of the model: placed by its georeference, otherwise assumed to cover the same area.
     reference : str or Path, optional
-        What the result should be: as many pixels and bands.
+        Reference with the same number of pixels and bands.
     others : sequence of str or Path
         Further results, of the same size.
 
@@ -192,7 +192,7 @@ def open_scene_pair(
     Raises
     ------
     InputError
-        A file cannot be opened, or does not belong to the result.
+        A file cannot be opened, or does not match the result.
     """
     return pair_layers(
         [open_layer("result", Path(each)) for each in (result, *others)],
@@ -202,19 +202,19 @@ def open_scene_pair(
 
 
 def pair_layers(results: Sequence[Layer], input: Layer | None = None, reference: Layer | None = None) -> ScenePair:
-    """Lay images on one grid, and check that they belong together.
+    """Place images on one grid, and check that they match.
 
     Parameters
     ----------
     results : sequence of Layer
-        One at least; of one size.
+        At least one; of equal size.
     input, reference : Layer, optional
         As for `open_scene_pair`.
 
     Raises
     ------
     InputError
-        An image does not belong to the first result.
+        An image does not match the first result.
     """
     first = results[0]
     layers = {"result": first}
@@ -239,7 +239,7 @@ def layer_of(role: str, title: str, scene: xr.DataArray) -> Layer:
 
 
 def open_layer(role: str, path: Path) -> Layer:
-    """Open one image with the overviews that its file brings along."""
+    """Open one image with the overviews of its file."""
     from finewave.io.open_save import open_scene, overview_factors
 
     scene = open_scene(path)
@@ -248,7 +248,7 @@ def open_layer(role: str, path: Path) -> Layer:
         level = int(factor).bit_length() - 1
         if factor == 1 << level:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FinewaveWarning)  # said when the file was opened
+                warnings.simplefilter("ignore", FinewaveWarning)  # already warned about when the file was opened
                 overviews[level] = open_scene(path, overview=number)
     return Layer(role, path.name, scene, Pyramid(scene, overviews), wavelengths=_wavelengths(scene))
 
@@ -260,14 +260,14 @@ def _wavelengths(scene: xr.DataArray) -> NDArray[np.float64] | None:
 
         try:
             sensor = get_sensor(str(scene.attrs["sensor"]))
-        except InputError:  # the file names a sensor of its own
+        except InputError:  # the file names its own sensor
             return None
         return sensor.centres if len(sensor.bands) == scene.sizes["band"] and (sensor.curves >= 0).all() else None
     return wavelengths
 
 
 def _placed(layer: Layer, result: Layer) -> Layer:
-    """Lay an image on the result's grid: by georeference where both have one, else edge on edge."""
+    """Place an image on the result's grid: by georeferences if both have one, otherwise with matching edges."""
     from finewave.scene import scene_crs, scene_transform
 
     result_transform, layer_transform = scene_transform(result.scene), scene_transform(layer.scene)
@@ -315,7 +315,7 @@ def _compared(layer: Layer, result: Layer) -> Layer:
                 f"{apart:.3g} nm apart, they cannot be compared"
             )
     elif result.wavelengths is not None:
-        _adopt(layer, result.wavelengths)  # the same bands, as was said
+        _adopt(layer, result.wavelengths)  # the same bands, as checked
     elif layer.wavelengths is not None:
         _adopt(result, layer.wavelengths)
     return layer

@@ -1,4 +1,4 @@
-"""The part of an image that a frame shows, at the resolution of the screen."""
+"""Windows of an image in a frame, at screen resolution."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Frame:
-    """What the screen shows: a rectangle on the result's grid, and the screen's pixels."""
+    """A visible rectangle on the result's grid, and its size in screen pixels."""
 
     x0: float
     x1: float
@@ -47,14 +47,14 @@ class Window:
 
 
 def window_of(layer: Layer, frame: Frame, finest: int = 0) -> Window | None:
-    """Return the part of an image that a frame shows, at the level for its resolution; None where it shows none.
+    """Return the part of an image in a frame, at the level for its resolution; None if there is none.
 
     Parameters
     ----------
     layer : Layer
     frame : Frame
     finest : int
-        A coarser level than the screen asks for, to read less.
+        A coarser level than the screen needs, to read less.
     """
     pixels = layer.pixels(frame.x0, frame.x1, frame.y0, frame.y1)
     if pixels is None or frame.width < 1:
@@ -90,5 +90,5 @@ def fitted(picture: NDArray[Any], window: Window, frame: Frame) -> NDArray[Any]:
     tall = max(1, min(height, round((window.y1 - window.y0) / (frame.y1 - frame.y0) * frame.height)))
     if (tall, wide) == (height, width):
         return picture
-    # every pixel of the screen shows the mean of those that fall on it
+    # every screen pixel shows the mean of the pixels under it
     return np.asarray(Image.fromarray(picture).resize((wide, tall), Image.Resampling.BOX))

@@ -12,7 +12,7 @@ from finewave.datasets.base import Dataset
 from finewave.datasets.catalogue.ntire2020 import WAVELENGTHS, read
 from finewave.datasets.published_files import find_files
 
-# the training list of the public code of MST++, which leaves these three out
+# the training list of the public code of MST++, which excludes these three
 _LEFT_OUT = (314, 340, 531)
 SPLIT = {
     "train": tuple(f"ARAD_1K_{number:04d}" for number in range(1, 901) if number not in _LEFT_OUT),

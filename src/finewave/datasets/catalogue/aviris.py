@@ -1,10 +1,10 @@
 """AVIRIS: six airborne crops on the channels that they have in common.
 
 Los Angeles, Gulfport, Cat Island (Airport-Beach-Urban, X. Kang), Salinas A and Indian Pines (Purdue, UPV/EHU), Jasper
-Ridge (F. Zhu et al.); all NASA/JPL. Each came with other water and bad channels removed, so that the same index is not
-the same wavelength in all: the absorption of oxygen at 761 nm is at index 42 in Los Angeles, Cat Island and Salinas (43
-in Gulfport), at 39 in Indian Pines; Jasper Ridge begins with AVIRIS's fourth channel. Channels 3 to 102, from 0, are
-there without a gap in all six. San Diego is left out: its gaps are not known, so its channels cannot be told.
+Ridge (F. Zhu et al.); all NASA/JPL. Each is published with other water and bad channels removed, so that one index
+means different wavelengths: the absorption of oxygen at 761 nm is at index 42 in Los Angeles, Cat Island and Salinas
+(43 in Gulfport), at 39 in Indian Pines; Jasper Ridge begins with AVIRIS's fourth channel. Channels 3 to 102, from 0,
+are present without a gap in all six. San Diego is excluded: its gaps, and so its channels, are unknown.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ SPLIT: dict[str, tuple[str, ...]] = {
 
 
 def find_scenes(root: Path) -> dict[str, Path]:
-    """Return where each scene lies under ``root``, by name without the ``_ms`` of the published files.
+    """Return the path of each scene under ``root``, by name without the ``_ms`` of the published files.
 
     Accepted are the database's own layout (``[complete_ms_data/]balloons_ms/[balloons_ms/]balloons_ms_01.png``) and
     compact files (``[cave/]balloons_ms.npz``).
@@ -69,7 +69,7 @@ def find_scenes(root: Path) -> dict[str, Path]:
     Raises
     ------
     InputError
-        If there is no scene at all, or one twice.
+        If there is no scene, or one twice.
     """
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; give the one that holds the CAVE scenes")

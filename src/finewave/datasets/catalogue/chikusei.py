@@ -14,7 +14,7 @@ from finewave.datasets.base import Dataset, Region
 from finewave.datasets.published_files import find_by, read_matlab
 
 IMAGE = "chikusei"
-# The crop of SSPSR's public code, which leaves the blank border out: MATLAB's rows 107:2410 and columns 144:2191.
+# The crop of SSPSR's public code, which excludes the blank border: MATLAB's rows 107:2410 and columns 144:2191.
 ROWS, COLUMNS = (106, 2410), (143, 2191)
 TEST_SIDE = 512
 

@@ -32,7 +32,7 @@ SCENES = tuple(
 
 
 def find(root: Path) -> dict[str, Path]:
-    """Return the scenes of ``CZ_hsdb``, ``img1.mat`` and so on; those of ``CZ_hsdbi`` are left aside."""
+    """Return the scenes of ``CZ_hsdb``, ``img1.mat`` and so on; those of ``CZ_hsdbi`` are ignored."""
     paths = find_files(root, "img*.mat", "CZ_hsdb/img1.mat and so on")
     return {name: path for name, path in paths.items() if name in SCENES}
 

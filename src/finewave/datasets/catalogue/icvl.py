@@ -14,7 +14,7 @@ from finewave.datasets.base import Dataset
 from finewave.datasets.published_files import find_files, read_matlab
 
 EVERY = 10
-"""Of the scenes by name: one tests, one validates."""
+"""Of ten scenes in order of name, one for test and one for validation."""
 
 
 def find(root: Path) -> dict[str, Path]:

@@ -32,7 +32,7 @@ def find(root: Path) -> dict[str, Path]:
 
 
 def read(path: Path) -> np.ndarray:
-    """Read the channels ``w420nm`` to ``w720nm`` (31, H, W) of an OpenEXR file; R, G and B beside them are left."""
+    """Read the channels ``w420nm`` to ``w720nm`` (31, H, W) of an OpenEXR file; R, G and B are ignored."""
     with importing("data", "reading KAIST's OpenEXR files"):
         import OpenEXR
     with reading(path, "OpenEXR image"), OpenEXR.File(str(path), separate_channels=True) as file:

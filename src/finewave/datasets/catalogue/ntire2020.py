@@ -26,11 +26,11 @@ def find(root: Path) -> dict[str, Path]:
 
 
 def read(path: Path) -> np.ndarray:
-    """Read ``cube`` (31, H, W) of a file, and hold it to the ``bands`` that the file names."""
+    """Read ``cube`` (31, H, W) of a file, and check it against the file's ``bands``."""
     cube = read_matlab(path, "cube")
     try:
         bands = read_matlab(path, "bands").ravel()
-    except InputError:  # some copies hold the cube alone
+    except InputError:  # some copies hold only the cube
         return cube
     if not np.array_equal(bands, WAVELENGTHS):
         raise InputError(f"{path}: bands are {', '.join(f'{b:g}' for b in bands)} nm, expected 400, 410, ... 700")
@@ -43,7 +43,7 @@ def split_of(root: Path, train: Sequence[str] = TRAIN, validation: int = VALIDAT
     Raises
     ------
     InputError
-        If there are not as many scenes beside the training ones as the challenge published.
+        If the number of validation scenes differs from that published.
     """
     others = sorted(set(find(root)) - set(train))
     if len(others) != validation:

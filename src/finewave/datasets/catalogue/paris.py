@@ -15,7 +15,7 @@ from finewave.datasets.published_files import find_by, read_matlab
 from finewave.errors import InputError
 
 IMAGE = "paris"
-# Hyperion's numbers, from 1, of the channels that were kept.
+# Hyperion's channel numbers, from 1, of the remaining channels.
 CHANNELS = np.concatenate(
     [
         np.arange(first, last + 1)
@@ -57,7 +57,7 @@ DATASETS = {
         split={"train": ("west",), "val": ("middle",), "test": ("east",)},
         regions={
             "west": Region(IMAGE, (0, 72), (0, 40)),
-            "middle": Region(IMAGE, (0, 72), (44, 56)),  # 4 columns between them belong to none
+            "middle": Region(IMAGE, (0, 72), (44, 56)),  # 4 unused columns between them
             "east": Region(IMAGE, (0, 72), (60, 72)),
         },
         citation="Simoes et al., A Convex Formulation for Hyperspectral Image Superresolution, IEEE TGRS 53(6), 2015",

@@ -1,7 +1,7 @@
 """Pavia Centre: one airborne image of ROSIS-03, 1096 x 715 pixels at 1.3 m, 102 bands from 430 to 860 nm.
 
-P. Gamba, University of Pavia; flown by DLR. The blank strip in the middle and 13 noisy bands are gone from the file
-that is published. Wavelengths per band are not given: they are taken as evenly spaced.
+P. Gamba, University of Pavia; flown by DLR. The published file omits the blank strip in the middle and 13 noisy bands.
+Wavelengths per band are not given; they are assumed to be evenly spaced.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _CENTRE = Dataset(
     split={"train": ("upper",), "val": ("middle",), "test": ("lower",)},
     regions={
         "upper": _region((0, 768), (0, 715)),
-        "middle": _region((784, 928), (0, 715)),  # 16 rows between the strips belong to none
+        "middle": _region((784, 928), (0, 715)),  # 16 unused rows between the strips
         "lower": _region((944, 1096), (0, 715)),
     },
     citation="P. Gamba, A collection of data for urban area characterization, IGARSS 2004",

@@ -1,7 +1,7 @@
 """Pavia University: one airborne image of ROSIS-03, 610 x 340 pixels at 1.3 m, 103 bands from 430 to 860 nm.
 
-P. Gamba, University of Pavia; flown by DLR. 12 noisy bands are gone from the file that is published. Wavelengths per
-band are not given: they are taken as evenly spaced.
+P. Gamba, University of Pavia; flown by DLR. The published file omits 12 noisy bands. Wavelengths per band are not
+given; they are assumed to be evenly spaced.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DATASETS = {
         split={"train": ("upper",), "val": ("middle",), "test": ("lower",)},
         regions={
             "upper": Region(IMAGE, (0, 416), (0, 340)),
-            "middle": Region(IMAGE, (432, 512), (0, 340)),  # 16 rows between the strips belong to none
+            "middle": Region(IMAGE, (432, 512), (0, 340)),  # 16 unused rows between the strips
             "lower": Region(IMAGE, (528, 610), (0, 340)),
         },
         citation="P. Gamba, A collection of data for urban area characterization, IGARSS 2004",

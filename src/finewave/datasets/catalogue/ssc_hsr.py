@@ -23,14 +23,14 @@ EVERY = 10  # of the published training list validates
 
 @dataclass(frozen=True)
 class Pairs:
-    """Folders of one set of pairs: of the release, of the hyperspectral images in it, of references by preference."""
+    """Folders of one set of pairs: release, hyperspectral images, references in order of preference."""
 
     release: str
     hsi: Path
     references: tuple[Path, ...]
 
     def base(self, root: Path) -> Path:
-        """Return the folder of the release: the one given, or the one of its name in it."""
+        """Return the folder of the release: the given one, or its subfolder of that name."""
         for base in (root, root / self.release):
             if (base / self.hsi).is_dir():
                 return base

@@ -39,7 +39,7 @@ def read(path: Path) -> np.ndarray:
 
 
 def on_grid(cube: np.ndarray, wavelengths: np.ndarray, grid: np.ndarray, path: Path) -> np.ndarray:
-    """Interpolate a cube (C, H, W) linearly along its wavelengths; refuse a grid that reaches beyond them."""
+    """Interpolate a cube (C, H, W) linearly along its wavelengths; raise an error if the grid exceeds them."""
     if np.any(np.diff(wavelengths) <= 0) or grid[0] < wavelengths[0] or grid[-1] > wavelengths[-1]:
         raise InputError(
             f"{path}: wavelengths {wavelengths[0]:g} to {wavelengths[-1]:g} nm must increase and hold "
@@ -63,7 +63,7 @@ DATASETS = {
             "val": ("reno_val",),
             "test": ("reno_test", "pavia_centre_test", "pavia_university_test"),
         },
-        regions={  # 4 to 6 pixels between train and test belong to none
+        regions={  # 4 to 6 unused pixels between train and test
             "reno_train": Region(_RENO, (0, 150), (0, 96)),
             "pavia_centre_train": Region(_CENTRE, (0, 64), (0, 100)),
             "pavia_university_train": Region(_UNIVERSITY, (0, 64), (0, 80)),

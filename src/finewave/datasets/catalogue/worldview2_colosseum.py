@@ -1,7 +1,7 @@
-"""WorldView-2 sample of the Roman Colosseum: 8 bands, and a sharper image of the same place.
+"""WorldView-2 sample of the Roman Colosseum: 8 bands, and a sharper image of the same area.
 
 A product sample of DigitalGlobe (now Maxar), used by fusion papers as 419 x 658 pixels of 8 bands and 1676 x 2632 of
-RGB. Where it is published and in what files could not be settled, so files are told apart by their number of bands.
+RGB. Its publisher and file names are uncertain, so files are identified by their number of bands.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from finewave.io.open_save import FORMATS, open_scene
 
 IMAGE = "colosseum"
 SCALE = 4
-# Middles of the band edges of the data sheet: coastal, blue, green, yellow, red, red edge, near infrared 1 and 2.
+# Centres between the band edges of the data sheet: coastal, blue, green, yellow, red, red edge, near infrared 1 and 2.
 WAVELENGTHS = np.array([425.0, 480.0, 545.0, 605.0, 660.0, 725.0, 832.5, 950.0])
 _SHARP = {1: "pan", 3: "rgb"}
 
@@ -65,7 +65,7 @@ DATASETS = {
         split={"train": ("left",), "val": ("middle",), "test": ("right",)},
         regions={
             "left": Region(IMAGE, (0, 416), (0, 448)),
-            "middle": Region(IMAGE, (0, 416), (456, 552)),  # 8 columns between them belong to none
+            "middle": Region(IMAGE, (0, 416), (456, 552)),  # 8 unused columns between them
             "right": Region(IMAGE, (0, 416), (560, 656)),
         },
         citation="DigitalGlobe (Maxar), WorldView-2 product sample, Rome",

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers
+# Okabe and Ito's colours, distinguishable for colour-blind readers
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 INK, GREY = "#111111", "#888888"
 STYLES = ("-", "--", "-.", ":")
 GAP = 4
-"""Times the usual distance of bands; farther ones are not joined."""
+"""Bands farther apart than this multiple of the median spacing are not joined."""
 WIDTH = 2.1
-"""Of a column, in inches, where there are four or more."""
+"""Width of a column in inches, for four or more columns."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Column:
     label : str
     role : {"reference", "input", "result"}
     colours : ndarray (h, w, 3)
-        As it is shown, in [0, 1]; of any resolution, every image covers the same place.
+        sRGB in [0, 1]; of any resolution, every image covers the same area.
     spectra : ndarray (points, C) or None
         At the points of the drawing.
     wavelengths : ndarray (C,) or None
-        nm, in any order; None draws over the number of the band.
+        nm, in any order; None for band numbers.
     error : ndarray (H, W) or None
         Of each pixel.
     scores : str
@@ -56,7 +56,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Drawing:
-    """All that a figure shows.
+    """Contents of a figure.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class Drawing:
     title : str
         Empty for none.
     note : str
-        In the free place beside the errors; not drawn where there are none.
+        Text in the free space beside the errors; not drawn without errors.
     """
 
     columns: tuple[Column, ...]
@@ -83,9 +83,9 @@ class Drawing:
 
 
 def draw(drawing: Drawing, path: Path, dpi: int = 200) -> None:
-    """Write a figure in the format of the file's extension: what matplotlib writes.
+    """Write a figure in the format of the file's extension, any that matplotlib supports.
 
-    Text in a PDF stays text, in embedded TrueType fonts; the same drawing gives the same bytes.
+    Text in a PDF remains text, in embedded TrueType fonts; equal drawings give equal bytes.
 
     Raises
     ------
@@ -101,8 +101,8 @@ def draw(drawing: Drawing, path: Path, dpi: int = 200) -> None:
 def draw_figure(drawing: Drawing, dpi: int = 100) -> Figure:
     """Draw a figure.
 
-    A column for each image; lines are the image, its magnified part, and the error of each pixel on one scale. Below,
-    spectra at points marked in the first image.
+    One column per image; rows are the image, its magnified part, and the error of each pixel on a common scale. Below
+    are spectra at points marked in the first image.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def _fonts() -> AbstractContextManager[None]:
 
 
 def _width(drawing: Drawing) -> float:
-    """Return the width of a column: a figure of one or two images is still as wide as its spectra need."""
+    """Return the width of a column; a figure of one or two images is at least as wide as its spectra need."""
     return float(np.clip(6.6 / len(drawing.columns), WIDTH, 3.3))
 
 
@@ -176,7 +176,7 @@ def _images(figure: Any, grid: Any, drawing: Drawing) -> None:
 
 
 def _errors(figure: Any, grid: Any, line: int, drawing: Drawing) -> None:
-    """Draw the error of each pixel, all on one scale, and the note where there is none."""
+    """Draw the error of each pixel on a common scale, and the note in the free space."""
     errors = [column.error for column in drawing.columns if column.error is not None]
     finite = np.concatenate([error[np.isfinite(error)] for error in errors])
     worst = (float(np.quantile(finite, 0.99)) if finite.size else 0.0) or 1e-6

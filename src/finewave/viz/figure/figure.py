@@ -26,13 +26,13 @@ EXTENSIONS = (".pdf", ".png")
 
 @dataclass(frozen=True)
 class FigureResult:
-    """A figure that was drawn.
+    """Result of `make_figure`.
 
     Parameters
     ----------
     path : pathlib.Path
     caption : str
-        What has to be said under it.
+        Caption.
     """
 
     path: Path
@@ -62,18 +62,18 @@ def make_figure(
     path : path
         ``.pdf`` (text stays text, fonts embedded) or ``.png``.
     observed : path, optional
-        What the results were made from; a column, and its bands among the spectra.
+        Input of the model; shown as a column, with its bands among the spectra.
     reference : path, optional
         The truth; a column, error maps, PSNR and SAM.
     labels : sequence of str, optional
-        One a result; default the names of the files.
+        One per result; default the names of the files.
     rgb : three float, optional
-        Wavelengths in nm of red, green and blue, numbers of bands from 1 where there are none; default what
-        `finewave.to_rgb` shows: true colour where the bands cover 400 to 700 nm.
+        Wavelengths in nm of red, green and blue, or band numbers from 1 without wavelengths; default as
+        `finewave.to_rgb`: true colour where the bands cover 400 to 700 nm.
     region : (x, y, width, height), optional
-        The magnified part in pixels of the results; default the square with most contrast.
+        Magnified part in pixels of the results; default the square with the highest contrast.
     points : sequence of (x, y), optional
-        Whose spectra are drawn; default four in even areas that differ most. An empty one leaves them out.
+        Points of the spectra; default four in uniform areas with the most different spectra. Empty for none.
     convention : str
         Of PSNR and SAM, see `finewave.metrics.conventions`.
     title : str
@@ -101,7 +101,7 @@ def make_figure(
     names = check_labels(results, labels)
     scenes = open_scene_pair(results[0], observed, reference, results[1:])
     if rgb is not None:
-        rendering_at(scenes.result.scene, rgb)  # refused before anything is drawn
+        rendering_at(scenes.result.scene, rgb)  # checked before anything is drawn
     drawing, caption = drawing_of(scenes, names, rgb, region, points, convention, title)
     with atomic_output(target) as temporary:
         draw(drawing, temporary, dpi)
@@ -109,19 +109,19 @@ def make_figure(
 
 
 def check_labels(results: Sequence[str | Path], labels: Sequence[str] | None) -> list[str]:
-    """Return one label a result: those given, else the names of the files.
+    """Return one label per result: those given, or the names of the files.
 
     Raises
     ------
     InputError
-        If there are not as many labels as results, or no results.
+        If the numbers of labels and results differ, or there are no results.
     """
     if not results:
         raise InputError("there is no result to draw")
     if labels is None:
         return [Path(result).stem for result in results]
     if len(labels) != len(results):
-        raise InputError(f"{len(labels)} labels ({', '.join(labels)}) for {len(results)} results; give one a result")
+        raise InputError(f"{len(labels)} labels ({', '.join(labels)}) for {len(results)} results; give one per result")
     return list(labels)
 
 
@@ -134,7 +134,7 @@ def drawing_of(
     convention: str,
     title: str,
 ) -> tuple[Drawing, str]:
-    """Return what to draw, and the caption."""
+    """Return the drawing and the caption."""
     scale = scenes.scale
     for layer in (*scenes.layers.values(), *scenes.others):
         with reading(layer.title, "scene"):
@@ -180,20 +180,20 @@ def drawing_of(
 
 
 def rendering_like(scene: xr.DataArray, other: Rendering | None, rgb: Sequence[float] | None) -> Rendering:
-    """Return how a scene is shown: by wavelengths, else as another scene is, else in its own default way.
+    """Return the rendering of a scene: by wavelengths, like another scene, or its default.
 
     Parameters
     ----------
     scene : xarray.DataArray (band, y, x)
     other : Rendering or None
-        Of the scene it stands beside; None for the first one.
+        Rendering of the first scene; None for the first scene itself.
     rgb : three float or None
-        What was asked for; an image without these bands beside one that has them is shown in its own way.
+        Requested wavelengths; an image without these bands uses its default rendering.
 
     Raises
     ------
     InputError
-        If the first scene does not have what was asked for.
+        If the first scene lacks the requested bands.
     """
     offered = offered_renderings(scene)
     first = next(iter(offered.values()))

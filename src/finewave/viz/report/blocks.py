@@ -32,7 +32,7 @@ class BlockMeans:
         self._sums, self._counts = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
 
     def add(self, top: int, strip: np.ndarray) -> None:
-        """Take in rows (channels, r, columns) from row ``top``, a multiple of the step; NaN does not count."""
+        """Add rows (channels, r, columns) from row ``top``, a multiple of the step; NaN is ignored."""
         first = top // self.step
         there = np.isfinite(strip)
         sums = _block_sums(np.where(there, strip, 0), self.step)
@@ -40,7 +40,7 @@ class BlockMeans:
         self._counts[:, first : first + sums.shape[1]] += _block_sums(there, self.step)
 
     def coarser(self, times: int) -> BlockMeans:
-        """Return the means over blocks of ``times`` as many pixels along each side."""
+        """Return the means over blocks ``times`` as large along each side."""
         channels, rows, columns = self._sums.shape
         other = BlockMeans(channels, rows, columns, times)
         other.step = self.step * times
@@ -69,7 +69,7 @@ def read_rows(scene: xr.DataArray, top: int, bottom: int) -> np.ndarray:
 
 
 def step_for(rows: int, columns: int, channels: int, side: int, samples: int) -> int:
-    """Return the least side of blocks that leaves no more than ``side`` of them and ``samples`` values in all."""
+    """Return the smallest block side that gives at most ``side`` blocks per axis and ``samples`` values in total."""
     step = max(1, math.ceil(max(rows, columns) / side))
     while channels * math.ceil(rows / step) * math.ceil(columns / step) > samples and step < max(rows, columns):
         step += 1
@@ -77,7 +77,7 @@ def step_for(rows: int, columns: int, channels: int, side: int, samples: int) ->
 
 
 def _block_sums(values: np.ndarray, step: int) -> np.ndarray:
-    """Return sums over blocks (channels, h, w); what lies beyond the border counts nothing."""
+    """Return sums over blocks (channels, h, w); blocks are cut at the border."""
     if step == 1:
         return values.astype(np.float32)
     channels, rows, columns = values.shape

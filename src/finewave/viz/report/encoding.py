@@ -18,7 +18,7 @@ QUALITIES = (90, 80, 65, 45, 25)
 
 
 def encode_pictures(pictures: Sequence[np.ndarray], most: int) -> list[str]:
-    """Return pictures as WebP in ``data:`` addresses of no more than ``most`` bytes together.
+    """Return pictures as WebP in ``data:`` URLs of at most ``most`` bytes in total.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ def encode_pictures(pictures: Sequence[np.ndarray], most: int) -> list[str]:
             else:
                 return texts
         if max(max(image.size) for image in images) == 1:
-            return texts  # nothing can be smaller
+            return texts  # cannot be smaller
         images = [image.resize([max(1, side // 2) for side in image.size], Image.Resampling.BOX) for image in images]
 
 
 def encode_map(values: np.ndarray, limit: float, colours: np.ndarray, most: int) -> str:
-    """Return a map as a PNG in a ``data:`` address: 0 has the first of 256 colours, ``limit`` the last.
+    """Return a map as a PNG in a ``data:`` URL: 0 has the first of 256 colours, ``limit`` the last.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def encode_map(values: np.ndarray, limit: float, colours: np.ndarray, most: int)
     """
     from PIL import Image
 
-    # the last colour is kept free for what has no value
+    # the last index is reserved for missing values
     index = np.where(np.isfinite(values), np.clip(np.nan_to_num(values) / limit, 0, 1) * 254, 255)
     index = np.rint(index).astype(np.uint8)
     while True:
@@ -79,13 +79,13 @@ def encode_spectra(values: np.ndarray) -> dict[str, object]:
     Parameters
     ----------
     values : float ndarray (C, h, w)
-        NaN stays missing.
+        NaN marks missing values.
 
     Returns
     -------
     dict
         ``shape``, ``low`` and ``high`` of the range, ``data``: base64 of deflated bytes. They are the low bytes, then
-        the high bytes, of each band's difference from the band before, modulo 65536; 65535 marks what is missing.
+        the high bytes, of each band's difference from the band before, modulo 65536; 65535 marks missing values.
     """
     there = np.isfinite(values)
     low, high = (float(values[there].min()), float(values[there].max())) if there.any() else (0.0, 1.0)
@@ -98,7 +98,7 @@ def encode_spectra(values: np.ndarray) -> dict[str, object]:
 
 
 def decode_spectra(encoded: dict[str, Any]) -> np.ndarray:
-    """Return what `encode_spectra` took in, as the page's script does: float64 (C, h, w)."""
+    """Decode `encode_spectra` as the page's script does: float64 (C, h, w)."""
     low, high = float(encoded["low"]), float(encoded["high"])
     split = np.frombuffer(zlib.decompress(base64.b64decode(str(encoded["data"]))), np.uint8).reshape(2, -1)
     change = (split[0].astype(np.uint16) | (split[1].astype(np.uint16) << 8)).reshape(encoded["shape"])

@@ -1,4 +1,4 @@
-"""The frame of a report: one HTML file that asks nothing of anybody."""
+"""The frame of a report: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 from finewave.errors import unknown_name
 
 EXTENSIONS = (".html", ".htm")
-# the browser itself refuses whatever is not in the file
+# the browser blocks everything outside the file
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 def page(title: str, subtitle: str, body: str, data: dict[str, Any] | None = None) -> str:
-    """Return a whole page.
+    """Return a complete page.
 
     Parameters
     ----------
@@ -26,13 +26,13 @@ def page(title: str, subtitle: str, body: str, data: dict[str, Any] | None = Non
     body : str
         HTML.
     data : dict, optional
-        For the script of a scene's page; without, the page has none.
+        Data for the script of a scene's page; None for a page without script.
     """
     import finewave
 
     scripts = ""
     if data is not None:
-        # "<" would end the element early, wherever it stands
+        # a literal "<" could end the element early
         text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
         scripts = f'<script type="application/json" id="data">{text}</script>\n<script>{_asset("report.js")}</script>\n'
     return f"""<!DOCTYPE html>
@@ -62,7 +62,7 @@ def page(title: str, subtitle: str, body: str, data: dict[str, Any] | None = Non
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", numbers: Iterable[int] = ()) -> str:
-    """Return a table as HTML; cells are plain text, columns whose index is in ``numbers`` are aligned at their end."""
+    """Return a table as HTML; cells are plain text, columns whose index is in ``numbers`` are right-aligned."""
     right = set(numbers)
 
     def kind(column: int) -> str:
@@ -74,7 +74,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "
         cells = "".join(f"<td{kind(i)}>{escape(text)}</td>" for i, text in enumerate(row) if i)
         body += f'<tr><th scope="row"{kind(0)}>{escape(row[0])}</th>{cells}</tr>\n'
     heading = f"<caption>{escape(caption)}</caption>" if caption else ""
-    # a table that is wider than the page is moved by the keyboard, too
+    # tables wider than the page can also be scrolled by keyboard
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption or header[0])}"><table>{heading}\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from finewave.viz.scene_pair import ScenePair
 
 LARGEST = 12_000_000
-"""Bytes: no report of a scene is larger, whatever the scene."""
+"""Maximum size of a report in bytes, for any scene."""
 
 
 def write_report(
@@ -34,7 +34,7 @@ def write_report(
 
     The page has composites by wavelength, a slider through the bands, a swipe between input, result and reference,
     spectra at points, maps of error and spectral angle, and the metrics. Scenes of any size are read strip by strip;
-    what the page holds of them has at most `LARGEST` bytes, by lower resolution, which the page states.
+    the page has at most `LARGEST` bytes, if necessary by lower resolution, which the page states.
 
     Parameters
     ----------
@@ -43,10 +43,10 @@ def write_report(
     path : path
         ``.html``.
     observed, reference : path, optional
-        What the result was made from; the truth.
+        Input of the model; the ground truth.
     rgb : three float, optional
-        Wavelengths in nm of the first composite, numbers of bands from 1 where there are none; default what
-        `finewave.to_rgb` shows.
+        Wavelengths in nm of the first composite, or band numbers from 1 without wavelengths; default as
+        `finewave.to_rgb`.
     convention : str
         Of the metrics, see `finewave.metrics.conventions`.
     title : str
@@ -102,7 +102,7 @@ def _body(data: ReportData, scenes: ScenePair, names: dict[str, str], convention
 
 
 def _legend(data: ReportData) -> str:
-    """Return which line is whose, in the order of the layers."""
+    """Return the legend of the lines, in the order of the layers."""
     swatches = {
         "result": '<line x1="0" x2="32" y1="6" y2="6" stroke="var(--result)" stroke-width="2"{dashes}/>',
         "reference": '<line x1="0" x2="32" y1="6" y2="6" stroke="var(--reference)" stroke-width="3"/>',
@@ -120,7 +120,7 @@ def _legend(data: ReportData) -> str:
 
 
 def _means(data: ReportData) -> str:
-    """Return what a spectrum is the mean of."""
+    """Return a description of the area that a spectrum averages."""
     step = data.spectra_step
     if step == 1:
         return "A point has the spectrum of one pixel of the result, a region the mean of its pixels and their spread."
@@ -131,7 +131,7 @@ def _means(data: ReportData) -> str:
 
 
 def _metrics(data: ReportData, scenes: ScenePair, convention: str) -> str:
-    """Return the table of metrics with what they mean, or why there is none."""
+    """Return the table of metrics with explanations, or why there is none."""
     from finewave.metrics import METRICS, get_convention
 
     if scenes.reference is None:
@@ -155,7 +155,7 @@ def _metrics(data: ReportData, scenes: ScenePair, convention: str) -> str:
 
 
 def _images(layers: list[ReportLayer], names: dict[str, str]) -> str:
-    """Return what is known about each image."""
+    """Return facts about each image."""
     header = ("image", "file", "pixels", "bands", "values", "missing pixels", "more")
     rows = []
     for layer in layers:
@@ -170,7 +170,7 @@ def _images(layers: list[ReportLayer], names: dict[str, str]) -> str:
 
 
 def _more(scene: Any) -> str:
-    """Return who made a scene, and its place on the ground."""
+    """Return model, sensor and georeference of a scene."""
     from finewave.scene import scene_crs, scene_transform
 
     lines = []
@@ -187,7 +187,7 @@ def _more(scene: Any) -> str:
 
 
 def _how(data: ReportData, scenes: ScenePair) -> str:
-    """Return what was done to the values on the way to the screen."""
+    """Return how values were processed for display."""
 
     def blocks(step: int) -> str:
         return "at full resolution" if step == 1 else f"means over {step} × {step} pixels"

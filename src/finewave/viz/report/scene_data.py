@@ -1,4 +1,4 @@
-"""A result, its input and its reference as what a page embeds."""
+"""Data of a result, its input and its reference, embedded into a report."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
     import xarray as xr
 
 PICTURE_SIDE = 1024
-"""Most pixels along a side of the composites and maps."""
+"""Maximum side of composites and maps in pixels."""
 BAND_SIDE = 512
 """The same of the pictures of single bands."""
 BAND_SAMPLES = 2**24
-"""Most values of the pictures of all bands of an image: bounds memory."""
+"""Maximum number of values of all band pictures of an image: bounds memory."""
 SPECTRA = 1_200_000
-"""Most values of the spectra of result and reference together."""
+"""Maximum number of values of the spectra of result and reference together."""
 INPUT_SPECTRA = 200_000
 METRIC_SAMPLES = 2**26
-"""Scenes of more values are not read into memory at once, which metrics need."""
+"""Maximum number of values for metrics, which need the whole scene in memory."""
 COMPOSITE_BYTES, BAND_BYTES, MAP_BYTES = 2_000_000, 3_500_000, 1_000_000
 DEFAULT_POINTS = 3
 
 
 @dataclass
 class ReportLayer:
-    """What is kept of an image while its strips go by."""
+    """Accumulated data of an image that is read in strips."""
 
     role: str
     scene: xr.DataArray
@@ -58,7 +58,7 @@ class ReportLayer:
     missing: int = 0
 
     def add(self, top: int, values: np.ndarray) -> None:
-        """Take in a strip (C, r, W)."""
+        """Add a strip (C, r, W)."""
         self.bands.add(top, values)
         channels = [shown.channels(values[shown.bands]) for shown in self.renderings]
         self.pictures.add(top, np.concatenate(channels))
@@ -71,7 +71,7 @@ class ReportLayer:
 
 @dataclass
 class ReportData:
-    """Everything a page shows of scenes.
+    """Data of a page.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class ReportData:
     picture_step, band_step : int
         The same of composites and of single bands.
     scores : dict of str to float or None
-        Metrics; None without reference, or where the scene is too large.
+        Metrics; None without reference, or if the scene is too large.
     """
 
     data: dict[str, Any]
@@ -97,7 +97,7 @@ class ReportData:
 
 
 def gather(scenes: ScenePair, *, rgb: Sequence[float] | None = None, convention: str) -> ReportData:
-    """Read scenes strip by strip and return what a page shows of them.
+    """Read scenes strip by strip and return the data of a page.
 
     Memory is bounded by `STRIP_SAMPLES` of `finewave.viz.report.blocks`, `BAND_SAMPLES` and, for the metrics,
     `METRIC_SAMPLES`, whatever the scenes' size.
@@ -135,7 +135,7 @@ def gather(scenes: ScenePair, *, rgb: Sequence[float] | None = None, convention:
 
 
 def choose_composites(scene: xr.DataArray, rgb: Sequence[float] | None) -> list[Rendering]:
-    """Return how a scene can be shown: by the wavelengths that were asked for, then in all ways it has bands for."""
+    """Return a scene's renderings: by the requested wavelengths, then all that its bands allow."""
     requested = [] if rgb is None else [rendering_at(scene, rgb)]
     return requested + [
         each for each in offered_renderings(scene).values() if not (requested and each.name == requested[0].name)
@@ -176,7 +176,7 @@ def _read_together(layers: list[ReportLayer], *, with_maps: bool) -> BlockMeans 
 
 
 def _spectra_step(layers: list[ReportLayer], samples: int) -> int:
-    """Return the side of the blocks whose mean spectra fit: a multiple of that of the bands' pictures."""
+    """Return the block side of the mean spectra, within the limit: a multiple of that of the band pictures."""
     bands = layers[0].bands
     channels, rows, columns = bands.values.shape
     return bands.step * step_for(rows, columns, channels * len(layers), max(rows, columns), samples)
@@ -211,9 +211,9 @@ def _encoded(layer: ReportLayer, step: int) -> dict[str, Any]:
 def _pictures(
     encoded: list[dict[str, Any]], layers: list[ReportLayer], main: ReportLayer, composites: list[Rendering]
 ) -> list[float]:
-    """Put the composites of all images into what was encoded, one white for all of a kind; return the whites.
+    """Encode the composites of all images, with a common display range for each rendering; return the ranges.
 
-    The pictures of single bands become text here, too, so that those of all images share their bytes.
+    The pictures of single bands are also encoded here, so that all images share the size limit.
     """
     whites, pictures = [], []
     for number, composite in enumerate(composites):
@@ -221,7 +221,7 @@ def _pictures(
         whites.append(float(f"{limits.high[0]:.4g}"))
         for layer in layers:
             own, channels = layer.renderings[number], _channels(layer, number)
-            # an image that is shown in another kind of channels has a white of its own
+            # an image with another kind of channels has its own range
             alike = own.index == composite.index and len(channels) == len(composite.weights)
             pictures.append(
                 on_grey(srgb_bytes(own, channels, limits if alike else display_range("auto", own, channels)))
@@ -270,7 +270,7 @@ def _points(main: ReportLayer, size: tuple[int, int]) -> list[list[int]]:
 
 
 def _scores(scenes: ScenePair, convention: str) -> dict[str, float] | None:
-    """Return the metrics; ERGAS is left out where the scale is not known. None where the scene is too large."""
+    """Return the metrics; ERGAS is left out where the scale is not known. None if the scene is too large."""
     if scenes.reference is None or scenes.result.scene.size > METRIC_SAMPLES:
         return None
     pair = scenes.result.scene, scenes.reference.scene

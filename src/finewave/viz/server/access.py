@@ -1,4 +1,4 @@
-"""Who may ask the page's server for what: checked once, before any handler sees the request."""
+"""Access control of the viewer's server, checked before any handler sees a request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""No script but the page's own files. Bokeh sets styles in the page, which can show but not run anything."""
+"""Content security policy: only the page's own scripts. Inline styles are allowed, as Bokeh needs them."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -32,7 +32,7 @@ HEADERS = {
 EVERYWHERE = ("", "0.0.0.0", "::")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CODE = re.compile(r"/(static/js|page)/[\w.-]+|/favicon\.ico")
-"""The page's code and Bokeh's: the same for everybody, so it needs no token."""
+"""Paths of static files, which need no token."""
 _DATA = re.compile(r"/|/ws|/upload|/(jobs|results)/[\w-]+")
 
 
@@ -42,10 +42,10 @@ class Access:
     Parameters
     ----------
     host : str
-        What the server listens on.
+        Address that the server listens on.
     port : int
     token : str
-        What the printed address carries; a cookie carries it from then on.
+        Token in the printed address; later sent as a cookie.
     """
 
     def __init__(self, host: str, port: int, token: str) -> None:
@@ -55,7 +55,7 @@ class Access:
         self._names = {name.lower() for name in (*own, *_LOOPBACK)}
 
     def refusal(self, request: HTTPServerRequest) -> tuple[int, str] | None:
-        """Return status and words for what is not answered; None for what is."""
+        """Return status and reason of a refusal; None if the request is allowed."""
         host = request.headers.get("Host", "")
         if not self._is_ours(host):
             return 403, "this server is not known by that name"
@@ -63,7 +63,7 @@ class Access:
             return 404, "there is nothing here"
         origin = request.headers.get("Origin")
         is_socket = request.path == "/ws"
-        # a browser says where a request comes from; a page of another site may send it, and must not be answered
+        # browsers send the origin; requests from pages of other sites are refused
         if origin != f"http://{host}" and (is_socket or origin is not None):
             return 403, "the request comes from another page"
         if _CODE.fullmatch(request.path):
@@ -85,9 +85,9 @@ class Access:
         return any(hmac.compare_digest(each.encode(), self.token.encode()) for each in tokens)
 
     def _is_ours(self, host: str) -> bool:
-        """Whether a ``Host`` header names this server: another name was made to lead here by someone else.
+        """Return whether a ``Host`` header names this server; protects against DNS rebinding.
 
-        The port is not looked at: a tunnel to this machine has one of its own.
+        The port is ignored: a tunnel to this machine may use another one.
         """
         try:
             name = urlsplit(f"//{host}").hostname or ""
@@ -105,7 +105,7 @@ class Access:
 
 
 class Gated(Application):
-    """An application of Tornado's behind `Access`, to be mixed in before another one.
+    """Mixin for Tornado applications that applies `Access`.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class Gated(Application):
     def find_handler(  # type: ignore[override]  # its own type is private to tornado
         self, request: HTTPServerRequest, **arguments: Any
     ) -> HTTPMessageDelegate:
-        """Return what answers a request, which may be a refusal."""
+        """Return the handler of a request, which may be a refusal."""
         refusal = self.access.refusal(request)
         if refusal is None and request.path == "/ws" and not self._is_session(request):
             refusal = 403, "that is not a session of this server"
@@ -144,21 +144,21 @@ class Gated(Application):
 
 
 class Refused(RequestHandler):
-    """Says in one line why there is no answer."""
+    """Handler that answers with a refusal of one line."""
 
     def initialize(self, status: int, words: str) -> None:
-        """Keep what is to be said."""
+        """Store the refusal."""
         self.status, self.words = status, words
 
     def prepare(self) -> None:
-        """Answer before any method is looked for."""
+        """Answer before the method is dispatched."""
         self.set_status(self.status)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(f"finewave: {self.words}\n")
 
 
 class _Headers(OutputTransform):
-    """Gives every answer the headers that bound what a page may do, and the cookie to whoever has the token."""
+    """Adds security headers to every response, and the cookie if the token is valid."""
 
     def __init__(self, access: Access, request: HTTPServerRequest) -> None:
         self._access, self._request = access, request

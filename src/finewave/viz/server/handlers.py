@@ -1,4 +1,4 @@
-"""What the page asks the server for beside Bokeh: its files, uploads, their progress, results."""
+"""Request handlers besides Bokeh's: static files, uploads, progress, results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK = 2**20
 
 
 _SILENCE_S = 60.0
-"""Seconds after which a sender that sends nothing is given up."""
+"""Timeout in seconds of a sender that sends nothing."""
 
 
 class _Asked(RequestHandler):
@@ -26,24 +26,24 @@ class _Asked(RequestHandler):
         self.jobs = jobs
 
     def job_named(self, key: str) -> Job:
-        """Return a job or answer that there is none."""
+        """Return a job or answer with 404."""
         job = self.jobs.jobs.get(key)
         if job is None:
             raise HTTPError(404)
         return job
 
     def refuse(self, error: InputError) -> None:
-        """Answer what the user has to mend."""
+        """Answer with an error that the user can correct."""
         self.set_status(429 if isinstance(error, BusyError) else 400)
         self.finish({"message": str(error)})
 
 
 @stream_request_body
 class Upload(_Asked):
-    """``POST /upload?name=...&model=...``: the file as the body, written as it comes."""
+    """``POST /upload?name=...&model=...``: the file as the body, written while it is received."""
 
     def prepare(self) -> None:
-        """Open a file for what will come, if it may come."""
+        """Open a file for the upload, if it is allowed."""
         self.file: Any = None
         self.path: Path | None = None
         self.size = 0
@@ -58,14 +58,14 @@ class Upload(_Asked):
             self.file = self.path.open("wb")
         except InputError as error:
             self.refused = error
-        # what is refused is read to its end all the same: a browser does not listen before it has sent all
+        # a refused upload is still read to its end: browsers do not read the answer before
         connection: Any = self.request.connection  # of HTTP/1
         connection.set_max_body_size(2**33)
         connection.set_body_timeout(LONGEST_UPLOAD_S)
         self._listen()
 
     def data_received(self, chunk: bytes) -> None:
-        """Write a piece."""
+        """Write a chunk."""
         self._listen()
         if self.refused is not None:
             return
@@ -76,7 +76,7 @@ class Upload(_Asked):
         self.file.write(chunk)
 
     def post(self) -> None:
-        """Hand the file over, now that it is there."""
+        """Submit the complete file."""
         self._close()
         if self.refused is None and self.size == 0:
             self.refused = InputError("the file is empty")
@@ -92,12 +92,12 @@ class Upload(_Asked):
         self.refuse(self.refused)
 
     def on_connection_close(self) -> None:
-        """Forget what was half sent."""
+        """Remove a partial upload."""
         self._close()
         self._forget()
 
     def _listen(self) -> None:
-        """Give the sender time for the next piece."""
+        """Restart the timeout for the next chunk."""
         loop = IOLoop.current()
         if self.silence is not None:
             loop.remove_timeout(self.silence)
@@ -122,10 +122,10 @@ def _too_large() -> InputError:
 
 
 class Progress(_Asked):
-    """``GET /jobs/KEY``: how far a job is; ``DELETE``: stop it."""
+    """``GET /jobs/KEY``: progress of a job; ``DELETE``: stop it."""
 
     def get(self, key: str) -> None:
-        """Answer how far it is."""
+        """Answer with the progress."""
         job = self.job_named(key)
         self.finish(job.facts(self.jobs.ahead(job)))
 
@@ -137,10 +137,10 @@ class Progress(_Asked):
 
 
 class Result(_Asked):
-    """``GET /results/KEY``: the file that a job has made."""
+    """``GET /results/KEY``: the result file of a job."""
 
     async def get(self, key: str) -> None:
-        """Send it in pieces."""
+        """Send it in chunks."""
         job = self.job_named(key)
         if job.state != "done":
             raise HTTPError(404)

@@ -1,4 +1,4 @@
-"""Uploaded files through a model, one after the other, in files of a temporary folder."""
+"""Queue of uploaded files that are processed by a model one after the other, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from finewave.viz.server.receive import receive
 from finewave.warnings import FinewaveWarning
 
 LARGEST_UPLOAD = 64 * 2**20
-"""Bytes of a file that the page takes."""
+"""Maximum size of an upload in bytes."""
 LARGEST_SIDE = 1024
-"""Rows and columns of an image that the page takes; `finewave predict` has no such limit."""
+"""Maximum rows and columns of an uploaded image; `finewave predict` has no such limit."""
 LONGEST_UPLOAD_S = 600.0
-"""Seconds that the sending of a file may take."""
+"""Maximum duration of an upload in seconds."""
 MOST_WAITING = 8
-"""Uploads that are being sent, wait or are computed."""
+"""Maximum number of uploads in transfer, waiting or running."""
 MOST_KEPT = 20
-"""Uploads whose results are kept; the oldest one that no page shows goes first."""
+"""Maximum number of stored results; the oldest one that no page shows is removed first."""
 MOST_BYTES = 4 * 2**30
-"""What kept uploads and their results may take on the disk."""
+"""Maximum disk space of stored uploads and results, in bytes."""
 LONGEST_S = 900.0
-"""Seconds that a model may compute on an upload."""
+"""Maximum computing time of a model in seconds."""
 _SIGNATURES = {
     ".png": (b"\x89PNG\r\n\x1a\n",),
     ".jpg": (b"\xff\xd8\xff",),
@@ -42,15 +42,15 @@ _SIGNATURES = {
     ".h5": (b"\x89HDF\r\n\x1a\n",),
     ".mat": (b"MATLAB",),
 }
-"""How files begin that the page takes. GDAL would open under any name what points to other files of this machine."""
+"""Accepted file signatures. GDAL would open formats that refer to other files of this machine under any name."""
 
 
 class BusyError(InputError):
-    """No more uploads are taken at the moment."""
+    """The queue is full."""
 
 
 class Cancelled(Exception):  # noqa: N818 - no error: the user wants it
-    """The user has taken back what was asked for."""
+    """The job was cancelled."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Job:
     Attributes
     ----------
     key : str
-        Cannot be guessed; names it in addresses.
+        Random key, used in addresses.
     source : pathlib.Path
         The uploaded file.
     model : str
@@ -70,13 +70,13 @@ class Job:
     message : str
         Why it failed.
     notes : list of str
-        What was assumed.
+        Warnings.
     result : pathlib.Path
         The file that is made.
     page : str
         Key of the page that has sent it.
     shown : int
-        By how many pages it is looked at.
+        Number of pages that show it.
     """
 
     key: str
@@ -94,7 +94,7 @@ class Job:
 
     @property
     def scene(self) -> Path:
-        """What was sent, as a file of finewave's own."""
+        """The upload converted to finewave's own file format."""
         return self.source.parent / "scene" / f"{self.source.stem}.tif"
 
     @property
@@ -103,7 +103,7 @@ class Job:
         return self.source.with_name(f"{self.source.stem}-{Path(self.model).name}.tif")
 
     def facts(self, ahead: int = 0) -> dict[str, Any]:
-        """Return what the page is told; ``ahead`` uploads come before it."""
+        """Return the status for the page; ``ahead`` uploads are processed first."""
         seconds = round(time.monotonic() - self.started, 1) if self.state == "running" else 0.0
         return {
             "state": self.state,
@@ -117,16 +117,16 @@ class Job:
 
 
 class Jobs:
-    """Do uploads in a thread, one at a time: a network takes all cores.
+    """Process uploads in a thread, one at a time, as a network uses all cores.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where files go; each job has a folder of its own in it.
+        Folder of the files, with a subfolder for each job.
     models : dict of str to str
-        What may be chosen: name, and what to give `finewave.load_model`.
+        Selectable models by name, with the argument of `finewave.load_model`.
     forgotten : callable
-        Called with the key of an upload whose files go.
+        Called with the key of a removed upload.
     """
 
     def __init__(
@@ -139,14 +139,14 @@ class Jobs:
         self._thread: threading.Thread | None = None
 
     def place_for(self, name: str) -> Path:
-        """Return where to write a file that the user calls ``name``.
+        """Return the path for an upload called ``name``.
 
         Raises
         ------
         BusyError
-            As many as may be are on their way.
+            The queue is full.
         InputError
-            It is of no kind that the page takes.
+            The file type is not accepted.
         """
         unfinished = [job for job in self.jobs.values() if job.state in ("waiting", "running")]
         if len(unfinished) + len(self._coming) >= MOST_WAITING:
@@ -170,20 +170,20 @@ class Jobs:
         shutil.rmtree(path.parent, ignore_errors=True)
 
     def leave(self, page: str) -> None:
-        """Stop what a page has asked for that is gone."""
+        """Cancel the jobs of a closed page."""
         for job in self.jobs.values():
             if job.page == page:
                 self.cancel(job)
 
     def ahead(self, job: Job) -> int:
-        """Return how many uploads come before a waiting one."""
+        """Return the number of uploads before a waiting one."""
         if job.state != "waiting":
             return 0
         jobs = list(self.jobs.values())
         return sum(each.state in ("waiting", "running") for each in jobs[: jobs.index(job)])
 
     def _make_room(self) -> None:
-        """Forget the oldest uploads that no page shows while there are too many, or they take too much."""
+        """Remove the oldest uploads that no page shows while limits are exceeded."""
         old = [job for job in self.jobs.values() if job.state not in ("waiting", "running") and not job.shown]
         sizes = {key: _bytes_in(job.source.parent) for key, job in self.jobs.items()}
         for job in old:
@@ -194,18 +194,18 @@ class Jobs:
             shutil.rmtree(job.source.parent, ignore_errors=True)
 
     def model_named(self, name: str) -> str:
-        """Return a model's name if it may be chosen, else raise `InputError`."""
+        """Return a model's name if it is selectable, otherwise raise `InputError`."""
         if name not in self.models:
             raise unknown_name("model", name, self.models)
         return name
 
     def submit(self, path: Path, model: str, page: str = "") -> Job:
-        """Take an uploaded file, written where `place_for` said, from a page.
+        """Accept a page's uploaded file, written to the path from `place_for`.
 
         Raises
         ------
         InputError
-            It does not begin as its kind of file does.
+            Its signature does not match its type.
         """
         with path.open("rb") as file:
             start = file.read(16)
@@ -228,7 +228,7 @@ class Jobs:
             job.state = "cancelled"
 
     def end(self, seconds: float) -> bool:
-        """Stop what is being done at its next tile and take no more; return whether that took no longer."""
+        """Stop at the next tile and accept no more jobs; return whether it stopped in time."""
         for job in self.jobs.values():
             self.cancel(job)
         self._queue.put(None)
@@ -251,7 +251,7 @@ class Jobs:
                 job.state = "cancelled"
             except InputError as error:
                 job.state, job.message = "failed", str(error)
-            except Exception as error:  # the page says it; the server goes on
+            except Exception as error:  # shown by the page; the server continues
                 job.state, job.message = "failed", f"unexpected {type(error).__name__}: {error}"
 
     def _do(self, job: Job) -> None:
@@ -284,7 +284,7 @@ def _bytes_in(folder: Path) -> int:
 
 
 def offered_models(own: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return the models that need one image, by name: those that ship, and the user's.
+    """Return the models with one input image, by name: bundled models and those of the user.
 
     Parameters
     ----------
@@ -294,7 +294,7 @@ def offered_models(own: tuple[str, ...] = ()) -> dict[str, str]:
     Raises
     ------
     InputError
-        One of the user's is none, or needs two images.
+        One of the user's is not a model, or needs two images.
     """
     from finewave.zoo.bundled_weights import CARD, weight_folders
     from finewave.zoo.card import Card

@@ -1,4 +1,4 @@
-"""Work in a thread of its own, of which only the latest request counts."""
+"""A worker thread that drops all waiting requests but the latest."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 class LatestOnlyWorker:
-    """Do one thing after the other; what was asked for meanwhile and not begun is dropped for the newest.
+    """Run one request at a time; a newer request replaces the waiting one.
 
     Parameters
     ----------
     failed : callable
-        Called, in the thread, with what a piece of work raised.
+        Called in the thread with exceptions of requests.
     """
 
     def __init__(self, failed: Callable[[Exception], Any]) -> None:
@@ -24,7 +24,7 @@ class LatestOnlyWorker:
         self._ended = False
 
     def submit(self, work: Callable[[], Any]) -> None:
-        """Do ``work`` as soon as what is being done is done, unless something else is asked for before."""
+        """Run ``work`` after the current request, unless a newer request replaces it."""
         with self._news:
             self._waiting = work
             if self._thread is None:
@@ -35,18 +35,18 @@ class LatestOnlyWorker:
 
     @property
     def superseded(self) -> bool:
-        """Whether something newer is waiting, so that what is being done may stop."""
+        """Whether a newer request is waiting, so that the current one may stop."""
         return self._waiting is not None or self._ended
 
     def end(self) -> None:
-        """Take no more work."""
+        """Accept no more requests."""
         with self._news:
             self._ended = True
             self._waiting = None
             self._news.notify()
 
     def join(self, seconds: float) -> bool:
-        """Wait for what is being done after `end`; return whether it is done."""
+        """Wait for the current request after `end`; return whether it is done."""
         if self._thread is not None:
             self._thread.join(seconds)
         return self._thread is None or not self._thread.is_alive()
@@ -58,7 +58,7 @@ class LatestOnlyWorker:
                 if self._ended:
                     return
                 work, self._waiting = self._waiting, None
-            assert work is not None  # that is what was waited for
+            assert work is not None  # finished
             try:
                 work()
             except Exception as error:

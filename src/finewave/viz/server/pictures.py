@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from finewave.viz.scene_pair import Layer, ScenePair
     from finewave.viz.server.state import State
 
-_SAMPLE = 512  # screen pixels per side of the overview that decides the stretch, and lies behind the picture
+_SAMPLE = 512  # side of the overview, which sets the display range and is drawn behind the picture
 _CHANNEL_BYTES = 96 * 2**20
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Colours (y, x), each an RGBA pixel in 32 bits, and where they lie."""
+    """Colours (y, x), each a 32-bit RGBA pixel, and their position."""
 
     pixels: NDArray[np.uint32]
     window: Window
 
 
 class Painter:
-    """Paint the images of a view, with one stretch for all of them, so that they can be compared.
+    """Render the images of a view with a common display range, for comparison.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Painter:
         self._lock = threading.RLock()
 
     def rendering(self, role: str, state: State) -> Rendering:
-        """Return how an image is shown in a state: as the result where it has the bands, else in its own way."""
+        """Return the rendering of an image: that of the result if it has the bands, otherwise its own."""
         layer, result = self.view.layers[role], self.view.result
         if state.mode not in ("three", "band"):
             return layer.renderings.get(state.mode, layer.default_rendering)
@@ -64,11 +64,11 @@ class Painter:
         return centres if centres is not None and len(centres) == 3 else None
 
     def overview(self, role: str, state: State) -> Picture | None:
-        """Return the whole image, small."""
+        """Return an overview of the image."""
         return self.paint(role, state, self._whole())
 
     def paint(self, role: str, state: State, frame: Frame) -> Picture | None:
-        """Return what a frame shows of an image; None where that is nothing.
+        """Return the part of an image in a frame; None if there is none.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class Painter:
         return Frame(0, pyramid.width, 0, pyramid.height, _SAMPLE, _SAMPLE)
 
     def _range(self, role: str, state: State, shown: Rendering) -> DisplayRange:
-        """Return the stretch of the result, or of an image itself that is shown in another kind of channels."""
+        """Return the display range of the result, or of the image itself if its channels differ in kind."""
         main = self.rendering("result", state)
         if shown.index != main.index or len(shown.weights) != len(main.weights):
             main = shown
@@ -112,7 +112,7 @@ class Painter:
             return self._ranges[key]
 
     def _channels(self, layer: Layer, shown: Rendering, window: Window) -> NDArray[np.float32]:
-        """Return linear channels of a window, put together from tiles that are kept: true colour needs many bands."""
+        """Return linear channels of a window, from cached tiles, as true colour needs many bands."""
         rows, columns = window.rows, window.columns
         result = np.empty((len(shown.weights), rows.stop - rows.start, columns.stop - columns.start), np.float32)
         for tile_row in range(rows.start // TILE, (rows.stop - 1) // TILE + 1):
@@ -129,7 +129,7 @@ class Painter:
     def _row(
         self, layer: Layer, shown: Rendering, level: int, row: int, numbers: list[int]
     ) -> list[NDArray[np.float32]]:
-        """Return tiles of one row; those that are missing are made in one reading."""
+        """Return tiles of one row; missing ones are computed in one read."""
         about = (layer.role, shown.name, shown.weights.tobytes(), level, row)
         with self._lock:
             tiles = {number: self._tiles.get((*about, number)) for number in numbers}

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from finewave.viz.server.spectra import Region
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers: light theme, dark theme
+# Okabe and Ito's colours, distinguishable for colour-blind readers: light theme, dark theme
 COLOURS = {
     "result": ("#0072B2", "#56B4E9"),
     "reference": ("#1d2127", "#f2f4f7"),
@@ -32,12 +32,12 @@ def picture_source(name: str | None = None) -> Any:
 
 
 def no_picture() -> dict[str, list[Any]]:
-    """Return the data of a picture that shows nothing."""
+    """Return the data of an empty picture."""
     return {"image": [], "x": [], "y": [], "dw": [], "dh": [], "frame": []}
 
 
 def pick_data(region: Region | None) -> dict[str, list[float]]:
-    """Return the data of the mark on the chosen place: its edges, and a ring around a single pixel."""
+    """Return the data of the selection mark: its edges, and a ring around a single pixel."""
     if region is None:
         return {name: [] for name in ("x0", "x1", "y0", "y1", "x", "y", "ring")}
     small = max(region.x1 - region.x0, region.y1 - region.y0) < 3
@@ -46,7 +46,7 @@ def pick_data(region: Region | None) -> dict[str, list[float]]:
 
 
 def make_picture(name: str, ranges: Any, picks: Any, behind: Any, front: Any) -> Figure:
-    """Return a picture without axes: an overview behind, what the frame shows in front, and the chosen place."""
+    """Return a picture without axes: overview behind, frame in front, and the selection mark."""
     plot = _bare(name, ranges)
     for source in (behind, front):
         plot.image_rgba("image", "x", "y", "dw", "dh", source=source)
@@ -109,7 +109,7 @@ def make_spectra(
         area = plot.varea("axis", "low", "high", source=source, fill_alpha=0.18)
         dash = "dashed" if role == "reference" else "solid"
         line = plot.line("axis", "mean", source=source, line_width=2.2, line_dash=dash, legend_label=role)
-        # bands of the input are few: points say where they lie
+        # the input has few bands, marked by points
         dots = plot.scatter("axis", "mean", source=source, size=8 if role == "input" else 4, legend_label=role)
         drawn[role] = (area, line, dots)
         lines.append(dots)
@@ -173,7 +173,7 @@ def _mark_picks(plot: Figure, picks: Any) -> None:
 
 
 def apply_theme(spectra: Figure, drawn: dict[str, Any], band: Any, bar: Any, dark: bool) -> None:
-    """Give all that has a colour the one of the light or the dark theme."""
+    """Apply the colours of the light or the dark theme."""
     which = int(dark)
     for axis in (*spectra.xaxis, *spectra.yaxis):
         axis.axis_label_text_color = axis.major_label_text_color = _INK[which]

@@ -1,4 +1,4 @@
-"""An upload becomes a file of finewave's own, in a process with limits: the server itself never reads what was sent."""
+"""Conversion of uploads to finewave's own files in a process with limits; the server never parses uploads."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _ALONE = {
 
 
 def receive(source: Path, target: Path, largest_side: int, is_cancelled: Callable[[], bool]) -> list[str]:
-    """Write the scene of an upload as a GeoTIFF of finewave's, and return what was assumed about it.
+    """Write the scene of an upload as a GeoTIFF, and return the warnings.
 
     Parameters
     ----------
     source : pathlib.Path
-        What was sent.
+        The upload.
     target : pathlib.Path
         ``.tif``, to be written.
     largest_side : int
-        Rows or columns that are taken.
+        Maximum rows or columns.
     is_cancelled : callable
-        Asked now and then whether to stop.
+        Polled for cancellation.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def main(source: str, target: str, largest_side: str) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FinewaveWarning)
         try:
-            limit(Path(source).stat().st_size + 5 * 10**8)  # half a minute of computing, and room for the copy
+            limit(Path(source).stat().st_size + 5 * 10**8)  # half a minute of CPU time, and memory for the copy
             scene = open_scene(source)
             if max(scene.sizes["y"], scene.sizes["x"]) > int(largest_side):
                 raise InputError(

@@ -1,4 +1,4 @@
-"""The metric table of a view: the whole result, and the chosen region."""
+"""The metric table of a view, for the whole result and the selected region."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from finewave.viz.scene_pair import ScenePair
 
 MOST_VALUES = 2**25
-"""Values of a part for which metrics are computed on the page; `finewave evaluate` has no such limit."""
+"""Maximum number of values for metrics in the viewer; `finewave evaluate` has no such limit."""
 
 ROWS = ("psnr", "ssim", "sam", "ergas", "rmse", "cc")
 """Metrics of the page's table."""
 
 
 def scores(view: ScenePair, region: Region | None = None) -> dict[str, str] | None:
-    """Return the metrics of a part of the result against the reference, as text; None where it is too large.
+    """Return the metrics of a part of the result against the reference, as text; None if it is too large.
 
     Parameters
     ----------

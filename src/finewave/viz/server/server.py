@@ -1,4 +1,4 @@
-"""The server of ``finewave view``: one page for each browser tab, on this machine alone unless asked otherwise."""
+"""The server of ``finewave view``: one page per browser tab, by default for this machine only."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 LOCAL = "127.0.0.1"
 USUAL_PORT = 5006
 _PRIVATE = (LOCAL, "localhost", "::1")
-_FORGET_MS = 10_000  # after which a page that does not come back is gone
+_FORGET_MS = 10_000  # after which a page that has not reconnected is closed
 _PATIENCE = 1.0  # seconds for each thread to end
 
 
@@ -54,11 +54,11 @@ def serve(
     result, input, reference : str or Path
         See `open_scene_pair`.
     host : str
-        Address to listen on; the usual one is seen by this machine alone.
+        Address to listen on; by default reachable from this machine only.
     port : int, optional
         0 for any that is free; by default 5006, or any if that is in use.
     models : tuple of str
-        Weights of one's own to offer for uploads, beside those that ship.
+        User's weights to offer for uploads, besides bundled ones.
     ready : callable
         Called with the address of the page, and the token in it, when it can be opened.
 
@@ -70,7 +70,7 @@ def serve(
     Raises
     ------
     InputError
-        Files cannot be opened or do not belong together, the port is in use, or Bokeh is missing.
+        Files cannot be opened or do not match, the port is in use, or Bokeh is missing.
     """
     with importing("view", "the viewer"):
         from bokeh.server.server import BaseServer
@@ -106,7 +106,7 @@ def serve(
             sign_sessions=True,
             include_headers=[],
             include_cookies=[],
-            extra_websocket_origins=["*"],  # `Access` looks closer
+            extra_websocket_origins=["*"],  # `Access` checks more
             extra_patterns=patterns(jobs),
             check_unused_sessions_milliseconds=_FORGET_MS // 2,
             unused_session_lifetime_milliseconds=_FORGET_MS,
@@ -155,13 +155,13 @@ def _server_class() -> type:
     from finewave.viz.server.access import Gated
 
     class Guarded(Gated, BokehTornado):
-        """Bokeh's pages, for those who may see them."""
+        """Bokeh's pages behind access control."""
 
     return Guarded
 
 
 class Site:
-    """The views that pages may show: that of the command line, and those of uploads.
+    """The views available to pages: that of the command line, and those of uploads.
 
     Parameters
     ----------
@@ -176,12 +176,12 @@ class Site:
         jobs.forgotten = self._forget
 
     def end(self, seconds: float) -> bool:
-        """Stop all work; return whether none of it took longer."""
+        """Stop all work; return whether it stopped in time."""
         pages = [page.end(seconds) for page in self._pages]
         return all([*pages, self.jobs.end(seconds)])
 
     def fill(self, document: Document) -> None:
-        """Make a page in a new document, as its address asks."""
+        """Create a page in a new document, in the state given by its address."""
         from finewave.viz.server.jobs import LARGEST_SIDE, LARGEST_UPLOAD
         from finewave.viz.server.state import state_from_query
         from finewave.viz.server.viewer_session import ViewerSession
@@ -208,7 +208,7 @@ class Site:
             self.jobs.jobs[scene].shown += 1
 
     def _left(self, facts: dict[str, Any], page: ViewerSession) -> None:
-        """Take note that a page is gone."""
+        """Handle a closed page."""
         self._pages.discard(page)
         self.jobs.leave(facts["page"])
         job = self.jobs.jobs.get(facts["scene"])
@@ -222,7 +222,7 @@ class Site:
             view.close()
 
     def _view(self, key: str) -> ScenePair:
-        """Return the view of an upload that is done, else the first one."""
+        """Return the view of a finished upload, otherwise the first view."""
         job = self.jobs.jobs.get(key)
         if job is None or job.state != "done":
             return self.view
@@ -247,16 +247,16 @@ def _bind(host: str, port: int | None) -> tuple[list[Any], int]:
             if error.errno == errno.EADDRINUSE:
                 raise InputError(f"port {number} is in use; choose another with --port (0 for any)") from error
             if error.errno in (errno.EACCES, errno.EPERM):
-                raise InputError(f"port {number} is not ours to use; choose one above 1023 with --port") from error
+                raise InputError(f"port {number} is reserved; choose one above 1023 with --port") from error
             raise InputError(f"cannot listen on {host}: {error.strerror or error}") from error
-    raise AssertionError  # the last one is bound or refused
+    raise AssertionError  # the last one is bound or raises an error
 
 
 def _stop_by_signals(loop: IOLoop) -> None:
-    """Let Ctrl-C end the server, as there is nothing to finish, and whatever ends it leave no uploads.
+    """Let Ctrl-C end the server, and remove uploads however it ends.
 
-    The loop is asked to stop, not interrupted: an interrupt that meets the clearing away of an object is lost. The
-    second one interrupts.
+    The first Ctrl-C asks the loop to stop, as an interrupt during garbage collection would be lost. The second one
+    interrupts.
     """
     if threading.current_thread() is not threading.main_thread():
         return

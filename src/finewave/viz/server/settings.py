@@ -1,4 +1,4 @@
-"""What the controls of the page and the server tell each other."""
+"""State shared by the controls of the page and the server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bokeh.model import DataModel
 
 
 class Settings(DataModel):
-    """Kept equal by Bokeh in browser and server; see `finewave.viz.server.state.State` for the first ones."""
+    """Synchronised by Bokeh between browser and server; see `finewave.viz.server.state.State` for the first fields."""
 
     left = String()
     right = String()

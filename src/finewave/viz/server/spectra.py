@@ -1,4 +1,4 @@
-"""Spectra of a pixel or a region: mean and spread, of every image at the same place."""
+"""Spectra of a pixel or a region: mean and standard deviation, for all images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from finewave.inference.tiling.sources import OpenScene
 if TYPE_CHECKING:
     from finewave.viz.scene_pair import Layer
 
-_STRIP = 2**22  # pixels of one band that are read at once
+_STRIP = 2**22  # pixels of one band read at a time
 
 
 class Superseded(Exception):  # noqa: N818 - no error: the user has clicked elsewhere
-    """Another spectrum was asked for meanwhile."""
+    """A newer spectrum was requested."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Region:
     y1: int
 
     def within(self, width: int, height: int) -> Region | None:
-        """Return the part that lies in an image, None if nothing does."""
+        """Return the part inside an image, None if there is none."""
         x0, x1 = max(self.x0, 0), min(self.x1, width)
         y0, y1 = max(self.y0, 0), min(self.y1, height)
         return Region(x0, x1, y0, y1) if x0 < x1 and y0 < y1 else None
@@ -39,7 +39,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Mean and standard deviation of each band over the pixels of a region that have a value, by rising axis.
+    """Mean and standard deviation of each band over the valid pixels of a region, in axis order.
 
     Attributes
     ----------
@@ -58,20 +58,20 @@ class Spectrum:
 
 
 def spectrum(layer: Layer, region: Region, superseded: Callable[[], bool] = lambda: False) -> Spectrum | None:
-    """Return the spectrum of an image in a region of the result's grid, exact, in memory that does not grow with it.
+    """Return the exact spectrum of an image in a region of the result's grid, in bounded memory.
 
     Parameters
     ----------
     layer : Layer
     region : Region
-        The image's pixels that it meets are taken, those at its edge whole.
+        All pixels of the image that overlap it are used.
     superseded : callable
-        Asked now and then whether the spectrum is still wanted.
+        Polled for a newer request.
 
     Returns
     -------
     Spectrum or None
-        None where the image has no pixel in the region.
+        None if the image has no pixel in the region.
 
     Raises
     ------

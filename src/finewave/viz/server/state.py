@@ -1,4 +1,4 @@
-"""What a page shows, as the query of its address: a link that makes the same view again."""
+"""State of a page as the query of its address, so that links restore the view."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class State:
     left, right : str
         Roles of the images on both sides of the swipe.
     swipe : float
-        Where it stands, 0 (left edge) to 1.
+        Position of the swipe, 0 (left edge) to 1.
     mode : str
         A rendering by name, ``"three"`` bands, or the one ``"band"``.
     red, green, blue, band : float
@@ -35,7 +35,7 @@ class State:
     at : tuple of float
         Centre x and y of the frame and its width, in pixels of the result.
     pick : Region or None
-        Whose spectra are plotted.
+        Selected region, whose spectra are plotted.
     theme : {"auto", "light", "dark"}
     """
 
@@ -73,7 +73,7 @@ class State:
 
 
 def usual_state(view: ScenePair) -> State:
-    """Return what a page shows first: the whole result, swiped against the reference, else the input."""
+    """Return the initial state: the whole result, swiped against the reference or the input."""
     result = view.result
     first = result.default_rendering
     if result.wavelengths is not None and first.name == "true":
@@ -101,12 +101,12 @@ def usual_state(view: ScenePair) -> State:
 
 
 def state_from_query(query: Mapping[str, str], view: ScenePair) -> State:
-    """Return the state that an address asks for; what does not fit the view stays as usual.
+    """Return the state given by an address; invalid values are replaced by defaults.
 
     Parameters
     ----------
     query : mapping of str to str
-        As `State.to_query` writes it; anything may be missing or meaningless.
+        As written by `State.to_query`; entries may be missing or invalid.
     view : ScenePair
 
     Returns
@@ -152,5 +152,5 @@ def _numbers(text: str | None, count: int) -> list[float] | None:
         values = [float(part) for part in (text or "").split(",")]
     except ValueError:
         return None
-    # beyond 1e9 nothing lies, and an int of it would be no index
+    # larger values are outside of any image and not valid indices
     return values if len(values) == count and all(math.isfinite(v) and abs(v) < 1e9 for v in values) else None

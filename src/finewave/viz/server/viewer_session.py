@@ -1,4 +1,4 @@
-"""One page of the viewer: a document of Bokeh that follows its controls."""
+"""One page of the viewer: a Bokeh document that reacts to its controls."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ViewerSession:
     view : ScenePair
     state : State
     facts : dict
-        What else the template shows.
+        Further variables of the template.
     ended : callable
         Called with the page when its tab was closed.
     """
@@ -70,7 +70,7 @@ class ViewerSession:
         self._whole_scores: dict[str, str] | None = None
         self._scored = False
         self._sizes: dict[str, dict[str, int]] = {}
-        # Bokeh's properties are descriptors, which type checkers take for what they describe
+        # type checkers do not understand Bokeh's property descriptors
         self.settings: Any = Settings(name="settings", **{name: getattr(state, name) for name in _controls()})
 
         self.ranges: tuple[Any, Any] = Range1d(start=0, end=1), Range1d(start=1, end=0)
@@ -108,7 +108,7 @@ class ViewerSession:
 
         for name in (*_controls(), "dark", "fit"):
             self.settings.on_change(name, self._changed)
-        # each side of the swipe is clipped, for the mouse too: both have to listen
+        # each side of the swipe is clipped, also for mouse events: both need handlers
         for plot in (*self.pictures.values(), self.map):
             plot.on_event(Tap, lambda event: self._tapped(event.x, event.y))
             plot.on_event(SelectionGeometry, self._dragged)
@@ -121,11 +121,11 @@ class ViewerSession:
         for axis in self.ranges:
             for end in ("start", "end"):
                 axis.on_change(end, lambda attr, old, new: self._plan())
-        # what no root names, Bokeh does not keep equal: the settings go with a plot
+        # Bokeh synchronises only models referenced by a root: the settings are attached to a plot
         self.pictures["left"].tags = [self.settings]
         self.document.on_session_destroyed(lambda context: self._forget())
 
-    # What the user does
+    # User input
 
     def _changed(self, name: str, old: Any, new: Any) -> None:
         if name == "fit":
@@ -139,7 +139,7 @@ class ViewerSession:
             return
         self.state = replace(self.state, **{name: new})
         if name == "band" and self.state.mode != "band" and self.state.map not in ("band", "error-band"):
-            # to move through the bands is to look at them
+            # moving the band slider selects the band rendering
             self.settings.mode = "band"
         if name in _PICTURE or (name == "band" and self.state.mode == "band"):
             self._paint_behind()
@@ -186,7 +186,7 @@ class ViewerSession:
     # The frame
 
     def _sizes_of(self, name: str, follow: Callable[[], None]) -> Callable[[str, Any, Any], None]:
-        """Return what notes the size that the browser gives to a plot."""
+        """Return a callback that stores the size of a plot in the browser."""
 
         def note(attr: str, old: Any, new: Any) -> None:
             self._sizes.setdefault(name, {})[attr] = int(new)
@@ -195,7 +195,7 @@ class ViewerSession:
         return note
 
     def _size(self, name: str) -> tuple[int, int] | None:
-        """Return width and height of a plot in pixels of the screen; None while it is not laid out."""
+        """Return width and height of a plot in pixels of the screen; None before layout."""
         sizes = self._sizes.get(name, {})
         wide, tall = sizes.get("inner_width", 0), sizes.get("inner_height", 0)
         return (wide, tall) if wide > 0 and tall > 0 else None
@@ -205,7 +205,7 @@ class ViewerSession:
         return pyramid.width / 2, pyramid.height / 2, 0.0
 
     def _resized(self) -> None:
-        """Show the state's place in the size that the browser has given to the picture."""
+        """Show the state's region in the picture's size in the browser."""
         size = self._size("picture")
         if size is None:
             return
@@ -220,7 +220,7 @@ class ViewerSession:
         self._plan()
 
     def _plan(self) -> None:
-        """Paint in the next round: ranges come as four changes, of which the last one counts."""
+        """Paint in the next tick, as a range change arrives as four events."""
         if not self._planned:
             self._planned = True
             self.document.add_next_tick_callback(self._moved)
@@ -238,7 +238,7 @@ class ViewerSession:
         self._say_query()
 
     def _frame(self, name: str = "picture") -> Frame | None:
-        """Return what the picture shows, or the map, which has the same centre and width."""
+        """Return the frame of the picture, or of the map, which has the same centre and width."""
         size = self._size(name)
         if size is None:
             return None
@@ -250,7 +250,7 @@ class ViewerSession:
             return None
         return Frame(x0, x1, y - half, y + half, wide, tall)
 
-    # What is shown
+    # Output
 
     def _paint(self) -> None:
         frame = self._frame()
@@ -270,7 +270,7 @@ class ViewerSession:
             step = 1 if result is None else 1 << result.window.level
             if frame != self._mapped:
                 self._mapped = frame
-                self._draw_map()  # after the picture, which one waits for
+                self._draw_map()  # after the picture, which has priority
             if not self._seen:
                 self._seen = True
                 self._score(state.pick)
@@ -352,7 +352,7 @@ class ViewerSession:
         drawn = drawn[np.isfinite(drawn)]
         if drawn.size:
             low, high = min(0.0, float(drawn.min())), float(drawn.max())
-            # room for the legend above
+            # space for the legend above
             self.spectra.y_range.update(start=low, end=low + 1.18 * ((high - low) or 1.0))
 
     def _mark_bands(self) -> None:
@@ -364,7 +364,7 @@ class ViewerSession:
         self.band_mark.visible = "band" in (self.state.mode, self.state.map) or self.state.map == "error-band"
 
     def _score(self, region: Region | None) -> None:
-        # metrics load PyTorch, which would hold up the first picture
+        # metrics load PyTorch, which would delay the first picture
         if self.view.reference is None or not self._seen:
             return
 
@@ -393,7 +393,7 @@ class ViewerSession:
         self.settings.query = self.state.to_query()
 
     def _soon(self, show: Callable[[], None]) -> None:
-        """Change the document from a thread: in its own time, unless it is gone."""
+        """Schedule a change of the document from a thread, unless it is closed."""
         if not self._closed:
             self.document.add_next_tick_callback(show)
 
@@ -415,12 +415,12 @@ class ViewerSession:
 
 
 def _controls() -> tuple[str, ...]:
-    """Return the names that a state and the settings share."""
+    """Return the fields common to a state and the settings."""
     return "left", "right", "swipe", "mode", "red", "green", "blue", "band", "stretch", "map", "theme"
 
 
 def _accepts(view: ScenePair, name: str, value: Any) -> bool:
-    """Whether a control may have a value: the browser is not ours to trust."""
+    """Return whether a control's value is valid: the browser is not trusted."""
     if isinstance(value, float | int):
         return math.isfinite(value)
     return value in {
@@ -434,7 +434,7 @@ def _accepts(view: ScenePair, name: str, value: Any) -> bool:
 
 
 def _sides(state: State) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Return the roles on both sides; where they are the same the right one covers all, and the left one is empty."""
+    """Return the roles on both sides; if they are equal, the right one covers all, and the left one is empty."""
     return ("left", "" if state.left == state.right else state.left), ("right", state.right)
 
 
@@ -451,13 +451,13 @@ def _place(x0: float, x1: float, y0: float, y1: float) -> dict[str, list[float]]
 
 
 def _axis_ends(view: ScenePair) -> tuple[float, float]:
-    """Return the ends of the axis on which all spectra lie."""
+    """Return the range of the axis of the spectra."""
     shown = [layer.axis for role, layer in view.layers.items() if _is_plotted(view, role)]
     return float(min(axis.min() for axis in shown)), float(max(axis.max() for axis in shown))
 
 
 def _is_plotted(view: ScenePair, role: str) -> bool:
-    """Whether an image has spectra: bands without wavelengths have no place among those that have."""
+    """Return whether an image has spectra: bands without wavelengths are not mixed with those that have them."""
     return view.result.wavelengths is None or view.layers[role].wavelengths is not None
 
 
@@ -466,7 +466,7 @@ def _no_line() -> dict[str, Any]:
 
 
 def _facts(view: ScenePair) -> dict[str, Any]:
-    """Return what the template shows of a view."""
+    """Return the template's variables for a view."""
     result = view.result
     order = np.argsort(result.axis, kind="stable")
     axis = [float(result.axis[i]) for i in order]
@@ -499,7 +499,7 @@ def _facts(view: ScenePair) -> dict[str, Any]:
 
 
 def _shown(view: ScenePair, mode: str) -> str:
-    """Return what the colours of a mode are, and of the images that are shown in another way."""
+    """Return a description of the rendering, and of images with another one."""
     lines, result = [], view.result
     label = result.renderings[mode].label if mode in result.renderings else ""
     if label:
