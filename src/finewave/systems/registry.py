@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError, unknown_name
+from finewave.systems.signatures import annotations_of
 from finewave.types import TASKS, ImageKind
 from finewave.warnings import FinewaveWarning
 
@@ -135,7 +136,7 @@ def takes_reference(name: str | None) -> bool:
 
 def options_of(name: str) -> set[str]:
     """Return the options that a system has, see `create_model`."""
-    return set(inspect.signature(system_named(name).load()).parameters)
+    return set(annotations_of(system_named(name)))
 
 
 def create_model(name: str, **config: Any) -> SRNetwork:
@@ -225,7 +226,7 @@ def check_options(system: str, options: Mapping[str, Any], prefix: str) -> None:
     InputError
         A ``ValueError``, if the annotation of an option excludes its value, or a number is negative, infinite or NaN.
     """
-    hints = typing.get_type_hints(system_named(system).load().__init__)
+    hints = annotations_of(system_named(system))
     for key, value in options.items():
         _check_kind(system, key, value, hints.get(key, Any), prefix)
         if isinstance(value, int | float) and not 0 <= value < math.inf:

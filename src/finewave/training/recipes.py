@@ -17,6 +17,7 @@ from finewave.errors import InputError, unknown_name
 from finewave.physics.sensors import get_sensor
 from finewave.sections import checked, keys_of, unknown_key
 from finewave.systems.registry import check_options, options_of, system_named, takes_reference
+from finewave.systems.signatures import phase_options_of
 from finewave.training.phase_options import PhaseOptions, SupervisedOptions
 from finewave.training.recipe_options import CropOptions, ModelOptions, RecipeOptions
 
@@ -181,9 +182,9 @@ def phase_sections(system: str, kind: Any, key: str) -> tuple[type, ...]:
     InputError
         If the system has no such kind; ``key`` names it in the message.
     """
-    own = system_named(system).load().phase_options
     if kind == "supervised":
         return PhaseOptions, SupervisedOptions
+    own = phase_options_of(system_named(system))
     if not isinstance(kind, str) or kind not in own:
         raise unknown_name(f"{key}, a kind of phase of {system},", kind, ("supervised", *own))
     module, _, name = own[kind].partition(":")

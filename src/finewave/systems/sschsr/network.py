@@ -367,9 +367,11 @@ class SSCHSR(SRNetwork):
     objectives: ClassVar[Mapping[str, str]] = {
         kind: f"finewave.systems.sschsr.phases:{kind.capitalize()}" for kind in ("flow", "warp", "guided")
     }
-    phase_options: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("flow", "warp", "guided"), "finewave.systems.sschsr.phase_options:AlignedOptions"
-    )
+    phase_options: ClassVar[Mapping[str, str]] = {
+        "flow": "finewave.systems.sschsr.phase_options:AlignedOptions",
+        "warp": "finewave.systems.sschsr.phase_options:AlignedOptions",
+        "guided": "finewave.systems.sschsr.phase_options:AlignedOptions",
+    }
     receptive_field = None  # attention, matching and correlation use the whole image
     export_fixed = "its flow pads images to multiples of 8 and at least 64, and matches all pairs of patches"
 
