@@ -17,8 +17,14 @@ from finewave.errors import InputError
 @click.argument("model", shell_complete=model_names)
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File, .onnx or .pt2.")
 @click.option("--size", metavar="HEIGHTxWIDTH", help="Of the first input, for a file that takes this size alone.")
+@click.option("--for", "target", type=click.Choice(("deepness",)), help="Fit the plugin Deepness of QGIS.")
+@click.option(
+    "--full-scale", type=float, help="For Deepness: the layer's number that stands for 1.  [default: 255, of 8 bits]"
+)
 @json_option
-def export(model: str, output: Path, size: str | None, as_json: bool) -> None:
+def export(
+    model: str, output: Path, size: str | None, target: str | None, full_scale: float | None, as_json: bool
+) -> None:
     """Write a network for other programs: as ONNX (.onnx) or for torch.export (.pt2).
 
     MODEL is a name, a folder, a .safetensors file or hf:owner/name. The file takes images of any size where the network
@@ -27,7 +33,7 @@ def export(model: str, output: Path, size: str | None, as_json: bool) -> None:
     from finewave.zoo.export import export as run
 
     with working(as_json):
-        written = run(model, output, size=_pixels(size))
+        written = run(model, output, size=_pixels(size), target=target, full_scale=full_scale)
     if as_json:
         return print_json({"written": written.path, "size": written.size, "difference": written.difference})
     taken = "any size" if written.size is None else f"{written.size[0]} x {written.size[1]} pixels"

@@ -11,7 +11,7 @@ import json
 import logging
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +27,7 @@ from finewave.io.atomic import atomic_output
 from finewave.nn.exporting import export_paths
 from finewave.nn.pooling import local_pooling
 from finewave.zoo.card import Card, describe
+from finewave.zoo.deepness import INPUT, deepness_metadata, for_deepness
 from finewave.zoo.model import Model, load_model
 
 FORMATS = {".onnx": "onnx", ".pt2": "pt2"}
@@ -35,6 +36,7 @@ TOLERANCE = 1e-4
 LEAST_SIZE = 8
 """Of the height and width in pixels that an exported network of any size takes."""
 _TRACED_AT = (16, 24)
+_DEEPNESS_TILE = 128
 
 
 class Exported(NamedTuple):
@@ -62,9 +64,17 @@ class Traced(NamedTuple):
     inputs: dict[str, Tensor]
     size: tuple[int, int] | None
     card: Card
+    metadata: Mapping[str, str] = {}
 
 
-def export(model: Model | str | Path, path: str | Path, *, size: tuple[int, int] | None = None) -> Exported:
+def export(
+    model: Model | str | Path,
+    path: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    target: str | None = None,
+    full_scale: float | None = None,
+) -> Exported:
     """Write a network as ONNX or as an exported program of PyTorch, and compare its output with PyTorch's.
 
     Parameters
@@ -76,6 +86,11 @@ def export(model: Model | str | Path, path: str | Path, *, size: tuple[int, int]
     size : tuple of int, optional
         Height and width in pixels of the first input that the file is made for. By default it takes any size from 8 up,
         or, where the network does not allow that, the size of its training crops.
+    target : {"deepness"}, optional
+        A program whose way of handing over images the file fits. ``"deepness"``: the plugin of QGIS, see
+        `finewave.zoo.deepness`; ONNX, for square tiles of ``size`` or of about 128 pixels.
+    full_scale : float, optional
+        For Deepness: the number in a layer that stands for 1, by default 255; 10000 for most reflectance products.
 
     Returns
     -------
@@ -95,6 +110,12 @@ def export(model: Model | str | Path, path: str | Path, *, size: tuple[int, int]
     if path.suffix not in FORMATS:
         raise unknown_name("extension of an exported network", path.suffix, FORMATS)
     kind = FORMATS[path.suffix]
+    if target not in (None, "deepness"):
+        raise unknown_name("program to export for", target, ("deepness",))
+    if target is None and full_scale is not None:
+        raise InputError("full_scale belongs to an export for Deepness; others take values as they are")
+    if target is not None and kind != "onnx":
+        raise InputError(f"Deepness reads ONNX; {path.name} is not a name of such a file: give it the extension .onnx")
     if not isinstance(model, Model):
         model = load_model(model)
     lacks = model.net.export_lacks
@@ -104,10 +125,28 @@ def export(model: Model | str | Path, path: str | Path, *, size: tuple[int, int]
     if kind == "onnx":
         check_extra("export", "ONNX export")
     with atomic_output(path) as temporary:
-        traced = trace(model, size)
+        traced = trace(model, size) if target is None else _trace_for_deepness(model, size, full_scale)
         (write_onnx if kind == "onnx" else write_pt2)(traced, temporary)
         difference = compare(traced, temporary)
     return Exported(path, traced.size, difference)
+
+
+def _trace_for_deepness(model: Model, size: tuple[int, int] | None, full_scale: float | None) -> Traced:
+    """Return the program of a network behind what Deepness hands over."""
+    multiple = math.lcm(model.net.export_multiple, model.size_multiple)
+    rows, columns = size or (-(-_DEEPNESS_TILE // multiple) * multiple,) * 2
+    if rows != columns:
+        raise InputError(f"Deepness cuts square tiles; {rows} x {columns} pixels are not square")
+    plain = trace(model, (rows, columns))
+    net = for_deepness(model, plain.net, full_scale)
+    inputs = {INPUT: next(iter(plain.inputs.values()))}
+    with torch.no_grad(), export_paths(), _silence(), _windows(_window(model), (rows, columns)):
+        program = torch.export.export(net, (), inputs, strict=False)
+    return Traced(program, net, inputs, (rows, columns), plain.card, deepness_metadata(plain.card, rows))
+
+
+def _window(model: Model) -> int | None:
+    return model.pooling_window if model.pooling == "local" else None
 
 
 def trace(model: Model, size: tuple[int, int] | None = None) -> Traced:
@@ -131,8 +170,7 @@ def trace(model: Model, size: tuple[int, int] | None = None) -> Traced:
         raise InputError(f"{size=} is out of range; positive multiples of {model.size_multiple} are accepted")
     inputs = random_inputs(model, *size)
     shapes = None if fixed else _dynamic_shapes(model, multiple)
-    pooling = model.pooling_window if model.pooling == "local" else None
-    with torch.no_grad(), export_paths(), _silence(), _windows(pooling, size):
+    with torch.no_grad(), export_paths(), _silence(), _windows(_window(model), size):
         program = torch.export.export(net, (), inputs, dynamic_shapes=shapes, strict=False)
     card = model.card if model.card is not None else describe(model.net)
     return Traced(program, net, inputs, size if fixed else None, card)
@@ -163,7 +201,7 @@ def write_onnx(traced: Traced, path: Path) -> None:
             verbose=False,
         )
     assert program is not None
-    program.model.metadata_props.update(metadata_of(traced.card, traced.size))
+    program.model.metadata_props.update(metadata_of(traced.card, traced.size) | dict(traced.metadata))
     program.model.producer_name = "finewave"
     program.save(str(path))
 
