@@ -11,19 +11,19 @@ import pytest
 import finewave
 
 ROOT = Path(__file__).parents[1]
-# parity and plain are references, not tests of one room; a browser drives the whole page
+# parity and plain are references, not tests of one package; a browser drives the whole page
 OTHERS = {Path("parity"), Path("plain"), Path("viz/browser"), Path("benchmarks"), Path("fuzz")}
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in (ROOT / "tests").rglob("*.py")}))
 def test_a_folder_of_tests_is_that_of_a_room(folder: Path) -> None:
-    room = folder.relative_to(ROOT / "tests")
-    assert room in OTHERS or (ROOT / "src" / "finewave" / room).is_dir()
+    package = folder.relative_to(ROOT / "tests")
+    assert package in OTHERS or (ROOT / "src" / "finewave" / package).is_dir()
 
 
-@pytest.mark.parametrize("room", sorted(path.parent for path in (ROOT / "src" / "finewave").glob("*/__init__.py")))
-def test_a_room_has_tests(room: Path) -> None:
-    assert list((ROOT / "tests" / room.name).rglob("test_*.py"))
+@pytest.mark.parametrize("package", sorted(path.parent for path in (ROOT / "src" / "finewave").glob("*/__init__.py")))
+def test_a_room_has_tests(package: Path) -> None:
+    assert list((ROOT / "tests" / package.name).rglob("test_*.py"))
 
 
 def test_the_version_stands_once() -> None:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import finewave as fw
-from finewave.datasets.block_split import HeldOut, hold_out, measured_bands
+from finewave.datasets.block_split import BlockSplit, measured_bands, split_blocks
 from finewave.datasets.patches import Crops, load_scenes
 from finewave.datasets.registry import get_dataset
 from finewave.scene import make_scene
 
 WAVELENGTHS = np.linspace(450.0, 850.0, 5)
-OPTIONS = HeldOut(scale=2, crop=8)
+OPTIONS = BlockSplit(scale=2, crop=8)
 
 
 def save(path: Path, values: np.ndarray, wavelengths: np.ndarray | None = WAVELENGTHS) -> Path:
@@ -29,7 +29,7 @@ def values() -> np.ndarray:
 
 def test_blocks_are_parts_of_the_scene(tmp_path: Path, values: np.ndarray) -> None:
     path = save(tmp_path / "my scene.tif", values)
-    store = hold_out([path], tmp_path / "run" / "scenes.zarr", OPTIONS)
+    store = split_blocks([path], tmp_path / "run" / "scenes.zarr", OPTIONS)
     assert store.attributes["split"] == {"train": ["my-scene_train1"], "val": ["my-scene_val"], "test": []}
     for name, region in store.attributes["regions"].items():
         rows, columns = slice(*region["rows"]), slice(*region["columns"])
@@ -41,21 +41,21 @@ def test_blocks_are_parts_of_the_scene(tmp_path: Path, values: np.ndarray) -> No
 
 def test_the_same_again_is_left_as_it_is_and_another_refused(tmp_path: Path, values: np.ndarray) -> None:
     path, destination = save(tmp_path / "a.tif", values), tmp_path / "run" / "scenes.zarr"
-    hold_out([path], destination, OPTIONS)
+    split_blocks([path], destination, OPTIONS)
     before = (destination / "zarr.json").stat().st_mtime_ns
-    hold_out([path], destination, OPTIONS)
+    split_blocks([path], destination, OPTIONS)
     assert (destination / "zarr.json").stat().st_mtime_ns == before
     with pytest.raises(fw.InputError, match="holds a fit of other scenes"):
-        hold_out([path], destination, HeldOut(scale=4, crop=8))
+        split_blocks([path], destination, BlockSplit(scale=4, crop=8))
     save(path, values / 2)
     with pytest.raises(fw.InputError, match="holds a fit of other scenes"):
-        hold_out([path], destination, OPTIONS)
+        split_blocks([path], destination, OPTIONS)
 
 
 def test_pixels_without_values_neither_train_nor_validate(tmp_path: Path, values: np.ndarray) -> None:
     values[2, 20:24, 10:13] = np.nan
     values[:, :, 38:] = np.nan
-    store = hold_out([save(tmp_path / "holes.tif", values)], tmp_path / "run" / "scenes.zarr", OPTIONS)
+    store = split_blocks([save(tmp_path / "holes.tif", values)], tmp_path / "run" / "scenes.zarr", OPTIONS)
     assert len(store.attributes["split"]["train"]) > 1
     assert all(np.isfinite(store.read(name)).all() for name in store.names)
 
@@ -65,7 +65,7 @@ def test_a_band_flagged_bad_does_not_stop_anything(tmp_path: Path, values: np.nd
     values[1] = garbage
     scene = make_scene(values, wavelengths=WAVELENGTHS, good_bands=[True, False, True, True, True])
     fw.save_scene(scene, tmp_path / "flagged.nc")
-    store = hold_out([tmp_path / "flagged.nc"], tmp_path / "run" / "scenes.zarr", OPTIONS)
+    store = split_blocks([tmp_path / "flagged.nc"], tmp_path / "run" / "scenes.zarr", OPTIONS)
     np.testing.assert_array_equal(store.wavelengths, np.delete(WAVELENGTHS, 1))
 
 
@@ -73,7 +73,7 @@ def test_a_band_without_any_value_is_named_and_left_out(tmp_path: Path, values: 
     values[3] = np.nan
     path = save(tmp_path / "empty.nc", values)
     with pytest.warns(fw.FinewaveWarning, match=r"left out band 4 \(750 nm\), without a value in any pixel"):
-        store = hold_out([path], tmp_path / "run" / "scenes.zarr", OPTIONS)
+        store = split_blocks([path], tmp_path / "run" / "scenes.zarr", OPTIONS)
     np.testing.assert_array_equal(store.wavelengths, np.delete(WAVELENGTHS, 3))
     assert all(np.isfinite(store.read(name)).all() for name in store.names)
 
@@ -83,14 +83,14 @@ def test_a_band_without_any_value_is_named_and_left_out(tmp_path: Path, values: 
 @pytest.mark.parametrize("name", ["garbage_flagged", "nan_unflagged"])
 def test_flagged_and_empty_bands_of_the_cases(cases: Path, tmp_path: Path, name: str) -> None:
     scene = cases / "C5_flagged_band_stops_fit" / f"{name}.nc"
-    store = hold_out([scene], tmp_path / "run" / "scenes.zarr", OPTIONS)
+    store = split_blocks([scene], tmp_path / "run" / "scenes.zarr", OPTIONS)
     assert len(store.wavelengths) == 30
     assert 600 not in store.wavelengths
 
 
 def test_crops_of_larger_blocks_are_more_frequent(tmp_path: Path, values: np.ndarray) -> None:
     values[:, 20:24, 10:13] = np.nan
-    store = hold_out([save(tmp_path / "holes.tif", values)], tmp_path / "run" / "scenes.zarr", OPTIONS)
+    store = split_blocks([save(tmp_path / "holes.tif", values)], tmp_path / "run" / "scenes.zarr", OPTIONS)
     scenes = load_scenes(store, store.attributes["split"]["train"], 2, {})
     crops = Crops(scenes, np.full((1, 5), 0.2), scale=2, crop=8, batch_size=1, sampling="area")
     places = [np.prod([n - 3 for n in scene.lr_hsi.shape[1:]]) for scene in scenes]
@@ -103,7 +103,7 @@ def test_measured_images_are_cut_with_their_scene(tmp_path: Path, values: np.nda
     y, x = np.mgrid[:64, :40] / 100
     values[0], values[1] = y, x
     pair = save(tmp_path / "msi.tif", np.stack([y, x]), None)
-    store = hold_out([save(tmp_path / "a.tif", values)], tmp_path / "run" / "scenes.zarr", OPTIONS, [pair])
+    store = split_blocks([save(tmp_path / "a.tif", values)], tmp_path / "run" / "scenes.zarr", OPTIONS, [pair])
     assert measured_bands(store, "msi") == (["band 1", "band 2"], None)
     scenes = load_scenes(store, store.attributes["split"]["train"], 2, {"kernel": "gaussian"}, "msi")
     batch = Crops(scenes, np.empty(0), scale=2, crop=8, batch_size=8, mix=0.5, gain=(0.5, 2)).batch(0)
@@ -114,7 +114,7 @@ def test_measured_images_are_cut_with_their_scene(tmp_path: Path, values: np.nda
 
 
 def test_several_processes_share_the_stream(tmp_path: Path, values: np.ndarray) -> None:
-    store = hold_out([save(tmp_path / "a.tif", values)], tmp_path / "run" / "scenes.zarr", OPTIONS)
+    store = split_blocks([save(tmp_path / "a.tif", values)], tmp_path / "run" / "scenes.zarr", OPTIONS)
     scenes = load_scenes(store, store.attributes["split"]["train"], 2, {})
 
     def stream(rank: int, world: int, steps: int) -> list[float]:
@@ -134,7 +134,7 @@ def test_scenes_that_do_not_go_together_are_refused(tmp_path: Path, values: np.n
 
     def refuse(message: str, scenes: list[Path], msi: tuple[Path, ...] = ()) -> None:
         with pytest.raises(fw.InputError, match=message):
-            hold_out(scenes, destination, OPTIONS, msi)
+            split_blocks(scenes, destination, OPTIONS, msi)
         assert not destination.exists()
 
     refuse("no scene was given", [])

@@ -11,7 +11,14 @@ import pytest
 
 import finewave as fw
 from finewave.datasets.base import RemoteFile
-from finewave.datasets.custom import DESCRIPTION, OwnOptions, default_split, find_scenes, from_folder, remote_files
+from finewave.datasets.custom import (
+    DESCRIPTION,
+    CustomDatasetOptions,
+    default_split,
+    find_scenes,
+    from_folder,
+    remote_files,
+)
 from finewave.datasets.published_files import files_of
 from finewave.datasets.registry import describe_folder, get_dataset, list_datasets, open_scenes, prepare
 from finewave.datasets.store import Store
@@ -49,7 +56,7 @@ def save(
 
 
 def test_a_folder_becomes_a_data_set_by_its_name(folder: Path, prepared: Path) -> None:
-    described = describe_folder("my-lake", folder, OwnOptions(sensor="ikonos"))
+    described = describe_folder("my-lake", folder, CustomDatasetOptions(sensor="ikonos"))
     store = Store(prepare(described, folder))
     assert store.path == prepared / "my-lake.zarr"
     for name in ("a", "bb", "ccc"):
@@ -90,8 +97,8 @@ def test_integers_are_divided_by_the_full_scale(folder: Path) -> None:
     for file in ("a.tif", "bb.nc", "ccc.hdr"):
         save(folder / file, np.full((5, 8, 9), 2500, np.uint16))
     with pytest.raises(fw.InputError, match=r"values up to 2500.*--full-scale"):
-        prepare(from_folder("mine", folder, OwnOptions(full_scale=1.0)), folder)
-    store = Store(prepare(from_folder("mine", folder, OwnOptions(full_scale=10000)), folder))
+        prepare(from_folder("mine", folder, CustomDatasetOptions(full_scale=1.0)), folder)
+    store = Store(prepare(from_folder("mine", folder, CustomDatasetOptions(full_scale=10000)), folder))
     np.testing.assert_allclose(store.read("ccc"), 0.25, rtol=1e-6)
 
 
@@ -109,7 +116,7 @@ def test_wavelengths_from_a_file_of_their_own(folder: Path, tmp_path: Path) -> N
     with pytest.raises(fw.InputError, match="does not say its wavelengths; give them with --wavelengths"):
         from_folder("mine", folder)
     (tmp_path / "bands.csv").write_text("wavelength_nm\n" + "\n".join(map(str, WAVELENGTHS)) + "\n")
-    described = from_folder("mine", folder, OwnOptions(wavelengths=str(tmp_path / "bands.csv")))
+    described = from_folder("mine", folder, CustomDatasetOptions(wavelengths=str(tmp_path / "bands.csv")))
     np.testing.assert_allclose(Store(prepare(described, folder)).wavelengths, WAVELENGTHS)
 
 
@@ -167,7 +174,9 @@ def test_a_description_in_the_folder(folder: Path) -> None:
     assert described.split == {"train": ("bb",), "val": ("shore",), "test": ("bay",)}
     store = Store(prepare(described, folder))
     np.testing.assert_array_equal(store.read("bay"), values("a")[:, 5:8])
-    assert from_folder("lakes", folder, OwnOptions(sensor="ikonos")).sensor == "ikonos"  # said on the command line
+    assert (
+        from_folder("lakes", folder, CustomDatasetOptions(sensor="ikonos")).sensor == "ikonos"
+    )  # said on the command line
 
 
 @pytest.mark.parametrize(
@@ -206,9 +215,9 @@ def test_a_misspelt_name_is_no_new_data_set(folder: Path) -> None:
     with pytest.raises(fw.InputError, match=r"did you mean 'cave'.*--own prepares a folder of your own"):
         describe_folder("cavee", folder)
     with pytest.raises(fw.InputError, match="cave is a data set that finewave knows"):
-        describe_folder("cave", folder, OwnOptions())
+        describe_folder("cave", folder, CustomDatasetOptions())
     with pytest.raises(fw.InputError, match="cannot be the name of a data set"):
-        describe_folder("../x", folder, OwnOptions())
+        describe_folder("../x", folder, CustomDatasetOptions())
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
@@ -220,7 +229,7 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 def test_links_in_a_description() -> None:
     known = {"url": "https://example.org/a.tif", "sha256": "0" * 64, "name": "a.tif"}
-    assert remote_files(OwnOptions(downloads=[known])) == (RemoteFile(**known),)
+    assert remote_files(CustomDatasetOptions(downloads=[known])) == (RemoteFile(**known),)
     for change in ({"sha256": "0"}, {"name": "../a"}, {"url": "a.tif"}, {"size": 3}):
         with pytest.raises(fw.InputError, match=r"downloads: .* is not of the form"):
-            remote_files(OwnOptions(downloads=[{**known, **change}]))
+            remote_files(CustomDatasetOptions(downloads=[{**known, **change}]))

@@ -10,9 +10,9 @@ from finewave.datasets.patches import Crops, Scene
 from finewave.datasets.synthetic_views import (
     Planes,
     UnalignedCrops,
+    margin_for,
     random_planes,
     render,
-    room,
     scene_with_reference,
     with_reference,
 )
@@ -116,11 +116,11 @@ def test_the_stream_resumes() -> None:
 
     def stream() -> UnalignedCrops:
         options = {"parallax": 3.0, "shift": 1.0}
-        margin = room(4, options)
+        margin = margin_for(4, options)
         crops = Crops([scene], response, scale=4, crop=16 + 2 * margin, batch_size=2, steps=4)
         return UnalignedCrops(crops, margin, **options)
 
-    assert room(4, {"parallax": 3.0, "shift": 1.0}) == 4
+    assert margin_for(4, {"parallax": 3.0, "shift": 1.0}) == 4
     first = stream()
     batches = [batch for batch, _ in zip(first, range(3), strict=False)]
     assert batches[0]["ref_rgb"].shape == (2, 3, 16, 16)

@@ -61,13 +61,13 @@ def test_the_same_of_netcdf(name: str, tmp_path: Path) -> None:
 def test_transforms_that_are_none(transform: tuple[float, ...], tmp_path: Path) -> None:
     import xarray as xr
 
-    from finewave.io.usable import usable
+    from finewave.io.plausibility import drop_implausible
     from finewave.scene import with_georeference
 
     scene = xr.DataArray(np.zeros((2, 4, 4), np.float32), dims=("band", "y", "x"))
     placed = with_georeference(scene, "EPSG:32632", transform)
     with pytest.warns(FinewaveWarning, match="leads nowhere"):
-        opened = usable(placed, tmp_path / "a.tif")
+        opened = drop_implausible(placed, tmp_path / "a.tif")
     assert scene_transform(opened) is None
     assert opened.rio.crs is not None
 
@@ -234,7 +234,7 @@ def test_a_process_that_looks_is_one_and_ends(tmp_path: Path) -> None:
     """The reader of MATLAB files is started once, again after a crash, and gone when the program is."""
     import scipy.io
 
-    from finewave.io.cage import reader
+    from finewave.io.isolated import reader
 
     scipy.io.savemat(tmp_path / "a.mat", {"cube": np.ones((4, 5, 3), np.float32)})
     assert load_scene(tmp_path / "a.mat").shape == (3, 4, 5)

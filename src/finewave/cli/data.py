@@ -214,18 +214,18 @@ def prepare(
     finewave-dataset.yaml in it. Without --val and --test its scenes are split by the SHA-256 of their names, 70 / 15 /
     15 %; one or two scenes are each cut in three.
     """
-    from finewave.datasets.custom import OwnOptions
+    from finewave.datasets.custom import CustomDatasetOptions
     from finewave.datasets.registry import describe_folder
     from finewave.datasets.registry import prepare as run
 
     split = {part: _names(names) for part, names in (("val", val), ("test", test)) if names is not None}
-    told = OwnOptions(
+    told = CustomDatasetOptions(
         wavelengths=None if wavelengths is None else str(wavelengths.absolute()),
         full_scale=full_scale,
         sensor=sensor,
         split=split or None,
     )
-    described = describe_folder(dataset, source, told if own or told != OwnOptions() else None)
+    described = describe_folder(dataset, source, told if own or told != CustomDatasetOptions() else None)
     with working(as_json), Progress("prepare") as progress:
         store = run(described, source, progress=progress.note, count=progress)
     return print_json({"prepared": store}) if as_json else click.echo(f"prepared: {store}")

@@ -69,7 +69,7 @@ def evaluate(
     from finewave.evaluation.evaluator import evaluate_model
     from finewave.evaluation.named_models import model_named
     from finewave.io.atomic import atomic_output
-    from finewave.io.own_copy import check_name
+    from finewave.io.path_checks import check_name
     from finewave.metrics import METRICS
 
     options = {"scale": scale, "sensor": sensor, "degradation": None if kernel is None else {"kernel": kernel}}

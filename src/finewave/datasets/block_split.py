@@ -27,7 +27,7 @@ MSI = "msi"
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class BlockSplit:
     """Options of the split.
 
     Attributes
@@ -46,10 +46,10 @@ class HeldOut:
     full_scale: float | None = None
 
 
-def hold_out(
+def split_blocks(
     scenes: Sequence[Path],
     destination: Path,
-    options: HeldOut,
+    options: BlockSplit,
     msi: Sequence[Path] = (),
     check: Callable[[np.ndarray], Any] = lambda wavelengths: None,
     progress: Callable[[str], None] = lambda line: None,
@@ -62,7 +62,7 @@ def hold_out(
         Files that `finewave.open_scene` takes, of the same wavelengths.
     destination : Path
         Store to write; a store made from the same files with the same options is kept.
-    options : HeldOut
+    options : BlockSplit
     msi : sequence of Path
         Measured multispectral images of the same pixels, one per scene; simulated by default.
     check : callable

@@ -29,7 +29,7 @@ BRIGHTEST = 2.0  # larger values are not reflectance: the full scale is missing
 
 
 @dataclass(frozen=True)
-class OwnOptions:
+class CustomDatasetOptions:
     """Options of a custom data set, in `DESCRIPTION` or on the command line.
 
     Attributes
@@ -65,7 +65,7 @@ class OwnOptions:
     downloads: Sequence[Mapping[str, str]] = ()
 
 
-def read_description(path: Path) -> OwnOptions:
+def read_description(path: Path) -> CustomDatasetOptions:
     """Read a `DESCRIPTION`.
 
     Raises
@@ -81,17 +81,17 @@ def read_description(path: Path) -> OwnOptions:
         raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     if not isinstance(description, dict):
         raise InputError(f"{path} is not a mapping of keys to values")
-    known = [field.name for field in fields(OwnOptions)]
+    known = [field.name for field in fields(CustomDatasetOptions)]
     for key in description:
         if key not in known:
             raise unknown_name(f"key of {path.name}", str(key), known)
     for key in ("split", "regions"):
         if not isinstance(description.get(key) or {}, dict):
             raise InputError(f"{path}: {key} is not a mapping")
-    return OwnOptions(**{key: value for key, value in description.items() if value is not None})
+    return CustomDatasetOptions(**{key: value for key, value in description.items() if value is not None})
 
 
-def remote_files(options: OwnOptions) -> tuple[RemoteFile, ...]:
+def remote_files(options: CustomDatasetOptions) -> tuple[RemoteFile, ...]:
     """Return the downloads listed in a `DESCRIPTION`.
 
     Raises
@@ -122,7 +122,7 @@ class Survey(NamedTuple):
     bad_bands: tuple[int, ...]
 
 
-def from_folder(name: str, folder: Path, options: OwnOptions | None = None) -> Dataset:
+def from_folder(name: str, folder: Path, options: CustomDatasetOptions | None = None) -> Dataset:
     """Describe a folder of scenes.
 
     Parameters
@@ -131,7 +131,7 @@ def from_folder(name: str, folder: Path, options: OwnOptions | None = None) -> D
         Of the data set: letters, digits, ``.``, ``_`` and ``-``.
     folder : Path
         Folder with the scenes and an optional `DESCRIPTION`.
-    options : OwnOptions, optional
+    options : CustomDatasetOptions, optional
         Options that override those of the `DESCRIPTION`.
 
     Returns
@@ -147,10 +147,10 @@ def from_folder(name: str, folder: Path, options: OwnOptions | None = None) -> D
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise InputError(f"{name!r} cannot be the name of a data set; use letters, digits, '.', '_' and '-'")
     described = folder / DESCRIPTION
-    settings = read_description(described) if described.is_file() else OwnOptions()
+    settings = read_description(described) if described.is_file() else CustomDatasetOptions()
     if options is not None:
-        default = OwnOptions()
-        passed = {f.name: getattr(options, f.name) for f in fields(OwnOptions)}
+        default = CustomDatasetOptions()
+        passed = {f.name: getattr(options, f.name) for f in fields(CustomDatasetOptions)}
         settings = replace(settings, **{key: value for key, value in passed.items() if value != getattr(default, key)})
     find = partial(find_scenes, pattern=settings.files)
     wavelengths = settings.wavelengths

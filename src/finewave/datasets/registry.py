@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from finewave.datasets.base import Dataset, Image, Split, listed
-from finewave.datasets.custom import DESCRIPTION, OwnOptions, from_folder, from_manifest
+from finewave.datasets.custom import DESCRIPTION, CustomDatasetOptions, from_folder, from_manifest
 from finewave.datasets.preparation import prepare_dataset, settled
 from finewave.datasets.reader import read_scenes
 from finewave.datasets.store import Store, checksum, prepared_folder, prepared_store
@@ -88,7 +88,7 @@ def get_dataset(name: str | Dataset, store: Path | None = None) -> Dataset:
     return dataset
 
 
-def describe_folder(name: str, folder: Path, options: OwnOptions | None = None) -> Dataset:
+def describe_folder(name: str, folder: Path, options: CustomDatasetOptions | None = None) -> Dataset:
     """Return the description by which a folder is to be prepared under a name.
 
     Parameters
@@ -97,7 +97,7 @@ def describe_folder(name: str, folder: Path, options: OwnOptions | None = None) 
         One of `list_datasets`, or a new name for a custom folder.
     folder : Path
         With the files.
-    options : OwnOptions, optional
+    options : CustomDatasetOptions, optional
         Options of a custom data set. None: a new name is accepted only for a folder with a `DESCRIPTION`, so that
         misspelt names are noticed.
 

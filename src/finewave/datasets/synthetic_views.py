@@ -232,9 +232,9 @@ class UnalignedCrops:
     Parameters
     ----------
     crops : Crops
-        Crops with a margin of `room` at each side.
+        Crops with a margin of `margin_for` at each side.
     margin : int
-        See `room`.
+        See `margin_for`.
     **options
         See `with_reference`.
     """
@@ -270,7 +270,7 @@ class UnalignedCrops:
         return with_reference(batch, (self.crops.seed, number), margin=self.margin, **self.options)
 
 
-def room(scale: int, options: dict[str, Any]) -> int:
+def margin_for(scale: int, options: dict[str, Any]) -> int:
     """Return the largest displacement in HR pixels, as a multiple of the scale."""
     settings = {**DEFAULTS, **options}
     return scale * math.ceil((settings["parallax"] + settings["shift"]) / scale)

@@ -14,7 +14,7 @@ from finewave.inference.baselines import is_baseline
 from finewave.inference.options import PredictOptions
 from finewave.inference.predict_file import run_file
 from finewave.io.network.location import Location, Remote, location_of
-from finewave.io.own_copy import keep_inputs
+from finewave.io.path_checks import keep_inputs
 from finewave.io.products import product_of
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.ensemble import load_models, member_names

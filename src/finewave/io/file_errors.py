@@ -109,7 +109,7 @@ _SOUND = (
 
 def _read_trouble(path: Path, kind: str, error: Exception) -> str:
     """Return why a file cannot be read: what it is, what is not installed, else that it is damaged."""
-    from finewave.io.foreign import foreign_format, signature_of
+    from finewave.io.file_signatures import identify_file, signature_of
 
     said = " ".join(str(each) for each in (error, error.__cause__, error.__context__) if each is not None)
     for pattern, reason in _SOUND:
@@ -117,7 +117,7 @@ def _read_trouble(path: Path, kind: str, error: Exception) -> str:
             return f"{reason} ({first_line(error)})"
     found = signature_of(path) if path.is_file() else None
     if found is not None and not _is_kind(found, kind):
-        return f"it is {foreign_format(path)}"
+        return f"it is {identify_file(path)}"
     return f"the file is damaged, truncated or of another kind ({first_line(error)})"
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.foreign import signature_in
+from finewave.io.file_signatures import signature_in
 from finewave.io.network.http import Facts, fetched, look_at
 from finewave.io.network.location import Remote
 from finewave.io.open_options import OpenOptions

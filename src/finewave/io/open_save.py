@@ -179,7 +179,7 @@ def open_with(source: Path, options: OpenOptions) -> xr.DataArray:
     xarray.DataArray
     """
     from finewave.io.file_errors import reading
-    from finewave.io.usable import usable
+    from finewave.io.plausibility import drop_implausible
 
     chosen = _reader_of(source) if options.engine is None else _XARRAY
     if options.variable is not None and not chosen.has_variables:
@@ -189,19 +189,21 @@ def open_with(source: Path, options: OpenOptions) -> xr.DataArray:
     if options.overview is not None and chosen.module != "geotiff":
         raise InputError(f"overview= has no meaning for {source}, a {chosen.name} has none that could be read")
     with reading(source, chosen.name):
-        scene = usable(_module(chosen).open_file(source, options), source)
+        scene = drop_implausible(_module(chosen).open_file(source, options), source)
     return _with_quantity(scene, source, is_product=chosen not in FORMATS)
 
 
 def _open_remote(source: Remote, options: OpenOptions) -> xr.DataArray:
     """Open what lies elsewhere."""
     from finewave.io.open_remote import open_remote
-    from finewave.io.usable import usable
+    from finewave.io.plausibility import drop_implausible
 
     for name, value in (("engine", options.engine), ("overview", options.overview)):
         if value is not None:
             raise InputError(f"{name}= has no meaning for {source}, which lies elsewhere; download it first")
-    return _with_quantity(usable(open_remote(source, options, open_with), Path(str(source))), source, is_product=True)
+    return _with_quantity(
+        drop_implausible(open_remote(source, options, open_with), Path(str(source))), source, is_product=True
+    )
 
 
 def _with_quantity(scene: xr.DataArray, source: Location, *, is_product: bool) -> xr.DataArray:
@@ -411,7 +413,7 @@ def _format_to_open(path: Path) -> Format:
 
 def _by_content(path: Path) -> Format:
     """Choose the format of a file whose name says none that is known: what GDAL reads, or an error that leads on."""
-    from finewave.io.foreign import foreign_format
+    from finewave.io.file_signatures import identify_file
     from finewave.io.formats.gdal_raster import is_readable
     from finewave.io.formats.xarray_engine import engines_for
 
@@ -422,7 +424,7 @@ def _by_content(path: Path) -> Format:
         raise InputError(
             f"{path} has no extension that is known, xarray can open it: give --engine {engines[0]} (engine=)"
         )
-    foreign = foreign_format(path)
+    foreign = identify_file(path)
     if foreign is not None:
         raise InputError(f"{path} cannot be read, it is {foreign}")
     raise _unknown_extension(path, _BY_EXTENSION)

@@ -12,11 +12,11 @@ from finewave.io.file_errors import reading
 from finewave.io.formats.array_file import open_image
 from finewave.io.formats.datasets import open_groups
 from finewave.io.formats.zarr_store import arrays_of, groups_of
-from finewave.io.look_first import LARGEST_CHUNK
 from finewave.io.network.filesystems import storage_options
 from finewave.io.network.http import look_at
 from finewave.io.network.location import Remote
 from finewave.io.open_options import OpenOptions
+from finewave.io.precheck import LARGEST_CHUNK
 from finewave.io.products import eopf
 
 if TYPE_CHECKING:

@@ -55,9 +55,9 @@ class _L1Terms(torch.autograd.Function):
         order = _memory_order(target)
         for t, *pieces in _pieces(*(_flat(x, order) for x in (target, *estimates))):
             t = t.to(dtype)
-            room = torch.empty_like(t)
+            difference = torch.empty_like(t)
             for k, u in enumerate(pieces):
-                sums[k] += torch.sub(u, t, out=room).abs_().sum()  # pairwise summation, unlike norm
+                sums[k] += torch.sub(u, t, out=difference).abs_().sum()  # pairwise summation, unlike norm
         return (sums / target.numel()).to(dtype)
 
     @staticmethod
@@ -71,10 +71,10 @@ class _L1Terms(torch.autograd.Function):
         for t, *pieces in _pieces(*(_flat(x, order) for x in (target, *estimates)), *flat):
             t = t.to(dtype)
             for k, (u, out) in enumerate(zip(pieces[: len(flat)], pieces[len(flat) :], strict=True)):
-                room = out if out.dtype == dtype else torch.empty_like(t)
-                torch.sub(u, t, out=room).sign_().mul_(scale[k])
-                if room is not out:
-                    out.copy_(room)
+                difference = out if out.dtype == dtype else torch.empty_like(t)
+                torch.sub(u, t, out=difference).sign_().mul_(scale[k])
+                if difference is not out:
+                    out.copy_(difference)
         shape, back = [target.shape[axis] for axis in order], [order.index(axis) for axis in range(target.ndim)]
         return None, *(values.view(shape).permute(back) for values in flat)
 

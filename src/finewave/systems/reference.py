@@ -38,8 +38,8 @@ def from_reference(system: str, state_dict: Mapping[str, Tensor], **config: Any)
     InputError
         A ``ValueError``, if the system, a hyper-parameter, a key or a shape is not the expected one.
     """
-    room, _, part = system_named(system).module.rpartition(".")
-    name = f"{room}.reference"
+    package, _, part = system_named(system).module.rpartition(".")
+    name = f"{package}.reference"
     module = importlib.import_module(name) if importlib.util.find_spec(name) is not None else None
     # parts of a network that are separate systems have separate functions
     build = module.from_reference if module and part == "network" else getattr(module, "PARTS", {}).get(system)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from finewave.datasets.block_split import MSI, HeldOut, hold_out
+from finewave.datasets.block_split import MSI, BlockSplit, split_blocks
 from finewave.datasets.registry import list_datasets, open_dataset
 from finewave.datasets.store import Store
 from finewave.errors import InputError, unknown_name
@@ -60,7 +60,7 @@ class FitOptions:
     start : str or None
         Trained model to start from: a name or a folder.
     wavelengths, full_scale
-        See `finewave.datasets.block_split.HeldOut`.
+        See `finewave.datasets.block_split.BlockSplit`.
     minutes : float or None
         Length of the training; None: the recipe's steps.
     steps : int or None
@@ -287,7 +287,7 @@ def _store(
         if others or companion not in store.companions:
             raise unknown_name(f"companion of {scenes[0]}", ", ".join(options.msi), store.companions)
         return store, companion
-    chosen = HeldOut(options.scale, crop, options.wavelengths, options.full_scale)
+    chosen = BlockSplit(options.scale, crop, options.wavelengths, options.full_scale)
     destination = out / TRAINING / "scenes.zarr"
     measured = [Path(path) for path in options.msi]
 
@@ -295,7 +295,7 @@ def _store(
         if sensor is not None and not measured:
             sensor.response(wavelengths)
 
-    store = hold_out([Path(scene) for scene in scenes], destination, chosen, measured, check, progress)
+    store = split_blocks([Path(scene) for scene in scenes], destination, chosen, measured, check, progress)
     return store, MSI if measured else None
 
 

@@ -21,11 +21,11 @@ from finewave.datasets.block_split import measured_bands
 from finewave.datasets.patches import Crops, Sample, Scene, load_scenes
 from finewave.datasets.registry import get_dataset, open_dataset
 from finewave.datasets.store import Store
-from finewave.datasets.synthetic_views import UnalignedCrops, room, scene_with_reference
+from finewave.datasets.synthetic_views import UnalignedCrops, margin_for, scene_with_reference
 from finewave.errors import InputError
 from finewave.evaluation.evaluator import evaluate_model
 from finewave.io.atomic import atomic_output, flush_to_disk
-from finewave.io.own_copy import check_name
+from finewave.io.path_checks import check_name
 from finewave.physics.sensors import get_sensor
 from finewave.physics.sensors.estimation import estimate_response
 from finewave.provenance import checkout_revision, processor
@@ -187,7 +187,7 @@ def _crops(
     config: dict[str, Any], phase: dict[str, Any], scenes: list[Scene], response: np.ndarray
 ) -> Crops | UnalignedCrops:
     data, scale, reference = phase_data(config, phase), config["model"]["scale"], _reference(config)
-    margin = 0 if reference is None else room(scale, reference)
+    margin = 0 if reference is None else margin_for(scale, reference)
     crops = Crops(
         scenes,
         response,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError, unknown_name
-from finewave.io.own_copy import check_name
+from finewave.io.path_checks import check_name
 from finewave.systems.registry import SYSTEMS, config_of
 from finewave.types import TASKS
 from finewave.warnings import FinewaveWarning

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from finewave.io.file_errors import reading
-from finewave.io.foreign import signature_of
+from finewave.io.file_signatures import signature_of
 from finewave.io.formats import gdal_raster, netcdf
 from finewave.io.formats.array_file import StoredArray, open_image
 from finewave.io.open_options import OpenOptions, SaveOptions

@@ -16,8 +16,8 @@ from xarray.core import indexing
 
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding
-from finewave.io.look_first import check_declared
 from finewave.io.network.location import remote_of
+from finewave.io.precheck import check_declared
 
 Slices = tuple[slice, ...]
 

@@ -24,9 +24,9 @@ from finewave.io.formats.gdal_numbers import one_or_all, stated_of
 from finewave.io.formats.icc import Recolour
 from finewave.io.formats.lazy import LazyValues, Slices
 from finewave.io.formats.storage import Storage
-from finewave.io.look_first import check_declared
 from finewave.io.network.location import leads_to_network
 from finewave.io.open_options import OpenOptions
+from finewave.io.precheck import check_declared
 from finewave.scene import make_scene, scene_crs, scene_transform
 
 Mask = Callable[[Slices], NDArray[np.bool_]]

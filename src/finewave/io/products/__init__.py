@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from finewave.errors import InputError
-from finewave.io.look_first import look_first
+from finewave.io.precheck import precheck
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ def product_of(path: Path) -> Product | None:
     Raises
     ------
     InputError
-        As of `finewave.io.look_first.look_first`, which stands before every library.
+        As of `finewave.io.precheck.precheck`, which stands before every library.
     """
-    look_first(path)
+    precheck(path)
     return next((each for each in PRODUCTS if _matches(each, path)), None)
 
 

@@ -18,8 +18,8 @@ from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.band_files import BandFile, open_bands, read_header
 from finewave.io.open_options import OpenOptions
-from finewave.io.products.delivered import Delivered, is_archive
 from finewave.io.products.known_bands import bands_of_sensor
+from finewave.io.products.product_files import ProductFiles, is_archive
 from finewave.physics.sensors.satellites import nominal_bands
 from finewave.warnings import FinewaveWarning
 
@@ -83,7 +83,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         If bands are left out, or the metadata are not there.
     """
     root = path if path.is_dir() or is_archive(path) else path.parent
-    product = Delivered(root)
+    product = ProductFiles(root)
     listed = {name: found for name in product.names if (found := _NAME.match(name.rpartition("/")[2]))}
     asked = _NAME.match(path.name)
     if asked is not None:
@@ -153,7 +153,7 @@ def _resolution(headers: Mapping[str, BandFile], options: OpenOptions) -> float 
 
 
 def _scales(
-    product: Delivered, listed: Mapping[str, re.Match[str]], bands: list[str], *, level_2: bool, path: Path
+    product: ProductFiles, listed: Mapping[str, re.Match[str]], bands: list[str], *, level_2: bool, path: Path
 ) -> dict[str, Any]:
     """Return scale factors and offsets to reflectance, as keywords of `open_bands`."""
     files = {each["kind"].lower(): name for name, each in listed.items() if each["what"].upper() == "MTL"}
@@ -202,7 +202,7 @@ def _subject(error: BaseException) -> str:
 
 
 def _saturation(
-    product: Delivered, listed: Mapping[str, re.Match[str]], bands: list[str]
+    product: ProductFiles, listed: Mapping[str, re.Match[str]], bands: list[str]
 ) -> tuple[BandFile, list[int]] | None:
     """Return the raster of saturated detectors and the bit of each band in it."""
     file = next((name for name, each in listed.items() if each["what"].upper() == "QA_RADSAT"), None)

@@ -16,8 +16,8 @@ from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.band_files import open_bands, read_header
 from finewave.io.open_options import OpenOptions
-from finewave.io.products.delivered import Delivered, is_archive
 from finewave.io.products.known_bands import bands_of_sensor
+from finewave.io.products.product_files import ProductFiles, is_archive
 from finewave.physics.sensors.satellites import nominal_bands
 from finewave.warnings import FinewaveWarning
 
@@ -114,7 +114,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     root = path if is_archive(path) else _root(path)
     if root is None:
         return _open_bare(path, options)
-    product = Delivered(root)
+    product = ProductFiles(root)
     documents = [name for name in product.names if _METADATA.match(name.rpartition("/")[2])]
     if not documents:
         raise InputError(f"{root} lacks MTD_MSIL1C.xml or MTD_MSIL2A.xml; is it a whole Sentinel-2 product?")

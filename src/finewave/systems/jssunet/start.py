@@ -266,8 +266,8 @@ def _set_low(module: LFE, bands: Tensor, seen: Tensor) -> None:
 def _set_high(module: HFI, of_ms: Tensor, of_hs: Tensor, down: Tensor) -> None:
     """Set the details to ``of_ms`` (C, c) times the HR-MSI plus ``of_hs`` (C, C) times the HSI."""
     c, features = of_ms.shape[1], module.conv1.out_channels
-    room = c + len(of_hs) if len(module.blocks) else 2 * c  # residual blocks pass non-negative values, such as bands
-    if features < room:
+    needed = c + len(of_hs) if len(module.blocks) else 2 * c  # residual blocks pass non-negative values, such as bands
+    if features < needed:
         return  # the low frequencies alone
     carriers = torch.block_diag(torch.eye(c), _carriers(down, features - c))
     n = len(carriers)

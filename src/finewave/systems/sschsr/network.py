@@ -289,7 +289,7 @@ class Decoder(nn.Module):
 # --- The network --------------------------------------------------------------------------------------------------
 
 
-class Prepared(NamedTuple):
+class AlignedInputs(NamedTuple):
     """Inputs of one size, padded at the bottom and the right to a size that the network accepts.
 
     Attributes
@@ -420,7 +420,7 @@ class SSCHSR(SRNetwork):
             self.decoder.fusion[-1].get_submodule("out").weight.mul_(0.1)
             self.warp_network.out.weight.mul_(0.1)
 
-    def prepare(self, lr_hsi: Tensor, ref_rgb: Tensor) -> Prepared:
+    def prepare(self, lr_hsi: Tensor, ref_rgb: Tensor) -> AlignedInputs:
         """Return h, i and r, padded to one size."""
         size = (lr_hsi.shape[2] * self.scale, lr_hsi.shape[3] * self.scale)
         hsi = bicubic(lr_hsi, size).clamp(0, 1)
@@ -429,19 +429,19 @@ class SSCHSR(SRNetwork):
         if self.match_colours:
             degraded = bicubic(_resampled(reference, (lr_hsi.shape[2], lr_hsi.shape[3])), size)
             image = match_histograms(image, degraded.clamp(0, 1))
-        return Prepared(_padded(hsi), _padded(image), _padded(reference), size)
+        return AlignedInputs(_padded(hsi), _padded(image), _padded(reference), size)
 
-    def flow(self, prepared: Prepared) -> Tensor:
+    def flow(self, prepared: AlignedInputs) -> Tensor:
         """Return the flow (B, 2, H', W') from the HSI to the reference."""
         return self.flow_network(prepared.image, prepared.reference)
 
-    def align(self, prepared: Prepared, flow: Tensor) -> tuple[Tensor, Tensor]:
+    def align(self, prepared: AlignedInputs, flow: Tensor) -> tuple[Tensor, Tensor]:
         """Return the reference after the first and after the second stage of alignment, (B, 3, H', W') each."""
         grid: Literal["aligned", "published"] = "published" if self.flow_grid == "published" else "aligned"
         warped = backward_warp(prepared.reference, flow, grid=grid)
         return warped, self.warp_network(prepared.image, prepared.reference, warped)
 
-    def fuse(self, prepared: Prepared, refined: Tensor) -> Tensor:
+    def fuse(self, prepared: AlignedInputs, refined: Tensor) -> Tensor:
         """Return the HR-HSI (B, C, H', W') from the LR-HSI and the aligned reference."""
         a, b = self.match_image(prepared.image).conv3_1, self.match_reference(refined).conv3_1
         reference = [F.relu(x) for x in self.reference_features(refined)]

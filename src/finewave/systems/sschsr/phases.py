@@ -23,7 +23,7 @@ from finewave.nn.warping import pixel_grid, sample_at
 from finewave.systems.base import SRNetwork
 from finewave.systems.objective import Batch, Loss, Objective, weighted_sum
 from finewave.systems.sschsr.histogram import match_histograms
-from finewave.systems.sschsr.network import SSCHSR, Prepared
+from finewave.systems.sschsr.network import SSCHSR, AlignedInputs
 from finewave.systems.sschsr.pretrained import load_pretrained
 from finewave.systems.sschsr.raft import sequence_loss
 
@@ -112,7 +112,7 @@ class Warp(Aligned):
             terms["matching"] = torch.zeros(())
         return terms, {}
 
-    def _matching(self, net: Any, prepared: Prepared, batch: Batch) -> Tensor:
+    def _matching(self, net: Any, prepared: AlignedInputs, batch: Batch) -> Tensor:
         a = net.match_image(prepared.image).conv3_1.float()
         b = net.match_reference(prepared.reference).conv3_1.float()
         grid = pixel_grid(batch["flow"].shape[2], batch["flow"].shape[3], batch["flow"])
@@ -155,7 +155,7 @@ class Guided(Aligned):
         return terms, {}
 
 
-def _prepared(net: Any, batch: Batch) -> tuple[Prepared, int, int]:
+def _prepared(net: Any, batch: Batch) -> tuple[AlignedInputs, int, int]:
     prepared = net.prepare(batch["lr_hsi"], batch["ref_rgb"])
     return (prepared, *prepared.size)
 

@@ -90,7 +90,7 @@ def make_figure(
         If a file cannot be read, sizes or bands do not fit, a region or point lies outside, or matplotlib is missing.
     """
     from finewave.io.atomic import atomic_output
-    from finewave.io.own_copy import keep_inputs
+    from finewave.io.path_checks import keep_inputs
     from finewave.metrics import get_convention
 
     target = Path(path)

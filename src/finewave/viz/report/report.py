@@ -63,7 +63,7 @@ def write_report(
         missing.
     """
     from finewave.io.atomic import atomic_output
-    from finewave.io.own_copy import keep_inputs
+    from finewave.io.path_checks import keep_inputs
     from finewave.metrics import get_convention
 
     target = check_extension(path)

@@ -67,7 +67,7 @@ def receive(source: Path, target: Path, largest_side: int, is_cancelled: Callabl
 
 def main(source: str, target: str, largest_side: str) -> None:
     """Do it, here, in the process with limits."""
-    from finewave.io.cage.child import limit
+    from finewave.io.isolated.child import limit
     from finewave.io.open_save import load_scene, open_scene, save_scene
 
     with warnings.catch_warnings(record=True) as caught:

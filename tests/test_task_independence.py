@@ -22,7 +22,7 @@ def systems_imported_by(path: Path) -> set[str]:
     return found - set(SHARED)
 
 
-@pytest.mark.parametrize("room", ["training", "evaluation", "inference"])
-def test_no_module_imports_a_system(room: str) -> None:
-    for path in sorted((SOURCE / room).rglob("*.py")):
+@pytest.mark.parametrize("package", ["training", "evaluation", "inference"])
+def test_no_module_imports_a_system(package: str) -> None:
+    for path in sorted((SOURCE / package).rglob("*.py")):
         assert not systems_imported_by(path), path

@@ -17,7 +17,7 @@ _LARGEST_RATIO = 1200
 """Deflate makes one byte of 1032 at most; what is smaller than that is empty for the most part."""
 
 
-def look_first(path: Path) -> None:
+def precheck(path: Path) -> None:
     """Refuse what would crash or hang a library, fill the memory, or lead to other files.
 
     Parameters
@@ -34,7 +34,7 @@ def look_first(path: Path) -> None:
         if path.suffix.lower() == ".zarr" or any((path / name).exists() for name in _OF_A_STORE):
             _look_at_chunks(path)
     elif _is_hdf5(path):
-        from finewave.io.cage.reader import probe_hdf5
+        from finewave.io.isolated.reader import probe_hdf5
 
         probe_hdf5(path)
 

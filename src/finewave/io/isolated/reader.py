@@ -1,4 +1,4 @@
-"""Asking the process that looks at files (`finewave.io.cage.child`): what ends it becomes one line."""
+"""Asking the process that looks at files (`finewave.io.isolated.child`): what ends it becomes one line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
-from finewave.io.cage.child import BYTES_A_SECOND
+from finewave.io.isolated.child import BYTES_A_SECOND
 
 _START_SECONDS = 120.0
 _WALL_SECONDS = 60.0
@@ -31,7 +31,7 @@ class _Ended(Exception):  # noqa: N818 - it is told to the user as another one
     """The process has ended or does not answer; the text says why."""
 
 
-class Cage:
+class IsolatedReader:
     """One process that looks at files, started when it is first asked and anew after a file has ended it."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Cage:
     def _start(self) -> None:
         self._owner = os.getpid()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "finewave.io.cage.child"],
+            [sys.executable, "-m", "finewave.io.isolated.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -130,7 +130,7 @@ class Cage:
         return "the process that reads it has ended"
 
 
-_CAGE = Cage()
+_CAGE = IsolatedReader()
 atexit.register(_CAGE.close)
 
 

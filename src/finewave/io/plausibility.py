@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from finewave.io.look_first import check_declared
+from finewave.io.precheck import check_declared
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-def usable(scene: xr.DataArray, path: object) -> xr.DataArray:
+def drop_implausible(scene: xr.DataArray, path: object) -> xr.DataArray:
     """Return a scene without a transform or wavelengths that are none.
 
     Parameters

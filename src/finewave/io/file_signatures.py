@@ -94,7 +94,7 @@ def signature_in(start: bytes) -> tuple[str, str | None] | None:
     )
 
 
-def foreign_format(path: Path) -> str | None:
+def identify_file(path: Path) -> str | None:
     """Return what a file of another format is and how to convert it, None where that is not known."""
     found = signature_of(path)
     if found is None:

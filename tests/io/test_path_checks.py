@@ -9,7 +9,7 @@ import pytest
 from finewave.cli import main
 from finewave.errors import InputError
 from finewave.inference.predict import predict_file
-from finewave.io.own_copy import check_name, keep_inputs
+from finewave.io.path_checks import check_name, keep_inputs
 from finewave.zoo.card import Card
 from tests.inference.tiny_models import save_model, write_scene
 

@@ -16,7 +16,7 @@ _GDAL = {".zip": "vsizip", ".tar": "vsitar"}
 
 
 @dataclass(frozen=True)
-class Delivered:
+class ProductFiles:
     """A product's files by their names inside it, with ``/`` between folders.
 
     Parameters
