@@ -40,8 +40,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     path : pathlib.Path
         The folder. Its images are taken in the natural order of their names (band_2 before band_10); other
         files are ignored. Images in several formats: those of the most frequent one.
-    options : OpenOptions
-        What the user stated.
 
     Returns
     -------

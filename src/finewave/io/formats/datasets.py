@@ -75,17 +75,6 @@ def open_groups(open_them: Callable[[], Groups], path: Path | str, kind: str, op
     ----------
     open_them : callable
         Returns the datasets by their paths.
-    path : pathlib.Path
-        Where they come from.
-    kind : str
-        Name of the format, for messages.
-    options : OpenOptions
-        What the user stated.
-
-    Returns
-    -------
-    xarray.DataArray
-        The scene, lazy.
     """
     with reading(path, kind):
         groups = open_them()
@@ -110,17 +99,6 @@ def scene_from_groups(groups: Groups, path: Path | str, kind: str, options: Open
     ----------
     groups : mapping of str to xarray.Dataset
         Open, by their paths, scale factors decoded by xarray.
-    path : pathlib.Path
-        Where they come from.
-    kind : str
-        Name of the format, for messages.
-    options : OpenOptions
-        What the user stated.
-
-    Returns
-    -------
-    xarray.DataArray
-        The scene, lazy.
     """
     image = choose_image(groups, path, options)
     with reading(path, kind):

@@ -86,8 +86,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     ----------
     path : pathlib.Path
         The ``.hdr`` file or the file with the values.
-    options : OpenOptions
-        What the user stated.
 
     Returns
     -------
@@ -224,8 +222,6 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
 
     Parameters
     ----------
-    scene : xarray.DataArray
-        Canonical dims.
     path : pathlib.Path
         The data file, or the header (then the values go to the same name with ``.img``).
     options : SaveOptions

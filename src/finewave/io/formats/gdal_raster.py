@@ -32,11 +32,6 @@ def open_file(path: Path | str, options: OpenOptions, source: Path | str | None 
     source : pathlib.Path or str, optional
         What GDAL opens, where that is not the file itself.
 
-    Returns
-    -------
-    xarray.DataArray
-        The scene, lazy.
-
     Raises
     ------
     InputError

@@ -31,13 +31,6 @@ _COG_TILE = 512  # overviews end where the image is no larger
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     """Open a GeoTIFF, or hand a plain RGB TIFF to the photograph reader.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    options : OpenOptions
-        What the user stated.
-
     Returns
     -------
     xarray.DataArray
@@ -182,10 +175,6 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
 
     Parameters
     ----------
-    scene : xarray.DataArray
-        Canonical dims.
-    path : pathlib.Path
-        The file.
     options : SaveOptions
         ``format_options``: ``cog`` (bool, default False), ``compress`` (default ``"deflate"``),
         ``interleave``, see `finewave.io.formats.storage.choose_interleave`.

@@ -109,15 +109,5 @@ def plain_attribute(value: Any) -> Any:
 
 
 def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
-    """Write an HDF5 file in the layout of NetCDF 4, which h5py and every HDF5 tool read.
-
-    Parameters
-    ----------
-    scene : xarray.DataArray
-        Canonical dims.
-    path : pathlib.Path
-        The file.
-    options : SaveOptions
-        What the user stated.
-    """
+    """Write an HDF5 file in the layout of NetCDF 4, which h5py and every HDF5 tool read."""
     netcdf.save_file(scene, path, options)

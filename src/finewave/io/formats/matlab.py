@@ -128,10 +128,6 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
 
     Parameters
     ----------
-    scene : xarray.DataArray
-        Canonical dims.
-    path : pathlib.Path
-        The file.
     options : SaveOptions
         ``format_options``: ``version`` (``"5"`` or ``"7.3"``; by default 5 unless the image is too large for
         it) and ``name`` of the image's variable (``"scene"``).

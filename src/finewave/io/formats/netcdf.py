@@ -95,17 +95,7 @@ def dataset_from_scene(scene: xr.DataArray, storage: Storage) -> tuple[xr.Datase
 
 
 def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
-    """Write a compressed NetCDF 4 file by the CF conventions; a scene in a file or of dask arrays block by block.
-
-    Parameters
-    ----------
-    scene : xarray.DataArray
-        Canonical dims.
-    path : pathlib.Path
-        The file.
-    options : SaveOptions
-        What the user stated.
-    """
+    """Write a compressed NetCDF 4 file by the CF conventions; a scene in a file or of dask arrays block by block."""
     storage = choose_storage(scene, options)
     scene = in_blocks(scene)
     with atomic_output(path) as temporary, few_blocks_at_once():

@@ -22,8 +22,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     ----------
     path : pathlib.Path
         The file. Arrays of Python objects are refused: reading them could run any program.
-    options : OpenOptions
-        What the user stated.
 
     Returns
     -------

@@ -16,8 +16,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
     Parameters
     ----------
-    path : pathlib.Path
-        The file or folder.
     options : OpenOptions
         What the user stated, ``engine`` among it.
 

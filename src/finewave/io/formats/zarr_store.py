@@ -25,20 +25,7 @@ _CHUNK = 512
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
-    """Open a Zarr store: groups of arrays with named axes, as xarray and GDAL write them, or bare arrays.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The folder.
-    options : OpenOptions
-        What the user stated.
-
-    Returns
-    -------
-    xarray.DataArray
-        The scene, lazy.
-    """
+    """Open a Zarr store: groups of arrays with named axes, as xarray and GDAL write them, or bare arrays."""
     if not path.is_dir():
         raise InputError(f"cannot read {path}: a Zarr store is a folder; this is a file")
     check_lengths()
@@ -102,10 +89,6 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
 
     Parameters
     ----------
-    scene : xarray.DataArray
-        Canonical dims.
-    path : pathlib.Path
-        The folder.
     options : SaveOptions
         ``format_options``: ``zarr_format`` (2, which every reader knows, or 3), ``interleave``, see
         `finewave.io.formats.storage.choose_interleave`.

@@ -25,8 +25,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     ----------
     path : pathlib.Path
         The file, orthorectified (``_ORT``) or in the geometry of the sensor.
-    options : OpenOptions
-        What the user stated.
 
     Returns
     -------

@@ -50,8 +50,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     ----------
     path : pathlib.Path
         The folder, ``-METADATA.XML`` or the spectral image.
-    options : OpenOptions
-        What the user stated.
 
     Returns
     -------

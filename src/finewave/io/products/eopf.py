@@ -38,8 +38,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
     Parameters
     ----------
-    path : pathlib.Path
-        The store.
     options : OpenOptions
         What the user stated; ``resolution`` (10, 20 or 60) chooses the group, by default the finest.
 

@@ -45,8 +45,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
     Parameters
     ----------
-    path : pathlib.Path
-        The file.
     options : OpenOptions
         What the user stated; the image is found without ``variable``.
 

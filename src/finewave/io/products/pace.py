@@ -23,8 +23,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
     Parameters
     ----------
-    path : pathlib.Path
-        The file.
     options : OpenOptions
         What the user stated; of level 1B ``variable`` chooses one of ``rhot_blue``, ``rhot_red``, ``rhot_SWIR``.
 

@@ -58,8 +58,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     ----------
     path : pathlib.Path
         The image, or a folder with one.
-    options : OpenOptions
-        What the user stated.
 
     Returns
     -------

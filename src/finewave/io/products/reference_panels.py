@@ -63,8 +63,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     ----------
     path : pathlib.Path
         Header or data file of the scan, or a folder with one scan.
-    options : OpenOptions
-        What the user stated.
 
     Returns
     -------

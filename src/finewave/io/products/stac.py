@@ -94,11 +94,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     options : OpenOptions
         What the user stated; ``variable`` chooses assets by their keys or the names of their bands, with commas between
         them, ``resolution`` the grid.
-
-    Returns
-    -------
-    xarray.DataArray
-        The scene, lazy.
     """
     with reading(path, "STAC item"):
         item = json.loads(path.read_text(encoding="utf-8-sig"))

@@ -36,8 +36,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
     Parameters
     ----------
-    path : pathlib.Path
-        The file.
     options : OpenOptions
         What the user stated; ``variable`` chooses where there are reflectance and radiance.
 

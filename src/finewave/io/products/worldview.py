@@ -62,8 +62,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     ----------
     path : pathlib.Path
         The image, its IMD, or a folder with one of them.
-    options : OpenOptions
-        What the user stated.
 
     Returns
     -------
