@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from finewave.systems.tile_stages import TileStage
 from finewave.types import TASKS, ImageKind, Task
 
 
@@ -40,6 +41,9 @@ class Description:
         pooling; None for the whole image.
     n_global_poolings : int
         Number of global poolings, see `SRNetwork.receptive_field_with_pooling`.
+    tile_stages : tuple of TileStage
+        Parts that follow each other and need different surroundings of a tile, global pooling apart; one where the
+        network has no such parts.
     shift_equivariant : bool
         Whether it is equivariant to shifts by multiples of `size_multiple`. Otherwise a tiled prediction cannot equal
         that of the whole scene, whatever the receptive field.
@@ -68,6 +72,7 @@ class Description:
     size_multiple: int
     receptive_field: int | None
     n_global_poolings: int
+    tile_stages: tuple[TileStage, ...]
     shift_equivariant: bool
     band_by_band: bool
     attention_window: int
@@ -154,6 +159,7 @@ class SRNetwork(nn.Module):
             size_multiple=self.size_multiple,
             receptive_field=self.receptive_field,
             n_global_poolings=self.n_global_poolings,
+            tile_stages=self.tile_stages(),
             shift_equivariant=self.shift_equivariant,
             band_by_band=self.band_by_band,
             attention_window=self.attention_window,
@@ -177,6 +183,38 @@ class SRNetwork(nn.Module):
         """
         del window
         return self.receptive_field
+
+    def tile_stages(self, window: int = 0) -> tuple[TileStage, ...]:
+        """Return the parts of the network that follow each other and need ever less around a tile.
+
+        Parameters
+        ----------
+        window : int
+            That of `receptive_field_with_pooling`.
+
+        Returns
+        -------
+        tuple of TileStage
+            One, the whole network, where it has no such parts. Shares sum to 1.
+        """
+        return (TileStage("network", self.receptive_field_with_pooling(window), 1.0),)
+
+    def run_tile_stage(self, name: str, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Run one of `tile_stages`.
+
+        Parameters
+        ----------
+        name : str
+        images : mapping of str to Tensor
+            Inputs, and what the stages before have made, by name, all of one part of the scene.
+
+        Returns
+        -------
+        dict of str to Tensor
+            What later stages need, by name; of the last stage the output.
+        """
+        assert name == "network", "a network with other stages overrides this"
+        return {self.output: self(**{each: images[each] for each in self.inputs})}
 
     @classmethod
     def skips_phase(cls, kind: str, options: Mapping[str, Any]) -> bool:

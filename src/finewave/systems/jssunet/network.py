@@ -15,7 +15,8 @@ M the number of clusters, C the hyperspectral bands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -42,6 +43,7 @@ from finewave.systems.jssunet.clusters import (
 )
 from finewave.systems.jssunet.start import fit_operators, start_as_operators
 from finewave.systems.option_checks import at_least, one_of, require
+from finewave.systems.tile_stages import TileStage, convolution_weights
 
 # --- Spatial super-resolution (section III-A) ---------------------------------------------------------------------
 
@@ -87,26 +89,53 @@ class SRBranch(nn.Module):
 
     def forward(self, f: Tensor) -> list[Tensor]:
         """Return u^1 ... u^K, each (B, c, H, W)."""
+        return list(self.steps(f))
+
+    def steps(self, f: Tensor) -> Iterator[Tensor]:
+        """Yield u^1 ... u^K one by one, for those who keep the last one alone."""
         size = (f.shape[2] * self.scale, f.shape[3] * self.scale)
         u = bicubic(f, size) if self.initial == "bicubic" else F.interpolate(f, size=size, mode=self.initial)
-        estimates = []
         for stage in self.stages:
             u = stage(u, f)
-            estimates.append(u)
-        return estimates
+            yield u
 
     @property
     def receptive_field(self) -> int:
         """Distance in LR pixels up to which an input pixel acts on an output pixel."""
-        reach = 3  # bicubic interpolation reads 2 pixels to each side
+        reach = 0  # in HR pixels
         for stage in self.stages:
             assert isinstance(stage, SRStage)
-            convs = 2 + 3 * len(stage.prox.blocks)
-            # DB and its adjoint extend at most 2p + 1 pixels at each level; over all levels less than 3 LR pixels for
-            # Down and 3 for each Up. Back-projection applies Up and, in each iteration, Down and Up
-            chain = 2 + 2 * len(stage.up.down) if isinstance(stage.up, BPUp) else 2
-            reach += 3 * chain + -(-convs // self.scale)
-        return reach
+            down = _reach_of_down(stage.down.factors)
+            first = stage.up.first if isinstance(stage.up, BPUp) else stage.up
+            up = _reach_of_up(first.factors)
+            # back-projection chains Up and, in each iteration, Down, Up; the first Down is that of the data term
+            iterations = len(stage.up.down) if isinstance(stage.up, BPUp) else 0
+            reach += (1 + iterations) * (down + up) + 2 + 3 * len(stage.prox.blocks)
+        return 2 + -(-reach // self.scale)  # bicubic interpolation reads 2 pixels to each side
+
+
+def _reach_of_down(factors: Sequence[int]) -> int:
+    """Return how far HR pixels that act on an LR pixel lie at most from its first HR pixel; see `Down`."""
+    reach, level = 0, 1  # a layer reads p to each side, in pixels of its own input
+    for p in factors:
+        reach += p * level
+        level *= p
+    return reach
+
+
+def _reach_of_up(factors: Sequence[int]) -> int:
+    """Return how far the first HR pixel of an LR pixel lies at most from those on which it acts; see `Up`."""
+    reach, level = 0, 1
+    for p in reversed(factors):
+        reach += (p + (p + 1) // 2) * level  # the plain convolution reaches p, the transposed one half of its kernel
+        level *= p
+    return reach
+
+
+def last(estimates: Iterable[Tensor]) -> Tensor:
+    """Return the last one of estimates that are made one by one; those before are not kept."""
+    (final,) = deque(estimates, maxlen=1)
+    return final
 
 
 # --- Spectral super-resolution (section III-B) --------------------------------------------------------------------
@@ -197,14 +226,18 @@ class SSRBranch(nn.Module):
     def forward(self, f: Tensor) -> tuple[Tensor, list[Tensor], Tensor, Tensor]:
         """Return u^0, [u^1 ... u^K] (B, C, h, w), and assignment and probability of the clusters (B, M, h, w)."""
         assignment, probability = self.clusters(f)
+        initial, *estimates = self.steps(f, assignment)
+        return initial, estimates, assignment, probability
+
+    def steps(self, f: Tensor, assignment: Tensor) -> Iterator[Tensor]:
+        """Yield u^0, u^1 ... u^K one by one, for those who keep the last one alone."""
         groups = group_pixels(assignment)
         with full_precision(f):
-            initial = u = self.initial(f, assignment, groups)
-        estimates = []
+            u = self.initial(f, assignment, groups)
+        yield u
         for stage in self.stages:
             u = stage(u, f, assignment, groups)
-            estimates.append(u)
-        return initial, estimates, assignment, probability
+            yield u
 
     @property
     def n_global_poolings(self) -> int:
@@ -325,21 +358,23 @@ class FusionBranch(nn.Module):
     def receptive_field(self) -> int:
         """Distance in LR pixels up to which a pixel of either input acts on an output pixel."""
         convs = 2 + 3 * len(self.high.blocks) if len(self.high.blocks) else 3
-        reach = 4 + -(-convs // self.scale)
         for stage in self.stages:
             assert isinstance(stage, FusionStage)
-            reach += -(-(2 + 3 * len(stage.prox.blocks)) // self.scale)
-        return reach
+            convs += 2 + 3 * len(stage.prox.blocks)
+        return 4 + -(-convs // self.scale)  # bicubic interpolation to LR and back reads 2 pixels to each side
 
     def forward(self, u_sr: Tensor, u_ssr: Tensor) -> list[Tensor]:
         """Return u^1 ... u^K (B, C, H, W) from HR-MSI (B, c, H, W) and LR-HSI (B, C, h, w)."""
+        return list(self.steps(u_sr, u_ssr))
+
+    def steps(self, u_sr: Tensor, u_ssr: Tensor) -> Iterator[Tensor]:
+        """Yield u^1 ... u^K one by one, for those who keep the last one alone."""
         a, b, z, u = self.prepare(u_sr, u_ssr)
         bz = b * z
-        estimates = []
+        del b, z
         for stage in self.stages:
             u = stage(u, a, bz, u_sr)
-            estimates.append(u)
-        return estimates
+            yield u
 
 
 # --- Post-processing (section III-D) ------------------------------------------------------------------------------
@@ -589,8 +624,51 @@ class JSSUNet(SRNetwork):
 
     def forward(self, lr_msi: Tensor) -> Tensor:
         """Return the HR-HSI (B, C, s h, s w) of ``lr_msi`` (B, c, h, w)."""
-        u = self.forward_stages(lr_msi).fusion[-1]
-        return u if self.post is None else self.post(u)
+        images = {"lr_msi": lr_msi}
+        for stage in ("ssr", "sr", "fusion", *(() if self.post is None else ("post",))):
+            images.update(self.run_tile_stage(stage, images))
+        return images["hr_hsi"]
+
+    def run_tile_stage(self, name: str, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Run one of the branches, or the post-processing, on the images that it takes."""
+        if name == "fusion":
+            return {"hr_hsi": last(self.fusion.steps(images["hr_msi"], images["lr_hsi"]))}
+        if name == "post":
+            assert self.post is not None
+            return {"hr_hsi": self.post(images["hr_hsi"])}
+        # convolutions on processors are many times quicker so; what is made of f keeps the layout
+        f = images["lr_msi"].contiguous(memory_format=torch.channels_last)
+        if name == "sr":
+            return {"hr_msi": last(self.sr.steps(f))}
+        assignment, _ = self.ssr.clusters(f)
+        return {"lr_hsi": last(self.ssr.steps(f, assignment))}
+
+    def tile_stages(self, window: int = 0) -> tuple[TileStage, ...]:
+        """Return branches and post-processing, those that need most around a tile first; of the SSR branch, pooling."""
+        s = self.scale
+        post = self._reach_of_post
+        fusion = post + self.fusion.receptive_field
+        halos = {
+            "ssr": fusion + self.ssr.receptive_field_with_pooling(window),
+            "sr": fusion + self.sr.receptive_field,
+            "fusion": fusion,
+        }
+        branches = {"ssr": (self.ssr, 1), "sr": (self.sr, s * s), "fusion": (self.fusion, s * s)}
+        if self.post is not None:
+            halos["post"] = post
+            branches["post"] = (self.post, s * s)
+        work = {name: convolution_weights(branch) * pixels for name, (branch, pixels) in branches.items()}
+        stages = [TileStage(name, halo, work[name] / sum(work.values())) for name, halo in halos.items()]
+        return tuple(sorted(stages, key=lambda stage: -(stage.halo or 0)))
+
+    @property
+    def _reach_of_post(self) -> int:
+        """Distance in LR pixels up to which the fused image acts on the refined one."""
+        if self.post is None:
+            return 0
+        attention = self.post.attention1.heads[0]
+        assert isinstance(attention, HeadAttention)
+        return -(-(2 * (attention.window // 2 + attention.embed.kernel_size[0] // 2) + 5) // self.scale)
 
     @property
     def receptive_field(self) -> int:
@@ -599,15 +677,8 @@ class JSSUNet(SRNetwork):
 
     def receptive_field_with_pooling(self, window: int) -> int:
         """Return `receptive_field` with channel pooling over windows of the given side in LR pixels."""
-        s = self.scale
         sr, ssr = self.sr.receptive_field, self.ssr.receptive_field_with_pooling(window)
-        fusion = self.fusion.receptive_field
-        if self.post is not None:
-            attention = self.post.attention1.heads[0]
-            assert isinstance(attention, HeadAttention)
-            reach = 2 * (attention.window // 2 + attention.embed.kernel_size[0] // 2) + 5
-            fusion += -(-reach // s)
-        return max(sr, ssr) + fusion
+        return max(sr, ssr) + self.fusion.receptive_field + self._reach_of_post
 
     @property
     def n_global_poolings(self) -> int:
