@@ -173,7 +173,7 @@ def test_tiles_equal_the_whole(which: str) -> None:
 def test_a_halo_is_the_networks_alone() -> None:
     """What the projection needs lies within it, so that tiles agree at their border."""
     model, scene = jssunet("float32"), scene_of(9, 110)
-    with pytest.warns(FinewaveWarning, match=r"sees 0 around a tile.* works on 2.* times .* instead of [4-9].* times"):
+    with pytest.warns(FinewaveWarning, match=r"sees 0 around a tile.* does 2.* times .* instead of [4-9].* times"):
         result = super_resolve(scene, model, consistent=True, tile=16, halo="fast")
     assert np.abs(observed(result) - scene.values).max() < 1e-3
 

@@ -46,7 +46,7 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @click.option("--bbox", type=(float, float, float, float), metavar="X0 Y0 X1 Y1", help="The same in map coordinates.")
 @click.option("--bands", metavar="BAND,...", help="Bands of the output to keep: wavelengths in nm, or names.")
 @click.option("--tile", type=click.IntRange(min=16), help="Tile side, in input pixels.  [default: 512 output pixels]")
-@click.option("--halo", default="exact", show_default=True, help="Seen around a tile: exact, fast, or input pixels.")
+@click.option("--halo", default="auto", show_default=True, help="Seen around a tile: auto, exact, fast, input pixels.")
 @pooling_option(default="local")
 @precision_option(default="auto")
 @click.option("--anchors", type=click.Path(path_type=Path), help="Spots with known spectra: .csv, .geojson or .gpkg.")

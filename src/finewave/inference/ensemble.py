@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from finewave.systems.tile_stages import Margins
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -25,6 +27,15 @@ class Orientation:
         if self.flip:
             image = image.flip(-1)
         return torch.rot90(image, self.quarters, (-2, -1)).contiguous()
+
+    def turn_margins(self, margins: Margins) -> Margins:
+        """Return the margins of an image in this orientation, from those that it had."""
+        top, bottom, left, right = margins
+        if self.flip:
+            left, right = right, left
+        for _ in range(self.quarters):
+            top, bottom, left, right = right, left, top, bottom
+        return Margins(top, bottom, left, right)
 
     def turn_back(self, image: Tensor) -> Tensor:
         """Return an image that is in this orientation as it was."""

@@ -316,7 +316,7 @@ def _description(
         "pooling": model.pooling,
         "precision": model.precision,
         "tile": [tiling.side, tiling.height, tiling.width],
-        "halo": [tiling.halo, tiling.border],
+        "halo": [tiling.halo, *tiling.later, tiling.border],
         **({} if request.window is None else {"window": str(request.window)}),
         **processing.identity(),
         "storage": {key: None if value is None else str(value) for key, value in options.storage.items()},

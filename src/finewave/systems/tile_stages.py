@@ -9,10 +9,14 @@ one piece at a fraction of the work.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from torch import Tensor, nn
+
+    RunStage = Callable[[str, Mapping[str, Tensor]], Mapping[str, Tensor]]
 
 
 class TileStage(NamedTuple):
@@ -53,9 +57,6 @@ class Margins(NamedTuple):
 
 NO_MARGINS = Margins(0, 0, 0, 0)
 
-RunStage = Callable[[str, Mapping[str, Tensor]], Mapping[str, Tensor]]
-"""Name of a stage, and all images by name, to what the stage makes, by name."""
-
 
 def run_in_stages(
     run: RunStage,
@@ -69,7 +70,7 @@ def run_in_stages(
     Parameters
     ----------
     run : callable
-        The network's `run_tile_stage`.
+        The network's `SRNetwork.run_tile_stage`: a stage's name, and all images by name, to what the stage makes.
     names : sequence of str
         Of the stages.
     images : mapping of str to Tensor (B, c, h, w)
@@ -101,5 +102,7 @@ def run_in_stages(
 
 def convolution_weights(*modules: nn.Module) -> int:
     """Return how many weights of two-dimensional convolutions there are: products for each pixel they work on."""
+    from torch import nn
+
     every = (each for module in modules for each in module.modules())
     return sum(each.weight.numel() for each in every if isinstance(each, nn.Conv2d))

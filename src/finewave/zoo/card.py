@@ -50,6 +50,10 @@ class Card:
         Distance in input pixels up to which a pixel acts on the output; None for the whole image.
     training_crop : int, optional
         Side in output pixels of the training crops: local pooling takes its means over as much.
+    halos : dict of str to int, optional
+        For each of the network's tile stages, how many pixels of the first input it has to see around a tile for the
+        result to equal the scene in one piece to 1e-4 of the value range, as measured; see
+        `finewave.inference.tiling.smallest_halos`.
     degradation : dict, optional
         Keyword arguments of `degrade` that made the training inputs: kernel, noise, ...
     measured_msi : str, optional
@@ -91,6 +95,7 @@ class Card:
     size_multiple: int = 1
     receptive_field: int | None = None
     training_crop: int | None = None
+    halos: dict[str, int] | None = None
     degradation: dict[str, Any] | None = None
     measured_msi: str | None = None
     reference: dict[str, Any] | None = None
@@ -145,6 +150,7 @@ class Card:
         data = recipe.get("data") if isinstance(recipe, dict) else None
         for key, place in _ONCE_IN_RECIPE.items():
             given.setdefault(key, data.get(place) if isinstance(data, dict) else None)
+        given.setdefault("halos", None)  # older cards lack it
         known = [f.name for f in fields(cls)]
         missing = [key for key in known if key not in given]
         if missing:
@@ -193,6 +199,10 @@ class Card:
         if self.training_crop is not None and (type(self.training_crop) is not int or self.training_crop < 1):
             raise InputError(f"{source}: training_crop is {self.training_crop!r}; pixels or null are expected")
         check_name(self.name, f"{source}: the name")
+        if self.halos is not None and not (
+            isinstance(self.halos, dict) and all(isinstance(each, int) and each >= 0 for each in self.halos.values())
+        ):
+            raise InputError(f"{source}: halos is {self.halos!r}; a number of pixels >= 0 for each stage is expected")
         if self.system not in SYSTEMS:
             raise InputError(f"{source}: {unknown_name('model', self.system, SYSTEMS)}")
         if self.task not in TASKS:

@@ -6,7 +6,7 @@ import itertools
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from finewave.io.atomic import flush_to_disk
 from finewave.nn.pooling import local_pooling
 from finewave.systems.base import SRNetwork
 from finewave.systems.registry import SYSTEMS, create_model, was_created
+from finewave.systems.tile_stages import Margins, TileStage, run_in_stages
 from finewave.systems.weights import fill_network, read_weights, write_weights
 from finewave.types import OTHER_NAMES
 from finewave.warnings import FinewaveWarning
@@ -146,6 +147,25 @@ class Model:
         return None if self.pooling == "image" else self.net.receptive_field_with_pooling(self.pooling_window)
 
     @property
+    def tile_stages(self) -> tuple[TileStage, ...]:
+        """Parts of the network that need ever less around a tile, see `SRNetwork.tile_stages`; one without `reach`."""
+        if self.reach is None:
+            return (TileStage("network", None, 1.0),)
+        return self.net.tile_stages(self.pooling_window if self.n_global_poolings else 0)
+
+    @property
+    def measured_halos(self) -> list[int] | None:
+        """Halo of each of `tile_stages` with which tiles were measured to equal the scene, by the card; see `Card`.
+
+        None where the card does not say it, or of another pooling than it was measured with.
+        """
+        halos = None if self.card is None else self.card.halos
+        names = [stage.name for stage in self.tile_stages]
+        if not halos or set(halos) != set(names) or (self.n_global_poolings and self.pooling != "local"):
+            return None
+        return [halos[name] for name in names]
+
+    @property
     def shift_equivariant(self) -> bool:
         """Whether the network does the same wherever a part of the image lies, up to `size_multiple`.
 
@@ -209,28 +229,40 @@ class Model:
             output = blank(output, masks[name])
         return output
 
-    def run(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Run the network on inputs known to fit and to be finite, without the checks of `predict`."""
+    def run(self, inputs: Mapping[str, Tensor], margins: Sequence[Margins] = ()) -> Tensor:
+        """Run the network on inputs known to fit and to be finite, without the checks of `predict`.
+
+        Parameters
+        ----------
+        inputs : mapping of str to Tensor
+            By the network's own names.
+        margins : sequence of Margins
+            What each of `tile_stages` does not need, none less than those before; the output lacks the last ones.
+            Without, the network runs in one piece.
+        """
         first = inputs[self.inputs[0]]
         like = self._like(first)
         was_training = self.net.training
         self.net.eval()
         try:
-            with torch.no_grad():
+            with torch.no_grad(), torch.autocast(like.device.type, torch.bfloat16, enabled=self._mixes(like)):
                 tensors = [inputs[name].to(like.device, like.dtype) for name in self.inputs]
                 if prefers_channels_last(self.net):
                     tensors = [x.contiguous(memory_format=torch.channels_last) for x in tensors]
-                mixed = self._mixes(like)
-                with torch.autocast(like.device.type, torch.bfloat16, enabled=mixed), self._pooling(first):
-                    output = self.net(**dict(zip(self.inputs, tensors, strict=True)))
+                images = dict(zip(self.inputs, tensors, strict=True))
+                if margins:
+                    names = [stage.name for stage in self.tile_stages]
+                    output = run_in_stages(self.net.run_tile_stage, names, images, margins, self._pooling)
+                else:
+                    with self._pooling((first.shape[2], first.shape[3])):
+                        output = self.net(**images)
         finally:
             self.net.train(was_training)
         return output.to(first.device, like.dtype).contiguous()
 
-    def _pooling(self, first: Tensor) -> AbstractContextManager[None]:
-        if self.pooling == "image":
-            return nullcontext()
-        return local_pooling(self.pooling_window, (first.shape[2], first.shape[3]))
+    def _pooling(self, size: tuple[int, int]) -> AbstractContextManager[None]:
+        """Return what the network runs under on a first input of so many rows and columns."""
+        return nullcontext() if self.pooling == "image" else local_pooling(self.pooling_window, size)
 
     def _like(self, default: Tensor) -> Tensor:
         """Return a tensor of the network's device and number type; ``default`` of those that learn nothing."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from finewave.inference.tiling.plan import halos_of
 from finewave.inference.tiling.sources import Source
 from finewave.inference.tiling.tile_run import read_tile, run_tile
 from finewave.inference.tiling.tiles import Tiling
@@ -51,27 +52,32 @@ def halo_difference(
 
 
 def warn_halo_error(model: Model, sources: Mapping[str, tuple[Source, int]], tiling: Tiling, beyond: int = 0) -> None:
-    """Warn of what a halo that is not exact changes; nothing, if it is, or if no halo would be.
+    """Warn of what a halo that is not exact changes; nothing, if it is, if the card has it, or if no halo would be.
 
     ``beyond`` is that of `plan_tiles`; what is measured is the network's answer alone.
     """
     reach = model.reach
-    halo = tiling.halo - beyond
-    if len(tiling) == 1 or reach is None or not model.shift_equivariant or halo >= reach:
+    if len(tiling) == 1 or reach is None or not model.shift_equivariant:
+        return
+    halos = [each - beyond for each in (tiling.halo, *tiling.later)]
+    most, enough = (halos_of(model, halo, tiling.side) for halo in ("exact", "auto"))
+    if all(each >= least for each, least in zip(halos, enough, strict=True)):
         return
     border = -(-model.pooling_window // 2) if model.n_global_poolings and model.pooling == "local" else 0
-    exact = replace(tiling, halo=reach, border=border)
-    measured = halo_difference(model, sources, replace(tiling, halo=halo, border=min(border, halo)), exact)
+    exact = replace(tiling, halo=most[0], later=tuple(most[1:]), border=border)
+    seen = replace(tiling, halo=halos[0], later=tuple(halos[1:]), border=min(border, halos[0]))
+    measured = halo_difference(model, sources, seen, exact)
     found = (
         ""
         if measured is None
         else f"in a tile in the middle of the scene, values change by {measured[0]:.2g} root "
         f"mean square, {measured[1]:.2g} at most; "
     )
+    widened = replace(exact, halo=reach + beyond, later=tuple(each + beyond for each in most[1:]))
     warnings.warn(
-        f"the network reaches {reach} pixels and sees {halo} around a tile: {found}it works on "
-        f"{1 + tiling.overhead:.2f} times the scene's pixels instead of "
-        f"{1 + replace(exact, halo=reach + beyond).overhead:.2f} times (halo='exact' leaves no difference)",
+        f"the network reaches {reach} pixels and sees {halos[-1]} around a tile: {found}it does "
+        f"{1 + tiling.overhead:.2f} times the scene's arithmetic instead of "
+        f"{1 + widened.overhead:.2f} times (halo='exact' leaves no difference)",
         FinewaveWarning,
         stacklevel=4,
     )

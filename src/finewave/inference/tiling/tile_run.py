@@ -130,6 +130,8 @@ def _output(
 ) -> tuple[Tensor, Tensor | None]:
     """Return the output (1, C, s h, s w) of the core, and the spread of the orientations if asked for."""
     scale = model.upscaling
+    margins = tiling.margins(tile)
+    made = tiling.windows(tile)[-1]
     near = widened(tile.core, processing.reach, tiling.height, tiling.width)
     observed = {}
     for name, image in tensors.items():
@@ -138,7 +140,7 @@ def _output(
             observed[name] = _cut(image, tile.seen, near, s)
 
     def finished(output: Tensor) -> Tensor:
-        output = _cut(output, tile.seen, near, scale)
+        output = _cut(output, made, near, scale)
         if processing.anchors is not None:
             output = processing.anchors(output, near[0].start * scale, near[1].start * scale)
         if processing.projection is not None:
@@ -147,13 +149,14 @@ def _output(
         return output if processing.bands is None else output[:, list(processing.bands)]
 
     if not processing.ensemble:
-        return finished(model.run(tensors).float()), None
+        return finished(model.run(tensors, margins).float()), None
     from finewave.inference.ensemble import ORIENTATIONS, Spread
 
     spread: Spread | None = None
     for orientation in ORIENTATIONS:
         turned = {name: orientation.turn(image) for name, image in tensors.items()}
-        output = finished(orientation.turn_back(model.run(turned).float()))
+        turned_margins = [orientation.turn_margins(each) for each in margins]
+        output = finished(orientation.turn_back(model.run(turned, turned_margins).float()))
         if spread is None:
             spread = Spread(output)
         else:

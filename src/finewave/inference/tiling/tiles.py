@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from finewave.systems.tile_stages import Margins
 
 Window = tuple[slice, slice]
 """Rows and columns."""
@@ -35,6 +36,11 @@ class Tiling:
     border : int
         A core nearer to the image's border sees as far inwards as one at this distance from it: there a window that
         is moved into the image reaches farther in.
+    later : tuple of int
+        Halos of the stages after the first one, of networks that run in stages (`finewave.systems.tile_stages`); each
+        rounded up likewise, none larger than the one before.
+    shares : tuple of float
+        Part of the arithmetic of each stage, the first one included.
     """
 
     height: int
@@ -43,6 +49,8 @@ class Tiling:
     halo: int
     multiple: int = 1
     border: int = 0
+    later: tuple[int, ...] = ()
+    shares: tuple[float, ...] = (1.0,)
 
     @property
     def side(self) -> int:
@@ -70,12 +78,29 @@ class Tiling:
 
     @property
     def overhead(self) -> float:
-        """How many pixels the network sees for each one of the image, less 1."""
-        per_axis = []
-        for axis, length in enumerate((self.height, self.width)):
-            cuts = [self._cut(i, length)[1] for i in range(self.grid[axis])]
-            per_axis.append(sum(seen.stop - seen.start for seen in cuts) / length)
-        return math.prod(per_axis) - 1
+        """How much more arithmetic the network does than for the image in one piece, as a part of that."""
+        windows = [self.windows(tile) for tile in self]
+        pixels = [sum(_area(each[stage]) for each in windows) for stage in range(len(self.shares))]
+        work = sum(share * number for share, number in zip(self.shares, pixels, strict=True))
+        return work / (self.height * self.width) - 1
+
+    def windows(self, tile: Tile) -> tuple[Window, ...]:
+        """Return what each stage of the network sees for a tile."""
+        later = (
+            widened(tile.core, -(-halo // self.multiple) * self.multiple, self.height, self.width)
+            for halo in self.later
+        )
+        return tile.seen, *later
+
+    def margins(self, tile: Tile) -> tuple[Margins, ...]:
+        """Return what each stage does not need of what the network sees for a tile; nothing, if there is one stage."""
+        if not self.later:
+            return ()
+        (rows, columns), *_ = windows = self.windows(tile)
+        return tuple(
+            Margins(r.start - rows.start, rows.stop - r.stop, c.start - columns.start, columns.stop - c.stop)
+            for r, c in windows
+        )
 
     def _cut(self, number: int, length: int) -> tuple[slice, slice]:
         """Return core and seen of the tile of this number along an axis."""
@@ -85,6 +110,11 @@ class Tiling:
         return slice(start, stop), slice(
             max(min(start, length - border) - halo, 0), min(max(stop, border) + halo, length)
         )
+
+
+def _area(window: Window) -> int:
+    rows, columns = window
+    return (rows.stop - rows.start) * (columns.stop - columns.start)
 
 
 def within(core: slice, seen: slice, scale: int = 1) -> slice:

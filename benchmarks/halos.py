@@ -1,0 +1,61 @@
+"""What each of the shipped models has to see around a tile: ``python -m benchmarks.halos [MODEL ...] [--write]``.
+
+Measured on CAVE's validation scenes in ``FINEWAVE_DATA``, in the middle of each, at full resolution; with ``--write``
+the halos go into the cards in ``weights/``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from finewave.datasets.registry import open_scenes
+from finewave.inference.tiling.smallest_halos import smallest_halos
+from finewave.physics.degradation import degrade
+from finewave.zoo.bundled_weights import CARD
+from finewave.zoo.card import Card
+from finewave.zoo.model import Model, load_model
+
+SCENES = ("balloons", "beads", "cloth", "fake_and_real_food", "jelly_beans", "pompoms")
+MODELS = ("jssunet-cave-x4", "jssunet-photo-x4", "sspsr-cave-x4")
+"""Those whose tiles can be exact."""
+CORE = 32
+"""Side of the tile measured on, in pixels of the first input."""
+
+
+def windows(model: Model, side: int) -> Iterator[dict[str, Tensor]]:
+    """Yield a window of each scene as the model's input: as the hyperspectral camera sees it, or another sensor."""
+    (name,) = model.inputs
+    source = open_scenes("cave", SCENES)
+    for scene in SCENES:
+        whole = source.read(scene)
+        top, left = ((n - side) // 2 for n in whole.shape[1:])
+        values = whole[:, top : top + side, left : left + side].astype(np.float32) / source.full_scale(scene)
+        image = torch.from_numpy(values)
+        if name.endswith("msi"):
+            sensor = "nikon-d5100" if model.card is None else model.card.sensor
+            image = degrade(image, 1, sensor=sensor, wavelengths=source.wavelengths)
+        yield {name: image[None]}
+
+
+def main(arguments: list[str]) -> None:
+    """Print, and write if asked to, the halos of models."""
+    weights = Path(__file__).parents[1] / "weights"
+    for name in [each for each in arguments if each != "--write"] or MODELS:
+        model = load_model(name, precision="float32").with_pooling("local")
+        assert model.reach is not None, f"{name} looks at the whole image"
+        halos = smallest_halos(model, windows(model, CORE + 2 * model.reach), CORE)
+        print(name, halos, "exact:", {stage.name: stage.halo for stage in model.tile_stages}, flush=True)
+        if "--write" in arguments:
+            card = Card.read(weights / name / CARD)
+            card = card.with_facts(halos=halos, receptive_field=model.receptive_field)
+            (weights / name / CARD).write_text(card.to_json(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

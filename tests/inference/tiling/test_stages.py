@@ -1,0 +1,185 @@
+"""Networks in stages: the same values as in one piece, at the price that the stages' arithmetic says."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from finewave.inference.ensemble import ORIENTATIONS
+from finewave.inference.super_resolve import super_resolve, super_resolve_with_uncertainty
+from finewave.inference.tiling.halo_check import warn_halo_error
+from finewave.inference.tiling.plan import CHEAP, halos_of, plan_tiles
+from finewave.inference.tiling.smallest_halos import TOLERANCE, smallest_halos
+from finewave.inference.tiling.tiles import Tiling
+from finewave.systems.tile_stages import Margins
+from finewave.zoo.bundled_weights import weight_folders
+from finewave.zoo.card import Card, describe
+from finewave.zoo.model import Model, load_model
+from tests.inference.tiny_models import scene_of
+from tests.test_conformity import build
+
+OUTPUT_TILE = 512
+SMALL = {"hs_bands": 4, "stages": 1, "patch": 3, "window": 3, "heads": 1, "features": 8, "initialisation": "framework"}
+
+
+def staged(dtype: torch.dtype = torch.float64, **facts: Any) -> Model:
+    """Return a small JSSUNet with all of its stages."""
+    net = build("jssunet", scale=2, **SMALL).to(dtype).eval()
+    card = describe(net, recipe={"data": {"crop": 12}}, **facts)
+    return Model(net, card, precision="float32", pooling="local")
+
+
+def arithmetic(model: Model, side: int, halos: list[int]) -> int:
+    """Return multiplications and additions for a square tile inside a scene, counted by PyTorch without doing any."""
+    margins = [Margins(*[halos[0] - each] * 4) for each in halos]
+    with (
+        torch.backends.mkldnn.flags(enabled=False),  # its fused convolutions are not counted
+        FakeTensorMode(allow_non_fake_inputs=True),
+        FlopCounterMode(display=False) as counter,
+    ):
+        whole = side + 2 * halos[0]
+        image = {name: torch.empty(1, model.bands_of(name), whole, whole) for name in model.inputs}
+        model.run(image, margins if any(halos) else ())
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize("name", sorted(weight_folders()))
+def test_tiles_of_shipped_models_cost_little_more_than_the_scene_in_one_piece(name: str) -> None:
+    """A tile of 512 output pixels inside a scene, with the default halo: below 25 % more arithmetic."""
+    model = load_model(name, precision="float32").with_pooling("local")
+    if "ref_rgb" in model.inputs:
+        assert len(plan_tiles(model, 2048, 2048)) == 1  # never in tiles
+        return
+    side = OUTPUT_TILE // model.upscaling
+    halos = halos_of(model, "auto", side)
+    if model.net.system == "awan":  # looks at values to choose how it attends; all it does is done pixel by pixel
+        overhead = (side + 2 * halos[0]) ** 2 / side**2 - 1
+    else:
+        overhead = arithmetic(model, side, halos) / arithmetic(model, side, [0] * len(halos)) - 1
+        shares = [stage.share for stage in model.tile_stages]
+        said = sum(share * (side + 2 * each) ** 2 for share, each in zip(shares, halos, strict=True)) / side**2 - 1
+        assert overhead == pytest.approx(said, abs=0.03)
+    assert 0 < overhead < 0.25
+    if model.reach is not None:
+        assert model.measured_halos == halos, "python -m benchmarks.halos --write"
+
+
+@pytest.mark.parametrize("name", ["jssunet", "bicubic"])
+def test_stages_one_after_the_other_are_the_network(name: str) -> None:
+    net = build(name).eval()
+    assert sum(stage.share for stage in net.tile_stages()) == pytest.approx(1)
+    model = Model(net, precision="float32")
+    size = 2 * model.size_multiple * 4
+    image = {model.inputs[0]: torch.rand(1, model.bands_of(model.inputs[0]) or 4, size, size)}
+    stages = net.tile_stages()
+    made = dict(image)
+    with torch.no_grad():
+        for stage in stages:
+            made.update(net.run_tile_stage(stage.name, made))
+    torch.testing.assert_close(made[net.output], model.run(image))
+
+
+def test_stages_need_ever_less() -> None:
+    model = staged()
+    halos = [stage.halo for stage in model.tile_stages]
+    assert {stage.name for stage in model.tile_stages[:2]} == {"ssr", "sr"}
+    assert [stage.name for stage in model.tile_stages[2:]] == ["fusion", "post"]
+    assert halos == sorted(halos, reverse=True)
+    assert halos[0] == model.reach
+    assert model.with_pooling("image").tile_stages[0].halo is None
+
+
+def test_no_stage_needs_more_than_it_says_and_each_needs_something() -> None:
+    model = staged()
+    exact = [each.halo for each in model.tile_stages]
+    reach, core = exact[0], 2
+    side = core + 2 * reach
+    generator = torch.Generator().manual_seed(2)
+    image = {"lr_msi": torch.rand(1, 3, side, side, dtype=torch.float64, generator=generator)}
+    whole = Margins(*[reach] * 4).cut(model.run(image), 2)
+    torch.testing.assert_close(core_of(model, image, exact), whole, rtol=0, atol=1e-9)
+    for stage in range(4):
+        less = [*exact[:stage], *[0] * (4 - stage)]
+        assert (core_of(model, image, less) - whole).abs().max() > 1e-5, model.tile_stages[stage]
+
+
+def core_of(model: Model, image: dict[str, torch.Tensor], halos: list[int]) -> torch.Tensor:
+    """Return the output for what lies ``halos[0]`` pixels inside an image, by stages with these halos."""
+    exact = model.reach
+    output = model.run(image, [Margins(*[exact - each] * 4) for each in halos])
+    return Margins(*[halos[-1]] * 4).cut(output, model.upscaling)
+
+
+def test_tiles_in_stages_equal_the_whole_in_every_orientation() -> None:
+    model = staged()
+    scene = scene_of(14, 50)
+    whole, of_whole = super_resolve_with_uncertainty(scene, model, tile=10**6)
+    tiled, of_tiles = super_resolve_with_uncertainty(scene, model, tile=14)
+    np.testing.assert_allclose(tiled.values, whole.values, rtol=0, atol=5e-6)
+    np.testing.assert_allclose(of_tiles.values, of_whole.values, rtol=0, atol=5e-6)
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS, ids=str)
+def test_margins_turn_with_their_image(orientation: Any) -> None:
+    margins, image = Margins(1, 2, 3, 5), torch.arange(14 * 15).view(1, 1, 14, 15)
+    turned = orientation.turn_margins(margins).cut(orientation.turn(image), 1)
+    torch.testing.assert_close(orientation.turn_back(turned), margins.cut(image, 1))
+
+
+def test_halos_are_found_by_measuring_and_the_card_keeps_them() -> None:
+    model = staged(torch.float32)
+    core = 6
+    side = core + 2 * model.reach
+    generator = torch.Generator().manual_seed(3)
+    first, second = ({"lr_msi": torch.rand(1, 3, side, side, generator=generator)} for _ in range(2))
+    halos = smallest_halos(model, [first], core)
+    exact = {stage.name: stage.halo for stage in model.tile_stages}
+    assert list(halos) == list(exact)
+    cheap = [stage.name for stage in model.tile_stages if stage.share < CHEAP]
+    assert all(halos[name] == exact[name] for name in cheap)
+    assert all(halos[name] <= exact[name] for name in exact)
+    assert halos["sr"] < exact["sr"]
+    card = Card.from_json(model.card.with_facts(halos=halos).to_json())
+    known = Model(model.net, card, precision="float32", pooling="local")
+    assert known.measured_halos == list(halos.values())
+    assert known.with_pooling("image").measured_halos is None
+    difference = core_of(model, second, halos_of(known, "auto", core)) - core_of(model, second, list(exact.values()))
+    assert 0 < difference.abs().max() < TOLERANCE
+
+
+def test_halos_of_every_kind() -> None:
+    model = staged(halos={"sr": 30, "ssr": 29, "fusion": 5, "post": 2})
+    exact = [stage.halo for stage in model.tile_stages]
+    assert halos_of(model, "auto", 256) == [30, 29, 5, 2]
+    assert halos_of(model, "exact", 256) == exact
+    assert halos_of(model, 4, 256) == [4, 4, 4, min(4, exact[3])]
+    assert max(halos_of(model, "fast", 16)[1:]) <= max(1, exact[-1])
+    other = staged(halos={"network": 3})  # measured of another division
+    assert halos_of(other, "auto", 256) == exact
+
+
+def test_overhead_is_of_the_arithmetic() -> None:
+    tiling = Tiling(100, 100, 50, 10, later=(4,), shares=(0.25, 0.75))
+    seen = (60 / 50) ** 2, (54 / 50) ** 2
+    assert tiling.overhead == pytest.approx(0.25 * seen[0] + 0.75 * seen[1] - 1)
+    tile = tiling[0]
+    assert tiling.windows(tile) == (tile.seen, (slice(0, 54), slice(0, 54)))
+    assert tiling.margins(tile) == (Margins(0, 0, 0, 0), Margins(0, 6, 0, 6))
+    assert Tiling(100, 100, 50, 10).margins(tile) == ()
+
+
+def test_what_the_card_does_not_know_is_measured_once_and_said() -> None:
+    model = staged(torch.float32, halos={"sr": 30, "ssr": 29, "fusion": 5, "post": 2})
+    scene = scene_of(13, 90)
+    with pytest.warns(UserWarning, match="sees 0 around a tile"):
+        super_resolve(scene, model, tile=16, halo=0)
+    tiling = plan_tiles(model, 13, 900, tile=16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_halo_error(model, {}, tiling)
