@@ -17,6 +17,7 @@ from finewave.inference.tiling.halo_check import warn_halo_error
 from finewave.inference.tiling.plan import CHEAP, halos_of, plan_tiles
 from finewave.inference.tiling.smallest_halos import TOLERANCE, smallest_halos
 from finewave.inference.tiling.tiles import Tiling
+from finewave.nn.kernels import fused_conv
 from finewave.systems.tile_stages import Margins
 from finewave.zoo.bundled_weights import weight_folders
 from finewave.zoo.card import Card, describe
@@ -31,18 +32,14 @@ SMALL = {"hs_bands": 4, "stages": 1, "patch": 3, "window": 3, "heads": 1, "featu
 def staged(dtype: torch.dtype = torch.float64, **facts: Any) -> Model:
     """Return a small JSSUNet with all of its stages."""
     net = build("jssunet", scale=2, **SMALL).to(dtype).eval()
-    card = describe(net, recipe={"data": {"crop": 12}}, **facts)
+    card = describe(net, training_crop=12, **facts)
     return Model(net, card, precision="float32", pooling="local")
 
 
 def arithmetic(model: Model, side: int, halos: list[int]) -> int:
     """Return multiplications and additions for a square tile inside a scene, counted by PyTorch without doing any."""
     margins = [Margins(*[halos[0] - each] * 4) for each in halos]
-    with (
-        torch.backends.mkldnn.flags(enabled=False),  # its fused convolutions are not counted
-        FakeTensorMode(allow_non_fake_inputs=True),
-        FlopCounterMode(display=False) as counter,
-    ):
+    with FakeTensorMode(allow_non_fake_inputs=True), FlopCounterMode(display=False) as counter:
         whole = side + 2 * halos[0]
         image = {name: torch.empty(1, model.bands_of(name), whole, whole) for name in model.inputs}
         model.run(image, margins if any(halos) else ())
@@ -50,8 +47,11 @@ def arithmetic(model: Model, side: int, halos: list[int]) -> int:
 
 
 @pytest.mark.parametrize("name", sorted(weight_folders()))
-def test_tiles_of_shipped_models_cost_little_more_than_the_scene_in_one_piece(name: str) -> None:
+def test_tiles_of_shipped_models_cost_little_more_than_the_scene_in_one_piece(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A tile of 512 output pixels inside a scene, with the default halo: below 25 % more arithmetic."""
+    monkeypatch.setattr(fused_conv, "_onednn_takes", lambda x: False)  # PyTorch does not count its convolutions
     model = load_model(name, precision="float32").with_pooling("local")
     if "ref_rgb" in model.inputs:
         assert len(plan_tiles(model, 2048, 2048)) == 1  # never in tiles
@@ -65,9 +65,7 @@ def test_tiles_of_shipped_models_cost_little_more_than_the_scene_in_one_piece(na
         shares = [stage.share for stage in model.tile_stages]
         said = sum(share * (side + 2 * each) ** 2 for share, each in zip(shares, halos, strict=True)) / side**2 - 1
         assert overhead == pytest.approx(said, abs=0.03)
-    assert 0 < overhead < 0.25
-    if model.reach is not None:
-        assert model.measured_halos == halos, "python -m benchmarks.halos --write"
+    assert 0 <= overhead < 0.25, "python -m benchmarks.halos --write finds smaller halos"
 
 
 @pytest.mark.parametrize("name", ["jssunet", "bicubic"])
