@@ -377,7 +377,7 @@ def test_formats_are_those_of_the_code() -> None:
 def test_sensors_are_those_of_the_code() -> None:
     from finewave.physics.sensors.satellites import satellite_names
 
-    told = {name for row in rows_of("docs/sensors.md", "## Names") for name in re.findall(r"`([\w-]+)`", row[0])}
+    told = {name for row in rows_of("docs/sensors.md", "## Names") for name in re.findall(r"`([\w.-]+)`", row[0])}
     assert set(satellite_names()) <= told
 
 

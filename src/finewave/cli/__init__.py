@@ -21,6 +21,7 @@ from finewave.cli.options import example
 from finewave.cli.predict import predict
 from finewave.cli.program import Program
 from finewave.cli.report import report
+from finewave.cli.sensors import sensors
 from finewave.cli.study import study
 from finewave.cli.train import train
 from finewave.cli.view import view
@@ -50,6 +51,7 @@ for _command in (
     compare,
     export,
     data,
+    sensors,
     bench,
     study,
     figure,

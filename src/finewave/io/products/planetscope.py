@@ -18,22 +18,15 @@ from finewave.io.formats.lazy import Slices
 from finewave.io.formats.raster import open_raster
 from finewave.io.open_options import OpenOptions
 from finewave.io.products.dlr_metadata import read_xml
+from finewave.physics.sensors.satellites import nominal_bands
 
 _NAME = re.compile(
     r"(?P<scene>\d{8}_\d{6}(?:_\w+?)?_3[AB])_(?:Ortho_)?AnalyticMS(?P<sr>_SR)?(?:_(?P<eight>8b))?"
     r"(?:_SR)?(?:_harmonized)?(?:_clip)?\.tif$",
     re.IGNORECASE,
 )
-# Centre and width in nm: Planet, Imagery Product Specification, spectral bands of its instruments.
-_EIGHT = {
-    "coastal_blue": (443, 20), "blue": (490, 50), "green_i": (531, 36), "green": (565, 36),
-    "yellow": (610, 20), "red": (665, 31), "red_edge": (705, 15), "nir": (865, 40),
-}  # fmt: skip
-_FOUR = {
-    "PS2": {"blue": (485, 60), "green": (545, 90), "red": (630, 80), "nir": (820, 80)},
-    "PS2.SD": {"blue": (490, 53), "green": (566, 38), "red": (666, 32), "nir": (867, 42)},
-    "PSB.SD": {name: _EIGHT[name] for name in ("blue", "green", "red", "nir")},
-}
+_INSTRUMENTS = ("PS2", "PS2.SD", "PSB.SD")
+_FOUR = ("blue", "green", "red", "nir")
 _SURFACE_SCALE = 1e-4
 NODATA = 0.0
 # Of UDM2's last band: black fill, and numbers that are not to be trusted; bit 1 is a cloud, which is an image, too.
@@ -79,9 +72,10 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         count, size = dataset.count, (dataset.height, dataset.width)
     root = _metadata(image, name["scene"])
     instrument = _instrument(root) or ("PSB.SD" if count == 8 else "PS2")
-    bands = _EIGHT if count == 8 else _FOUR.get(instrument, _FOUR["PS2"])
     if count not in (4, 8):
         raise InputError(f"{image} has {count} bands; a PlanetScope image has 4 or 8")
+    of_instrument = nominal_bands(f"planetscope-{(instrument if instrument in _INSTRUMENTS else 'PS2').lower()}")
+    bands = nominal_bands("superdove") if count == 8 else {each: of_instrument[each] for each in _FOUR}
     surface = name["sr"] is not None or "_SR" in image.name.upper()
     if surface:
         factors: Any = _SURFACE_SCALE

@@ -76,7 +76,11 @@ def _find(query: str | Path) -> Sensor:
     for name in camera_names():
         if _plain(name) == normalised:
             return camera(name)
-    raise unknown_name("sensor", str(query), list_sensors())
+    problem = unknown_name("sensor", str(query), list_sensors())
+    raise InputError(
+        f"{problem}; finewave sensors lists them; a sensor of your own is a YAML file with the centre and width of "
+        "each band, or a CSV file with curves, by its path (docs/sensors.md)"
+    )
 
 
 def _plain(name: str) -> str:

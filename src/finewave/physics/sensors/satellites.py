@@ -17,7 +17,12 @@ import yaml
 from finewave.physics.sensors.resampling import FloatArray
 from finewave.physics.sensors.sensor import Sensor
 
-_ALIASES = {"sentinel2": "sentinel2a"}
+_ALIASES = {
+    "sentinel2": "sentinel2a",
+    "dove": "planetscope-ps2",
+    "dove-r": "planetscope-ps2.sd",
+    "superdove": "planetscope-psb.sd",
+}
 # Below this the model is set to zero, so that bands have finite support.
 _NEGLIGIBLE = 1e-3
 
@@ -37,8 +42,23 @@ def satellite_names() -> list[str]:
 
 def nominal_bands(name: str) -> dict[str, tuple[float, float]]:
     """Return central wavelength and full width at half maximum, in nm, of each band of a satellite by its name."""
-    bands: dict[str, dict[str, float]] = _table()[_ALIASES.get(name, name)]["bands"]
-    return {band: _centre_and_width(each) for band, each in bands.items()}
+    return {band: _centre_and_width(each) for band, each in _bands(_table()[_ALIASES.get(name, name)]).items()}
+
+
+def _bands(entry: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the bands of an entry by name; channels of an imaging spectrometer are called by their number."""
+    if "bands" in entry:
+        bands: dict[str, dict[str, float]] = entry["bands"]
+        return bands
+    channels = entry["channels"]
+    if "centres" in channels:
+        spans = zip(channels["centres"], channels["widths"], strict=True)
+    else:
+        spans = ((channels["first"] + i * channels["step"], channels["width"]) for i in range(channels["count"]))
+    return {
+        str(number): {"centre": centre, "width": width, "gsd": channels["gsd"]}
+        for number, (centre, width) in enumerate(spans, start=1)
+    }
 
 
 def band_model(wavelengths: FloatArray, centre: float, width: float, shape: float) -> FloatArray:
@@ -79,7 +99,7 @@ def satellite(name: str) -> Sensor:
         Curves sampled at 1 nm, with the ground sampling distance of each band.
     """
     entry = _table()[_ALIASES.get(name, name)]
-    bands: dict[str, dict[str, float]] = entry["bands"]
+    bands = _bands(entry)
     wavelengths, curves = sampled_bands([_centre_and_width(band) for band in bands.values()], entry["shape"])
     mtf = tuple(band.get("mtf") for band in bands.values())
     source = entry["source"]

@@ -96,6 +96,11 @@ class Sensor:
         return weights @ self.wavelengths / weights.sum(axis=1)
 
     @property
+    def widths(self) -> FloatArray:
+        """Distance in nm of the outermost places at which each curve crosses half of its maximum, shape (c,)."""
+        return np.array([_full_width(self.wavelengths, np.abs(curve)) for curve in self.curves])
+
+    @property
     def nyquist_mtf(self) -> float | None:
         """One MTF for all bands: the geometric mean of those that are known, None if none is.
 
@@ -231,6 +236,18 @@ class Sensor:
             f"the scene's wavelengths ({_span(scene)}) cover less than {min_coverage:.0%} of these bands of "
             f"sensor {self.name!r}: {missing}; {remedy}"
         )
+
+
+def _full_width(wavelengths: FloatArray, curve: FloatArray) -> float:
+    above = np.flatnonzero(curve >= 0.5 * curve.max())
+
+    def crossing(inside: int, outside: int) -> float:
+        if not 0 <= outside < curve.size:
+            return float(wavelengths[inside])  # the curve is cut off here
+        share = (curve[inside] - 0.5 * curve.max()) / (curve[inside] - curve[outside])
+        return float(wavelengths[inside] + share * (wavelengths[outside] - wavelengths[inside]))
+
+    return crossing(int(above[-1]), int(above[-1]) + 1) - crossing(int(above[0]), int(above[0]) - 1)
 
 
 def _without_zeros(band: str) -> str:
