@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from finewave.cli import main
 from finewave.zoo.listing import list_models
 from tests.cli.command_line import run
 
+ROOT = Path(__file__).parents[2]
 NAMES = [
     "bench",
     "compare",
@@ -47,14 +50,47 @@ def test_models_table(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path) -> No
     result = run("models")
     assert result.exit_code == 0
     header, _, *rows = result.stdout.splitlines()
-    assert header.split() == ["name", "task", "inputs", "params", "trained", "weights"]
+    assert header.split() == ["name", "task", "sensor", "scale", "bands", "params", "score"]
     named = [row.split()[0] for row in rows if not row.startswith(" ")]
     assert named == list_models()
     place = next(i for i, row in enumerate(rows) if row.startswith("jssunet "))
     assert rows[place].split()[:2] == ["jssunet", "sssr"]
     card = json.loads((tiny_weights / "card.json").read_text())
-    assert rows[place + 1].split() == [f"{card['parameters']:,}", "tiny"]
-    assert next(row for row in rows if row.startswith("gsa ")).endswith("baseline: needs none")
+    assert rows[place + 1].split()[:3] == ["tiny", card["sensor"], str(card["scale"])]
+    assert f"{card['parameters']:,}" in rows[place + 1]
+    assert next(row for row in rows if row.startswith("gsa ")).rstrip().endswith("needs no weights")
+
+
+def test_models_says_sensor_scale_bands_and_score() -> None:
+    row = next(each for each in run("models").stdout.splitlines() if each.startswith("  jssunet-cave-x4"))
+    card = json.loads((ROOT / "weights/jssunet-cave-x4/card.json").read_text())
+    score = card["metrics"]["cave/val"]["mean"]["psnr"]
+    assert row.split()[:3] == ["jssunet-cave-x4", card["sensor"], "4"]
+    assert f"3 -> 31 (400-700 nm)  {card['parameters']:,}  {score:.2f} dB on cave/val" in row
+
+
+def test_models_shows_a_card() -> None:
+    card = json.loads((ROOT / "weights/jssunet-cave-x4/card.json").read_text())
+    shown = run("models", "jssunet-cave-x4")
+    assert shown.exit_code == 0
+    for words in ("nikon-d5100", "R, G, B", card["licence"], "psnr 29.7", str(card["parameters"])):
+        assert words in shown.stdout
+    assert json.loads(run("models", "jssunet-cave-x4", "--json").stdout) == card
+    assert "jssunet-cave-x4, jssunet-photo-x4" in run("models", "jssunet").stdout
+    refused = run("models", "jssunet-cafe-x4")
+    assert refused.exit_code == 2
+    assert "did you mean 'jssunet-cave-x4'" in refused.stderr
+
+
+@pytest.mark.parametrize("arguments", [["models"], ["models", "jssunet-cave-x4"], ["models", "--json"]])
+def test_models_loads_no_large_library(arguments: list[str]) -> None:
+    """What takes seconds to load is not needed to list names; the clock would tell as much, on a quiet machine."""
+    code = (
+        "import sys\nfrom finewave.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n"
+        "    assert not end.code\nprint([m for m in ('torch', 'numpy', 'xarray', 'dask') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_evaluate_takes_baselines_by_name(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path, tmp_path: Path) -> None:

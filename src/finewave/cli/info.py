@@ -17,6 +17,8 @@ _LONGEST = 6
 @click.argument("file", type=click.Path())
 @click.option("--variable", help="Array of the file, where it holds several.")
 @click.option("--engine", help="Installed xarray engine that opens the file, e.g. cfgrib.")
+@click.option("--band-axis", type=int, help="Which axis of an array (HDF5, NetCDF, MATLAB, NumPy) is the band, from 0.")
+@click.option("--resolution", type=float, help="Pixel size that bands at several are brought to.")
 @click.option("--wavelengths", help="Band centres in nm, comma-separated, or a CSV file, in place of the file's.")
 @click.option("--full-scale", type=float, help="The stored number that stands for 1.0.")
 @json_option
@@ -24,6 +26,8 @@ def info(
     file: str,
     variable: str | None,
     engine: str | None,
+    band_axis: int | None,
+    resolution: float | None,
     wavelengths: str | None,
     full_scale: float | None,
     as_json: bool,
@@ -32,7 +36,13 @@ def info(
     from finewave.inference.file_info import info as info_of
 
     found = info_of(
-        file, variable=variable, engine=engine, wavelengths=numbers_or_file(wavelengths), full_scale=full_scale
+        file,
+        variable=variable,
+        engine=engine,
+        band_axis=band_axis,
+        resolution=resolution,
+        wavelengths=numbers_or_file(wavelengths),
+        full_scale=full_scale,
     )
     if as_json:
         return print_json(found)

@@ -34,6 +34,10 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @click.option("--variable", help="Array of the input, where its file holds several (NetCDF, HDF5, MATLAB, ...).")
 @click.option("--guide-variable", help="The same of the guide.")
 @click.option("--engine", help="Installed xarray engine that opens the input, e.g. cfgrib.")
+@click.option("--band-axis", type=int, help="Which axis of an array (HDF5, NetCDF, MATLAB, NumPy) is the band, from 0.")
+@click.option(
+    "--resolution", type=float, help="Pixel size that bands at several are brought to.  [default: the finest]"
+)
 @click.option("--full-scale", type=float, help="The stored number that stands for 1.0 in the input.")
 @click.option("--guide-full-scale", type=float, help="The same of the guide.")
 @click.option("--sensor", shell_complete=sensor_names, help="Of a baseline: whose MS bands, e.g. sentinel2a:B2,B3,B4.")

@@ -11,7 +11,17 @@ from typing import Any
 from finewave.errors import InputError, unknown_name
 
 OF_FILES = frozenset(
-    {"suffix", "wavelengths", "variable", "guide_variable", "engine", "full_scale", "guide_full_scale"}
+    {
+        "suffix",
+        "wavelengths",
+        "variable",
+        "guide_variable",
+        "engine",
+        "band_axis",
+        "resolution",
+        "full_scale",
+        "guide_full_scale",
+    }
     | {"quality", "dtype", "output_full_scale", "nodata", "interleave", "workers", "cluster", "restart", "overwrite"}
     | {"precision", "device", "guide", "uncertainty"}
 )
@@ -35,6 +45,8 @@ class PredictOptions:
         Which array of the input's and the guide's file, where it holds several; see `open_scene`.
     engine : str, optional
         Installed engine of xarray that opens the input, see `open_scene`.
+    band_axis, resolution : optional
+        Which axis of an array is the band, and the grid of a product with several resolutions; see `open_scene`.
     full_scale, guide_full_scale : float, optional
         The stored number that stands for 1.0 in the input and in the guide, > 0, where the files do not say, or in
         place of what they say; see `open_scene`.
@@ -109,6 +121,8 @@ class PredictOptions:
     variable: str | None = None
     guide_variable: str | None = None
     engine: str | None = None
+    band_axis: int | None = None
+    resolution: float | None = None
     full_scale: float | None = None
     guide_full_scale: float | None = None
     sensor: str | None = None

@@ -124,6 +124,8 @@ class InputFiles:
                 "full_scale": options.full_scale,
                 "variable": options.variable,
                 "engine": options.engine,
+                "band_axis": options.band_axis,
+                "resolution": options.resolution,
             },
             {"full_scale": options.guide_full_scale, "variable": options.guide_variable},
         ]
@@ -147,7 +149,7 @@ class InputFiles:
 
     def open_as_trained(self, model: Model) -> None:
         """Open a product anew at the resolution of the bands that the model uses, where that is not its finest."""
-        resolution = _own_resolution(self.scene, model)
+        resolution = None if self.keywords[0]["resolution"] else _own_resolution(self.scene, model)
         if resolution is not None:
             self.keywords[0]["resolution"] = resolution
             self.scene.close()
@@ -310,7 +312,8 @@ def _description(
         },
         "bands": {name: bands.to_list() for name, bands in request.bands.items()},
         "wavelengths": None if options.wavelengths is None else str(options.wavelengths),
-        "variable": [options.variable, options.guide_variable, options.engine],
+        "variable": [options.variable, options.guide_variable, options.engine, options.band_axis],
+        "resolution": options.resolution,
         "full scale": [options.full_scale, options.guide_full_scale],
         "model": f"{model.name} {_weights_of(model)}",
         "pooling": model.pooling,

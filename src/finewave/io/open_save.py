@@ -184,6 +184,8 @@ def open_with(source: Path, options: OpenOptions) -> xr.DataArray:
     chosen = _reader_of(source) if options.engine is None else _XARRAY
     if options.variable is not None and not chosen.has_variables:
         raise InputError(f"variable= (--variable) has no meaning for {source}, a {chosen.name} holds one image")
+    if options.band_axis is not None and not chosen.has_variables:
+        raise InputError(f"band_axis= (--band-axis) has no meaning for {source}: a {chosen.name} has bands, not axes")
     if options.resolution is not None and not chosen.has_resolution:
         raise InputError(f"resolution= (--resolution) has no meaning for {source}, a {chosen.name} has one")
     if options.overview is not None and chosen.module != "geotiff":

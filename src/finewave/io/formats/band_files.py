@@ -141,7 +141,8 @@ def open_bands(
     """
     first = files[0]
     for each in files:
-        if each.nodata != first.nodata or not _same_place(each, first):
+        # as text: NaN is no number, and differs from itself
+        if repr(each.nodata) != repr(first.nodata) or not _same_place(each, first):
             raise InputError(f"{each.shown} lies elsewhere than {first.name} (another CRS, transform or nodata value)")
         if each.dtype != first.dtype:
             raise InputError(f"{each.shown} holds {each.dtype} values, {first.name} {first.dtype}; one is expected")
