@@ -1,4 +1,4 @@
-"""Rooms that build, train, run and score networks know tasks, not systems."""
+"""Packages that build, train, run and score networks depend on tasks, not on single systems."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from tests.test_docs import ROOT
 
 SOURCE = ROOT / "src" / "finewave"
-SHARED = ("base", "objective", "reference", "reference_weights", "registry", "weights")
+SHARED = ("base", "objective", "reference", "reference_weights", "registry", "signatures", "weights")
 
 
 def systems_imported_by(path: Path) -> set[str]:
-    """Return the rooms of systems that a module imports from."""
+    """Return the systems that a module imports from."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("finewave.systems."):

@@ -38,9 +38,9 @@ def completion(shell: str) -> None:
     from click.shell_completion import get_completion_class
 
     root = click.get_current_context().find_root()
-    found = get_completion_class(shell)
-    assert found is not None
-    click.echo(found(root.command, {}, "finewave", "_FINEWAVE_COMPLETE").source())
+    class_ = get_completion_class(shell)
+    assert class_ is not None
+    click.echo(class_(root.command, {}, "finewave", "_FINEWAVE_COMPLETE").source())
 
 
 def choices(*names: str) -> Complete:

@@ -62,9 +62,9 @@ def list_(as_json: bool) -> None:
 
 def _facts(dataset: Dataset) -> dict[str, Any]:
     """Return what is known about a dataset, for JSON."""
-    told = ("name", "title", "sensor", "full_scale", "size", "split", "citation", "licence", "home", "instructions")
+    keys = ("name", "title", "sensor", "full_scale", "size", "split", "citation", "licence", "home", "instructions")
     return {
-        **{key: getattr(dataset, key) for key in told},
+        **{key: getattr(dataset, key) for key in keys},
         "wavelengths_nm": [float(w) for w in dataset.wavelengths],
         "notes": dataset.notes,
         "companions": dict(dataset.companions),
@@ -115,7 +115,7 @@ def show(dataset: str, as_json: bool) -> None:
         "images": size,
         "1.0 is": scale,
         "sensor": described.sensor or "none: choose one",
-        "also": "; ".join(f"{name}: {what}" for name, what in described.companions.items()),
+        "also": "; ".join(f"{name}: {description}" for name, description in described.companions.items()),
     }
     if not described.split:
         facts["split"] = "by the published files"
@@ -219,17 +219,19 @@ def prepare(
     from finewave.datasets.registry import prepare as run
 
     split = {part: _names(names) for part, names in (("val", val), ("test", test)) if names is not None}
-    told = CustomDatasetOptions(
+    dataset_options = CustomDatasetOptions(
         wavelengths=None if wavelengths is None else str(wavelengths.absolute()),
         full_scale=full_scale,
         sensor=sensor,
         split=split or None,
     )
-    described = describe_folder(dataset, source, told if own or told != CustomDatasetOptions() else None)
+    described = describe_folder(
+        dataset, source, dataset_options if own or dataset_options != CustomDatasetOptions() else None
+    )
     with working(as_json), Progress("prepare") as progress:
         store = run(described, source, progress=progress.note, count=progress)
     return print_json({"prepared": store}) if as_json else click.echo(f"prepared: {store}")
 
 
-def _names(given: str) -> list[str]:
-    return [name for name in (part.strip() for part in given.split(",")) if name]
+def _names(names: str) -> list[str]:
+    return [name for name in (part.strip() for part in names.split(",")) if name]

@@ -73,8 +73,8 @@ def evaluate(
     from finewave.metrics import METRICS
 
     options = {"scale": scale, "sensor": sensor, "degradation": None if kernel is None else {"kernel": kernel}}
-    said: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
-    model = model_named(model_name, dataset, **said)
+    options_given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    model = model_named(model_name, dataset, **options_given)
     if output is None:
         check_name(model.name, "the model's name")  # that of a Python class, or what a card says
     target = output or Path(f"{model.name}-{dataset}-{split}.json")
@@ -99,7 +99,7 @@ def evaluate(
     names = list(scores["mean"])
     lines = [(image, *(METRICS[name].text(row[name]) for name in names)) for image, row in rows.items()]
     click.echo(table(("image", *(METRICS[name].heading for name in names)), lines, right=range(1, len(names) + 1)))
-    left_out = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in scores["left_out"].items() if count)
+    left_out = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in scores["left_out"].items() if count)
     if left_out:
         click.echo(f"left out: {left_out}")
     click.echo(f"written: {target}")

@@ -36,8 +36,8 @@ def export(
         written = run(model, output, size=_pixels(size), target=target, full_scale=full_scale)
     if as_json:
         return print_json({"written": written.path, "size": written.size, "difference": written.difference})
-    taken = "any size" if written.size is None else f"{written.size[0]} x {written.size[1]} pixels"
-    return click.echo(f"{written.path}: {taken}, within {written.difference:.1g} of PyTorch")
+    size_text = "any size" if written.size is None else f"{written.size[0]} x {written.size[1]} pixels"
+    return click.echo(f"{written.path}: {size_text}, within {written.difference:.1g} of PyTorch")
 
 
 def _pixels(text: str | None) -> tuple[int, int] | None:

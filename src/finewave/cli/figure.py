@@ -97,11 +97,11 @@ def _region(text: str) -> tuple[int, int, int, int]:
 def _points(texts: tuple[str, ...]) -> list[tuple[int, int]] | None:
     if texts == ("none",):
         return []
-    found = []
+    points = []
     for text in (part for each in texts for part in each.split()):
         x, y = _integers(text, 2, "--points", "x,y in pixels, for instance --points 40,60 12,80")
-        found.append((x, y))
-    return found or None
+        points.append((x, y))
+    return points or None
 
 
 def _integers(text: str, count: int, option: str, form: str) -> list[int]:

@@ -45,9 +45,9 @@ def info(
         full_scale=full_scale,
     )
     if as_json:
-        return print_json(found)
-    models, notes = found.pop("models"), found.pop("warnings")
-    rows = [(key.replace("_", " "), _shown(value)) for key, value in found.items()]
+        return print_json(facts)
+    models, notes = facts.pop("models"), facts.pop("warnings")
+    rows = [(key.replace("_", " "), _shown(value)) for key, value in facts.items()]
     click.echo("\n".join(f"{key:<15} {value}" for key, value in rows))
     for note in notes:
         click.echo(f"{'note':<15} {note}")

@@ -47,8 +47,8 @@ class Program(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **settings: Any) -> NoReturn:
         """Run the command line ``args`` (default: the process's) and exit."""
-        given = list(sys.argv[1:] if args is None else args)
-        debug, quiet = "--debug" in given, "--quiet" in given
+        arguments = list(sys.argv[1:] if args is None else args)
+        debug, quiet = "--debug" in arguments, "--quiet" in arguments
         settings["standalone_mode"] = False
         if not debug:
             # libraries' log records would go to the error stream, which holds our lines only
@@ -58,7 +58,7 @@ class Program(click.Group):
                 warnings.simplefilter("ignore")
             warnings.simplefilter("always", FinewaveWarning)
             warnings.showwarning = _WarningLines()
-            sys.exit(self._run([a for a in given if a not in ("--debug", "--quiet")], debug, rest, settings))
+            sys.exit(self._run([a for a in arguments if a not in ("--debug", "--quiet")], debug, rest, settings))
 
     def _run(self, args: list[str], debug: bool, rest: tuple[Any, ...], settings: dict[str, Any]) -> int:
         """Run and return the exit status."""

@@ -28,8 +28,8 @@ class Progress:
         Whether it is bytes that are counted.
     """
 
-    def __init__(self, what: str, *, in_bytes: bool = False) -> None:
-        self.what, self.in_bytes = what, in_bytes
+    def __init__(self, label: str, *, in_bytes: bool = False) -> None:
+        self.what, self.in_bytes = label, in_bytes
         self.bar: tqdm[NoReturn] | None = None
         self.last = time.monotonic()
         self.begun: tuple[int, float] | None = None

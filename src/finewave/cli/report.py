@@ -44,9 +44,9 @@ def report(
 
     if is_study(result):
         own = {"--input": observed, "--reference": reference, "--rgb": rgb, "--convention": convention}
-        given = [name for name, value in own.items() if value is not None]
-        if given:
-            raise InputError(f"{', '.join(given)} has no meaning for {result}, a study; leave it out")
+        unsupported = [name for name, value in own.items() if value is not None]
+        if unsupported:
+            raise InputError(f"{', '.join(unsupported)} has no meaning for {result}, a study; leave it out")
         written = write_study_report(result, output, title=title)
     else:
         written = write_report(

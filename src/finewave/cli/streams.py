@@ -46,7 +46,7 @@ def note(line: str) -> None:
 def working(as_json: bool = False) -> Iterator[None]:
     """Keep what libraries and trainings print off the standard output, if that is for a document or to be quiet."""
     if is_quiet():
-        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        with Path(os.devnull).open("w", encoding="utf-8") as null, redirect_stdout(null):
             yield
     elif as_json:
         with redirect_stdout(sys.stderr):

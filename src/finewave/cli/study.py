@@ -92,8 +92,8 @@ class Studies(click.Group):
 def _command(
     name: str, run: Callable[..., None], params: list[click.Parameter], text: str, title: str, scale: int
 ) -> click.Command:
-    said = f"finewave study {name} --scales {scale} --split val --recipes short --budget 5%"
-    epilog = example(f"{said} --dry-run", said)
+    command = f"finewave study {name} --scales {scale} --split val --recipes short --budget 5%"
+    epilog = example(f"{command} --dry-run", command)
     return ListsCommand(name, callback=run, params=params, help=text, short_help=title, epilog=epilog)
 
 
@@ -151,17 +151,17 @@ _OPTIONS: tuple[click.Option, ...] = (
 _SCENE = click.Option(["--scene"], help="Of the split.  [default: the published one if it is there, else the first]")
 
 
-def _run(out: Path, as_json: bool, **said: Any) -> None:
+def _run(out: Path, as_json: bool, **options: Any) -> None:
     """Make a table."""
     from finewave.studies.request import ask
     from finewave.studies.table_formats import document, markdown, write_table
     from finewave.studies.tables import build_table
 
-    request = ask(click.get_current_context().info_name or "", **_asked(said))
-    if said["dry_run"]:
-        return _forecast(request, out, as_json, measure=said["measure"])
+    request = ask(click.get_current_context().info_name or "", **_asked(options))
+    if options["dry_run"]:
+        return _forecast(request, out, as_json, measure=options["measure"])
     with working(as_json):
-        failures = _make(request, out, **said)
+        failures = _make(request, out, **options)
     table = build_table(request, out)
     written = write_table(table, out)
     if as_json:
@@ -173,21 +173,21 @@ def _run(out: Path, as_json: bool, **said: Any) -> None:
     return _tell(failures)
 
 
-def _draw(out: Path, scene: str | None, as_json: bool, **said: Any) -> None:
+def _draw(out: Path, scene: str | None, as_json: bool, **options: Any) -> None:
     """Make a figure."""
     from finewave.studies.catalogue import FIGURES
     from finewave.studies.figures import make_figure
     from finewave.studies.request import ask
 
     figure = FIGURES[click.get_current_context().info_name or ""]
-    asked = _asked(said)
-    asked["datasets"] = asked["datasets"] or (figure.dataset,)
-    asked["scales"] = asked["scales"] or (figure.scale,)
-    request = ask(figure.table, **asked)
-    if said["dry_run"]:
-        return _forecast(request, out, as_json, measure=said["measure"])
+    study_request = _asked(options)
+    study_request["datasets"] = study_request["datasets"] or (figure.dataset,)
+    study_request["scales"] = study_request["scales"] or (figure.scale,)
+    request = ask(figure.table, **study_request)
+    if options["dry_run"]:
+        return _forecast(request, out, as_json, measure=options["measure"])
     with working(as_json):
-        failures = _make(request, out, **said)
+        failures = _make(request, out, **options)
         written = make_figure(figure, request, out, scene)
     if as_json:
         print_json({"figure": figure.name, "written": written, "not_possible": failures})
@@ -196,10 +196,10 @@ def _draw(out: Path, scene: str | None, as_json: bool, **said: Any) -> None:
     return _tell(failures)
 
 
-def _asked(said: dict[str, Any]) -> dict[str, Any]:
+def _asked(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that say what is asked for, not how it is made."""
     how = ("no_train", "dry_run", "measure", "workers", "cluster")
-    return {key: value for key, value in said.items() if key not in how}
+    return {key: value for key, value in options.items() if key not in how}
 
 
 def _make(

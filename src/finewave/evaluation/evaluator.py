@@ -193,7 +193,7 @@ def baseline_for(
     wavelengths = described.wavelengths if store is None else store.wavelengths
     sensor = sensor or sensor_of(described)
     response = get_sensor(sensor).response(wavelengths)
-    chosen = {"kernel": "gaussian"} if degradation is None else degradation
+    options = {"kernel": "gaussian"} if degradation is None else degradation
 
     def training() -> Iterable[Sample]:
         source = open_scenes(dataset, known["train"]) if store is None else store
@@ -202,7 +202,7 @@ def baseline_for(
         return (scenes.sample(name) for name in known["train"])
 
     return build_baseline(
-        system, wavelengths=wavelengths, sensor=sensor, scale=scale, degradation=chosen, samples=training
+        system, wavelengths=wavelengths, sensor=sensor, scale=scale, degradation=options, samples=training
     )
 
 

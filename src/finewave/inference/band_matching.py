@@ -46,24 +46,24 @@ def match_bands(scene: xr.DataArray, model: Model, name: str | None = None) -> l
     name = name or model.inputs[0]
     expected = model.bands_of(name)
     count = scene.sizes["band"]
-    given = wavelengths_of(scene)
-    wanted = input_wavelengths(model, name)
-    _refuse_contradictions(scene, given)
-    if wanted is not None and given is not None:
-        found = _by_wavelength(scene, model, given, wanted)
-        if found is not None:
-            return found
+    scene_nm = wavelengths_of(scene)
+    model_nm = input_wavelengths(model, name)
+    _refuse_contradictions(scene, scene_nm)
+    if model_nm is not None and scene_nm is not None:
+        matched = _by_wavelength(scene, model, scene_nm, model_nm)
+        if matched is not None:
+            return matched
     names = expected_names(model, name)
-    if names is not None and (wanted is None or given is None):
-        found = _by_name(scene, model, names, wanted)
-        if found is not None:
-            return found
+    if names is not None and (model_nm is None or scene_nm is None):
+        matched = _by_name(scene, model, names, model_nm)
+        if matched is not None:
+            return matched
     if expected is not None and count != expected:
         raise InputError(
-            f"scene has {count} band{'s' * (count != 1)}{_in_brackets(given)}; "
+            f"scene has {count} band{'s' * (count != 1)}{_in_brackets(scene_nm)}; "
             f"{model.name} expects {expected}{expected_bands(model, name)}{_other_models(scene, model, name)}"
         )
-    if count > 1 and (names is not None or wanted is not None):
+    if count > 1 and (names is not None or model_nm is not None):
         _warn(
             f"the scene does not say which band is which: taken in the order of the file as those of {model.name}"
             f"{expected_bands(model, name)}; name the bands in the file, or state their centres with wavelengths= "
@@ -72,43 +72,45 @@ def match_bands(scene: xr.DataArray, model: Model, name: str | None = None) -> l
     return list(range(count))
 
 
-def _by_wavelength(scene: xr.DataArray, model: Model, given: np.ndarray, wanted: np.ndarray) -> list[int] | None:
+def _by_wavelength(scene: xr.DataArray, model: Model, scene_nm: np.ndarray, model_nm: np.ndarray) -> list[int] | None:
     """Return the bands by their wavelengths: of the good ones, if those will do; None where too few are near."""
     flags = band_values(scene, "good_band")
-    everything = np.arange(given.size)
+    everything = np.arange(scene_nm.size)
     usable = everything if flags is None else np.flatnonzero(flags.astype(bool))
-    for candidates in (usable, everything) if 0 < usable.size < given.size else (everything,):
-        found = _nearest_bands(given[candidates], wanted)
-        worst = float(np.abs(given[candidates][found] - wanted).max()) if found is not None else np.inf
-        if found is None or (candidates.size < given.size and worst > SAME_BAND_NM):
+    for candidates in (usable, everything) if 0 < usable.size < scene_nm.size else (everything,):
+        nearest = _nearest_bands(scene_nm[candidates], model_nm)
+        worst = float(np.abs(scene_nm[candidates][nearest] - model_nm).max()) if nearest is not None else np.inf
+        if nearest is None or (candidates.size < scene_nm.size and worst > SAME_BAND_NM):
             continue
-        chosen = [int(candidates[i]) for i in found]
-        if len(wanted) < given.size:
-            _warn_of_others(scene, model, chosen)
+        bands = [int(candidates[i]) for i in nearest]
+        if len(model_nm) < scene_nm.size:
+            _warn_of_others(scene, model, bands)
         elif worst > OTHER_BAND_NM:
             _warn(
-                f"the scene's bands ({_nm(given)}) are up to {worst:.0f} nm off those that {model.name} was trained on "
-                f"({_nm(wanted)}); expect wrong spectra, or state other band centres with wavelengths="
+                f"the scene's bands ({_nm(scene_nm)}) are up to {worst:.0f} nm off those that {model.name} was trained "
+                f"on ({_nm(model_nm)}); expect wrong spectra, or state other band centres with wavelengths="
             )
-        return chosen
+        return bands
     return None
 
 
-def _nearest_bands(given: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
-    if given.size == wanted.size:
-        order = np.empty(given.size, dtype=int)
-        order[np.argsort(wanted, kind="stable")] = np.argsort(given, kind="stable")
+def _nearest_bands(scene_nm: np.ndarray, model_nm: np.ndarray) -> np.ndarray | None:
+    if scene_nm.size == model_nm.size:
+        order = np.empty(scene_nm.size, dtype=int)
+        order[np.argsort(model_nm, kind="stable")] = np.argsort(scene_nm, kind="stable")
         return order
-    nearest = np.abs(given[:, None] - wanted[None, :]).argmin(0)
-    near = (np.abs(given[nearest] - wanted) <= SAME_BAND_NM).all() and len(set(nearest)) == len(wanted)
+    nearest = np.abs(scene_nm[:, None] - model_nm[None, :]).argmin(0)
+    near = (np.abs(scene_nm[nearest] - model_nm) <= SAME_BAND_NM).all() and len(set(nearest)) == len(model_nm)
     return nearest if near else None
 
 
-def _warn_of_others(scene: xr.DataArray, model: Model, chosen: list[int]) -> None:
-    labels, given = band_labels(scene), wavelengths_of(scene)
+def _warn_of_others(scene: xr.DataArray, model: Model, selected: list[int]) -> None:
+    labels, wavelengths = band_labels(scene), wavelengths_of(scene)
     flags = band_values(scene, "good_band")
-    bad = [i for i in range(scene.sizes["band"]) if flags is not None and not flags[i] and i not in chosen]
-    which = f"those at {_nm(given[chosen])}" if given is not None else ", ".join(labels[i] for i in chosen)
+    bad = [i for i in range(scene.sizes["band"]) if flags is not None and not flags[i] and i not in selected]
+    which = (
+        f"those at {_nm(wavelengths[selected])}" if wavelengths is not None else ", ".join(labels[i] for i in selected)
+    )
     why = f" ({', '.join(labels[i] for i in bad)} flagged bad)" if bad else ""
     _warn(
         f"of the scene's {scene.sizes['band']} bands, {model.name} uses {which}; the others are left out{why}; choose "
@@ -116,15 +118,15 @@ def _warn_of_others(scene: xr.DataArray, model: Model, chosen: list[int]) -> Non
     )
 
 
-def _by_name(scene: xr.DataArray, model: Model, names: list[str], wanted: np.ndarray | None) -> list[int] | None:
+def _by_name(scene: xr.DataArray, model: Model, names: list[str], model_nm: np.ndarray | None) -> list[int] | None:
     """Return the bands by what they are called; None where their names, or the file's colours, say nothing of it."""
     labels = _names_of(scene)
     colours = [each if each is not None else _colours_of(scene)[i] for i, each in enumerate(map(colour_of, labels))]
     targets = [
-        colour_of(each) or (_colour_at(wanted[j]) if wanted is not None else None) for j, each in enumerate(names)
+        colour_of(each) or (_colour_at(model_nm[j]) if model_nm is not None else None) for j, each in enumerate(names)
     ]
     same_sensor = _may_be_of(scene, model)
-    found: list[int | None] = []
+    matches: list[int | None] = []
     by_code = False
     for target, colour in zip(names, targets, strict=True):
         code = code_of(target)
@@ -135,20 +137,20 @@ def _by_name(scene: xr.DataArray, model: Model, names: list[str], wanted: np.nda
         if not options and colour is not None:
             options = [i for i, each in enumerate(colours) if each == colour]
             options = options or [i for i, each in enumerate(colours) if each and base_of(each) == base_of(colour)]
-        found.append(options[0] if len(options) == 1 else None)
-    chosen = [i for i in found if i is not None]
-    if len(chosen) == len(names) and len(set(chosen)) == len(names):
-        if len(chosen) < scene.sizes["band"]:
-            _warn_of_others(scene, model, chosen)
+        matches.append(options[0] if len(options) == 1 else None)
+    bands = [i for i in matches if i is not None]
+    if len(bands) == len(names) and len(set(bands)) == len(names):
+        if len(bands) < scene.sizes["band"]:
+            _warn_of_others(scene, model, bands)
         if by_code and not scene.attrs.get("sensor"):
             _warn(
-                f"bands were matched by number alone ({', '.join(str(labels[i]) for i in chosen)} as "
+                f"bands were matched by number alone ({', '.join(str(labels[i]) for i in bands)} as "
                 f"{', '.join(names)} of {model.name}), which other sensors have, too; state wavelengths= "
                 "(--wavelengths) to be sure"
             )
-        return chosen
-    says = any(colours) if any(targets) else bool(chosen)
-    in_order = len(names) == scene.sizes["band"] and all(i in (None, j) for j, i in enumerate(found))
+        return bands
+    says = any(colours) if any(targets) else bool(bands)
+    in_order = len(names) == scene.sizes["band"] and all(i in (None, j) for j, i in enumerate(matches))
     if says and not (in_order and any(each is None for each in colours)):
         raise InputError(
             f"the scene's bands are called {', '.join(str(each) for each in _called(labels, colours))}; "
@@ -164,7 +166,7 @@ def _called(labels: list[str | None], colours: list[str | None]) -> list[str]:
     return [label or colour or f"band {i}" for i, (label, colour) in pairs]
 
 
-def _refuse_contradictions(scene: xr.DataArray, given: np.ndarray | None) -> None:
+def _refuse_contradictions(scene: xr.DataArray, scene_nm: np.ndarray | None) -> None:
     """Refuse a scene whose wavelengths, names and colours cannot all be true."""
     file_colours = _colours_of(scene)
     nominal = _nominal(scene)
@@ -173,12 +175,12 @@ def _refuse_contradictions(scene: xr.DataArray, given: np.ndarray | None) -> Non
         facts = []
         if named and coloured and base_of(named) != base_of(coloured):
             facts = [f"is named {label!r}", f"is {coloured} by its colour interpretation"]
-        elif given is not None and (colour := named or coloured) and not is_possible(colour, float(given[i])):
+        elif scene_nm is not None and (colour := named or coloured) and not is_possible(colour, float(scene_nm[i])):
             facts = [f"is named {label!r}" if named else f"is {colour} by its colour interpretation"]
-            facts.append(f"has a wavelength of {given[i]:g} nm")
-        elif given is not None and label in nominal and abs(nominal[label] - given[i]) > OTHER_BAND_NM:
+            facts.append(f"has a wavelength of {scene_nm[i]:g} nm")
+        elif scene_nm is not None and label in nominal and abs(nominal[label] - scene_nm[i]) > OTHER_BAND_NM:
             facts = [f"is {label} of {scene.attrs['sensor']} ({nominal[label]:g} nm)"]
-            facts.append(f"has a wavelength of {given[i]:g} nm")
+            facts.append(f"has a wavelength of {scene_nm[i]:g} nm")
         if facts:
             raise InputError(
                 f"band {i + 1} of the scene {' and '.join(facts)}, which cannot both be; correct the file, or the "
@@ -198,9 +200,9 @@ def _nominal(scene: xr.DataArray) -> dict[str | None, float]:
 
 def _may_be_of(scene: xr.DataArray, model: Model) -> bool:
     """Whether numbers of bands mean the same in the scene and in the model: no other sensor is known."""
-    ours = scene.attrs.get("sensor")
-    theirs = model.card.sensor if model.card is not None else None
-    return not ours or not theirs or _family(str(ours)) == _family(theirs.partition(":")[0])
+    scene_sensor = scene.attrs.get("sensor")
+    model_sensor = model.card.sensor if model.card is not None else None
+    return not scene_sensor or not model_sensor or _family(str(scene_sensor)) == _family(model_sensor.partition(":")[0])
 
 
 def _family(sensor: str) -> str:
@@ -237,14 +239,16 @@ def _colour_at(wavelength: float) -> str:
 
 def warn_of_other_sensor(scene: xr.DataArray, model: Model) -> None:
     """Warn where the scene was taken by another sensor than the model knows, and name a better model."""
-    taken_by = scene.attrs.get("sensor")
+    scene_sensor = scene.attrs.get("sensor")
     trained_on = model.card.sensor if model.card is not None else None
-    if not taken_by or not trained_on or taken_by == trained_on.partition(":")[0]:  # some of its bands
+    if not scene_sensor or not trained_on or scene_sensor == trained_on.partition(":")[0]:  # some of its bands
         return
-    fitting = _models_of_sensor(str(taken_by), model)
-    advice = f"use {' or '.join(fitting)}" if fitting else f"a training with data.sensor={taken_by} makes one for it"
-    what = "a photograph (sRGB)" if taken_by == "srgb" else f"from the sensor {taken_by!r}"
-    _warn(f"the scene is {what}, but {model.name} was trained on the sensor {trained_on!r}; {advice}")
+    fitting = _models_of_sensor(str(scene_sensor), model)
+    advice = (
+        f"use {' or '.join(fitting)}" if fitting else f"a training with data.sensor={scene_sensor} makes one for it"
+    )
+    source = "a photograph (sRGB)" if scene_sensor == "srgb" else f"from the sensor {scene_sensor!r}"
+    _warn(f"the scene is {source}, but {model.name} was trained on the sensor {trained_on!r}; {advice}")
 
 
 def wavelengths_of(scene: xr.DataArray) -> np.ndarray | None:
@@ -277,9 +281,9 @@ def output_wavelengths(model: Model, scene: xr.DataArray, bands: list[int]) -> n
         values = model.card.wavelengths_nm if model.output.endswith("hsi") else model.card.ms_wavelengths_nm
         if values is not None:
             return np.asarray(values, dtype=float)
-    given = wavelengths_of(scene)
+    scene_nm = wavelengths_of(scene)
     same_kind = model.inputs[0].partition("_")[2] == model.output.partition("_")[2]
-    return given[bands] if given is not None and same_kind else None
+    return scene_nm[bands] if scene_nm is not None and same_kind else None
 
 
 def expected_names(model: Model, name: str | None = None) -> list[str] | None:
@@ -321,13 +325,13 @@ def _other_models(scene: xr.DataArray, model: Model, name: str) -> str:
 def _takes(card: Card, scene: xr.DataArray) -> bool:
     """Whether a scene has the bands of a card's first input: near in wavelength, else as many and of its sensor."""
     is_msi = card.inputs[0].endswith("msi")
-    wanted = card.ms_wavelengths_nm if is_msi else card.wavelengths_nm
-    given = wavelengths_of(scene)
-    if wanted and given is not None:
-        return _nearest_bands(given, np.asarray(wanted)) is not None and len(wanted) <= given.size
-    count = card.config.get("ms_bands" if is_msi else "hs_bands", len(wanted or ()))
-    taken_by = scene.attrs.get("sensor")
-    return count == scene.sizes["band"] and (not taken_by or str(card.sensor).partition(":")[0] == taken_by)
+    model_nm = card.ms_wavelengths_nm if is_msi else card.wavelengths_nm
+    scene_nm = wavelengths_of(scene)
+    if model_nm and scene_nm is not None:
+        return _nearest_bands(scene_nm, np.asarray(model_nm)) is not None and len(model_nm) <= scene_nm.size
+    count = card.config.get("ms_bands" if is_msi else "hs_bands", len(model_nm or ()))
+    scene_sensor = scene.attrs.get("sensor")
+    return count == scene.sizes["band"] and (not scene_sensor or str(card.sensor).partition(":")[0] == scene_sensor)
 
 
 def _models_of_sensor(sensor: str, model: Model) -> list[str]:

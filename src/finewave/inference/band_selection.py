@@ -82,8 +82,8 @@ def select_bands(scene: xr.DataArray, model: Model, name: str | None = None) -> 
     bad = ", ".join(labels[i] for i, is_good in zip(indices, good, strict=True) if not is_good)
     if not any(good):
         raise InputError(f"all bands that {model.name} takes are flagged bad in the scene (good_band): {bad}")
-    given = wavelengths_of(scene)
-    places = np.asarray(indices, float) if given is None else given[indices]
+    wavelengths = wavelengths_of(scene)
+    places = np.asarray(indices, float) if wavelengths is None else wavelengths[indices]
     warnings.warn(
         f"flagged bad in the scene: {bad}; {model.name} needs {'it' if good.count(False) == 1 else 'them'}: filled "
         "from the good bands beside; take the flag away in the file to have their values used",

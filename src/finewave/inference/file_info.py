@@ -56,13 +56,13 @@ def info(path: str | Path, *, models: bool = True, **keywords: Any) -> dict[str,
         warnings.simplefilter("always", FinewaveWarning)
         scene = open_scene(path, **keywords)
     try:
-        found = {"path": str(location_of(path)), "format": format_of(path, keywords.get("engine")), **_of_scene(scene)}
-        found["warnings"] = list(dict.fromkeys(str(each.message) for each in caught))
+        facts = {"path": str(location_of(path)), "format": format_of(path, keywords.get("engine")), **_of_scene(scene)}
+        facts["warnings"] = list(dict.fromkeys(str(each.message) for each in caught))
         if models:
-            found["models"] = _fitting(scene)
+            facts["models"] = _fitting(scene)
     finally:
         scene.close()
-    return found
+    return facts
 
 
 def _of_scene(scene: xr.DataArray) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def _fitting(scene: xr.DataArray) -> list[dict[str, Any]]:
     from finewave.zoo.card import Card
     from finewave.zoo.model import Model
 
-    found = []
+    models = []
     for name, folder in weight_folders().items():
         card = Card.read(folder / CARD)
         with torch.device("meta"):  # what a network takes shows without its weights
@@ -151,8 +151,8 @@ def _fitting(scene: xr.DataArray) -> list[dict[str, Any]]:
             except InputError as error:
                 fits, why = False, str(error)
         if fits:
-            said = [str(each.message) for each in caught]
-            said += [f"needs a guide ({model.inputs[1]})"] if len(model.inputs) > 1 else []
-            why = "; ".join(said)
-        found.append({"name": name, "task": card.task, "scale": card.scale, "fits": fits, "why": why})
-    return found
+            notes = [str(each.message) for each in caught]
+            notes += [f"needs a guide ({model.inputs[1]})"] if len(model.inputs) > 1 else []
+            why = "; ".join(notes)
+        models.append({"name": name, "task": card.task, "scale": card.scale, "fits": fits, "why": why})
+    return models

@@ -248,9 +248,9 @@ def _check_clip(clip: Sequence[float]) -> None:
         raise InputError(f"clip={clip!r} is not a range; two numbers are accepted, the lower one first")
 
 
-def _check_corners(name: str, corners: Sequence[float], what: str) -> None:
+def _check_corners(name: str, corners: Sequence[float], unit: str) -> None:
     """Refuse what does not enclose an area."""
     if len(corners) != 4 or not all(math.isfinite(each) for each in corners):
-        raise InputError(f"{name}={tuple(corners)} is not an area; {what} are accepted")
+        raise InputError(f"{name}={tuple(corners)} is not an area; {unit} are accepted")
     if corners[0] >= corners[2] or corners[1] >= corners[3]:
-        raise InputError(f"{name}={tuple(corners)} is empty; {what} are accepted, the lower ones first")
+        raise InputError(f"{name}={tuple(corners)} is empty; {unit} are accepted, the lower ones first")

@@ -65,28 +65,28 @@ def predict_file(
         unfinished one with other inputs or options has. In a folder the other files are processed first, and the
         message names those that failed.
     """
-    chosen = PredictOptions.of_files(options)
+    settings = PredictOptions.of_files(options)
     place, output = location_of(source), Path(output)
     if isinstance(place, Path) and not place.exists():
         raise InputError(f"no such file or folder: {place}")
-    output, many = _target(place, output, chosen)
+    output, many = _target(place, output, settings)
     pairs: Sequence[tuple[Location, Path]] = [(place, output)]
     if many and isinstance(place, Path):
-        pairs = _pairs(place, output, chosen.extension)
-    if not chosen.overwrite:
-        _keep_inputs(place, output, pairs if many else None, chosen)
-    _check_beside(pairs, chosen)
+        pairs = _pairs(place, output, settings.extension)
+    if not settings.overwrite:
+        _keep_inputs(place, output, pairs if many else None, settings)
+    _check_beside(pairs, settings)
     model_path = None if isinstance(model, Model) or is_baseline(model) or member_names(model) else str(model)
     if not is_baseline(model):
-        loaded = model if isinstance(model, Model) else load_models(model, precision=chosen.precision)
-        model = loaded if chosen.device is None else _on_device(loaded, chosen.device)
-    with _client(chosen) as client:
-        run = partial(run_file, model=model, options=chosen, client=client, model_path=model_path, say=say)
+        loaded = model if isinstance(model, Model) else load_models(model, precision=settings.precision)
+        model = loaded if settings.device is None else _on_device(loaded, settings.device)
+    with _client(settings) as client:
+        run = partial(run_file, model=model, options=settings, client=client, model_path=model_path, say=say)
         if many:
-            if chosen.anchors is not None:
+            if settings.anchors is not None:
                 raise InputError("anchors belong to one scene; give its file, not a folder of scenes")
-            return _all_of(pairs, output, chosen.guide, run, progress)
-        guide = None if chosen.guide is None else _existing(location_of(chosen.guide))
+            return _all_of(pairs, output, settings.guide, run, progress)
+        guide = None if settings.guide is None else _existing(location_of(settings.guide))
         run(place, output, guide=guide, progress=progress)
         return [output]
 
@@ -132,9 +132,9 @@ def _keep_inputs(
 def _check_beside(pairs: Sequence[tuple[Location, Path]], options: PredictOptions) -> None:
     targets = {target for _, target in pairs}
     for _, target in pairs:
-        if taken := targets.intersection(options.beside(target)):
+        if conflicts := targets.intersection(options.beside(target)):
             raise InputError(
-                f"{taken.pop()} would be the uncertainty of {target.name} and a result by itself; rename a scene"
+                f"{conflicts.pop()} would be the uncertainty of {target.name} and a result by itself; rename a scene"
             )
 
 
@@ -194,10 +194,10 @@ def _guide_of(path: Location, guides: Path) -> Path:
     _existing(guides)
     if not guides.is_dir():
         raise InputError(f"the guides of a folder of scenes are a folder, too; {guides} is a file")
-    found = [other for other in _scenes_in(guides) if other.stem == path.stem]
-    if len(found) != 1:
-        raise InputError(f"{len(found)} files in {guides} are named {path.stem}; one guide is expected")
-    return found[0]
+    matches = [other for other in _scenes_in(guides) if other.stem == path.stem]
+    if len(matches) != 1:
+        raise InputError(f"{len(matches)} files in {guides} are named {path.stem}; one guide is expected")
+    return matches[0]
 
 
 def _check_output(output: Path, suffix: str) -> None:
@@ -207,8 +207,8 @@ def _check_output(output: Path, suffix: str) -> None:
         raise unknown_name("output extension", suffix, known)
     folder = output.parent
     if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "does not exist; create it first"
-        raise InputError(f"cannot write {output}: the folder {folder} {what}")
+        problem = "is a file, not a folder" if folder.exists() else "does not exist; create it first"
+        raise InputError(f"cannot write {output}: the folder {folder} {problem}")
 
 
 def _pairs(source: Path, output: Path, suffix: str) -> Sequence[tuple[Location, Path]]:

@@ -116,11 +116,11 @@ class InputFiles:
     def __init__(self, source: Location, guide: Location | None, options: PredictOptions) -> None:
         from finewave.wavelengths import given_wavelengths
 
-        given = options.wavelengths
+        wavelengths = options.wavelengths
         self.paths: list[Location] = [source] if guide is None else [source, guide]
         self.keywords: list[dict[str, Any]] = [
             {
-                "wavelengths": None if given is None else given_wavelengths(given).tolist(),
+                "wavelengths": None if wavelengths is None else given_wavelengths(wavelengths).tolist(),
                 "full_scale": options.full_scale,
                 "variable": options.variable,
                 "engine": options.engine,
@@ -162,7 +162,7 @@ class InputFiles:
 
     def for_workers(self, request: Request) -> dict[str, tuple[SceneFile, int]]:
         """Return the files as workers open them, by the names of the inputs, and `Request.ratio`."""
-        found = {}
+        options = {}
         for name, path, keywords in zip(request.model.inputs, self.paths, self.keywords, strict=False):
             bands, ratio = request.bands[name], request.ratio(name)
             file = SceneFile(
@@ -174,8 +174,8 @@ class InputFiles:
                 request.grids.get(name),
                 request.part_of(name),
             )
-            found[name] = (file, ratio)
-        return found
+            options[name] = (file, ratio)
+        return options
 
 
 def _in_one_piece(

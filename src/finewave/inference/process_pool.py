@@ -126,8 +126,8 @@ def local_cluster(workers: int) -> Iterator[Any]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = str(max(1, cores // workers))
     # if one is the user's, none is ours: PyTorch takes MKL's number of threads for OpenMP's
-    ours = not any(name in os.environ for name in THREAD_VARIABLES)
-    environment = dict.fromkeys(THREAD_VARIABLES, threads) if ours else {}
+    set_threads = not any(name in os.environ for name in THREAD_VARIABLES)
+    environment = dict.fromkeys(THREAD_VARIABLES, threads) if set_threads else {}
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     no_pages: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
     try:

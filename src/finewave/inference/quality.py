@@ -46,24 +46,24 @@ class Differences:
         """Begin at nothing."""
         self.squares, self.largest = np.zeros(self.bands), np.zeros(self.bands)
 
-    def add(self, observed: Tensor, given: Tensor) -> None:
+    def add(self, observed: Tensor, reprojected: Tensor) -> None:
         """Take in a part (c, h, w) of both images; NaN where there is no value."""
         import torch
 
         from finewave.metrics.sam import sam, zero_spectra
 
-        valid = torch.isfinite(observed).all(0) & torch.isfinite(given).all(0)
+        valid = torch.isfinite(observed).all(0) & torch.isfinite(reprojected).all(0)
         count = int(valid.sum())
         if not count:
             return
         self.pixels += count
-        difference = (observed.double() - given.double())[:, valid].abs().numpy()
+        difference = (observed.double() - reprojected.double())[:, valid].abs().numpy()
         self.squares += np.square(difference).sum(1)
         self.largest = np.maximum(self.largest, difference.max(1))
         if self.bands > 1:
-            directed = count - zero_spectra(observed, given, valid=valid)
+            directed = count - zero_spectra(observed, reprojected, valid=valid)
             if directed:
-                self.degrees += directed * sam(observed, given, valid=valid)
+                self.degrees += directed * sam(observed, reprojected, valid=valid)
                 self.directed += directed
 
     def merge(self, other: Differences) -> None:
@@ -159,8 +159,8 @@ class Scorer:
     def _scores(self, parts: Mapping[str, Differences], quality: QNR | None) -> dict[str, Any]:
         scores: dict[str, Any] = {"consistency": {name: part.scores(self.peak) for name, part in parts.items()}}
         if quality is not None:
-            found = quality.compute()
-            scores["qnr"] = None if found is None else {key: _number(value) for key, value in found.items()}
+            values = quality.compute()
+            scores["qnr"] = None if values is None else {key: _number(value) for key, value in values.items()}
         return scores
 
     def _add(
@@ -177,20 +177,20 @@ class Scorer:
 
         near = widened(core, self.reach, tiling.height, tiling.width)
         image = torch.from_numpy(result.read(enlarged(near, self.model.upscaling)))[None]
-        given = {}
+        supplied = {}
         for operator in self.operators:
             source, ratio = sources[operator.name]
-            given[operator.name] = torch.from_numpy(source.read(enlarged(near, ratio)))[None]
+            supplied[operator.name] = torch.from_numpy(source.read(enlarged(near, ratio)))[None]
             observed = operator(image)
             parts[operator.name].add(
-                _cut(observed, core, near, ratio)[0], _cut(given[operator.name], core, near, ratio)[0]
+                _cut(observed, core, near, ratio)[0], _cut(supplied[operator.name], core, near, ratio)[0]
             )
         if qualities:
             low, guide = self.operators
-            coarse = low.observation(given[guide.name]) if low.observation is not None else given[guide.name]
+            coarse = low.observation(supplied[guide.name]) if low.observation is not None else supplied[guide.name]
             s = self.model.scale
-            sharp = [_cut(x, core, near, s)[0] for x in (image, given[guide.name])]
-            small = [_cut(x, core, near, 1)[0] for x in (given[low.name], coarse)]
+            sharp = [_cut(x, core, near, s)[0] for x in (image, supplied[guide.name])]
+            small = [_cut(x, core, near, 1)[0] for x in (supplied[low.name], coarse)]
             for quality in qualities:
                 quality.add(sharp[0], small[0], sharp[1], small[1])
 

@@ -230,11 +230,11 @@ def _checked_guide(
     from finewave.inference.tiling.grid import aligned_guide
 
     guide, grid = aligned_guide(guide, scene, model.upscaling)
-    given = (guide.sizes["y"], guide.sizes["x"])
+    size = (guide.sizes["y"], guide.sizes["x"])
     expected = tuple(n * model.upscaling for n in (scene.sizes["y"], scene.sizes["x"]))
-    if given != expected:
+    if size != expected:
         raise InputError(
-            f"the guide ({second}) has {given[0]} x {given[1]} pixels; with a scene ({first}) of "
+            f"the guide ({second}) has {size[0]} x {size[1]} pixels; with a scene ({first}) of "
             f"{scene.sizes['y']} x {scene.sizes['x']} and scale {model.scale}, {expected[0]} x {expected[1]} are "
             "expected"
         )
@@ -280,9 +280,9 @@ def warn_of_facts(request: Request, facts: list[TileFacts], processing: Processi
     """Warn of what all tiles together have met: pixels without a value, nothing but zeros, values out of a range."""
     cut = sum(each.cut for each in facts)
     if processing.clip is not None and cut:
-        spoilt = ", where the result no longer gives back the scene exactly" if processing.projection else ""
+        consequence = ", where the result no longer gives back the scene exactly" if processing.projection else ""
         warnings.warn(
-            f"{cut} values were cut to {processing.clip[0]:g} to {processing.clip[1]:g}{spoilt}",
+            f"{cut} values were cut to {processing.clip[0]:g} to {processing.clip[1]:g}{consequence}",
             FinewaveWarning,
             stacklevel=4,
         )

@@ -108,8 +108,8 @@ def super_resolve_with_uncertainty(
         root of the mean squared distance from their mean. With ``consistent`` each of the eight is. Of dask arrays,
         both are lazy; computed together (``dask.compute``), the network is run once for both.
     """
-    chosen = replace(PredictOptions.in_memory(options), uncertainty=True)
-    result, spread = _resolved(scene, model, guide, chosen, progress)
+    settings = replace(PredictOptions.in_memory(options), uncertainty=True)
+    result, spread = _resolved(scene, model, guide, settings, progress)
     assert spread is not None
     return result, spread
 

@@ -47,8 +47,8 @@ def atomic_output(path: Path | str, needed_bytes: int = 0) -> Iterator[Path]:
     folder = final.parent
     with writing(final):
         if not folder.is_dir():
-            what = "is a file, not a folder" if folder.exists() else "does not exist; create it first"
-            raise InputError(f"cannot write {final}: the folder {folder} {what}")
+            problem = "is a file, not a folder" if folder.exists() else "does not exist; create it first"
+            raise InputError(f"cannot write {final}: the folder {folder} {problem}")
         free = shutil.disk_usage(folder).free
         if needed_bytes > free:
             raise InputError(

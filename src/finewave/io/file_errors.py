@@ -111,12 +111,12 @@ def _read_trouble(path: Path, kind: str, error: Exception) -> str:
     """Return why a file cannot be read: what it is, what is not installed, else that it is damaged."""
     from finewave.io.file_signatures import identify_file, signature_of
 
-    said = " ".join(str(each) for each in (error, error.__cause__, error.__context__) if each is not None)
+    message = " ".join(str(each) for each in (error, error.__cause__, error.__context__) if each is not None)
     for pattern, reason in _SOUND:
-        if re.search(pattern, said):
+        if re.search(pattern, message):
             return f"{reason} ({first_line(error)})"
-    found = signature_of(path) if path.is_file() else None
-    if found is not None and not _is_kind(found, kind):
+    signature = signature_of(path) if path.is_file() else None
+    if signature is not None and not _is_kind(signature, kind):
         return f"it is {identify_file(path)}"
     return f"the file is damaged, truncated or of another kind ({first_line(error)})"
 
@@ -136,9 +136,9 @@ _WORDS = {
 }
 
 
-def _is_kind(found: tuple[str, str | None], kind: str) -> bool:
+def _is_kind(signature: tuple[str, str | None], kind: str) -> bool:
     """Whether a signature is that of the kind of file that is read."""
-    extension = found[1]
+    extension = signature[1]
     words = _WORDS.get(extension or "", ())
     return kind in ("scene", "metadata") or any(word in kind for word in words) or (extension is None and "zip" in kind)
 
@@ -178,13 +178,13 @@ def _is_of_the_disk(error: Exception) -> bool:
 def _write_trouble(error: BaseException) -> str:
     number = getattr(error, "errno", None)
     # HDF5 hides the number of the system's error in its text, GDAL says it in words in the cause.
-    said = " ".join(str(each) for each in (error, error.__cause__, error.__context__) if each is not None)
-    hidden = re.search(r"errno = (\d+)", said)
+    message = " ".join(str(each) for each in (error, error.__cause__, error.__context__) if each is not None)
+    hidden = re.search(r"errno = (\d+)", message)
     if hidden:
         number = int(hidden.group(1))
-    elif "No space left" in said:
+    elif "No space left" in message:
         number = errno.ENOSPC
-    if "Write failed" in said and number is None:
+    if "Write failed" in message and number is None:
         detail = first_line(error.__cause__ or error)
         return f"the values could not be written completely ({detail}); is the disk full?"
     return _WRITE_TROUBLE.get(number or 0, first_line(error))

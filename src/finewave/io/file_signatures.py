@@ -96,10 +96,10 @@ def signature_in(start: bytes) -> tuple[str, str | None] | None:
 
 def identify_file(path: Path) -> str | None:
     """Return what a file of another format is and how to convert it, None where that is not known."""
-    found = signature_of(path)
-    if found is None:
+    signature = signature_of(path)
+    if signature is None:
         return _BY_EXTENSION.get(path.suffix.lower())
-    kind, extension = found
+    kind, extension = signature
     if extension is not None:
         return f"{kind}: give it the extension {extension}"
     return f"{kind}: {_ADVICE[kind]}"

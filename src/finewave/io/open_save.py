@@ -363,19 +363,19 @@ def save_scene(
     from finewave.scene import check_scene
 
     target = Path(path)
-    chosen = _TO_SAVE.get(target.suffix.lower())
-    if chosen is None:
+    format_ = _TO_SAVE.get(target.suffix.lower())
+    if format_ is None:
         raise _unknown_extension(target, _TO_SAVE)
     for name in options:
         if name == "scale":
             raise InputError("save_scene has no option 'scale'; the stored number that stands for 1.0 is full_scale=")
-        if name not in chosen.save_options:
+        if name not in format_.save_options:
             raise unknown_name(
-                f"option for {chosen.name}", name, ("dtype", "full_scale", "nodata", *chosen.save_options)
+                f"option for {format_.name}", name, ("dtype", "full_scale", "nodata", *format_.save_options)
             )
-    if target.is_dir() and chosen.module != "zarr_store":
+    if target.is_dir() and format_.module != "zarr_store":
         raise InputError(f"cannot write {target}: it is a folder; give the name of a file")
-    _module(chosen).save_file(
+    _module(format_).save_file(
         check_scene(scene),
         target,
         SaveOptions(dtype=dtype, scale=full_scale, nodata=nodata, format_options=options),
@@ -390,7 +390,7 @@ def _reader_of(path: Path) -> Format | Product:
 
 
 def _format_to_open(path: Path) -> Format:
-    chosen = _BY_EXTENSION.get(path.suffix.lower())
+    format_ = _BY_EXTENSION.get(path.suffix.lower())
     if not path.exists():
         near = ""
         if path.parent.is_dir():
@@ -404,13 +404,13 @@ def _format_to_open(path: Path) -> Format:
         is_store = any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
         return _BY_EXTENSION[".zarr"] if is_store or path.suffix.lower() == ".zarr" else _BAND_FOLDER
     # ENVI data files often have no extension, or one of their own.
-    if chosen is None and any(
+    if format_ is None and any(
         each.is_file() for each in (path.with_name(path.name + ".hdr"), path.with_suffix(".hdr"))
     ):
         return _BY_EXTENSION[".hdr"]
     if path.stat().st_size == 0:
         raise InputError(f"cannot read {path}: the file is empty")
-    return chosen or _by_content(path)
+    return format_ or _by_content(path)
 
 
 def _by_content(path: Path) -> Format:
@@ -438,12 +438,12 @@ def _unknown_extension(path: Path, known: Mapping[str, Format]) -> InputError:
     return unknown_name("extension", path.suffix, known)
 
 
-def _module(chosen: Format | Product) -> ModuleType:
+def _module(entry: Format | Product) -> ModuleType:
     from finewave.io.products import Product, module_of
 
-    if isinstance(chosen, Product):
-        return module_of(chosen)
-    return importlib.import_module(f"finewave.io.formats.{chosen.module}")
+    if isinstance(entry, Product):
+        return module_of(entry)
+    return importlib.import_module(f"finewave.io.formats.{entry.module}")
 
 
 def _chunked(scene: xr.DataArray, chunks: Any) -> xr.DataArray:

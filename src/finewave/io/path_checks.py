@@ -30,20 +30,20 @@ def keep_inputs(inputs: Iterable[str | Path], outputs: Iterable[str | Path], rem
         One of them would be overwritten.
     """
     for output in map(Path, outputs):
-        for given in map(Path, inputs):
-            if not given.exists():
+        for source in map(Path, inputs):
+            if not source.exists():
                 continue
-            mine, theirs = _files(output), _files(given)
-            if any(_is_same(one, other) for one in mine for other in theirs):
-                raise InputError(f"{output} is the input {given}, which would be overwritten: {remedy}")
-            inside = given.is_dir() and given.resolve() in output.resolve().parents
-            around = output.is_dir() and output.suffix and output.resolve() in given.resolve().parents
+            written, read = _files(output), _files(source)
+            if any(_is_same(one, other) for one in written for other in read):
+                raise InputError(f"{output} is the input {source}, which would be overwritten: {remedy}")
+            inside = source.is_dir() and source.resolve() in output.resolve().parents
+            around = output.is_dir() and output.suffix and output.resolve() in source.resolve().parents
             if inside or around:
                 where = "lies in" if inside else "holds"
-                raise InputError(f"{output} {where} the input {given}, which would be changed: {remedy}")
+                raise InputError(f"{output} {where} the input {source}, which would be changed: {remedy}")
 
 
-def check_name(name: str, what: str) -> None:
+def check_name(name: str, kind: str) -> None:
     """Refuse a name that a file or a recipe gives and that would lead somewhere as part of a path.
 
     Parameters
@@ -59,7 +59,7 @@ def check_name(name: str, what: str) -> None:
     """
     if not name or len(name) > 200 or name.startswith(".") or any(c in "/\\:" or not c.isprintable() for c in name):
         raise InputError(
-            f"{what} {name[:80]!r} is not a plain name: letters, digits, dashes, dots inside, and at most 200 of them"
+            f"{kind} {name[:80]!r} is not a plain name: letters, digits, dashes, dots inside, and at most 200 of them"
         )
 
 

@@ -61,8 +61,12 @@ def _look_at_chunks(store: Path) -> None:
         try:
             if file.stat().st_size > _LARGEST_METADATA:
                 raise InputError(f"cannot read {file}: {file.stat().st_size} bytes are too many for metadata")
-            told = json.loads(file.read_text(encoding="utf-8"))
-            chunk = told.get("chunks") or told.get("chunk_grid", {}).get("configuration", {}).get("chunk_shape") or [1]
+            metadata = json.loads(file.read_text(encoding="utf-8"))
+            chunk = (
+                metadata.get("chunks")
+                or metadata.get("chunk_grid", {}).get("configuration", {}).get("chunk_shape")
+                or [1]
+            )
             size = math.prod(int(each) for each in chunk)
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             continue  # the reader says it

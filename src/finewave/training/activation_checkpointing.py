@@ -40,17 +40,17 @@ def recomputing(net: nn.Module, which: str | None) -> Iterator[None]:
     -----
     A module that normalises by its batch is left alone: its running means would move twice.
     """
-    chosen = [] if which is None else _called(net, which)
-    if which is not None and not chosen:
+    modules = [] if which is None else _called(net, which)
+    if which is not None and not modules:
         names = sorted({name.rpartition(".")[2] for name, m in net.named_modules() if name and list(m.parameters())})
         accepted = ", ".join(name for name in names if not name.isdigit())
         raise InputError(f"checkpoint={which!r}, but {type(net).__name__} has no such modules; it has {accepted}")
-    for module in chosen:
+    for module in modules:
         module.forward = partial(_recomputed, module.forward)
     try:
         yield
     finally:
-        for module in chosen:
+        for module in modules:
             del module.forward  # the class's own is back
 
 
@@ -62,29 +62,29 @@ def _recomputed(forward: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _called(net: nn.Module, which: str) -> list[nn.Module]:
     """Return the outermost modules of that name, without those that normalise by their batch."""
-    chosen: list[nn.Module] = []
+    modules: list[nn.Module] = []
     inside: set[nn.Module] = set()
     for name, module in net.named_modules():
         if name.rpartition(".")[2] == which and module not in inside:
-            chosen.extend(module if isinstance(module, nn.ModuleList) else [module])
+            modules.extend(module if isinstance(module, nn.ModuleList) else [module])
             inside.update(module.modules())
-    return [m for m in chosen if not any(isinstance(part, _BatchNorm) for part in m.modules())]
+    return [m for m in modules if not any(isinstance(part, _BatchNorm) for part in m.modules())]
 
 
 @contextmanager
-def compiling(net: nn.Module, wanted: bool) -> Iterator[None]:
+def compiling(net: nn.Module, enabled: bool) -> Iterator[None]:
     """Run the network's residual blocks through ``torch.compile``; where that cannot work, warn and go on without.
 
     Blocks are what fusing helps, and what checkpointing leaves whole. A network without modules called ``blocks``
     is compiled child by child.
     """
-    chosen = _to_compile(net) if wanted and _can_compile(next(net.parameters()).device) else []
-    for module in chosen:
+    modules = _to_compile(net) if enabled and _can_compile(next(net.parameters()).device) else []
+    for module in modules:
         module.compile()
     try:
         yield
     finally:
-        for module in chosen:
+        for module in modules:
             module._compiled_call_impl = None
 
 

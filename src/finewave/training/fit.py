@@ -133,22 +133,22 @@ def fit(
         )
     recipe = f"fit-{system}" if f"fit-{system}" in list_recipes() else "fit"
     known = load_recipe(recipe)
-    told = [f"model.system={system}", f"model.scale={options.scale}", *_start(known, options, network)]
-    told += [f"data.degradation={json.dumps(_degradation(options, sensor))}"]
+    overrides = [f"model.system={system}", f"model.scale={options.scale}", *_start(known, options, network)]
+    overrides += [f"data.degradation={json.dumps(_degradation(options, sensor))}"]
     if options.msi:  # augmentation would hide how the two instruments' pixels lie to each other
-        told += ["data.augment=false", "data.gain=[1.0, 1.0]"]
-    told += _length(known, options)
+        overrides += ["data.augment=false", "data.gain=[1.0, 1.0]"]
+    overrides += _length(known, options)
     crop = _crop(recipe, system, options)
     store, companion = _store(scenes, out, options, crop, sensor, progress)
     name = store.attributes["dataset"]
-    told += [f"data.dataset={name}", f"data.store={json.dumps(str(store.path))}", f"data.crop={crop}"]
-    told += [f"data.msi={companion}"] if companion else [f"data.sensor={json.dumps(_spec(options))}"]
-    told += [f"name={json.dumps(out.resolve().name)}", f"out={json.dumps(str(out / TRAINING))}"]
+    overrides += [f"data.dataset={name}", f"data.store={json.dumps(str(store.path))}", f"data.crop={crop}"]
+    overrides += [f"data.msi={companion}"] if companion else [f"data.sensor={json.dumps(_spec(options))}"]
+    overrides += [f"name={json.dumps(out.resolve().name)}", f"out={json.dumps(str(out / TRAINING))}"]
     if sensor is not None and not companion:
         _warn_of_pixel_size(scenes, options.scale, sensor)
     from finewave.training.trainer import train
 
-    outcome = train(recipe, [*told, *options.overrides], devices=options.devices)
+    outcome = train(recipe, [*overrides, *options.overrides], devices=options.devices)
     if not is_first_process():
         raise SystemExit(0)  # the first one goes on alone
     trained = load_model(outcome)
@@ -213,16 +213,16 @@ def _start(recipe: dict[str, Any], options: FitOptions, network: dict[str, Any])
     """Return what a training from trained weights takes from them."""
     if options.start is None:
         return []
-    told = [f"init_from={json.dumps(str(options.start))}"]
+    overrides = [f"init_from={json.dumps(str(options.start))}"]
     for key, value in network.items():
         if key not in ("scale", "ms_bands", "hs_bands"):
-            told.append(f"model.{key}={json.dumps(value)}")
+            overrides.append(f"model.{key}={json.dumps(value)}")
     for phase, config in recipe.items():
         if phase.startswith("phase"):
-            told.append(f"{phase}.learning_rate={FINE_TUNING * config['learning_rate']:.3g}")
+            overrides.append(f"{phase}.learning_rate={FINE_TUNING * config['learning_rate']:.3g}")
             if config.get("output_start"):
-                told.append(f"{phase}.output_start=null")
-    return told
+                overrides.append(f"{phase}.output_start=null")
+    return overrides
 
 
 def _degradation(options: FitOptions, sensor: Sensor | None) -> dict[str, Any]:
@@ -232,9 +232,9 @@ def _degradation(options: FitOptions, sensor: Sensor | None) -> dict[str, Any]:
     mtf = options.mtf if options.mtf is not None else sensor.nyquist_mtf if sensor is not None else None
     if mtf is not None:
         return {"kernel": "gaussian", "mtf": round(mtf, 4)}
-    whose = "measured images" if sensor is None else sensor.name
+    owner = "measured images" if sensor is None else sensor.name
     warnings.warn(
-        f"the MTF of {whose} is not known; a Gaussian as wide as a low-resolution pixel is assumed, "
+        f"the MTF of {owner} is not known; a Gaussian as wide as a low-resolution pixel is assumed, "
         "an MTF of 0.41 at Nyquist; state another with --mtf, or in the sensor's file",
         FinewaveWarning,
         stacklevel=4,
@@ -246,24 +246,24 @@ def _length(recipe: dict[str, Any], options: FitOptions) -> list[str]:
     """Return steps and minutes of each phase, in the recipe's proportions."""
     phases = {key: value["steps"] for key, value in recipe.items() if key.startswith("phase")}
     whole = sum(phases.values())
-    told = []
+    overrides = []
     for phase, steps in phases.items():
         if options.steps is not None:
-            told.append(f"{phase}.steps={max(1, round(options.steps * steps / whole))}")
+            overrides.append(f"{phase}.steps={max(1, round(options.steps * steps / whole))}")
         elif options.minutes is not None:
-            told.append(f"{phase}.steps={UNBOUNDED}")
+            overrides.append(f"{phase}.steps={UNBOUNDED}")
         if options.minutes is not None:
-            told.append(f"{phase}.minutes={options.minutes * steps / whole:g}")
-    return told
+            overrides.append(f"{phase}.minutes={options.minutes * steps / whole:g}")
+    return overrides
 
 
 def _crop(recipe: str, system: str, options: FitOptions) -> int:
     """Return the side of the crops: the recipe's, brought to a multiple of the scale, or what is asked for."""
-    asked = [override for override in options.overrides if override.startswith("data.crop=")]
+    requested = [override for override in options.overrides if override.startswith("data.crop=")]
     crop = int(
         load_recipe(recipe, [f"model.system={system}", *options.overrides])["data"]["crop"]
     )  # an unknown key shows here
-    if asked:
+    if requested:
         return crop
     return max(options.scale * (crop // options.scale), 4 * options.scale)
 
@@ -287,7 +287,7 @@ def _store(
         if others or companion not in store.companions:
             raise unknown_name(f"companion of {scenes[0]}", ", ".join(options.msi), store.companions)
         return store, companion
-    chosen = BlockSplit(options.scale, crop, options.wavelengths, options.full_scale)
+    split = BlockSplit(options.scale, crop, options.wavelengths, options.full_scale)
     destination = out / TRAINING / "scenes.zarr"
     measured = [Path(path) for path in options.msi]
 
@@ -295,7 +295,7 @@ def _store(
         if sensor is not None and not measured:
             sensor.response(wavelengths)
 
-    store = split_blocks([Path(scene) for scene in scenes], destination, chosen, measured, check, progress)
+    store = split_blocks([Path(scene) for scene in scenes], destination, split, measured, check, progress)
     return store, MSI if measured else None
 
 

@@ -67,8 +67,8 @@ def fit_last_convolution(
         with layer.register_forward_hook(lambda _, inputs, result, seen=seen: seen.append((inputs[0], result))):
             output = output_of(sample)
         features, own = seen[0]
-        wanted = sample[net.output].to(output) - (output - own)
-        design, inner = _design(layer, features, wanted)
+        target = sample[net.output].to(output) - (output - own)
+        design, inner = _design(layer, features, target)
         normal += (design.mT @ design).double()
         moment += (design.mT @ inner).double()
     if layer is None:
@@ -87,7 +87,7 @@ def fit_last_convolution(
     return layer
 
 
-def _design(layer: nn.Conv2d, features: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+def _design(layer: nn.Conv2d, features: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Return what the layer multiplies, with a column of ones, and what it should give; a row for each pixel.
 
     Pixels whose window reaches beyond the features see the zeros that the layer puts there; where it continues them
@@ -99,8 +99,8 @@ def _design(layer: nn.Conv2d, features: Tensor, wanted: Tensor) -> tuple[Tensor,
     rows = columns.transpose(1, 2).flatten(0, 1)
     (H, W), kernel = features.shape[2:], zip(layer.kernel_size, layer.dilation, strict=True)
     h, w = (size - (k - 1) * d for size, (k, d) in zip((H, W), kernel, strict=True))
-    y, x = ((outer - size) // 2 for outer, size in zip(wanted.shape[2:], (h, w), strict=True))
-    inner = wanted[:, :, y : y + h, x : x + w]
+    y, x = ((outer - size) // 2 for outer, size in zip(target.shape[2:], (h, w), strict=True))
+    inner = target[:, :, y : y + h, x : x + w]
     return torch.cat((rows, rows.new_ones(len(rows), 1)), 1), inner.permute(0, 2, 3, 1).flatten(0, 2)
 
 
@@ -122,8 +122,8 @@ def _last_convolution(net: nn.Module, run: Callable[[], Tensor]) -> nn.Conv2d:
             continue
         # In place of its result, which at random values may leave the range that an output is clipped to. Large enough
         # to show a curve, positive because images are mostly dark: what goes below zero may be clipped, too.
-        given = torch.rand_like(output) * 0.3
-        missed = (_with_result(module, given, run) - _with_result(module, 0 * given, run) - given).abs()
+        probe = torch.rand_like(output) * 0.3
+        missed = (_with_result(module, probe, run) - _with_result(module, 0 * probe, run) - probe).abs()
         if missed.median() < 1e-5:
             return module
     raise InputError(f"{type(net).__name__} does not end in a convolution that could be fitted by least squares")

@@ -159,16 +159,16 @@ def _is_setting(key: str, values: Mapping[str, Any]) -> bool:
 
 def _part_sources(number: int, part: str, name: str, named: Source) -> dict[str, Source]:
     """Return the sources of what a composition takes from the recipe of a part."""
-    found = {f"model.{part}": named}
+    sources = {f"model.{part}": named}
     for key, source in sources_of(name).items():
         section, _, inside = key.partition(".")
         if section == "model" and inside.partition(".")[0] not in ("system", *PROTOCOL_OPTIONS):
-            found[f"model.{part}_options.{inside}"] = source
+            sources[f"model.{part}_options.{inside}"] = source
         elif section == "phase1":
-            found[f"phase{number}.{inside}"] = source
+            sources[f"phase{number}.{inside}"] = source
         elif section == "data" and inside in PART_DATA:
-            found[f"phase{number}.data.{inside}"] = source
-    return found
+            sources[f"phase{number}.data.{inside}"] = source
+    return sources
 
 
 def _own_sources(text: str) -> Iterator[tuple[str, Source]]:

@@ -278,11 +278,11 @@ def _read(path: Path) -> Any:
     return OmegaConf.merge(parent, config)
 
 
-def _steps_for_epochs(config: Any, said: Sequence[str]) -> None:
+def _steps_for_epochs(config: Any, overrides: Sequence[str]) -> None:
     """Let a length in steps among the keys ``said`` take the place of one in epochs that was there."""
-    for key in said:
+    for key in overrides:
         phase, _, name = key.partition(".")
-        if name == "steps" and f"{phase}.epochs" not in said and hasattr(config.get(phase), "pop"):
+        if name == "steps" and f"{phase}.epochs" not in overrides and hasattr(config.get(phase), "pop"):
             config[phase].pop("epochs", None)
 
 

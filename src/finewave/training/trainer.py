@@ -129,10 +129,10 @@ def _phases(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _check_bands(config: dict[str, Any], store: Store, response: np.ndarray) -> None:
-    given = {"hs_bands": len(store.wavelengths), "ms_bands": len(response)}
+    counts = {"hs_bands": len(store.wavelengths), "ms_bands": len(response)}
     sensor = config["data"].get("msi") or f"sensor {config['data']['sensor']}"
     source = {"hs_bands": f"data set {config['data']['dataset']}", "ms_bands": sensor}
-    for key, bands in given.items():
+    for key, bands in counts.items():
         if config["model"].get(key, bands) != bands:
             raise InputError(f"model.{key}={config['model'][key]}, but the {source[key]} has {bands} bands")
 
@@ -159,15 +159,15 @@ def _claim(out: Path, config: dict[str, Any]) -> Path:
     """Make the output folder, or see that it holds the same run."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        said = out / "recipe.json"
-        if not said.exists():
-            temporary = said.with_suffix(".tmp")
+        recorded = out / "recipe.json"
+        if not recorded.exists():
+            temporary = recorded.with_suffix(".tmp")
             temporary.write_text(json.dumps(config, indent=2))
             flush_to_disk(temporary)
-            temporary.replace(said)
+            temporary.replace(recorded)
     except OSError as error:
         raise InputError(f"cannot write to {out}: {error.strerror}") from error
-    before = json.loads(said.read_text())
+    before = json.loads(recorded.read_text())
     changed = [key for key in config if key != "out" and before.get(key) != config[key]]
     if changed:
         raise InputError(
@@ -235,11 +235,11 @@ def _precision(phase: dict[str, Any], folder: Path) -> str:
     begun = folder / "arithmetic"
     if begun.exists():
         return begun.read_text(encoding="utf-8")
-    chosen = training_precision("cuda" if torch.cuda.is_available() else "cpu")
+    resolved = training_precision("cuda" if torch.cuda.is_available() else "cpu")
     if is_first_process():
         with atomic_output(begun) as temporary:
-            temporary.write_text(chosen, encoding="utf-8")
-    return chosen
+            temporary.write_text(resolved, encoding="utf-8")
+    return resolved
 
 
 def _run_phase(

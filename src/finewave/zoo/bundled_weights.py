@@ -35,10 +35,10 @@ def weight_folders() -> dict[str, Path]:
     Of weights with the same name the first are used, in the order ``FINEWAVE_WEIGHTS``, checkout, downloads. Where
     there is an address to fetch from, weights count that are still to be fetched.
     """
-    found = _known() if _address() else {}
+    folders = _known() if _address() else {}
     for root in _roots():
-        found.update(_complete(root))
-    return dict(sorted(found.items()))
+        folders.update(_complete(root))
+    return dict(sorted(folders.items()))
 
 
 def missing_weights() -> list[str]:
@@ -96,10 +96,10 @@ def fetch_weights(name: str, card: Path) -> Path:
             f"the weights of {name!r} cannot be fetched from {url}: {error}; or set {FOLDER_VARIABLE} to a folder "
             f"with {name}/{WEIGHTS}"
         ) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != expected:
         raise InputError(
-            f"{url} has other weights than this version of finewave expects: sha256 {found[:12]}..., the card says "
+            f"{url} has other weights than this version of finewave expects: sha256 {actual[:12]}..., the card says "
             f"{expected[:12]}..."
         )
     _cache().mkdir(parents=True, exist_ok=True)

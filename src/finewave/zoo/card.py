@@ -141,21 +141,21 @@ class Card:
             If there are keys that this version does not know: a newer one wrote them.
         """
         try:
-            given = json.loads(text)
+            values = json.loads(text)
         except json.JSONDecodeError as error:
             raise InputError(f"{source} is not JSON: {error}") from error
-        if not isinstance(given, dict):
-            raise InputError(f"{source} is no card: a JSON object is expected, not a {type(given).__name__}")
-        recipe = given.get("recipe")
+        if not isinstance(values, dict):
+            raise InputError(f"{source} is no card: a JSON object is expected, not a {type(values).__name__}")
+        recipe = values.get("recipe")
         data = recipe.get("data") if isinstance(recipe, dict) else None
         for key, place in _ONCE_IN_RECIPE.items():
             given.setdefault(key, data.get(place) if isinstance(data, dict) else None)
         given.setdefault("halos", None)  # older cards lack it
         known = [f.name for f in fields(cls)]
-        missing = [key for key in known if key not in given]
+        missing = [key for key in known if key not in values]
         if missing:
             raise InputError(f"{source} lacks the key {missing[0]!r}")
-        extra = [key for key in given if key not in known]
+        extra = [key for key in values if key not in known]
         if extra:
             warnings.warn(
                 f"{source} has keys that this version of finewave does not know: {', '.join(extra)}; "
@@ -163,7 +163,7 @@ class Card:
                 FinewaveWarning,
                 stacklevel=3,
             )
-        card = cls(**{key: given[key] for key in known})
+        card = cls(**{key: values[key] for key in known})
         card._check(source)
         return card
 

@@ -51,11 +51,11 @@ def compose(name: str, **parts: Model) -> Model:
         raise unknown_name("composition", name, compositions())
     kind = system_named(name).load()
     assert issubclass(kind, Composition)
-    wanted = [step.part for step in kind.steps]
+    part_names = [step.part for step in kind.steps]
     for part in parts:
-        if part not in wanted:
-            raise unknown_name(f"part of {name}", part, wanted)
-    for part in wanted:
+        if part not in part_names:
+            raise unknown_name(f"part of {name}", part, part_names)
+    for part in part_names:
         if part not in parts:
             raise InputError(f"{name} needs the part {part}; given: {', '.join(parts) or 'none'}")
         if parts[part].task != part:
@@ -76,24 +76,24 @@ def compose(name: str, **parts: Model) -> Model:
 
 def _agreed(kind: type[Composition], name: str, parts: dict[str, Model]) -> dict[str, int]:
     """Return scale and band counts of the whole, on which all parts must agree."""
-    said: dict[str, tuple[int, str]] = {}
+    stated: dict[str, tuple[int, str]] = {}
 
-    def agree(what: str, value: int, who: str) -> None:
-        before, by = said.setdefault(what, (value, who))
+    def agree(quantity: str, value: int, source: str) -> None:
+        before, by = stated.setdefault(quantity, (value, source))
         if before != value:
-            raise InputError(f"{name}: {what} is {before} for {by}, but {value} for {who}")
+            raise InputError(f"{name}: {quantity} is {before} for {by}, but {value} for {source}")
 
     for step in kind.steps:
         model = parts[step.part]
-        who = f"{step.part} ({model.name})"
+        origin = f"{step.part} ({model.name})"
         system, _ = config_of(model.net)
         if "scale" in options_of(system):
-            agree("scale", model.scale, who)
+            agree("scale", model.scale, origin)
         for own, image in {**step.reads, model.output: step.makes}.items():
             bands = model.bands_of(own)
             if bands is not None:
-                agree("ms_bands" if image.endswith("msi") else "hs_bands", bands, who)
-    return {key: value for key, (value, _) in said.items()}
+                agree("ms_bands" if image.endswith("msi") else "hs_bands", bands, origin)
+    return {key: value for key, (value, _) in stated.items()}
 
 
 def _card(net: SRNetwork, name: str, parts: dict[str, Model]) -> Any:

@@ -214,10 +214,10 @@ def write_pt2(traced: Traced, path: Path) -> None:
 def metadata_of(card: Card, size: tuple[int, int] | None) -> dict[str, str]:
     """Return what is written into an ONNX file: the whole card, and by name what a program needs; all as JSON."""
     facts = asdict(card)
-    wanted = ("name", "task", "scale", "wavelengths_nm", "ms_bands", "ms_wavelengths_nm", "sensor", "value_range")
-    chosen = {key: facts[key] for key in (*wanted, "licence") if facts[key] is not None}
-    chosen["size"] = "any" if size is None else list(size)
-    return {"finewave.card": card.to_json()} | {f"finewave.{key}": json.dumps(value) for key, value in chosen.items()}
+    keys = ("name", "task", "scale", "wavelengths_nm", "ms_bands", "ms_wavelengths_nm", "sensor", "value_range")
+    metadata = {key: facts[key] for key in (*keys, "licence") if facts[key] is not None}
+    metadata["size"] = "any" if size is None else list(size)
+    return {"finewave.card": card.to_json()} | {f"finewave.{key}": json.dumps(value) for key, value in metadata.items()}
 
 
 def compare(traced: Traced, path: Path) -> float:
@@ -236,10 +236,10 @@ def compare(traced: Traced, path: Path) -> float:
     for inputs in examples:
         with torch.no_grad():
             expected = traced.net(**inputs)
-        given = run(inputs)
-        if given.shape != expected.shape:
-            raise RuntimeError(f"{path.name} makes {tuple(given.shape)} where PyTorch makes {tuple(expected.shape)}")
-        difference = float((given - expected).abs().max())
+        exported = run(inputs)
+        if exported.shape != expected.shape:
+            raise RuntimeError(f"{path.name} makes {tuple(exported.shape)} where PyTorch makes {tuple(expected.shape)}")
+        difference = float((exported - expected).abs().max())
         if not difference <= TOLERANCE * max(1.0, float(expected.abs().max())):
             raise RuntimeError(f"the output of {path.name} differs from PyTorch's by {difference:.2g}")
         largest = max(largest, difference)

@@ -114,11 +114,11 @@ def cached() -> dict[str, Path]:
         return {}
     hub = _library()
     try:
-        found = hub.scan_cache_dir(hub.constants.HF_HUB_CACHE)
+        cache = hub.scan_cache_dir(hub.constants.HF_HUB_CACHE)
     except hub.errors.CacheNotFound:
         return {}
     folders = {}
-    for repository in found.repos:
+    for repository in cache.repos:
         for revision in repository.revisions:
             folder = revision.snapshot_path
             if (folder / CARD).is_file() and (folder / WEIGHTS).is_file():

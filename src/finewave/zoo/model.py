@@ -444,9 +444,9 @@ class Model:
         """Return inputs by the network's own names, see `OTHER_NAMES`."""
         others = OTHER_NAMES.get(self.task, {})
         named: dict[str, Any] = {}
-        for given, image in inputs.items():
-            own = others.get(given, given)
-            own = own if own in self.inputs else given
+        for name, image in inputs.items():
+            own = others.get(name, name)
+            own = own if own in self.inputs else name
             if own in named:
                 raise InputError(f"{self.name} takes one image; given: {' and '.join(inputs)}")
             named[own] = image
@@ -551,13 +551,13 @@ def load_model(which: str | Path, *, precision: str = "auto") -> Model:
     return Model(net.eval(), card, precision=precision)
 
 
-def as_model(given: Model | nn.Module | str | Path) -> Model:
+def as_model(model: Model | nn.Module | str | Path) -> Model:
     """Return a model as it is, a network as a model, and load anything else by its name."""
-    if isinstance(given, Model):
-        return given
-    if isinstance(given, nn.Module):
-        return Model(given)  # type: ignore[arg-type]  # refused there, in words, if it is not one of ours
-    return load_model(given)
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, nn.Module):
+        return Model(model)  # type: ignore[arg-type]  # refused there, in words, if it is not one of ours
+    return load_model(model)
 
 
 def _locate(which: str | Path) -> tuple[Path, Path]:

@@ -77,16 +77,16 @@ def aligned_guide(guide: xr.DataArray, scene: xr.DataArray, finer: int) -> tuple
     InputError
         The two show different places.
     """
-    wanted, given = grid_of(scene, finer), grid_of(guide)
-    if wanted is None or given is None:
-        if wanted is not given and guide.sizes["y"] == scene.sizes["y"] * finer:
-            which = "scene" if wanted is None else "guide"
+    target_grid, guide_grid = grid_of(scene, finer), grid_of(guide)
+    if target_grid is None or guide_grid is None:
+        if target_grid is not guide_grid and guide.sizes["y"] == scene.sizes["y"] * finer:
+            which = "scene" if target_grid is None else "guide"
             _warn(f"the {which} has no georeference: taken as aligned, corner on corner; give it one if that is wrong")
         return guide, None
-    why = _difference(given, wanted)
+    why = _difference(guide_grid, target_grid)
     if why is None:
         return guide, None
-    covered = _covered(given, wanted)
+    covered = _covered(guide_grid, target_grid)
     if covered == 0:
         raise InputError(f"scene and guide show different places: {why}, and they do not overlap; give other files")
     if covered < 1:
@@ -95,7 +95,7 @@ def aligned_guide(guide: xr.DataArray, scene: xr.DataArray, finer: int) -> tuple
         f"scene and guide are not on one grid: {why}. The guide is resampled to the scene's grid; "
         f"give one on that grid to have it used as it is"
     )
-    return on_grid(guide, wanted), wanted
+    return on_grid(guide, target_grid), target_grid
 
 
 def on_grid(scene: xr.DataArray, grid: Grid) -> xr.DataArray:
@@ -192,31 +192,38 @@ def pixel_ratio(scene: xr.DataArray, guide: xr.DataArray) -> tuple[float, float]
     return sides[0], sides[1]
 
 
-def _difference(given: Grid, wanted: Grid) -> str | None:
+def _difference(guide_grid: Grid, target_grid: Grid) -> str | None:
     """Return how two grids differ, None where they are the same up to `SAME_PLACE`."""
     from rasterio.crs import CRS
 
-    if given.crs is not None and wanted.crs is not None and CRS.from_wkt(given.crs) != CRS.from_wkt(wanted.crs):
-        names = [CRS.from_wkt(each.crs) for each in (wanted, given)]
+    if (
+        guide_grid.crs is not None
+        and target_grid.crs is not None
+        and CRS.from_wkt(guide_grid.crs) != CRS.from_wkt(target_grid.crs)
+    ):
+        names = [CRS.from_wkt(each.crs) for each in (target_grid, guide_grid)]
         return f"the scene is in {names[0].to_string()}, the guide in {names[1].to_string()}"
-    ends = [(x, y) for x in (0, wanted.width) for y in (0, wanted.height)]
-    apart = [max(abs(a - b) for a, b in zip(~given.affine * (wanted.affine * end), end, strict=True)) for end in ends]
+    ends = [(x, y) for x in (0, target_grid.width) for y in (0, target_grid.height)]
+    apart = [
+        max(abs(a - b) for a, b in zip(~guide_grid.affine * (target_grid.affine * end), end, strict=True))
+        for end in ends
+    ]
     if max(apart) > SAME_PLACE:
         return f"their georeferences put them {max(apart):.1f} pixels of the guide apart"
-    if (given.height, given.width) != (wanted.height, wanted.width):
+    if (guide_grid.height, guide_grid.width) != (target_grid.height, target_grid.width):
         return (
-            f"the guide has {given.height} x {given.width} pixels, {wanted.height} x {wanted.width} are those of the "
-            "scene"
+            f"the guide has {guide_grid.height} x {guide_grid.width} pixels, the scene needs "
+            f"{target_grid.height} x {target_grid.width}"
         )
     return None
 
 
-def _covered(given: Grid, wanted: Grid) -> float:
+def _covered(guide_grid: Grid, target_grid: Grid) -> float:
     """Return which part of a grid another one covers, by 64 x 64 points."""
-    rows, columns = ((np.arange(64) + 0.5) / 64 * length for length in (wanted.height, wanted.width))
+    rows, columns = ((np.arange(64) + 0.5) / 64 * length for length in (target_grid.height, target_grid.width))
     x, y = (each.ravel() for each in np.meshgrid(columns, rows))
-    across, down = _places(x, y, wanted, given)
-    inside = (across >= 0) & (across <= given.width) & (down >= 0) & (down <= given.height)
+    across, down = _places(x, y, target_grid, guide_grid)
+    inside = (across >= 0) & (across <= guide_grid.width) & (down >= 0) & (down <= guide_grid.height)
     return float(inside.mean())
 
 

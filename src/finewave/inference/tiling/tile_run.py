@@ -165,9 +165,9 @@ def _output(
     return spread.mean, spread.deviation if processing.spread else None
 
 
-def _cut(x: Any, given: Window, wanted: Window, scale: int) -> Any:
+def _cut(x: Any, outer: Window, inner: Window, scale: int) -> Any:
     """Return the part ``wanted`` of an image (B, c, h, w) of the part ``given``, both before scaling."""
-    rows, columns = (within(w, g, scale) for w, g in zip(wanted, given, strict=True))
+    rows, columns = (within(w, g, scale) for w, g in zip(inner, outer, strict=True))
     return x[:, :, rows, columns]
 
 

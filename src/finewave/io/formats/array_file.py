@@ -99,8 +99,8 @@ def open_image(
     """
     shapes = {name: each.shape for name, each in stored.items()}
     numeric = [name for name, each in stored.items() if each.dtype is not None]
-    ours = stored.get("scene")
-    if options.variable is None and ours is not None and ours.dtype is None:
+    embedded = stored.get("scene")
+    if options.variable is None and embedded is not None and embedded.dtype is None:
         raise InputError(f"variable 'scene' of {path} does not hold numbers; choose another one with variable=")
     name = arrays.choose_variable(shapes, numeric, options.variable, path)
     image = stored[name]
@@ -135,9 +135,9 @@ def open_image(
     )
     bands = values.shape[0]
     with reading(path, kind):
-        found = describe_bands(lists, bands, path, wavelengths_given=options.wavelengths is not None)
+        band_facts = describe_bands(lists, bands, path, wavelengths_given=options.wavelengths is not None)
     fitting = {k: v for k, v in metadata.items() if k not in _ONE_A_BAND or len(v) == bands}
-    return make_scene(values.with_decoding(decoding).as_variable(), encoding=decoding.encoding, **found | fitting)
+    return make_scene(values.with_decoding(decoding).as_variable(), encoding=decoding.encoding, **band_facts | fitting)
 
 
 #: Names under which the MATLAB writer keeps texts beside the image.

@@ -10,7 +10,7 @@ from finewave.errors import InputError, unknown_name
 
 
 def choose_variable(
-    shapes: Mapping[str, tuple[int, ...]], numeric: Iterable[str], asked: str | None, path: object
+    shapes: Mapping[str, tuple[int, ...]], numeric: Iterable[str], requested: str | None, path: object
 ) -> str:
     """Choose the array that is the image.
 
@@ -35,17 +35,17 @@ def choose_variable(
     InputError
         Nothing or more than one fits, or the named array does not exist or has one axis.
     """
-    if asked is not None:
-        matching = [name for name in shapes if asked.strip("/") in (name, name.rsplit("/", 1)[-1])]
+    if requested is not None:
+        matching = [name for name in shapes if requested.strip("/") in (name, name.rsplit("/", 1)[-1])]
         if not matching:
-            raise unknown_name(f"variable in {path}:", asked, shapes)
-        chosen = asked.strip("/") if asked.strip("/") in matching else matching[0]
-        if len(shapes[chosen]) not in (2, 3) or 0 in shapes[chosen]:
+            raise unknown_name(f"variable in {path}:", requested, shapes)
+        selected = requested.strip("/") if requested.strip("/") in matching else matching[0]
+        if len(shapes[selected]) not in (2, 3) or 0 in shapes[selected]:
             raise InputError(
-                f"variable {asked!r} of {path} has shape {shapes[chosen]}; "
+                f"variable {requested!r} of {path} has shape {shapes[selected]}; "
                 "a scene needs three axes, or two for one band"
             )
-        return chosen
+        return selected
     candidates = [name for name in numeric if len(shapes[name]) == 3 and 0 not in shapes[name]]
     if len(candidates) == 1:
         return candidates[0]
@@ -65,7 +65,7 @@ def _listed(names: Iterable[str], shapes: Mapping[str, tuple[int, ...]]) -> str:
 
 
 def choose_band_axis(
-    shape: tuple[int, ...], known_counts: Iterable[int], asked: int | None, default: int | None, path: object
+    shape: tuple[int, ...], known_counts: Iterable[int], requested: int | None, default: int | None, path: object
 ) -> int:
     """Choose which axis of a 3-D array is the band.
 
@@ -95,10 +95,10 @@ def choose_band_axis(
     InputError
         The stated axis does not exist.
     """
-    if asked is not None:
-        if not -3 <= asked <= 2:
-            raise InputError(f"band_axis={asked} for {path}; the array has three axes, 0, 1 and 2")
-        return asked % 3
+    if requested is not None:
+        if not -3 <= requested <= 2:
+            raise InputError(f"band_axis={requested} for {path}; the array has three axes, 0, 1 and 2")
+        return requested % 3
     for count in known_counts:
         fitting = [axis for axis, length in enumerate(shape) if length == count]
         if fitting:

@@ -162,17 +162,17 @@ def open_bands(
             return np.asarray(bands[number][0, key[1], key[2]].values)
 
     def hidden(key: Slices) -> NDArray[np.bool_]:
-        chosen = range(*key[0].indices(len(bands)))
+        selected = range(*key[0].indices(len(bands)))
         rows, columns = (len(range(*each.indices(n))) for each, n in zip(key[1:], shape[1:], strict=True))
-        found = np.zeros((len(chosen), rows, columns), bool)
-        for out, i in zip(found, chosen, strict=True):
+        mask = np.zeros((len(selected), rows, columns), bool)
+        for out, i in zip(mask, selected, strict=True):
             if (reader := masks[i]) is not None:
                 out |= reader((slice(0, 1), key[1], key[2]))[0]
         if flags is not None and flagged is not None:
             with quiet_gdal(flags[0].path):
                 bits = flagged[0, key[1], key[2]].values
-            found |= np.stack([(bits & flags[1][i]) != 0 for i in chosen])
-        return found
+            mask |= np.stack([(bits & flags[1][i]) != 0 for i in selected])
+        return mask
 
     dtype = np.dtype(first.dtype)
     shape = (len(files), grid.height, grid.width)

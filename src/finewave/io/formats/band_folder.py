@@ -139,8 +139,8 @@ def _band_files(folder: Path) -> list[Path]:
         if each.is_file() and each.suffix.lower() in _EXTENSIONS and not each.name.startswith(".")
     ]
     if not images:
-        found = ", ".join(sorted(each.name for each in folder.iterdir())[:5]) or "nothing"
-        raise InputError(f"the folder {folder} holds no images (PNG, JPEG or TIFF), one per band; it holds: {found}")
+        examples = ", ".join(sorted(each.name for each in folder.iterdir())[:5]) or "nothing"
+        raise InputError(f"the folder {folder} holds no images (PNG, JPEG or TIFF), one per band; it holds: {examples}")
     kinds = Counter(_EXTENSIONS[each.suffix.lower()] for each in images)
     kind = kinds.most_common(1)[0][0]
     others = sorted(each.name for each in images if _EXTENSIONS[each.suffix.lower()] != kind)
@@ -189,8 +189,8 @@ def _read_tiff(file: Path) -> tuple[NDArray[Any], NDArray[np.bool_], dict[str, A
         place: dict[str, Any] = {"nodata": dataset.nodata}
         if is_georeferenced(dataset):
             place.update(crs=dataset.crs, transform=dataset.transform)
-        told = stated_of(dataset)
-        stated = {"scale_factor": told.factors[0], "offset": told.offsets[0], "bits": told.bits}
+        facts = stated_of(dataset)
+        stated = {"scale_factor": facts.factors[0], "offset": facts.offsets[0], "bits": facts.bits}
         place |= {name: value for name, value in stated.items() if value is not None}
         return dataset.read(1), dataset.read_masks(1) == 0, place
 

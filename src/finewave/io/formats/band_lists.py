@@ -115,8 +115,8 @@ def unit_of(attributes: Mapping[Any, Any]) -> str | None:
 
 def listed_in(attributes: Mapping[Any, Any], prefix: str = "") -> list[Listed]:
     """Return the attributes that are lists about bands; their unit is one of the attributes, if any is."""
-    found = [Listed(prefix + str(key), value) for key, value in attributes.items()]
-    return [each for each in found if each.kind is not None and each.kind != "perhaps"]
+    lists = [Listed(prefix + str(key), value) for key, value in attributes.items()]
+    return [each for each in lists if each.kind is not None and each.kind != "perhaps"]
 
 
 def is_about_bands(name: str) -> bool:
@@ -126,9 +126,11 @@ def is_about_bands(name: str) -> bool:
 
 def lengths_of_wavelength_lists(listed: Iterable[Listed]) -> list[int]:
     """Return how long the lists of wavelengths and widths are, by which a band axis is known."""
-    found = list(listed)
-    sure = [len(each.items()) for each in found if each.kind in ("wavelength", "width")]
-    return sure + [len(each.items()) for each in found if each.kind == "perhaps" and _can_only_be_wavelengths(each)]
+    candidates = list(listed)
+    sure = [len(each.items()) for each in candidates if each.kind in ("wavelength", "width")]
+    return sure + [
+        len(each.items()) for each in candidates if each.kind == "perhaps" and _can_only_be_wavelengths(each)
+    ]
 
 
 def describe_bands(
@@ -165,9 +167,9 @@ def describe_bands(
     wavelengths += [each for each in listed if each.kind == "perhaps" and _can_only_be_wavelengths(each)]
     factor = None
     for each in wavelengths:
-        found = _wavelengths(each, bands, shared, problems)
-        if found is not None:
-            metadata["wavelengths"], factor = found
+        found_wavelengths = _wavelengths(each, bands, shared, problems)
+        if found_wavelengths is not None:
+            metadata["wavelengths"], factor = found_wavelengths
             break
     if wavelengths_given or "wavelengths" in metadata:
         problems.pop("wavelength", None)
@@ -275,20 +277,20 @@ def _widths(
         return None
     problems.pop("width", None)
     own = nanometres_per_unit(each.stated_unit)
-    chosen = own or nanometres_per_unit(shared) or factor
-    if own is None and (chosen is None or not _plausible(numbers * chosen, wavelengths)):
+    unit_nm = own or nanometres_per_unit(shared) or factor
+    if own is None and (unit_nm is None or not _plausible(numbers * unit_nm, wavelengths)):
         fitting = [unit for unit in ("nm", "um") if _plausible(numbers * (nanometres_per_unit(unit) or 1), wavelengths)]
         if len(fitting) != 1:
             problems.setdefault(
                 "width", f"its widths {each.name} are in no unit that fits the wavelengths; none is used"
             )
             return None
-        if chosen is not None:
+        if unit_nm is not None:
             problems.setdefault(
                 "width", f"its widths {each.name} cannot be in the unit of the wavelengths; taken as {fitting[0]}"
             )
-        chosen = nanometres_per_unit(fitting[0])
-    return np.round(numbers * (chosen or 1.0), 9)
+        unit_nm = nanometres_per_unit(fitting[0])
+    return np.round(numbers * (unit_nm or 1.0), 9)
 
 
 def _plausible(widths: NDArray[np.float64], wavelengths: NDArray[np.float64] | None) -> bool:

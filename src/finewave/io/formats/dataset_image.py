@@ -88,35 +88,35 @@ def choose_image(groups: Groups, path: Path | str, options: OpenOptions) -> Data
     InputError
         Nothing or more than one thing can be the image.
     """
-    found = variables_of(groups)
-    numeric = [name for name, (_, each) in found.items() if each.dtype.kind in "fiub"]
-    shapes = {name: _without_ones(each) for name, (_, each) in found.items()}
-    series = _series({name: found[name] for name in numeric if len(shapes[name]) == 2})
-    asked = None if options.variable is None else options.variable.strip("/").rstrip("*")
-    if asked is not None and asked not in found and asked.rstrip("_") in series:
-        return _stacked(series[asked.rstrip("_")], found)
-    if asked is None and not any(len(shapes[name]) == 3 for name in numeric) and series:
+    variables = variables_of(groups)
+    numeric = [name for name, (_, each) in variables.items() if each.dtype.kind in "fiub"]
+    shapes = {name: _without_ones(each) for name, (_, each) in variables.items()}
+    series = _series({name: variables[name] for name in numeric if len(shapes[name]) == 2})
+    requested = None if options.variable is None else options.variable.strip("/").rstrip("*")
+    if requested is not None and requested not in variables and requested.rstrip("_") in series:
+        return _stacked(series[requested.rstrip("_")], variables)
+    if requested is None and not any(len(shapes[name]) == 3 for name in numeric) and series:
         if len(series) > 1:
             listed = ", ".join(f"{stem} ({len(names)} bands)" for stem, names in series.items())
             raise InputError(
                 f"{path} holds several images of one array per band; choose one with variable= (--variable): {listed}"
             )
-        return _stacked(next(iter(series.values())), found)
+        return _stacked(next(iter(series.values())), variables)
     coloured = [name for name in numeric if len(shapes[name]) == 2 and _is_a_colour(name)]
-    if asked is None and len(coloured) > 1 and not any(len(shapes[name]) == 3 for name in numeric):
+    if requested is None and len(coloured) > 1 and not any(len(shapes[name]) == 3 for name in numeric):
         warnings.warn(
             f"{path}: took the arrays {', '.join(coloured)} as bands; choose others with variable=",
             FinewaveWarning,
             stacklevel=4,
         )
-        return _stacked(coloured, found)
-    chosen = arrays.choose_variable(shapes, numeric, options.variable, path)
-    group, array = found[chosen]
-    if len(shapes[chosen]) < array.ndim:
+        return _stacked(coloured, variables)
+    selected = arrays.choose_variable(shapes, numeric, options.variable, path)
+    group, array = variables[selected]
+    if len(shapes[selected]) < array.ndim:
         array = array.isel(dict.fromkeys(_ones(array), 0), drop=True)
     variable = array.variable
     return DatasetImage(
-        chosen,
+        selected,
         group,
         array.dims,
         array.shape,
@@ -139,23 +139,23 @@ def _without_ones(array: xr.DataArray) -> tuple[int, ...]:
 
 def _series(flat: Mapping[str, tuple[str, xr.DataArray]]) -> dict[str, list[str]]:
     """Group one-band arrays whose names differ in a number alone: ``rhos_443``, ``rhos_492``; ``b02``, ``b8a``."""
-    found: dict[str, list[str]] = {}
+    series: dict[str, list[str]] = {}
     for name, (group, array) in flat.items():
         matched = _NUMBERED.fullmatch(name.rsplit("/", 1)[-1])
         if matched is not None:
             stem = f"{group}/{matched[1].rstrip('_')}".lstrip("/")
-            first = flat[found[stem][0]][1] if stem in found else array
+            first = flat[series[stem][0]][1] if stem in series else array
             if (array.dims, array.shape, array.dtype) == (first.dims, first.shape, first.dtype):
-                found.setdefault(stem, []).append(name)
-    return {stem: names for stem, names in found.items() if len(names) > 1}
+                series.setdefault(stem, []).append(name)
+    return {stem: names for stem, names in series.items() if len(names) > 1}
 
 
 def _is_a_colour(name: str) -> bool:
     return re.sub(r"[^a-z]", "", name.rsplit("/", 1)[-1].lower()) in _COLOURS
 
 
-def _stacked(names: list[str], found: Mapping[str, tuple[str, xr.DataArray]]) -> DatasetImage:
-    arrays_ = [found[name][1].isel(dict.fromkeys(_ones(found[name][1]), 0), drop=True) for name in names]
+def _stacked(names: list[str], variables: Mapping[str, tuple[str, xr.DataArray]]) -> DatasetImage:
+    arrays_ = [variables[name][1].isel(dict.fromkeys(_ones(variables[name][1]), 0), drop=True) for name in names]
     first = arrays_[0]
     encodings = [{key: each.encoding[key] for key in _STORAGE if key in each.encoding} for each in arrays_]
     same = all(repr(each) == repr(encodings[0]) for each in encodings)
@@ -168,7 +168,7 @@ def _stacked(names: list[str], found: Mapping[str, tuple[str, xr.DataArray]]) ->
 
     return DatasetImage(
         names[0],
-        found[names[0]][0],
+        variables[names[0]][0],
         ("band", *first.dims),
         (len(names), *first.shape),
         first.dtype,

@@ -110,8 +110,8 @@ def scene_from_groups(groups: Groups, path: Path | str, kind: str, options: Open
     if len(axes) == 3:
         band_dim = image.dims[axes[0]]
         nearest = [each for each, dim in sorted(lists, key=lambda pair: pair[1] not in (None, band_dim))]
-        given = options.wavelengths is not None
-        metadata = describe_bands(nearest, values.shape[0], path, wavelengths_given=given)
+        overridden = options.wavelengths is not None
+        metadata = describe_bands(nearest, values.shape[0], path, wavelengths_given=overridden)
     attrs = {
         str(key): attribute_from_text(each) if isinstance(each, str) else _plain(each)
         for key, each in image.attrs.items()
@@ -127,24 +127,24 @@ def scene_from_groups(groups: Groups, path: Path | str, kind: str, options: Open
 
 def _swath_points(groups: Groups, dims: tuple[Hashable, Hashable], path: Path | str, kind: str) -> Any:
     """Return control points of a swath with the longitude and latitude of every pixel; None without them."""
-    found: dict[str, xr.Variable] = {}
+    coordinates: dict[str, xr.Variable] = {}
     for dataset in groups.values():
         for name, each in dataset.variables.items():
             word = str(name).lower()
             for key, names in (("x", ("lon", "longitude")), ("y", ("lat", "latitude"))):
-                if key not in found and word in names and set(each.dims) == set(dims) and each.ndim == 2:
-                    found[key] = each
-    if len(found) < 2:
+                if key not in coordinates and word in names and set(each.dims) == set(dims) and each.ndim == 2:
+                    coordinates[key] = each
+    if len(coordinates) < 2:
         return None
     with reading(path, kind):
-        points = sampled_points(found["x"].transpose(*dims).values, found["y"].transpose(*dims).values)
+        points = sampled_points(coordinates["x"].transpose(*dims).values, coordinates["y"].transpose(*dims).values)
     return points if len(points) >= 4 else None
 
 
 def _lists(groups: Groups, image: DatasetImage) -> list[tuple[Listed, Hashable | None]]:
     """Return what the file lists about bands, with the axis that each list runs along; the nearest first."""
-    found: list[tuple[Listed, Hashable | None]] = [(each, None) for each in image.lists]
-    found += [(each, None) for each in listed_in(image.attrs)]
+    lists: list[tuple[Listed, Hashable | None]] = [(each, None) for each in image.lists]
+    lists += [(each, None) for each in listed_in(image.attrs)]
     order = sorted(groups, key=lambda group: not image.group.startswith(group))
     for group in [image.group, *(each for each in order if each != image.group)]:
         for name, each in groups[group].variables.items():
@@ -155,9 +155,9 @@ def _lists(groups: Groups, image: DatasetImage) -> list[tuple[Listed, Hashable |
                 # a coordinate of its own axis may be wavelengths or names, whatever the axis is called
                 word = "bands" if on_axis and str(name).lower() not in _Y_DIMS | _X_DIMS else word
                 if is_about_bands(word):
-                    found.append((Listed(word, each.values, unit_of(each.attrs)), each.dims[0]))
-        found += [(each, None) for each in listed_in(groups[group].attrs)]
-    return found
+                    lists.append((Listed(word, each.values, unit_of(each.attrs)), each.dims[0]))
+        lists += [(each, None) for each in listed_in(groups[group].attrs)]
+    return lists
 
 
 def _axes(image: DatasetImage, lists: list[Listed], options: OpenOptions, path: Path | str) -> tuple[int, ...]:
@@ -217,11 +217,11 @@ def _decoding(
         low, high = sorted(after(each) for each in decoding.valid_range)
         margin = abs(factor) / 2 if stored_dtype.kind in "iu" else 0.0
         ends = (low - margin, high + margin)
-    wanted, added = float(np.ravel(decoding.scale_factor)[0]), float(np.ravel(decoding.offset)[0])
+    file_factor, added = float(np.ravel(decoding.scale_factor)[0]), float(np.ravel(decoding.offset)[0])
     rest = Decoding(
         stored_dtype,
-        1.0 if wanted == factor else wanted / factor,
-        0.0 if (wanted, added) == (factor, offset) else added - offset * wanted / factor,
+        1.0 if file_factor == factor else file_factor / factor,
+        0.0 if (file_factor, added) == (factor, offset) else added - offset * file_factor / factor,
         special=tuple(after(each) for each in (*stated.missing, *fills)),
         valid_range=ends,
     )
@@ -240,14 +240,14 @@ def _with_places(
     mapping = image.encoding.get("grid_mapping", image.attrs.get("grid_mapping", "spatial_ref"))
     degrees = False
     with reading(path, kind):
-        found = {
+        coordinates = {
             name: each
             for axis, name in ((axes[-2], "y"), (axes[-1], "x"))
             if (each := _variable(groups, image.group, image.dims[axis])) is not None and each.dtype.kind in "fiu"
         }
-        numbers = {name: each.values for name, each in found.items()}
+        numbers = {name: each.values for name, each in coordinates.items()}
         uneven = [name for name, each in numbers.items() if not _is_even(each)]
-        for name, each in found.items():
+        for name, each in coordinates.items():
             units = str(each.attrs.get("units", ""))
             degrees = units.startswith("degree")
             if not uneven:
@@ -256,8 +256,8 @@ def _with_places(
         reference = _grid_mapping(groups, image.group) if reference is None else reference
         if reference is not None and not reference.dims:
             # The values of a grid mapping mean nothing, its attributes are the CRS.
-            told = {key: value for key, value in reference.attrs.items() if key != "GeoTransform" or not uneven}
-            scene = scene.assign_coords(spatial_ref=((), 0, told))
+            attributes = {key: value for key, value in reference.attrs.items() if key != "GeoTransform" or not uneven}
+            scene = scene.assign_coords(spatial_ref=((), 0, attributes))
             encoding["grid_mapping"] = "spatial_ref"
         elif degrees:
             import rioxarray  # noqa: F401 - registers the .rio accessor
@@ -289,13 +289,13 @@ def _variable(groups: Groups, group: str, name: Hashable) -> xr.Variable | None:
 def _grid_mapping(groups: Groups, group: str) -> xr.Variable | None:
     """Find the one variable around a group that describes a CRS; xarray forgets the name of one in another group."""
     while True:
-        found = [
+        mappings = [
             each
             for each in groups[group].variables.values()
             if not each.dims and {"grid_mapping_name", "crs_wkt", "spatial_ref"}.intersection(each.attrs)
         ]
-        if found or group in ("/", ""):
-            return found[0] if len(found) == 1 else None
+        if mappings or group in ("/", ""):
+            return mappings[0] if len(mappings) == 1 else None
         group = group.rpartition("/")[0] or "/"
 
 

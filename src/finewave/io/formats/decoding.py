@@ -88,19 +88,19 @@ class Decoding:
 
     def missing(self, stored: NDArray[Any], first_band: int = 0) -> NDArray[np.bool_] | None:
         """Return where a block of whole bands has no value; None if it cannot have such pixels."""
-        found: list[NDArray[np.bool_]] = []
+        masks: list[NDArray[np.bool_]] = []
         if isinstance(self.nodata, tuple):
             of_bands = self.nodata[first_band : first_band + len(stored)]
             nothing = np.zeros(stored.shape[1:], bool)
-            found.append(
+            masks.append(
                 np.stack([nothing if n is None else is_number(b, n) for b, n in zip(stored, of_bands, strict=True)])
             )
         elif self.nodata is not None:
-            found.append(is_number(stored, self.nodata))
-        found += [is_number(stored, number) for number in self.special]
+            masks.append(is_number(stored, self.nodata))
+        masks += [is_number(stored, number) for number in self.special]
         if self.valid_range is not None:
-            found.append((stored < self.valid_range[0]) | (stored > self.valid_range[1]))
-        return np.logical_or.reduce(found) if found else None
+            masks.append((stored < self.valid_range[0]) | (stored > self.valid_range[1]))
+        return np.logical_or.reduce(masks) if masks else None
 
     @property
     def encoding(self) -> dict[str, Any]:
@@ -213,13 +213,13 @@ def choose_decoding(
         if not all(each is None or np.all(np.isfinite(each)) for each in (scale_factor, offset)):
             return decoding(1.0 / scale)
         return decoding(1.0 / scale, _offset_under(scale, scale_factor, offset, path))
-    for what, stated, is_usable in (
+    for quantity, stated, is_usable in (
         ("scale factor", scale_factor, lambda number: np.isfinite(number) & (number != 0)),
         ("offset", offset, np.isfinite),
     ):
         if stated is not None and not np.all(is_usable(np.asarray(stated, np.float64))):
             raise InputError(
-                f"{path} states the {what} {_shown(stated)}, with which no number is a value; state the stored "
+                f"{path} states the {quantity} {_shown(stated)}, with which no number is a value; state the stored "
                 "number that stands for 1.0: full_scale= of open_scene, --full-scale of commands; 1 keeps the numbers"
             )
     if scale_factor is not None or offset is not None:

@@ -66,7 +66,7 @@ def readable_by_gdal(data: Path) -> Path:
     if header is None:
         return data
     content, text = header.read_bytes(), header_text(header)
-    plain = re.sub(r"=\s*\[([^\]]*)\]", lambda found: f"= {{{_with_commas(found[1])}}}", text.lstrip())
+    plain = re.sub(r"=\s*\[([^\]]*)\]", lambda match: f"= {{{_with_commas(match[1])}}}", text.lstrip())
     plain = plain.replace("µ", "u").replace("μ", "u")
     plain = re.sub(r"\A\s*envi\b", "ENVI", plain, flags=re.IGNORECASE)
     if content.isascii() and plain.encode() == content:

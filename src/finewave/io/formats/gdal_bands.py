@@ -41,16 +41,16 @@ def band_metadata(dataset: Any, *, wavelengths_given: bool = False) -> dict[str,
     in_names: list[float | None] = [wavelength_in_text(each) for each in descriptions]
     if None not in in_names:
         lists.append(Listed("wavelength", in_names, "nm"))
-    found = describe_bands(
+    description = describe_bands(
         [each for each in lists if each.kind != "name"],
         dataset.count,
         dataset.name,
         wavelengths_given=wavelengths_given,
     )
     return {
-        "wavelengths": found.get("wavelengths"),
-        "fwhm": found.get("fwhm"),
-        "good_bands": found.get("good_bands"),
+        "wavelengths": description.get("wavelengths"),
+        "fwhm": description.get("fwhm"),
+        "good_bands": description.get("good_bands"),
         "band_names": _names(descriptions, in_names),
         "_used": used,
     }

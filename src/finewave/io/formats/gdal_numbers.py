@@ -55,8 +55,8 @@ def stated_of(dataset: Any) -> StatedByGdal:
 def _pair(scale: float, offset: float, band: Stated, whole: Stated) -> tuple[float | None, float | None]:
     if scale != 1 or offset != 0:
         return scale, offset
-    told = next((each for each in (band, whole) if each.scale_factor is not None or each.offset is not None), None)
-    return (None, None) if told is None else (told.scale_factor, told.offset)
+    source = next((each for each in (band, whole) if each.scale_factor is not None or each.offset is not None), None)
+    return (None, None) if source is None else (source.scale_factor, source.offset)
 
 
 def one_or_all(values: Sequence[Any], default: float | None = None) -> Any:
@@ -71,5 +71,5 @@ def one_or_all(values: Sequence[Any], default: float | None = None) -> Any:
     """
     if all(each is None for each in values):
         return None
-    chosen = [default if each is None else each for each in values]
-    return chosen[0] if len(set(chosen)) == 1 else tuple(chosen)
+    filled = [default if each is None else each for each in values]
+    return filled[0] if len(set(filled)) == 1 else tuple(filled)

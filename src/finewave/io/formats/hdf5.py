@@ -54,28 +54,28 @@ def datasets(file: Any) -> dict[str, Any]:
     """
     import h5py
 
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
 
     def visit(name: str, each: Any) -> None:
         if isinstance(each, h5py.Dataset) and each.shape:
-            found[name] = each
+            result[name] = each
 
     file.visititems(visit)
-    return found
+    return result
 
 
 def group_attributes(file: Any) -> dict[str, Any]:
     """Return the attributes of a file and its groups, those of a group under its path."""
     import h5py
 
-    found = {key: plain_attribute(value) for key, value in file.attrs.items()}
+    attributes = {key: plain_attribute(value) for key, value in file.attrs.items()}
 
     def visit(name: str, each: Any) -> None:
         if isinstance(each, h5py.Group):
-            found.update({f"{name}/{key}": plain_attribute(value) for key, value in each.attrs.items()})
+            attributes.update({f"{name}/{key}": plain_attribute(value) for key, value in each.attrs.items()})
 
     file.visititems(visit)
-    return found
+    return attributes
 
 
 def stored_array(dataset: Any) -> StoredArray:
@@ -95,8 +95,8 @@ def _fill_value(dataset: Any) -> dict[str, Any]:
 
     if dataset.dtype.kind not in "fiu":
         return {}
-    chosen = dataset.id.get_create_plist().fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED
-    return {"_FillValue": dataset.fillvalue.item()} if chosen and dataset.fillvalue != 0 else {}
+    user_defined = dataset.id.get_create_plist().fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED
+    return {"_FillValue": dataset.fillvalue.item()} if user_defined and dataset.fillvalue != 0 else {}
 
 
 def plain_attribute(value: Any) -> Any:

@@ -76,22 +76,22 @@ class LazyValues(BackendArray):
         ranges = [each.indices(length) for each, length in zip(slices, self.shape, strict=True)]
         # Bands are read contiguously, because a scale may belong to each; a step is taken after decoding.
         start, stop, step = ranges[0]
-        wanted = [slice(start, stop), *slices[1:]]
-        block, hidden = self._stored(wanted)
+        requested = [slice(start, stop), *slices[1:]]
+        block, hidden = self._stored(requested)
         values = self._decoding.apply(block, start)
         if hidden is not None:
             values[hidden] = np.nan
         return values[::step][tuple(0 if isinstance(k, (int, np.integer)) else slice(None) for k in key)]
 
-    def _stored(self, wanted: list[slice]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    def _stored(self, slices: list[slice]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """Return the numbers (bands, y, x) of a block of contiguous bands, and what the mask hides of them."""
-        shape = [len(range(*each.indices(length))) for each, length in zip(wanted, self.shape, strict=True)]
+        shape = [len(range(*each.indices(length))) for each, length in zip(slices, self.shape, strict=True)]
         stored = [slice(None)] * len(self._axes)
-        for axis, each in zip(self._axes, wanted[-len(self._axes) :], strict=True):
+        for axis, each in zip(self._axes, slices[-len(self._axes) :], strict=True):
             stored[axis] = each
         with reading(str(self._path), self._kind):
             block = np.asarray(self._read(tuple(stored)))
-            hidden = None if self._mask is None else self._mask((wanted[0], wanted[1], wanted[2]))
+            hidden = None if self._mask is None else self._mask((slices[0], slices[1], slices[2]))
         block = np.transpose(block, self._axes).reshape(shape)
         return block, None if hidden is None else np.broadcast_to(hidden, block.shape)
 

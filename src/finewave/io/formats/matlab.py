@@ -97,11 +97,11 @@ def _open_version_73(path: Path, options: OpenOptions) -> xr.DataArray:
     try:
         with reading(path, "MATLAB 7.3 file"):
             # "#refs#" is where MATLAB keeps the contents of cells.
-            found = {name: each for name, each in datasets(file).items() if not name.startswith("#")}
-            stored = {name: _stored(each) for name, each in found.items()}
+            arrays = {name: each for name, each in datasets(file).items() if not name.startswith("#")}
+            stored = {name: _stored(each) for name, each in arrays.items()}
             texts = {
-                name: "".join(chr(each) for each in np.ravel(found[name][()]))
-                for name in TEXT_NAMES & found.keys()
+                name: "".join(chr(each) for each in np.ravel(arrays[name][()]))
+                for name in TEXT_NAMES & arrays.keys()
                 if stored[name].dtype is None
             }
         scene = open_image(stored, path, "MATLAB 7.3 file", options, default_band_axis=_BAND_AXIS, texts=texts)

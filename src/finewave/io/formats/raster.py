@@ -109,7 +109,7 @@ def open_raster(
                 raise InputError(f"{path} holds no image of its own; open one of its parts")
             masks = masks_of(dataset)
             warn_of_undeclared_alpha(dataset, path)
-            told = stated_of(dataset)
+            facts = stated_of(dataset)
             colours = colours_of(dataset)
         if len(dtypes) > 1:
             raise InputError(f"{path} mixes value types ({', '.join(sorted(dtypes))}); one type is expected")
@@ -123,13 +123,13 @@ def open_raster(
         metadata[key] = None if listed is None else [listed[i] for i in used]
     factor, offset = stated or (None, None)
     if factor is None and offset is None:
-        factor = one_or_all([told.factors[i] for i in used], 1.0)
-        offset = one_or_all([told.offsets[i] for i in used], 0.0)
+        factor = one_or_all([facts.factors[i] for i in used], 1.0)
+        offset = one_or_all([facts.offsets[i] for i in used], 0.0)
     nodata = one_or_all([masks.nodata[i] for i in used])
-    chosen = _bands_of(raw, used)
+    scene_bands = _bands_of(raw, used)
     values = LazyValues(
-        _reader(chosen, recolour, source),
-        chosen.shape,
+        _reader(scene_bands, recolour, source),
+        scene_bands.shape,
         (0, 1, 2),
         Decoding(raw.dtype, nodata=nodata, special=special),
         path,
@@ -144,9 +144,9 @@ def open_raster(
             scale_factor=factor,
             offset=offset,
             nodata=nodata,
-            special=(*special, *told.special),
-            valid_range=told.valid_range,
-            bits=told.bits,
+            special=(*special, *facts.special),
+            valid_range=facts.valid_range,
+            bits=facts.bits,
             sample=(lambda: _little_of(values, source)) if far else values.sample,
         )
     if options.overview is not None:
@@ -318,8 +318,8 @@ def _silent_stderr() -> Iterator[None]:
         yield
         return
     try:
-        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - the file number is what matters
-            os.dup2(nowhere.fileno(), 2)
+        with open(os.devnull, "w") as null:  # noqa: PTH123 - the file number is what matters
+            os.dup2(null.fileno(), 2)
             yield
     finally:
         os.dup2(kept, 2)

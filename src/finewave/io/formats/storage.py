@@ -171,8 +171,8 @@ def choose_storage(scene: xr.DataArray, options: SaveOptions) -> Storage:
         scale_factor = float(encoding.get("scale_factor", 1.0))
         offset = float(encoding.get("add_offset", 0.0))
         stated = "scale_factor" in encoding or "add_offset" in encoding
-        as_it_was = "dtype" in encoding and np.dtype(encoding["dtype"]) == dtype
-        if dtype.kind != "f" and not stated and not as_it_was and scene.dtype.kind == "f":
+        unchanged = "dtype" in encoding and np.dtype(encoding["dtype"]) == dtype
+        if dtype.kind != "f" and not stated and not unchanged and scene.dtype.kind == "f":
             scale_factor = 1 / 255 if dtype.itemsize == 1 else 1 / 10000
     nodata = options.nodata if options.nodata is not None else encoding.get("_FillValue")
     if dtype.kind == "f":
@@ -190,16 +190,16 @@ def choose_storage(scene: xr.DataArray, options: SaveOptions) -> Storage:
     return Storage(dtype, scale_factor, offset, None if nodata is None else int(nodata))
 
 
-def _storage_dtype(asked: Any, scene: xr.DataArray, encoding: dict[Any, Any]) -> np.dtype[Any]:
+def _storage_dtype(requested: Any, scene: xr.DataArray, encoding: dict[Any, Any]) -> np.dtype[Any]:
     try:
-        if asked is not None:
-            dtype = np.dtype(asked)
+        if requested is not None:
+            dtype = np.dtype(requested)
         elif scene.dtype.kind in "iu":
             dtype = scene.dtype
         else:
             dtype = np.dtype(encoding.get("dtype", np.float32))
     except TypeError as error:
-        raise InputError(f"unknown dtype {asked!r}; for example 'float32', 'uint16' or 'int16'") from error
+        raise InputError(f"unknown dtype {requested!r}; for example 'float32', 'uint16' or 'int16'") from error
     if dtype.kind == "b":
         dtype = np.dtype(np.uint8)
     if dtype.kind not in "fiu":

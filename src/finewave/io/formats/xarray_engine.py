@@ -45,11 +45,11 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
 def engines_for(path: Path) -> list[str]:
     """Return the installed engines that say they can open a file."""
-    found = []
+    engines = []
     for name, backend in xr.backends.list_engines().items():
         try:
             if backend.guess_can_open(str(path)):
-                found.append(name)
+                engines.append(name)
         except Exception:  # an engine of others may fail in any way at a file that is not its own
             continue
-    return [name for name in found if name not in ("rasterio", "store")]
+    return [name for name in engines if name not in ("rasterio", "store")]

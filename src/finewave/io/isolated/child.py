@@ -46,10 +46,10 @@ def probe_hdf5(path: str) -> tuple[dict[str, Any], bytes]:
         while waiting:
             group = waiting.pop()
             for name, each in _members(group):
-                found = h5py.h5o.get_info(each.id)
-                if (found.fileno, found.addr) in seen:
+                info = h5py.h5o.get_info(each.id)
+                if (info.fileno, info.addr) in seen:
                     continue
-                seen.add((found.fileno, found.addr))
+                seen.add((info.fileno, info.addr))
                 if len(seen) > _MOST_OBJECTS:
                     return {}, b""
                 _touch_attributes(each)

@@ -36,10 +36,10 @@ def _image(path: Path) -> tuple[Path, re.Match[str]] | None:
         files, product = list(path.iterdir()), None
     else:
         return None
-    images = [(each, found) for each in sorted(files) if (found := _NAME.match(each.name))]
-    images = [(each, found) for each, found in images if found["what"].upper() == "SPECTRAL_IMAGE"]
-    chosen = [pair for pair in images if product is None or pair[1]["product"] == product]
-    return chosen[0] if len(chosen) == 1 else None
+    images = [(each, match) for each in sorted(files) if (match := _NAME.match(each.name))]
+    images = [(each, match) for each, match in images if match["what"].upper() == "SPECTRAL_IMAGE"]
+    matching = [pair for pair in images if product is None or pair[1]["product"] == product]
+    return matching[0] if len(matching) == 1 else None
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
@@ -56,10 +56,10 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         Reflectance of level 2A, else radiance in mW/(cm2 sr um), which ``attrs["quantity"]`` says; lazy. Level 2A is
         numbers x 0.0001 where the metadata state no other gain.
     """
-    found = _image(path)
-    if found is None:
+    located = _image(path)
+    if located is None:
         raise InputError(f"{path} holds no DESIS spectral image")
-    image, name = found
+    image, name = located
     metadata = metadata_beside(image, f"{name['product']}-METADATA.xml")
     bands = bands_of(read_xml(metadata), metadata)
     reflectance = name["level"].upper() == "2A"

@@ -33,7 +33,7 @@ def read_xml(path: Path) -> Any:
 
 def bands_of(root: Any, path: Path) -> list[Band]:
     """Return the bands in ``bandCharacterisation``, in the order of their numbers."""
-    found = []
+    bands = []
     with reading(path, "metadata (XML)"):
         for holder in root.iter("bandCharacterisation"):
             for position, each in enumerate([*holder.iter("bandID"), *holder.iter("band")], start=1):
@@ -41,7 +41,7 @@ def bands_of(root: Any, path: Path) -> list[Band]:
                 if "wavelengthcenterofband" not in fields:
                     continue
                 number = each.get("number") or fields.get("bandnumber") or position
-                found.append(
+                bands.append(
                     Band(
                         int(number),
                         float(fields["wavelengthcenterofband"]),
@@ -50,14 +50,14 @@ def bands_of(root: Any, path: Path) -> list[Band]:
                         float(fields.get("offsetofband") or 0.0),
                     )
                 )
-    if not found:
+    if not bands:
         raise InputError(f"{path} lists no bands (bandCharacterisation); is it the product's own METADATA.XML?")
-    return sorted(found, key=lambda band: band.number)
+    return sorted(bands, key=lambda band: band.number)
 
 
 def metadata_beside(image: Path, pattern: str) -> Path:
     """Return the METADATA.XML beside an image."""
-    found = [each for each in image.parent.iterdir() if each.name.lower() == pattern.lower()]
-    if not found:
+    paths = [each for each in image.parent.iterdir() if each.name.lower() == pattern.lower()]
+    if not paths:
         raise InputError(f"{image} lacks its metadata, {pattern}, beside it; put it there to have wavelengths")
-    return found[0]
+    return paths[0]

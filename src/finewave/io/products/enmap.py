@@ -31,8 +31,8 @@ def matches(path: Path) -> bool:
 
 def _images(path: Path) -> list[tuple[Path, re.Match[str]]]:
     files = path.iterdir() if path.is_dir() else path.parent.glob("*") if _NAME.match(path.name) else ()
-    named = [(each, found) for each in sorted(files) if each.is_file() and (found := _NAME.match(each.name))]
-    images = [(each, found) for each, found in named if found["what"].upper() != "METADATA"]
+    named = [(each, match) for each in sorted(files) if each.is_file() and (match := _NAME.match(each.name))]
+    images = [(each, match) for each, match in named if match["what"].upper() != "METADATA"]
     if path.is_dir():
         return images
     own = _NAME.match(path.name)
@@ -40,7 +40,7 @@ def _images(path: Path) -> list[tuple[Path, re.Match[str]]]:
         return []
     if own["what"].upper() != "METADATA":
         return [(path, own)]
-    return [(each, found) for each, found in images if found["product"] == own["product"]]
+    return [(each, match) for each, match in images if match["product"] == own["product"]]
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
@@ -66,12 +66,12 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     if len(images) > 1:
         listed = ", ".join(each.name for each, _ in images)
         raise InputError(f"{path} holds several spectral images; open one of them: {listed}")
-    image, found = images[0]
-    metadata = metadata_beside(image, f"{found['product']}-METADATA.XML")
+    image, match = images[0]
+    metadata = metadata_beside(image, f"{match['product']}-METADATA.XML")
     root = read_xml(metadata)
     bands = bands_of(root, metadata)
-    used = _bands_in(image, bands, found["what"].upper())
-    reflectance = found["level"].upper() == "2A"
+    used = _bands_in(image, bands, match["what"].upper())
+    reflectance = match["level"].upper() == "2A"
     return open_raster(
         image,
         "EnMAP product",
@@ -82,21 +82,21 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         good_bands=_expected(root, used),
         attrs={
             "sensor": "enmap",
-            "product": found["product"],
+            "product": match["product"],
             "quantity": "reflectance" if reflectance else "radiance in W/(m2 sr nm)",
         },
     )
 
 
-def _bands_in(image: Path, bands: list[Band], what: str) -> list[Band]:
+def _bands_in(image: Path, bands: list[Band], detector: str) -> list[Band]:
     """Return the bands of an image: all, or of level 1B the first ones (VNIR) or the last ones (SWIR)."""
     import rasterio
 
     with reading(image, "EnMAP product"), quiet_gdal(), rasterio.open(image, driver=driver_of(image)) as dataset:
         count = dataset.count
-    if count > len(bands) or (count < len(bands) and not what.endswith(("_VNIR", "_SWIR"))):
+    if count > len(bands) or (count < len(bands) and not detector.endswith(("_VNIR", "_SWIR"))):
         raise InputError(f"{image} has {count} bands, its metadata {len(bands)}; are they of one product?")
-    return bands[-count:] if what.endswith("_SWIR") else bands[:count]
+    return bands[-count:] if detector.endswith("_SWIR") else bands[:count]
 
 
 def _expected(root: Any, bands: list[Band]) -> np.ndarray[Any, Any] | None:

@@ -73,31 +73,31 @@ def open_groups_of(open_them: Callable[[], Groups], path: PurePath, options: Ope
 
 
 def _open(path: PurePath, groups: Any, options: OpenOptions) -> xr.DataArray:
-    found: dict[float, dict[str, xr.DataArray]] = {}
+    by_resolution: dict[float, dict[str, xr.DataArray]] = {}
     for group, dataset in groups.items():
         matched = re.fullmatch(rf"/{GROUP}(?:/r(\d+)m)?", group)
         if matched is None:
             continue
         bands = {name: each for name, each in dataset.data_vars.items() if _band_of(str(name)) is not None}
         if bands:
-            found[float(matched[1] or 10)] = {str(_band_of(str(name))): each for name, each in bands.items()}
-    if not found:
+            by_resolution[float(matched[1] or 10)] = {str(_band_of(str(name))): each for name, each in bands.items()}
+    if not by_resolution:
         raise InputError(f"{path} holds no bands (b02, b03, ...) under {GROUP}; is it whole?")
-    resolution = min(found) if options.resolution is None else options.resolution
-    if resolution not in found:
-        known = ", ".join(f"{each:g}" for each in sorted(found))
+    resolution = min(by_resolution) if options.resolution is None else options.resolution
+    if resolution not in by_resolution:
+        known = ", ".join(f"{each:g}" for each in sorted(by_resolution))
         raise InputError(f"no band of {path} has pixels of {resolution:g}; there are pixels of {known}")
-    chosen = found[resolution]
-    names = [name for name in _BANDS if name in chosen]
-    coarser = sorted({name for bands in found.values() for name in bands} - set(names), key=_BANDS.index)
+    selected = by_resolution[resolution]
+    names = [name for name in _BANDS if name in selected]
+    coarser = sorted({name for bands in by_resolution.values() for name in bands} - set(names), key=_BANDS.index)
     if coarser and options.resolution is None:
         warnings.warn(
             f"{path}: {', '.join(coarser)} have larger pixels than {resolution:g} m and are left out; "
-            f"resolution={max(found):g} takes them",
+            f"resolution={max(by_resolution):g} takes them",
             FinewaveWarning,
             stacklevel=4,
         )
-    arrays = [chosen[name] for name in names]
+    arrays = [selected[name] for name in names]
     first = arrays[0]
     if options.scale is not None:
         raise InputError(f"{path} states its own scale; leave out full_scale")
@@ -127,8 +127,8 @@ def _band_of(name: str) -> str | None:
 def _sensor(path: PurePath, groups: Any) -> str:
     discovery = groups["/"].attrs.get("stac_discovery", {})
     properties = discovery.get("properties", {}) if isinstance(discovery, dict) else {}
-    said = f"{properties.get('platform', '')} {path.name}".lower()
-    matched = re.search(r"sentinel-?2([abc])|s2([abc])_", said)
+    text = f"{properties.get('platform', '')} {path.name}".lower()
+    matched = re.search(r"sentinel-?2([abc])|s2([abc])_", text)
     return f"sentinel2{matched[1] or matched[2]}" if matched else "sentinel2a"
 
 

@@ -100,13 +100,13 @@ def open_cubes(
         raise InputError(f"the cubes of {path} differ in size; is the {kind} whole?")
 
     def read(key: Slices) -> NDArray[Any]:
-        wanted = list(bands[key[0]])
+        selected = list(bands[key[0]])
         parts: dict[int, NDArray[Any]] = {}
-        for cube in {id(cube): cube for cube, _ in wanted}.values():
-            places = [place for place, (other, _) in enumerate(wanted) if other is cube]
-            block = cube.read([wanted[place][1] for place in places], key[1], key[2])
+        for cube in {id(cube): cube for cube, _ in selected}.values():
+            places = [place for place, (other, _) in enumerate(selected) if other is cube]
+            block = cube.read([selected[place][1] for place in places], key[1], key[2])
             parts |= dict(zip(places, block, strict=True))
-        return np.stack([parts[place] for place in range(len(wanted))])
+        return np.stack([parts[place] for place in range(len(selected))])
 
     dtype = np.dtype(first.dataset.dtype)
     shape = (len(bands), *first.size)

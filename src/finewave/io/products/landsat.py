@@ -41,18 +41,18 @@ SURFACE_SCALE, SURFACE_OFFSET = 2.75e-5, -0.2
 def matches(path: Path) -> bool:
     """Whether a path is a product's folder or tar file, its metadata, or one of its reflective bands."""
     if path.is_dir():
-        return any((found := _NAME.match(each.name)) and _is_ours(found) for each in path.iterdir())
+        return any((match := _NAME.match(each.name)) and _is_ours(match) for each in path.iterdir())
     if is_archive(path, (".tar",)):
         return re.match(r"L[COTE]0[4-9]_", path.name) is not None
-    found = _NAME.match(path.name)
-    if found is None or not _is_ours(found):
+    match = _NAME.match(path.name)
+    if match is None or not _is_ours(match):
         return False
-    band = _BAND.match(found["what"])
-    return band is None or band[1].upper() in nominal_bands(f"landsat{found['satellite']}")
+    band = _BAND.match(match["what"])
+    return band is None or band[1].upper() in nominal_bands(f"landsat{match['satellite']}")
 
 
-def _is_ours(found: re.Match[str]) -> bool:
-    return _BAND.match(found["what"]) is not None or found["what"].upper() == "MTL"
+def _is_ours(match: re.Match[str]) -> bool:
+    return _BAND.match(match["what"]) is not None or match["what"].upper() == "MTL"
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
@@ -84,10 +84,10 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     """
     root = path if path.is_dir() or is_archive(path) else path.parent
     product = ProductFiles(root)
-    listed = {name: found for name in product.names if (found := _NAME.match(name.rpartition("/")[2]))}
-    asked = _NAME.match(path.name)
-    if asked is not None:
-        listed = {name: each for name, each in listed.items() if each["product"] == asked["product"]}
+    listed = {name: match for name in product.names if (match := _NAME.match(name.rpartition("/")[2]))}
+    requested = _NAME.match(path.name)
+    if requested is not None:
+        listed = {name: each for name, each in listed.items() if each["product"] == requested["product"]}
     products = sorted({each["product"].upper() for each in listed.values() if _is_ours(each)})
     if len(products) != 1:
         raise InputError(
@@ -95,7 +95,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         )
     first = next(iter(listed.values()))
     sensor = f"landsat{first['satellite']}"
-    bands = _reflective(listed, sensor, path, asked)
+    bands = _reflective(listed, sensor, path, requested)
     headers = {name: read_header(product.file(file)) for name, file in bands.items()}
     level_2 = any(name.rpartition("/")[2].upper().find("_SR_B") > 0 for name in bands.values())
     scales = _scales(product, listed, list(bands), level_2=level_2, path=path)
@@ -116,19 +116,19 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
 
 def _reflective(
-    listed: Mapping[str, re.Match[str]], sensor: str, path: Path, asked: re.Match[str] | None
+    listed: Mapping[str, re.Match[str]], sensor: str, path: Path, requested: re.Match[str] | None
 ) -> dict[str, str]:
     """Return the file of each reflective band, in the order of the bands."""
     known = nominal_bands(sensor)
     tiffs = {name: each["what"].upper() for name, each in listed.items() if each["kind"].lower() == "tif"}
-    surface = {name: what for name, what in tiffs.items() if what.startswith("SR_B")}
+    surface = {name: kind for name, kind in tiffs.items() if kind.startswith("SR_B")}
     files = {
-        found[1].upper(): name for name, what in (surface or tiffs).items() if (found := _BAND.match(what)) is not None
+        match[1].upper(): name for name, kind in (surface or tiffs).items() if (match := _BAND.match(kind)) is not None
     }
-    left_out = sorted({what for what in tiffs.values() if _NOT_REFLECTANCE.match(what) and _bare(what) not in known})
-    if asked is not None and asked["what"].upper() != "MTL":
-        wanted = _BAND.match(asked["what"])
-        files, left_out = ({wanted[1].upper(): path.name} if wanted else {}), []
+    left_out = sorted({kind for kind in tiffs.values() if _NOT_REFLECTANCE.match(kind) and _bare(kind) not in known})
+    if requested is not None and requested["what"].upper() != "MTL":
+        band = _BAND.match(requested["what"])
+        files, left_out = ({band[1].upper(): path.name} if band else {}), []
     files = {name: files[name] for name in known if name in files}
     if not files:
         raise InputError(
@@ -142,8 +142,8 @@ def _reflective(
     return files
 
 
-def _bare(what: str) -> str:
-    return what.rpartition("_")[2] if what.startswith(("ST_", "SR_")) else what
+def _bare(kind: str) -> str:
+    return kind.rpartition("_")[2] if kind.startswith(("ST_", "SR_")) else kind
 
 
 def _resolution(headers: Mapping[str, BandFile], options: OpenOptions) -> float | None:
@@ -177,10 +177,10 @@ def _scales(
             "RADIOMETRIC_RESCALING",
         )
     )
-    told = next((groups[name] for name in names if name in groups), {})
+    values = next((groups[name] for name in names if name in groups), {})
     try:
         factors, offsets = (
-            [float(told[f"REFLECTANCE_{what}_BAND_{name[1:]}"]) for name in bands] for what in ("MULT", "ADD")
+            [float(values[f"REFLECTANCE_{key}_BAND_{name[1:]}"]) for name in bands] for key in ("MULT", "ADD")
         )
         sine = 1.0 if level_2 else math.sin(math.radians(float(_anywhere(groups, "SUN_ELEVATION"))))
     except (KeyError, ValueError) as error:
@@ -232,10 +232,10 @@ def _groups(document: bytes, kind: str, path: Path) -> dict[str, dict[str, str]]
 
 
 def _anywhere(groups: Mapping[str, Mapping[str, str]], name: str) -> str:
-    found = next((group[name] for group in groups.values() if name in group), None)
-    if found is None:
+    value = next((group[name] for group in groups.values() if name in group), None)
+    if value is None:
         raise KeyError(name)
-    return found
+    return value
 
 
 def _one_or_all(values: list[float]) -> float | tuple[float, ...]:

@@ -97,10 +97,10 @@ def _place(file: Any, image: str) -> tuple[Any, Any]:
 
 def _bad_windows(file: Any, image: str) -> list[tuple[float, float]]:
     """Windows in nm that are not to be used: attributes of the image or its group."""
-    found = []
+    windows = []
     for holder in (file[image], file[image].parent):
         for name, value in holder.attrs.items():
             if re.match(r"(Bad_?Band_?Window|Band_Window)_?\d*", str(name), re.IGNORECASE):
                 ends = np.ravel(np.asarray(value, np.float64))
-                found += [(float(ends[i]), float(ends[i + 1])) for i in range(0, len(ends) - 1, 2)]
-    return found
+                windows += [(float(ends[i]), float(ends[i + 1])) for i in range(0, len(ends) - 1, 2)]
+    return windows

@@ -120,15 +120,15 @@ def _instrument(root: Any) -> str | None:
 
 
 def _coefficients(root: Any, count: int, image: Path) -> tuple[float, ...]:
-    found: dict[int, float] = {}
+    coefficients: dict[int, float] = {}
     with reading(image, "metadata of PlanetScope"):
         for holder in root.iter("bandSpecificMetadata"):
             fields = {child.tag: child.text for child in holder}
             if "bandNumber" in fields and "reflectanceCoefficient" in fields:
-                found[int(fields["bandNumber"])] = float(fields["reflectanceCoefficient"])
-    if sorted(found) != list(range(1, count + 1)):
+                coefficients[int(fields["bandNumber"])] = float(fields["reflectanceCoefficient"])
+    if sorted(coefficients) != list(range(1, count + 1)):
         raise InputError(f"the metadata of {image} lack reflectanceCoefficient of some of its {count} bands")
-    return tuple(found[number] for number in range(1, count + 1))
+    return tuple(coefficients[number] for number in range(1, count + 1))
 
 
 def _unusable(image: Path, scene: str, size: tuple[int, int]) -> Any:

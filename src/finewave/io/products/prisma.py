@@ -111,21 +111,21 @@ def _scale(attrs: dict[str, Any], name: str, level: str) -> tuple[float, float]:
 
 def _mask(fields: Any, bands: list[tuple[Cube, int]], level: str) -> Any:
     names = {"VNIR": "VNIR_PIXEL_{}_ERR_MATRIX", "SWIR": "SWIR_PIXEL_{}_ERR_MATRIX"}
-    found: dict[str, Cube] = {}
+    masks: dict[str, Cube] = {}
     for kind, pattern in names.items():
         for word in ("L2", "SAT"):
             dataset = fields.get(pattern.format(word) if word == "L2" else f"{kind}_PIXEL_SAT_ERR_MATRIX")
             cube = fields.get(f"{kind}_Cube")
-            if dataset is not None and cube is not None and dataset.shape == cube.shape and kind not in found:
-                found[kind] = Cube(dataset, (1, 0, 2), ())
-    if not found:
+            if dataset is not None and cube is not None and dataset.shape == cube.shape and kind not in masks:
+                masks[kind] = Cube(dataset, (1, 0, 2), ())
+    if not masks:
         return None
     invalid = _NOT_A_VALUE if level != "L1" else (1, 2, 3, 4)
 
     def mask(key: Slices) -> NDArray[np.bool_]:
         hidden: list[NDArray[Any]] = []
         for cube, band in bands[key[0]]:
-            errors = found.get(cube.dataset.name.rsplit("/", 1)[-1].split("_")[0])
+            errors = masks.get(cube.dataset.name.rsplit("/", 1)[-1].split("_")[0])
             ys, xs = key[1], key[2]
             if errors is None:
                 hidden.append(np.zeros((len(range(*ys.indices(cube.size[0]))), len(range(*xs.indices(cube.size[1]))))))

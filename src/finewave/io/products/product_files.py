@@ -31,8 +31,8 @@ class ProductFiles:
     def names(self) -> list[str]:
         """All files, sorted."""
         if self.path.is_dir():
-            found = (each.relative_to(self.path).as_posix() for each in self.path.rglob("*") if each.is_file())
-            return sorted(found)
+            paths = (each.relative_to(self.path).as_posix() for each in self.path.rglob("*") if each.is_file())
+            return sorted(paths)
         with reading(self.path, "archive"):
             if self.path.suffix.lower() == ".zip":
                 with zipfile.ZipFile(self.path) as archive:

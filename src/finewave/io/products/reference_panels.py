@@ -52,8 +52,8 @@ def _has_references(header: Path, beside: Mapping[str, Path]) -> bool:
 
 
 def _reference(header: Path, patterns: tuple[str, ...], beside: Mapping[str, Path]) -> Path | None:
-    wanted = [f"{pattern.format(header.stem)}.hdr".lower() for pattern in patterns]
-    return next((beside[name] for name in wanted if name in beside), None)
+    names = [f"{pattern.format(header.stem)}.hdr".lower() for pattern in patterns]
+    return next((beside[name] for name in names if name in beside), None)
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:

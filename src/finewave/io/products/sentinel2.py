@@ -218,10 +218,10 @@ def _before_images(name: str) -> str:
 
 def band_of(file: str) -> str | None:
     """Return the band's name that a file name of a Sentinel-2 product has: ``B2``, ``B8A``, ...; None if none."""
-    found = _BAND.search(file)
-    if found is None:
+    match = _BAND.search(file)
+    if match is None:
         return None
-    name = f"B{found[1].upper().lstrip('0')}"
+    name = f"B{match[1].upper().lstrip('0')}"
     return name if name in _BANDS else None
 
 
@@ -257,31 +257,31 @@ def _read(document: bytes, path: Path) -> Metadata:
 
 
 def _offset(element: Any, path: Path) -> tuple[str, float]:
-    given = str(element.get("band_id", ""))
-    if not given.isdigit() or int(given) >= len(_BANDS):
-        raise InputError(f"{path}: an offset of band_id {given!r}; 0 to {len(_BANDS) - 1} are expected")
-    return _BANDS[int(given)], _number(element.text or "0", path)
+    band_id = str(element.get("band_id", ""))
+    if not band_id.isdigit() or int(band_id) >= len(_BANDS):
+        raise InputError(f"{path}: an offset of band_id {band_id!r}; 0 to {len(_BANDS) - 1} are expected")
+    return _BANDS[int(band_id)], _number(element.text or "0", path)
 
 
 def _special_values(elements: Sequence[Any], path: Path) -> dict[str, float]:
     """Return the numbers that mark missing values, by name: ``NODATA`` and ``SATURATED``."""
-    found = {}
+    values = {}
     for element in elements:
         if _tag(element) == "Special_Values":
             inside = {_tag(each): (each.text or "").strip() for each in element}
             if inside.get("SPECIAL_VALUE_INDEX"):
                 number = _number(inside["SPECIAL_VALUE_INDEX"], path)
-                found[inside.get("SPECIAL_VALUE_TEXT", "").upper()] = number
-    return found
+                values[inside.get("SPECIAL_VALUE_TEXT", "").upper()] = number
+    return values
 
 
 def _spectrum(element: Any) -> tuple[float, float] | None:
     """Return centre and width of ``Spectral_Information``; None of anything else, or where it is not told."""
     if _tag(element) != "Spectral_Information":
         return None
-    told = {_tag(each): each.text for each in element.iter()}
+    texts = {_tag(each): each.text for each in element.iter()}
     try:
-        low, high, centre = (float(told[tag]) for tag in ("MIN", "MAX", "CENTRAL"))
+        low, high, centre = (float(texts[tag]) for tag in ("MIN", "MAX", "CENTRAL"))
     except (KeyError, TypeError, ValueError):
         return None
     return (centre, high - low) if 0 < low < centre < high else None

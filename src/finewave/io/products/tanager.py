@@ -59,8 +59,8 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             stated = stated_in(attrs)
             place = _place(file, holder, cube.size)
             hidden = fields.get("nodata_pixels")
-        given = options.wavelengths is not None
-        lists = describe_bands(listed_in(attrs), image.shape[0], path, wavelengths_given=given)
+        overridden = options.wavelengths is not None
+        lists = describe_bands(listed_in(attrs), image.shape[0], path, wavelengths_given=overridden)
         scene = open_cubes(
             in_order([cube], range(image.shape[0])),
             path,
@@ -100,9 +100,9 @@ def _place(file: Any, holder: str, size: tuple[int, int]) -> dict[str, Any]:
         return {"crs": "EPSG:4326", "control_points": points}
     text = next((_text(file[each][()]) for each in _STRUCTURE if each in file), "")
     corners = {
-        name: tuple(float(each) for each in found[1].split(","))
+        name: tuple(float(each) for each in match[1].split(","))
         for name in ("UpperLeftPointMtrs", "LowerRightMtrs")
-        if (found := re.search(rf"{name}=\(([^)]*)\)", text))
+        if (match := re.search(rf"{name}=\(([^)]*)\)", text))
     }
     zone = re.search(r"ZoneCode=(-?\d+)", text)
     if len(corners) < 2:

@@ -37,8 +37,8 @@ def matches(path: Path) -> bool:
 def _pair(path: Path) -> tuple[Path, Path] | None:
     """Return image and IMD."""
     if path.is_dir():
-        found = [each for each in sorted(path.iterdir()) if each.suffix.lower() == ".imd"]
-        return _pair(found[0]) if len(found) == 1 else None
+        metadata_files = [each for each in sorted(path.iterdir()) if each.suffix.lower() == ".imd"]
+        return _pair(metadata_files[0]) if len(metadata_files) == 1 else None
     if not path.is_file():
         return None
     beside = {each.suffix.lower(): each for each in path.parent.glob(f"{_escaped(path.stem)}.*")}
