@@ -35,7 +35,7 @@ def info(
     """Say what was understood of FILE: bands, wavelengths, scale, place, sensor, and which models fit."""
     from finewave.inference.file_info import info as info_of
 
-    found = info_of(
+    facts = info_of(
         file,
         variable=variable,
         engine=engine,

@@ -145,12 +145,12 @@ class Card:
         except json.JSONDecodeError as error:
             raise InputError(f"{source} is not JSON: {error}") from error
         if not isinstance(values, dict):
-            raise InputError(f"{source} is no card: a JSON object is expected, not a {type(values).__name__}")
+            raise InputError(f"{source} is not a card: a JSON object is expected, not a {type(values).__name__}")
         recipe = values.get("recipe")
         data = recipe.get("data") if isinstance(recipe, dict) else None
         for key, place in _ONCE_IN_RECIPE.items():
-            given.setdefault(key, data.get(place) if isinstance(data, dict) else None)
-        given.setdefault("halos", None)  # older cards lack it
+            values.setdefault(key, data.get(place) if isinstance(data, dict) else None)
+        values.setdefault("halos", None)  # older cards lack it
         known = [f.name for f in fields(cls)]
         missing = [key for key in known if key not in values]
         if missing:
