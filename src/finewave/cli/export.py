@@ -21,9 +21,10 @@ from finewave.errors import InputError
 @click.option(
     "--full-scale", type=float, help="For Deepness: the layer's number that stands for 1.  [default: 255, of 8 bits]"
 )
+@click.option("--stac", is_flag=True, help="Write a STAC item of the model beside it.")
 @json_option
 def export(
-    model: str, output: Path, size: str | None, target: str | None, full_scale: float | None, as_json: bool
+    model: str, output: Path, size: str | None, target: str | None, full_scale: float | None, stac: bool, as_json: bool
 ) -> None:
     """Write a network for other programs: as ONNX (.onnx) or for torch.export (.pt2).
 
@@ -33,7 +34,7 @@ def export(
     from finewave.zoo.export import export as run
 
     with working(as_json):
-        written = run(model, output, size=_pixels(size), target=target, full_scale=full_scale)
+        written = run(model, output, size=_pixels(size), target=target, full_scale=full_scale, stac=stac)
     if as_json:
         return print_json({"written": written.path, "size": written.size, "difference": written.difference})
     size_text = "any size" if written.size is None else f"{written.size[0]} x {written.size[1]} pixels"

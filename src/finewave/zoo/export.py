@@ -29,6 +29,7 @@ from finewave.nn.pooling import local_pooling
 from finewave.zoo.card import Card, describe
 from finewave.zoo.deepness import INPUT, deepness_metadata, for_deepness
 from finewave.zoo.model import Model, load_model
+from finewave.zoo.stac_mlm import write_item
 
 FORMATS = {".onnx": "onnx", ".pt2": "pt2"}
 TOLERANCE = 1e-4
@@ -74,6 +75,7 @@ def export(
     size: tuple[int, int] | None = None,
     target: str | None = None,
     full_scale: float | None = None,
+    stac: bool = False,
 ) -> Exported:
     """Write a network as ONNX or as an exported program of PyTorch, and compare its output with PyTorch's.
 
@@ -91,6 +93,8 @@ def export(
         `finewave.zoo.deepness`; ONNX, for square tiles of ``size`` or of about 128 pixels.
     full_scale : float, optional
         For Deepness: the number in a layer that stands for 1, by default 255; 10000 for most reflectance products.
+    stac : bool
+        Write a STAC item beside the file, for catalogues of models; see `finewave.zoo.stac_mlm`.
 
     Returns
     -------
@@ -128,6 +132,8 @@ def export(
         traced = trace(model, size) if target is None else _trace_for_deepness(model, size, full_scale)
         (write_onnx if kind == "onnx" else write_pt2)(traced, temporary)
         difference = compare(traced, temporary)
+    if stac:
+        write_item(traced.card, path, traced.size)
     return Exported(path, traced.size, difference)
 
 
