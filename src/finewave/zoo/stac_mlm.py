@@ -132,7 +132,8 @@ def _bands(card: Card, image: str) -> list[tuple[str, float | None]]:
     if names is None and centres is None:
         return []
     labels = names or [f"{centre:g} nm" for centre in centres or ()]
-    return list(zip(labels, centres or [None] * len(labels), strict=True))
+    positions: list[float | None] = [None] * len(labels) if centres is None else [*centres]
+    return list(zip(labels, positions, strict=True))
 
 
 def _described_bands(card: Card) -> list[dict[str, Any]]:
