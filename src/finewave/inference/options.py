@@ -22,7 +22,18 @@ OF_FILES = frozenset(
         "full_scale",
         "guide_full_scale",
     }
-    | {"quality", "dtype", "output_full_scale", "nodata", "interleave", "workers", "cluster", "restart", "overwrite"}
+    | {
+        "quality",
+        "stac",
+        "dtype",
+        "output_full_scale",
+        "nodata",
+        "interleave",
+        "workers",
+        "cluster",
+        "restart",
+        "overwrite",
+    }
     | {"precision", "device", "guide", "uncertainty"}
 )
 """Those that only `predict_file` has: how files are read and written, and by whom."""
@@ -92,6 +103,8 @@ class PredictOptions:
     quality : bool
         Write scores that need no truth beside the output, in JSON: ``a.tif`` has ``a.quality.json``; see
         `finewave.inference.quality.quality_of`.
+    stac : bool
+        Write a STAC item beside the output: ``a.tif`` has ``a.stac.json``; see `finewave.io.stac_item`.
     clip : (float, float), optional
         Cut values to this range, last of all. Nothing is cut without it.
     dtype, output_full_scale, nodata : optional
@@ -141,6 +154,7 @@ class PredictOptions:
     self_ensemble: bool = False
     uncertainty: bool = False
     quality: bool = False
+    stac: bool = False
     clip: Sequence[float] | None = None
     dtype: str | None = None
     output_full_scale: float | None = None
@@ -209,7 +223,8 @@ class PredictOptions:
     def beside(self, output: Path) -> list[Path]:
         """Return the files that go beside an output."""
         files = [uncertainty_file(output)] if self.uncertainty else []
-        return [*files, quality_file(output)] if self.quality else files
+        files += [quality_file(output)] if self.quality else []
+        return [*files, stac_file(output)] if self.stac else files
 
 
 def uncertainty_file(output: Path) -> Path:
@@ -220,6 +235,11 @@ def uncertainty_file(output: Path) -> Path:
 def quality_file(output: Path) -> Path:
     """Return where the quality of an output goes: ``a.tif`` has ``a.quality.json``."""
     return output.with_name(f"{output.stem}.quality.json")
+
+
+def stac_file(output: Path) -> Path:
+    """Return where the STAC item of an output goes: ``a.tif`` has ``a.stac.json``."""
+    return output.with_name(f"{output.stem}.stac.json")
 
 
 def unfinished_folder(output: Path) -> Path:

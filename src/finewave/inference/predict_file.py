@@ -13,7 +13,7 @@ import numpy as np
 
 from finewave.errors import InputError
 from finewave.inference.baselines import model_to_run
-from finewave.inference.options import PredictOptions, quality_file, uncertainty_file, unfinished_folder
+from finewave.inference.options import PredictOptions, quality_file, stac_file, uncertainty_file, unfinished_folder
 from finewave.inference.processing import Processing, choose_processing
 from finewave.inference.request import Request, make_request, warn_of_facts
 from finewave.inference.resume import (
@@ -99,8 +99,22 @@ def run_file(
             _in_one_piece(request, tiling, processing, output, options, progress)
         else:
             _tile_by_tile(request, tiling, processing, output, options, files, client, model_path, progress, say)
+        if options.stac:
+            _describe_output(output)
     finally:
         files.close()
+
+
+def _describe_output(output: Path) -> None:
+    """Write the STAC item of an output."""
+    from finewave.io.stac_item import save_stac_item
+
+    scene = open_scene(output)
+    try:
+        with writing(stac_file(output)):
+            save_stac_item(scene, output, stac_file(output))
+    finally:
+        scene.close()
 
 
 class InputFiles:

@@ -13,7 +13,7 @@ import xarray as xr
 from finewave.control_points import sampled_points, with_control_points
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.formats import arrays
+from finewave.io.formats import arrays, geozarr
 from finewave.io.formats.band_lists import (
     Listed,
     describe_bands,
@@ -27,7 +27,7 @@ from finewave.io.formats.decoding import Decoding, choose_decoding
 from finewave.io.formats.lazy import LazyValues
 from finewave.io.formats.stated import stated_in
 from finewave.io.open_options import OpenOptions
-from finewave.scene import STRUCTURE, attribute_from_text, make_scene
+from finewave.scene import STRUCTURE, attribute_from_text, make_scene, scene_transform, with_georeference
 from finewave.warnings import FinewaveWarning
 
 _BAND_DIMS = frozenset(
@@ -115,10 +115,17 @@ def scene_from_groups(groups: Groups, path: Path | str, kind: str, options: Open
     attrs = {
         str(key): attribute_from_text(each) if isinstance(each, str) else _plain(each)
         for key, each in image.attrs.items()
-        if key not in STRUCTURE
+        if key not in STRUCTURE and not geozarr.is_of_place(key)
     }
     scene = make_scene(values.as_variable(), attrs=attrs, encoding=encoding, **metadata)
     scene = _with_places(scene, groups, image, axes, path, kind)
+    if "spatial_ref" not in scene.coords:
+        with reading(path, kind):
+            crs, transform = geozarr.place_in({**groups[image.group].attrs, **image.attrs})
+        if transform is not None and "x" not in scene.coords:
+            scene = with_georeference(scene, crs, transform)
+        elif crs is not None and "x" in scene.coords:
+            scene = with_georeference(scene, crs, scene_transform(scene))
     if "x" not in scene.coords and "spatial_ref" not in scene.coords:
         points = _swath_points(groups, (image.dims[axes[-2]], image.dims[axes[-1]]), path, kind)
         scene = scene if points is None else with_control_points(scene, points, "EPSG:4326")

@@ -12,6 +12,7 @@ import xarray as xr
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
+from finewave.io.formats import geozarr
 from finewave.io.formats.array_file import StoredArray, open_image
 from finewave.io.formats.dataset_image import Groups
 from finewave.io.formats.datasets import open_groups
@@ -85,7 +86,7 @@ def _stored(array: Any) -> StoredArray:
 
 
 def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
-    """Write a Zarr store by the conventions of xarray and CF; a scene in a file or of dask arrays block by block.
+    """Write a Zarr store by the conventions of xarray, CF, ``spatial:`` and ``proj:``; a lazy scene block by block.
 
     Parameters
     ----------
@@ -143,6 +144,7 @@ def _write(
         warnings.filterwarnings("ignore", message=".*(Zarr V3|Zarr format 3|zarr v3|Consolidated).*")
         dataset, encoding = dataset_from_scene(scene, storage)
         dataset.attrs["Conventions"] = "CF-1.8"
+        dataset["scene"].attrs.update(geozarr.attributes_of(scene))
         shape = scene.shape
         depth, side = chunk
         encoding["chunks"] = (depth, min(shape[1], side), min(shape[2], side))
