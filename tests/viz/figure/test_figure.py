@@ -178,3 +178,17 @@ def test_what_does_not_fit_is_refused(files: dict[str, Path], tmp_path: Path) ->
     refuse(files["good"], "--reference", few, *end, words=words)
     fw.save_scene(make_scene(truth_values(), wavelengths=WAVELENGTHS + 20), few)
     refuse(files["good"], "--reference", few, *end, words=("420 to 720 nm", "20 nm apart"))
+
+
+def test_bands_that_are_flagged_bad_leave_a_gap_in_every_spectrum(
+    files: dict[str, Path], tmp_path: Path, drawn: list[Drawing]
+) -> None:
+    scene = fw.open_scene(files["good"]).load()
+    flags = np.ones(scene.sizes["band"], bool)
+    flags[2] = False
+    marked = tmp_path / "marked.tif"
+    fw.save_scene(scene.assign_coords(good_band=("band", flags)), marked)
+    assert run("figure", marked, "--reference", files["reference"], "-o", tmp_path / "f.png").exit_code == 0
+    for column in drawn[0].columns:
+        assert np.isnan(column.spectra[:, 2]).all()
+        assert np.isfinite(column.spectra[:, flags]).all()

@@ -13,6 +13,7 @@ from finewave.errors import InputError, unknown_name
 from finewave.io.file_errors import reading
 from finewave.physics.display import display_range, on_grey, srgb_bytes
 from finewave.physics.renderings import Rendering, offered_renderings, rendering_at, wavelengths_of
+from finewave.scene import band_values
 from finewave.viz.error_maps import rmse_map
 from finewave.viz.figure.drawing import Column, Drawing, draw
 from finewave.viz.places import highest_contrast_window, representative_points
@@ -125,6 +126,16 @@ def check_labels(results: Sequence[str | Path], labels: Sequence[str] | None) ->
     return list(labels)
 
 
+def _flagged(scenes: Sequence[xr.DataArray]) -> set[float]:
+    """Return the wavelengths whose band is flagged bad in any of the scenes: spectra are not drawn there."""
+    found: set[float] = set()
+    for scene in scenes:
+        flags, centres = band_values(scene, "good_band"), wavelengths_of(scene)
+        if flags is not None and centres is not None:
+            found |= set(centres[~flags.astype(bool)].tolist())
+    return found
+
+
 def drawing_of(
     scenes: ScenePair,
     names: list[str],
@@ -146,6 +157,7 @@ def drawing_of(
     shown = rendering_like(main, None, rgb)
     limits = display_range("auto", shown, shown.channels(main.values[shown.bands]))
     labels = {}
+    bad = _flagged([layer.scene for layer in (*scenes.layers.values(), *scenes.others)])
 
     def column(scene: xr.DataArray, label: str, role: Any, **more: Any) -> Column:
         own = rendering_like(scene, shown, rgb)
@@ -153,7 +165,10 @@ def drawing_of(
         colours = on_grey(srgb_bytes(own, own.channels(scene.values[own.bands]), limits))
         ratio = 1 if scale is None or role != "input" else scale
         spectra = np.stack([scene.values[:, y // ratio, x // ratio] for y, x in marked]) if marked else None
-        return Column(label, role, colours, spectra, wavelengths_of(scene), **more)
+        own_nm = wavelengths_of(scene)
+        if spectra is not None and own_nm is not None and bad:
+            spectra = np.where(np.isin(own_nm, list(bad)), np.nan, spectra)
+        return Column(label, role, colours, spectra, own_nm, **more)
 
     columns = []
     if reference is not None:
