@@ -178,7 +178,7 @@ def test_unfinished_work_of_another_kind(tiny_weights: Path, tmp_path: Path, mon
     command = ("predict", source, "-o", output, "--model", tiny_weights, "--tile", "16", "--dtype", "uint16")
     with monkeypatch.context() as patch:
         patch.setattr("finewave.inference.predict_file._save", _after_the_trial())
-        assert_refused(run(*command), "the disk is full", "Finished tiles are kept: the same command goes on")
+        assert_refused(run(*command), "the disk is full", "Finished tiles are kept: the same command resumes")
     assert not output.exists()
     refused = run(*command[:-1], "int16")
     assert_refused(refused, "unfinished work of another run", "storage was different", "--restart")

@@ -259,7 +259,7 @@ def test_what_is_cut_is_counted() -> None:
     with pytest.warns(FinewaveWarning, match=f"^{outside} values were cut to 0.1 to 0.2$"):
         cut = super_resolve(scene, model, clip=(0.1, 0.2))
     np.testing.assert_array_equal(cut.values, plain.values.clip(0.1, 0.2))
-    with pytest.warns(FinewaveWarning, match="cut to 0.1 to 0.2, where the result no longer gives back the scene"):
+    with pytest.warns(FinewaveWarning, match="cut to 0.1 to 0.2, where the result is no longer exactly consistent"):
         super_resolve(scene, model, consistent=True, clip=(0.1, 0.2))
     for wrong in ((1, 0), (0.5,), (0, np.nan), (0, 0)):
         with pytest.raises(InputError, match="is not a range"):

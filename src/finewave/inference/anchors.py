@@ -1,4 +1,4 @@
-"""Spectra measured in a scene: compared with what the model makes of the same places, and what is corrected by them."""
+"""Measured anchor spectra of a scene: comparison with the model's output, and correction of the result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LARGEST_ANGLE = 12.0
 """In degrees, between the colour of a measured spectrum and that of the image at its spot."""
 LARGEST_RATIO = 1.5
-"""Of their brightness, either way."""
+"""Relative tolerance of their brightness."""
 SATURATED = 0.985
 """Part of the model's value range."""
 ROUGHEST = 0.25
@@ -51,7 +51,7 @@ def with_anchors(
     Parameters
     ----------
     processing : Processing
-        What else is done.
+        Further processing.
     request : Request
     tiling : Tiling
         Of the result.
@@ -146,7 +146,7 @@ def _centres(request: Request) -> NDArray[np.float64]:
 def _predicted(
     request: Request, tiling: Tiling, places: Sequence[PlacedSpot], processing: Processing
 ) -> NDArray[np.float64]:
-    """Return what the model makes of the spots (n, C): of each, within the tile of its centre."""
+    """Return the model's output at the spots (n, C), each computed within the tile of its centre."""
     scale = request.model.upscaling
     by_tile: dict[int, list[int]] = {}
     for index, each in enumerate(places):
@@ -166,7 +166,7 @@ def _predicted(
 
 @dataclass(frozen=True)
 class _Observed:
-    """What one input shows at a spot: its mean (c,), its largest value, and how rough it is around."""
+    """Values of one input at a spot: its mean (c,), its largest value, and how rough it is around."""
 
     mean: NDArray[np.float64]
     largest: float
@@ -204,7 +204,7 @@ def _doubt(
 
 
 def _contradictions(expected: NDArray[np.float64], seen: NDArray[np.float64]) -> list[str]:
-    """Return in what way a measured spectrum, as the sensor would see it, is not what the image shows."""
+    """Return how a measured spectrum, simulated for the sensor, differs from the image."""
     if not np.isfinite(seen).all():
         return []
     reasons = []
@@ -220,7 +220,7 @@ def _contradictions(expected: NDArray[np.float64], seen: NDArray[np.float64]) ->
 
 
 def _observed(source: Source, place: PlacedSpot, coarser: int, request: Request, ratio: int) -> _Observed:
-    """Return what an input shows at a spot; ``coarser`` result pixels stand on one of its own."""
+    """Return the values of an input at a spot; ``coarser`` is the number of result pixels per input pixel."""
     limits = (request.first.sizes["y"] * ratio, request.first.sizes["x"] * ratio)
     own = tuple(
         slice(each.start // coarser, max(-(-each.stop // coarser), each.start // coarser + 1)) for each in place.window

@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from finewave.zoo.model import Model
 
 SAME_BAND_NM = 15.0
-"""Bands of two sensors whose centres differ by no more are taken as the same one."""
+"""Maximum difference of centres, in nm, for bands of two sensors to match."""
 OTHER_BAND_NM = 60.0
-"""Where the bands are as many as expected, a centre farther off is worth a warning."""
+"""If the number of bands is as expected, larger differences of centres in nm trigger a warning."""
 
 
 def match_bands(scene: xr.DataArray, model: Model, name: str | None = None) -> list[int]:
-    """Return, for each band of the model's input ``name`` (the first), the index of the scene's band it stands for.
+    """Return, for each band of the model's input ``name`` (by default the first), the index of the matching scene band.
 
-    In this order: by wavelength, where both scene and card have them (in the order of wavelength where the bands are as
-    many, else each the nearest within `SAME_BAND_NM`); by the names of the bands, which say a colour or are those of
-    the model's sensor; by the colours that the file's format has for them; in the order given. Bands that are not
-    needed are left out, flagged bad ones (``good_band``) first.
+    Bands are matched by the first applicable rule: by wavelength, if both scene and card have them (in order of
+    wavelength if the number of bands is equal, otherwise the nearest within `SAME_BAND_NM`); by band names, which
+    contain a colour or are those of the model's sensor; by the colours stated by the file format; in the given order.
+    Unneeded bands are dropped, first those flagged bad (``good_band``).
 
     Raises
     ------
     InputError
-        If the scene does not have the model's bands, or says two things of a band that cannot both be.
+        If the scene lacks the model's bands, or has contradictory facts about a band.
 
     Warns
     -----
     FinewaveWarning
-        If bands are left out, wavelengths are far off, or nothing but the order says which band is which.
+        If bands are dropped, wavelengths are far off, or bands are identified only by their order.
     """
     name = name or model.inputs[0]
     expected = model.bands_of(name)
@@ -119,7 +119,7 @@ def _warn_of_others(scene: xr.DataArray, model: Model, selected: list[int]) -> N
 
 
 def _by_name(scene: xr.DataArray, model: Model, names: list[str], model_nm: np.ndarray | None) -> list[int] | None:
-    """Return the bands by what they are called; None where their names, or the file's colours, say nothing of it."""
+    """Return the bands matched by name or colour; None if names and colours do not identify them."""
     labels = _names_of(scene)
     colours = [each if each is not None else _colours_of(scene)[i] for i, each in enumerate(map(colour_of, labels))]
     targets = [
@@ -161,13 +161,13 @@ def _by_name(scene: xr.DataArray, model: Model, names: list[str], model_nm: np.n
 
 
 def _called(labels: list[str | None], colours: list[str | None]) -> list[str]:
-    """Return what each band is called, else its colour in the file's format, else its number."""
+    """Return each band's name, or its colour in the file format, or its number."""
     pairs = enumerate(zip(labels, colours, strict=True), start=1)
     return [label or colour or f"band {i}" for i, (label, colour) in pairs]
 
 
 def _refuse_contradictions(scene: xr.DataArray, scene_nm: np.ndarray | None) -> None:
-    """Refuse a scene whose wavelengths, names and colours cannot all be true."""
+    """Raise an error for a scene whose wavelengths, names and colours contradict each other."""
     file_colours = _colours_of(scene)
     nominal = _nominal(scene)
     for i, label in enumerate(_names_of(scene)):
@@ -189,7 +189,7 @@ def _refuse_contradictions(scene: xr.DataArray, scene_nm: np.ndarray | None) -> 
 
 
 def _nominal(scene: xr.DataArray) -> dict[str | None, float]:
-    """Return the centres of the scene's sensor by the names of its bands; empty where it is not a known satellite."""
+    """Return the band centres of the scene's sensor by name; empty unless it is a known satellite."""
     sensor = str(scene.attrs.get("sensor", ""))
     if not sensor:
         return {}
@@ -199,7 +199,7 @@ def _nominal(scene: xr.DataArray) -> dict[str | None, float]:
 
 
 def _may_be_of(scene: xr.DataArray, model: Model) -> bool:
-    """Whether numbers of bands mean the same in the scene and in the model: no other sensor is known."""
+    """Return whether band numbers may be compared: scene and model do not have different known sensors."""
     scene_sensor = scene.attrs.get("sensor")
     model_sensor = model.card.sensor if model.card is not None else None
     return not scene_sensor or not model_sensor or _family(str(scene_sensor)) == _family(model_sensor.partition(":")[0])
@@ -238,7 +238,7 @@ def _colour_at(wavelength: float) -> str:
 
 
 def warn_of_other_sensor(scene: xr.DataArray, model: Model) -> None:
-    """Warn where the scene was taken by another sensor than the model knows, and name a better model."""
+    """Warn if the scene is from another sensor than the model's, and suggest a better model."""
     scene_sensor = scene.attrs.get("sensor")
     trained_on = model.card.sensor if model.card is not None else None
     if not scene_sensor or not trained_on or scene_sensor == trained_on.partition(":")[0]:  # some of its bands
@@ -260,7 +260,7 @@ def wavelengths_of(scene: xr.DataArray) -> np.ndarray | None:
 
 
 def input_wavelengths(model: Model, name: str | None = None) -> np.ndarray | None:
-    """Return the band centres in nm of an input (the first): from the model's card, else of the card's sensor."""
+    """Return the band centres in nm of an input (by default the first), from the model's card or the card's sensor."""
     name = name or model.inputs[0]
     if model.card is None or name == "ref_rgb":
         return None
@@ -302,14 +302,14 @@ def expected_names(model: Model, name: str | None = None) -> list[str] | None:
 
 
 def expected_bands(model: Model, name: str | None = None) -> str:
-    """Return the names, else the wavelengths, of the bands of an input (the first), in brackets."""
+    """Return the names or the wavelengths of the bands of an input (by default the first), in brackets."""
     if names := expected_names(model, name):
         return f" ({', '.join(names)})"
     return _in_brackets(input_wavelengths(model, name))
 
 
 def _other_models(scene: xr.DataArray, model: Model, name: str) -> str:
-    """Return what to do with a scene whose bands are not the model's: models of its task that take them, or `fit`."""
+    """Return advice for a scene with other bands: models of the same task that fit, or `fit`."""
     from finewave.zoo.bundled_weights import CARD, weight_folders
     from finewave.zoo.card import Card
 
@@ -323,7 +323,7 @@ def _other_models(scene: xr.DataArray, model: Model, name: str) -> str:
 
 
 def _takes(card: Card, scene: xr.DataArray) -> bool:
-    """Whether a scene has the bands of a card's first input: near in wavelength, else as many and of its sensor."""
+    """Return whether a scene fits a card's first input: by wavelength, or by number of bands and sensor."""
     is_msi = card.inputs[0].endswith("msi")
     model_nm = card.ms_wavelengths_nm if is_msi else card.wavelengths_nm
     scene_nm = wavelengths_of(scene)

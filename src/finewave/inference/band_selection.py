@@ -1,4 +1,4 @@
-"""Which bands of a scene a model sees: those that match, and in place of a band flagged bad what its neighbours say."""
+"""Selection of a scene's bands for a model; bands flagged bad are interpolated from their neighbours."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class BandSelection:
     indices : tuple of int
         Of the scene's bands.
     fills : tuple of Fill
-        What takes the place of bands that are flagged bad.
+        Interpolations that replace bands flagged bad.
     """
 
     indices: tuple[int, ...]
     fills: tuple[Fill, ...] = ()
 
     def to_list(self) -> list[Any]:
-        """Return it as JSON has it: the bands alone where none is filled."""
+        """Return it in JSON types: only the band indices if none is interpolated."""
         return [*self.indices, *([[list(self.fills)]] if self.fills else [])]
 
 
@@ -60,13 +60,13 @@ def filled(values: Any, fills: tuple[Fill, ...]) -> Any:
 
 
 def select_bands(scene: xr.DataArray, model: Model, name: str | None = None) -> BandSelection:
-    """Return the bands that a model's input ``name`` (the first) takes, see `match_bands`.
+    """Return the bands for a model's input ``name`` (by default the first), see `match_bands`.
 
     Warns
     -----
     FinewaveWarning
-        If a band that the model needs is flagged bad (``good_band``): it is interpolated in wavelength between the good
-        ones beside it, or the nearest good one is repeated at an end.
+        If a band that the model needs is flagged bad (``good_band``): it is interpolated in wavelength between the
+        nearest good bands, or the nearest good band is repeated at an end.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def select_bands(scene: xr.DataArray, model: Model, name: str | None = None) -> 
 
 
 def _fills(places: np.ndarray, good: np.ndarray) -> tuple[Fill, ...]:
-    """Return what each bad band is made of: the nearest good ones below and above in wavelength."""
+    """Return for each bad band the nearest good bands below and above in wavelength."""
     fills: list[Fill] = []
     usable = np.flatnonzero(good)
     for position in np.flatnonzero(~good):

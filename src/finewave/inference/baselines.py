@@ -32,7 +32,7 @@ _OPTIONS = ("sensor", "scale", "kernel", "spectra")
 def is_baseline(model: Any) -> bool:
     """Tell whether a model is given by the name of a baseline, which is built for the images at hand.
 
-    Or by names with + between them, see `finewave.zoo.ensemble`, of which one is a baseline's.
+    Also true for ensembles ``"a+b"`` with a baseline, see `finewave.zoo.ensemble`.
     """
     return isinstance(model, str) and any(_is_one(name) for name in member_names(model) or [model])
 
@@ -47,7 +47,7 @@ def model_to_run(model: Any, scene: xr.DataArray, guide: xr.DataArray | None, op
     Raises
     ------
     InputError
-        As `load_model`; or a baseline lacks what it needs, or another model is given what is for baselines.
+        As `load_model`; or a baseline lacks an input or option, or another model gets options of baselines.
     """
     from finewave.zoo.ensemble import load_models
     from finewave.zoo.model import Model, as_model
@@ -101,7 +101,7 @@ def build_baseline_for(name: str, scene: xr.DataArray, guide: xr.DataArray | Non
 
 
 def _spatial(name: str, scene: xr.DataArray, guide: xr.DataArray | None, scale: int, options: PredictOptions) -> Model:
-    """Return a baseline that makes the scene's own bands, but for those that are flagged bad, ``scale`` times finer."""
+    """Return a baseline that upsamples the scene's bands, except bad ones, by ``scale``."""
     from finewave.inference.band_matching import wavelengths_of
     from finewave.scene import band_values
     from finewave.systems.registry import create_model, options_of
@@ -128,7 +128,7 @@ def _spatial(name: str, scene: xr.DataArray, guide: xr.DataArray | None, scale: 
 
 
 def _of_multispectral(image: xr.DataArray, options: PredictOptions) -> dict[str, Any]:
-    """Return what a card says of multispectral bands: their sensor, if that is stated, names and centres."""
+    """Return a card's facts about multispectral bands: sensor, if stated, names and centres."""
     from finewave.inference.band_matching import wavelengths_of
     from finewave.scene import band_values
 
@@ -216,7 +216,7 @@ def _centres(sensor: Any) -> list[float]:
 
 
 def _ratio(name: str, scene: xr.DataArray, guide: xr.DataArray) -> int:
-    """Return how many pixels of the guide stand on one of the scene, per axis: on the ground, else of the images."""
+    """Return the guide's pixels per scene pixel along an axis: by georeference, otherwise by image size."""
     from finewave.inference.tiling.grid import pixel_ratio
 
     ratios = pixel_ratio(scene, guide) or tuple(guide.sizes[axis] / scene.sizes[axis] for axis in ("x", "y"))

@@ -1,4 +1,4 @@
-"""How closely a result, observed again, gives back its input: the one check that needs no ground truth."""
+"""Consistency of a result with its input: the degraded result is compared with the input, without ground truth."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def consistency_psnr(result: xr.DataArray, scene: xr.DataArray, model: Model) ->
     Parameters
     ----------
     result : xarray.DataArray with dims (band, y, x)
-        What `super_resolve` made of ``scene``, with wavelengths.
+        Result of `super_resolve` for ``scene``, with wavelengths.
     scene : xarray.DataArray with dims (band, y, x)
         The input.
     model : Model
-        Its card says sensor and degradation.
+        Model whose card states sensor and degradation.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def consistency_psnr(result: xr.DataArray, scene: xr.DataArray, model: Model) ->
     Raises
     ------
     InputError
-        If the card does not say sensor and degradation.
+        If the card does not state sensor and degradation.
     """
     import torch
 

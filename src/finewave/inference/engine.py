@@ -30,12 +30,12 @@ class TileJob:
     ----------
     model : ModelSource
     sources : mapping of str to (Source, int)
-        The inputs by name, with how many of their pixels stand on one of the tiling, per axis.
+        The inputs by name, with their pixels per tiling pixel along an axis.
     tiling : Tiling
     unfinished : ResumeStore
         Where tiles go.
     processing : Processing
-        What is done around the network.
+        Processing around the network.
     """
 
     model: ModelSource
@@ -47,7 +47,7 @@ class TileJob:
     def do(self, number: int) -> None:
         """Read, run and store one tile, unless it is finished."""
         if self.unfinished.facts(number) is not None:
-            return  # a worker was lost after it had stored the tile, and before it could say so
+            return  # a worker was lost after storing the tile, before reporting it
         tile = self.tiling[number]
         images = read_tile(self.sources, tile, self.tiling)
         self.unfinished.write(number, tile, run_tile(self.model.get(), images, tile, self.tiling, self.processing))
@@ -69,7 +69,7 @@ def run_job(job: TileJob, numbers: Sequence[int], client: Any | None, progress: 
     Raises
     ------
     InputError
-        What a tile raised, or if workers die again and again.
+        The error of a tile, or repeated loss of workers.
     """
     import dask
 
@@ -114,7 +114,7 @@ def _in_threads(tasks: list[Any], count: Callable[[int], None]) -> None:
         with Callback(posttask=after):
             dask.compute(*tasks, scheduler="threads", pool=pool)
     finally:
-        # tiles at work are waited for, also after an error: none writes when the lock on the output is given back
+        # wait for running tiles, also after an error, so that none writes after the output's lock is released
         pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -126,7 +126,7 @@ def _on_workers(tasks: list[Any], client: Any, count: Callable[[int], None]) -> 
     try:
         for done, future in enumerate(as_completed(futures, loop=client.loop), start=1):
             future.result()
-            future.release()  # else a tile would be made again when the worker that made it is lost
+            future.release()  # otherwise tiles of a lost worker would be recomputed
             count(done)
     except KilledWorker as error:
         raise InputError(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Orientation:
-    """A flip of the columns, or none, and then quarter turns."""
+    """An optional flip of the columns, followed by quarter turns."""
 
     flip: bool
     quarters: int
@@ -52,7 +52,7 @@ ORIENTATIONS = tuple(Orientation(flip, quarters) for flip in (False, True) for q
 
 
 class Spread:
-    """Mean and standard deviation of images that come one by one, by B. P. Welford (Technometrics 4(3), 1962).
+    """Streaming mean and standard deviation of images, by B. P. Welford (Technometrics 4(3), 1962).
 
     Parameters
     ----------

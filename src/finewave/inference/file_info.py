@@ -1,4 +1,4 @@
-"""What was understood of a file: `finewave.info` and ``finewave info``."""
+"""Summary of a file: `finewave.info` and ``finewave info``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def info(path: str | Path, *, models: bool = True, **keywords: Any) -> dict[str, Any]:
-    """Say what was understood of a file, without reading its values.
+    """Return the facts read from a file, without reading its values.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def info(path: str | Path, *, models: bool = True, **keywords: Any) -> dict[str,
         ``nodata``, ``quantity``; ``sensor``, ``product``; ``wavelengths_nm``, ``fwhm_nm``, ``good_bands``,
         ``band_names``; ``crs`` (EPSG or WKT), ``transform`` (six numbers as of ``affine.Affine``), ``pixel_size``,
         ``bounds`` (left, bottom, right, top), ``control_points`` (how many), ``rpcs``; ``warnings`` (what was
-        assumed, repaired or left out), ``models`` (``name``, ``fits``, ``why``). None for what the file does not say.
+        assumed, repaired or left out), ``models`` (``name``, ``fits``, ``why``). None for unknown facts.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def _fitting(scene: xr.DataArray) -> list[dict[str, Any]]:
     models = []
     for name, folder in weight_folders().items():
         card = Card.read(folder / CARD)
-        with torch.device("meta"):  # what a network takes shows without its weights
+        with torch.device("meta"):  # a network's inputs are known without its weights
             model = Model(create_model(card.system, **card.config), card)
         why = ""
         with warnings.catch_warnings(record=True) as caught:

@@ -1,4 +1,4 @@
-"""How large an output will be and how long it will take, said before a long run."""
+"""Forecast of size and time before a long run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LONG_PIXELS = 4_000_000
 """Output pixels from which on a run is long."""
 _PROBE = 48
-"""Side in pixels of the first input of what is timed."""
+"""Side in pixels of the timed part of the first input."""
 _ORIENTATIONS = 8
 
 
@@ -32,7 +32,7 @@ def forecast(
     missing: int,
     options: PredictOptions,
 ) -> list[str]:
-    """Return a line on the size of an output and the time for the tiles that are missing; none for a short run.
+    """Return a line on the size of an output and the time for the tiles that are missing; None for a short run.
 
     The network is timed on a small part of its work, and that time multiplied by the pixels it will see. Writing, and
     attention over the whole of a tile, are not in it.

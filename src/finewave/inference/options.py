@@ -1,4 +1,4 @@
-"""Options of a prediction: one place for what the command line, files and Python have by the same names."""
+"""Options of a prediction, shared by command line, files and Python."""
 
 from __future__ import annotations
 
@@ -53,23 +53,22 @@ class PredictOptions:
     wavelengths : sequence of float or path, optional
         Band centres in nm of the input, where the file does not have them; see `open_scene`.
     variable, guide_variable : str, optional
-        Which array of the input's and the guide's file, where it holds several; see `open_scene`.
+        Array to use if the input's or the guide's file has several; see `open_scene`.
     engine : str, optional
         Installed engine of xarray that opens the input, see `open_scene`.
     band_axis, resolution : optional
-        Which axis of an array is the band, and the grid of a product with several resolutions; see `open_scene`.
+        Band axis of an array, and resolution of a product with several grids; see `open_scene`.
     full_scale, guide_full_scale : float, optional
-        The stored number that stands for 1.0 in the input and in the guide, > 0, where the files do not say, or in
-        place of what they say; see `open_scene`.
+        The stored number that represents 1.0 in input and guide, > 0; overrides that of the files; see `open_scene`.
     sensor : str, optional
-        Of a baseline (see `finewave.inference.baselines`): whose multispectral bands the input or guide has.
+        Of a baseline (see `finewave.inference.baselines`): sensor of the multispectral bands of input or guide.
     scale : int, optional
         Of a baseline: s >= 2. By default the ratio of the sizes, or of the pixels, of guide and input.
     kernel : str, optional
-        Of a baseline that undoes the degradation: the blur that made the low-resolution image, see `degrade`.
+        For baselines that invert the degradation: blur of the low-resolution image, see `degrade`.
     spectra : str or Path, optional
-        Of a baseline that learns from spectra: a file with a hyperspectral scene, or the name of a data set, whose
-        training scenes are taken. The result has their bands.
+        For baselines fitted to spectra: a file with a hyperspectral scene, or the name of a data set, whose training
+        scenes are used. The result has their bands.
     window : four int, optional
         The part (first column, first row, end column, end row) of the input that is read, in its pixels, counted from
         0, ends excluded. The result is that of the part alone.
@@ -85,23 +84,23 @@ class PredictOptions:
         at most 1e-4 of the value range from that; else the same. ``"fast"``: so far that it does a quarter more work.
         Else in pixels of the input. What a halo changes of which that is not known is measured on one tile and said.
     pooling : {"local", "image"}
-        Over what channel attention takes its means: windows of the training crop's size, or all pixels that the
-        network sees at once; see `Model`. With ``"image"`` tiles cannot equal the scene in one piece.
+        Region of the means in channel attention: windows of the training crop's size, or all pixels of a tile; see
+        `Model`. With ``"image"`` tiled prediction differs from that of the whole scene.
     precision : {"auto", "float32", "bfloat16"}
-        Of a model that is loaded here, see `load_model`.
+        Precision of a model given by name, see `load_model`.
     anchors : str, Path or sequence of Spot, optional
         Spectra measured in the scene, by which the result is corrected: a file with places and spectra, see
         `finewave.io.spots.read_spots`.
     consistent : bool
-        Change the result as little as possible, in the least-squares sense, so that it gives back the input when it is
-        degraded again as the model's card says. A guide is given back as far as it agrees with the input.
+        Change the result as little as possible, in the least-squares sense, so that degrading it by the model's card
+        reproduces the input. A guide is reproduced as far as it is consistent with the input.
     self_ensemble : bool
         Take the mean over the eight flips and rotations of the input, each turned back: eight times the work.
     uncertainty : bool
         Write the standard deviation of the results of the eight orientations, in each pixel and band, beside the
         output, in float32: ``a.tif`` has ``a.uncertainty.tif``. The output is then their mean.
     quality : bool
-        Write scores that need no truth beside the output, in JSON: ``a.tif`` has ``a.quality.json``; see
+        Write no-reference scores beside the output as JSON: ``a.tif`` has ``a.quality.json``; see
         `finewave.inference.quality.quality_of`.
     stac : bool
         Write a STAC item beside the output: ``a.tif`` has ``a.stac.json``; see `finewave.io.stac_item`.
@@ -110,15 +109,16 @@ class PredictOptions:
     dtype, output_full_scale, nodata : optional
         How values are stored, see `save_scene` (``full_scale`` there); float32 by default.
     interleave : {"band", "pixel"}, optional
-        What lies together in the output, see `save_scene`.
+        Interleaving of the output, see `save_scene`.
     workers : int, optional
         Processes of this machine that share the work, >= 1; by default threads of this one do it.
     cluster : str, optional
-        Address of a Dask scheduler whose workers do it. They must see input and output under the same names.
+        Address of a Dask scheduler whose workers process the tiles. They need access to input and output under the same
+        paths.
     device : str, optional
         Where networks run, ``"cuda"`` for instance; by default where the model is.
     restart : bool
-        Throw away what an earlier, unfinished run has left, instead of resuming it.
+        Discard an earlier, unfinished run instead of resuming it.
     overwrite : bool
         Write over an input, for those who want their scene replaced by its result.
 
@@ -221,7 +221,7 @@ class PredictOptions:
         return {"dtype": self.dtype, "full_scale": self.output_full_scale, "nodata": self.nodata, **how}
 
     def beside(self, output: Path) -> list[Path]:
-        """Return the files that go beside an output."""
+        """Return the additional files of an output."""
         files = [uncertainty_file(output)] if self.uncertainty else []
         files += [quality_file(output)] if self.quality else []
         return [*files, stac_file(output)] if self.stac else files
@@ -243,7 +243,7 @@ def stac_file(output: Path) -> Path:
 
 
 def unfinished_folder(output: Path) -> Path:
-    """Return the hidden folder with the finished tiles of an output that is not; see `finewave.inference.resume`."""
+    """Return the hidden folder with the finished tiles of an unfinished output; see `finewave.inference.resume`."""
     return output.with_name(f".{output.name}.unfinished")
 
 
@@ -269,7 +269,7 @@ def _check_clip(clip: Sequence[float]) -> None:
 
 
 def _check_corners(name: str, corners: Sequence[float], unit: str) -> None:
-    """Refuse what does not enclose an area."""
+    """Raise an error for corners that do not enclose an area."""
     if len(corners) != 4 or not all(math.isfinite(each) for each in corners):
         raise InputError(f"{name}={tuple(corners)} is not an area; {unit} are accepted")
     if corners[0] >= corners[2] or corners[1] >= corners[3]:

@@ -32,21 +32,21 @@ def predict_file(
 ) -> list[Path]:
     """Apply a model to a file, or to every file of a folder, in memory that does not grow with the scene.
 
-    Tiles that are finished are kept in a hidden folder beside the output. A run that was stopped, whatever by, resumes
-    from them when it is started again in the same way.
+    Finished tiles are stored in a hidden folder beside the output. A run that was interrupted for any reason resumes
+    from them when started again with the same options.
 
     Parameters
     ----------
     source : str or Path
         A file, URL or cloud path that `open_scene` reads; or a folder, which is one scene (an image per band) if
-        ``output`` has an extension, else a folder of scenes.
+        ``output`` has an extension, otherwise a folder of scenes.
     output : str or Path
         With an extension, a file in that format; without, a folder, made if missing for a folder of scenes, in
         which ``a.png`` becomes ``a`` + ``suffix``.
     model : Model, str or Path
-        From `load_model`, or what to give it; or the name of a baseline, see `finewave.inference.baselines`.
+        From `load_model`, or its argument; or the name of a baseline, see `finewave.inference.baselines`.
     progress : callable, optional
-        Called with what is done and the whole: tiles of one file, or files of a folder.
+        Called with the number done and the total: tiles of one file, or files of a folder.
     say : callable, optional
         Called, before a long run, with a line on the size of the output and the time that it will take.
     **options
@@ -55,7 +55,7 @@ def predict_file(
     Returns
     -------
     list of Path
-        The outputs, each whole; what lies beside them goes by their names.
+        The complete outputs; additional files are named after them.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def _check_beside(pairs: Sequence[tuple[Location, Path]], options: PredictOption
 
 
 def _client(options: PredictOptions) -> AbstractContextManager[Any | None]:
-    """Return the processes that share the work; none by default."""
+    """Return the worker processes; none by default."""
     if options.cluster is None and options.workers is None:
         return nullcontext()
     from finewave.inference.process_pool import connected
@@ -161,7 +161,7 @@ def _all_of(
     run: Callable[..., None],
     progress: Callable[[int, int], None] | None,
 ) -> list[Path]:
-    """Process each pair of a folder; say at the end which ones failed."""
+    """Process each pair of a folder; report failures at the end."""
     made = not output.exists()
     output.mkdir(exist_ok=True)
     failures: list[str] = []
@@ -225,13 +225,13 @@ def _pairs(source: Path, output: Path, suffix: str) -> Sequence[tuple[Location, 
 
 
 def _scenes_in(folder: Path) -> Iterator[Path]:
-    """Yield the scenes of a folder; say which other files there are."""
+    """Yield the scenes of a folder; warn about other files."""
     known = _readable()
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     headers = {path.stem for path in entries if path.suffix.lower() == ".hdr"}
     for path in entries:
         suffix = path.suffix.lower()
-        # an ENVI image is named by its header; the data file beside it belongs to it
+        # an ENVI image is represented by its header; its data file is skipped
         is_envi_data = suffix != ".hdr" and known.get(suffix, "ENVI") == "ENVI"
         if is_envi_data and (path.name in headers or path.stem in headers):
             continue
@@ -246,7 +246,7 @@ def _scenes_in(folder: Path) -> Iterator[Path]:
 
 
 def _extensions() -> dict[str, str]:
-    """Return the name of the format that each extension stands for, of formats that are written."""
+    """Return the format name of each extension that can be written."""
     from finewave.io.open_save import FORMATS
 
     return {extension: each.name for each in FORMATS for extension in each.extensions}

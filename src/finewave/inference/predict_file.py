@@ -60,7 +60,7 @@ def run_file(
     progress: ProgressCallback | None = None,
     say: Callable[[str], None] | None = None,
 ) -> None:
-    """Apply a model to a file and write the result under its final name when it is whole.
+    """Apply a model to a file and write the result under its final name when complete.
 
     Parameters
     ----------
@@ -71,9 +71,9 @@ def run_file(
     guide : Path or Remote, optional
     options : PredictOptions
     client : distributed.Client, optional
-        Whose workers do the tiles; they see the same files under the same names.
+        Cluster whose workers process the tiles; they need the same files under the same paths.
     model_path : str, optional
-        What workers give to `load_model`; without, a copy of the model is kept beside the tiles for them.
+        Argument of `load_model` in workers; by default a copy of the model is stored beside the tiles for them.
     progress : callable, optional
         Called with the number of tiles done and of all tiles.
     say : callable, optional
@@ -94,7 +94,7 @@ def run_file(
             from finewave.inference.anchors import with_anchors
 
             processing = with_anchors(processing, request, tiling, options.anchors)
-        # scores are of numbers as they are stored, so that they need a store
+        # scores are computed from the stored numbers, so they need a store
         if len(tiling) == 1 and client is None and not options.quality and not unfinished_folder(output).exists():
             _in_one_piece(request, tiling, processing, output, options, progress)
         else:
@@ -162,7 +162,7 @@ class InputFiles:
         return self.opened[1] if len(self.opened) > 1 else None
 
     def open_as_trained(self, model: Model) -> None:
-        """Open a product anew at the resolution of the bands that the model uses, where that is not its finest."""
+        """Reopen a product at the resolution of the model's bands, if that is not its finest."""
         resolution = None if self.keywords[0]["resolution"] else _own_resolution(self.scene, model)
         if resolution is not None:
             self.keywords[0]["resolution"] = resolution
@@ -227,7 +227,7 @@ def _tile_by_tile(
     progress: ProgressCallback | None,
     say: Callable[[str], None] | None,
 ) -> None:
-    """Make the tiles that are missing in the store beside the output, and then the output of all of them."""
+    """Compute the missing tiles in the store beside the output, then assemble the output."""
     from finewave.inference.engine import TileJob, run_job
     from finewave.inference.process_pool import LoadedModel
     from finewave.inference.tiling.halo_check import warn_halo_error
@@ -262,7 +262,7 @@ def _tile_by_tile(
 
 
 def _missing(unfinished: ResumeStore, tiling: Tiling) -> list[int]:
-    """Return the numbers of the tiles that are to be made; what is damaged no longer counts as finished."""
+    """Return the numbers of the missing tiles; damaged tiles are treated as missing."""
     missing = []
     for number, tile in enumerate(tiling):
         if not unfinished.is_done(number, tile):
@@ -279,11 +279,11 @@ def _kept(unfinished: ResumeStore) -> Iterator[None]:
     except InputError as error:
         if not unfinished.any():
             raise
-        raise InputError(f"{error}. Finished tiles are kept: the same command goes on from them") from error
+        raise InputError(f"{error}. Finished tiles are kept: the same command resumes from them") from error
 
 
 def _check_target(output: Path) -> None:
-    """Refuse, before any work, a name that something else has."""
+    """Raise an error, before any work, if the output name is used by something else."""
     if output.suffix.lower() == ".zarr":
         if output.exists() and not any((output / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
             raise InputError(f"cannot write {output}: it exists and is not a Zarr store; choose another name")
@@ -305,7 +305,7 @@ def _own_resolution(scene: xr.DataArray, model: Model) -> float | None:
     if "native_resolution" not in scene.coords or transform is None:
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # said when the scene is used
+        warnings.simplefilter("ignore")  # warned about when the scene is used
         bands = match_bands(check_scene(scene), model)
     finest = float(scene.coords["native_resolution"].values[bands].min())
     return finest if finest > 1.01 * abs(transform.determinant) ** 0.5 else None
@@ -314,7 +314,7 @@ def _own_resolution(scene: xr.DataArray, model: Model) -> float | None:
 def _description(
     files: InputFiles, request: Request, tiling: Tiling, options: PredictOptions, processing: Processing
 ) -> dict[str, Any]:
-    """Return everything that the output depends on, in words for which `open_job` can say what differs."""
+    """Return everything that the output depends on, by name, so that `open_job` can name differences."""
     import finewave
 
     model = request.model
@@ -388,7 +388,7 @@ def _prepare(
     _try_out(template, folder, output, options.storage)
     if spread is not None:
         _try_out(spread, folder, output, {})
-    # kept: a run may go on on a machine that would choose otherwise
+    # stored: another machine that resumes the run might choose differently
     precision = model.with_resolved_precision().precision
     storage = lay_out(template, store_in(folder), save_options, side)
     spread_storage = None if spread is None else lay_out(spread, spread_store_in(folder), as_floats, side)
@@ -397,7 +397,7 @@ def _prepare(
 
 
 def _try_out(template: xr.DataArray, folder: Path, output: Path, storage: dict[str, Any]) -> None:
-    """Write one pixel in the output's format: what it cannot hold shows before the work, not after."""
+    """Write one pixel in the output's format, so that limits of the format show before the work."""
     import warnings
 
     pixel = template[:, :1, :1].copy(data=np.zeros((template.sizes["band"], 1, 1), np.float32))
@@ -434,7 +434,7 @@ def _finish(
     processing: Processing,
     scorer: Scorer | None,
 ) -> None:
-    """Give the finished tiles the output's format and name; what belongs to the output comes before it."""
+    """Convert the finished tiles to the output's format and name; additional files are written first."""
     records = [unfinished.facts(number) for number in range(len(tiling))]
     assert all(record is not None for record in records)
     known = [record for record in records if record is not None]
@@ -456,7 +456,7 @@ def _finish(
 
 
 def _publish(store: Path, output: Path, side: int, storage: dict[str, Any]) -> None:
-    """Give a store of tiles of so many pixels a side an output's format and name."""
+    """Convert a store of tiles with a given side to an output's format and name."""
     from finewave.io.atomic import atomic_output
 
     if output.suffix.lower() == ".zarr":

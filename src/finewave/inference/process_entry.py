@@ -1,7 +1,7 @@
 """For worker processes to import when they start.
 
-A terminal's Ctrl-C goes to all of its processes; it is for the one that started the workers, which ends them in an
-orderly way. What the workers compute is large.
+A terminal's Ctrl-C goes to all of its processes; only the parent process should handle it and shut the workers down.
+Workers handle large arrays.
 """
 
 import signal

@@ -1,4 +1,4 @@
-"""The model on whichever process works, and the processes that work."""
+"""Worker processes, and the model in each of them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class SavedModel:
     device : str
         Where its network is run.
     sha256 : str
-        Of its weights, so that other weights of the same name are loaded anew.
+        Checksum of its weights, so that other weights of the same name are reloaded.
     """
 
     which: str
@@ -87,7 +87,7 @@ def connected(cluster: str | None, workers: int | None) -> Iterator[Any | None]:
     Raises
     ------
     InputError
-        If both are asked for, Dask's distributed scheduler is not installed, or there is none at the address.
+        If both are given, Dask's distributed scheduler is not installed, or there is none at the address.
     """
     if cluster is None and workers is None:
         yield None
@@ -114,9 +114,8 @@ def connected(cluster: str | None, workers: int | None) -> Iterator[Any | None]:
 def local_cluster(workers: int) -> Iterator[Any]:
     """Yield a cluster of processes on this machine that only this process can use.
 
-    Dask's scheduler runs whatever code it is given, and its port on the loopback interface is open to every user of
-    the machine: keys that are made for this run, and kept in memory, are asked of whoever connects. Its pages, which
-    show what is run, are not served.
+    Dask's scheduler runs any code it receives, and its port on the loopback interface is open to every user of the
+    machine, so TLS keys generated for this run and held in memory are required. Its dashboard is not served.
     """
     import dask
     from distributed import LocalCluster
@@ -125,7 +124,7 @@ def local_cluster(workers: int) -> Iterator[Any]:
     keys = Security.temporary()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = str(max(1, cores // workers))
-    # if one is the user's, none is ours: PyTorch takes MKL's number of threads for OpenMP's
+    # if the user sets one, set none: PyTorch uses MKL's number of threads for OpenMP
     set_threads = not any(name in os.environ for name in THREAD_VARIABLES)
     environment = dict.fromkeys(THREAD_VARIABLES, threads) if set_threads else {}
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
@@ -147,7 +146,7 @@ def local_cluster(workers: int) -> Iterator[Any]:
             # without a dashboard Dask listens on its port all the same; `process_entry` does this for the workers
             local.scheduler.http_server.stop()
             yield local
-    finally:  # Dask leaves in this process what it sets for the workers
+    finally:  # restore the environment, which Dask changes in this process too
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)

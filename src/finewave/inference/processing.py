@@ -1,4 +1,4 @@
-"""What is done around the network, where asked for: eight orientations, projection on the inputs, clipping."""
+"""Optional processing around the network: eight orientations, projection on the inputs, clipping."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Processing:
-    """Everything that makes a result other than what the network answers.
+    """Processing that changes a result beyond the network's output.
 
     Attributes
     ----------
     projection : Projection or None
-        On the images that give back the inputs.
+        Projection on the images consistent with the inputs.
     ensemble : bool
         The mean over the eight orientations.
     spread : bool
@@ -45,7 +45,7 @@ class Processing:
         return 0 if self.projection is None else self.projection.reach
 
     def identity(self) -> dict[str, Any]:
-        """Return what the values depend on, by the names of the options."""
+        """Return the options that affect the values."""
         return {
             "consistent": self.projection is not None,
             "self_ensemble": self.ensemble,
@@ -57,7 +57,7 @@ class Processing:
 
 
 PLAIN = Processing()
-"""What the network answers."""
+"""No processing."""
 
 
 def choose_processing(model: Model, options: PredictOptions, kept_bands: tuple[int, ...] | None = None) -> Processing:

@@ -1,7 +1,7 @@
-"""How good a result is where no truth is known: observed again, against its inputs; for fusion, QNR.
+"""No-reference quality of a result: consistency with its inputs; for fusion, QNR.
 
-Scores are of what is written, after rounding and clipping, and across the borders of tiles. One tile is in memory at a
-time.
+Scores are computed from the written values, after rounding and clipping, across tile borders. One tile is in memory at
+a time.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Differences:
     directed: int = 0
 
     def __post_init__(self) -> None:
-        """Begin at nothing."""
+        """Start with empty sums."""
         self.squares, self.largest = np.zeros(self.bands), np.zeros(self.bands)
 
     def add(self, observed: Tensor, reprojected: Tensor) -> None:
@@ -75,7 +75,7 @@ class Differences:
         self.directed += other.directed
 
     def scores(self, peak: float) -> dict[str, Any] | None:
-        """Return the figures; None where nothing could be compared."""
+        """Return the scores; None if nothing could be compared."""
         if not self.pixels:
             return None
         errors = self.squares / self.pixels
@@ -95,7 +95,7 @@ class Differences:
 
 @dataclass(frozen=True)
 class Scorer:
-    """What a model's results are scored by.
+    """Scores for a model's results.
 
     Attributes
     ----------
@@ -196,12 +196,12 @@ class Scorer:
 
 
 def scorer_of(model: Model) -> Scorer:
-    """Return what a model's results are scored by.
+    """Return the scores for a model's results.
 
     Raises
     ------
     InputError
-        If the model's card does not say how its inputs are observed, or the network how many bands they have.
+        If the card does not state the observation model, or the network does not state its number of bands.
     """
     operators = forward_operators(model, "a quality file")
     bands = {}
@@ -214,7 +214,7 @@ def scorer_of(model: Model) -> Scorer:
 
 
 def quality_of(result: xr.DataArray, request: Request, scorer: Scorer, tiling: Tiling) -> dict[str, Any]:
-    """Return everything that a quality file says.
+    """Return the contents of a quality file.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def quality_of(result: xr.DataArray, request: Request, scorer: Scorer, tiling: T
     dict
         ``model``, ``observation`` (sensor, degradation, scale), ``peak`` (of PSNR), ``whole`` and ``tiles``. Each of
         the last two has ``consistency``, by input, and for fusion ``qnr``; a tile also its ``rows`` and ``columns`` in
-        pixels of the scene. What is not defined is None: a PSNR without error, an angle of one band, a tile without
+        pixels of the scene. Undefined values are None: a PSNR without error, an angle of one band, a tile without
         a pixel to compare.
     """
     card = request.model.card
@@ -249,7 +249,7 @@ def quality_of(result: xr.DataArray, request: Request, scorer: Scorer, tiling: T
 
 
 def write_quality(path: Path, quality: Mapping[str, Any]) -> None:
-    """Write a quality file, whole or not at all."""
+    """Write a quality file atomically."""
     from finewave.io.atomic import atomic_output
 
     with atomic_output(path) as temporary:

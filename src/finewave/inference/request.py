@@ -1,4 +1,4 @@
-"""What is asked of a model: its inputs as scenes, checked, with their bands found; and what the result will be."""
+"""A prediction request: checked inputs with matched bands, and the properties of the result."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from finewave.zoo.model import Model
 
 SPREAD = "standard deviation over eight flips and rotations"
-"""What the values of an uncertainty file are, in its attribute ``quantity``."""
-_SAMPLE = 128  # side in pixels of the windows in which a scene in a file is looked at beforehand
+"""Attribute ``quantity`` of an uncertainty file."""
+_SAMPLE = 128  # side in pixels of the windows sampled for checks of a scene in a file
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Request:
     kept : tuple of int or None
         Bands of the output that are kept; None for all.
     grids : dict of str to Grid
-        Of those inputs that were brought to another grid than their own.
+        Target grids of inputs that are resampled.
     window : Window or None
         Part of the first input's file, or of the grid of a later one, that is the scene; None for all.
     """
@@ -58,20 +58,20 @@ class Request:
 
     @property
     def first(self) -> xr.DataArray:
-        """The scene whose grid is that of the tiles."""
+        """The scene that defines the grid of the tiles."""
         return self.scenes[self.model.inputs[0]]
 
     @property
     def output_bands(self) -> int | None:
-        """How many bands the result has; None where the network does not say."""
+        """Number of bands of the result; None if the network does not state it."""
         return self.model.bands_of(self.model.output) if self.kept is None else len(self.kept)
 
     def ratio(self, name: str) -> int:
-        """Return how many pixels of an input stand on one of the first, per axis."""
+        """Return the pixels of an input per pixel of the first input along an axis."""
         return self.scenes[name].sizes["y"] // self.first.sizes["y"]
 
     def part_of(self, name: str) -> Window | None:
-        """Return which part of an input's file, or of the grid on which it is brought, is the scene; None for all."""
+        """Return the part of an input's file, or of its target grid, that is the scene; None for all."""
         if self.window is None or name == "ref_rgb":
             return None
         return enlarged(self.window, self.ratio(name))
@@ -116,7 +116,7 @@ class Request:
         return result
 
     def warn_of_range(self) -> None:
-        """Warn of values far beyond the model's range: of all, if they are in memory, else of a sample in the file."""
+        """Warn about values far beyond the model's range; files are checked by a sample."""
         model = self.model
         low, high = model.card.value_range if model.card is not None else (0.0, 1.0)
         for name, scene in self.scenes.items():
@@ -142,7 +142,7 @@ class Request:
 
 
 def _good_bands(model: Model, wavelengths: Any) -> list[bool] | None:
-    """Return which bands of the output can be relied on, by the card; None where it excludes none."""
+    """Return which output bands are reliable according to the card; None if all are."""
     ranges = model.data_facts.get("unreliable_nm")
     if not ranges or wavelengths is None:
         return None
@@ -167,7 +167,7 @@ def make_request(
     guide: xr.DataArray | None = None,
     options: PredictOptions | None = None,
 ) -> Request:
-    """Check the inputs of a model, cut the part that is asked for and find bands; see `finewave.super_resolve`."""
+    """Check a model's inputs, cut the requested part and match bands; see `finewave.super_resolve`."""
     from finewave.scene import check_scene
 
     scene = check_scene(scene)
@@ -277,10 +277,12 @@ def kept_bands(request: Request, bands: Sequence[float | str]) -> tuple[int, ...
 
 
 def warn_of_facts(request: Request, facts: list[TileFacts], processing: Processing) -> None:
-    """Warn of what all tiles together have met: pixels without a value, nothing but zeros, values out of a range."""
+    """Warn about findings in all tiles: missing values, only zeros, values out of range."""
     cut = sum(each.cut for each in facts)
     if processing.clip is not None and cut:
-        consequence = ", where the result no longer gives back the scene exactly" if processing.projection else ""
+        consequence = (
+            ", where the result is no longer exactly consistent with the scene" if processing.projection else ""
+        )
         warnings.warn(
             f"{cut} values were cut to {processing.clip[0]:g} to {processing.clip[1]:g}{consequence}",
             FinewaveWarning,
@@ -303,7 +305,7 @@ def warn_of_facts(request: Request, facts: list[TileFacts], processing: Processi
 def _sampled(scene: xr.DataArray, bands: BandSelection) -> tuple[float, list[int]]:
     """Return the largest value and the bands without any, of nine windows if the scene is neither in memory nor small.
 
-    Nothing is said of dask arrays: asking would compute them.
+    Dask arrays are not checked, as that would compute them.
     """
     if scene.chunks is not None:
         return 0.0, []

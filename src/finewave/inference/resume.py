@@ -1,4 +1,4 @@
-"""Finished tiles of an output that is not, kept beside it so that the same command goes on where it was stopped."""
+"""Finished tiles of an unfinished output, stored beside it so that the same command resumes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def locked(output: Path) -> Iterator[Path]:
         yield folder
     finally:
         if not (folder / _JOB).exists() or not any((folder / _DONE).glob("*.json")):
-            remove_folder(folder)  # nothing is there to go on with
+            remove_folder(folder)  # nothing to resume
         lock.release()
 
 
@@ -132,7 +132,7 @@ class ResumeStore:
         temporary.replace(path)
 
     def facts(self, number: int) -> dict[str, Any] | None:
-        """Return what was met in a finished tile; None for one that is not."""
+        """Return the findings of a finished tile; None for an unfinished one."""
         try:
             return json.loads((Path(self.folder) / _DONE / f"{number}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -143,7 +143,7 @@ class ResumeStore:
         (Path(self.folder) / _DONE / f"{number}.json").unlink(missing_ok=True)
 
     def warn(self, output: Path, records: Sequence[dict[str, Any]]) -> None:
-        """Say what in all tiles together did not fit the stored type."""
+        """Warn about values in all tiles that did not fit the stored type."""
         clipped, lost = (sum(record[key] for record in records) for key in ("clipped", "lost"))
         replace(self.storage, clipped=clipped, lost=lost).warn(output)
 
@@ -160,27 +160,27 @@ class ResumeStore:
             return all(
                 _checksum(_array(store, "r")[:, rows, columns]) == checksum for store, checksum in expected.items()
             )
-        except Exception:  # a chunk that was cut off fails in as many ways as there are codecs
+        except Exception:  # a truncated chunk fails with errors that depend on the codec
             return False
 
 
 def open_job(folder: Path, job: dict[str, Any], *, restart: bool) -> dict[str, Any] | None:
-    """Make a hidden folder ready for a job; return what `commit_job` was given if there are tiles to go on from.
+    """Prepare a hidden folder for a job; return the argument of `commit_job` if there are tiles to resume from.
 
     Parameters
     ----------
     folder : Path
         From `locked`.
     job : dict
-        Everything that the output depends on, by name, as JSON knows it. What an earlier run has said beyond these
-        names is not compared.
+        Everything that the output depends on, by name, in JSON types. Other names stored by an earlier run are not
+        compared.
     restart : bool
-        Throw away what an earlier run has left.
+        Discard the tiles of an earlier run.
 
     Raises
     ------
     InputError
-        If what is there belongs to another job: says in what they differ.
+        If the folder belongs to another job; the message names the differences.
     """
     path = folder / _JOB
     before = _read(path)
@@ -193,16 +193,16 @@ def open_job(folder: Path, job: dict[str, Any], *, restart: bool) -> dict[str, A
                 "anew with --restart (restart=True)"
             )
         stores = (_SCENE, _SPREAD) if job.get("uncertainty") else (_SCENE,)
-        if all((folder / store).is_dir() for store in stores):  # else one has got its final name, and the other not
+        if all((folder / store).is_dir() for store in stores):  # otherwise only one of them already has its final name
             return before
-    for name in (_JOB, _SCENE, _SPREAD, _DONE):  # the job first: without it nothing is taken for finished
+    for name in (_JOB, _SCENE, _SPREAD, _DONE):  # the job file first: without it no tile counts as finished
         each = folder / name
         remove_folder(each) if each.is_dir() else each.unlink(missing_ok=True)
     return None
 
 
 def commit_job(folder: Path, job: dict[str, Any]) -> None:
-    """Say that the folder, whose store is laid out, belongs to a job."""
+    """Record the job of a folder whose store has been created."""
     (folder / _DONE).mkdir(exist_ok=True)
     temporary = folder / f"{_JOB}.new"
     temporary.write_text(json.dumps(job, indent=2), encoding="utf-8")
@@ -211,7 +211,7 @@ def commit_job(folder: Path, job: dict[str, Any]) -> None:
 
 
 def discard_job(folder: Path) -> None:
-    """Throw away what is left of a job whose output has its name."""
+    """Remove the folder of a finished job."""
     (folder / _JOB).unlink(missing_ok=True)
 
 

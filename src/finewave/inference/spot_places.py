@@ -31,7 +31,7 @@ class PlacedSpot:
     window : Window
         Rows and columns that it touches.
     mask : bool ndarray
-        Which pixels of the window are its own; at least one is.
+        Mask of its pixels in the window; at least one.
     """
 
     spot: Spot
@@ -146,7 +146,7 @@ def _mask(
     else:
         mask = _inside(points, columns, rows)
         nearest = np.hypot(rows - points[:, 1].mean(), columns - points[:, 0].mean())
-    if not mask.any():  # smaller than a pixel: the one that it lies in
+    if not mask.any():  # smaller than a pixel: use the pixel that contains it
         mask[np.unravel_index(nearest.argmin(), mask.shape)] = True
     return window, mask
 

@@ -36,16 +36,15 @@ def super_resolve(
 ) -> xr.DataArray:
     """Apply a model to a scene.
 
-    A scene that is larger than what the network sees for a tile is processed in tiles that overlap. The result of a
-    scene of dask arrays is one of dask arrays, a chunk for each tile: nothing is computed before it is asked for.
-    That of any other scene is held in memory; `predict_file` goes from file to file without that.
+    Large scenes are processed in overlapping tiles. The result of a scene of dask arrays is lazy, with one dask chunk
+    per tile. That of any other scene is held in memory; `predict_file` works from file to file instead.
 
     Parameters
     ----------
     scene : xarray.DataArray with dims (band, y, x)
         Reflectance-like values in the model's range, as `open_scene` returns them.
     model : Model, str or torch.nn.Module
-        From `load_model`, or what it loads; the name of a baseline, see `finewave.inference.baselines`; or a network,
+        From `load_model`, or its argument; the name of a baseline, see `finewave.inference.baselines`; or a network,
         see `finewave.Model`.
     guide : xarray.DataArray, optional
         The second image of a model that takes two: the HR-MSI (band, y, x) of ``fusion``, s times as many rows and
@@ -92,7 +91,7 @@ def super_resolve_with_uncertainty(
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Apply a model to a scene in its eight orientations, and say how far the eight results are apart.
+    """Apply a model to a scene in its eight orientations, and return mean and spread of the results.
 
     Parameters
     ----------
@@ -121,7 +120,7 @@ def _resolved(
     options: PredictOptions,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[xr.DataArray, xr.DataArray | None]:
-    """Return result and, if asked for, spread."""
+    """Return result and, if requested, spread."""
     from finewave.inference.baselines import model_to_run
     from finewave.scene import check_scene
 
@@ -144,7 +143,7 @@ def _resolved(
 def _at_once(
     request: Request, tiling: Tiling, processing: Processing, progress: Callable[[int, int], None] | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Return the output (C, s h, s w), tile after tile, and its spread if asked for."""
+    """Return the output (C, s h, s w), tile by tile, and its spread if requested."""
     sources = request.sources()
     warn_halo_error(request.model, sources, tiling, processing.reach)
     scale = request.model.upscaling
@@ -171,7 +170,7 @@ def _at_once(
 
 
 def _lazy(request: Request, tiling: Tiling, processing: Processing) -> tuple[Any, Any]:
-    """Return the output (C, s h, s w), and its spread if asked for, as dask arrays with a chunk for each tile."""
+    """Return the output (C, s h, s w), and its spread if requested, as dask arrays with a chunk for each tile."""
     import dask
     import dask.array as da
 

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from finewave.zoo.model import Model
 
 _LARGEST_SIDE = 1024
-"""In pixels, of the image among whose places it is chosen; a larger scene is averaged to it."""
+"""Maximum side in pixels of the image in which places are chosen; larger scenes are averaged."""
 _SPOT = 9  # pixels of the result on a side, flat
 
 
 @dataclass(frozen=True)
 class MeasuringPlace:
-    """A place to measure at, and what is expected of it.
+    """A recommended place to measure, with its expected benefit.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ def where_to_measure(scene: xr.DataArray, model: Model, count: int = 8, *, seed:
     count : int
         How many, >= 1.
     seed : int
-        Of the sample of pixels that stands for the scene.
+        Size of the pixel sample that represents the scene.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def where_to_measure(scene: xr.DataArray, model: Model, count: int = 8, *, seed:
     Raises
     ------
     InputError
-        The scene does not fit the model, the model makes no spectra, or there are fewer such places.
+        The scene does not fit the model, the model does not predict spectra, or there are fewer places.
 
     Notes
     -----

@@ -1,1 +1,1 @@
-"""The published systems, one file each, and what makes them one family: registry, cards, weights."""
+"""Models: networks with card and weights; loading, sharing, export."""

@@ -1,8 +1,8 @@
-"""Where trained weights stand, found without loading PyTorch.
+"""Location of trained weights, without loading PyTorch.
 
-A folder ``<name>/`` with `WEIGHTS` and `CARD` is one set of trained weights. Those of finewave stand in ``weights/`` of
-the repository, which a checkout has at hand. An installation has the cards alone, as ``finewave/_weights``: the weights
-themselves come from a folder of folders that ``FINEWAVE_WEIGHTS`` names, or are fetched, see `fetch_weights`.
+A folder ``<name>/`` with `WEIGHTS` and `CARD` is one set of trained weights. finewave's own are in ``weights/`` of the
+repository. An installation has only the cards, in ``finewave/_weights``; the weights are read from the folder named by
+``FINEWAVE_WEIGHTS``, or downloaded, see `fetch_weights`.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ def weight_folders() -> dict[str, Path]:
 
 
 def missing_weights() -> list[str]:
-    """Return the names of finewave's own weights that are not on this machine and cannot be fetched."""
+    """Return the names of finewave's weights that are neither on this machine nor downloadable."""
     return sorted(_known().keys() - weight_folders().keys())
 
 
 def folder_with_weights(name: str) -> Path | None:
-    """Return the folder that holds weights and card of this name, fetched if need be; None for an unknown name.
+    """Return the folder with weights and card of this name, downloaded if necessary; None for an unknown name.
 
     Raises
     ------
     InputError
-        If the name is known, but its weights are nowhere: the message says how to get them.
+        If the name is known but its weights are missing; the message says how to get them.
     """
     folder = weight_folders().get(name)
     if folder is not None and (folder / WEIGHTS).is_file():
@@ -62,7 +62,7 @@ def folder_with_weights(name: str) -> Path | None:
 
 
 def how_to_get_them() -> str:
-    """Return what to do about weights that are not on this machine."""
+    """Return advice about missing weights."""
     folder = os.environ.get(FOLDER_VARIABLE)
     there = f" (it is {folder})" if folder else ""
     return (
@@ -79,9 +79,9 @@ def fetch_weights(name: str, card: Path) -> Path:
     Raises
     ------
     InputError
-        If there is no address, it does not answer, or what came is not what the card says.
+        If there is no address, it does not answer, or the file does not match the card.
     """
-    import urllib.request  # completion looks for names here and needs no network
+    import urllib.request  # used by shell completion, so no network access
 
     address = _address()
     if not address:
@@ -111,7 +111,7 @@ def fetch_weights(name: str, card: Path) -> Path:
 
 
 def _roots() -> Iterator[Path]:
-    """Yield the folders in which weights are looked for, the last one counts most."""
+    """Yield the folders with weights, in order of increasing priority."""
     yield _cache()
     yield from _checkout()
     if os.environ.get(FOLDER_VARIABLE):
@@ -126,7 +126,7 @@ def _complete(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _known() -> dict[str, Path]:
-    """Return the folders of the cards that come with an installation or a checkout."""
+    """Return the folders of the cards in an installation or a checkout."""
     cards = [card for root in (_package() / "_weights", *_checkout()) for card in sorted(root.glob(f"*/{CARD}"))]
     return {card.parent.name: card.parent for card in cards}
 

@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 _ONCE_IN_RECIPE = {"training_crop": "crop", "measured_msi": "msi", "reference": "reference"}
-"""Keys that older cards lack, and where their recipes say the same, under ``data``."""
+"""Keys missing in older cards, and the key with the same value under ``data`` of their recipes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What is known about a set of weights. Facts that do not apply are None; none is left out of the file.
+    """Facts about a set of weights. Facts that do not apply are None; all are written to the file.
 
     Attributes
     ----------
     name : str
-        Name of the weights, ``<system>-<what for>-x<scale>``.
+        Name of the weights, ``<system>-<purpose>-x<scale>``.
     system, config : str, dict
         The network's name in the registry and every argument of its constructor.
     task, inputs, output : str, list of str, str
-        What it maps to what, in the words of the tasks table.
+        Input and output, by the names of the table of tasks.
     scale : int
         s.
     wavelengths_nm : list of float, optional
@@ -47,7 +47,7 @@ class Card:
     size_multiple : int
         Height and width of the input are multiples of it.
     receptive_field : int, optional
-        Distance in input pixels up to which a pixel acts on the output; None for the whole image.
+        Largest distance in input pixels at which a pixel affects the output; None for the whole image.
     training_crop : int, optional
         Side in output pixels of the training crops: local pooling takes its means over as much.
     halos : dict of str to int, optional
@@ -77,7 +77,7 @@ class Card:
     notes : str, optional
         Anything that a user should know.
     format_version : int
-        Of the card's own format.
+        Version of the card format.
     """
 
     name: str
@@ -127,7 +127,7 @@ class Card:
 
     @classmethod
     def from_json(cls, text: str, source: str = "card") -> Card:
-        """Return the card that ``text`` holds; ``source`` names it in messages.
+        """Parse a card from ``text``; ``source`` names it in messages.
 
         Raises
         ------

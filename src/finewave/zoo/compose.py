@@ -75,7 +75,7 @@ def compose(name: str, **parts: Model) -> Model:
 
 
 def _agreed(kind: type[Composition], name: str, parts: dict[str, Model]) -> dict[str, int]:
-    """Return scale and band counts of the whole, on which all parts must agree."""
+    """Return scale and band counts of the composition, on which all parts must agree."""
     stated: dict[str, tuple[int, str]] = {}
 
     def agree(quantity: str, value: int, source: str) -> None:
@@ -97,14 +97,14 @@ def _agreed(kind: type[Composition], name: str, parts: dict[str, Model]) -> dict
 
 
 def _card(net: SRNetwork, name: str, parts: dict[str, Model]) -> Any:
-    """Return the card of the whole, as far as the parts' cards tell and agree."""
+    """Return the composition's card, with the facts on which the parts' cards agree."""
     cards = {part: model.card for part, model in parts.items() if model.card is not None and not model.untrained}
     if len(cards) < len(parts):
         return None
     facts: dict[str, Any] = {}
     for key in ("sensor", "ms_bands", "ms_wavelengths_nm"):
         facts[key] = _same(name, key, {part: getattr(card, key) for part, card in cards.items()})
-    # what a spatial network enlarges before the spectral one are the bands of the sensor
+    # a spatial network before the spectral one works on the sensor's bands
     makers = {part: card for part, card in cards.items() if not (part == "sr" and name != "ssr-sr")}
     facts["wavelengths_nm"] = _same(name, "wavelengths_nm", {part: c.wavelengths_nm for part, c in makers.items()})
     spatial = {part: card.degradation for part, card in cards.items() if part != "ssr"}

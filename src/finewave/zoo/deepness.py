@@ -2,7 +2,7 @@
 
 What the plugin does was read from its source (PUTvision/qgis-plugin-deepness): it cuts a layer into square tiles of one
 size, divides their numbers by 255 whatever their type, hands over the first bands, and lays the output's tiles edge on
-edge: they do not overlap. What it may know of a network stands in the file's metadata, each value as JSON.
+edge: they do not overlap. It reads facts about a network from the file's metadata, each value as JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DIVISOR = 255.0
 
 
 class DeepnessNetwork(nn.Module):
-    """A network behind what Deepness hands over.
+    """A network with an input adapter for Deepness.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class DeepnessNetwork(nn.Module):
     name : str
         Of its input.
     full_scale : float
-        The layer's number that stands for 1.
+        The layer's number that represents 1.
     srgb : bool
         Whether the layer's numbers are those of a photograph, on sRGB's curve.
     """
@@ -56,7 +56,7 @@ def for_deepness(model: Model, net: nn.Module, full_scale: float | None) -> Deep
     net : nn.Module
         Its network, ready for the export.
     full_scale : float, optional
-        The layer's number that stands for 1; default 255.
+        The layer's number that represents 1; default 255.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def for_deepness(model: Model, net: nn.Module, full_scale: float | None) -> Deep
 
 
 def deepness_metadata(card: Card, tile: int) -> dict[str, str]:
-    """Return what the plugin reads in a file: kind of network, size of tiles and, by band, the output's names."""
+    """Return the metadata for the plugin: kind of network, tile size and names of the output bands."""
     facts: dict[str, object] = {"model_type": "Superresolution", "tile_size": tile, "tiles_overlap": 0}
     if card.wavelengths_nm is not None:
         facts["class_names"] = {str(i): f"{nm:g} nm" for i, nm in enumerate(card.wavelengths_nm)}

@@ -25,7 +25,7 @@ def ensemble(*models: Model, consistent: bool = True, name: str = "ensemble") ->
     *models : Model
         Two or more of a task `ssr`, `sr`, `sssr` or `fusion`, which keep their weights.
     consistent : bool
-        Make the mean the nearest image that gives back the inputs, as the cards say that these are observed.
+        Project the mean on the images consistent with the inputs, by the cards' observation model.
     name : str
         On the card, which names the members in its notes.
 
@@ -36,8 +36,8 @@ def ensemble(*models: Model, consistent: bool = True, name: str = "ensemble") ->
     Raises
     ------
     InputError
-        A ``ValueError``, if a member has another task, scale, bands, sensor or degradation than the first; or the card
-        of the first does not say how inputs are observed, and ``consistent`` needs it.
+        A ``ValueError``, if a member has another task, scale, bands, sensor or degradation than the first; or
+        ``consistent`` is set and the first card does not state the observation model.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def ensemble(*models: Model, consistent: bool = True, name: str = "ensemble") ->
 
 
 def member_names(which: Any) -> list[str]:
-    """Return the parts of a name like ``"mstpp-cave+awan-cave"``; nothing for a name or path of one model."""
+    """Return the parts of a name like ``"mstpp-cave+awan-cave"``; empty for a single name or path."""
     if not isinstance(which, str) or "+" not in which or Path(which).exists():
         return []
     parts = which.split("+")
@@ -120,7 +120,7 @@ def _check_fit(first: Model, other: Model) -> None:
 
 
 def _facts(models: tuple[Model, ...]) -> dict[str, Any]:
-    """Return what the cards say of inputs and output, on which they must agree."""
+    """Return the cards' common facts about inputs and output, on which they must agree."""
     facts: dict[str, Any] = {}
     for key in AGREED:
         facts[key], by = None, ""

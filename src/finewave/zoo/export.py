@@ -1,7 +1,7 @@
-"""Networks for other programs: ONNX, for onnxruntime and all that reads it, and PyTorch's own exported programs.
+"""Export of networks to ONNX, for onnxruntime and others, and to PyTorch's exported programs.
 
-What cannot be written down takes an equal path of standard operators, see `finewave.nn.exporting`. What a network
-allows stands in its description (`finewave.systems.base.Description`).
+Operations that cannot be exported are replaced by equivalent standard operators, see `finewave.nn.exporting`. The
+supported formats are in a network's description (`finewave.systems.base.Description`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _DEEPNESS_TILE = 128
 
 
 class Exported(NamedTuple):
-    """What `export` wrote.
+    """Result of `export`.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Exported(NamedTuple):
 
 
 class Traced(NamedTuple):
-    """A network on its way into a file."""
+    """A network prepared for export."""
 
     program: ExportedProgram
     net: nn.Module
@@ -82,14 +82,14 @@ def export(
     Parameters
     ----------
     model : Model, str or Path
-        A model, or what `load_model` takes.
+        A model, or an argument of `load_model`.
     path : str or Path
         ``.onnx``, or ``.pt2`` for ``torch.export.load``.
     size : tuple of int, optional
         Height and width in pixels of the first input that the file is made for. By default it takes any size from 8 up,
         or, where the network does not allow that, the size of its training crops.
     target : {"deepness"}, optional
-        A program whose way of handing over images the file fits. ``"deepness"``: the plugin of QGIS, see
+        A program whose input conventions the file follows. ``"deepness"``: the plugin of QGIS, see
         `finewave.zoo.deepness`; ONNX, for square tiles of ``size`` or of about 128 pixels.
     full_scale : float, optional
         For Deepness: the number in a layer that stands for 1, by default 255; 10000 for most reflectance products.
@@ -99,10 +99,10 @@ def export(
     Returns
     -------
     Exported
-        Inputs have their names (``lr_msi``, ...) and are (1, bands, height, width), float32; the output is
-        (1, bands, height, width). The card and what stands in it about bands, wavelengths, sensor and scale are in the
-        file's metadata (in a ``.pt2``, the extra file ``card.json``). The checks of `Model.predict` are not in it:
-        pixels must be finite.
+        Inputs have their names (``lr_msi``, ...) and are (1, bands, height, width), float32; the output is (1, bands,
+        height, width). The file's metadata contain the card, and its facts about bands, wavelengths, sensor and scale
+        (in a ``.pt2``, the extra file ``card.json``). The checks of `Model.predict` are not included: pixels must be
+        finite.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def export(
 
 
 def _trace_for_deepness(model: Model, size: tuple[int, int] | None, full_scale: float | None) -> Traced:
-    """Return the program of a network behind what Deepness hands over."""
+    """Return the exported program of a network with an adapter for Deepness."""
     multiple = math.lcm(model.net.export_multiple, model.size_multiple)
     rows, columns = size or (-(-_DEEPNESS_TILE // multiple) * multiple,) * 2
     if rows != columns:
@@ -218,7 +218,7 @@ def write_pt2(traced: Traced, path: Path) -> None:
 
 
 def metadata_of(card: Card, size: tuple[int, int] | None) -> dict[str, str]:
-    """Return what is written into an ONNX file: the whole card, and by name what a program needs; all as JSON."""
+    """Return the metadata of an ONNX file: the whole card, and single facts by name; all as JSON."""
     facts = asdict(card)
     keys = ("name", "task", "scale", "wavelengths_nm", "ms_bands", "ms_wavelengths_nm", "sensor", "value_range")
     metadata = {key: facts[key] for key in (*keys, "licence") if facts[key] is not None}
@@ -258,7 +258,7 @@ def _cut(x: Tensor) -> Tensor:
 
 
 def _runner(path: Path) -> Any:
-    """Return a function from inputs by name to the output, by the program that reads such files."""
+    """Return a function from inputs by name to the output, run by the file's runtime."""
     if path.suffix == ".pt2":
         module = torch.export.load(path).module()
         return lambda inputs: module(**inputs)
@@ -292,7 +292,7 @@ def _windows(side: int | None, size: tuple[int, int]) -> Iterator[None]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Leave out what PyTorch's exporters say to those who work on them."""
+    """Suppress messages of PyTorch's exporters for their developers."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch.fx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

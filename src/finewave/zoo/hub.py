@@ -1,7 +1,7 @@
 """Models on the Hugging Face Hub: ``hf:owner/name``, from where they are loaded and to where they are pushed.
 
-A repository holds what a folder of weights holds, `WEIGHTS` and `CARD`, and their page. Fetched files lie in the cache
-of huggingface_hub, one folder for each commit, and are used from there when the Hub cannot be reached.
+A repository has the files of a weights folder, `WEIGHTS` and `CARD`, and a README. Downloads are stored in the cache of
+huggingface_hub, one folder per commit, and used from there when the Hub cannot be reached.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def parse_address(which: str) -> Address:
     Raises
     ------
     InputError
-        If it is no such thing.
+        If it is not a valid address.
     """
     match = _ADDRESS.fullmatch(which.removeprefix(PREFIX))
     if match is None:
@@ -51,8 +51,8 @@ def parse_address(which: str) -> Address:
 def fetch(which: str) -> Path:
     """Return the folder with weights and card of ``"hf:owner/name[@revision]"``, fetched if the cache lacks them.
 
-    Nothing but `WEIGHTS` and `CARD` is fetched, both of one commit. Where the Hub cannot be reached, or under
-    ``HF_HUB_OFFLINE=1``, what was fetched before is returned.
+    Only `WEIGHTS` and `CARD` are downloaded, both of one commit. If the Hub cannot be reached, or with
+    ``HF_HUB_OFFLINE=1``, the cached files are returned.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def fetch(which: str) -> Path:
 
 
 def absence(missing: str, there: Iterable[str]) -> str:
-    """Say that a file is missing among those that are there, and what that may mean."""
+    """Return the error for a missing file, with the likely reason."""
     pickles = sorted(name for name in there if name.endswith(_PICKLES))
     if missing == WEIGHTS and pickles:
         return (
@@ -159,11 +159,11 @@ def _quietly() -> Iterator[None]:
 
 @contextmanager
 def _said_plainly(address: Address) -> Iterator[None]:
-    """Turn what huggingface_hub raises into an `InputError` of one line."""
+    """Convert errors of huggingface_hub to an `InputError` of one line."""
     from huggingface_hub import constants, errors
 
     place = constants.ENDPOINT
-    of_http: Any = errors.HfHubHTTPError.__bases__  # the HTTP library's own error, whichever library that is
+    of_http: Any = errors.HfHubHTTPError.__bases__  # the error of the HTTP library in use
     try:
         yield
     except errors.HFValidationError as error:

@@ -1,4 +1,4 @@
-"""Pixels without a value: a network must not see them, and its answer there means nothing."""
+"""Missing pixels: they are filled before the network, and its output there is removed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def fill_invalid(image: Tensor, *, band_by_band: bool = False) -> tuple[Tensor, 
     ----------
     image : Tensor of shape (B, c, h, w)
     band_by_band : bool
-        Treat each band as an image of its own, for networks that do.
+        Treat each band separately, for networks that do so.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def fill_invalid(image: Tensor, *, band_by_band: bool = False) -> tuple[Tensor, 
         if holes.all():
             one.zero_()
         elif holes.any():
-            # the nearest pixel, not a mean: attention and pooling then see no value foreign to the image
+            # the nearest pixel, not a mean, so that attention and pooling see only values of the image
             rows, columns = distance_transform_edt(holes.cpu().numpy(), return_distances=False, return_indices=True)
             one.copy_(one[:, torch.from_numpy(rows).to(one.device), torch.from_numpy(columns).to(one.device)])
     return filled, invalid

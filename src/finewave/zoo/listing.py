@@ -1,4 +1,4 @@
-"""What there is by name: systems to build, and trained weights to load."""
+"""Names of systems to build and trained weights to load."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def list_models(task: str | None = None, trained: bool = False) -> list[str]:
     task : {"sssr", "sr", "ssr", "fusion", "refsr"}, optional
         Only those of one task.
     trained : bool
-        Names of available weights, for `load_model`, in place of names of systems, for `create_model`.
+        Return names of available weights, for `load_model`, instead of names of systems, for `create_model`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A network ready for use: checks of what goes in, evaluation, loading and saving with its card."""
+"""A network ready for use: input checks, prediction, loading and saving with its card."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from finewave.zoo.seen import SeenPixels
 
 POOLINGS = ("image", "local")
 USUAL_CROP = 128
-"""Side in output pixels of training crops, where a card does not say it: that of arXiv 2505.24605, section V."""
+"""Default side of training crops in output pixels, if a card does not state it: that of arXiv 2505.24605, section V."""
 
 
 class Model:
@@ -44,26 +44,25 @@ class Model:
     net : SRNetwork
         Trained or not; a `finewave.systems.base.SRNetwork`.
     card : Card, optional
-        Of its weights. Without, the network is taken as untrained, and its card says what the network itself does:
-        system, configuration, task, scale, receptive field, parameters. `save` takes further facts.
+        Card of its weights. Without it the network is assumed untrained, and its card has only facts about the network:
+        system, configuration, task, scale, receptive field, parameters. `save` accepts further facts.
     precision : {"auto", "float32", "bfloat16"}
-        Arithmetic of inner features. ``"auto"`` is bfloat16 where the processor has instructions for it and
-        the network declares that it keeps its digits (``mixed_precision``), else float32. Inputs and outputs are
-        float32.
+        Arithmetic of inner features. ``"auto"`` is bfloat16 if the CPU or GPU has instructions for it and the network
+        declares ``mixed_precision``, otherwise float32. Inputs and outputs are float32.
     pooling : {"image", "local"}
-        Over what channel attention takes its means: the whole image, as the networks are defined; or windows of the
-        training crop's size, as it saw them in training. Images no larger than the window give the same either way
-        (but for JSSUNet's post-processing, whose shifted copy then has its border continued, not the opposite one).
+        Region of the means in channel attention: the whole image, as the networks are defined; or windows of the
+        training crop's size, as in training. Both are equal for images no larger than the window (except in JSSUNet's
+        post-processing, whose shifted copy is padded instead of wrapped).
 
     Attributes
     ----------
     net : torch.nn.Module
     card : Card or None
-        None without a card for a network that `create_model` did not build: its configuration is not known.
+        None without a card for a network not built by `create_model`, whose configuration is unknown.
     untrained : bool
         No card was given.
     name : str
-        For messages: the name on the card that was given, else the network's class.
+        For messages: the name in the given card, otherwise the network's class.
     inputs : tuple of str
         Names that `predict` takes.
 
@@ -101,12 +100,12 @@ class Model:
 
     @property
     def data_facts(self) -> Mapping[str, Any]:
-        """What the card says about the training data; nothing without one."""
+        """The card's facts about the training data; empty without a card."""
         return (self.card.data if self.card is not None else None) or {}
 
     @cached_property
     def seen(self) -> SeenPixels | None:
-        """What the training pixels of its first input were like; None where the card does not say it."""
+        """Distribution of the training pixels of its first input; None if the card lacks it."""
         stored = self.data_facts.get("seen")
         return None if stored is None else SeenPixels.from_card(stored)
 
@@ -117,20 +116,20 @@ class Model:
 
     @property
     def upscaling(self) -> int:
-        """How many output pixels stand on one pixel of the first input, per axis: s or 1."""
+        """Output pixels per pixel of the first input along an axis: s or 1."""
         return self.scale if self.output.startswith("hr_") and self.inputs[0].startswith("lr_") else 1
 
     @property
     def receptive_field(self) -> int | None:
-        """Distance in input pixels up to which a pixel acts on the output; None for the whole image.
+        """Largest distance in input pixels at which a pixel affects the output; None for the whole image.
 
-        Pooling over the image apart, see `reach`.
+        Without global pooling, see `reach`.
         """
         return self.net.receptive_field
 
     @property
     def n_global_poolings(self) -> int:
-        """How many poolings over the image the network has; 0 where it does not say."""
+        """Number of global poolings of the network."""
         return self.net.n_global_poolings
 
     @property
@@ -141,23 +140,23 @@ class Model:
 
     @property
     def reach(self) -> int | None:
-        """`receptive_field` with the windows of local pooling; None where a pixel acts on the whole image."""
+        """`receptive_field` with the windows of local pooling; None for the whole image."""
         if not self.n_global_poolings:
             return self.receptive_field
         return None if self.pooling == "image" else self.net.receptive_field_with_pooling(self.pooling_window)
 
     @property
     def tile_stages(self) -> tuple[TileStage, ...]:
-        """Parts of the network that need ever less around a tile, see `SRNetwork.tile_stages`; one without `reach`."""
+        """Stages of the network with decreasing halos, see `SRNetwork.tile_stages`; one without `reach`."""
         if self.reach is None:
             return (TileStage("network", None, 1.0),)
         return self.net.tile_stages(self.pooling_window if self.n_global_poolings else 0)
 
     @property
     def measured_halos(self) -> list[int] | None:
-        """Halo of each of `tile_stages` with which tiles were measured to equal the scene, by the card; see `Card`.
+        """Measured sufficient halo of each of `tile_stages`, from the card; see `Card`.
 
-        None where the card does not say it, or of another pooling than it was measured with.
+        None if the card lacks it, or with another pooling than in the measurement.
         """
         halos = None if self.card is None else self.card.halos
         names = [stage.name for stage in self.tile_stages]
@@ -167,9 +166,9 @@ class Model:
 
     @property
     def shift_equivariant(self) -> bool:
-        """Whether the network does the same wherever a part of the image lies, up to `size_multiple`.
+        """Whether the network is equivariant to shifts by multiples of `size_multiple`.
 
-        Without that, tiles do not equal the scene in one piece, whatever the network's reach.
+        Otherwise tiled and untiled prediction differ, whatever the receptive field.
         """
         return self.net.shift_equivariant
 
@@ -179,7 +178,7 @@ class Model:
         return self.net.band_by_band
 
     def bands_of(self, name: str) -> int | None:
-        """Return how many bands ``"lr_msi"``, ``"hr_hsi"``, ... have; None where the network does not say."""
+        """Return the number of bands of ``"lr_msi"``, ``"hr_hsi"``, ...; None if the network does not state it."""
         name = OTHER_NAMES.get(self.task, {}).get(name, name)
         if name == "ref_rgb":
             return 3
@@ -191,7 +190,7 @@ class Model:
         Parameters
         ----------
         *unnamed
-            Nothing: which image is which is said by name.
+            Not accepted: images are given by name.
         **inputs : Tensor of shape (B, c, h, w)
             The task's inputs by name, e.g. ``lr_msi=x``; floating point, reflectance-like, in [0, 1]. They
             are moved to the network's device and dtype. A spatial network (``sr``) takes ``lr_hsi`` or ``lr_msi``,
@@ -206,7 +205,7 @@ class Model:
         ------
         InputError
             A ``ValueError``, if an input is missing or not one of the network's, or its kind, rank, band
-            count or size does not fit. It says what was given and what is accepted.
+            count or size does not fit. The message says what was given and what is accepted.
 
         Warns
         -----
@@ -230,12 +229,12 @@ class Model:
         return output
 
     def run(self, inputs: Mapping[str, Tensor], margins: Sequence[Margins] = ()) -> Tensor:
-        """Run the network on inputs known to fit and to be finite, without the checks of `predict`.
+        """Run the network on valid, finite inputs, without the checks of `predict`.
 
         Parameters
         ----------
         inputs : mapping of str to Tensor
-            By the network's own names.
+            Inputs by the network's own names.
         margins : sequence of Margins
             What each of `tile_stages` does not need, none less than those before; the output lacks the last ones.
             Without, the network runs in one piece.
@@ -261,11 +260,11 @@ class Model:
         return output.to(first.device, like.dtype).contiguous()
 
     def _pooling(self, size: tuple[int, int]) -> AbstractContextManager[None]:
-        """Return what the network runs under on a first input of so many rows and columns."""
+        """Return the context to run the network in, for a first input of this size."""
         return nullcontext() if self.pooling == "image" else local_pooling(self.pooling_window, size)
 
     def _like(self, default: Tensor) -> Tensor:
-        """Return a tensor of the network's device and number type; ``default`` of those that learn nothing."""
+        """Return a parameter, for device and dtype; ``default`` for networks without parameters."""
         return next(itertools.chain(self.net.parameters(), self.net.buffers()), default)
 
     def _mixes(self, like: Tensor) -> bool:
@@ -273,12 +272,12 @@ class Model:
 
     @property
     def arithmetic(self) -> str:
-        """What the inner features are computed in here: ``"bfloat16"``, or the network's own number type."""
+        """Precision of inner features on this machine: ``"bfloat16"``, or the network's dtype."""
         like = self._like(torch.empty(0))
         return "bfloat16" if self._mixes(like) else str(like.dtype).removeprefix("torch.")
 
     def with_resolved_precision(self) -> Model:
-        """Return this model with what ``precision="auto"`` means here, to be kept by other processes."""
+        """Return this model with ``precision="auto"`` resolved on this machine, for other processes."""
         return self.with_precision("bfloat16" if self.arithmetic == "bfloat16" else "float32")
 
     def with_precision(self, precision: str) -> Model:
@@ -295,7 +294,7 @@ class Model:
         return self
 
     def save(self, folder: str | Path, dtype: torch.dtype | None = None, **facts: Any) -> Path:
-        """Write ``model.safetensors`` and ``card.json`` into ``folder``, whole or not at all.
+        """Write ``model.safetensors`` and ``card.json`` into ``folder`` atomically.
 
         Parameters
         ----------
@@ -314,10 +313,10 @@ class Model:
         return self._write(Path(folder), dtype, facts, lambda card: {})
 
     def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None, **facts: Any) -> Path:
-        """Write what `save` writes and ``README.md``, the card in words: a folder ready for sharing.
+        """Write the files of `save` and a ``README.md`` generated from the card, ready for sharing.
 
-        The page is headed by the metadata that model hubs index. It is written anew each time; words of your own
-        belong into the card's ``notes``, which it shows. `load_model` takes the folder.
+        The README starts with the metadata that model hubs index. It is regenerated each time; put your own text into
+        the card's ``notes``, which it includes. `load_model` takes the folder.
 
         Parameters
         ----------
@@ -355,7 +354,7 @@ class Model:
         revision : str, optional
             Branch to push to; the main one by default.
         private : bool, optional
-            Of a repository that is made now; by default what the owner has set.
+            Visibility of a newly created repository; by default the owner's setting.
         message : str
             Of the commit.
         token : str, optional
@@ -399,7 +398,7 @@ class Model:
             flush_to_disk(temporary)
             temporary.chmod(0o755)  # mkdtemp makes it private
             if folder.is_dir():
-                # several renames: should the machine stop between them, the checksum tells
+                # several renames: if the machine stops between them, the checksum does not match
                 for name in (WEIGHTS, *texts):
                     (temporary / name).replace(folder / name)
             else:
@@ -409,14 +408,14 @@ class Model:
         return folder
 
     def warn_about(self, filled: Mapping[str, Tensor], invalid: Mapping[str, Tensor]) -> None:
-        """Warn of inputs that are usable, but from which not much can be expected; see `predict`."""
+        """Warn about inputs for which results may be poor; see `predict`."""
         for name, image in filled.items():
             holes = invalid[name].any(dim=1)
             self.warn_of_values(name, int(holes.sum()), holes.numel(), not image.any())
             self.warn_of_size(name, image.shape[2], image.shape[3])
 
     def warn_of_values(self, name: str, holes: int, pixels: int, dark: bool) -> None:
-        """Warn if an input of so many pixels has some without a value, or nothing but zeros."""
+        """Warn if an input has missing pixels or only zeros."""
         if holes:
             _warn(
                 f"{name}: {holes} of {pixels} pixels are NaN or infinite; "
@@ -430,7 +429,7 @@ class Model:
             )
 
     def warn_of_size(self, name: str, rows: int, columns: int) -> None:
-        """Warn if an input of this size is smaller than what the network's attention looks at."""
+        """Warn if an input of this size is smaller than the attention window."""
         window = self.net.attention_window
         height, width = rows * self.upscaling, columns * self.upscaling
         if min(height, width) < window:
@@ -458,7 +457,7 @@ class Model:
         return [*self.inputs, *(name for name, own in others.items() if own in self.inputs)]
 
     def _check(self, inputs: Mapping[str, Any]) -> None:
-        """Raise an `InputError` if ``inputs`` are not what the network takes."""
+        """Raise an `InputError` if ``inputs`` do not fit the network."""
         for name in inputs:
             if name not in self.inputs:
                 raise unknown_name(f"input of {self.name}", name, self._accepted())
@@ -552,11 +551,11 @@ def load_model(which: str | Path, *, precision: str = "auto") -> Model:
 
 
 def as_model(model: Model | nn.Module | str | Path) -> Model:
-    """Return a model as it is, a network as a model, and load anything else by its name."""
+    """Return a model unchanged, wrap a network, and load anything else by name."""
     if isinstance(model, Model):
         return model
     if isinstance(model, nn.Module):
-        return Model(model)  # type: ignore[arg-type]  # refused there, in words, if it is not one of ours
+        return Model(model)  # type: ignore[arg-type]  # raises an error for other modules
     return load_model(model)
 
 
@@ -589,7 +588,7 @@ def _locate(which: str | Path) -> tuple[Path, Path]:
 
 
 def prefers_channels_last(net: nn.Module) -> bool:
-    """Two-dimensional convolutions are fastest so; networks with 3-D kernels have no such layout."""
+    """Use the channels-last layout, which is fastest for 2-D convolutions; not for networks with 3-D kernels."""
     return all(p.ndim <= 4 for p in net.parameters())
 
 

@@ -23,20 +23,20 @@ def forward_operators(model: Model, purpose: str) -> list[ForwardOperator]:
     Parameters
     ----------
     model : Model
-        Its card says sensor, degradation and wavelengths.
+        Model whose card states sensor, degradation and wavelengths.
     purpose : str
-        What they are wanted for, for messages.
+        Purpose, for messages.
 
     Raises
     ------
     InputError
-        If the card does not say what is needed, or the sensor does not have the model's bands.
+        If the card lacks a needed fact, or the sensor lacks the model's bands.
     """
     return [_operator_of(model, name, purpose) for name in model.inputs if name != "ref_rgb"]
 
 
 def projection_of(model: Model) -> Projection:
-    """Return the projection on the images that give back a model's inputs, by its card.
+    """Return the projection on the images consistent with a model's inputs, by its card.
 
     Raises
     ------

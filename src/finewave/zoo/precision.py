@@ -1,4 +1,4 @@
-"""Which arithmetic a machine is fastest with, and which of it a network may use."""
+"""Choice of the precision by machine and network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from finewave.errors import unknown_name
 from finewave.systems.base import SRNetwork
 
 PRECISIONS = ("auto", "float32", "bfloat16")
-"""Of prediction, see `uses_bfloat16`."""
+"""Precisions of prediction, see `uses_bfloat16`."""
 
 CAPABILITIES = ("amx_bf16", "avx512_bf16")
 """Instructions of processors, by PyTorch's names, with which bfloat16 is faster than float32."""
@@ -27,10 +27,9 @@ def check_precision(name: str) -> str:
 def uses_bfloat16(precision: str, net: SRNetwork, device: torch.device) -> bool:
     """Whether a network runs in bfloat16 autocast.
 
-    ``"bfloat16"`` and ``"float32"`` say so themselves. ``"auto"`` takes bfloat16 where the network's class declares
-    ``mixed_precision = True``: that under autocast it keeps in float32 what is added up to its output, so that no
-    more than 0.01 dB PSNR, 0.0005 SSIM and 0.05 degrees SAM are lost; and where the machine gains from it. A network
-    whose weights are not float32 runs in their number type.
+    ``"auto"`` is bfloat16 if the network's class declares ``mixed_precision = True``, which means that under autocast
+    it sums its output in float32 and loses at most 0.01 dB PSNR, 0.0005 SSIM and 0.05 degrees SAM, and if the machine
+    is faster with it. A network whose weights are not float32 runs in their dtype.
     """
     if precision == "float32" or any(p.dtype != torch.float32 for p in net.parameters()):
         return False
@@ -40,11 +39,11 @@ def uses_bfloat16(precision: str, net: SRNetwork, device: torch.device) -> bool:
 
 
 def bfloat16_gains(device_type: str) -> bool:
-    """Whether convolutions are clearly faster in bfloat16 than in float32, by what the chip has.
+    """Return whether convolutions are clearly faster in bfloat16 than in float32, by the chip's instructions.
 
     On processors, instructions for bfloat16: AMX's tiles, or AVX-512's dot products; with either, convolutions of 64
-    features are faster than in float32. Processors without either emulate bfloat16, and of others nothing is known. The
-    answer is the same in every run, whatever else the machine does.
+    features are faster than in float32. CPUs without either emulate bfloat16; False for unknown ones. The result does
+    not depend on the machine's load.
     """
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -52,6 +51,6 @@ def bfloat16_gains(device_type: str) -> bool:
 
 
 def processor_capabilities() -> Mapping[str, Any]:
-    """Return what PyTorch reports of the processor; nothing in versions that do not report it."""
+    """Return PyTorch's report of CPU features; empty in versions without it."""
     report = getattr(torch.cpu, "get_capabilities", None)
     return {} if report is None else report()

@@ -1,7 +1,7 @@
-"""The page that goes with a set of weights: its card in words, headed by the metadata that model hubs index.
+"""README of a set of weights, generated from its card, with the metadata that model hubs index.
 
-The format is that of model cards on the Hugging Face Hub: Markdown behind a block of YAML. The page is written anew
-from ``card.json`` each time and is never read: the JSON stays the truth.
+The format is that of model cards on the Hugging Face Hub: Markdown after a block of YAML. The page is always generated
+from ``card.json`` and never read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from finewave.zoo.card import Card
 
 README = "README.md"
 PIPELINE = "image-to-image"
-"""What the Hub calls networks from images to images."""
+"""The Hub's name for image-to-image networks."""
 
 _TASKS = {
     "sssr": "joint spatio-spectral super-resolution",
@@ -26,7 +26,7 @@ _TASKS = {
     "fusion": "fusion of hyperspectral and multispectral images",
     "refsr": "hyperspectral super-resolution with an unaligned RGB reference",
 }
-# licences that the Hub knows; others go by the name "other" and their own
+# licences known to the Hub; others are "other" with a name
 _KNOWN_LICENCE = re.compile(
     r"apache-2\.0|mit|bsd(-[23]-clause)?|cc0-1\.0|cc-by(-nc)?(-sa|-nd)?-[234]\.0|[al]?gpl-[23]\.[01]"
 )
@@ -47,7 +47,7 @@ def readme_of(card: Card, repository: str | None = None) -> str:
 
 
 def _metadata(card: Card) -> dict[str, Any]:
-    """Return the block of YAML: what the Hub searches and filters by."""
+    """Return the block of YAML, used by the Hub for search."""
     licence = (card.licence or "").lower()
     known = bool(_KNOWN_LICENCE.fullmatch(licence))
     facts: dict[str, Any] = {
@@ -110,7 +110,7 @@ def _sections(card: Card, repository: str | None) -> Iterator[str]:
 
 
 def _facts(card: Card) -> Iterator[tuple[str, str]]:
-    """Yield what a user must know to give the network the right images."""
+    """Yield the facts needed to prepare inputs for the network."""
     if card.ms_bands or card.ms_wavelengths_nm:
         centres = [f"{nm:g} nm" for nm in card.ms_wavelengths_nm or ()]
         names = card.ms_bands or [""] * len(centres)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 DARK = 0.01
-"""Added to reflectance before its root is taken: in roots, bright and dark pixels vary about as much."""
+"""Offset before the square root, which makes the variation of bright and dark pixels similar."""
 _PIXELS = 20_000
 _TURNS = 20
 _MARGIN = 1.25
-"""How much farther out than all but one in a thousand training pixels a pixel may be."""
+"""Tolerated factor beyond the distance of 99.9 % of the training pixels."""
 
 _LEAST, _LEAST_LIMIT = 1e-3, 0.1
 """Of spread and limit: scenes of one value are no reason to refuse the next digit."""
@@ -32,7 +32,7 @@ class SeenPixels:
     spread : list of float
         Standard deviation of each band's root.
     limit : float
-        Distance from the nearest centre beyond which a pixel is unlike what was seen.
+        Distance from the nearest centre beyond which a pixel counts as unlike the training data.
     """
 
     centres: list[list[float]]
@@ -61,7 +61,7 @@ class SeenPixels:
 
     @classmethod
     def from_card(cls, stored: Mapping[str, Any]) -> SeenPixels:
-        """Return what `to_card` stored."""
+        """Restore from `to_card`."""
         return cls(**stored)
 
     def to_card(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Images on one grid: the part of a scene that is asked for, and a guide that lies on another grid than its scene."""
+"""Images on one grid: the requested part of a scene, and guides on another grid."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from affine import Affine
 
 SAME_PLACE = 0.1
-"""In pixels: georeferences that differ by no more are taken as the same, for they are no better known."""
+"""Tolerance in pixels within which georeferences are equal, about their accuracy."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,7 @@ def grid_of(scene: xr.DataArray, finer: int = 1) -> Grid | None:
 def aligned_guide(guide: xr.DataArray, scene: xr.DataArray, finer: int) -> tuple[xr.DataArray, Grid | None]:
     """Return a guide on the grid of its scene, ``finer`` times as many rows and columns, and that grid if it was moved.
 
-    Without georeferences nothing is known, and the guide is returned as it is; so it is where they agree up to
-    `SAME_PLACE`.
+    The guide is returned unchanged without georeferences, or if they agree up to `SAME_PLACE`.
 
     Warns
     -----
@@ -99,7 +98,7 @@ def aligned_guide(guide: xr.DataArray, scene: xr.DataArray, finer: int) -> tuple
 
 
 def on_grid(scene: xr.DataArray, grid: Grid) -> xr.DataArray:
-    """Return a scene on another grid, resampled window by window when its values are asked for.
+    """Return a scene on another grid, resampled lazily window by window.
 
     Bilinear where the pixels of the two are about as large, the mean where those of the grid are larger.
     """
@@ -117,7 +116,7 @@ def on_grid(scene: xr.DataArray, grid: Grid) -> xr.DataArray:
 
 
 def cropped(scene: xr.DataArray, window: Window) -> xr.DataArray:
-    """Return a part of a scene, read when its values are asked for; place and control points follow."""
+    """Return a part of a scene, lazily read, with adapted transform and control points."""
     from finewave.control_points import RPCS, control_points, with_control_points
     from finewave.scene import scene_crs, scene_transform, with_georeference
 
@@ -143,7 +142,7 @@ def cropped(scene: xr.DataArray, window: Window) -> xr.DataArray:
 
 
 def window_asked_for(scene: xr.DataArray, window: Sequence[int] | None, bbox: Sequence[float] | None) -> Window | None:
-    """Return rows and columns of the part of a scene that options ask for; None for all of it.
+    """Return rows and columns of the requested part of a scene; None for all of it.
 
     Raises
     ------
@@ -165,7 +164,7 @@ def window_asked_for(scene: xr.DataArray, window: Sequence[int] | None, bbox: Se
         raise InputError("bbox= (--bbox) needs a scene with a georeference; give pixels with window= (--window)")
     ends = [~grid.affine * (x, y) for x in (bbox[0], bbox[2]) for y in (bbox[1], bbox[3])]
     columns, rows = ([each[axis] for each in ends] for axis in (0, 1))
-    slack = 1e-6  # of a pixel: corners of pixels are written down with as many digits
+    slack = 1e-6  # in pixels: precision of stored pixel corners
     left, top = max(0, math.floor(min(columns) + slack)), max(0, math.floor(min(rows) + slack))
     right, bottom = min(width, math.ceil(max(columns) - slack)), min(height, math.ceil(max(rows) - slack))
     if left >= right or top >= bottom:
@@ -179,7 +178,7 @@ def window_asked_for(scene: xr.DataArray, window: Sequence[int] | None, bbox: Se
 
 
 def pixel_ratio(scene: xr.DataArray, guide: xr.DataArray) -> tuple[float, float] | None:
-    """Return how many pixels of a guide a pixel of a scene is wide and high; None if that is not known."""
+    """Return the width and height of a scene pixel in guide pixels; None if unknown."""
     start, end = grid_of(scene), grid_of(guide)
     if start is None or end is None:
         return None
@@ -242,7 +241,7 @@ def _places(columns: Any, rows: Any, start: Grid, end: Grid) -> tuple[NDArray[np
 
 
 def _resampled(scene: xr.DataArray, grid: Grid) -> Any:
-    """Return an array for xarray's lazy indexing, whose blocks are resampled when they are read."""
+    """Return an array for xarray's lazy indexing, resampled block by block when read."""
     from xarray.backends import BackendArray
     from xarray.core import indexing
 

@@ -1,4 +1,4 @@
-"""What a halo smaller than the network's reach changes, measured on one tile of the scene at hand."""
+"""Effect of a halo smaller than the receptive field, measured on one tile of the scene."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def halo_difference(
 
 
 def warn_halo_error(model: Model, sources: Mapping[str, tuple[Source, int]], tiling: Tiling, beyond: int = 0) -> None:
-    """Warn of what a halo that is not exact changes; nothing, if it is, if the card has it, or if no halo would be.
+    """Warn about the effect of an inexact halo, unless the halo is exact or known from the card, or none can be exact.
 
-    ``beyond`` is that of `plan_tiles`; what is measured is the network's answer alone.
+    ``beyond`` is that of `plan_tiles`; only the network's output is measured.
     """
     reach = model.reach
     if len(tiling) == 1 or reach is None or not model.shift_equivariant:

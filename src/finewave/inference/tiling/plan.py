@@ -1,4 +1,4 @@
-"""How a scene is cut for a model: tiles, and how far beyond them the network looks."""
+"""Division of a scene into tiles and halos for a model."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 OUTPUT_TILE = 512
 """Side of a tile in output pixels."""
 FAST_OVERHEAD = 0.25
-"""Pixels that the fast halo adds to a tile, as a part of it."""
+"""Pixels that the fast halo adds to a tile, relative to the tile."""
 CHEAP = 0.05
-"""Share of the arithmetic of a stage on which the fast halo saves nothing."""
+"""Share of a stage's arithmetic that does not depend on the halo."""
 HALO_WITHOUT_REACH = 28
-"""In input pixels, for networks that look at the whole image: no halo makes their tiles exact.
+"""Halo in input pixels for networks that use the whole image, whose tiles are never exact.
 
 As much as a quarter of the arithmetic pays at the size of the output. `mstpp-cave` gains nothing from more: a tile of
 128 pixels of CAVE's beads differs from the scene in one piece by 7.6e-5 root mean square with 32, 6.2e-5 with 64.
@@ -41,16 +41,17 @@ def plan_tiles(
     tile : int, optional
         Side of a tile in pixels of the scene; by default as many as make `OUTPUT_TILE` pixels of the output.
     halo : {"auto", "exact", "fast"} or int
-        What the network sees around a tile. ``"exact"``: its reach, so that tiles equal the scene in one piece.
-        ``"auto"``: what the model's card has, with which measured tiles equal it to 1e-4 of the range; exact without.
-        ``"fast"``: as much as makes `FAST_OVERHEAD` more arithmetic. Otherwise a number of pixels of the scene.
+        Input of the network around a tile. ``"exact"``: its receptive field, so that tiles equal the untiled
+        prediction. ``"auto"``: the halo in the model's card, with which measured tiles differ by at most 1e-4 of the
+        range; exact without one. ``"fast"``: a halo that costs `FAST_OVERHEAD` more arithmetic. Otherwise a number of
+        pixels of the scene.
     beyond : int
-        How far around a tile the network's output is needed, in pixels of the scene; the halo lies around that.
+        Margin around a tile in which the network's output is needed, in pixels of the scene; the halo is added to it.
 
     Returns
     -------
     Tiling
-        One tile, where the scene is no larger than what the network sees for a tile anyway.
+        A single tile, if the scene is no larger than a tile with its halo.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def plan_tiles(
     check_tiling(tile, halo)
     whole = Tiling(height, width, max(height, width), 0, model.size_multiple)
     if "ref_rgb" in model.inputs:
-        return whole  # the reference is not aligned: no part of it belongs to a tile
+        return whole  # the reference is not aligned, so it cannot be tiled
     side = tile or max(1, OUTPUT_TILE // model.upscaling)
     reach = model.reach
     halos = [each + beyond for each in halos_of(model, halo, side)]
@@ -90,7 +91,7 @@ def plan_tiles(
 
 
 def what_comes_closest(model: Model) -> str:
-    """Return what to do about a network whose tiles cannot be exact."""
+    """Return advice for a network whose tiles cannot be exact."""
     if (
         model.receptive_field is not None
         and model.pooling == "image"
@@ -127,5 +128,5 @@ def halos_of(model: Model, halo: str | int, side: int) -> list[int]:
 
 
 def _never_growing(halos: list[int]) -> list[int]:
-    """Return halos, each at least as large as every later one: what a stage makes is cut, never widened."""
+    """Return halos, each at least as large as every later one, as the output of a stage can only be cropped."""
     return [max(halos[i:]) for i in range(len(halos))]

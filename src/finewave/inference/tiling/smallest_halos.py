@@ -1,4 +1,4 @@
-"""How little a network has to see around a tile, found by measuring: what is written into a model's card."""
+"""Measurement of the smallest sufficient halos, which are stored in a model's card."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from finewave.zoo.model import Model
 
 TOLERANCE = 1e-4
-"""Of the value range: what tiles may differ from the scene in one piece."""
+"""Tolerated difference between tiled and untiled prediction, relative to the value range."""
 SPARE = 2
-"""Part of it that the images measured on may use up is one in so many: others may differ more."""
+"""The measured images may use only this fraction (1 / n) of the tolerance, as others may differ more."""
 
 
 def smallest_halos(model: Model, images: Iterable[Mapping[str, Tensor]], core: int) -> dict[str, int]:
@@ -28,7 +28,7 @@ def smallest_halos(model: Model, images: Iterable[Mapping[str, Tensor]], core: i
     Parameters
     ----------
     model : Model
-        With a finite `Model.reach`, in float32: rounding to fewer digits would be taken for a difference.
+        With a finite `Model.reach`, in float32, so that rounding does not count as a difference.
     images : iterable of mappings of str to Tensor (1, c, h, w)
         Windows of scenes by the names of the inputs, aligned, ``core`` pixels of the first input and its reach to all
         sides.

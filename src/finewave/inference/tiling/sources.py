@@ -40,7 +40,7 @@ class OpenScene:
     bands : sequence of int
         Which of its bands, in which order.
     fills : tuple of Fill
-        What takes the place of bands flagged bad, see `finewave.inference.band_selection`.
+        Interpolations that replace bands flagged bad, see `finewave.inference.band_selection`.
     """
 
     def __init__(self, scene: xr.DataArray, bands: Sequence[int], fills: tuple[Fill, ...] = ()) -> None:
@@ -88,9 +88,9 @@ class SceneFile:
     fills : tuple of Fill
         As of `OpenScene`.
     grid : Grid, optional
-        On which the file is brought, see `finewave.inference.tiling.grid.on_grid`.
+        Target grid of the file, see `finewave.inference.tiling.grid.on_grid`.
     part : Window, optional
-        Of that, what is the scene.
+        Part of it that is the scene.
     """
 
     path: str
@@ -111,9 +111,9 @@ class SceneFile:
                 from finewave.io.open_save import open_scene
 
                 while len(_OPEN.scenes) >= KEPT_OPEN:
-                    _OPEN.scenes.pop(next(iter(_OPEN.scenes)))  # closed when its last reader lets go of it
+                    _OPEN.scenes.pop(next(iter(_OPEN.scenes)))  # closed with its last reader
                 with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # said once, where the work was started
+                    warnings.simplefilter("ignore")  # already warned about in the main process
                     _OPEN.scenes[key] = open_scene(self.path, **dict(self.keywords))
             scene = _OPEN.scenes[key]
         if self.grid is not None or self.part is not None:

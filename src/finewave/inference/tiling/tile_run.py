@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from finewave.zoo.model import Model
 
 FARTHEST_FILL = 256
-"""In input pixels: how far around what the network sees a value for an empty pixel is looked for."""
+"""Maximum distance in input pixels beyond the network's input to search values for empty pixels."""
 
 _NETWORK = threading.Lock()
 
 
 @dataclass
 class TileFacts:
-    """What was met in a tile: pixels without a value by input, whether all else was zero, values cut to a range.
+    """Findings of a tile: missing pixels by input, whether all others are zero, clipped values.
 
     And pixels of the first input that are unlike all that the model has seen, of those with a value.
     """
@@ -40,7 +40,7 @@ class TileFacts:
 
 
 class TileResult(NamedTuple):
-    """A tile's core: values (C, s h, s w), what was met, and the spread of the values if asked for; float32."""
+    """A tile's core: values (C, s h, s w), findings, and the spread of the values if requested; float32."""
 
     values: NDArray[np.float32]
     facts: TileFacts
@@ -48,11 +48,10 @@ class TileResult(NamedTuple):
 
 
 def read_window(tile: Tile, tiling: Tiling) -> Window:
-    """Return what is read of an image for a tile: what the network sees and, around it, what may fill its holes.
+    """Return the window to read for a tile: the network's input and a margin to fill missing pixels.
 
-    A hole h that acts on a valid pixel v is at most sqrt(2) times the halo away from it, so the value nearest to h
-    is no farther from h. So with this margin a tile's holes are filled as those of the whole image, up to
-    `FARTHEST_FILL`.
+    A missing pixel h that affects a valid pixel v is at most sqrt(2) times the halo away, so the value nearest to h is
+    no farther. With this margin, missing pixels are filled as in the whole image, up to `FARTHEST_FILL`.
     """
     if len(tiling) == 1:
         return tile.seen
@@ -75,7 +74,7 @@ def run_tile(
     tile, tiling : Tile, Tiling
         In pixels of the first input.
     processing : Processing
-        What is done around the network.
+        Processing around the network.
 
     Returns
     -------
@@ -128,7 +127,7 @@ def run_tile(
 def _output(
     model: Model, tensors: Mapping[str, Tensor], tile: Tile, tiling: Tiling, processing: Processing
 ) -> tuple[Tensor, Tensor | None]:
-    """Return the output (1, C, s h, s w) of the core, and the spread of the orientations if asked for."""
+    """Return the output (1, C, s h, s w) of the core, and the spread of the orientations if requested."""
     scale = model.upscaling
     margins = tiling.margins(tile)
     made = tiling.windows(tile)[-1]
@@ -166,16 +165,16 @@ def _output(
 
 
 def _cut(x: Any, outer: Window, inner: Window, scale: int) -> Any:
-    """Return the part ``wanted`` of an image (B, c, h, w) of the part ``given``, both before scaling."""
+    """Crop an image (B, c, h, w) from window ``outer`` to ``inner``, both in pixels before scaling."""
     rows, columns = (within(w, g, scale) for w, g in zip(inner, outer, strict=True))
     return x[:, :, rows, columns]
 
 
 def window_of(name: str, tile: Tile, tiling: Tiling, ratio: int) -> Window | None:
-    """Return what is read of an input of ``ratio`` times the first one's size; None for all of it."""
+    """Return the window of an input of ``ratio`` times the first one's size; None for all of it."""
     return None if name == "ref_rgb" else enlarged(read_window(tile, tiling), ratio)
 
 
 def read_tile(sources: Mapping[str, tuple[Source, int]], tile: Tile, tiling: Tiling) -> dict[str, NDArray[np.float32]]:
-    """Return what `run_tile` takes for a tile: inputs by name, from their windows and their ratios to the first one."""
+    """Return the arguments of `run_tile`: inputs by name, read from their windows."""
     return {name: source.read(window_of(name, tile, tiling, ratio)) for name, (source, ratio) in sources.items()}

@@ -13,7 +13,7 @@ Window = tuple[slice, slice]
 
 
 class Tile(NamedTuple):
-    """What one tile keeps (``core``) and what the network sees for it (``seen``): (rows, columns) slices."""
+    """A tile's output area (``core``) and the network's input for it (``seen``): (rows, columns) slices."""
 
     core: Window
     seen: Window
@@ -30,9 +30,9 @@ class Tiling:
     tile : int
         Side of a core, in pixels; rounded up to a multiple of ``multiple``.
     halo : int
-        What the network sees beyond the core, as far as the image reaches; rounded up likewise.
+        Input around the core, limited by the image; rounded up likewise.
     multiple : int
-        All cuts are at multiples of it.
+        All tile borders are multiples of it.
     border : int
         A core nearer to the image's border sees as far inwards as one at this distance from it: there a window that
         is moved into the image reaches farther in.
@@ -85,7 +85,7 @@ class Tiling:
         return work / (self.height * self.width) - 1
 
     def windows(self, tile: Tile) -> tuple[Window, ...]:
-        """Return what each stage of the network sees for a tile."""
+        """Return the input of each stage of the network for a tile."""
         later = (
             widened(tile.core, -(-halo // self.multiple) * self.multiple, self.height, self.width)
             for halo in self.later
@@ -93,7 +93,7 @@ class Tiling:
         return tile.seen, *later
 
     def margins(self, tile: Tile) -> tuple[Margins, ...]:
-        """Return what each stage does not need of what the network sees for a tile; nothing, if there is one stage."""
+        """Return the part of a tile's input that each stage does not need; empty for a single stage."""
         if not self.later:
             return ()
         (rows, columns), *_ = windows = self.windows(tile)
@@ -118,7 +118,7 @@ def _area(window: Window) -> int:
 
 
 def within(core: slice, seen: slice, scale: int = 1) -> slice:
-    """Return where ``core`` lies in what was made of ``seen`` at ``scale`` times its size."""
+    """Return the position of ``core`` in the output of ``seen`` at ``scale`` times its size."""
     return slice((core.start - seen.start) * scale, (core.stop - seen.start) * scale)
 
 
