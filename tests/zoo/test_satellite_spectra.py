@@ -10,6 +10,7 @@ import pytest
 
 import finewave as fw
 from finewave.datasets.registry import get_dataset, open_scenes
+from finewave.inference.predict import predict_file
 from finewave.physics.sensors import apply_response
 from finewave.scene import make_scene
 from finewave.warnings import FinewaveWarning
@@ -71,3 +72,27 @@ def test_an_index_that_the_satellite_does_not_have(real_images: Path, capsys: py
     with capsys.disabled():
         print(f"\nNDWI 860/1240 over {index.size} pixels: RMSE {error:.3f}, standard deviation {spread:.3f}")
     assert error < 0.3 * spread
+
+
+def test_a_product_goes_through_and_one_that_lacks_bands_is_refused(tmp_path: Path) -> None:
+    from tests.io.products.test_sentinel2 import product, safe_in, write_band
+
+    product(tmp_path)
+    safe = safe_in(tmp_path)
+    with pytest.raises(fw.InputError, match=r"scene has 8 bands \(442, 492, .*expects 10 \(B2, B3"):
+        predict_file(safe, tmp_path / "none.tif", "sentinel2-enmap")
+    twenty = next(safe.glob("GRANULE/*/IMG_DATA/R20m"))
+    for name in ("B06", "B07", "B11"):
+        write_band(twenty / f"T31TFJ_20240501T103619_{name}_20m.jp2", 20)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FinewaveWarning)
+        predict_file(safe, tmp_path / "out.tif", "sentinel2-enmap")
+    said = " ".join(str(each.message) for each in caught if issubclass(each.category, FinewaveWarning))
+    for expected in ("from the sensor 'sentinel2b'", "the others are left out", "are unlike all"):  # noise is no land
+        assert expected in said
+    source, result = fw.open_scene(safe), fw.open_scene(tmp_path / "out.tif")
+    assert result.shape == (218, *source.shape[1:])
+    assert result.rio.transform() == source.rio.transform()
+    assert int((~result.good_band).sum()) == int(((result.wavelength > 1340) & (result.wavelength < 1500)).sum()) + int(
+        ((result.wavelength > 1790) & (result.wavelength < 1990)).sum()
+    )

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from finewave.zoo.model import Model
 
 SAME_BAND_NM = 15.0
-"""Maximum difference of centres, in nm, for bands of two sensors to match."""
+"""Maximum difference of centres, in nm, for bands of two sensors to match, or..."""
+SAME_BAND_PART = 0.01
+"""...this part of the wavelength: bands are wider in the infrared, and B12 of Sentinel-2A and 2B are 17 nm apart."""
 OTHER_BAND_NM = 60.0
 """If the number of bands is as expected, larger differences of centres in nm trigger a warning."""
 
@@ -79,8 +81,11 @@ def _by_wavelength(scene: xr.DataArray, model: Model, scene_nm: np.ndarray, mode
     usable = everything if flags is None else np.flatnonzero(flags.astype(bool))
     for candidates in (usable, everything) if 0 < usable.size < scene_nm.size else (everything,):
         nearest = _nearest_bands(scene_nm[candidates], model_nm)
-        worst = float(np.abs(scene_nm[candidates][nearest] - model_nm).max()) if nearest is not None else np.inf
-        if nearest is None or (candidates.size < scene_nm.size and worst > SAME_BAND_NM):
+        if nearest is None:
+            continue
+        off = np.abs(scene_nm[candidates][nearest] - model_nm)
+        worst = float(off.max())
+        if candidates.size < scene_nm.size and (off > _same_band(model_nm)).any():
             continue
         bands = [int(candidates[i]) for i in nearest]
         if len(model_nm) < scene_nm.size:
@@ -100,8 +105,13 @@ def _nearest_bands(scene_nm: np.ndarray, model_nm: np.ndarray) -> np.ndarray | N
         order[np.argsort(model_nm, kind="stable")] = np.argsort(scene_nm, kind="stable")
         return order
     nearest = np.abs(scene_nm[:, None] - model_nm[None, :]).argmin(0)
-    near = (np.abs(scene_nm[nearest] - model_nm) <= SAME_BAND_NM).all() and len(set(nearest)) == len(model_nm)
+    near = (np.abs(scene_nm[nearest] - model_nm) <= _same_band(model_nm)).all() and len(set(nearest)) == len(model_nm)
     return nearest if near else None
+
+
+def _same_band(model_nm: np.ndarray) -> np.ndarray:
+    """Return how far off in nm the centre of each band may be."""
+    return np.maximum(SAME_BAND_NM, SAME_BAND_PART * model_nm)
 
 
 def _warn_of_others(scene: xr.DataArray, model: Model, selected: list[int]) -> None:
