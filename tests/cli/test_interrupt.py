@@ -43,7 +43,7 @@ def assert_stopped(status: int, errors: str) -> None:
     assert status == 1, errors
     assert "Traceback" not in errors, errors
     assert errors.rstrip().endswith("error: interrupted"), errors
-    assert "stopping; Ctrl-C again stops at once" in errors
+    assert "stopping; press Ctrl-C again to stop immediately" in errors
 
 
 @pytest.mark.slow
@@ -100,6 +100,6 @@ def test_the_second_stops_at_once(signals: int, tmp_path: Path) -> None:
     lines += process.stderr.readlines()
     assert process.wait(timeout=30) == 1
     assert [line for line in lines if line.strip()] == [
-        "stopping; Ctrl-C again stops at once\n",
+        "stopping; press Ctrl-C again to stop immediately\n",
         "error: interrupted\n",
     ]

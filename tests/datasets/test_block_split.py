@@ -144,6 +144,6 @@ def test_scenes_that_do_not_go_together_are_refused(tmp_path: Path, values: np.n
     refuse("other wavelengths", [first, save(tmp_path / "shifted.tif", values, WAVELENGTHS + 5)])
     refuse("'bare' does not say its wavelengths", [save(tmp_path / "bare.tif", values, None)])
     refuse("too small for a validation block at scale 2", [save(tmp_path / "tiny.tif", values[:, :20, :20])])
-    refuse("say which stored number stands for 1.0 with --full-scale", [save(tmp_path / "counts.tif", 9000 * values)])
+    refuse("say which stored number represents 1.0 with --full-scale", [save(tmp_path / "counts.tif", 9000 * values)])
     refuse("1 multispectral images for 2 scenes", [first, save(tmp_path / "c.tif", values)], (first,))
     refuse(r"b.tif has 63 x 40 pixels, its scene a has 64 x 40", [first], (save(tmp_path / "b.tif", values[:, 1:]),))

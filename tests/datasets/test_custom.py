@@ -127,7 +127,7 @@ def test_wavelengths_from_a_file_of_their_own(folder: Path, tmp_path: Path) -> N
         (lambda folder: save(folder / "a.tif", wavelengths=WAVELENGTHS + 3), r"up to 3\.0 nm apart"),
         (lambda folder: save(folder / "a.nc"), r"two scenes are called 'a': a\.nc and a\.tif"),
         (lambda folder: (folder / "bb.nc").write_bytes(b"CDF no more"), "bb.nc"),
-        (lambda folder: save(folder / "a.tif", np.full((5, 8, 9), np.nan, np.float32)), "no numbers"),
+        (lambda folder: save(folder / "a.tif", np.full((5, 8, 9), np.nan, np.float32)), "NaN or infinite"),
     ],
     ids=["missing band", "other wavelengths", "one name", "damaged", "not numbers"],
 )

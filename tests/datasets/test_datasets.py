@@ -163,7 +163,7 @@ def test_numbers_that_are_none_are_refused(layout: Layout, published: Path, tmp_
     cube = layout.images[layout.one].copy()
     cube[:, :, :] = np.where(np.arange(cube.shape[2]) == cube.shape[2] // 2, np.nan, cube)
     layout.put(published, layout.one, cube)
-    refused(layout, published, tmp_path, "no numbers")
+    refused(layout, published, tmp_path, "NaN or infinite")
 
 
 def test_an_overlapping_split_is_refused(layout: Layout, published: Path, tmp_path: Path) -> None:

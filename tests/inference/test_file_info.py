@@ -52,7 +52,7 @@ def test_what_was_assumed_is_among_the_warnings(tmp_path: Path) -> None:
     found = fw.info(tmp_path / "a.npy", models=False)
     assert found["format"] == "NumPy array"
     assert found["scale_factor"] == 1e-4
-    assert "assumed that 10000 stands for 1.0" in found["warnings"][0]
+    assert "assumed that 10000 represents 1.0" in found["warnings"][0]
 
 
 def test_models_that_fit_and_why_not(file: Path) -> None:

@@ -172,7 +172,7 @@ def test_numbers_without_a_scale(model: Path, tmp_path: Path) -> None:
     predict_file(raw(tmp_path / "raw.tif", numbers), tmp_path / "a.zarr", model, **told)
     predict_file(raw(tmp_path / "same.tif", (numbers / 4095).astype(np.float32)), tmp_path / "b.zarr", model)
     np.testing.assert_allclose(*(load_scene(tmp_path / name).values for name in ("a.zarr", "b.zarr")), atol=1e-5)
-    with pytest.warns(FinewaveWarning, match="10000 stands for 1.0 .*--full-scale"):
+    with pytest.warns(FinewaveWarning, match="10000 represents 1.0 .*--full-scale"):
         predict_file(tmp_path / "raw.tif", tmp_path / "c.zarr", model)
     with pytest.raises(InputError, match="full_scale=-1 is out of range; it must be a number > 0"):
         predict_file(tmp_path / "raw.tif", tmp_path / "d.zarr", model, full_scale=-1)

@@ -60,7 +60,7 @@ def test_nodata_of_each_band_special_numbers_and_valid_range() -> None:
 )
 def test_assumed_scale(dtype: str, bits: int | None, numbers: list[int], assumed: float) -> None:
     sample = np.array(numbers, dtype)
-    with pytest.warns(FinewaveWarning, match=rf"assumed that {assumed} stands for 1\.0.*scale= of open_scene"):
+    with pytest.warns(FinewaveWarning, match=rf"assumed that {assumed} represents 1\.0.*scale= of open_scene"):
         decoding = choose_decoding(np.dtype(dtype), path="a", scale=None, bits=bits, sample=lambda: sample)
     assert decoding.scale_factor == 1 / assumed
 

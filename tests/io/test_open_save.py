@@ -382,7 +382,7 @@ class TestScale:
         numbers = np.zeros((2, 4, 3), dtype)
         numbers[1, 2, 1] = top
         save_scene(make_scene(numbers, [500, 600], transform=(1, 0, 7, 0, -1, 7)), tmp_path / name)
-        with pytest.warns(FinewaveWarning, match=f"assumed that {assumed} stands for 1.0 .*scale="):
+        with pytest.warns(FinewaveWarning, match=f"assumed that {assumed} represents 1.0 .*scale="):
             scene = open_scene(tmp_path / name)
         assert scene.values.max() == pytest.approx(top / assumed, rel=1e-6)
         assert scene.encoding["scale_factor"] == 1 / assumed
@@ -477,7 +477,7 @@ def test_the_former_name_of_full_scale(tmp_path: Path) -> None:
     scene = full_scene()
     save_scene(scene, tmp_path / "new.tif", dtype="uint16", full_scale=5000)
     assert open_scene(tmp_path / "new.tif").encoding["scale_factor"] == pytest.approx(1 / 5000)
-    with pytest.raises(InputError, match=r"the stored number that stands for 1\.0 is full_scale="):
+    with pytest.raises(InputError, match=r"the stored number that represents 1\.0 is full_scale="):
         save_scene(scene, tmp_path / "former.tif", dtype="uint16", scale=5000)
     assert not (tmp_path / "former.tif").exists()
     with pytest.warns(DeprecationWarning, match="is now full_scale="):

@@ -22,7 +22,7 @@ from finewave.cli.table import table
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Places: .csv, .geojson or .gpx.")
 @click.option("--picture", type=click.Path(path_type=Path), help="Image with the places, .png or .jpg.")
 @click.option("--wavelengths", help="Band centres in nm of the scene, comma-separated, or a CSV file.")
-@click.option("--full-scale", type=float, help="The stored number that stands for 1.0 in the scene.")
+@click.option("--full-scale", type=float, help="The stored number that represents 1.0 in the scene.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another choice among places as good.")
 @json_option
 def anchors(

@@ -21,7 +21,7 @@ STDOUT = Path("-")
 )
 @click.argument("name", default="jssunet", shell_complete=systems_and_models)
 @click.option("--only", metavar="GROUP,...", help="peak, head, post, forward, train, growth, data, compile.")
-@click.option("--quick", is_flag=True, help="Small sizes: shows that all of it runs, measures nothing.")
+@click.option("--quick", is_flag=True, help="Small sizes: tests that everything runs, without meaningful figures.")
 @click.option(
     "--json",
     "-o",
@@ -30,7 +30,7 @@ STDOUT = Path("-")
     flag_value=STDOUT,
     metavar="[FILE]",
     type=click.Path(path_type=Path),
-    help="Write all figures to a JSON file; without FILE, or to -, print them in place of the tables.",
+    help="Write all figures to a JSON file; without FILE, or with -, print them instead of the tables.",
 )
 @click.option("--write", "page", type=click.Path(path_type=Path), help="Write the tables as a Markdown page.")
 @click.option("--from", "source", type=click.Path(path_type=Path), help="Show an earlier run's JSON; measure nothing.")
@@ -41,9 +41,9 @@ def bench(
 
     NAME is a system, trained weights, a folder or a .safetensors file; without, JSSUNet at its published size. "models"
     is one forward pass of each system, "scenes" are whole scenes through `finewave predict`. It takes about ten minutes
-    on two processor cores, "scenes" as long; a quiet machine is needed for figures that mean something. The group
-    "compile", a training step with torch.compile, runs only when --only names it. The measurements are not part of an
-    installation: they come with a clone of the repository.
+    on two processor cores, "scenes" as long; meaningful figures need an idle machine. The group "compile", a training
+    step with torch.compile, runs only when --only names it. The measurements are not part of an installation, only of a
+    clone of the repository.
     """
     from contextlib import ExitStack
 

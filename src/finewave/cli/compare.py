@@ -14,7 +14,7 @@ from finewave.cli.table import table
 @click.argument("second", metavar="TRUTH", type=click.Path())
 @click.option("--scale", type=float, default=4, show_default=True, help="Sampling factor, for ERGAS.")
 @click.option("--convention", default="finewave", show_default=True, help="Whose definitions; see docs/metrics.md.")
-@click.option("--full-scale", type=float, help="The stored number that stands for 1.0 in both.")
+@click.option("--full-scale", type=float, help="The stored number that represents 1.0 in both.")
 @json_option
 def compare(first: str, second: str, scale: float, convention: str, full_scale: float | None, as_json: bool) -> None:
     """Print the metrics of two files of one size: PSNR, SSIM, SAM, ERGAS, RMSE, correlation."""

@@ -1,6 +1,6 @@
-"""Completion of names in shells, and ``finewave completion``, which prints what a shell needs for it.
+"""Shell completion of names, and ``finewave completion``, which prints the shell's script.
 
-Names come from what is listed without PyTorch, so that a key press does not take seconds.
+Names are listed without loading PyTorch, so that completion is fast.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def model_names(context: click.Context, parameter: click.Parameter, incomplete: 
 
 
 def baselines_and_models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete what can be scored: trained weights, and what needs none."""
+    """Complete models that can be evaluated: trained weights, and baselines."""
     from finewave.systems.registry import SYSTEMS
     from finewave.zoo.bundled_weights import weight_folders
 
@@ -73,14 +73,14 @@ def systems_and_models(context: click.Context, parameter: click.Parameter, incom
 
 
 def dataset_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete data sets, those of one's own included."""
+    """Complete data sets, custom ones included."""
     from finewave.datasets.registry import list_datasets
 
     return _names(list_datasets(), incomplete)
 
 
 def datasets_and_files(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete data sets, and the files that describe one's own."""
+    """Complete data sets, and files of custom ones."""
     return dataset_names(context, parameter, incomplete) or _files(incomplete)
 
 
@@ -92,7 +92,7 @@ def sensor_names(context: click.Context, parameter: click.Parameter, incomplete:
 
 
 def recipe_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete recipes that come along, and YAML files."""
+    """Complete included recipes, and YAML files."""
     from finewave.training.recipes import list_recipes
 
     return _names(list_recipes(), incomplete) or _files(incomplete)
@@ -142,7 +142,7 @@ def _study_of(context: click.Context) -> Study | None:
 
 
 def _names(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
-    """Return the names that begin like the word."""
+    """Return the names that start with the word."""
     return [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete)]
 
 

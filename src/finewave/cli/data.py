@@ -61,7 +61,7 @@ def list_(as_json: bool) -> None:
 
 
 def _facts(dataset: Dataset) -> dict[str, Any]:
-    """Return what is known about a dataset, for JSON."""
+    """Return the facts about a data set, for JSON."""
     keys = ("name", "title", "sensor", "full_scale", "size", "split", "citation", "licence", "home", "instructions")
     return {
         **{key: getattr(dataset, key) for key in keys},
@@ -83,7 +83,7 @@ def _counts(dataset: Dataset) -> str:
 
 
 def _state(dataset: Dataset) -> tuple[str, str]:
-    """Return how far a dataset is, in a word and in a sentence."""
+    """Return the state of a data set, as a word and as a sentence."""
     from finewave.datasets.registry import published_folder
     from finewave.datasets.store import prepared_store
 
@@ -99,7 +99,7 @@ def _state(dataset: Dataset) -> tuple[str, str]:
 @click.argument("dataset", shell_complete=dataset_names)
 @json_option
 def show(dataset: str, as_json: bool) -> None:
-    """Say all that is known about DATASET."""
+    """Show all facts about DATASET."""
     from finewave.datasets.registry import get_dataset
 
     described = get_dataset(dataset)
@@ -149,7 +149,7 @@ def _join(numbers: Iterable[object]) -> str:
 @click.option("--to", "folder", type=click.Path(path_type=Path), help="Folder.  [default: ./DATASET]")
 @json_option
 def download(dataset: str, folder: Path | None, as_json: bool) -> None:
-    """Fetch DATASET where its owner has direct links; else say what to fetch from where.
+    """Download DATASET if it has direct links; otherwise print instructions.
 
     The owner's terms are accepted by the user. DATASET may also be a finewave-dataset.yaml that names downloads.
     """
@@ -190,12 +190,12 @@ def download(dataset: str, folder: Path | None, as_json: bool) -> None:
 )
 @click.argument("dataset", shell_complete=dataset_names)
 @click.option("--from", "source", required=True, type=click.Path(path_type=Path), help="Folder as published.")
-@click.option("--own", is_flag=True, help="DATASET is a new name for a folder of your own.")
-@click.option("--wavelengths", type=click.Path(path_type=Path), help="Of your own: CSV with the band centres.")
-@click.option("--full-scale", type=float, help="Of your own: the stored number that stands for 1.0.")
-@click.option("--sensor", shell_complete=sensor_names, help="Of your own: whose MS bands are simulated.")
-@click.option("--val", metavar="SCENE,...", help="Of your own: scenes that validate.")
-@click.option("--test", metavar="SCENE,...", help="Of your own: scenes that test; all others train.")
+@click.option("--own", is_flag=True, help="DATASET is a new name for a custom folder.")
+@click.option("--wavelengths", type=click.Path(path_type=Path), help="Custom data: CSV with the band centres.")
+@click.option("--full-scale", type=float, help="Custom data: the stored number that represents 1.0.")
+@click.option("--sensor", shell_complete=sensor_names, help="Custom data: sensor of the simulated MS bands.")
+@click.option("--val", metavar="SCENE,...", help="Custom data: validation scenes.")
+@click.option("--test", metavar="SCENE,...", help="Custom data: test scenes; all others are for training.")
 @json_option
 def prepare(
     dataset: str,
@@ -210,9 +210,9 @@ def prepare(
 ) -> None:
     """Check DATASET as published and write it ready for training.
 
-    A folder of files that finewave opens is prepared under a name of its own with --own, or with a
-    finewave-dataset.yaml in it. Without --val and --test its scenes are split by the SHA-256 of their names, 70 / 15 /
-    15 %; one or two scenes are each cut in three.
+    A folder of files that finewave opens is prepared as a custom data set with --own, or with a finewave-dataset.yaml
+    in it. Without --val and --test its scenes are split by the SHA-256 of their names, 70 / 15 / 15 %; one or two
+    scenes are each cut in three.
     """
     from finewave.datasets.custom import CustomDatasetOptions
     from finewave.datasets.registry import describe_folder

@@ -39,9 +39,11 @@ from finewave.cli.table import table
     shell_complete=choices("train", "val", "test"),
     help="train, val or test.",
 )
-@click.option("--baseline", is_flag=True, help="Score what the task can do without a network, too.")
+@click.option("--baseline", is_flag=True, help="Also score the baselines of the task.")
 @click.option("--scale", type=click.IntRange(min=2), help="Of a baseline.  [default: 4]")
-@click.option("--sensor", shell_complete=sensor_names, help="Of a baseline: whose MS bands.  [default: the dataset's]")
+@click.option(
+    "--sensor", shell_complete=sensor_names, help="For baselines: sensor of the MS bands.  [default: the dataset's]"
+)
 @click.option("--kernel", help="Of a baseline: blur of the LR images.  [default: gaussian]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: MODEL-DATASET-SPLIT.json]")
 @precision_option(default="float32")
@@ -63,7 +65,7 @@ def evaluate(
     """Score a model on a dataset: metrics per image and their mean, also as JSON.
 
     MODEL may be a baseline, which needs no weights: bicubic, ibp, ridge, quadratic, root-polynomial, knn, gsa, cnmf.
-    What a model's card says about scale, sensor and degradation is then said by the options. Several models of one
+    Scale, sensor and degradation, otherwise in the card, are then given by options. Several models of one
     task with + between them are their ensemble: the mean, made consistent with the inputs.
     """
     from finewave.evaluation.evaluator import evaluate_model
@@ -76,7 +78,7 @@ def evaluate(
     options_given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
     model = model_named(model_name, dataset, **options_given)
     if output is None:
-        check_name(model.name, "the model's name")  # that of a Python class, or what a card says
+        check_name(model.name, "the model's name")  # default of the Python class, or from the card
     target = output or Path(f"{model.name}-{dataset}-{split}.json")
     # a missing folder shows before the work, not after
     keep_freed_memory()

@@ -19,7 +19,7 @@ from finewave.errors import InputError
 @click.option("--size", metavar="HEIGHTxWIDTH", help="Of the first input, for a file that takes this size alone.")
 @click.option("--for", "target", type=click.Choice(("deepness",)), help="Fit the plugin Deepness of QGIS.")
 @click.option(
-    "--full-scale", type=float, help="For Deepness: the layer's number that stands for 1.  [default: 255, of 8 bits]"
+    "--full-scale", type=float, help="For Deepness: the layer's number that represents 1.  [default: 255, of 8 bits]"
 )
 @click.option("--stac", is_flag=True, help="Write a STAC item of the model beside it.")
 @json_option

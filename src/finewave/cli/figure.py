@@ -19,7 +19,7 @@ class PointsCommand(click.Command):
     """A command whose ``--points`` takes several values: ``--points 10,20 30,40``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Say the option again before each further point, which is what click knows."""
+        """Repeat the option before each further point, as click expects."""
         plain: list[str] = []
         inside = False
         for word in args:
@@ -37,7 +37,7 @@ class PointsCommand(click.Command):
 @click.argument("results", metavar="RESULT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="A .pdf or a .png.")
 @click.option("--reference", type=click.Path(path_type=Path), help="The truth: error maps, PSNR, SAM.")
-@click.option("--input", "observed", type=click.Path(path_type=Path), help="What the results were made from.")
+@click.option("--input", "observed", type=click.Path(path_type=Path), help="Input of the models.")
 @click.option("--labels", metavar="TEXT,...", help="One a result.  [default: names of the files]")
 @click.option(
     "--rgb", nargs=3, type=float, metavar="NM NM NM", help="Bands shown, nm or numbers.  [default: true colour]"
@@ -64,8 +64,8 @@ def figure(
 ) -> None:
     """Draw the figure of a publication.
 
-    Results of one size side by side, with reference and input where given; a part magnified, the error of each pixel
-    on one scale, and spectra at points. Prints what has to be said in the caption.
+    Results of one size side by side, with reference and input where given; a magnified part, the error of each pixel on
+    a common scale, and spectra at points. Prints the caption.
     """
     check_extra("view", "finewave figure")
     from finewave.viz.figure.figure import make_figure

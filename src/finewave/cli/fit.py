@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Length of the training.")
 @click.option("--steps", type=click.IntRange(min=1), help="The same in steps; with --minutes, at most.")
 @click.option("--wavelengths", help="Band centres in nm of the scenes, comma-separated, or a CSV file.")
-@click.option("--full-scale", type=float, help="The stored number that stands for 1.0.")
+@click.option("--full-scale", type=float, help="The stored number that represents 1.0.")
 @click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="GPUs that share the work.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the recipe.")
 @json_option
@@ -60,12 +60,12 @@ def fit(
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Train a network on hyperspectral scenes of your own, for a sensor of your choice.
+    """Train a network on your own hyperspectral scenes, for any sensor.
 
-    Each SCENE is a file that finewave opens; one name of a prepared data set does, too. The MS images are simulated
-    by the sensor's response and MTF, unless measured ones are given with --msi. Blocks of each scene are held out; at
-    the end the scores on them are printed, beside those of bicubic interpolation and regression. KEY=VALUE may also
-    stand among the scenes, as with finewave train.
+    Each SCENE is a file that finewave opens; alternatively give one name of a prepared data set. The MS images are
+    simulated by the sensor's response and MTF, unless measured ones are given with --msi. Blocks of each scene are held
+    out for validation; at the end the scores on them are printed, with those of bicubic interpolation and regression.
+    KEY=VALUE arguments may be mixed with the scenes, as in finewave train.
 
     The folder is a model for finewave predict. The same command resumes after a kill.
     """

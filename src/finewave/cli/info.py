@@ -1,4 +1,4 @@
-"""``finewave info``: what was understood of a file, before anything is run on it."""
+"""``finewave info``: the facts read from a file."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _LONGEST = 6
 
 @click.command(epilog=example("finewave info scene.nc --variable reflectance"))
 @click.argument("file", type=click.Path())
-@click.option("--variable", help="Array of the file, where it holds several.")
+@click.option("--variable", help="Array to use if the file has several.")
 @click.option("--engine", help="Installed xarray engine that opens the file, e.g. cfgrib.")
 @click.option("--band-axis", type=int, help="Which axis of an array (HDF5, NetCDF, MATLAB, NumPy) is the band, from 0.")
 @click.option("--resolution", type=float, help="Pixel size that bands at several are brought to.")
-@click.option("--wavelengths", help="Band centres in nm, comma-separated, or a CSV file, in place of the file's.")
-@click.option("--full-scale", type=float, help="The stored number that stands for 1.0.")
+@click.option("--wavelengths", help="Band centres in nm, comma-separated, or a CSV file; override those of the file.")
+@click.option("--full-scale", type=float, help="The stored number that represents 1.0.")
 @json_option
 def info(
     file: str,
@@ -32,7 +32,7 @@ def info(
     full_scale: float | None,
     as_json: bool,
 ) -> None:
-    """Say what was understood of FILE: bands, wavelengths, scale, place, sensor, and which models fit."""
+    """Show the facts read from FILE: bands, wavelengths, scale, georeference, sensor, and which models fit."""
     from finewave.inference.file_info import info as info_of
 
     facts = info_of(

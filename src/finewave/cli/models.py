@@ -1,4 +1,4 @@
-"""``finewave models``: what systems and trained weights there are, said without loading PyTorch."""
+"""``finewave models``: lists systems and trained weights, without loading PyTorch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONG = ("config", "recipe", "data", "metrics", "sha256", "format_version")
 @click.option("--task", shell_complete=choices(*TASKS), help="Only those of one task: sssr, sr, ssr, fusion, refsr.")
 @json_option
 def models(name: str | None, task: str | None, as_json: bool) -> None:
-    """List systems and their trained weights: those that came along, and those fetched from the Hub.
+    """List systems and their trained weights: bundled ones, and those downloaded from the Hub.
 
     With NAME the card of one set of weights: sensor, bands, scale, data, figures, licence.
     """
@@ -78,7 +78,7 @@ def _bands(card: Card) -> str:
 
 
 def _score(card: Card) -> str:
-    """Return the first figure of a card: PSNR, and on what."""
+    """Return the main score of a card: PSNR and data set."""
     for protocol, figures in (card.metrics or {}).items():
         mean = figures.get("mean", figures) if isinstance(figures, dict) else {}
         if isinstance(mean, dict) and isinstance(mean.get("psnr"), (int, float)):
@@ -87,7 +87,7 @@ def _score(card: Card) -> str:
 
 
 def _show(name: str, cards: dict[str, Card], as_json: bool) -> None:
-    """Print a card, or what there is to say of a system."""
+    """Print a card, or the facts about a system."""
     import json
 
     from finewave.errors import unknown_name
@@ -134,7 +134,7 @@ def _text(value: Any) -> str:
 
 
 def _facts(name: str, cards: dict[str, Card]) -> dict[str, Any]:
-    """Return what there is to say about a system."""
+    """Return the facts about a system."""
     from finewave.systems.registry import SYSTEMS
 
     system = SYSTEMS[name]

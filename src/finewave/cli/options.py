@@ -9,7 +9,7 @@ import click
 
 
 def example(*lines: str) -> str:
-    """Return what stands under a command's help: lines to be typed as they are."""
+    """Return the epilog of a command's help: example commands."""
     return "\b\n" + "\n".join(["Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
 
 
@@ -46,7 +46,7 @@ def numbers_or_file(text: str | None) -> list[float] | str | None:
 
 
 def numbers_or_names(text: str | None) -> list[float | str] | None:
-    """Return bands from ``"490, 560"`` or ``"B2,B3"``: wavelengths where they are numbers, else names."""
+    """Return bands from ``"490, 560"`` or ``"B2,B3"``: wavelengths if they are numbers, otherwise names."""
     if text is None:
         return None
     bands: list[float | str] = []

@@ -14,7 +14,7 @@ from finewave.cli.progress import Progress
 from finewave.cli.streams import json_option, print_json, working
 
 KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias")
-"""Those of `finewave.physics.degradation` that need nothing else, which would load NumPy."""
+"""Kernels of `finewave.physics.degradation` without further parameters, repeated here to avoid loading NumPy."""
 
 
 @click.command(epilog=example("finewave predict photo.jpg -o photo.tif --model jssunet-photo-x4"))
@@ -31,16 +31,18 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
     "--format", "suffix", default=".tif", show_default=True, shell_complete=output_formats, help="Of files in a folder."
 )
 @click.option("--wavelengths", help="Band centres in nm of the input, comma-separated, or a CSV file.")
-@click.option("--variable", help="Array of the input, where its file holds several (NetCDF, HDF5, MATLAB, ...).")
+@click.option("--variable", help="Array to use if the input has several (NetCDF, HDF5, MATLAB, ...).")
 @click.option("--guide-variable", help="The same of the guide.")
 @click.option("--engine", help="Installed xarray engine that opens the input, e.g. cfgrib.")
 @click.option("--band-axis", type=int, help="Which axis of an array (HDF5, NetCDF, MATLAB, NumPy) is the band, from 0.")
 @click.option(
     "--resolution", type=float, help="Pixel size that bands at several are brought to.  [default: the finest]"
 )
-@click.option("--full-scale", type=float, help="The stored number that stands for 1.0 in the input.")
+@click.option("--full-scale", type=float, help="The stored number that represents 1.0 in the input.")
 @click.option("--guide-full-scale", type=float, help="The same of the guide.")
-@click.option("--sensor", shell_complete=sensor_names, help="Of a baseline: whose MS bands, e.g. sentinel2a:B2,B3,B4.")
+@click.option(
+    "--sensor", shell_complete=sensor_names, help="For baselines: sensor of the MS bands, e.g. sentinel2a:B2,B3,B4."
+)
 @click.option("--scale", type=click.IntRange(min=2), help="Of a baseline: s.  [default for fusion: of the two images]")
 @click.option("--kernel", type=click.Choice(KERNELS), help="Of a baseline: blur of the LR image.  [default: gaussian]")
 @click.option(
@@ -54,7 +56,7 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @pooling_option(default="local")
 @precision_option(default="auto")
 @click.option("--anchors", type=click.Path(path_type=Path), help="Spots with known spectra: .csv, .geojson or .gpkg.")
-@click.option("--consistent", is_flag=True, help="Degraded again, the result gives back the input.")
+@click.option("--consistent", is_flag=True, help="Make the degraded result equal the input.")
 @click.option("--self-ensemble", is_flag=True, help="Mean over eight flips and rotations.")
 @click.option("--uncertainty", is_flag=True, help="Their spread, in OUTPUT.uncertainty.EXTENSION.")
 @click.option("--quality", is_flag=True, help="Scores without a reference, in OUTPUT.quality.json.")
@@ -63,9 +65,9 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @click.option("--dtype", help="Of the stored numbers, e.g. uint16.  [default: float32]")
 @click.option("--output-full-scale", type=float, help="The number to store for 1.0 in the output.")
 @click.option("--nodata", type=float, help="The stored number for missing pixels.")
-@click.option("--interleave", type=click.Choice(["band", "pixel"]), help="What lies together; beyond 4 bands: band.")
+@click.option("--interleave", type=click.Choice(["band", "pixel"]), help="Interleaving; beyond 4 bands: band.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes that share the work.")
-@click.option("--cluster", help="Dask scheduler whose workers do it, e.g. tcp://host:8786.")
+@click.option("--cluster", help="Dask scheduler to use, e.g. tcp://host:8786.")
 @click.option("--device", help="Where the network runs, e.g. cuda.")
 @click.option("--restart", is_flag=True, help="Throw away the tiles of an earlier, unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Let OUTPUT replace INPUT, if they are the same.")

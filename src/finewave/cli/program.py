@@ -1,4 +1,4 @@
-"""What all commands share: exit status, errors and warnings on one line each."""
+"""Common behaviour of all commands: exit status, errors and warnings on one line each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from finewave.warnings import FinewaveWarning
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 
-# what the operating system refuses because of what the user asked for, by errno
+# errors of the operating system caused by the user's input, by errno
 _USERS_TO_MEND = {
     errno.EACCES,
     errno.EDQUOT,
@@ -39,7 +39,7 @@ _USERS_TO_MEND = {
 
 
 class Program(click.Group):
-    """A group of commands that ends with status 0 (done), 2 (the user's to mend) or 1 (anything else).
+    """A group of commands that exits with status 0 (done), 2 (user error) or 1 (anything else).
 
     Errors are one line on the standard error stream; ``--debug``, anywhere on the line, shows the traceback, and
     ``--quiet`` leaves out progress and notes.
@@ -51,7 +51,7 @@ class Program(click.Group):
         debug, quiet = "--debug" in arguments, "--quiet" in arguments
         settings["standalone_mode"] = False
         if not debug:
-            # libraries' log records would go to the error stream, which holds our lines only
+            # keep log records of libraries off the error stream
             logging.lastResort = logging.NullHandler()
         with warnings.catch_warnings(), quietness(quiet), _interruptible():
             if not debug:
@@ -90,9 +90,9 @@ class Program(click.Group):
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let the first Ctrl-C stop in an orderly way, which may take until a tile is done, and the second at once.
+    """Let the first Ctrl-C stop cleanly, after the current tile, and the second one immediately.
 
-    That is safe: outputs have their names only when they are whole.
+    That is safe: outputs get their names only when complete.
     """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or current_thread() is not main_thread():
         yield
@@ -100,7 +100,7 @@ def _interruptible() -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, stop_at_once)
-        _write_to_terminal("stopping; Ctrl-C again stops at once\n")
+        _write_to_terminal("stopping; press Ctrl-C again to stop immediately\n")
         raise KeyboardInterrupt
 
     def stop_at_once(number: int, frame: FrameType | None) -> None:
@@ -115,7 +115,7 @@ def _interruptible() -> Iterator[None]:
 
 
 def _write_to_terminal(text: str) -> None:
-    """Write from a signal handler, where Python's own streams may be in the middle of a line."""
+    """Write from a signal handler, where Python's streams may be busy."""
     with suppress(OSError):
         os.write(2, text.encode())
 

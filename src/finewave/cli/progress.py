@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, a plain line now and then elsewhere, nothing with ``--quiet``."""
+"""Progress: a bar on a terminal, occasional plain lines elsewhere, nothing with ``--quiet``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Progress:
             self._start_anew()
         self.seen = (done, total)
         if self.begun is None:
-            # what is done by the first call was done earlier, unless it is one piece of work that is told when done
+            # work done by the first call was done in an earlier run, unless there is only one unit of work
             self.begun = (0, self.last) if done == 1 else (done, time.monotonic())
         if sys.stderr.isatty():
             if self.bar is None:
@@ -60,7 +60,7 @@ class Progress:
             click.echo(f"{self.what}: {parts}{self._left(done, total)}", err=True)
 
     def note(self, line: str) -> None:
-        """Print a line beside the bar."""
+        """Print a line above the bar."""
         if self.bar is None:
             note(line)
         elif not is_quiet():

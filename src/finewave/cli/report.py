@@ -15,7 +15,7 @@ from finewave.extras import check_extra
 @click.command(epilog=example("finewave report out.tif --input lr.tif --reference gt.tif -o report.html"))
 @click.argument("result", metavar="RESULT", type=click.Path(path_type=Path))
 @click.option("-o", "--output", default="report.html", show_default=True, type=click.Path(path_type=Path))
-@click.option("--input", "observed", type=click.Path(path_type=Path), help="What the result was made from.")
+@click.option("--input", "observed", type=click.Path(path_type=Path), help="Input of the model.")
 @click.option("--reference", type=click.Path(path_type=Path), help="The truth: error maps, metrics.")
 @click.option(
     "--rgb", nargs=3, type=float, metavar="NM NM NM", help="Bands shown first, nm or numbers.  [default: true colour]"

@@ -1,4 +1,4 @@
-"""``finewave sensors``: which cameras and satellites there are, and what their bands see."""
+"""``finewave sensors``: lists cameras and satellites with their bands."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _range(sensor: Sensor) -> str:
 
 
 def _bands(sensor: Sensor) -> list[dict[str, Any]]:
-    """Return name, centre, full width at half maximum, pixel size and MTF of each band; None where not known."""
+    """Return name, centre, full width at half maximum, pixel size and MTF of each band; None if unknown."""
     count = len(sensor.bands)
     found = zip(
         sensor.bands,

@@ -1,4 +1,4 @@
-"""What goes where: results to standard output, all else to the error stream, or nowhere when ``--quiet`` is given."""
+"""Output streams: results to standard output, all else to standard error, or nowhere with ``--quiet``."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def note(line: str) -> None:
 
 @contextmanager
 def working(as_json: bool = False) -> Iterator[None]:
-    """Keep what libraries and trainings print off the standard output, if that is for a document or to be quiet."""
+    """Keep output of libraries and trainings off standard output, for ``--json`` and ``--quiet``."""
     if is_quiet():
         with Path(os.devnull).open("w", encoding="utf-8") as null, redirect_stdout(null):
             yield
@@ -56,12 +56,12 @@ def working(as_json: bool = False) -> Iterator[None]:
 
 
 def print_json(document: Any) -> None:
-    """Print a document; paths become strings, numbers that are none become null."""
+    """Print a document; paths become strings, NaN and infinity become null."""
     click.echo(json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold."""
+    """Convert to JSON types."""
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -26,7 +26,7 @@ class ListsCommand(click.Command):
     """A command without arguments whose options in `LISTS` take several values: ``--scales 2 4 8``, or ``2,4,8``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Say the option again before each of its values, which is what click knows."""
+        """Repeat the option before each of its values, as click expects."""
         plain: list[str] = []
         option = None
         for word in args:
@@ -57,7 +57,7 @@ class Studies(click.Group):
     """One command for each study, and ``merge``."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the studies in the order of their publication, then what else there is."""
+        """Return the studies in the order of their publication, then other commands."""
         from finewave.studies.catalogue import FIGURES, STUDIES
 
         return [*STUDIES, *FIGURES, *super().list_commands(ctx)]
@@ -81,7 +81,7 @@ class Studies(click.Group):
         return super().get_command(ctx, name)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Name the nearest study where there is none of a name."""
+        """Suggest the nearest name for an unknown study."""
         from finewave.errors import unknown_name
 
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
@@ -99,10 +99,10 @@ def _command(
 
 @click.group(cls=Studies, epilog=example("finewave study table4 --datasets cave --scales 4 --split val --dry-run"))
 def study() -> None:
-    """Make a published table again: train what is missing, score, write the table.
+    """Reproduce a published table: train missing models, score, write the table.
 
-    The same command continues after a kill, and changes nothing when all is there. Results lie in --out, one JSON for
-    each cell, and can be copied and merged. --dry-run says what will be trained and how long it will take.
+    The same command resumes after an interruption, and changes nothing when complete. Results are in --out, one JSON
+    per cell, and can be copied and merged. --dry-run shows what will be trained and how long it will take.
     """
 
 
@@ -139,11 +139,11 @@ _OPTIONS: tuple[click.Option, ...] = (
     click.Option(["--seeds"], type=click.IntRange(min=1), default=1, show_default=True, help="Trainings of each row."),
     click.Option(["--out"], type=click.Path(path_type=Path), default=Path("studies"), show_default=True,
                  help="Folder of results."),
-    click.Option(["--dry-run"], is_flag=True, help="Say what will be trained, how long, and how much disk."),
+    click.Option(["--dry-run"], is_flag=True, help="Show what will be trained, how long, and how much disk."),
     click.Option(["--measure"], is_flag=True, help="With --dry-run: time each recipe here, stored costs or not."),
     click.Option(["--workers"], type=click.IntRange(min=1), help="Trainings at a time, as processes on this machine."),
     click.Option(["--cluster"], metavar="ADDRESS", help="Of a Dask scheduler: trainings run on its workers."),
-    click.Option(["--no-train"], is_flag=True, help="Only the table of what is there."),
+    click.Option(["--no-train"], is_flag=True, help="Only the table of existing results."),
     click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document, and nothing else."),
 )  # fmt: skip
 
@@ -197,7 +197,7 @@ def _draw(out: Path, scene: str | None, as_json: bool, **options: Any) -> None:
 
 
 def _asked(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that say what is asked for, not how it is made."""
+    """Return the options that define the request, not its execution."""
     how = ("no_train", "dry_run", "measure", "workers", "cluster")
     return {key: value for key, value in options.items() if key not in how}
 
@@ -205,7 +205,7 @@ def _asked(options: dict[str, Any]) -> dict[str, Any]:
 def _make(
     request: Request, out: Path, *, no_train: bool, workers: int | None, cluster: str | None, **_: Any
 ) -> dict[str, str]:
-    """Make what is missing of a request; return what was not possible."""
+    """Compute the missing cells of a request; return failures."""
     from finewave.studies.runner import missing_groups, run_groups
 
     if no_train:
@@ -220,7 +220,7 @@ def _make(
 
 
 def _tell(failures: dict[str, str]) -> None:
-    """End with what was not possible, if anything was not."""
+    """Exit with an error if there were failures."""
     from finewave.errors import InputError
 
     if failures:
@@ -229,7 +229,7 @@ def _tell(failures: dict[str, str]) -> None:
 
 
 def _forecast(request: Request, out: Path, as_json: bool, *, measure: bool) -> None:
-    """Print what is missing and what it will cost."""
+    """Print the missing cells and their cost."""
     from dataclasses import asdict
 
     from finewave.cli.table import table

@@ -14,12 +14,14 @@ from finewave.extras import check_extra
 
 @click.command(epilog=example("finewave view out.tif --input lr.tif --reference gt.tif"))
 @click.argument("result", metavar="FILE", type=click.Path(path_type=Path))
-@click.option("--input", "source", metavar="LR", type=click.Path(path_type=Path), help="What FILE was made from.")
+@click.option(
+    "--input", "source", metavar="LR", type=click.Path(path_type=Path), help="Input of the model that made FILE."
+)
 @click.option("--reference", metavar="GT", type=click.Path(path_type=Path), help="What FILE should be.")
 @click.option("--port", type=click.IntRange(0, 65535), help="0 for any that is free.  [default: 5006, else any]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; the default is private.")
-@click.option("--model", "models", multiple=True, help="Weights of your own to try on uploads; may be repeated.")
-@click.option("--no-browser", is_flag=True, help="Print the page's address, open nothing.")
+@click.option("--model", "models", multiple=True, help="Your own weights to offer for uploads; may be repeated.")
+@click.option("--no-browser", is_flag=True, help="Print the page's address without opening it.")
 def view(
     result: Path,
     source: Path | None,
@@ -32,7 +34,8 @@ def view(
     """Look at FILE in a browser.
 
     A page on this machine shows it in natural, false or single-band colours, beside its input and reference: swipe,
-    zoom, spectra by a click, maps of error and spectral angle. A photograph dropped on the page goes through a model.
+    zoom, spectra by a click, maps of error and spectral angle. Photographs dropped on the page are processed by a
+    model.
     """
     check_extra("view", "finewave view")
     from finewave.viz.server.server import serve

@@ -333,7 +333,7 @@ def read_reflectance(path: Path, wavelengths: Sequence[float] | str | None, full
     brightest = float(np.max(values, initial=0, where=counted))
     if brightest > BRIGHTEST:
         raise InputError(
-            f"{path}: values up to {brightest:g}; say which stored number stands for 1.0 with --full-scale, "
+            f"{path}: values up to {brightest:g}; say which stored number represents 1.0 with --full-scale, "
             f"or full_scale in {DESCRIPTION}"
         )
     return values

@@ -22,7 +22,7 @@ FLOORS: dict[str, dict[str, Floor]] = {
     "fusion": {"bicubic": ("bicubic", {}), "GSA": ("gsa", {}), "CNMF": ("cnmf", {})},
     "refsr": {"bicubic": ("bicubic", {})},
 }
-"""For each task what every network has to beat, by name for tables: system and options."""
+"""Baselines of each task, by name in tables: system and options."""
 
 SMALL_FLOORS: dict[str, dict[str, Floor]] = {
     "sssr": {
@@ -59,7 +59,7 @@ def build_baseline(
     wavelengths : ndarray (C,)
         Band centres of the scenes in nm.
     sensor : str or None
-        Whose multispectral bands; None: measured ones, whose names are ``ms_bands``.
+        Sensor of the multispectral bands; None: measured ones, named ``ms_bands``.
     scale : int
         s.
     degradation : dict

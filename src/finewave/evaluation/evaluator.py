@@ -48,15 +48,15 @@ def evaluate_model(
     split : {"train", "val", "test"}
         Which scenes.
     baseline : bool
-        Score what the task can do without a network on the same images too, see `FLOORS`.
+        Also score the task's baselines on the same images, see `FLOORS`.
     floors : mapping, optional
-        In place of those: system and options by name.
+        Other baselines: system and options by name.
     store : Store, optional
-        A prepared dataset with a split of its own; by default the usual one, or the files in ``FINEWAVE_DATA``.
+        Store of the prepared data set; by default the standard one, or the files in ``FINEWAVE_DATA``.
     precision : {"float32", "bfloat16", "auto"}
-        Arithmetic of inner features, see `Model`; float32, so that figures do not depend on the machine.
+        Precision of inner features, see `Model`; float32 by default, so that results do not depend on the machine.
     pooling : {"image", "local"}
-        Over what channel attention takes its means, see `Model`.
+        Region of the means in channel attention, see `Model`.
     progress : callable
         Called with a line for each image.
     count : callable

@@ -21,7 +21,7 @@ def model_named(name: str | Path, dataset: str, **options: Any) -> Model:
     name : str or Path
         As for `load_model`; a baseline; or several of them with + between them, for their ensemble.
     dataset : str
-        To whose training scenes baselines are fitted.
+        Data set to whose training scenes baselines are fitted.
     **options
         ``scale``, ``sensor`` and ``degradation`` of `baseline_for`, for baselines. Of an ensemble with trained members
         they are theirs.

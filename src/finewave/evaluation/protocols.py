@@ -1,7 +1,7 @@
 """How published systems are evaluated, as objects that a table names and prints.
 
-A protocol fixes all that makes two figures comparable beside data and split: how the low-resolution images are made,
-on what images the metrics are computed, in which convention, and over what they are averaged.
+Besides data and split, a protocol fixes everything needed to compare two results: how the low-resolution images are
+made, on which images and by which convention the metrics are computed, and how they are averaged.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from finewave.errors import unknown_name
 
 @dataclass(frozen=True)
 class Protocol:
-    """One way to evaluate.
+    """An evaluation protocol.
 
     Parameters
     ----------
@@ -27,11 +27,11 @@ class Protocol:
         Keyword arguments of `finewave.physics.degradation.degrade` that make the LR images from whole scenes.
     crop : int or None
         Side in HR pixels of the non-overlapping crops that networks see and metrics are computed on, cut from the
-        degraded scene; None for whole scenes. What is left over at the lower and right border is not used.
+        degraded scene; None for whole scenes. Remainders at the lower and right border are not used.
     convention : str
         Of `finewave.metrics.conventions`.
     metrics : tuple of str
-        What its tables show, in their order; names of `finewave.metrics.METRICS`. The first one ranks.
+        Metrics of its tables, in order; names of `finewave.metrics.METRICS`. The first one ranks.
     sensor : str or None
         Camera that makes the multispectral images; None: that of the data set.
     """
@@ -45,17 +45,17 @@ class Protocol:
     sensor: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what decides about the numbers, ready for JSON; the words about it may change."""
+        """Return the settings that affect the numbers, in JSON types, without descriptions."""
         facts = asdict(self)
         facts.pop("source")
         facts.pop("metrics")  # all metrics are computed; these are shown
-        if self.sensor is None:  # of the data set, which is said beside the protocol
+        if self.sensor is None:  # belongs to the data set, stored separately
             facts.pop("sensor")
         return {**facts, "degradation": dict(self.degradation)}
 
     @property
     def text(self) -> str:
-        """What is printed under each table."""
+        """Note under each table."""
         images = "whole scenes" if self.crop is None else f"non-overlapping {self.crop} x {self.crop} crops"
         blur = ", ".join(f"{key} {value}" for key, value in self.degradation.items())
         camera = f"; MS images by the camera {self.sensor}" if self.sensor else ""

@@ -13,7 +13,7 @@ Names = str | Sequence[str]
 
 
 class Scorer:
-    """Metrics of what a model makes of images that come one by one or in batches.
+    """Metrics of a model on images given one by one or in batches.
 
     Parameters
     ----------

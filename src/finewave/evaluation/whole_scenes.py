@@ -1,4 +1,4 @@
-"""The images of a whole scene, as they are scored and as baselines are fitted to them."""
+"""Images of whole scenes, for scoring and for fitting baselines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class WholeScenes:
     source : SceneSource
         Where they are read.
     response : ndarray (c, C)
-        The sensor's; of measured multispectral images none is needed.
+        Response of the sensor; not needed for measured multispectral images.
     scale : int
         s.
     degradation : dict
@@ -34,7 +34,7 @@ class WholeScenes:
         Companion with measured multispectral images.
     reference : mapping, optional
         Options of `finewave.datasets.synthetic_views.scene_with_reference`: adds the RGB reference, ``ref_rgb``
-        (1, 3, H, W) in [0, 1]. Where the data set brings one, that is taken, which is stored in bytes.
+        (1, 3, H, W) in [0, 1]. If the data set has a reference, it is used; it is stored in bytes.
     """
 
     source: SceneSource

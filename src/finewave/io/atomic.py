@@ -21,17 +21,17 @@ _MANY = 200
 
 @contextmanager
 def atomic_output(path: Path | str, needed_bytes: int = 0) -> Iterator[Path]:
-    """Write to a temporary sibling, then rename; on failure leave nothing behind.
+    """Write under a temporary name, then rename; on failure nothing is left.
 
-    Everything that is written beside the yielded path (the header of an ENVI image, for instance) is renamed
-    together with it, the yielded name itself last. An existing output is replaced at that moment, not before.
+    Everything written beside the yielded path (the header of an ENVI image, for instance) is also renamed, the yielded
+    name last. An existing output is replaced at that moment, not before.
 
     Parameters
     ----------
     path : path
         The final name, of a file or of a folder such as a Zarr store.
     needed_bytes : int
-        A lower bound of what will be written; checked against the free space before work starts.
+        Lower bound of the output's size; checked against the free space before work starts.
 
     Yields
     ------
@@ -65,16 +65,16 @@ def atomic_output(path: Path | str, needed_bytes: int = 0) -> Iterator[Path]:
 def remove_folder(folder: Path, patience: float = 5.0) -> None:
     """Remove a temporary folder and all in it, even if a library's threads are still writing there.
 
-    Libraries that write in parallel report the first failure at once, while their other threads are at work: a file
-    that one of them adds during the removal would keep the folder, or bring it back.
+    Libraries that write in parallel report the first failure while their other threads still work: a file added by one
+    of them during the removal would keep the folder, or recreate it.
 
     Parameters
     ----------
     folder : pathlib.Path
         It need not exist.
     patience : float
-        Seconds until the removal is given up: what remains then is left there without an error, because the
-        caller has a more important one to report.
+        Timeout of the removal in seconds; remaining files are left without an error, because the caller has a more
+        important one to report.
     """
     _wait_for_zarr(patience)
     deadline = time.monotonic() + patience
@@ -86,7 +86,7 @@ def remove_folder(folder: Path, patience: float = 5.0) -> None:
 
 
 def _wait_for_zarr(patience: float) -> None:
-    """Wait until zarr, if it is in use, has ended what it began: it writes chunks as tasks of one event loop."""
+    """Wait for pending writes of zarr, which writes chunks as tasks of one event loop."""
     if "zarr" not in sys.modules:
         return
     from zarr.core.sync import sync
@@ -96,21 +96,21 @@ def _wait_for_zarr(patience: float) -> None:
         if others:
             await asyncio.wait(others, timeout=patience)
 
-    with suppress(RuntimeError):  # its loop is closed: nothing is at work any more
+    with suppress(RuntimeError):  # its loop is closed: no pending writes
         sync(finish())
 
 
 def flush_to_disk(path: Path) -> None:
     """Have a file, or all that is in a folder, on the disk before a rename makes it final.
 
-    Without it a machine that loses power may have the new name with nothing, or a part, behind it.
+    Without it, after a power failure the new name may refer to an empty or partial file.
     """
     if not path.is_dir():
         _fsync(path)
         return
     within = [path, *path.rglob("*")]
     if len(within) > _MANY and hasattr(os, "sync"):
-        os.sync()  # once for all is quicker than each of thousands of chunks
+        os.sync()  # one sync is faster than one for each of thousands of chunks
         return
     for each in within:
         _fsync(each)
@@ -124,7 +124,7 @@ def _fsync(path: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        # some file systems have no such thing for folders; a full disk is told
+        # some file systems do not support it for folders; a full disk is reported
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
     finally:
@@ -151,7 +151,7 @@ def _publish(workshop: Path, final: Path) -> None:
             old.rename(target)
             raise
     _fsync(final.parent)
-    # What GDAL once noted beside an older file of this name would contradict the new one.
+    # GDAL's auxiliary files of an older file of this name would contradict the new one.
     (final.parent / f"{final.name}.aux.xml").unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""What libraries raise about damaged files and full disks, said in the user's terms."""
+"""Conversion of library errors about damaged files and full disks to clear messages."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _WRITE_TROUBLE = {
 
 
 def first_line(error: BaseException) -> str:
-    """Return what an error says, on one line of bearable length."""
+    """Return an error's message on one line of limited length."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else text[:197] + "..."
 
 
 @contextmanager
 def reading(path: Path | str, kind: str) -> Iterator[None]:
-    """Turn whatever a library raises about a file into one helpful line.
+    """Convert any error of a library about a file to an `InputError` of one line.
 
     Libraries meet damaged files with errors of every kind (OSError, ValueError, KeyError, SyntaxError, zlib
     errors, ...), so that all of them are translated; the original stays attached for ``--debug``.
@@ -43,12 +43,12 @@ def reading(path: Path | str, kind: str) -> Iterator[None]:
     path : path
         The file being read.
     kind : str
-        What it should be, e.g. ``"GeoTIFF"``.
+        Expected format, e.g. ``"GeoTIFF"``.
 
     Raises
     ------
     InputError
-        In place of any exception raised inside.
+        Replaces any exception raised inside.
     """
     try:
         yield
@@ -75,7 +75,7 @@ _ANSWERS = (
 
 
 def _far_trouble(error: BaseException) -> str:
-    """Return why a file that lies elsewhere cannot be read, without a URL, in which there may be signatures."""
+    """Return why a remote file cannot be read, without its URL, which may contain signatures."""
     said = " ".join(f"{type(each).__name__} {each}" for each in (error, error.__cause__, error.__context__) if each)
     for pattern, reason in _ANSWERS:
         if re.search(pattern, said):
@@ -84,7 +84,7 @@ def _far_trouble(error: BaseException) -> str:
     return f"the file is damaged, of another kind, or its server failed ({plain})"
 
 
-# What libraries say about sound files that they cannot read here.
+# Messages of libraries about intact files that they cannot read here.
 _SOUND = (
     (
         r"[Ff]ilter.*(not registered|is not available)|can't open plugin|can't open directory.*plugin",
@@ -108,7 +108,7 @@ _SOUND = (
 
 
 def _read_trouble(path: Path, kind: str, error: Exception) -> str:
-    """Return why a file cannot be read: what it is, what is not installed, else that it is damaged."""
+    """Return why a file cannot be read: another format, a missing package, or damage."""
     from finewave.io.file_signatures import identify_file, signature_of
 
     message = " ".join(str(each) for each in (error, error.__cause__, error.__context__) if each is not None)
@@ -121,7 +121,7 @@ def _read_trouble(path: Path, kind: str, error: Exception) -> str:
     return f"the file is damaged, truncated or of another kind ({first_line(error)})"
 
 
-# Words of the kinds that `reading` is told, for the extension of each signature.
+# Words in the ``kind`` passed to `reading`, for the extension of each signature.
 _WORDS = {
     ".tif": ("TIFF", "raster", "band"),
     ".h5": ("HDF5", "NetCDF", "MATLAB", "xarray"),
@@ -177,7 +177,7 @@ def _is_of_the_disk(error: Exception) -> bool:
 
 def _write_trouble(error: BaseException) -> str:
     number = getattr(error, "errno", None)
-    # HDF5 hides the number of the system's error in its text, GDAL says it in words in the cause.
+    # HDF5 has the errno in its text, GDAL has the message in the cause.
     message = " ".join(str(each) for each in (error, error.__cause__, error.__context__) if each is not None)
     hidden = re.search(r"errno = (\d+)", message)
     if hidden:

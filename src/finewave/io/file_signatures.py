@@ -1,10 +1,10 @@
-"""What a file that cannot be read really is, told by its first bytes or its name, and the way to convert it."""
+"""Identification of files that cannot be read, by signature or name, and advice for conversion."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-# Offset and bytes of a signature, what it is, and the extension under which finewave reads it (None: it does not).
+# Offset and bytes of a signature, its format, and the extension under which finewave reads it (None: not supported).
 _SIGNATURES: tuple[tuple[int, bytes, str, str | None], ...] = (
     (0, b"II*\0", "a TIFF", ".tif"),
     (0, b"MM\0*", "a TIFF", ".tif"),
@@ -78,7 +78,7 @@ _BY_EXTENSION = {
 
 
 def signature_of(path: Path) -> tuple[str, str | None] | None:
-    """Return what the first bytes of a file say it is, and the extension under which it is read; None if unknown."""
+    """Return a file's format by its signature, and the extension under which it is read; None if unknown."""
     try:
         with path.open("rb") as file:
             start = file.read(520)
@@ -95,7 +95,7 @@ def signature_in(start: bytes) -> tuple[str, str | None] | None:
 
 
 def identify_file(path: Path) -> str | None:
-    """Return what a file of another format is and how to convert it, None where that is not known."""
+    """Return a file's format and advice for conversion; None if unknown."""
     signature = signature_of(path)
     if signature is None:
         return _BY_EXTENSION.get(path.suffix.lower())

@@ -1,4 +1,4 @@
-"""What a user may state when opening or saving, the same for every format."""
+"""Options for opening and saving, common to all formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that lie elsewhere: rasters and Zarr stores of which only what is needed is fetched, others fetched whole."""
+"""Opening of remote files: rasters and Zarr stores are read partially, others are downloaded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OpenFile = Callable[[Path, OpenOptions], "xr.DataArray"]
 
 WHOLE_BYTES = 2**29
-"""The largest file that is fetched whole."""
+"""Maximum size of a complete download."""
 _PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif", ".dng", ".bmp")
 _FETCHED_WHOLE = (*_PHOTOS, ".npy", ".npz", ".mat", ".h5", ".hdf5", ".he5", ".nc", ".nc4", ".cdf")
 _FROM_PARTS = (".hdr", ".img", ".dat", ".bsq", ".bil", ".bip", ".envi", ".raw", ".zip", ".tar", ".safe", ".til")
@@ -31,7 +31,7 @@ _FROM_PARTS = (".hdr", ".img", ".dat", ".bsq", ".bil", ".bip", ".envi", ".raw", 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """What a file that lies elsewhere is read as.
+    """How a remote file is read.
 
     Attributes
     ----------
@@ -39,9 +39,9 @@ class RemoteFile:
     kind : str
         ``"zarr"``, ``"stac"``, ``"whole"`` or ``"raster"``.
     suffix : str
-        The extension that its name or, without one, its content stands for.
+        The extension of its name, or the one for its content.
     facts : Facts or None
-        What its HTTP server says of it.
+        Its HTTP metadata.
     """
 
     remote: Remote
@@ -56,7 +56,7 @@ class RemoteFile:
 
 
 def identify(remote: Remote) -> RemoteFile:
-    """Say what a file is by its name, else by its first bytes.
+    """Identify a file by its name, or by its first bytes.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def identify(remote: Remote) -> RemoteFile:
 
 
 def open_remote(remote: Remote, options: OpenOptions, open_copy: OpenFile) -> xr.DataArray:
-    """Open a file that lies elsewhere, as `finewave.open_scene` does.
+    """Open a remote file as `finewave.open_scene`.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def open_remote(remote: Remote, options: OpenOptions, open_copy: OpenFile) -> xr
     options : OpenOptions
         What the user stated.
     open_copy : callable
-        Opens a file of this machine, for what is fetched whole.
+        Opener of local files, for complete downloads.
 
     Returns
     -------
@@ -170,7 +170,7 @@ def _open_raster(file: RemoteFile, options: OpenOptions, open_copy: OpenFile) ->
 
 
 def stamp_of_remote(remote: Remote) -> str:
-    """Return a text that changes when a file changes, as far as its server tells; of other schemes the name alone."""
+    """Return a text that changes with the file, if the server provides it; only the name for other schemes."""
     import hashlib
 
     is_file = remote.is_http and identify(remote).kind != "zarr"

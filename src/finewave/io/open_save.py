@@ -83,8 +83,7 @@ def open_scene(
     """Open an image as a scene.
 
     GeoTIFF (also cloud-optimised), ENVI, NetCDF, Zarr, HDF5 (also MATLAB 7.3), Sentinel-2 products and folders of
-    georeferenced bands stay in the file until their values are asked for; photographs, older MATLAB files and folders
-    of pictures are read at once.
+    georeferenced bands are read lazily; photographs, older MATLAB files and folders of pictures are read immediately.
 
     Parameters
     ----------
@@ -95,31 +94,31 @@ def open_scene(
         JPEG 2000, VRT, NITF and other rasters that GDAL reads, a product of a mission, a STAC item, or a folder with
         one image per band, in the natural order of their names.
     wavelengths : sequence of float or path, optional
-        Centre wavelengths in nm, one per band, or a CSV file with a column ``wavelength_nm``; for files
-        without, and in place of the file's own.
+        Centre wavelengths in nm, one per band, or a CSV file with a column ``wavelength_nm``; overrides those of the
+        file.
     variable : str, optional
-        Which array of a NetCDF, Zarr, HDF5, MATLAB or NumPy file, or what the names of arrays of one band each begin
-        with; needed when several could be the image.
+        Array of a NetCDF, Zarr, HDF5, MATLAB or NumPy file, or the common prefix of one-band arrays; needed if there
+        are several candidates.
     full_scale : float, optional
-        The stored number that stands for 1.0: values are divided by it. By default the scale factor of the
-        file; integers without one are taken as reflectance x 255 (8 bits), x 10000 (wider, up to 20000) or
+        The stored number that represents 1.0: values are divided by it. By default the scale factor of the
+        file; integers without one are assumed to be reflectance x 255 (8 bits), x 10000 (wider, up to 20000) or
         x 65535, with a warning. Bytes and 16-bit values of PNG and JPEG are 255 and 65535 by definition.
     linearise : bool
         Undo the sRGB curve of photographs (IEC 61966-2-1), so that values are proportional to light. A
         TIFF counts as a photograph when it holds three bytes per pixel and no georeference or wavelengths.
         Images in a folder of bands are measurements and never changed.
     band_axis : int, optional
-        Which axis of an HDF5 or MATLAB array (as h5py and MATLAB show it) is the band. By default the axis as
-        long as the list of wavelengths; else the last one for MATLAB, and for HDF5 the one that differs from
-        two equal ones, or the shortest.
+        Band axis of an HDF5 or MATLAB array, as shown by h5py and MATLAB. By default the axis with the length of the
+        list of wavelengths; otherwise the last one for MATLAB, and for HDF5 the one that differs from two equal ones,
+        or the shortest.
     resolution : float, optional
         Of a folder of georeferenced bands at several resolutions: the side of a pixel, in units of the map, of the
         grid on which all are brought; one of those that there are, by default the finest.
     overview : int, optional
-        Open this overview of a GeoTIFF, 0 the first, in place of the full resolution: the same bands and scale with
-        fewer pixels. `finewave.io.open_save.overview_factors` says which there are.
+        Open this overview of a GeoTIFF, 0 the first, instead of the full resolution: the same bands and scale with
+        fewer pixels. See `finewave.io.open_save.overview_factors`.
     engine : str, optional
-        Name of an installed engine of xarray that is to open the file, whatever its name says.
+        Name of an installed xarray engine to open the file, whatever its name.
     chunks : int, str or mapping, optional
         Chunks as in ``xarray.DataArray.chunk``, for users of dask.
     scale : float, optional
@@ -166,13 +165,13 @@ def open_scene(
 
 
 def open_with(source: Path, options: OpenOptions) -> xr.DataArray:
-    """Open a file or folder of this machine as a scene; see `open_scene`.
+    """Open a local file or folder as a scene; see `open_scene`.
 
     Parameters
     ----------
     source : pathlib.Path
     options : OpenOptions
-        What the user stated; wavelengths are for the reader to know of, not set.
+        What the user stated; wavelengths are not set here, but readers may use them.
 
     Returns
     -------
@@ -196,7 +195,7 @@ def open_with(source: Path, options: OpenOptions) -> xr.DataArray:
 
 
 def _open_remote(source: Remote, options: OpenOptions) -> xr.DataArray:
-    """Open what lies elsewhere."""
+    """Open a remote file."""
     from finewave.io.open_remote import open_remote
     from finewave.io.plausibility import drop_implausible
 
@@ -237,7 +236,7 @@ def overview_factors(path: str | Path | Remote) -> list[int]:
     Returns
     -------
     list of int
-        For example ``[2, 4, 8]``; empty where there are none, and for every format but GeoTIFF.
+        For example ``[2, 4, 8]``; empty if there are none, and for formats other than GeoTIFF.
 
     Raises
     ------
@@ -333,15 +332,14 @@ def save_scene(
         The output: ``.tif``, ``.img``/``.hdr``/``.dat``/``.bsq`` (ENVI), ``.nc``, ``.zarr``, ``.h5``,
         ``.mat``, ``.png`` or ``.jpg``.
     dtype : optional
-        Type of the stored numbers. By default that of ``scene.encoding`` (a scene from a file of scaled
-        integers becomes one again), else float32. PNG: ``"uint8"`` (default) or ``"uint16"``.
+        Type of the stored numbers. By default that of ``scene.encoding`` (scaled integers are written as scaled
+        integers again), otherwise float32. PNG: ``"uint8"`` (default) or ``"uint16"``.
     full_scale : float, optional
-        The stored number that stands for 1.0, the inverse of GDAL's and CF's scale factor. By default from
-        ``scene.encoding``; integers asked for without one get 255 (8 bits) or 10000. The file says it, so that readers
-        find the values.
+        The stored number that represents 1.0, the inverse of GDAL's and CF's scale factor. By default from
+        ``scene.encoding``; integers without one get 255 (8 bits) or 10000. It is stored in the file for readers.
     nodata : float, optional
-        The stored number for missing pixels. By default from ``scene.encoding``; else NaN for floats, the
-        smallest signed or the largest unsigned integer of 16 bits and more where it is free.
+        The stored number for missing pixels. By default from ``scene.encoding``; otherwise NaN for floats, the smallest
+        signed or the largest unsigned integer of 16 bits and more if unused.
     **options
         GeoTIFF, ENVI, NetCDF, HDF5, Zarr: ``interleave="band"`` (of more than four bands, so that one is read without
         the others) or ``"pixel"``; of ENVI ``"bil"``, too. GeoTIFF: ``cog=True``, ``compress="deflate"``. Zarr:
@@ -351,13 +349,13 @@ def save_scene(
     Raises
     ------
     InputError
-        An unknown extension or option, a format that cannot hold the scene, a folder that is missing or
-        cannot be written to, or a full disk.
+        An unknown extension or option, a format that cannot hold the scene, a missing or read-only folder, or a full
+        disk.
 
     Warns
     -----
     FinewaveWarning
-        Values were clipped to what the stored type holds, or missing values could not be marked.
+        Values were clipped to the range of the stored type, or missing values could not be marked.
     """
     from finewave.io.open_options import SaveOptions
     from finewave.scene import check_scene
@@ -368,7 +366,7 @@ def save_scene(
         raise _unknown_extension(target, _TO_SAVE)
     for name in options:
         if name == "scale":
-            raise InputError("save_scene has no option 'scale'; the stored number that stands for 1.0 is full_scale=")
+            raise InputError("save_scene has no option 'scale'; the stored number that represents 1.0 is full_scale=")
         if name not in format_.save_options:
             raise unknown_name(
                 f"option for {format_.name}", name, ("dtype", "full_scale", "nodata", *format_.save_options)
@@ -383,7 +381,7 @@ def save_scene(
 
 
 def _reader_of(path: Path) -> Format | Product:
-    """Return what reads a path: a product, if it is one or lies in one, else the format that its name says."""
+    """Return the reader of a path: that of the product it belongs to, or that of its format by name."""
     from finewave.io.products import product_of
 
     return (product_of(path) if path.exists() else None) or _format_to_open(path)
@@ -403,7 +401,7 @@ def _format_to_open(path: Path) -> Format:
     if path.is_dir():
         is_store = any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
         return _BY_EXTENSION[".zarr"] if is_store or path.suffix.lower() == ".zarr" else _BAND_FOLDER
-    # ENVI data files often have no extension, or one of their own.
+    # ENVI data files often have no extension, or a custom one.
     if format_ is None and any(
         each.is_file() for each in (path.with_name(path.name + ".hdr"), path.with_suffix(".hdr"))
     ):
@@ -414,7 +412,7 @@ def _format_to_open(path: Path) -> Format:
 
 
 def _by_content(path: Path) -> Format:
-    """Choose the format of a file whose name says none that is known: what GDAL reads, or an error that leads on."""
+    """Choose the format of a file with an unknown extension: one that GDAL reads, or raise a helpful error."""
     from finewave.io.file_signatures import identify_file
     from finewave.io.formats.gdal_raster import is_readable
     from finewave.io.formats.xarray_engine import engines_for

@@ -1,4 +1,4 @@
-"""The user's only copy of a file: what is read is not written over, and what a file says is never a path."""
+"""Path checks: inputs are never overwritten, and names from files are never used as paths."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 from finewave.errors import InputError
 
 _COMPANIONS = (".hdr", ".img", ".dat", ".bsq", ".bil", ".bip", ".envi", ".raw", "")
-"""What ENVI images have beside them: writing one of two names replaces both."""
+"""Companion extensions of ENVI images: writing one of them replaces all."""
 
 
 def keep_inputs(inputs: Iterable[str | Path], outputs: Iterable[str | Path], remedy: str = "give another name") -> None:
-    """Refuse an output that is one of the inputs, by its name, by a link or a hard link, or lies in one.
+    """Raise an error for an output that is an input, by name, link or hard link, or is inside of one.
 
     Parameters
     ----------
     inputs : iterable of path
-        Files or folders that are read; what is none is left out.
+        Input files or folders; missing ones are ignored.
     outputs : iterable of path
         Files or folders that will be written.
     remedy : str
-        How to mend it, for the message.
+        Advice for the message.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def check_name(name: str, kind: str) -> None:
 
 
 def _files(path: Path) -> list[Path]:
-    """Return a path and what belongs to it if it is an ENVI image."""
+    """Return a path and the companions of an ENVI image."""
     if path.suffix.lower() not in _COMPANIONS:
         return [path]
     stems = {path.with_suffix(""), path} if path.suffix else {path}

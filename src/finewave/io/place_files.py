@@ -17,13 +17,13 @@ Place = Mapping[str, Any]
 
 
 def write_places(places: Sequence[Place], path: str | Path) -> None:
-    """Write places in the format of the extension, whole or not at all.
+    """Write places atomically, in the format of the extension.
 
     Parameters
     ----------
     places : sequence of mapping
     path : str or Path
-        ``.csv``: a row a place, to which columns of spectra can be added and which ``--anchors`` then takes.
+        ``.csv``: one row per place; with added columns of spectra, it can be used for ``--anchors``.
         ``.geojson`` or ``.json``: points in degrees. ``.gpx``: waypoints.
 
     Raises
@@ -54,7 +54,7 @@ def _csv(places: Sequence[Place]) -> str:
 
 
 def _known(place: Place) -> dict[str, Any]:
-    """Return a place without what is not known; in map coordinates pixels are left out, so that one place is said."""
+    """Return the known fields of a place; only one of map and pixel coordinates."""
     left_out = {"number"} | ({"x", "y", "longitude", "latitude"} if place["x"] is None else {"column", "row", "radius"})
     rounded = {key: round(value, 7) if isinstance(value, float) else value for key, value in place.items()}
     return {key: value for key, value in rounded.items() if key not in left_out and value is not None}

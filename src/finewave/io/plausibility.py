@@ -1,4 +1,4 @@
-"""What an open file says about place and wavelengths: what cannot be so is left out, with a word."""
+"""Plausibility of georeference and wavelengths: implausible values are dropped with a warning."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def drop_implausible(scene: xr.DataArray, path: object) -> xr.DataArray:
-    """Return a scene without a transform or wavelengths that are none.
+    """Return a scene without implausible transform or wavelengths.
 
     Parameters
     ----------
@@ -28,12 +28,12 @@ def drop_implausible(scene: xr.DataArray, path: object) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        ``scene`` itself where all of it can be so.
+        ``scene`` itself if all is plausible.
 
     Raises
     ------
     InputError
-        The image is far larger than its file can hold.
+        The image is far larger than possible for its file.
 
     Warns
     -----

@@ -1,4 +1,4 @@
-"""What is looked at before a library opens a file that may come from anywhere."""
+"""Checks before a library opens an untrusted file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ LARGEST_CHUNK = 2**30
 _LARGEST_METADATA = 2**26
 _SMALL_BYTES = 2**28
 _LARGEST_RATIO = 1200
-"""Deflate makes one byte of 1032 at most; what is smaller than that is empty for the most part."""
+"""Deflate compresses by 1032 at most; smaller files are mostly empty."""
 
 
 def precheck(path: Path) -> None:
-    """Refuse what would crash or hang a library, fill the memory, or lead to other files.
+    """Raise an error for files that would crash or hang a library, fill the memory, or refer to other files.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def precheck(path: Path) -> None:
     Raises
     ------
     InputError
-        It is such a file.
+        The file is one of these.
     """
     if path.is_dir():
         if path.suffix.lower() == ".zarr" or any((path / name).exists() for name in _OF_A_STORE):
@@ -40,7 +40,7 @@ def precheck(path: Path) -> None:
 
 
 def _is_hdf5(path: Path) -> bool:
-    """Whether the signature stands where HDF5 allows it: at 0, 512, 1024, 2048, ..."""
+    """Return whether the signature is at an offset allowed by HDF5: 0, 512, 1024, 2048, ..."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
@@ -51,12 +51,12 @@ def _is_hdf5(path: Path) -> bool:
                     return True
                 offset = offset * 2 or 512
     except OSError:
-        pass  # the reader says it
+        pass  # left to the reader
     return False
 
 
 def _look_at_chunks(store: Path) -> None:
-    """Refuse a Zarr store whose chunks cannot be held: the library makes room for a whole one, whatever is in it."""
+    """Raise an error for a Zarr store with huge chunks: the library allocates a whole chunk."""
     for file in (*store.rglob("zarr.json"), *store.rglob(".zarray")):
         try:
             if file.stat().st_size > _LARGEST_METADATA:
@@ -69,14 +69,14 @@ def _look_at_chunks(store: Path) -> None:
             )
             size = math.prod(int(each) for each in chunk)
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-            continue  # the reader says it
+            continue  # left to the reader
         if size > LARGEST_CHUNK:
             shape = " x ".join(str(each) for each in chunk)
             raise InputError(f"cannot read {store}: its chunks of {shape} numbers are larger than memory should hold")
 
 
 def check_declared(path: Path, declared: int) -> None:
-    """Refuse an image far larger than its file can hold: coordinates and values of it would fill the memory.
+    """Raise an error for an image far larger than possible for its file, which would fill the memory.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def check_declared(path: Path, declared: int) -> None:
     Raises
     ------
     InputError
-        They are more than any compression makes of so few.
+        The declared size exceeds any possible compression.
     """
     if declared <= _SMALL_BYTES:
         return

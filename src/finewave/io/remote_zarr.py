@@ -1,4 +1,4 @@
-"""Zarr stores that lie elsewhere, through fsspec: chunks are fetched when they are asked for, and kept for a while."""
+"""Remote Zarr stores through fsspec: chunks are downloaded on demand and cached."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def open_store(remote: Remote, options: OpenOptions) -> xr.DataArray:
     Raises
     ------
     InputError
-        There is none, its groups cannot be listed, or a package that its scheme needs is not installed.
+        There is no store, its groups cannot be listed, or the package for its scheme is not installed.
     """
     shown = str(remote)
     if "?" in remote.url:
@@ -70,7 +70,7 @@ def open_store(remote: Remote, options: OpenOptions) -> xr.DataArray:
 
 
 def _check_there(remote: Remote) -> None:
-    """Ask for what every store has, so that a wrong URL is told from a store that is damaged."""
+    """Request the metadata of a store, to distinguish a wrong URL from a damaged store."""
     refusal: InputError | None = None
     for name in _SIGNS:
         try:

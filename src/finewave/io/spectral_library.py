@@ -40,14 +40,13 @@ def read_spectra(path: Path) -> dict[str, Spectrum]:
     Parameters
     ----------
     path : Path
-        ``.sli`` (ENVI spectral library, its header beside it); else text: rows of a wavelength and one value for each
-        spectrum, separated by tabs, semicolons, commas or spaces, after lines of words, of which the last one before
-        the numbers names the columns.
+        ``.sli`` (ENVI spectral library with its header), or text: rows of a wavelength and one value for each spectrum,
+        separated by tabs, semicolons, commas or spaces; the last line of text before the numbers names the columns.
 
     Raises
     ------
     InputError
-        It is missing, or holds no spectra.
+        It is missing, or has no spectra.
     """
     if not path.is_file():
         raise InputError(f"no such file of spectra: {path}")

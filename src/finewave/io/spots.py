@@ -1,4 +1,4 @@
-"""Places with known spectra, from a table or a vector file: where they are, as written, and what was measured."""
+"""Spots with measured spectra, from a table or a vector file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from finewave.io.file_errors import reading
 from finewave.io.spectral_library import Spectrum, ascending, read_spectra
 
 PIXELS = "pixels"
-"""In place of a CRS: columns and rows of the result, from 0 at the corner."""
+"""Used instead of a CRS: columns and rows of the result, from 0 at the corner."""
 WGS84 = "EPSG:4326"
 _TARGET = re.compile(r"(?:white|gr[ea]y|black|panel)[ -]?(\d+(?:\.\d+)?)?\s*%?", re.IGNORECASE)
 _WHITE = 0.99  # sintered PTFE, 400 to 1500 nm
@@ -40,7 +40,7 @@ class Spot:
     radius : float, optional
         Of a point, in the unit of its coordinates.
     crs : str, optional
-        Of the points: `PIXELS`, anything that names a CRS, or None for the scene's own.
+        CRS of the points: `PIXELS`, any CRS, or None for that of the scene.
     """
 
     name: str
@@ -61,13 +61,13 @@ def read_spots(path: str | Path) -> list[Spot]:
         same unit, and ``name``. ``.geojson`` or ``.json``: points and polygons, in degrees, or in the CRS of its
         member ``crs``. ``.gpkg``: the first layer of points or polygons.
 
-        Spectra stand in columns (properties) named by wavelengths in nm, or ``spectrum`` names one: in a library,
+        Spectra are in columns (properties) named by wavelengths in nm, or ``spectrum`` names one: in a library,
         ``file.sli:name``, in a text file, or a target: ``white``, ``grey-50`` (percent).
 
     Raises
     ------
     InputError
-        The file cannot be read, or holds no spot with place and spectrum.
+        The file cannot be read, or has no spot with place and spectrum.
     """
     path = Path(path)
     if not path.is_file():
@@ -147,7 +147,7 @@ def _points_of(geometry: Mapping[str, Any], name: str, path: Path) -> NDArray[np
 
 
 def _spectrum_of(row: Mapping[str, Any], name: str, path: Path) -> Spectrum | float:
-    """Return what a row says of the spectrum: columns of wavelengths, else a name."""
+    """Return a row's spectrum: columns of wavelengths, or a name."""
     said = next((row[key] for key in row if key.casefold() == "spectrum" and row[key]), None)
     if said is not None:
         return _named(str(said).strip(), path)
@@ -167,7 +167,7 @@ def _wavelength(key: str) -> float | None:
 
 
 def _named(said: str, path: Path) -> Spectrum | float:
-    """Return the spectrum that a target's or a library's name says."""
+    """Return the spectrum of a named target or library entry."""
     match = _TARGET.fullmatch(said)
     if match:
         if match[1] is not None:
@@ -190,7 +190,7 @@ def _named(said: str, path: Path) -> Spectrum | float:
 
 
 def _checked(spot: Spot, path: Path) -> Spot:
-    """Refuse what cannot be a spot's place or spectrum."""
+    """Check a spot's place and spectrum."""
     if not np.isfinite(spot.points).all() or (spot.radius is not None and not spot.radius > 0):
         raise InputError(f"{path}: {spot.name} has a place that is not a number, or a radius that is not > 0")
     check_spectrum(spot.spectrum, f"{path}: {spot.name}")
@@ -198,7 +198,7 @@ def _checked(spot: Spot, path: Path) -> Spot:
 
 
 def check_spectrum(spectrum: Spectrum | float, source: str) -> None:
-    """Refuse a spectrum of nothing, of zeros, or in percent."""
+    """Raise an error for an empty or zero spectrum, or one in percent."""
     values = np.atleast_1d(spectrum.values if isinstance(spectrum, Spectrum) else spectrum)
     finite = values[np.isfinite(values)]
     if not finite.size or not (finite != 0).any():
@@ -210,7 +210,7 @@ def check_spectrum(spectrum: Spectrum | float, source: str) -> None:
 
 
 def refuse_same_places(spots: Sequence[Spot]) -> None:
-    """Refuse one place that has two spectra."""
+    """Raise an error for two spectra at one place."""
     seen: dict[Any, str] = {}
     for spot in spots:
         key = (spot.crs, spot.points.round(9).tobytes())

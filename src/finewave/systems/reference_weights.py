@@ -37,7 +37,7 @@ def check_names(system: str, config: Mapping[str, Any], known: Collection[str]) 
 def shape_of(system: str, state_dict: Mapping[str, Tensor], key: str) -> torch.Size:
     """Return the shape of a tensor that every state dict of ``system`` has."""
     if key not in state_dict:
-        raise InputError(f"the state dict is no {system}'s: it has no {key!r}")
+        raise InputError(f"the state dict is not a {system}'s: it has no {key!r}")
     return state_dict[key].shape
 
 

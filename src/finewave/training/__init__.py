@@ -1,1 +1,1 @@
-"""What training needs: recipes, losses, schedules, phases, checkpoints."""
+"""Training: recipes, schedules, phases, checkpoints."""

@@ -1,4 +1,4 @@
-"""Less memory or time for the same gradients: activations computed anew in the backward pass, compiled blocks."""
+"""Activation checkpointing and compiled blocks: less memory or time for the same gradients."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from finewave.warnings import FinewaveWarning
 
 @contextmanager
 def recomputing(net: nn.Module, which: str | None) -> Iterator[None]:
-    """Keep only the inputs of some modules for the backward pass, and compute what is inside them anew.
+    """Store only the inputs of some modules for the backward pass, and recompute their activations.
 
-    Gradients are the same. The activations of one such module are held at a time, for about a third more arithmetic.
+    Gradients are the same. Only one such module's activations are stored at a time, for about a third more arithmetic.
 
     Parameters
     ----------
     net : nn.Module
         Its modules are changed while the context lasts; a copy must be made before.
     which : str or None
-        Attribute by which the network calls the modules: of JSSUNet ``"stages"`` or, inside them, ``"prox"``. Lists of
-        modules stand for what is in them. None changes nothing.
+        Name of the modules' attribute: for JSSUNet ``"stages"`` or, inside them, ``"prox"``. Module lists are expanded.
+        None for no checkpointing.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def recomputing(net: nn.Module, which: str | None) -> Iterator[None]:
         yield
     finally:
         for module in modules:
-            del module.forward  # the class's own is back
+            del module.forward  # restore the class's method
 
 
 def _recomputed(forward: Any, *args: Any, **kwargs: Any) -> Any:
@@ -73,10 +73,10 @@ def _called(net: nn.Module, which: str) -> list[nn.Module]:
 
 @contextmanager
 def compiling(net: nn.Module, enabled: bool) -> Iterator[None]:
-    """Run the network's residual blocks through ``torch.compile``; where that cannot work, warn and go on without.
+    """Compile the network's residual blocks with ``torch.compile``; warn and continue without it if that fails.
 
-    Blocks are what fusing helps, and what checkpointing leaves whole. A network without modules called ``blocks``
-    is compiled child by child.
+    Blocks benefit from fusion and are not split by checkpointing. A network without modules called ``blocks`` is
+    compiled child by child.
     """
     modules = _to_compile(net) if enabled and _can_compile(next(net.parameters()).device) else []
     for module in modules:
@@ -102,7 +102,7 @@ def _can_compile(device: torch.device) -> bool:
 
     try:
         torch.compile(probe)(torch.ones(8, device=device))
-    except Exception as error:  # of the compiler's many, none is ours to know
+    except Exception as error:  # the compiler raises many types of errors
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         warnings.warn(
             f"compile: torch.compile does not work here ({reason}); going on without "

@@ -20,7 +20,7 @@ LINE_SECONDS = 30.0
 
 
 class MinuteCheckpoint(L.Callback):
-    """Write the state of the run at least once a minute of training, whole or not at all.
+    """Write the state of the run atomically, at least once per minute of training.
 
     Lightning's own checkpoint callback writes to the final name through a temporary folder that may lie on another
     file system; here the file is renamed beside its target.
@@ -97,7 +97,7 @@ class PlainProgress(L.Callback):
 
 
 class BarProgress(L.pytorch.callbacks.TQDMProgressBar):
-    """The usual bar, with loss and the time that the whole phase still takes."""
+    """Lightning's progress bar, with loss and remaining time of the phase."""
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         """Show loss and remaining time only."""
@@ -105,7 +105,7 @@ class BarProgress(L.pytorch.callbacks.TQDMProgressBar):
 
 
 def state_of(trainer: L.Trainer, pl_module: L.LightningModule) -> str:
-    """Return loss, part done and remaining time in words."""
+    """Return loss, progress and remaining time as text."""
     assert isinstance(pl_module, Phase)
     done, seconds = pl_module.done, pl_module.clock.seconds
     left = int(seconds / done * (1 - done)) if done else 0

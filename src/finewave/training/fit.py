@@ -1,4 +1,4 @@
-"""Training on scenes of your own for a sensor of your choice: from files to a folder that `load_model` takes."""
+"""Training on custom scenes for any sensor: from files to a folder for `load_model`."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from finewave.zoo.listing import list_models
 from finewave.zoo.model import Model, load_model
 
 TRAINING = "training"
-"""Folder of the run, beside the weights."""
+"""Subfolder of the training run."""
 JOINT, SPECTRAL = "jssunet", "jssunet-ssr"
 UNBOUNDED = 1_000_000
 """Steps of a training that ends by the clock."""
 FINE_TUNING = 0.3
 """Learning rate of a training that starts from trained weights, in parts of the recipe's."""
 PIXELS_DIFFER = 1.5
-"""Factor between the scene's coarser pixels and the sensor's from which on it is worth a word."""
+"""Ratio of the scene's coarser pixels to the sensor's above which a warning is given."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class FitOptions:
     msi : sequence of str
         Measured multispectral images of the same pixels: a file for each scene, or the name of a data set's companion.
     mtf : float or None
-        Of the low-resolution pixels at their Nyquist frequency; None: the sensor's, where it is known.
+        MTF at the Nyquist frequency of the low-resolution pixels; None: the sensor's, if known.
     system : str or None
         Network; None: `JOINT`, or `SPECTRAL` at scale 1.
     start : str or None
@@ -97,7 +97,7 @@ def fit(
     Parameters
     ----------
     scenes : sequence of str or Path
-        Files that `finewave.open_scene` takes, or one name of a data set, whose own split is then used.
+        Files for `finewave.open_scene`, or the name of a data set, whose split is then used.
     out : Path
         Folder: weights and card, and `TRAINING` with the run, which continues where it was if it was stopped.
     options : FitOptions
@@ -107,17 +107,17 @@ def fit(
     Returns
     -------
     Model
-        Its card has, under ``metrics``, the scores on the validation blocks beside those of the floor.
+        Its card has, under ``metrics``, the scores on the validation blocks and those of the baselines.
 
     Raises
     ------
     InputError
-        If scenes, sensor, scale or system do not go together, or the folder holds something else.
+        If scenes, sensor, scale or system do not fit together, or the folder has other contents.
 
     Warns
     -----
     FinewaveWarning
-        If the MTF of the sensor is not known, or its pixels are of another size than the coarser ones of the scenes.
+        If the MTF of the sensor is unknown, or its pixel size differs from that of the degraded scenes.
     """
     check_extra("train", "finewave fit")
     if options.scale < 1:
@@ -150,7 +150,7 @@ def fit(
 
     outcome = train(recipe, [*overrides, *options.overrides], devices=options.devices)
     if not is_first_process():
-        raise SystemExit(0)  # the first one goes on alone
+        raise SystemExit(0)  # only the first process continues
     trained = load_model(outcome)
     assert trained.card is not None
     model = Model(trained.net, _card(trained.card, store, sensor, options))
@@ -162,7 +162,7 @@ def fit(
 
 
 def _with_scores(model: Model, store: Store) -> Model:
-    """Add the scores on the validation blocks to the card, the floors of small data sets beside them."""
+    """Add the scores on the validation blocks, and those of baselines, to the card."""
     from finewave.evaluation.evaluator import evaluate_model
 
     assert model.card is not None
@@ -174,7 +174,7 @@ def _with_scores(model: Model, store: Store) -> Model:
 
 
 def _check_folder(out: Path) -> None:
-    """Refuse a folder with something else in it."""
+    """Raise an error if the folder has other contents."""
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; give a folder for the model")
     if out.is_dir() and not (out / TRAINING).is_dir() and any(out.iterdir()):
@@ -210,7 +210,7 @@ def _network(options: FitOptions) -> tuple[str, dict[str, Any]]:
 
 
 def _start(recipe: dict[str, Any], options: FitOptions, network: dict[str, Any]) -> list[str]:
-    """Return what a training from trained weights takes from them."""
+    """Return the overrides for a training that starts from trained weights."""
     if options.start is None:
         return []
     overrides = [f"init_from={json.dumps(str(options.start))}"]
@@ -226,7 +226,7 @@ def _start(recipe: dict[str, Any], options: FitOptions, network: dict[str, Any])
 
 
 def _degradation(options: FitOptions, sensor: Sensor | None) -> dict[str, Any]:
-    """Return the blur: by the MTF that is stated, else the sensor's, else as wide as an LR pixel."""
+    """Return the blur: by the given MTF, the sensor's, or as wide as an LR pixel."""
     if options.scale == 1:
         return {"kernel": "gaussian"}
     mtf = options.mtf if options.mtf is not None else sensor.nyquist_mtf if sensor is not None else None
@@ -258,7 +258,7 @@ def _length(recipe: dict[str, Any], options: FitOptions) -> list[str]:
 
 
 def _crop(recipe: str, system: str, options: FitOptions) -> int:
-    """Return the side of the crops: the recipe's, brought to a multiple of the scale, or what is asked for."""
+    """Return the side of the crops: the recipe's, rounded to a multiple of the scale, or the requested one."""
     requested = [override for override in options.overrides if override.startswith("data.crop=")]
     crop = int(
         load_recipe(recipe, [f"model.system={system}", *options.overrides])["data"]["crop"]
@@ -325,7 +325,7 @@ def _warn_of_pixel_size(scenes: Sequence[str | Path], scale: int, sensor: Sensor
 
 
 def _card(card: Card, store: Store, sensor: Sensor | None, options: FitOptions) -> Card:
-    """Return the card of the training with what is particular to a fit."""
+    """Return the card of the training with the facts of the fit."""
     notes = "The weights are those of the best of all validations, on the blocks that the scores are of."
     degradation = card.degradation or {}
     if options.scale > 1 and "mtf" not in degradation and "fwhm" not in degradation:

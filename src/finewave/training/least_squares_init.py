@@ -1,9 +1,9 @@
 """A head start for networks without a shortcut: the last convolution by least squares, before the gradients.
 
-What lies below a network's last convolution is, at random initial values, a set of features as good as any for a linear
-regression; and that regression is the best start for the convolution. (Random features with a linear readout: G.-B.
-Huang, Q.-Y. Zhu, C.-K. Siew, "Extreme learning machine", Neurocomputing 70, 2006.) The first thousands of steps would
-otherwise go into what has a closed form.
+At random initial values, the layers before a network's last convolution are random features, and a linear regression on
+them is the best initialisation of the convolution. (Random features with a linear readout: G.-B. Huang, Q.-Y. Zhu,
+C.-K. Siew, "Extreme learning machine", Neurocomputing 70, 2006.) Otherwise the first thousands of steps would
+approximate this closed-form solution.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RIDGE = 1e-4
 def fit_last_convolution(
     net: nn.Module, samples: Iterable[Sample], output_of: Callable[[Sample], Tensor], ridge: float = RIDGE
 ) -> nn.Conv2d:
-    """Set weight and bias of the last convolution to those that bring the output nearest to the target.
+    """Set weight and bias of the last convolution to the least-squares fit of the output to the target.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def fit_last_convolution(
         normal += (design.mT @ design).double()
         moment += (design.mT @ inner).double()
     if layer is None:
-        raise InputError("a convolution is fitted to samples, and there are none")
+        raise InputError("a convolution is fitted to samples, but there are none")
     count, sums = normal[-1, -1], normal[-1]
     scatter = (normal.diagonal() - sums.square() / count).clamp_min(0)  # zero for the column of ones: no penalty
     if layer.bias is None:
@@ -88,10 +88,9 @@ def fit_last_convolution(
 
 
 def _design(layer: nn.Conv2d, features: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what the layer multiplies, with a column of ones, and what it should give; a row for each pixel.
+    """Return the layer's inputs, with a column of ones, and its target outputs; one row per pixel.
 
-    Pixels whose window reaches beyond the features see the zeros that the layer puts there; where it continues them
-    otherwise, they are left out.
+    Windows beyond the border include the layer's zero padding; with another padding mode, such pixels are excluded.
     """
     top, left = (0, 0) if layer.padding_mode != "zeros" or isinstance(layer.padding, str) else layer.padding
     features = F.pad(features.float(), (left, left, top, top))
@@ -105,7 +104,7 @@ def _design(layer: nn.Conv2d, features: Tensor, target: Tensor) -> tuple[Tensor,
 
 
 def _last_convolution(net: nn.Module, run: Callable[[], Tensor]) -> nn.Conv2d:
-    """Return the last convolution that runs, if what is added to its result is added to the network's output."""
+    """Return the last convolution executed, if the network's output depends on its result by addition."""
     called: list[tuple[nn.Conv2d, torch.Size]] = []
     handles = [
         module.register_forward_hook(lambda module, _, result: called.append((module, result.shape)))

@@ -1,4 +1,4 @@
-"""How long the phases of a recipe are on the data set at hand, where the recipe says so in epochs."""
+"""Conversion of a recipe's phase lengths from epochs to steps."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from finewave.training.recipes import phase_data
 
 
 def with_lengths(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a recipe whose phases are all in steps: those in ``epochs`` get the steps that these are.
+    """Return a recipe with all phase lengths in steps, converted from ``epochs``.
 
-    An epoch is as many steps as it takes to see every non-overlapping crop of the training scenes once. With 128 x 128
+    In an epoch, every non-overlapping crop of the training scenes is seen once. With 128 x 128
     pixels and batches of 16, a thousand of them are 20,000 steps on CAVE, 2,000 on Pavia Centre by the split of
     arXiv 2505.24605.
 

@@ -27,7 +27,7 @@ def phase_loggers(folder: Path, name: str, services: Sequence[str] = ()) -> Iter
     name : str
         Of the recipe; the run is called ``<name>/<phase>`` in a service.
     services : sequence of str
-        Names of `SERVICES`. Where they are, and who may log in, is said by their own environment variables, e.g.
+        Names of `SERVICES`. Address and credentials are set by their own environment variables, e.g.
         ``WANDB_MODE``, ``MLFLOW_TRACKING_URI``.
     """
     files = [CSVLogger(folder, name="", version="csv"), TensorBoardLogger(folder, name="", version="tensorboard")]
@@ -36,7 +36,7 @@ def phase_loggers(folder: Path, name: str, services: Sequence[str] = ()) -> Iter
         yield loggers
     finally:
         for logger in loggers:
-            if isinstance(logger, WandbLogger):  # else the next phase of this process would log to the same run
+            if isinstance(logger, WandbLogger):  # otherwise the next phase would log to the same run
                 logger.experiment.finish()
 
 

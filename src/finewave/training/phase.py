@@ -45,7 +45,7 @@ class Phase(L.LightningModule):
     Attributes
     ----------
     response : Tensor (c, C), optional
-        The sensor's, for losses that look at the result through it; set before the training.
+        The sensor's response, for losses on the simulated MSI; set before the training.
 
     Raises
     ------
@@ -74,7 +74,7 @@ class Phase(L.LightningModule):
         return self.average.module  # type: ignore[return-value]  # a copy of `net`
 
     def trained_parameters(self) -> list[nn.Parameter]:
-        """Return what this phase optimises."""
+        """Return the training objective."""
         return [p for p in self.net.parameters() if p.requires_grad]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -103,7 +103,7 @@ class Phase(L.LightningModule):
         return None
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
-        """Bound the gradient's norm. Lightning's own refuses a fused optimiser, on account of scaled gradients."""
+        """Clip the gradient's norm; Lightning's version does not support fused optimisers."""
         if self.config["clip"]:
             norm = nn.utils.clip_grad_norm_(self.trained_parameters(), self.config["clip"])
             self.log("gradient_norm", norm)
@@ -111,7 +111,7 @@ class Phase(L.LightningModule):
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Step, then move the running average of the weights; its memory grows to the configured length.
 
-        Done here, not at the end of the batch, so that a checkpoint written there holds both or neither.
+        Done here, not at the end of the batch, so that a checkpoint contains both or neither.
         """
         super().optimizer_step(*args, **kwargs)
         decay = min(self.config["ema"], (1 + self.global_step) / (10 + self.global_step))
@@ -133,7 +133,7 @@ class Phase(L.LightningModule):
         self.scorer = Scorer(self._compared, self.objective.scale(self.net))
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Measure the averaged weights on one whole scene."""
+        """Validate the averaged weights on one whole scene."""
         assert self.scorer is not None
         self.scorer.add(batch)
 

@@ -1,4 +1,4 @@
-"""The keys of a phase and what each may be; a network's `phase_options` name what its own kinds have beyond that."""
+"""Options of a phase; a network's `phase_options` add those of its own kinds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PRECISIONS = ("auto", "float32")
 
 @dataclass
 class PhaseOptions:
-    """What every kind of phase has."""
+    """Options of every kind of phase."""
 
     kind: str = option()
     steps: int = option(least=1)
@@ -45,7 +45,7 @@ class PhaseOptions:
 
 @dataclass
 class SupervisedOptions(Section):
-    """What `finewave.training.supervised.Supervised` has beyond that."""
+    """Additional options of `finewave.training.supervised.Supervised`."""
 
     losses: dict[str, float] = option(least=0)
     part: str | None = option()
@@ -54,6 +54,6 @@ class SupervisedOptions(Section):
 
     @staticmethod
     def check(values: Mapping[str, Any], prefix: str) -> None:
-        """Refuse a phase that learns nothing."""
+        """Raise an error for a phase that trains nothing."""
         if not any(values["losses"].values()):
             raise InputError(f"{prefix}losses={values['losses']}; at least one needs a weight other than 0")

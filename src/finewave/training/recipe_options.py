@@ -1,4 +1,4 @@
-"""The keys of a recipe and what each may be; those of its phases: `finewave.training.phase_options`."""
+"""Options of a recipe; those of its phases are in `finewave.training.phase_options`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from finewave.types import CropSampling
 
 @dataclass
 class CropOptions:
-    """How crops are drawn, see `finewave.datasets.patches.Crops`; a phase may have values of its own."""
+    """Options of the crops, see `finewave.datasets.patches.Crops`; phases may override them."""
 
     crop: int = option(least=1)
     sampling: str = option(choices=get_args(CropSampling))

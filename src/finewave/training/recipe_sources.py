@@ -1,7 +1,7 @@
-"""Where the values of a recipe come from, as the letters in its comments say, and the label that they add up to.
+"""Sources of a recipe's values, by the letters in its comments, and the resulting label.
 
-A comment behind a value begins with letters, then says which section, table or option: ``# P, IV`` or ``# C, F: ...``.
-What a comment stands behind, a value or a whole section, has this source. Values without one are finewave's choice.
+A comment after a value begins with letters, followed by the section, table or option: ``# P, IV`` or ``# C, F: ...``.
+It applies to the value or the whole section before it. Values without one are finewave's choice.
 
 | letter | source |
 |---|---|
@@ -30,7 +30,7 @@ LETTERS = {
 }
 _LETTERS = re.compile(r"((?:[PCQF], )*[PCQF])(?=[:;,. (]|$)")
 _COMMENT = re.compile(r"(?:^|\s)#\s*(.*)$")
-# keys that decide nothing about the weights: names, places, lengths in time, memory, what is computed anew
+# keys without effect on the weights: names, paths, time limits, memory, recomputation
 _NO_SETTING = re.compile(
     r"name|out|base|model\.system|data\.store|phase\d+\.(minutes|kind|part|checkpoint|compile|pretrained)(\..+)?"
 )
@@ -40,7 +40,7 @@ _OF_SCHEDULE = {"milestones": "steps", "decay": "steps", "power": "polynomial", 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a value comes from: letters of `LETTERS`, none if the recipe does not say, and the rest of the comment."""
+    """Source of a value: letters of `LETTERS`, empty if not stated, and the rest of the comment."""
 
     letters: tuple[str, ...] = ()
     text: str = ""
@@ -52,7 +52,7 @@ class Source:
 
 
 def sources_of(recipe: str | Path) -> dict[str, Source]:
-    """Return the source of every value that stands in a recipe or in what it is based on.
+    """Return the source of every value in a recipe or its bases.
 
     Parameters
     ----------
@@ -93,9 +93,9 @@ def unpublished(
     recipe : str or Path
         Name or YAML file.
     overrides : sequence of str
-        ``key=value``; what they change is not published.
+        ``key=value``; overridden values are not published.
     values : mapping, optional
-        What `load_recipe` returned for both, where that was called already.
+        Result of `load_recipe` for both, if available.
     """
     values = load_recipe(recipe, overrides) if values is None else values
     changed = dict.fromkeys(override.partition("=")[0] for override in overrides)
@@ -113,7 +113,7 @@ def label(
     aside: Sequence[str] = (),
     values: Mapping[str, Any] | None = None,
 ) -> str:
-    """Return what may be said of a recipe: `PUBLISHED`, or what of it is not.
+    """Return a label of a recipe: `PUBLISHED`, or its deviations.
 
     Parameters
     ----------
@@ -125,8 +125,9 @@ def label(
     Returns
     -------
     str
-        ``"as published"`` where every value has the article or its code as source, ``"after the article, except data
-        (sensor, degradation)"`` where some have not, ``"finewave's own"`` where no value of its training has.
+        ``"as published"`` if the source of every value is the article or its code, ``"after the article, except data
+        (sensor, degradation)"`` if that is not true for some, ``"finewave's own"`` if it is not true for any value of
+        its training.
     """
     sources = sources_of(recipe)
     training = [source for key, source in sources.items() if re.match(r"phase\d+\.", key)]
@@ -158,7 +159,7 @@ def _is_setting(key: str, values: Mapping[str, Any]) -> bool:
 
 
 def _part_sources(number: int, part: str, name: str, named: Source) -> dict[str, Source]:
-    """Return the sources of what a composition takes from the recipe of a part."""
+    """Return the sources of the values that a composition takes from the recipe of a part."""
     sources = {f"model.{part}": named}
     for key, source in sources_of(name).items():
         section, _, inside = key.partition(".")
@@ -172,7 +173,7 @@ def _part_sources(number: int, part: str, name: str, named: Source) -> dict[str,
 
 
 def _own_sources(text: str) -> Iterator[tuple[str, Source]]:
-    """Yield the source of each value that stands in the text of a recipe itself."""
+    """Yield the source of each value in the text of the recipe itself."""
     import yaml
 
     lines = text.splitlines()

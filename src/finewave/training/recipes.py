@@ -24,20 +24,20 @@ from finewave.training.recipe_options import CropOptions, ModelOptions, RecipeOp
 PROTOCOL_OPTIONS = ("scale", "ms_bands", "hs_bands")
 """Options of a network that belong to the experiment."""
 PART_DATA = tuple(field.name for field in dataclasses.fields(CropOptions))
-"""Keys of ``data`` that a phase may have values of its own for, under ``phaseN.data``."""
+"""Keys of ``data`` that a phase may override under ``phaseN.data``."""
 
 _PHASE = re.compile(r"phase\d+")
 
 
 def recipe_folders() -> Iterator[Path]:
-    """Yield the folders with the recipes that come along: of an installation, of a checkout."""
+    """Yield the folders of the included recipes: of an installation, of a checkout."""
     installed = Path(str(resources.files("finewave"))) / "_recipes"
     checkout = Path(__file__).parents[3] / "recipes"
     yield from (folder for folder in (installed, checkout) if folder.is_dir())
 
 
 def list_recipes() -> list[str]:
-    """Return the names of the recipes that come along."""
+    """Return the names of the included recipes."""
     return sorted({path.stem for folder in recipe_folders() for path in folder.glob("*.yaml")})
 
 
@@ -55,7 +55,7 @@ def find_recipe(recipe: str | Path) -> Path:
 
 
 def list_keys(recipe: str | Path) -> list[str]:
-    """Return the keys that stand in a recipe and what it is based on, without checking them.
+    """Return the keys of a recipe and its bases, unchecked.
 
     Raises
     ------
@@ -78,18 +78,18 @@ def list_keys(recipe: str | Path) -> list[str]:
 
 
 def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Read a recipe, what it is based on, and the overrides.
+    """Read a recipe with its bases and overrides.
 
     Parameters
     ----------
     recipe : str or Path
-        Name of a recipe that comes along, or a YAML file. Its key ``base`` names the recipe that it changes. A
-        composition may name the recipes of its parts, ``parts: {sr: sspsr-cave-x4, ssr: awan-cave}``: each brings its
-        network and its training, as a phase, in this order.
+        Name of an included recipe, or a YAML file. Its key ``base`` names the recipe that it modifies. A composition
+        may name the recipes of its parts, ``parts: {sr: sspsr-cave-x4, ssr: awan-cave}``: each contributes its network
+        and its training, as a phase, in this order.
     overrides : sequence of str
         ``key.sub=value`` with YAML values, e.g. ``model.features=64``. Where ``data.sensor``, ``model.ms_bands`` and
-        ``model.hs_bands`` are null, they follow from the data set. A phase with ``epochs`` is so long; its ``steps``
-        say what these are on the recipe's own data set. Steps that are given later take the place of epochs.
+        ``model.hs_bands`` are null, they follow from the data set. ``epochs`` of a phase take precedence over
+        ``steps``, which are the equivalent on the recipe's own data set. Steps given later replace epochs.
 
     Returns
     -------
@@ -130,7 +130,7 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, 
 
 
 def _check_loss(key: str, known: list[str], source: str) -> None:
-    """Refuse a loss by name that neither the recipe has nor every system knows; a system's own stand in its recipes."""
+    """Raise an error for a loss that is neither in the recipe nor common to all systems."""
     from finewave.nn.losses import LOSSES
 
     known += [f"{key.rpartition('.')[0]}.{name}" for name in LOSSES]
@@ -146,7 +146,7 @@ def check_recipe(config: dict[str, Any], source: str) -> dict[str, Any]:
     config : dict
         The recipe with all that it is based on.
     source : str
-        What it is called in messages.
+        Name of the recipe in messages.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def _follow_dataset(config: dict[str, Any]) -> None:
     data, model = config.get("data"), config.get("model")
     if not isinstance(data, dict) or not isinstance(model, dict) or data.get("dataset") is None:
         return
-    measured = data.get("msi")  # a companion of the data set in place of a sensor
+    measured = data.get("msi")  # a companion of the data set instead of a sensor
     if "sensor" in data and data["sensor"] is None and measured is None:
         sensor = sensor_of(get_dataset(data["dataset"], _store(data)))
         data["sensor"] = rgb_sensor(sensor) if takes_reference(model.get("system")) else sensor
@@ -271,7 +271,7 @@ def _read(path: Path) -> Any:
         rest = {key: value for key, value in parent.items() if not _PHASE.fullmatch(str(key))}
         parent = OmegaConf.merge(rest, _of_parts(parts))
     for key in config:
-        # a further phase is the first one but for what it says
+        # further phases inherit from the first one
         if _PHASE.fullmatch(str(key)) and key not in parent and "phase1" in parent:
             parent[key] = OmegaConf.to_container(parent["phase1"])
     _steps_for_epochs(parent, list(_keys(OmegaConf.to_container(config))))
@@ -279,7 +279,7 @@ def _read(path: Path) -> Any:
 
 
 def _steps_for_epochs(config: Any, overrides: Sequence[str]) -> None:
-    """Let a length in steps among the keys ``said`` take the place of one in epochs that was there."""
+    """Let a length in steps among the ``overrides`` replace one in epochs."""
     for key in overrides:
         phase, _, name = key.partition(".")
         if name == "steps" and f"{phase}.epochs" not in overrides and hasattr(config.get(phase), "pop"):
@@ -287,7 +287,7 @@ def _steps_for_epochs(config: Any, overrides: Sequence[str]) -> None:
 
 
 def _of_parts(parts: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the recipes of a composition's parts bring: their networks, and a phase for each."""
+    """Return the networks of a composition's parts from their recipes, and a phase for each."""
     from omegaconf import OmegaConf
 
     tree: dict[str, Any] = {"model": {}}
@@ -308,7 +308,7 @@ def phase_data(config: dict[str, Any], phase: dict[str, Any]) -> dict[str, Any]:
 def network_options(config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the system of a recipe and the options for `create_model`.
 
-    Scale and band counts belong to the experiment: a system that has no such option is not given it.
+    Scale and band counts belong to the experiment and are passed only to systems with these options.
     """
     options = dict(config["model"])
     system = options.pop("system")

@@ -1,4 +1,4 @@
-"""Values that change over a run, as functions of the part of it that is done (0 to 1)."""
+"""Schedules as functions of the progress of a run (0 to 1)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def learning_rate_factor(
     ----------
     kind : {"constant", "cosine", "steps", "polynomial"}
         After the warm-up: 1; a half cosine from 1 down to ``floor``; times ``decay`` at each of the ``milestones``;
-        (1 - x)^power, x the part of what follows the warm-up that is done, but at least ``floor``.
+        (1 - x)^power, x the progress after the warm-up, but at least ``floor``.
     progress : float
         Part of the run that is done.
     warmup : float

@@ -17,10 +17,10 @@ class Supervised(Objective):
     """Inputs by name from the batch, the sum of the recipe's weighted losses, any system.
 
     The loss is the sum of ``losses``, a mapping of names to weights. A name is one of the network's own terms
-    (`SRNetwork.training_loss`), else one of `LOSSES` between output and target.
+    (`SRNetwork.training_loss`) or one of `LOSSES` between output and target.
 
-    A composition (`finewave.systems.compositions.networks`) learns part by part: ``part`` names the part, which gets
-    the images that it stands between in the composition, estimated by the parts before it where ``estimates`` is true.
+    A composition (`finewave.systems.compositions.networks`) is trained part by part: ``part`` names the part, whose
+    images are those at its position in the composition, estimated by the preceding parts if ``estimates`` is true.
 
     Raises
     ------
@@ -38,7 +38,7 @@ class Supervised(Objective):
             net.part(self.part).requires_grad_(True)
 
     def learner(self, net: Any) -> SRNetwork:
-        """Return what learns in ``net``: itself, or the part."""
+        """Return the trained module of ``net``: itself, or the part."""
         return net if self.part is None else net.part(self.part)
 
     def scale(self, net: SRNetwork) -> int:

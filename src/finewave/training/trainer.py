@@ -62,13 +62,13 @@ def train(
     Parameters
     ----------
     recipe : str, Path or dict
-        Name or YAML file, see `load_recipe`; or what that returned.
+        Name or YAML file, see `load_recipe`; or its result.
     overrides : sequence of str
         ``key=value``, of a name or file.
     devices : int
-        How many GPUs (processes, where there is none) share the work; each takes batches of its own.
+        Number of GPUs (processes on CPUs); each processes its own batches.
     services : sequence of str
-        Where the losses and scores are logged beside the files in the output folder: names of
+        Services that log losses and scores besides the files in the output folder: names of
         `finewave.training.loggers.SERVICES`.
 
     Returns
@@ -140,7 +140,7 @@ def _check_bands(config: dict[str, Any], store: Store, response: np.ndarray) -> 
 def build_network(config: dict[str, Any], scenes: Sequence[Scene], response: np.ndarray) -> SRNetwork:
     """Return the untrained (or initialised) network of a recipe.
 
-    A network with the method ``prepare_from(samples, seed)`` is shown the training scenes before it learns: an iterable
+    A network with the method ``prepare_from(samples, seed)`` receives the training scenes before training: an iterable
     of whole scenes as dicts of images by name, and the recipe's seed.
     """
     system, options = network_options(config)
@@ -156,7 +156,7 @@ def build_network(config: dict[str, Any], scenes: Sequence[Scene], response: np.
 
 
 def _claim(out: Path, config: dict[str, Any]) -> Path:
-    """Make the output folder, or see that it holds the same run."""
+    """Create the output folder, or check that it holds the same run."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         recorded = out / "recipe.json"
@@ -178,7 +178,7 @@ def _claim(out: Path, config: dict[str, Any]) -> Path:
 
 
 def _reference(config: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the options of the synthetic reference for a network that takes one, else None."""
+    """Return the options of the synthetic reference for networks that use one, otherwise None."""
     needed = takes_reference(config["model"]["system"])
     return dict(config["data"].get("reference") or {}) if needed else None
 
@@ -207,7 +207,7 @@ def _crops(
 
 
 def _start_output(net: SRNetwork, phase: dict[str, Any], crops: Crops | UnalignedCrops, *, resumed: bool) -> None:
-    """Fit the network's last convolution before the first step, if the recipe says so."""
+    """Fit the network's last convolution before the first step, if set in the recipe."""
     part = phase.get("part")
     unknown = part is not None and part not in net.parts  # which the phase refuses
     if phase.get("output_start") is None or resumed or unknown:
@@ -225,10 +225,9 @@ def _start_output(net: SRNetwork, phase: dict[str, Any], crops: Crops | Unaligne
 
 
 def _precision(phase: dict[str, Any], folder: Path) -> str:
-    """Return Lightning's name of the arithmetic: the quickest of the machine's, unless the recipe wants every digit.
+    """Return Lightning's name of the precision: the fastest on the machine, unless the recipe sets one.
 
-    What a phase began with is kept in its folder: a run that goes on on another machine would else not end as one that
-    was left alone.
+    A phase's initial precision is stored in its folder, so that a run resumed on another machine continues with it.
     """
     if phase.get("precision") == "float32":
         return "32-true"
@@ -251,7 +250,7 @@ def _run_phase(
     loggers: list[L.pytorch.loggers.Logger],
     devices: int = 1,
 ) -> None:
-    """Train one phase, or what is left of it, and load its best weights into ``net``."""
+    """Train one phase, or the rest of it, and load its best weights into ``net``."""
     best = folder / "best.safetensors"
     done = folder / "done"
     if not done.exists():
@@ -265,7 +264,7 @@ def _run_phase(
             accelerator="auto",
             devices=devices,
             strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
-            use_distributed_sampler=False,  # every process validates on all scenes, and its crops are its own
+            use_distributed_sampler=False,  # every process validates on all scenes and draws its own crops
             precision=_precision(phase, folder),  # type: ignore[arg-type]  # one of Lightning's names
             max_steps=phase["steps"],
             val_check_interval=min(phase["validate_every"], phase["steps"]),
@@ -281,7 +280,7 @@ def _run_phase(
         resume = checkpoint if checkpoint.exists() else None
         if resume:
             print(f"continuing {folder.name} from {checkpoint}", flush=True)
-        # the module holds a copy of the network for its average: only the one that learns is changed
+        # the module also holds the averaged copy; only the trained network is changed
         crops.share(trainer.global_rank, trainer.world_size)
         with _interruptible(trainer):
             if phase.get("output_start") and resume is None:
@@ -310,7 +309,7 @@ def _interruptible(trainer: L.Trainer) -> Iterator[None]:
 
 
 def _seen(net: SRNetwork, scenes: Sequence[Scene], response: np.ndarray) -> dict[str, Any] | None:
-    """Return for the card what the multispectral training pixels were like; None for a network that looks at none."""
+    """Return the card's description of the multispectral training pixels; None without such an input."""
     first = net.inputs[0]
     if not first.endswith("_msi"):
         return None
@@ -373,7 +372,7 @@ def _ms_bands(config: dict[str, Any], store: Store) -> tuple[list[str], list[flo
 
 
 def _with_scores(model: Model, store: Store) -> Model:
-    """Add to the card how the model does on the validation scenes, and the floor beside it."""
+    """Add the scores on the validation scenes, and those of baselines, to the card."""
     assert model.card is not None
     dataset = store.attributes["dataset"]
     scores = evaluate_model(model, dataset, "val", baseline=True, store=store)

@@ -92,7 +92,7 @@ def export(
         A program whose input conventions the file follows. ``"deepness"``: the plugin of QGIS, see
         `finewave.zoo.deepness`; ONNX, for square tiles of ``size`` or of about 128 pixels.
     full_scale : float, optional
-        For Deepness: the number in a layer that stands for 1, by default 255; 10000 for most reflectance products.
+        For Deepness: the number in a layer that represents 1, by default 255; 10000 for most reflectance products.
     stac : bool
         Write a STAC item beside the file, for catalogues of models; see `finewave.zoo.stac_mlm`.
 

@@ -194,5 +194,5 @@ class TestGeoTiffBands:
     def test_bands_of_another_place(self, tmp_path: Path) -> None:
         self.write(tmp_path / "b1.tif", 1000)
         self.write(tmp_path / "b2.tif", 1000, transform=from_origin(6e5, 4e6, 10, 10))
-        with pytest.raises(InputError, match=r"b2\.tif lies elsewhere than b1\.tif"):
+        with pytest.raises(InputError, match=r"b2\.tif is at another place than b1\.tif"):
             open_scene(tmp_path)

@@ -161,7 +161,7 @@ def test_bands_without_their_product(tmp_path: Path) -> None:
     said = " ".join(str(each.message) for each in caught)
     assert "left out T31TFJ_20240501T103619_WVP_10m.jp2" in said
     assert "which say the offset (-1000 since January 2022)" in said
-    assert "assumed that 10000 stands for 1.0" in said
+    assert "assumed that 10000 represents 1.0" in said
     assert scene.wavelength.values.tolist() == [492.4, 559.8, 664.6, 832.8]
 
 

@@ -103,7 +103,7 @@ def test_wavelengths_that_cannot_be_used(wavelengths: list[float], message: str)
     [
         ([400.0, 500.0], [[1.0, 1.0, 1.0]], r"\(1, 3\)"),
         ([500.0, 400.0], [[1.0, 1.0]], "increasing"),
-        ([400.0, 500.0], [[1.0, np.inf]], "not finite"),
+        ([400.0, 500.0], [[1.0, np.inf]], "NaN or infinite"),
         ([400.0, 500.0], [[0.0, 0.0]], "area under its response is 0"),
     ],
 )

@@ -81,7 +81,7 @@ def test_bands_behind_a_colon(tmp_path: Path) -> None:
     assert get_sensor(f"{write(tmp_path, MODELLED)}:red").mtf == (0.2,)
     with pytest.raises(InputError, match="unknown band of sensor sentinel2a"):
         get_sensor("sentinel2a:B22")
-    with pytest.raises(InputError, match="no band of 'sentinel2a' chosen"):
+    with pytest.raises(InputError, match="no band of 'sentinel2a' selected"):
         get_sensor("sentinel2a:")
     with pytest.raises(InputError, match="unknown sensor"):
         get_sensor("sentinel7:B2")

@@ -123,7 +123,7 @@ def test_shapes_tell_widths_and_depths() -> None:
 @pytest.mark.parametrize(
     ("change", "config", "message"),
     [
-        (lambda w: w.pop("refine.2.bias"), {}, "nothing for Fusformer's 'refine2.bias'"),
+        (lambda w: w.pop("refine.2.bias"), {}, "lacks Fusformer's 'refine2.bias'"),
         (lambda w: w.update({"T_X.weight": torch.ones(1)}), {}, "'T_X.weight' of the state dict does not fit"),
         (lambda w: w.update({"refine.0.bias": torch.ones(5)}), {}, r"has shape \(48,\)"),
         (lambda w: w.clear(), {}, "the state dict is not a fusformer's"),

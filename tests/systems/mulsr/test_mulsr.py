@@ -330,7 +330,7 @@ def test_public_weights() -> None:
 @pytest.mark.parametrize(
     ("change", "config", "message"),
     [
-        (lambda w: w.pop("down.bias"), {}, "nothing for MulSR's 'interaction.down.bias'"),
+        (lambda w: w.pop("down.bias"), {}, "lacks MulSR's 'interaction.down.bias'"),
         (lambda w: w.update({"up.7.bias": torch.ones(1)}), {}, "'up.7.bias' of the state dict does not fit"),
         (lambda w: w.clear(), {}, "the state dict is not a mulsr's"),
         (lambda w: None, {"modulus": 2}, "did you mean 'modules'"),

@@ -172,7 +172,7 @@ def test_public_weights() -> None:
 @pytest.mark.parametrize(
     ("change", "config", "message"),
     [
-        (lambda w: w.pop("conv1.bias"), {}, "nothing for SSFIN's 'fusion_join.bias'"),
+        (lambda w: w.pop("conv1.bias"), {}, "lacks SSFIN's 'fusion_join.bias'"),
         (lambda w: w.update({"conv9.weight": torch.ones(1)}), {}, "'conv9.weight' of the state dict does not fit"),
         (lambda w: w.clear(), {}, "the state dict is not a ssfin's"),
         (lambda w: None, {"scale": 4}, "scale 2 alone"),

@@ -354,7 +354,7 @@ def test_public_weights_that_do_not_fit_are_refused() -> None:
         from_reference("sspsr", weights, overlap=1, features=16)
     with pytest.raises(InputError, match=r"'extra' .* does not fit"):
         from_reference("sspsr", {**weights, "extra": torch.zeros(1)}, overlap=1)
-    with pytest.raises(InputError, match=r"nothing for SSPSR's 'final\.bias'"):
+    with pytest.raises(InputError, match=r"lacks SSPSR's 'final\.bias'"):
         from_reference("sspsr", {k: v for k, v in weights.items() if k != "final.bias"}, overlap=1)
     with pytest.raises(InputError, match="'BranchUnit'"):
         from_reference("sspsr", weights, module="BranchUnits")

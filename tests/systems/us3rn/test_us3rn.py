@@ -385,7 +385,7 @@ def test_public_weights_that_do_not_fit_are_refused() -> None:
         from_reference("us3rn", {"a": torch.zeros(1)})
     with pytest.raises(InputError, match="up1"):
         from_reference("us3rn", weights, ratio=4)
-    with pytest.raises(InputError, match=r"nothing for US3RN's 'closing\.eta'"):
+    with pytest.raises(InputError, match=r"lacks US3RN's 'closing\.eta'"):
         from_reference("us3rn", {k: v for k, v in weights.items() if k != "body3.eta"})
     with pytest.raises(InputError, match="'MidSSSRBlock'"):
         from_reference("us3rn", weights, module="MiddSSSRBlock")

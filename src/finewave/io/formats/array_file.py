@@ -31,18 +31,18 @@ from finewave.scene import attribute_from_text, make_scene
 
 @dataclass(frozen=True)
 class StoredArray:
-    """One array of a file, its axes in the order in which the file's users see them.
+    """One array of a file, with its axes in the order shown by the file's usual software.
 
     Parameters
     ----------
     shape : tuple of int
         Its shape.
     dtype : numpy.dtype or None
-        Type of its numbers; None for anything else (texts, cells, structs).
+        Numeric type; None for anything else (texts, cells, structs).
     read : callable
         Takes one slice an axis and returns that block.
     attrs : mapping
-        Attributes that stand beside it (``units``, ``scale_factor``, ``_FillValue``, ...).
+        Its attributes (``units``, ``scale_factor``, ``_FillValue``, ...).
     is_text : bool
         It holds texts.
     """
@@ -54,7 +54,7 @@ class StoredArray:
     is_text: bool = False
 
     def values(self) -> NDArray[Any]:
-        """Read it whole."""
+        """Read it completely."""
         return np.asarray(self.read(tuple(slice(0, length) for length in self.shape)))
 
 
@@ -79,7 +79,7 @@ def open_image(
     kind : str
         Name of the format, for messages.
     options : OpenOptions
-        What the user stated.
+        Options given by the user.
     default_band_axis : int or None
         The format's custom.
     texts : mapping of str to str, optional
@@ -140,14 +140,14 @@ def open_image(
     return make_scene(values.with_decoding(decoding).as_variable(), encoding=decoding.encoding, **band_facts | fitting)
 
 
-#: Names under which the MATLAB writer keeps texts beside the image.
+#: Names of texts that the MATLAB writer stores beside the image.
 TEXT_NAMES = frozenset({"crs_wkt", "band_names", "attributes"})
 _STORAGE_NAMES = ("scale_factor", "add_offset", "nodata")
 _ONE_A_BAND = frozenset({"wavelengths", "fwhm", "good_bands", "band_names"})
 
 
 def _lists(stored: Mapping[str, StoredArray], image: str, file_attrs: Mapping[str, Any]) -> list[Listed]:
-    """Return what attributes of the image, arrays beside it and attributes of the file list, the nearest first."""
+    """Return lists in attributes of the image, arrays beside it and attributes of the file, in this order."""
     lists = listed_in(stored[image].attrs, f"{image}/")
     nearest = sorted((name for name in stored if name != image), key=lambda name: -_in_common(name, image))
     for name in nearest:

@@ -21,7 +21,7 @@ def choose_variable(
     numeric : iterable of str
         Those that hold real numbers.
     asked : str or None
-        What the user named; the last part of a path is enough when it is unique.
+        Name given by the user; the last part of a path suffices if unique.
     path : path
         For messages.
 
@@ -69,8 +69,8 @@ def choose_band_axis(
 ) -> int:
     """Choose which axis of a 3-D array is the band.
 
-    In this order: what the user states; the axis as long as a known list of wavelengths (the default axis
-    when several are); the default axis; the axis that differs from two equal ones; the shortest.
+    In this order: the user's choice; the axis with the length of a known list of wavelengths (the default axis if there
+    are several); the default axis; the axis that differs from two equal ones; the shortest.
 
     Parameters
     ----------
@@ -79,9 +79,9 @@ def choose_band_axis(
     known_counts : iterable of int
         Lengths of the wavelength lists at hand.
     asked : int or None
-        What the user states, -3 to 2.
+        The user's choice, -3 to 2.
     default : int or None
-        The format's custom, None when it has none.
+        The format's default, None if it has none.
     path : path
         For messages.
 

@@ -1,4 +1,4 @@
-"""Bands in files of their own, perhaps at several resolutions, on one grid; read through GDAL when asked for."""
+"""Bands in separate files, possibly at several resolutions, on one grid; read lazily through GDAL."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from finewave.scene import make_scene
 
 @dataclass(frozen=True)
 class BandFile:
-    """What the header of a file with one band says."""
+    """Header of a file with one band."""
 
     path: Path | str
     height: int
@@ -66,12 +66,12 @@ class BandFile:
 
 
 def read_header(path: Path | str) -> BandFile:
-    """Return what a file with one band says of itself; an `InputError` if it has several or is damaged."""
+    """Return the header of a file with one band; an `InputError` if it has several or is damaged."""
     import rasterio
 
     from finewave.io.formats.geotiff import check_complete
 
-    # a file in an archive is checked by what packed it
+    # files in archives have the archive's checksum
     if Path(path).suffix.lower() in (".tif", ".tiff") and Path(path).is_file():
         check_complete(Path(path))
     shown = remote_of(path) or path
@@ -106,7 +106,7 @@ def open_bands(
     flags: tuple[BandFile, Sequence[int]] | None = None,
     **metadata: Any,
 ) -> xr.DataArray:
-    """Open bands of one place as a scene on the grid of the finest, or of ``options.resolution``.
+    """Open bands of one area as a scene on the finest grid, or that of ``options.resolution``.
 
     Coarser bands are interpolated bilinearly, and a value is missing where the nearest pixel is; finer ones are
     averaged over the pixels that are not missing.
@@ -120,11 +120,11 @@ def open_bands(
     options : OpenOptions
         What the user stated.
     scale_factor, offset, nodata : optional
-        Where files do not say it themselves; see `choose_decoding`.
+        Used where files do not state it; see `choose_decoding`.
     special : tuple of float
         Further numbers that mark missing values; never interpolated.
     flags : (BandFile, sequence of int), optional
-        A raster of bit flags, and for each band the bits of it that say that there is no value.
+        A raster of bit flags, and for each band the bits that mark missing values.
     **metadata
         Keywords of `finewave.scene.make_scene`.
 
@@ -137,13 +137,15 @@ def open_bands(
     Raises
     ------
     InputError
-        If the files differ in place or type, or none has the resolution asked for.
+        If the files differ in area or type, or none has the requested resolution.
     """
     first = files[0]
     for each in files:
         # as text: NaN is no number, and differs from itself
         if repr(each.nodata) != repr(first.nodata) or not _same_place(each, first):
-            raise InputError(f"{each.shown} lies elsewhere than {first.name} (another CRS, transform or nodata value)")
+            raise InputError(
+                f"{each.shown} is at another place than {first.name} (another CRS, transform or nodata value)"
+            )
         if each.dtype != first.dtype:
             raise InputError(f"{each.shown} holds {each.dtype} values, {first.name} {first.dtype}; one is expected")
     grid = _grid(files, options.resolution, path)
@@ -204,7 +206,7 @@ def open_bands(
 
 
 def _grid(files: Sequence[BandFile], resolution: float | None, path: Path | str) -> BandFile:
-    """Return the file whose pixels are those of the scene."""
+    """Return the file that defines the scene's grid."""
     if resolution is None:
         return min(files, key=lambda each: each.pixel_size)
     for each in files:
@@ -227,7 +229,7 @@ def _fits(file: BandFile, grid: BandFile) -> bool:
 
 
 def _mask_reader(file: BandFile, grid: BandFile) -> Callable[[Slices], NDArray[np.bool_]] | None:
-    """Return what reads which pixels of the grid a file's mask hides: those whose nearest pixel it hides."""
+    """Return a reader of the pixels hidden by a file's mask, by nearest pixel."""
     reader = file.masks.reader(file.path)
     if reader is None or _fits(file, grid):
         return reader
@@ -256,7 +258,7 @@ def _on_grid(
 
 
 def _warped(source: str, grid: BandFile, how: Any = None, nodata: float | None = None) -> xr.Variable:
-    """Return a file, or a virtual one of our own, on the grid; by default each pixel the nearest one's."""
+    """Return a file, or a virtual file, on the grid; resampled by nearest neighbour by default."""
     import rasterio
     import rioxarray
     from rasterio.enums import Resampling
@@ -298,7 +300,7 @@ def _without(file: BandFile, special: tuple[float, ...], nodata: float) -> str:
 
 
 def _virtual(file: BandFile, band: str, dtype: str) -> str:
-    """Return a virtual file of GDAL's with one band, made of a file at its place."""
+    """Return a GDAL virtual file with one band at the position of a file."""
     from xml.sax.saxutils import escape
 
     from rasterio.crs import CRS
@@ -314,7 +316,7 @@ def _virtual(file: BandFile, band: str, dtype: str) -> str:
 
 
 def _leads_to(source: str) -> str:
-    """Return what a file, or a virtual one of our own, reads."""
+    """Return a reader of a file or a virtual file."""
     matched = re.search(r'relativeToVRT="0">([^<]*)<', source) if source.startswith("<VRTDataset") else None
     return source if matched is None else matched[1]
 

@@ -31,15 +31,15 @@ _RASTERS = ("tif", "jp2")
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
-    """Open a folder with one image per band: georeferenced ones lazily, others at once.
+    """Open a folder with one image per band: georeferenced ones lazily, others immediately.
 
     Georeferenced bands may have several resolutions, see `finewave.io.formats.band_files`.
 
     Parameters
     ----------
     path : pathlib.Path
-        The folder. Its images are taken in the natural order of their names (band_2 before band_10); other
-        files are ignored. Images in several formats: those of the most frequent one.
+        The folder. Its images are used in natural order of their names (band_2 before band_10); other files are
+        ignored. With several image formats, only the most frequent one is used.
 
     Returns
     -------
@@ -74,7 +74,9 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
                 f"{file} holds {band.dtype} values, {files[0].name} {bands[0].dtype}; one type is expected"
             )
         if bands and place != first:
-            raise InputError(f"{file} lies elsewhere than {files[0].name} (another CRS, transform or nodata value)")
+            raise InputError(
+                f"{file} is at another place than {files[0].name} (another CRS, transform or nodata value)"
+            )
         first = first or place
         bands.append(band)
         masks.append(hidden)
@@ -108,7 +110,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
 
 def _open_rasters(path: Path, headers: list[BandFile], options: OpenOptions) -> xr.DataArray:
-    """Open georeferenced bands. What they are called says no sensor: many have a B10."""
+    """Open georeferenced bands. Their names do not identify a sensor: many have a B10."""
     stems = [Path(header.name).stem for header in headers]
     wavelengths = [wavelength_in_text(stem) for stem in stems]
     known: dict[str, Any] = {} if None in wavelengths else {"wavelengths": wavelengths}
@@ -172,7 +174,7 @@ def _warn_about_gaps(folder: Path, files: list[Path]) -> None:
 
 
 def _read_band(file: Path) -> tuple[NDArray[Any], NDArray[np.bool_], dict[str, Any]]:
-    """Return the numbers of a band, which pixels are missing, and what else the file says."""
+    """Return the numbers of a band, its missing pixels, and further facts of the file."""
     if _EXTENSIONS[file.suffix.lower()] in _RASTERS:
         return _read_tiff(file)
     channels, alpha = photo.read_channels(file, by_profile=False)

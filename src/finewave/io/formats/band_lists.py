@@ -1,4 +1,4 @@
-"""What files list about bands - wavelengths, widths, flags, names - in whatever spelling and place."""
+"""Lists about bands in files: wavelengths, widths, flags, names, in any spelling and place."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WAVELENGTHS = _words(
     "bandcenter bandcentre bandcenters bandcentres bandwavelength bandwavelengths spectralwavelength "
     "sensorwavelength sensorwavelengths nominalwavelength nominalwavelengths"
 )
-#: Names of lists that are wavelengths only where the numbers can be nothing else: a band number is not one.
+#: Names of lists that are wavelengths only if the numbers cannot be anything else, such as band numbers.
 _PERHAPS_WAVELENGTHS = _words("band bands channel channels spectral centers centres")
 _WIDTHS = _words(
     "fwhm fwhms bandwidth bandwidths fullwidthhalfmax fullwidthhalfmaximum fullwidthathalfmaximum fwhmofband "
@@ -61,16 +61,16 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Listed:
-    """One list that stands in a file.
+    """One list in a file.
 
     Parameters
     ----------
     name : str
         As the file has it, with groups: ``"sensor_band_parameters/wavelengths"``.
     values : array_like or str
-        The list; text such as ``"{400, 410}"`` is taken apart.
+        The list; text such as ``"{400, 410}"`` is parsed.
     unit : str or None
-        The unit that stands beside it.
+        Its unit, as stated.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Listed:
 
     @property
     def stated_unit(self) -> str | None:
-        """The unit beside the list, else the one at the end of its name."""
+        """The list's unit, or the one at the end of its name."""
         return self.unit or _plain(self.name)[1]
 
     def items(self) -> list[Any]:
@@ -100,7 +100,7 @@ class Listed:
 
 
 def attribute(attributes: Mapping[Any, Any], *names: str) -> Any:
-    """Return the first attribute of one of these names in any case, None where there is none."""
+    """Return the first attribute with one of these names, ignoring case; None if there is none."""
     lower = {str(key).lower(): value for key, value in attributes.items()}
     return next((lower[name.lower()] for name in names if name.lower() in lower), None)
 
@@ -120,12 +120,12 @@ def listed_in(attributes: Mapping[Any, Any], prefix: str = "") -> list[Listed]:
 
 
 def is_about_bands(name: str) -> bool:
-    """Whether a name says that it lists something about bands."""
+    """Return whether a name belongs to a list about bands."""
     return Listed(name, ()).kind is not None
 
 
 def lengths_of_wavelength_lists(listed: Iterable[Listed]) -> list[int]:
-    """Return how long the lists of wavelengths and widths are, by which a band axis is known."""
+    """Return the lengths of the lists of wavelengths and widths, which identify a band axis."""
     candidates = list(listed)
     sure = [len(each.items()) for each in candidates if each.kind in ("wavelength", "width")]
     return sure + [
@@ -147,7 +147,7 @@ def describe_bands(
     path : path
         For messages.
     wavelengths_given : bool
-        The user states wavelengths, so that nothing has to be said about the file's.
+        The user gives wavelengths, so no warnings about the file's are needed.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def describe_bands(
     Warns
     -----
     FinewaveWarning
-        What is there and cannot be used.
+        A list that cannot be used.
     """
     shared = next((" ".join(map(str, each.items())) for each in listed if each.kind == "unit"), None)
     problems: dict[str, str] = {}
@@ -188,7 +188,7 @@ def describe_bands(
 
 
 def _plain(name: str) -> tuple[str, str | None]:
-    """Split a name into its bare word and the unit at its end: ``("centerwavelengths", "nm")``."""
+    """Split a name into its normalised form and the unit at its end: ``("centerwavelengths", "nm")``."""
     word = re.sub(r"[^a-z0-9]+", "_", name.rsplit("/", 1)[-1].lower()).strip("_")
     stem, _, last = word.rpartition("_")
     unit = _UNIT_AT_THE_END.get(last) if stem else None
@@ -267,7 +267,7 @@ def _widths(
     wavelengths: NDArray[np.float64] | None,
     problems: dict[str, str],
 ) -> NDArray[np.float64] | None:
-    """Widths in nm: by their own unit, else that of the wavelengths, else as widths of optical bands can be."""
+    """Widths in nm: by their own unit, that of the wavelengths, or by plausible widths of optical bands."""
     numbers = _numbers(each)
     usable = numbers is not None and numbers.size == bands and np.all(np.isfinite(numbers)) and np.all(numbers > 0)
     if numbers is None or not usable:

@@ -34,15 +34,15 @@ class DatasetImage:
     Parameters
     ----------
     name, group : str
-        Of the variable, or of the first of them, and of the group that holds it.
+        Attributes of the variable, or of the first one, and of its group.
     dims, shape, dtype : tuple, tuple, numpy.dtype
         As it is read.
     read : callable
         Takes one slice an axis.
     attrs, encoding : mapping
-        Of the variable; of several, what all have in common.
+        Attributes of the variable, or those common to several.
     lists : list of Listed
-        What the variables themselves list about bands.
+        Lists about bands in the variables' attributes.
     """
 
     name: str
@@ -75,7 +75,7 @@ def choose_image(groups: Groups, path: Path | str, options: OpenOptions) -> Data
     path : pathlib.Path
         For messages.
     options : OpenOptions
-        ``variable`` may name an array, or what the names of one-band arrays begin with.
+        ``variable`` may be the name of an array, or the common prefix of one-band arrays.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def _without_ones(array: xr.DataArray) -> tuple[int, ...]:
 
 
 def _series(flat: Mapping[str, tuple[str, xr.DataArray]]) -> dict[str, list[str]]:
-    """Group one-band arrays whose names differ in a number alone: ``rhos_443``, ``rhos_492``; ``b02``, ``b8a``."""
+    """Group one-band arrays whose names differ only in a number: ``rhos_443``, ``rhos_492``; ``b02``, ``b8a``."""
     series: dict[str, list[str]] = {}
     for name, (group, array) in flat.items():
         matched = _NUMBERED.fullmatch(name.rsplit("/", 1)[-1])
@@ -180,7 +180,7 @@ def _stacked(names: list[str], variables: Mapping[str, tuple[str, xr.DataArray]]
 
 
 def _lists_of(names: list[str], bands: list[xr.DataArray]) -> Iterator[Listed]:
-    """Wavelengths by attribute, else by names that end in nanometres; names."""
+    """Wavelengths by attribute, or by names that end in nanometres; names."""
     for keys in (
         ("wavelength", "center_wavelength", "central_wavelength", "radiation_wavelength"),
         ("fwhm", "bandwidth"),

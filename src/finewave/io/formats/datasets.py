@@ -93,7 +93,7 @@ def open_groups(open_them: Callable[[], Groups], path: Path | str, kind: str, op
 
 
 def scene_from_groups(groups: Groups, path: Path | str, kind: str, options: OpenOptions) -> xr.DataArray:
-    """Choose the image in the groups of a file and bring it into the form of a scene.
+    """Choose the image in the groups of a file and convert it to a scene.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def _swath_points(groups: Groups, dims: tuple[Hashable, Hashable], path: Path | 
 
 
 def _lists(groups: Groups, image: DatasetImage) -> list[tuple[Listed, Hashable | None]]:
-    """Return what the file lists about bands, with the axis that each list runs along; the nearest first."""
+    """Return the file's lists about bands, with the axis of each list; the nearest first."""
     lists: list[tuple[Listed, Hashable | None]] = [(each, None) for each in image.lists]
     lists += [(each, None) for each in listed_in(image.attrs)]
     order = sorted(groups, key=lambda group: not image.group.startswith(group))
@@ -159,7 +159,7 @@ def _lists(groups: Groups, image: DatasetImage) -> list[tuple[Listed, Hashable |
             if each.ndim == 1 and each.size and (cf or is_about_bands(str(name)) or each.dims[0] == name):
                 word = "radiation_wavelength" if cf else str(name)
                 on_axis = each.dims[0] == name and each.dims[0] in image.dims and not is_about_bands(word)
-                # a coordinate of its own axis may be wavelengths or names, whatever the axis is called
+                # the axis's coordinate may be wavelengths or names, whatever its name
                 word = "bands" if on_axis and str(name).lower() not in _Y_DIMS | _X_DIMS else word
                 if is_about_bands(word):
                     lists.append((Listed(word, each.values, unit_of(each.attrs)), each.dims[0]))
@@ -193,7 +193,7 @@ def _axes(image: DatasetImage, lists: list[Listed], options: OpenOptions, path: 
 def _decoding(
     image: DatasetImage, options: OpenOptions, path: Path | str, axes: tuple[int, ...], kind: str
 ) -> tuple[Decoding, dict[str, Any]]:
-    """Return what is left to do after xarray has applied the scale and fill value that it knows, and the encoding."""
+    """Return the decoding that remains after xarray's scale and fill value, and the encoding."""
     stored_dtype = np.dtype(image.encoding.get("dtype", image.dtype))
     names = ("scale_factor", "add_offset", "_FillValue", "missing_value")
     applied = {key: image.encoding[key] for key in names if key in image.encoding}
@@ -201,7 +201,7 @@ def _decoding(
     offset = float(np.ravel(applied.get("add_offset", 0.0))[0])
     stated = stated_in({**image.attrs, **applied}, floats=stored_dtype.kind == "f")
     fills = (NETCDF_FILL,) if stored_dtype.kind == "f" else ()
-    undecoded = Decoding(image.dtype, nodata=np.nan)  # xarray has made it of what is missing
+    undecoded = Decoding(image.dtype, nodata=np.nan)  # xarray decodes missing values to NaN
     decoding = choose_decoding(
         stored_dtype,
         path=path,
@@ -236,7 +236,7 @@ def _decoding(
 
 
 NETCDF_FILL = 9.969209968386869e36
-"""What NetCDF 4 fills floats with that were never written."""
+"""NetCDF 4's default fill value of floats."""
 
 
 def _with_places(
@@ -262,7 +262,7 @@ def _with_places(
         reference = _variable(groups, image.group, str(mapping).split(":")[0])
         reference = _grid_mapping(groups, image.group) if reference is None else reference
         if reference is not None and not reference.dims:
-            # The values of a grid mapping mean nothing, its attributes are the CRS.
+            # A grid mapping has no meaningful values; its attributes are the CRS.
             attributes = {key: value for key, value in reference.attrs.items() if key != "GeoTransform" or not uneven}
             scene = scene.assign_coords(spatial_ref=((), 0, attributes))
             encoding["grid_mapping"] = "spatial_ref"
@@ -307,7 +307,7 @@ def _grid_mapping(groups: Groups, group: str) -> xr.Variable | None:
 
 
 def _is_even(values: np.ndarray[Any, Any]) -> bool:
-    """Whether coordinates are as evenly spaced as their type and a hundredth of a pixel tell."""
+    """Return whether coordinates are evenly spaced, within their precision and a hundredth of a pixel."""
     if values.ndim != 1 or values.size < 3:
         return values.ndim == 1
     steps = np.diff(values.astype(np.float64))

@@ -51,7 +51,7 @@ class Decoding:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the values: float32 where it holds every stored number exactly, else float64."""
+        """Type of the values: float32 where it holds every stored number exactly, otherwise float64."""
         exact = np.can_cast(self.stored_dtype, np.float32, "safe")
         return np.dtype(np.float32 if exact else np.float64)
 
@@ -104,7 +104,7 @@ class Decoding:
 
     @property
     def encoding(self) -> dict[str, Any]:
-        """What the scene remembers, in the keys of xarray, so that writing can restore it."""
+        """Encoding in xarray's keys, stored in the scene so that writing can restore it."""
         if self.linearise or isinstance(self.scale_factor, tuple) or isinstance(self.offset, tuple):
             return {}
         encoding: dict[str, Any] = {"dtype": self.stored_dtype.name}
@@ -117,7 +117,7 @@ class Decoding:
 
 
 def is_number(stored: NDArray[Any], number: float) -> NDArray[np.bool_]:
-    """Return where a block holds a number, as exactly as its type and the digits of files tell.
+    """Return where a block equals a number, within the precision of its type and of decimal digits in files.
 
     Parameters
     ----------
@@ -159,10 +159,10 @@ def choose_decoding(
 ) -> Decoding:
     """Decide how the stored numbers become values.
 
-    What the user states comes first, then what the file states. Integers without either get an assumed scale and a
-    warning: all bits set, where the file says how many of them it uses; 255 for 8 bits; for wider ones 10000, the
-    custom of reflectance products, unless a fourth of the pixels is beyond a reflectance of 2 or a hundredth beyond 4;
-    then 65535. Neither a cloud nor a saturated pixel decides. Floats are taken as they are.
+    The user's value takes precedence over that of the file. Integers without either get an assumed scale and a warning:
+    all bits set, where the file says how many of them it uses; 255 for 8 bits; for wider ones 10000, common for
+    reflectance products, unless a fourth of the pixels is beyond a reflectance of 2 or a hundredth beyond 4; then
+    65535. So single clouds and saturated pixels do not matter. Floats are unchanged.
 
     Parameters
     ----------
@@ -171,16 +171,16 @@ def choose_decoding(
     path : path
         For messages.
     scale : float or None
-        Stated by the user: the stored number that stands for 1.0. An offset of the file stays, in stored numbers,
-        except with 1, which keeps the numbers.
+        Given by the user: the stored number that represents 1.0. An offset of the file still applies, in stored
+        numbers, except with 1, which keeps the numbers.
     scale_factor, offset : float, tuple of float or None
-        Stated by the file; None where it says nothing.
+        Stated by the file; None if not stated.
     nodata : float, tuple of (float or None), or None
         The stored number that marks missing pixels.
     special, valid_range : optional
         See `Decoding`.
     bits : int, optional
-        How many bits of a number the file says to use.
+        Number of used bits, as stated by the file.
     sample : callable
         Returns the stored numbers of a sample of pixels, missing ones left out; called only when it matters.
 
@@ -209,7 +209,7 @@ def choose_decoding(
 
     if scale is not None:
         if not (np.isfinite(scale) and scale > 0):
-            raise InputError(f"full_scale= is the stored number that stands for 1.0 and must be positive; got {scale}")
+            raise InputError(f"full_scale= is the stored number that represents 1.0 and must be positive; got {scale}")
         if not all(each is None or np.all(np.isfinite(each)) for each in (scale_factor, offset)):
             return decoding(1.0 / scale)
         return decoding(1.0 / scale, _offset_under(scale, scale_factor, offset, path))
@@ -220,7 +220,7 @@ def choose_decoding(
         if stated is not None and not np.all(is_usable(np.asarray(stated, np.float64))):
             raise InputError(
                 f"{path} states the {quantity} {_shown(stated)}, with which no number is a value; state the stored "
-                "number that stands for 1.0: full_scale= of open_scene, --full-scale of commands; 1 keeps the numbers"
+                "number that represents 1.0: full_scale= of open_scene, --full-scale of commands; 1 keeps the numbers"
             )
     if scale_factor is not None or offset is not None:
         return decoding(1.0 if scale_factor is None else scale_factor, 0.0 if offset is None else offset)
@@ -228,7 +228,7 @@ def choose_decoding(
         return decoding()
     assumed, why = _assumed_scale(stored_dtype, bits, sample, path)
     warnings.warn(
-        f"{path} holds {stored_dtype} values without a scale; assumed that {assumed:g} stands for 1.0{why} "
+        f"{path} holds {stored_dtype} values without a scale; assumed that {assumed:g} represents 1.0{why} "
         f"(state another: full_scale= of open_scene, --full-scale of commands; 1 keeps the numbers)",
         FinewaveWarning,
         stacklevel=2,
@@ -237,7 +237,7 @@ def choose_decoding(
 
 
 def _in_range(nodata: float | None, dtype: np.dtype[Any]) -> float | None:
-    """Return a nodata value as the type can hold it; None where no stored number can be it."""
+    """Return a nodata value converted to the type; None if no stored number can equal it."""
     if nodata is None or (dtype.kind == "f" and np.isnan(nodata)):
         return nodata
     if dtype.kind == "f":  # a fill value of doubles, in a file of floats
@@ -284,13 +284,13 @@ _TWICE_WHITE, _FAR_BEYOND = 20000, 40000
 """Stored reflectances of 2 and 4, times 10000: clouds and glints reach the first, nothing on Earth the second."""
 _MANY, _SOME = 0.25, 0.01
 """Shares of the pixels that speak against reflectances times 10000."""
-_REFLECTANCE_BITS = 15  # what Sentinel-2's JPEG 2000 files say of reflectances times 10000
+_REFLECTANCE_BITS = 15  # as Sentinel-2's JPEG 2000 files state for reflectances times 10000
 
 
 def _assumed_scale(
     dtype: np.dtype[Any], bits: int | None, sample: Callable[[], NDArray[Any]], path: object
 ) -> tuple[float, str]:
-    """Return the number taken to stand for 1.0, and why."""
+    """Return the number assumed to represent 1.0, and the reason."""
     if bits is not None and 0 < bits < 8 * dtype.itemsize and bits != _REFLECTANCE_BITS:
         return float(2**bits - 1), f", the largest number of the {bits} bits that it uses"
     if dtype.itemsize == 1:
@@ -309,5 +309,5 @@ def _assumed_scale(
         return 65535.0, ""
     raise InputError(
         f"{path} holds {dtype} values up to {numbers.max():g} and does not say their scale; "
-        "state it, the stored value that stands for 1.0: full_scale= of open_scene, --full-scale of commands"
+        "state it, the stored value that represents 1.0: full_scale= of open_scene, --full-scale of commands"
     )

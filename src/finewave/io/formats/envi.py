@@ -1,4 +1,4 @@
-"""ENVI images (a flat file and a text header), and the other flat files that GDAL reads beside them."""
+"""ENVI images (a flat file and a text header), and other flat files read by GDAL."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        The scene, lazy. Gains and offsets, or else ``reflectance scale factor``, are applied.
+        The scene, lazy. Gains and offsets, or ``reflectance scale factor``, are applied.
     """
     import rasterio
 
@@ -138,7 +138,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
 
 def _crs(header: dict[str, str]) -> Any:
-    """Return the CRS of the header, in which ESRI's words stand for those of the EPSG."""
+    """Return the CRS of the header, which uses ESRI's names instead of EPSG's."""
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
 
@@ -187,12 +187,12 @@ def _data_file(path: Path) -> Path:
 
 
 def _may_be_data(path: Path) -> bool:
-    """Whether a file of another extension beside a header can hold its values: cameras have their own."""
+    """Return whether a file with another extension may be the header's data file: cameras use their own."""
     return path.suffix.lower() not in _NOT_DATA and not path.name.lower().endswith(".aux.xml")
 
 
 def _check_complete(path: Path, header: dict[str, str], dataset: Any) -> None:
-    """GDAL reads zeros where an ENVI file is too short; say it instead."""
+    """Raise an error for a truncated ENVI file, which GDAL would read as zeros."""
     item = np.dtype(dataset.dtypes[0]).itemsize
     needed = int(header.get("header_offset", 0)) + dataset.count * dataset.height * dataset.width * item
     size = path.stat().st_size
@@ -273,7 +273,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
 
 
 def _is_sheared(scene: xr.DataArray) -> bool:
-    """Whether a transform is one that an ENVI header, which knows pixel sizes and one rotation, gives back wrong."""
+    """Return whether a transform cannot be stored in an ENVI header, which has pixel sizes and one rotation."""
     transform = scene_transform(scene)
     if transform is None or control_points(scene) or (transform.b == 0 and transform.d == 0):
         return False
@@ -292,7 +292,7 @@ def _is_sheared(scene: xr.DataArray) -> bool:
 
 
 def _with_corners(scene: xr.DataArray) -> xr.DataArray:
-    """Return a scene with control points at its corners in place of its transform."""
+    """Return a scene with control points at its corners instead of its transform."""
     transform = scene_transform(scene)
     assert transform is not None  # it is sheared
     corners = [(row, column) for row in (0, scene.sizes["y"]) for column in (0, scene.sizes["x"])]
@@ -301,7 +301,7 @@ def _with_corners(scene: xr.DataArray) -> xr.DataArray:
 
 
 def _with_four_points(scene: xr.DataArray) -> xr.DataArray:
-    """Return a scene with those four of its control points that an ENVI header holds, and all of them as attribute."""
+    """Return a scene with four control points, the maximum of an ENVI header, and all of them as attribute."""
     points = control_points(scene)
     if len(points) <= 4:
         return scene
@@ -334,7 +334,7 @@ def _describe(dataset: Any, scene: xr.DataArray) -> None:
 
 
 def _attribute_fields(attrs: dict[Any, Any]) -> dict[str, str]:
-    """Plain attributes become header fields of their own, so that other programs see them; the rest JSON."""
+    """Write plain attributes as header fields, visible to other programs, and the rest as JSON."""
     fields: dict[str, str] = {}
     others: dict[str, Any] = {}
     for key, value in json_attributes(attrs).items():
@@ -348,7 +348,7 @@ def _attribute_fields(attrs: dict[Any, Any]) -> dict[str, str]:
     if len(combined) <= _LONGEST_FIELD:
         fields |= {_OUR_ATTRIBUTES: combined} if others else {}
         return fields
-    # Too long for a line: pieces of it, each a JSON string in which no brace is left open.
+    # Too long for a line: split into JSON strings with balanced braces.
     size = _LONGEST_FIELD // 6  # of characters that may each become an escape of six
     for i, start in enumerate(range(0, len(combined), size)):
         piece = json.dumps(combined[start : start + size])

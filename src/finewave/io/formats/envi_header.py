@@ -14,14 +14,14 @@ _FIELD = re.compile(r"^\s*([^={}\[\]]+?)\s*=\s*(\{[^}]*\}|\[[^\]]*\]|[^\n]*)", r
 
 
 def header_of(data: Path) -> Path | None:
-    """Return the header beside a data file, None where there is none."""
+    """Return the header beside a data file, None if there is none."""
     names = [data.with_suffix(".hdr"), data.with_name(data.name + ".hdr")]
     names += [each.with_suffix(".HDR") for each in names]
     return next((each for each in names if each.is_file()), None)
 
 
 def header_text(header: Path) -> str:
-    """Return the text of a header in whatever encoding it is."""
+    """Return the text of a header in any encoding."""
     content = header.read_bytes()
     for mark, encoding in (
         (codecs.BOM_UTF8, "utf-8"),
@@ -45,7 +45,7 @@ def header_fields(header: Path) -> dict[str, str]:
 
 
 def readable_by_gdal(data: Path) -> Path:
-    """Return the data file, or a link to it beside a header that GDAL can read, where its own is written otherwise.
+    """Return the data file, or a link to it beside a rewritten header if GDAL cannot read the original one.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def readable_by_gdal(data: Path) -> Path:
     Raises
     ------
     InputError
-        The header is written in a way that GDAL does not read, and no link can be made.
+        GDAL cannot read the header, and no link can be created.
     """
     header = header_of(data)
     if header is None:

@@ -1,4 +1,4 @@
-"""What GDAL says about bands: wavelengths, widths, names, the bad-band list, and what they are shown as."""
+"""Facts about bands from GDAL: wavelengths, widths, names, bad-band list, display colours."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from finewave.io.formats.band_lists import Listed, describe_bands, is_about_bands, listed_in
 from finewave.wavelengths import wavelength_in_text
 
-# In this order: GDAL rounds ENVI wavelengths to whole nanometres in IMAGERY, so that the other places come first.
+# In this order, as GDAL rounds ENVI wavelengths to whole nanometres in IMAGERY.
 _IMAGERY = (("CENTRAL_WAVELENGTH_UM", "wavelength_um"), ("FWHM_UM", "fwhm_um"))
 _COLOURS = {"red", "green", "blue", "coastal", "yellow", "rededge", "nir", "swir"}
 _BY_ITSELF = ["red", "green", "blue"]
 
 
 def band_metadata(dataset: Any, *, wavelengths_given: bool = False) -> dict[str, Any]:
-    """Collect what an open rasterio dataset says about its bands.
+    """Collect facts about the bands of an open rasterio dataset.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def _one_a_band(bands: list[dict[str, str]], name_of: Callable[[str], str]) -> l
 
 
 def _names(descriptions: tuple[str | None, ...], in_names: list[float | None]) -> list[str] | None:
-    """Band names that say more than the wavelength, which is kept on its own."""
+    """Band names, unless they only repeat the wavelength."""
     if not any(descriptions):
         return None
     if (
@@ -82,12 +82,12 @@ def _names(descriptions: tuple[str | None, ...], in_names: list[float | None]) -
 
 
 def default_name(wavelength: float) -> str:
-    """Return the description of a band that is known only by its wavelength in nm."""
+    """Return the description of a band without name, by its wavelength in nm."""
     return f"{wavelength} nm"
 
 
 def numbers_in_braces(text: str | None) -> list[float] | None:
-    """Read a list as ENVI writes it: ``{400.0, 410.0}``; None when it is none."""
+    """Read a list as ENVI writes it: ``{400.0, 410.0}``; None if it is not one."""
     if not text:
         return None
     try:

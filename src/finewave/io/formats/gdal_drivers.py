@@ -28,7 +28,7 @@ _OF_EXTENSION = {
 }
 _LEAD_ELSEWHERE = frozenset(
     (
-        # what a text or a table says is fetched from the network
+        # formats whose contents may trigger network access
         *("WMS", "WCS", "WMTS", "HTTP", "EEDA", "EEDAI", "PLMOSAIC", "STACIT", "STACTA", "DAAS", "OGCAPI"),
         *("WFS", "OAPIF", "CARTO", "Elastic", "AmigoCloud", "PLSCENES", "NGW", "CSW", "MVT", "ESRIC", "GeoRaster"),
         # nearly any text or document is an image to them
@@ -38,14 +38,14 @@ _LEAD_ELSEWHERE = frozenset(
         *("ISIS2", "ISIS3", "VICAR", "DIMAP", "RS2", "TSX", "SAFE", "SENTINEL2", "GNMFile", "GNMDatabase", "CPG"),
         *("PAux", "MFF", "MFF2", "FAST", "NDF", "DOQ2", "GenBin", "JAXAPALSAR", "SAR_CEOS", "COASP", "Rasterlite"),
         *("OGR_VRT", "MSSQLSpatial", "PostgreSQL", "PostGISRaster", "MySQL", "ODBC", "SRP", "ADRG", "BAG"),
-        # read by libraries of their own here, after a look at what they lead to
+        # read by separate libraries here, after a check of their references
         *("HDF5", "HDF5Image", "netCDF", "Zarr", "S102", "S104", "S111"),
     )
 )
 
 
 def driver_of(path: str | Path) -> str:
-    """Return the driver that may open a file: the one that its extension stands for, else one that leads nowhere else.
+    """Return the drivers allowed to open a file: the one of its extension, otherwise those without external references.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def driver_of(path: str | Path) -> str:
 
 @lru_cache(maxsize=1)
 def _drivers() -> frozenset[str]:
-    """Return the names of the drivers that are there."""
+    """Return the names of the available drivers."""
     from rasterio.env import Env
 
     with Env() as environment:

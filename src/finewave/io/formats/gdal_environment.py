@@ -1,4 +1,4 @@
-"""In what environment GDAL works: without its remarks, in bounded memory, without the network for a local file."""
+"""GDAL's environment: no messages, bounded memory, no network for local files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from finewave.io.network.location import CONNECT_SECONDS, REQUEST_SECONDS, RETRI
 
 # GDAL would take a twentieth of the machine's memory for blocks that are read or written a second time.
 _GDAL_CACHE_BYTES = 128 * 2**20
-# What a local file names on the network is not found: no file is called so, and no proxy listens there.
+# Network references in local files fail: no file matches, and no proxy listens at this address.
 _OF_THIS_MACHINE = {"CPL_VSIL_CURL_ALLOWED_FILENAME": "/", "GDAL_HTTP_PROXY": "http://127.0.0.1:9"}
 _OF_THE_NETWORK = {
     "GDAL_HTTP_TIMEOUT": REQUEST_SECONDS,
@@ -29,7 +29,7 @@ def quiet_gdal(source: object = None) -> Iterator[None]:
     Parameters
     ----------
     source : str or pathlib.Path, optional
-        What GDAL opens or reads. Unless that leads to the network itself, nothing in it does.
+        Path that GDAL opens. Network access is disabled unless it is a network path.
     """
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
@@ -40,7 +40,7 @@ def quiet_gdal(source: object = None) -> Iterator[None]:
     try:
         with warnings.catch_warnings(), rasterio.Env(**network_options(source)):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            # rioxarray says that it leaves them alone; they are applied here.
+            # silence rioxarray's warning about scales it does not apply; they are applied here
             warnings.filterwarnings("ignore", message="(Scales|Offsets) differ across bands")
             yield
     finally:

@@ -1,4 +1,4 @@
-"""Which pixels of a raster GDAL says are missing: nodata, masks inside the file and beside it, alpha bands."""
+"""Missing pixels of a raster from GDAL: nodata, internal and external masks, alpha bands."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from finewave.io.formats.lazy import Slices
 from finewave.io.network.location import leads_to_network
 from finewave.warnings import FinewaveWarning
 
-_SIDE = 256  # of the windows in which a band is looked at that could be alpha
+_SIDE = 256  # side of the windows in which a possible alpha band is checked
 _OFTEN = 16  # at this many pixels, only two distinct numbers are no accident
 
 
 @dataclass(frozen=True)
 class Masks:
-    """What hides pixels of a raster.
+    """Masks of a raster.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Masks:
     shared : bool
         Whether the file has a mask for all bands.
     single : bool
-        Whether bands have masks of their own.
+        Whether bands have separate masks.
     """
 
     nodata: tuple[float | None, ...]
@@ -45,11 +45,11 @@ class Masks:
 
     @property
     def kept(self) -> tuple[int, ...]:
-        """Indices, from 0, of the bands that are none of transparency."""
+        """Indices, from 0, of the bands other than alpha."""
         return tuple(i for i in range(len(self.nodata)) if i != self.alpha)
 
     def reader(self, path: Path | str, **how: Any) -> Callable[[Slices], NDArray[np.bool_]] | None:
-        """Return what reads which pixels are hidden, for `LazyValues`; None where nothing but nodata hides any.
+        """Return a mask reader for `LazyValues`; None if only nodata marks missing pixels.
 
         Parameters
         ----------
@@ -64,7 +64,7 @@ class Masks:
 
 
 class _MaskReader:
-    """Reads masks through a handle of its own for each thread, which GDAL asks for."""
+    """Reads masks with a separate handle for each thread, as GDAL requires."""
 
     def __init__(self, path: Path | str, masks: Masks, how: dict[str, Any]) -> None:
         self._path, self._masks, self._how = path, masks, how
@@ -105,17 +105,17 @@ class _MaskReader:
 
 
 def masks_of(dataset: Any) -> Masks:
-    """Return what hides pixels of an open rasterio dataset."""
+    """Return the masks of an open rasterio dataset."""
     from rasterio.enums import MaskFlags
 
     flags = [set(each) for each in dataset.mask_flag_enums]
     shared = any(MaskFlags.per_dataset in each and MaskFlags.alpha not in each for each in flags)
-    # a mask of its own: no flag at all
+    # a separate mask: no flag set
     return Masks(tuple(dataset.nodatavals), alpha_band(dataset), shared, any(not each for each in flags))
 
 
 def alpha_band(dataset: Any) -> int | None:
-    """Return the index, from 0, of the band that is transparency; None where there is none.
+    """Return the index, from 0, of the alpha band; None if there is none.
 
     One declared as alpha; or the last one, if it has no name and holds nothing but 0 and the largest number.
     """
@@ -131,7 +131,7 @@ def alpha_band(dataset: Any) -> int | None:
 
 
 def warn_of_undeclared_alpha(dataset: Any, path: Path | str) -> None:
-    """Say that a band was taken as alpha that the file does not call so."""
+    """Warn that a band not declared as alpha was used as a mask."""
     from rasterio.enums import ColorInterp
 
     if ColorInterp.alpha not in dataset.colorinterp and alpha_band(dataset) is not None:

@@ -1,4 +1,4 @@
-"""What GDAL and the tags of a file say about its stored numbers: scale, offset, special numbers, bits in use."""
+"""Facts about stored numbers from GDAL and file tags: scale, offset, special numbers, used bits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StatedByGdal:
     valid_range : (float, float) or None
         Of the stored numbers.
     bits : int or None
-        Bits of a number that are in use, where the file says it.
+        Number of used bits, if stated.
     """
 
     factors: tuple[float | None, ...]
@@ -60,7 +60,7 @@ def _pair(scale: float, offset: float, band: Stated, whole: Stated) -> tuple[flo
 
 
 def one_or_all(values: Sequence[Any], default: float | None = None) -> Any:
-    """Return the one number that all bands have, else the numbers; None where no band has one.
+    """Return the number common to all bands, or one per band; None if no band has one.
 
     Parameters
     ----------

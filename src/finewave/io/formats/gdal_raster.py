@@ -1,4 +1,4 @@
-"""Any raster that GDAL reads and that has no reader of its own here: JPEG 2000, VRT, NITF, HDF4 where the driver is."""
+"""Rasters read by GDAL without a specific reader: JPEG 2000, VRT, NITF, HDF4 if the driver exists."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def open_file(path: Path | str, options: OpenOptions, source: Path | str | None 
     Parameters
     ----------
     path : pathlib.Path or str
-        The file; of one that lies elsewhere its name for messages.
+        The file, or the name of a remote file for messages.
     options : OpenOptions
         What the user stated; ``variable`` chooses among the images of a file that holds several.
     source : pathlib.Path or str, optional
-        What GDAL opens, where that is not the file itself.
+        Path for GDAL, if different.
 
     Raises
     ------
     InputError
-        GDAL cannot read the file, or it holds several images and none is chosen.
+        GDAL cannot read the file, or it holds several images and none is selected.
     """
     if source is None and Path(path).suffix.lower() == ".vrt":
         check_sources(Path(path))
@@ -66,7 +66,7 @@ def _open(path: Path | str, source: Path | str, dataset: Any, options: OpenOptio
 
 
 def _part(path: Path | str, parts: list[str], variable: str | None) -> str:
-    """Choose one of the images that a file holds."""
+    """Choose one of the images in a file."""
     if len(parts) == 1:
         return parts[0]
     matching = [each for each in parts if variable is not None and (each.endswith(f":{variable}") or each == variable)]
@@ -84,7 +84,7 @@ _DEEPEST = 8
 
 
 def check_sources(path: Path, depth: int = 0) -> None:
-    """Refuse a virtual raster of this machine that leads to the network, or whose sources do.
+    """Raise an error for a local virtual raster that refers to the network, directly or through its sources.
 
     Raises
     ------
@@ -111,7 +111,7 @@ _OF_SERVICES = re.compile(
 
 
 def is_readable(path: Path) -> bool:
-    """Whether GDAL finds an image in a file, whatever its name."""
+    """Return whether GDAL finds an image in a file of any name."""
     import rasterio
     from rasterio.errors import RasterioError
 

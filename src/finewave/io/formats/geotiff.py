@@ -57,13 +57,13 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         from finewave.io.formats import photo
 
         return upright(photo.open_tiff(path, options), orientation)
-    # Area is what every raster is unless it says otherwise.
+    # Area is the default interpretation.
     attrs = {k: v for k, v in tags.items() if k not in used and (k, v) != ("AREA_OR_POINT", "Area")}
     return upright(open_raster(path, "GeoTIFF", options, attrs=attrs, **metadata), orientation)
 
 
 def is_photograph_file(path: str, source: str, options: OpenOptions) -> bool:
-    """Whether a TIFF that lies elsewhere is a photograph, or one of many pages: both are read whole."""
+    """Return whether a remote TIFF is a photograph or has many pages: both are read completely."""
     import rasterio
 
     with reading(path, "GeoTIFF"), quiet_gdal(source), rasterio.open(source, driver=driver_of(source)) as dataset:
@@ -73,7 +73,7 @@ def is_photograph_file(path: str, source: str, options: OpenOptions) -> bool:
 
 
 def orientation_in(beginning: BinaryIO) -> int:
-    """Return the same of the beginning of a TIFF: 1, too, where it does not say there."""
+    """Return the orientation from the beginning of a TIFF; 1 if not stated there."""
     try:
         return _orientation(beginning)
     except InputError:
@@ -90,7 +90,7 @@ def _orientation(path: Path | BinaryIO) -> int:
 
 
 def upright(scene: xr.DataArray, orientation: int) -> xr.DataArray:
-    """Turn and mirror a scene without georeference as the tag Orientation of TIFF and EXIF says.
+    """Rotate and mirror a scene without georeference by the tag Orientation of TIFF and EXIF.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def _may_be_red_green_blue(names: Sequence[str | None]) -> bool:
 
 
 def check_complete(path: Path) -> None:
-    """Refuse a TIFF whose index points beyond its end: it was cut off while copying.
+    """Raise an error for a truncated TIFF, whose index points beyond its end.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def check_complete(path: Path) -> None:
 
 
 def _indexed_size(path: Path) -> int:
-    """Return the size that a TIFF must have to hold the blocks in its index."""
+    """Return the minimum size of a TIFF for the blocks in its index."""
     import logging
 
     import tifffile
@@ -188,7 +188,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     predictor = {"predictor": 3 if storage.dtype.kind == "f" else 2}
     with atomic_output(path) as temporary:
         plain = temporary.with_name("plain.tif") if cog else temporary
-        # what is only read once more is packed in a hurry
+        # fast compression for a file that is read only once
         packing = {"compress": "deflate", "zlevel": 1} if cog else {"compress": compress}
         write_raster(
             plain,
@@ -214,10 +214,10 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
 
 
 def _check_written(path: Path) -> None:
-    """GDAL does not report every error of the disk; what is missing shows in the index."""
+    """Check the written TIFF by its index, as GDAL does not report every disk error."""
     try:
         complete = _indexed_size(path) <= path.stat().st_size
-    except Exception:  # the index itself may be what is missing; tifffile then fails in many ways
+    except Exception:  # the index itself may be missing, which tifffile reports by various errors
         complete = False
     if not complete:
         raise OSError("the values could not be written completely; is the disk full?")

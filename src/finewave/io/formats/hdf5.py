@@ -90,7 +90,7 @@ def stored_array(dataset: Any) -> StoredArray:
 
 
 def _fill_value(dataset: Any) -> dict[str, Any]:
-    """Return the number of what was never written, where the file's maker chose one; 0 is HDF5's own."""
+    """Return the fill value set by the file's creator, if any; HDF5's default is 0."""
     import h5py
 
     if dataset.dtype.kind not in "fiu":

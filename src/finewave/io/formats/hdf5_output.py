@@ -17,9 +17,8 @@ _SMALL = 2**30
 def write_hdf5(path: Path, size: int, build: Callable[[Any], None], *, in_memory: bool = True) -> None:
     """Write an HDF5 file through a function that builds it.
 
-    A disk that fills up while HDF5 writes can bring the whole process down, because its clean-up fails again
-    and again. Files of bearable size are therefore put together in memory and written by Python; for larger
-    ones the space is checked before.
+    A full disk while HDF5 writes can crash the process, because its clean-up fails. Files of moderate size are
+    therefore assembled in memory and written by Python; for larger ones the free space is checked first.
 
     Parameters
     ----------

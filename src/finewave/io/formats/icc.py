@@ -19,7 +19,7 @@ _MODES = {"RGB": ("RGB", 3), "GRAY": ("L", 1), "CMYK": ("CMYK", 4)}
 
 
 def to_srgb(profile: bytes | None, bands: int, path: object) -> Recolour | None:
-    """Return what turns the bytes of a picture into sRGB by its colour profile.
+    """Return a function that converts the bytes of a picture to sRGB by its colour profile.
 
     Parameters
     ----------
@@ -33,12 +33,12 @@ def to_srgb(profile: bytes | None, bands: int, path: object) -> Recolour | None:
     Returns
     -------
     callable or None
-        None where nothing is to be done: no profile, or that of sRGB.
+        None if no conversion is needed: no profile, or sRGB.
 
     Warns
     -----
     FinewaveWarning
-        The profile cannot be used, so that the picture is taken as sRGB.
+        The profile cannot be used; the picture is assumed to be sRGB.
     """
     if not profile:
         return None
@@ -51,7 +51,7 @@ def to_srgb(profile: bytes | None, bands: int, path: object) -> Recolour | None:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         name = ImageCms.getProfileDescription(source).strip()
         space = source.profile.xcolor_space.strip()
-    except Exception as error:  # profiles are damaged in many ways
+    except Exception as error:  # damaged profiles raise various errors
         _unused(path, f"it is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})")
         return None
     if name.lower().replace("-", "").startswith(("srgb", "iec 6196621 srgb")):

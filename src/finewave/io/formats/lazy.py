@@ -1,4 +1,4 @@
-"""Values that stay in the file until they are asked for, through xarray's interface for storage backends."""
+"""Lazily read values, through xarray's interface for storage backends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from finewave.io.precheck import check_declared
 Slices = tuple[slice, ...]
 
 BLOCK = 512
-"""Side in pixels of the blocks in which a large scene is written, where nothing else is known."""
+"""Default side in pixels of the blocks in which a large scene is written."""
 _WHOLE_BYTES = 2**28
 
 
@@ -32,7 +32,7 @@ class LazyValues(BackendArray):
     Parameters
     ----------
     read : callable
-        Takes one slice per axis of the stored array and returns that block as it is stored.
+        Takes one slice per axis of the stored array and returns the stored block.
     stored_shape : tuple of int
         Shape of the stored array, two or three axes.
     axes : tuple of int
@@ -74,7 +74,7 @@ class LazyValues(BackendArray):
         # Single numbers become slices of length one: a block keeps its three axes until it is decoded.
         slices = tuple(slice(k, k + 1) if isinstance(k, (int, np.integer)) else k for k in key)
         ranges = [each.indices(length) for each, length in zip(slices, self.shape, strict=True)]
-        # Bands are read contiguously, because a scale may belong to each; a step is taken after decoding.
+        # Bands are read contiguously, because scales may be per band; steps are applied after decoding.
         start, stop, step = ranges[0]
         requested = [slice(start, stop), *slices[1:]]
         block, hidden = self._stored(requested)
@@ -84,7 +84,7 @@ class LazyValues(BackendArray):
         return values[::step][tuple(0 if isinstance(k, (int, np.integer)) else slice(None) for k in key)]
 
     def _stored(self, slices: list[slice]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Return the numbers (bands, y, x) of a block of contiguous bands, and what the mask hides of them."""
+        """Return the numbers (bands, y, x) of a block of contiguous bands, and its mask."""
         shape = [len(range(*each.indices(length))) for each, length in zip(slices, self.shape, strict=True)]
         stored = [slice(None)] * len(self._axes)
         for axis, each in zip(self._axes, slices[-len(self._axes) :], strict=True):
@@ -98,7 +98,7 @@ class LazyValues(BackendArray):
     def sample(self) -> NDArray[Any]:
         """Return stored numbers (before decoding) of a sample of pixels, in one axis, missing ones left out.
 
-        A small image is read whole; of a large one, nine windows in a grid and at most 32 bands.
+        A small image is read completely; of a large one, nine windows on a grid and at most 32 bands.
         """
         windows = [(ys, xs) for ys in _windows(self.shape[1]) for xs in _windows(self.shape[2])]
         return np.concatenate([part for ys, xs in windows for part in self._sampled(ys, xs)])
@@ -165,7 +165,7 @@ def in_blocks(scene: xr.DataArray) -> xr.DataArray:
         return scene
     preferred = scene.encoding.get("preferred_chunks") or {}
     chunks = {"band": -1, **{axis: int(preferred.get(axis, BLOCK)) for axis in ("y", "x")}}
-    return scene.copy(data=scene.variable.chunk(chunks).data)  # the values alone, coordinates stay as they are
+    return scene.copy(data=scene.variable.chunk(chunks).data)  # values only; coordinates are unchanged
 
 
 def few_blocks_at_once() -> AbstractContextManager[Any]:

@@ -34,7 +34,7 @@ _BAND_AXIS = 2
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
-    """Open a MATLAB file; version 7.3 lazily, older ones whole.
+    """Open a MATLAB file; version 7.3 lazily, older ones completely.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
 
 def _open_version_5(path: Path, options: OpenOptions) -> xr.DataArray:
-    # scipy's reader is native code that a changed byte can crash: it runs in a process of its own
+    # scipy's reader is native code that damaged files can crash: it runs in a separate process
     @functools.cache
     def load(name: str) -> dict[str, NDArray[Any]]:
         return load_mat5(path, name)
@@ -74,13 +74,13 @@ def _open_version_5(path: Path, options: OpenOptions) -> xr.DataArray:
             for name, _, kind in listed
             if kind == "char" and name in TEXT_NAMES
         }
-    # The format has no way to read a part of an array.
+    # The format does not support reading a part of an array.
     scene = open_image(stored, path, "MATLAB file", options, default_band_axis=_BAND_AXIS, texts=texts)
     return scene.load()
 
 
 def _refuse_objects(listed: list[Any], path: Path) -> None:
-    """Objects of MATLAB's classes, such as ``hypercube``, can be read by MATLAB alone."""
+    """Raise an error for objects of MATLAB's classes, such as ``hypercube``, which only MATLAB can read."""
     objects = [name or "an object" for name, _, kind in listed if kind in ("opaque", "object", "function")]
     if objects and len(objects) == len(listed):
         raise InputError(
@@ -124,7 +124,7 @@ def _stored(dataset: Any) -> StoredArray:
 
 
 def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
-    """Write a MATLAB file: the image as rows x columns x bands, and what describes it as variables beside it.
+    """Write a MATLAB file: the image as rows x columns x bands, and its metadata as further variables.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def _build_version_73(target: Any, variables: dict[str, Any]) -> None:
 
 
 def _mark_version_73(path: Path) -> None:
-    """Write the 128 bytes of text, version and byte order by which MATLAB knows its own HDF5 files."""
+    """Write the 128 bytes of text, version and byte order by which MATLAB recognises its HDF5 files."""
     heading = b"MATLAB 7.3 MAT-file, Platform: any, Created by: finewave HDF5 schema 1.00 ."
     with path.open("r+b") as file:
         file.write(heading.ljust(116) + b"\0" * 8 + b"\x00\x02IM")

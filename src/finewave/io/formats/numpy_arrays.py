@@ -1,4 +1,4 @@
-"""NumPy's own files: one array (``.npy``) or several with names (``.npz``)."""
+"""NumPy files: one array (``.npy``) or several with names (``.npz``)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from finewave.io.open_options import OpenOptions
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
-    """Open a NumPy file: ``.npy`` lazily, ``.npz`` whole, because it is compressed.
+    """Open a NumPy file: ``.npy`` lazily, ``.npz`` completely, because it is compressed.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ from finewave.physics.srgb import linear_to_srgb
 from finewave.scene import band_values, make_scene
 from finewave.warnings import FinewaveWarning
 
-#: Attribute that says how values relate to light: ``"linear"`` or ``"sRGB"``.
+#: Attribute for the transfer function of the values: ``"linear"`` or ``"sRGB"``.
 TRANSFER = "transfer_function"
 
 
@@ -35,8 +35,8 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        Three bands R, G, B (one band for greyscale) in [0, 1], turned as the camera's EXIF orientation says;
-        fully transparent pixels are NaN.
+        Three bands R, G, B (one band for greyscale) in [0, 1], rotated by the EXIF orientation; fully transparent
+        pixels are NaN.
     """
     if path.suffix.lower() == ".dng":
         developed = read_raw(path)
@@ -48,7 +48,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     channels, alpha = read_channels(path)
     top = float(np.iinfo(channels.dtype).max) if options.scale is None else options.scale
     if not (np.isfinite(top) and top > 0):
-        raise InputError(f"full_scale= is the stored number that stands for 1.0 and must be positive; got {top}")
+        raise InputError(f"full_scale= is the stored number that represents 1.0 and must be positive; got {top}")
     decoding = Decoding(channels.dtype, 1.0 / top, linearise=options.linearise)
     values = decoding.apply(channels)
     if alpha is not None and np.any(alpha == 0):
@@ -109,14 +109,14 @@ def read_channels(path: Path, *, by_profile: bool = True) -> tuple[NDArray[Any],
     path : pathlib.Path
         The file.
     by_profile : bool
-        Turn colours into sRGB by the file's colour profile; not for measurements, whose numbers are what they are.
+        Convert colours to sRGB by the file's colour profile; not for measurements.
 
     Returns
     -------
     channels : numpy.ndarray
-        Shape ``(1 or 3, y, x)``, uint8 or uint16; bytes are in sRGB, whatever the file's colour profile.
+        Shape ``(1 or 3, y, x)``, uint8 or uint16; bytes are converted to sRGB.
     alpha : numpy.ndarray or None
-        Transparency, shape ``(y, x)``, 0 where nothing is seen.
+        Alpha, shape ``(y, x)``, 0 where transparent.
     """
     from PIL import Image, ImageOps
 
@@ -140,7 +140,7 @@ def read_channels(path: Path, *, by_profile: bool = True) -> tuple[NDArray[Any],
     return (pixels[:-1], pixels[-1]) if has_alpha else (pixels, None)
 
 
-_INTEROPERABILITY = 0xA005  # directory of EXIF in which cameras say the colour space
+_INTEROPERABILITY = 0xA005  # EXIF directory with the camera's colour space
 
 
 def _in_srgb(image: Any, profile: bytes | None, path: Path) -> NDArray[Any]:
@@ -159,7 +159,7 @@ def _planes(image: Any) -> NDArray[Any]:
 
 
 def _mode(image: Any) -> str:
-    """Choose grey or colour, with or without alpha, for whatever a file holds (palettes, CMYK, ...)."""
+    """Convert any image mode (palettes, CMYK, ...) to grey or colour, with or without alpha."""
     transparent = "transparency" in image.info
     if image.mode in ("L", "1") and not transparent:
         return "L"
@@ -231,7 +231,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
 
 
 def _as_picture(scene: xr.DataArray, path: Path) -> xr.DataArray:
-    """Return the picture of a scene whose bands say what is red, green and blue."""
+    """Return the picture of a scene with known red, green and blue bands."""
     from finewave.physics.colour import to_rgb
     from finewave.physics.renderings import offered_renderings
 

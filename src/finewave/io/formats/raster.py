@@ -1,4 +1,4 @@
-"""What the formats read and written by GDAL share: windows, band metadata, georeference."""
+"""Common code of the formats read and written by GDAL: windows, band metadata, georeference."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _WINDOW_BYTES = 64 * 2**20
 
 
 def is_georeferenced(dataset: Any) -> bool:
-    """Whether an open rasterio dataset says where on Earth it lies."""
+    """Return whether an open rasterio dataset is georeferenced."""
     return dataset.crs is not None or not dataset.transform.is_identity or bool(dataset.gcps[0])
 
 
@@ -66,29 +66,29 @@ def open_raster(
     options : OpenOptions
         What the user stated.
     stated : (scale factor, offset), optional
-        As the format's own metadata have them; they stand before those that GDAL reports.
+        From the format's own metadata; take precedence over GDAL's.
     special : tuple of float
         Stored numbers that mark missing values, besides GDAL's nodata.
     decoding : Decoding, optional
-        In place of the one that the file and the user state.
+        Overrides the decoding of file and user.
     bands : int, optional
-        Take only the first so many.
+        Use only the first bands.
     crs_of_points : optional
         CRS of control points, where GDAL does not report it.
     source : pathlib.Path or str, optional
         What GDAL opens, where that is not the file itself.
     recolour : callable, optional
-        What is done to the bytes (bands, y, x) of all bands before anything else.
+        Function applied first to the bytes (bands, y, x) of all bands.
     hidden : callable, optional
-        Further pixels that are missing, see `finewave.io.formats.lazy.LazyValues`; of the full resolution alone.
+        Further pixels that are missing, see `finewave.io.formats.lazy.LazyValues`; at full resolution only.
     **metadata
-        Keywords of `finewave.scene.make_scene`; one that is known a band may count the alpha band in.
+        Keywords of `finewave.scene.make_scene`; per-band values may include the alpha band.
 
     Returns
     -------
     xarray.DataArray
-        The scene, NaN where GDAL's masks (nodata, internal or external masks, alpha) say that there is no value; its
-        values are read on demand. An alpha band is not part of the scene.
+        The scene, NaN where GDAL's masks (nodata, internal or external masks, alpha) mark missing values; values are
+        read on demand. An alpha band is not part of the scene.
     """
     import rasterio
     import rioxarray
@@ -176,7 +176,7 @@ def open_raster(
 
 
 def _reader(stored: xr.Variable, recolour: Recolour | None, source: Path | str) -> Callable[[Slices], NDArray[Any]]:
-    """Return what reads a block; colours depend on all bands, so that all are read where they are turned."""
+    """Return a block reader; colour conversion needs all bands, so all are read for it."""
 
     def read(key: Slices) -> NDArray[Any]:
         with quiet_gdal(source):
@@ -188,7 +188,7 @@ def _reader(stored: xr.Variable, recolour: Recolour | None, source: Path | str) 
 
 
 def _little_of(values: LazyValues, source: Path | str) -> NDArray[Any]:
-    """Return stored numbers of a file that lies elsewhere: its smallest overview, else a spot in the middle."""
+    """Return sample numbers of a remote file: its smallest overview, or a window in the middle."""
     import rasterio
 
     with quiet_gdal(source), rasterio.open(source, driver=driver_of(source)) as dataset:
@@ -204,14 +204,14 @@ def _little_of(values: LazyValues, source: Path | str) -> NDArray[Any]:
 
 
 def either(first: Mask | None, second: Mask | None) -> Mask | None:
-    """Return the mask of what one of two masks hides."""
+    """Return the union of two masks."""
     if first is None or second is None:
         return first or second
     return lambda key: first(key) | second(key)
 
 
 def _bands_of(raw: xr.DataArray, used: list[int]) -> xr.Variable:
-    """Return some bands of a file; those that stand together as a slice, which is read in one go."""
+    """Return some bands of a file; contiguous ones as a slice, read in one call."""
     together = used == list(range(len(used)))
     return raw.variable[slice(len(used))] if together else raw.variable[used]
 
@@ -220,7 +220,7 @@ _ONE_A_BAND = frozenset({"wavelengths", "fwhm", "good_bands", "band_names"})
 
 
 def overview_factors(path: Path | str) -> list[int]:
-    """Return by how much each overview of a GeoTIFF is reduced, the first band's; empty where it has none."""
+    """Return the reduction factors of a GeoTIFF's overviews, for the first band; empty if there are none."""
     import rasterio
 
     with reading(path, "GeoTIFF"), quiet_gdal(), rasterio.open(path, driver=driver_of(path)) as dataset:
@@ -228,7 +228,7 @@ def overview_factors(path: Path | str) -> list[int]:
 
 
 def _overview(path: Path | str, kind: str, number: int) -> xr.DataArray:
-    """Open one of the reduced images that a file brings along."""
+    """Open one of a file's overviews."""
     import rioxarray
 
     factors = overview_factors(path)
@@ -311,7 +311,7 @@ def write_raster(
 
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Swallow what libtiff writes to stderr about a full disk; an error is raised as well."""
+    """Suppress libtiff's messages to stderr about a full disk; an error is raised as well."""
     try:
         kept = os.dup(2)
     except OSError:  # there is no stderr to keep clean
@@ -327,7 +327,7 @@ def _silent_stderr() -> Iterator[None]:
 
 
 def window_shape(scene: xr.DataArray, step: int) -> tuple[int, int]:
-    """Choose the windows for writing: as the scene is chunked, else as many columns as memory allows.
+    """Choose the windows for writing: the scene's chunks, or as many columns as memory allows.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What metadata say about stored numbers: scale, offset, which numbers are missing; in whatever spelling."""
+"""Metadata about stored numbers: scale, offset, missing numbers; in any spelling."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import numpy as np
 
 _FACTORS = frozenset({"scalefactor", "reflectancescale", "reflectancemult", "multiplicativefactor"})
 _OFFSETS = frozenset({"addoffset", "reflectanceadd", "reflectanceoffset", "additiveoffset"})
-#: Beside an array or a band these are clear; among the attributes of a whole file they could be a map's scale.
+#: Unambiguous for an array or a band; among the attributes of a file they could be a map's scale.
 _SHORT_FACTORS = frozenset({"scale", "slope"})
 _SHORT_OFFSETS = frozenset({"offset", "intercept"})
-#: The stored number that stands for 1.0.
+#: The stored number that represents 1.0.
 _DIVISORS = frozenset({"reflectancescalefactor", "quantificationvalue", "boaquantificationvalue", "fullscale"})
 _MISSING = frozenset({"fillvalue", "missingvalue", "nodata", "nodatavalue", "dataignorevalue", "ignorevalue"})
 _SATURATED = frozenset({"saturated", "saturatedvalue", "saturationvalue", "saturationdn"})
 
 LARGEST_FACTOR = 100.0
-"""No integer stands for so many reflectances: a larger "scale factor" is the number to divide by, as NEON's 10000."""
+"""Larger "scale factors" are divisors, such as NEON's 10000."""
 
 
 @dataclass(frozen=True)
 class Stated:
-    """What metadata say about the numbers of one array; None or empty where they say nothing.
+    """Metadata about the numbers of one array; None or empty if not stated.
 
     Attributes
     ----------
@@ -44,17 +44,17 @@ class Stated:
 
 
 def stated_in(attributes: Mapping[Any, Any], *, of_whole_file: bool = False, floats: bool = False) -> Stated:
-    """Read what attributes say about stored numbers.
+    """Read metadata about stored numbers from attributes.
 
     Parameters
     ----------
     attributes : mapping
         Of an array, a band or a file; names in any case, with underscores, hyphens or spaces.
     of_whole_file : bool
-        Leave out names that could mean something else there, such as ``scale``.
+        Ignore names that could mean something else there, such as ``scale``.
     floats : bool
-        The stored numbers are floats. A valid range in whole numbers is then left over from the integers that they
-        were made of, and so are scale and offset of a whole file.
+        The stored numbers are floats. An integer valid range, and scale and offset of a whole file, are then remains of
+        the original integers.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def stated_in(attributes: Mapping[Any, Any], *, of_whole_file: bool = False, flo
 def as_factor(stated: float) -> float:
     """Return the number to multiply by, of one that some files mean to divide by.
 
-    Zero and what is not finite stay what they are, for `finewave.io.formats.decoding.choose_decoding` to refuse.
+    Zero, NaN and infinity are unchanged; `finewave.io.formats.decoding.choose_decoding` rejects them.
     """
     return 1.0 / stated if LARGEST_FACTOR <= stated < np.inf else stated
 
@@ -89,7 +89,7 @@ def plain_key(name: str) -> str:
 
 
 def numbers_of(value: Any) -> list[float]:
-    """Return the numbers in an attribute: a number, a list, an array, or text with numbers in it; else nothing."""
+    """Return the numbers in an attribute: a number, a list, an array, or text with numbers in it; otherwise empty."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
     if isinstance(value, str):

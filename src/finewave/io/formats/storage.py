@@ -1,4 +1,4 @@
-"""From physical values to the numbers in a file: the way back of `decoding`."""
+"""Conversion of physical values to stored numbers, the inverse of `decoding`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COUNTING = threading.Lock()
 class Storage:
     """How values become stored numbers: ``(value - offset) / scale_factor``, NaN becomes nodata.
 
-    Counts what does not fit, so that one warning can say it at the end; threads may share it.
+    Counts values that do not fit, for one warning at the end; thread-safe.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ class Storage:
         Returns
         -------
         numpy.ndarray
-            Same shape, type `dtype`. Integers are rounded to the nearest and clipped to what the type holds;
-            a value that would fall on nodata moves to the number beside it.
+            Same shape, type `dtype`. Integers are rounded to the nearest and clipped to the type's range; a value equal
+            to nodata is moved to a neighbouring number.
         """
         if values.dtype == self.dtype and not self.scaled and self.dtype.kind != "f":
             return values
@@ -98,7 +98,7 @@ class Storage:
         return numbers
 
     def warn(self, path: object) -> None:
-        """Say once what did not fit."""
+        """Warn once about values that did not fit."""
         if self.clipped:
             warnings.warn(
                 f"{path}: {self.clipped} values lie outside what {self.dtype} can hold at this scale "
@@ -120,7 +120,7 @@ _FEW_BANDS = 4
 
 
 def choose_interleave(options: SaveOptions, bands: int) -> str:
-    """Return ``"band"`` or ``"pixel"``: what lies together in a file, the pixels of a band or the bands of a pixel.
+    """Return the interleaving: ``"band"`` or ``"pixel"``.
 
     By default the bands of a pixel up to four bands, as in pictures, and the pixels of a band beyond: one band of many
     is then read without the others.
@@ -141,10 +141,10 @@ def choose_interleave(options: SaveOptions, bands: int) -> str:
 def choose_storage(scene: xr.DataArray, options: SaveOptions) -> Storage:
     """Decide how a scene is stored.
 
-    What the user states comes first, then the scene's ``encoding`` (so that a file of scaled integers becomes
-    a file of scaled integers again), then float32. Integers asked for without a scale get 1/255 (8 bits) or
-    1/10000. Where nothing names a nodata value, signed integers use their smallest number and unsigned ones
-    of 16 bits and more their largest, unless that stands for a reflectance up to 1; floats use NaN.
+    Options take precedence, then the scene's ``encoding`` (so that scaled integers are written as scaled integers
+    again), then float32. Integers without a scale get 1/255 (8 bits) or 1/10000. Without a nodata value, signed
+    integers use their smallest number and unsigned ones of 16 bits and more their largest, unless that represents a
+    reflectance up to 1; floats use NaN.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def choose_storage(scene: xr.DataArray, options: SaveOptions) -> Storage:
     if options.scale is not None:
         if not (np.isfinite(options.scale) and options.scale > 0):
             raise InputError(
-                f"full_scale= is the stored number that stands for 1.0 and must be positive; got {options.scale}"
+                f"full_scale= is the stored number that represents 1.0 and must be positive; got {options.scale}"
             )
         scale_factor = 1.0 / options.scale
     elif dtype.kind != "f" or np.dtype(encoding.get("dtype", np.float32)) == dtype:

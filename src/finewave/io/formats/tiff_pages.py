@@ -22,7 +22,7 @@ _PAGE_NAME = 285
 
 
 def has_pages(path: Path) -> bool:
-    """Whether a TIFF has several full-size pages; overviews and masks are none."""
+    """Return whether a TIFF has several full-size pages, not counting overviews and masks."""
     import tifffile
 
     with reading(path, "TIFF"), tifffile.TiffFile(path) as tiff:

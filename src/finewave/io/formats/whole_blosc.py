@@ -1,7 +1,7 @@
-"""Blosc that notices a chunk whose end is missing.
+"""Blosc codec that detects truncated chunks.
 
-numcodecs hands a chunk to the Blosc library without its length, which then reads on in whatever memory follows: a
-truncated file gives an error as a rule, but values from elsewhere now and then.
+numcodecs passes a chunk to the Blosc library without its length, so for a truncated chunk it reads beyond the buffer:
+usually an error, but sometimes arbitrary values.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-_HEADER = 16  # bytes; the last four say how long header and data are together
+_HEADER = 16  # bytes; the last four are the length of header and data
 
 
 @cache

@@ -17,7 +17,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     Parameters
     ----------
     options : OpenOptions
-        What the user stated, ``engine`` among it.
+        What the user stated, including ``engine``.
 
     Returns
     -------
@@ -44,12 +44,12 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
 
 def engines_for(path: Path) -> list[str]:
-    """Return the installed engines that say they can open a file."""
+    """Return the installed engines that claim to open a file."""
     engines = []
     for name, backend in xr.backends.list_engines().items():
         try:
             if backend.guess_can_open(str(path)):
                 engines.append(name)
-        except Exception:  # an engine of others may fail in any way at a file that is not its own
+        except Exception:  # third-party engines may raise any error for other files
             continue
     return [name for name in engines if name not in ("rasterio", "store")]

@@ -124,7 +124,7 @@ def lay_out(scene: xr.DataArray, path: Path, options: SaveOptions, side: int) ->
     Returns
     -------
     Storage
-        What turns values into the numbers that the array holds.
+        Conversion of values to stored numbers.
     """
     storage = choose_storage(scene, options)
     _write(scene, path, storage, 2, (_depth(options, scene.sizes["band"]), side), compute=False)
@@ -140,7 +140,7 @@ def _write(
     scene: xr.DataArray, path: Path, storage: Storage, version: Any, chunk: tuple[int, int], *, compute: bool
 ) -> None:
     with warnings.catch_warnings():
-        # Zarr 3 has not settled how it spells texts; xarray and zarr-python agree, which is what counts here.
+        # Zarr 3 has no standard for strings yet; xarray and zarr-python agree, which suffices here.
         warnings.filterwarnings("ignore", message=".*(Zarr V3|Zarr format 3|zarr v3|Consolidated).*")
         dataset, encoding = dataset_from_scene(scene, storage)
         dataset.attrs["Conventions"] = "CF-1.8"
@@ -148,7 +148,7 @@ def _write(
         shape = scene.shape
         depth, side = chunk
         encoding["chunks"] = (depth, min(shape[1], side), min(shape[2], side))
-        if scene.chunks is not None:  # the values alone: coordinates are written at once
+        if scene.chunks is not None:  # values only: coordinates are written immediately
             dataset["scene"].data = dataset["scene"].data.rechunk((-1, side, side))
         options: dict[str, Any] = {"zarr_format": version, "encoding": {"scene": encoding}, "compute": compute}
         dataset.to_zarr(path, mode="w", **options)

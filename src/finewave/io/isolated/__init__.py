@@ -1,1 +1,1 @@
-"""Native readers that files can crash or hang, in a process of their own with limits of time and memory."""
+"""Native readers in a separate process with limits of time and memory, as damaged files can crash or hang them."""

@@ -1,8 +1,7 @@
-"""The process that looks at files: reads one request a line, answers with a line of JSON and raw bytes.
+"""The reader process: reads one request per line, answers with a line of JSON and raw bytes.
 
-What happens here does not happen to the process that asked: a library that crashes ends this process alone, one that
-does not come back is ended by the system after some seconds of computing, and memory has a limit. It imports no more of
-finewave than it needs, so that it starts quickly.
+It protects the calling process: a crash ends only this process, a hanging library is ended by the system after some
+seconds of CPU time, and memory is limited. It imports little of finewave, so that it starts fast.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ DEEP_BYTES = 2**25
 _MOST_OBJECTS = 100_000
 _PIECE = 2**24
 MEMORY_BYTES = 2**30
-"""What a file may take beside ten times its size."""
+"""Memory limit besides ten times the size of the file."""
 SECONDS = 1.0
 """Computing time for a small file; larger ones get a second more for every `BYTES_A_SECOND`."""
 BYTES_A_SECOND = 2e7
@@ -29,7 +28,7 @@ class ElsewhereError(Exception):
 
 
 def probe_hdf5(path: str) -> tuple[dict[str, Any], bytes]:
-    """Walk through all objects of an HDF5 file; what the library refuses is for the reader to say, what ends it is not.
+    """Visit all objects of an HDF5 file; errors are left to the reader, crashes are detected here.
 
     Raises
     ------
@@ -109,7 +108,7 @@ def _or_nothing(ask: Any, nothing: Any) -> Any:
         return ask()
     except MemoryError:
         raise
-    except Exception:  # the reader meets the same, and says it
+    except Exception:  # the reader will raise the same error
         return nothing
 
 
@@ -122,7 +121,7 @@ def list_mat5(path: str) -> tuple[dict[str, Any], bytes]:
 
 
 def load_mat5(path: str, name: str) -> tuple[dict[str, Any], bytes]:
-    """Load a variable of a MATLAB 5 file, of a struct all fields: numbers as bytes, texts as they are."""
+    """Load a variable of a MATLAB 5 file, of a struct all fields: numbers as bytes, texts unchanged."""
     import numpy as np
     import scipy.io
 
@@ -154,7 +153,7 @@ TASKS: dict[str, _Task] = {"probe_hdf5": probe_hdf5, "list_mat5": list_mat5, "lo
 
 
 def limit(size: int) -> None:
-    """Set what the next request may take, for a file of ``size`` bytes."""
+    """Set the limits of the next request, for a file of ``size`` bytes."""
     try:
         import resource
     except ImportError:  # not of Unix

@@ -1,4 +1,4 @@
-"""Asking the process that looks at files (`finewave.io.isolated.child`): what ends it becomes one line."""
+"""Client of the reader process (`finewave.io.isolated.child`); its failures become errors of one line."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from finewave.io.isolated.child import BYTES_A_SECOND
 
 _START_SECONDS = 120.0
 _WALL_SECONDS = 60.0
-"""For what waits without computing; a machine that is busy gets time, a file that hangs is ended by `RLIMIT_CPU`."""
+"""Timeout in seconds, long enough for busy machines; hanging files are ended by `RLIMIT_CPU`."""
 
 
 class _Ended(Exception):  # noqa: N818 - it is told to the user as another one
-    """The process has ended or does not answer; the text says why."""
+    """The process ended or does not answer; the message says why."""
 
 
 class IsolatedReader:
-    """One process that looks at files, started when it is first asked and anew after a file has ended it."""
+    """A reader process, started on first use and restarted after a crash."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,7 +40,7 @@ class IsolatedReader:
         self._owner = 0
 
     def ask(self, task: str, path: Path, kind: str, *arguments: str) -> tuple[dict[str, Any], bytes]:
-        """Return the answer to a task about a file, and the bytes that come with it.
+        """Return the answer to a task about a file, with its bytes.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class IsolatedReader:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
-            start_new_session=True,  # Ctrl-C is for the one that asks
+            start_new_session=True,  # Ctrl-C is handled by the parent
         )
         self._answer(_START_SECONDS)
 
@@ -135,7 +135,7 @@ atexit.register(_CAGE.close)
 
 
 def probe_hdf5(path: Path) -> None:
-    """Let another process walk through an HDF5 file first: by h5py, or by xarray, which reads NetCDF 4 with it.
+    """Let the reader process visit an HDF5 file first.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def _probed(path: str, *facts: int) -> None:
         _CAGE.ask("probe_hdf5", Path(path), "HDF5 file")
     except InputError:
         raise
-    except ValueError:  # whoever opens it next meets the same, and knows what to say about it
+    except ValueError:  # the actual reader will raise the same error with a better message
         return
 
 
@@ -165,7 +165,7 @@ def list_mat5(path: Path) -> list[tuple[str, tuple[int, ...], str]]:
 def load_mat5(path: Path, name: str) -> dict[str, NDArray[Any]]:
     """Return a variable of a MATLAB 5 file by its name; of a struct its fields by their paths.
 
-    Numbers and texts are what they are; of anything else there is an empty array of objects of its shape.
+    Numbers and texts; an array of empty objects of the same shape for anything else.
     """
     answer, content = _CAGE.ask("load_mat5", path, "MATLAB file", name)
     arrays: dict[str, NDArray[Any]] = {}

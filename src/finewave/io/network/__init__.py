@@ -1,1 +1,1 @@
-"""Files that lie elsewhere: their names for GDAL and fsspec, and what an HTTP server says of them."""
+"""Remote files: names for GDAL and fsspec, and HTTP metadata."""

@@ -1,4 +1,4 @@
-"""File systems of fsspec: one for each scheme, each in a package of its own, imported when it is used."""
+"""File systems of fsspec, one package per scheme, imported on use."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def storage_options(remote: Remote) -> dict[str, Any]:
 
 
 def read_bytes(remote: Remote, most: int) -> bytes:
-    """Return a whole file of at most so many bytes.
+    """Return a complete file up to a maximum size.
 
     Raises
     ------

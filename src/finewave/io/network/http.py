@@ -1,4 +1,4 @@
-"""What an HTTP server says of a file, asked by Python itself: whether it is there, how it begins, a small one whole."""
+"""HTTP requests by Python: existence and metadata of a file, its first bytes, or a small file."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _WHY = {
 
 @dataclass(frozen=True)
 class Facts:
-    """What a server says of a file.
+    """HTTP metadata of a file.
 
     Attributes
     ----------
     beginning : bytes
         Its first bytes, a thousand at most.
     size : int or None
-        In bytes, where it is said.
+        Size in bytes, if stated.
     ranges : bool
-        Whether parts of it can be asked for.
+        Whether range requests are supported.
     stamp : str
-        Changes with the file, as far as the server tells.
+        Identifier that changes with the file, if the server provides one.
     """
 
     beginning: bytes
@@ -57,7 +57,7 @@ def look_at(remote: Remote) -> Facts:
     Raises
     ------
     InputError
-        It cannot be reached; the URL as it was named, without what is secret in it.
+        It cannot be reached; the message has the URL without secrets.
     """
     with _opened(remote, {"Range": f"bytes=0-{_BEGINNING - 1}"}) as answer:
         headers = answer.headers
@@ -70,7 +70,7 @@ def look_at(remote: Remote) -> Facts:
 
 
 def fetched(remote: Remote, most: int) -> bytes:
-    """Return a whole file of at most so many bytes.
+    """Return a complete file up to a maximum size.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def _opened(remote: Remote, headers: dict[str, str]) -> Any:
         headers = {**headers, "Authorization": f"Basic {base64.b64encode(unquote(user).encode()).decode()}"}
     url = urlunsplit((parts.scheme, host, parts.path.replace(" ", "%20") or "/", parts.query, ""))
     try:
-        # remote_of lets nothing but http and https through to here
+        # remote_of passes only http and https
         return urllib.request.urlopen(
             urllib.request.Request(url, headers=headers),
             timeout=location.CONNECT_SECONDS,

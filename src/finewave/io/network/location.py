@@ -1,4 +1,4 @@
-"""Where an input lies: a path of this machine, or a URL or cloud path of another."""
+"""Location of an input: a local path, or a URL or cloud path."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _OF_GDAL = {"vsis3": "s3", "vsigs": "gs", "vsiaz": "az", "vsiadls": "abfs", "vsi
 NETWORK_PREFIXES = tuple(
     f"/vsi{each}" for each in ("curl", "s3", "gs", "az", "adls", "oss", "swift", "hdfs", "webhdfs")
 )
-"""What names of GDAL that lead to the network begin with."""
+"""Prefixes of GDAL's network paths."""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A file on another machine; as text, its name without what is secret in it.
+    """A remote file; its text form is the name without secrets.
 
     Parameters
     ----------
     url : str
-        ``https://...``, ``s3://...``, ``gs://...``, ``az://...``, or what GDAL alone knows, ``/vsiswift/...``.
+        ``https://...``, ``s3://...``, ``gs://...``, ``az://...``, or a GDAL path, ``/vsiswift/...``.
     """
 
     url: str
@@ -70,7 +70,7 @@ class Remote:
 
     @property
     def gdal_name(self) -> str:
-        """How GDAL opens it. Waits are bounded, and no other file is asked for beside it."""
+        """GDAL's path for it, with time limits and without requests for sidecar files."""
         if self.url.startswith("/vsi"):
             return self.url
         scheme, _, rest = self.url.partition("://")
@@ -80,7 +80,7 @@ class Remote:
         return f"/vsicurl?{options}&empty_dir=yes&url={quote(self.url, safe='')}"
 
     def joined(self, relative: str) -> Remote:
-        """Return what a link in this file leads to, which is never a file of this machine."""
+        """Resolve a link in this file, never to a local file."""
         from urllib.parse import urljoin
 
         other = remote_of(relative)
@@ -95,7 +95,7 @@ Location = Path | Remote
 
 
 def remote_of(name: str | Path | Remote) -> Remote | None:
-    """Return what a URL or cloud path names, None of a path of this machine.
+    """Return the remote file of a URL or cloud path, None for a local path.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def remote_of(name: str | Path | Remote) -> Remote | None:
 
 
 def location_of(name: str | Path | Remote) -> Location:
-    """Return a path of this machine, or what lies elsewhere; ``file://`` is of this machine."""
+    """Return a local path or a remote file; ``file://`` is local."""
     remote = remote_of(name)
     if remote is not None:
         return remote

@@ -1,8 +1,8 @@
-"""Products as their operators deliver them: one file per mission, with what is known of its layout and metadata.
+"""Satellite and airborne products as delivered: one file per mission, with its layout and metadata.
 
-A module has two functions, ``matches(path)`` and ``open_file(path, options)``. The first says cheaply, from what only
-that product has (its name, its metadata), whether a file or folder is one or lies inside one; the second returns the
-scene, as a format's ``open_file`` does.
+A module has two functions, ``matches(path)`` and ``open_file(path, options)``. The first checks cheaply, by name or
+metadata, whether a file or folder is or belongs to such a product; the second returns the scene, as a format's
+``open_file`` does.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from finewave.io.precheck import precheck
 class Product:
     """A mission's product: its name for messages, its module, and which options of `open_scene` have a meaning.
 
-    ``files`` is found in the name of every file that is such a product or lies in one, upper or lower case: where it is
-    not, the module is not even imported. Folders are always looked into.
+    ``files`` occurs in the name of every file that is such a product or belongs to one, ignoring case; otherwise the
+    module is not imported. Folders are always checked.
     """
 
     name: str
@@ -52,12 +52,12 @@ PRODUCTS: tuple[Product, ...] = (
 
 
 def product_of(path: Path) -> Product | None:
-    """Return the product that a file or folder is or lies in, None where it is just a file or folder.
+    """Return the product that a file or folder is or belongs to, None for other files and folders.
 
     Raises
     ------
     InputError
-        As of `finewave.io.precheck.precheck`, which stands before every library.
+        As of `finewave.io.precheck.precheck`, which runs first.
     """
     precheck(path)
     return next((each for each in PRODUCTS if _matches(each, path)), None)
@@ -70,7 +70,7 @@ def _matches(product: Product, path: Path) -> bool:
         return bool(module_of(product).matches(path))
     except InputError:
         raise
-    except Exception:  # a damaged file is none of its products; its reader says why it cannot be read
+    except Exception:  # a damaged file is not a product; its reader will say why it cannot be read
         return False
 
 

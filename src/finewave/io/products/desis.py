@@ -53,8 +53,8 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        Reflectance of level 2A, else radiance in mW/(cm2 sr um), which ``attrs["quantity"]`` says; lazy. Level 2A is
-        numbers x 0.0001 where the metadata state no other gain.
+        Reflectance of level 2A, otherwise radiance in mW/(cm2 sr um), which ``attrs["quantity"]`` says; lazy. Level 2A
+        is numbers x 0.0001 where the metadata state no other gain.
     """
     located = _image(path)
     if located is None:

@@ -13,7 +13,7 @@ from finewave.io.file_errors import reading
 
 @dataclass(frozen=True)
 class Band:
-    """One band: centre and width in nm, gain and offset to the physical quantity (1 and 0 where they are not told)."""
+    """One band: centre and width in nm, gain and offset to the physical quantity (1 and 0 if not stated)."""
 
     number: int
     centre: float

@@ -24,7 +24,7 @@ from finewave.scene import make_scene
 from finewave.warnings import FinewaveWarning
 
 GROUP = "measurements/reflectance"
-"""What no other store has."""
+"""Key that identifies such a store."""
 _BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
 
 
@@ -133,7 +133,7 @@ def _sensor(path: PurePath, groups: Any) -> str:
 
 
 def _described(array: xr.DataArray, groups: Any) -> list[dict[str, Any]]:
-    """Return the places where the STAC extension for projections may stand."""
+    """Return the possible locations of the STAC projection extension."""
     discovery = groups["/"].attrs.get("stac_discovery", {})
     places = [array.attrs, array.attrs.get("_eopf_attrs"), groups["/"].attrs.get("other_metadata")]
     if isinstance(discovery, dict):

@@ -43,7 +43,7 @@ class Cube:
         return self.dataset.shape[self.axes[1]], self.dataset.shape[self.axes[2]]
 
     def read(self, bands: Sequence[int], ys: slice, xs: slice) -> NDArray[Any]:
-        """Return stored numbers (bands, y, x) of some of its bands, by their place in the file."""
+        """Return stored numbers (bands, y, x) of some of its bands, by their index in the file."""
         first, last = min(bands), max(bands)
         key = [slice(None)] * 3
         for axis, each in zip(self.axes, (slice(first, last + 1), ys, xs), strict=True):
@@ -53,7 +53,7 @@ class Cube:
 
 
 def in_order(cubes: Sequence[Cube], order: Sequence[int]) -> list[tuple[Cube, int]]:
-    """Return the bands of all cubes, each as its cube and its place there, in an order of all of them together."""
+    """Return the bands of all cubes in a common order, each as cube and index."""
     every = [(cube, band) for cube in cubes for band in cube.bands]
     return [every[number] for number in order]
 

@@ -1,4 +1,4 @@
-"""Wavelengths and widths of a product's bands, from the sensors that are known."""
+"""Wavelengths and widths of a product's bands, from the built-in sensors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def bands_of_sensor(
     Raises
     ------
     InputError
-        A band is not known.
+        A band is unknown.
     """
     known = {**(others or {}), **nominal_bands(sensor)}
     unknown = [name for name in names if name not in known]

@@ -23,7 +23,7 @@ from finewave.io.products.product_files import ProductFiles, is_archive
 from finewave.physics.sensors.satellites import nominal_bands
 from finewave.warnings import FinewaveWarning
 
-# sensor, satellite, level, place, two dates, collection, tier, what: no other product is called so
+# sensor, satellite, level, path and row, two dates, collection, tier, content: unique to Landsat
 _NAME = re.compile(
     r"(?P<product>L(?P<sensor>[COTE])0(?P<satellite>[4-9])_(?P<level>[A-Z0-9]{2,4})_\d{6}_\d{8}_\d{8}_0\d"
     r"(?:_(?:T1|T2|RT|A1|A2))?)_(?P<what>[A-Z0-9_]+)\.(?P<kind>tif|txt|xml|json)$",
@@ -61,7 +61,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     Parameters
     ----------
     path : pathlib.Path
-        The folder, the tar file, the MTL file, or one band, whose metadata are looked up beside it.
+        The folder, the tar file, the MTL file, or one band with its metadata beside it.
     options : OpenOptions
         What the user stated. Without ``resolution`` the grid is that of the multispectral bands (30 m).
 

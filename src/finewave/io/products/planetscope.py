@@ -55,8 +55,8 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        Surface reflectance (``_SR``: numbers x 0.0001), else reflectance at the top of the atmosphere by the metadata's
-        coefficients; lazy. Pixels that UDM2 calls unusable are missing; clouds stay.
+        Surface reflectance (``_SR``: numbers x 0.0001), otherwise top-of-atmosphere reflectance by the metadata's
+        coefficients; lazy. Pixels that UDM2 marks as unusable are missing; clouds are kept.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def _coefficients(root: Any, count: int, image: Path) -> tuple[float, ...]:
 
 
 def _unusable(image: Path, scene: str, size: tuple[int, int]) -> Any:
-    """Return what UDM2 hides, None without one of the image's size."""
+    """Return the mask from UDM2, None without one of the image's size."""
     import rasterio
     from rasterio.windows import Window
 

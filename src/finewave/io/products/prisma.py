@@ -22,7 +22,7 @@ _LEVELS = ("L2D", "L2C", "L2B", "L1")
 _SWATHS = tuple(f"HDFEOS/SWATHS/PRS_{level}_{kind}" for level in _LEVELS for kind in ("HCO", "HRC"))
 _LARGEST = 65535
 _PIXEL = 30.0
-# Of the error matrices: invalid in level 1, and saturated. 2 is a reflectance that came out negative and was set to 0.
+# Of the error matrices: invalid in level 1, and saturated. 2 is a negative reflectance that was set to 0.
 _NOT_A_VALUE = (1, 3)
 
 

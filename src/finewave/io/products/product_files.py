@@ -1,4 +1,4 @@
-"""The files of a product as it was delivered: a folder, or the zip or tar archive that it came in."""
+"""The files of a product as delivered: a folder, or a zip or tar archive."""
 
 from __future__ import annotations
 

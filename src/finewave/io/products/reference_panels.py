@@ -26,7 +26,7 @@ _EXPOSURE = ("tint", "integration time", "exposure time", "exposure")
 
 
 def matches(path: Path) -> bool:
-    """Whether a path is a scan with both references beside it, or a folder (perhaps with ``capture``) with one."""
+    """Return whether a path is a scan with both references beside it, or a folder with one."""
     return _scan(path) is not None
 
 
@@ -78,7 +78,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     header = _scan(path)
     if header is None:
         raise InputError(f"{path} is not a scan with a white and a dark reference")
-    plain = replace(options, scale=1.0)  # numbers as they are
+    plain = replace(options, scale=1.0)  # raw numbers
     scan = envi.open_file(header, plain)
     beside = _headers(header.parent)
     white_header, dark_header = _reference(header, _WHITE, beside), _reference(header, _DARK, beside)

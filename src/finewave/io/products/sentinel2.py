@@ -1,4 +1,4 @@
-"""Sentinel-2 products of level 1C and 2A as they are delivered: folders named ``*.SAFE``, and their zip files."""
+"""Sentinel-2 products of level 1C and 2A as delivered: ``*.SAFE`` folders and their zip files."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from finewave.warnings import FinewaveWarning
 _METADATA = re.compile(r"MTD_MSIL(1C|2A)\.xml$", re.IGNORECASE)
 _ZIP = re.compile(r"S2[A-Z]_MSIL(1C|2A)_.*\.zip$|.*\.safe\.zip$", re.IGNORECASE)
 _BAND = re.compile(r"_B(\d\d|8A)(?:_\d\dm)?\.(?:jp2|tiff?)$", re.IGNORECASE)
-# tile, time and band: what the files are called wherever they lie
+# tile, time and band in the names of the files
 _NAMED = re.compile(r"(?:L2A_)?T\d\d[A-Z]{3}_\d{8}T\d{6}_B(\d\d|8A)(?:_\d\dm)?\.(?:jp2|tiff?)$", re.IGNORECASE)
 # band_id in the metadata counts in this order
 _BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
 NODATA, SATURATED = 0, 65535
-"""What the two stand for in all products, should the metadata not say it."""
+"""Default special values of all products, if not in the metadata."""
 _QUANTITIES = {"1C": "top-of-atmosphere reflectance", "2A": "surface reflectance"}
 
 
 def matches(path: Path) -> bool:
-    """Whether a path is a product, lies among its bands, or holds nothing but bands named like its own."""
+    """Return whether a path is a product, one of its bands, or a folder of bands with its names."""
     if path.is_file() and _BAND.search(path.name) and "IMG_DATA" in path.parts:
         return _root(path) is not None
     if path.is_file():
@@ -45,7 +45,7 @@ def matches(path: Path) -> bool:
 
 
 def _root(path: Path) -> Path | None:
-    """Return the folder of the product in which a path lies: it has the metadata, or the name."""
+    """Return the folder of a path's product, recognised by metadata or name."""
     for each in (path, *path.absolute().parents[:5]):
         if each.suffix.lower() == ".safe" and each.is_dir():
             return each
@@ -56,12 +56,12 @@ def _root(path: Path) -> Path | None:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What ``MTD_MSIL1C.xml`` or ``MTD_MSIL2A.xml`` says.
+    """Contents of ``MTD_MSIL1C.xml`` or ``MTD_MSIL2A.xml``.
 
     Attributes
     ----------
     sensor : str or None
-        ``"sentinel2a"``, ...; None for one that is not known.
+        ``"sentinel2a"``, ...; None for an unknown one.
     spacecraft : str
         As it is written.
     quantification : float
@@ -91,7 +91,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     ----------
     path : pathlib.Path
         The product (a folder or its zip file), its ``MTD_MSIL1C.xml`` or ``MTD_MSIL2A.xml``, a folder inside it such as
-        ``IMG_DATA/R10m``, or one band. The metadata are looked up the tree.
+        ``IMG_DATA/R10m``, or one band. The metadata are searched upwards.
     options : OpenOptions
         What the user stated; ``resolution`` chooses the grid.
 
@@ -109,7 +109,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     Warns
     -----
     FinewaveWarning
-        If the metadata are nowhere near, so that offsets and satellite are not known.
+        If the metadata are missing, so that offsets and satellite are unknown.
     """
     root = path if is_archive(path) else _root(path)
     if root is None:
@@ -217,7 +217,7 @@ def _before_images(name: str) -> str:
 
 
 def band_of(file: str) -> str | None:
-    """Return the band's name that a file name of a Sentinel-2 product has: ``B2``, ``B8A``, ...; None if none."""
+    """Return the band in a file name of a Sentinel-2 product: ``B2``, ``B8A``, ...; None if none."""
     match = _BAND.search(file)
     if match is None:
         return None
@@ -276,7 +276,7 @@ def _special_values(elements: Sequence[Any], path: Path) -> dict[str, float]:
 
 
 def _spectrum(element: Any) -> tuple[float, float] | None:
-    """Return centre and width of ``Spectral_Information``; None of anything else, or where it is not told."""
+    """Return centre and width of ``Spectral_Information``; None for other elements, or if not stated."""
     if _tag(element) != "Spectral_Information":
         return None
     texts = {_tag(each): each.text for each in element.iter()}

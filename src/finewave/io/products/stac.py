@@ -1,7 +1,7 @@
-"""STAC items, versions 1.0 and 1.1: which assets are bands, what they are called, their wavelengths and scale.
+"""STAC items, versions 1.0 and 1.1: bands among the assets, with names, wavelengths and scale.
 
-After the specification of items and its extensions ``eo``, ``raster`` and ``proj``: in 1.0 bands stand in ``eo:bands``
-and ``raster:bands``, in 1.1 in ``bands``.
+After the specification of items and its extensions ``eo``, ``raster`` and ``proj``: bands are in ``eo:bands`` and
+``raster:bands`` in 1.0, in ``bands`` in 1.1.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class AssetBand:
     Attributes
     ----------
     name, colour : str or None
-        What the item calls it: ``B02``; ``blue``.
+        Name and common name in the item: ``B02``; ``blue``.
     wavelength, fwhm : float or None
         In nm.
     scale, offset, nodata : float or None
@@ -67,7 +67,7 @@ class Asset:
 
     @property
     def is_optical(self) -> bool:
-        """Whether the item says of its bands where they lie in the spectrum."""
+        """Return whether the item states the wavelengths of its bands."""
         return bool(self.bands) and all(each.colour or each.wavelength for each in self.bands)
 
     def is_called(self, name: str) -> bool:
@@ -77,7 +77,7 @@ class Asset:
 
 
 def matches(path: Path) -> bool:
-    """Whether a path is a JSON file that says that it is of STAC."""
+    """Return whether a path is a JSON file of STAC."""
     if not path.is_file() or path.stat().st_size > _LARGEST:
         return False
     told = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -108,14 +108,14 @@ def open_item(item: Any, base: Location, options: OpenOptions) -> xr.DataArray:
     item : dict
         As of JSON.
     base : pathlib.Path or Remote
-        Where it lies, which its links are relative to. What lies elsewhere leads to no file of this machine.
+        Its location, base of relative links. Links of remote items never refer to local files.
     options : OpenOptions
         See `open_file`.
 
     Returns
     -------
     xarray.DataArray
-        Bands in files of their own on one grid; else the one asset that has all.
+        Bands in separate files on one grid, or one asset with all bands.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def _band(told: Mapping[str, Any]) -> AssetBand:
 
 
 def _chosen(found: list[Asset], base: Location, options: OpenOptions) -> list[Asset]:
-    """Choose those that are asked for, else all that are bands of reflectance; of two of one band the TIFF."""
+    """Choose the requested assets, or all reflectance bands; of two assets of one band the TIFF."""
     if options.variable is not None:
         return [_called(name.strip(), found, base) for name in options.variable.split(",") if name.strip()]
     images = [
@@ -230,7 +230,7 @@ def _called(name: str, found: list[Asset], base: Location) -> Asset:
 
 
 def _source(asset: Asset, base: Location) -> Location:
-    """Return where an asset lies."""
+    """Return the location of an asset."""
     remote = remote_of(asset.href)
     if remote is not None:
         return remote
@@ -273,7 +273,7 @@ def _one(values: list[float]) -> float | tuple[float, ...]:
 
 
 def _described(bands: list[AssetBand], keys: list[str], sensor: str) -> dict[str, Any]:
-    """Return names, centres and widths: those of the item, else those of a sensor that is known by its bands' names."""
+    """Return names, centres and widths: those of the item, or those of a sensor identified by its band names."""
     names = [band.name or band.colour or key for band, key in zip(bands, keys, strict=True)]
     plain = [re.sub(r"^B0", "B", name) for name in names]
     known = nominal_bands(sensor) if sensor in satellite_names() else {}

@@ -37,16 +37,16 @@ def open_swath(
     variables : tuple of str
         Paths of arrays that are images of the product, the preferred one first.
     places : tuple of (str, str)
-        Paths of longitude and latitude, the first that are there.
+        Paths of longitude and latitude; the first existing ones are used.
     attrs : dict
         Of the scene.
     quantity_of : callable
-        What the array of a name holds.
+        Quantity of each array, by name.
 
     Returns
     -------
     xarray.DataArray
-        The scene, lazy. Where it has no map grid, control points take its place.
+        The scene, lazy. Without a map grid it has control points.
     """
     from dataclasses import replace
 

@@ -37,12 +37,12 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     Parameters
     ----------
     options : OpenOptions
-        What the user stated; ``variable`` chooses where there are reflectance and radiance.
+        What the user stated; ``variable`` chooses between reflectance and radiance.
 
     Returns
     -------
     xarray.DataArray
-        Surface reflectance, else radiance in W/(m2 sr um), which ``attrs["quantity"]`` says; lazy. ``nodata_pixels``
+        Surface reflectance, or radiance in W/(m2 sr um), which ``attrs["quantity"]`` says; lazy. ``nodata_pixels``
         are missing, bands of ``good_wavelengths`` 0 flagged; swaths have control points, grids a transform.
     """
     file = opened_hdf5(path, "Tanager product")

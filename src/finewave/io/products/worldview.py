@@ -30,7 +30,7 @@ _IMAGES = (".til", ".tif", ".tiff", ".ntf")
 
 
 def matches(path: Path) -> bool:
-    """Whether a path is an image with an IMD beside it, an IMD, or a folder with one."""
+    """Return whether a path is an image with an IMD beside it, an IMD, or a folder with one."""
     return _pair(path) is not None
 
 
@@ -67,7 +67,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     -------
     xarray.DataArray
         Radiance in W/(m2 sr um), numbers x absCalFactor / effectiveBandwidth, which ``attrs["quantity"]`` says; lazy.
-        RPCs stand in ``attrs["rpcs"]``; 0 is missing.
+        RPCs are in ``attrs["rpcs"]``; 0 is missing.
 
     Raises
     ------

@@ -210,7 +210,7 @@ class Jobs:
         with path.open("rb") as file:
             start = file.read(16)
         if not start.startswith(_SIGNATURES[path.suffix]):
-            raise InputError(f"{path.name} is no {path.suffix} file, by its first bytes")
+            raise InputError(f"{path.name} is not a {path.suffix} file, by its first bytes")
         job = Job(path.parent.name, path, model, page=page)
         self._coming.discard(path)
         self.jobs[job.key] = job
