@@ -17,7 +17,9 @@ from tests.cli.command_line import run
 
 ROOT = Path(__file__).parents[2]
 NAMES = [
+    "anchors",
     "bench",
+    "calibrate",
     "compare",
     "completion",
     "data",

@@ -219,16 +219,16 @@ def test_as_a_program(photograph: Path, tiny_weights: Path, tmp_path: Path) -> N
     assert iio.imread(photograph).shape == (6, 7, 3)
 
 
-def test_consistency_uncertainty_and_quality(tiny_weights: Path, tmp_path: Path) -> None:
-    options = ("--consistent", "--self-ensemble", "--uncertainty", "--quality", "--tile", "16", "--halo", "4")
+def test_consistency_spread_and_quality(tiny_weights: Path, tmp_path: Path) -> None:
+    options = ("--consistent", "--self-ensemble", "--spread", "--quality", "--tile", "16", "--halo", "4")
     result = run("predict", large(tmp_path), "-o", tmp_path / "out.tif", "--model", tiny_weights, *options)
     assert result.exit_code == 0, result.output
     assert result.stdout.split() == [str(tmp_path / "out.tif")]
-    beside = ["in.nc", "out.quality.json", "out.tif", "out.uncertainty.tif"]
+    beside = ["in.nc", "out.quality.json", "out.tif", "out.spread.tif"]
     assert sorted(path.name for path in tmp_path.iterdir()) == beside
     told = json.loads((tmp_path / "out.quality.json").read_text())
     assert told["whole"]["consistency"]["lr_msi"]["largest_difference"] < 1e-3
-    assert load_scene(tmp_path / "out.uncertainty.tif").shape == (31, 40, 80)
+    assert load_scene(tmp_path / "out.spread.tif").shape == (31, 40, 80)
 
 
 def test_values_are_cut_where_that_is_asked_for(tiny_weights: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files beside the output: uncertainty and quality; and that work which is stopped goes on with them."""
+"""Files beside the output: spread and quality; and that work which is stopped goes on with them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import rasterio
 from finewave.errors import InputError
 from finewave.inference.predict import predict_file
 from finewave.inference.resume import unfinished_folder
-from finewave.inference.super_resolve import super_resolve_with_uncertainty
+from finewave.inference.super_resolve import super_resolve_with_spread
 from finewave.io.open_save import load_scene
 from finewave.scene import scene_crs, scene_transform
 from finewave.zoo.model import Model
@@ -22,7 +22,7 @@ from tests.inference.test_resume import finished_in, stop_after
 from tests.inference.tiny_models import write_scene
 from tests.io.scene_helpers import full_disk
 
-ALL: dict[str, Any] = {"consistent": True, "uncertainty": True, "quality": True, "tile": 20}
+ALL: dict[str, Any] = {"consistent": True, "spread": True, "quality": True, "tile": 20}
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +45,12 @@ def test_three_files(suffix: str, source: Path, model: Model, tmp_path: Path) ->
     output = tmp_path / "out" / f"result.v1{suffix}"
     output.parent.mkdir()
     assert predict_file(source, output, model, **ALL, dtype="int16") == [output]
-    data = ["result.v1.hdr", "result.v1.uncertainty.hdr"] if suffix == ".img" else []
+    data = ["result.v1.hdr", "result.v1.spread.hdr"] if suffix == ".img" else []
     assert names_in(output.parent) == sorted(
-        [f"result.v1{suffix}", f"result.v1.uncertainty{suffix}", "result.v1.quality.json", *data]
+        [f"result.v1{suffix}", f"result.v1.spread{suffix}", "result.v1.quality.json", *data]
     )
-    result, spread = load_scene(output), load_scene(output.with_name(f"result.v1.uncertainty{suffix}"))
-    expected = super_resolve_with_uncertainty(load_scene(source), model, consistent=True)
+    result, spread = load_scene(output), load_scene(output.with_name(f"result.v1.spread{suffix}"))
+    expected = super_resolve_with_spread(load_scene(source), model, consistent=True)
     np.testing.assert_allclose(result.values, expected[0].values, atol=1e-4)  # of a scale of 10000
     np.testing.assert_allclose(spread.values, expected[1].values, atol=1e-5)
     assert spread.encoding.get("dtype", "float32") == "float32"
@@ -64,9 +64,9 @@ def test_three_files(suffix: str, source: Path, model: Model, tmp_path: Path) ->
     assert len(told["tiles"]) == 6
 
 
-def test_the_uncertainty_is_a_cog(source: Path, model: Model, tmp_path: Path) -> None:
-    predict_file(source, tmp_path / "out.tif", model, uncertainty=True)
-    with rasterio.open(tmp_path / "out.uncertainty.tif") as file:
+def test_the_spread_is_a_cog(source: Path, model: Model, tmp_path: Path) -> None:
+    predict_file(source, tmp_path / "out.tif", model, spread=True)
+    with rasterio.open(tmp_path / "out.spread.tif") as file:
         assert file.block_shapes[0] == (512, 512)
         assert file.interleaving.value == "BAND"  # tests/io/test_interleave.py has the order
         assert file.dtypes == ("float32",) * len(OUTPUT_NM)
@@ -85,13 +85,13 @@ def test_stopped_work_goes_on_with_all_three(suffix: str, source: Path, model: M
     kept = finished_in(output)
     assert len(kept) == 3
     damaged = min(kept)
-    chunk = folder / "uncertainty.zarr" / "scene" / f"0.{damaged // 3}.{damaged % 3}"
+    chunk = folder / "spread.zarr" / "scene" / f"0.{damaged // 3}.{damaged % 3}"
     chunk.write_bytes(chunk.read_bytes()[:40])
     calls = []
     predict_file(source, output, model, progress=lambda *call: calls.append(call), **ALL)
     assert calls == [(n, 6) for n in range(2, 7)]
     predict_file(source, tmp_path / f"again{suffix}", model, **ALL)
-    for name in ("", ".uncertainty"):
+    for name in ("", ".spread"):
         one, other = (load_scene(tmp_path / f"{stem}{name}{suffix}").values for stem in ("out", "again"))
         np.testing.assert_array_equal(one, other)
     assert json.loads((tmp_path / "out.quality.json").read_text()) == json.loads(
@@ -107,12 +107,12 @@ def test_one_of_two_stores_has_got_its_name(source: Path, model: Model, tmp_path
         stop_after(4, patch)
         with pytest.raises(KeyboardInterrupt):
             predict_file(source, output, model, **ALL)
-    (unfinished_folder(output) / "uncertainty.zarr").rename(tmp_path / "out.uncertainty.zarr")
+    (unfinished_folder(output) / "spread.zarr").rename(tmp_path / "out.spread.zarr")
     calls = []
     predict_file(source, output, model, progress=lambda *call: calls.append(call), **ALL)
     assert calls[0] == (0, 6)
-    assert np.isfinite(load_scene(tmp_path / "out.uncertainty.zarr").values).all()
-    assert names_in(tmp_path) == ["out.quality.json", "out.uncertainty.zarr", "out.zarr", "scene.tif"]
+    assert np.isfinite(load_scene(tmp_path / "out.spread.zarr").values).all()
+    assert names_in(tmp_path) == ["out.quality.json", "out.spread.zarr", "out.zarr", "scene.tif"]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_one_of_two_stores_has_got_its_name(source: Path, model: Model, tmp_path
     [
         ({"consistent": True}, "halo, consistent were"),
         ({"self_ensemble": True}, "self_ensemble was"),
-        ({"uncertainty": True}, "self_ensemble, uncertainty were"),
+        ({"spread": True}, "self_ensemble, spread were"),
         ({"clip": (0.0, 1.0)}, "clip was"),
     ],
 )
@@ -151,14 +151,14 @@ def test_a_disk_that_is_full_leaves_nothing_under_a_final_name(source: Path, mod
         predict_file(source, tmp_path / "out.zarr", model, **ALL)
     assert [name for name in names_in(tmp_path) if not name.startswith(".")] == ["scene.tif"]
     predict_file(source, tmp_path / "out.zarr", model, **ALL)
-    assert names_in(tmp_path) == ["out.quality.json", "out.uncertainty.zarr", "out.zarr", "scene.tif"]
+    assert names_in(tmp_path) == ["out.quality.json", "out.spread.zarr", "out.zarr", "scene.tif"]
 
 
 def test_names_that_something_else_has(source: Path, model: Model, tmp_path: Path) -> None:
-    (tmp_path / "out.uncertainty.tif").mkdir()
+    (tmp_path / "out.spread.tif").mkdir()
     (tmp_path / "out.quality.json").mkdir()
-    with pytest.raises(InputError, match=r"out\.uncertainty\.tif: it is a folder"):
-        predict_file(source, tmp_path / "out.tif", model, uncertainty=True)
+    with pytest.raises(InputError, match=r"out\.spread\.tif: it is a folder"):
+        predict_file(source, tmp_path / "out.tif", model, spread=True)
     with pytest.raises(InputError, match=r"out\.quality\.json: it is a folder"):
         predict_file(source, tmp_path / "out.tif", model, quality=True)
     predict_file(source, tmp_path / "out.tif", model)
@@ -166,12 +166,10 @@ def test_names_that_something_else_has(source: Path, model: Model, tmp_path: Pat
 
 def test_scenes_whose_names_would_collide(model: Model, tmp_path: Path) -> None:
     (tmp_path / "scenes").mkdir()
-    for name in ("a.tif", "a.uncertainty.tif"):
+    for name in ("a.tif", "a.spread.tif"):
         write_scene(tmp_path / "scenes" / name, 5, 6)
-    with pytest.raises(
-        InputError, match=r"a\.uncertainty\.tif would be the uncertainty of a\.tif and a result by itself"
-    ):
-        predict_file(tmp_path / "scenes", tmp_path / "results", model, uncertainty=True)
+    with pytest.raises(InputError, match=r"a\.spread\.tif would go beside a\.tif and a result by itself"):
+        predict_file(tmp_path / "scenes", tmp_path / "results", model, spread=True)
     assert not (tmp_path / "results").exists()
     assert len(predict_file(tmp_path / "scenes", tmp_path / "results", model, quality=True)) == 2
     assert len(names_in(tmp_path / "results")) == 4

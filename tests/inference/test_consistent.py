@@ -268,7 +268,7 @@ def test_what_is_cut_is_counted() -> None:
 
 def test_workers_get_it_by_pickle() -> None:
     model = joint()
-    processing = choose_processing(model, PredictOptions(consistent=True, uncertainty=True, clip=(0, 1)))
+    processing = choose_processing(model, PredictOptions(consistent=True, spread=True, clip=(0, 1)))
     again = pickle.loads(pickle.dumps(processing))
     assert again.identity() == processing.identity()
     image, scene = torch.rand(1, len(OUTPUT_NM), 12, 10), {"lr_msi": torch.rand(1, 3, 6, 5)}

@@ -49,7 +49,7 @@ def test_threads_of_workers_are_the_users_or_a_share(monkeypatch: pytest.MonkeyP
 
 def test_two_workers_one_of_which_is_lost(model: Path, tmp_path: Path) -> None:
     source = write_scene(tmp_path / "scene.tif", 50, 75)
-    predict_file(source, tmp_path / "threads.zarr", model, tile=20, precision="float32", uncertainty=True)
+    predict_file(source, tmp_path / "threads.zarr", model, tile=20, precision="float32", spread=True)
     killed = []
     with connected(None, 2) as client:
         assert client is not None
@@ -62,13 +62,13 @@ def test_two_workers_one_of_which_is_lost(model: Path, tmp_path: Path) -> None:
                 os.kill(killed[0], signal.SIGKILL)
 
         loaded = load_model(model, precision="float32").with_pooling("local")
-        options = PredictOptions(tile=20, uncertainty=True)
+        options = PredictOptions(tile=20, spread=True)
         run_file(source, tmp_path / "workers.tif", loaded, options=options, client=client, progress=progress)
     with LocalCluster(n_workers=1, dashboard_address=None, silence_logs="CRITICAL") as own:
         again = {"precision": "float32", "self_ensemble": True, "cluster": own.scheduler_address}
         predict_file(source, tmp_path / "again.nc", model, tile=20, **again)
     assert killed
-    results = {"threads.zarr": ("workers.tif", "again.nc"), "threads.uncertainty.zarr": ("workers.uncertainty.tif",)}
+    results = {"threads.zarr": ("workers.tif", "again.nc"), "threads.spread.zarr": ("workers.spread.tif",)}
     for one, others in results.items():
         expected = load_scene(tmp_path / one).values
         for name in others:

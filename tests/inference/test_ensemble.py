@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from finewave.inference.ensemble import ORIENTATIONS, Spread
-from finewave.inference.super_resolve import super_resolve, super_resolve_with_uncertainty
+from finewave.inference.super_resolve import super_resolve, super_resolve_with_spread
 from finewave.inference.tiling.plan import plan_tiles
 from finewave.scene import make_scene
 from finewave.systems.base import SRNetwork
@@ -95,7 +95,7 @@ def test_mean_and_deviation() -> None:
 def test_mean_and_spread_of_a_scene_whose_sides_differ(tile: int) -> None:
     model, scene = Model(Lopsided()), scene_of(14, 26)
     answers = eight(model, lr_msi=scene.values)
-    result, spread = super_resolve_with_uncertainty(scene, model, tile=tile)
+    result, spread = super_resolve_with_spread(scene, model, tile=tile)
     np.testing.assert_allclose(result.values, answers.mean(0), atol=1e-5)
     np.testing.assert_allclose(spread.values, answers.std(0), atol=1e-5)
     assert spread.values.max() > 0.1
@@ -126,7 +126,7 @@ def test_a_turned_scene_gives_the_turned_result() -> None:
 def test_guides_are_turned_along(tile: int) -> None:
     model, scene, guide = Model(Guided()), scene_of(9, 13, bands=4), scene_of(18, 26)
     answers = eight(model, lr_hsi=scene.values, hr_msi=guide.values)
-    result, spread = super_resolve_with_uncertainty(scene, model, guide, tile=tile)
+    result, spread = super_resolve_with_spread(scene, model, guide, tile=tile)
     np.testing.assert_allclose(result.values, answers.mean(0), atol=1e-5)
     np.testing.assert_allclose(spread.values, answers.std(0), atol=1e-5)
 
@@ -136,7 +136,7 @@ def test_a_reference_is_turned_along() -> None:
     net.task = "refsr"
     net.forward = lambda lr_hsi, ref_rgb: F.interpolate(lr_hsi, scale_factor=2) * ref_rgb[:, :1, :1, :1]
     scene, reference = scene_of(4, 6, bands=4), scene_of(7, 5)
-    result, spread = super_resolve_with_uncertainty(scene, Model(net), reference)
+    result, spread = super_resolve_with_spread(scene, Model(net), reference)
     corners = reference.values[0][[0, 0, -1, -1], [0, -1, 0, -1]]
     np.testing.assert_allclose(result.values, scene.values.repeat(2, 1).repeat(2, 2) * corners.mean(), rtol=1e-5)
     np.testing.assert_allclose(spread.values, scene.values.repeat(2, 1).repeat(2, 2) * corners.std(), atol=1e-6)
@@ -147,7 +147,7 @@ def test_pixels_without_a_value_have_no_spread() -> None:
     scene.values[1, 3, 4] = np.nan
     scene.values[:, :, 6:] = np.nan  # two tiles have nothing else
     with pytest.warns(FinewaveWarning, match="33 of 80 pixels"):
-        result, spread = super_resolve_with_uncertainty(scene, Model(Lopsided()), tile=4)
+        result, spread = super_resolve_with_spread(scene, Model(Lopsided()), tile=4)
     assert (np.isnan(spread.values) == np.isnan(result.values)).all()
     assert np.isnan(spread.values).sum() == 33 * 4 * 5
 
@@ -155,10 +155,10 @@ def test_pixels_without_a_value_have_no_spread() -> None:
 def test_lazy_results_share_their_work() -> None:
     net, calls = Lopsided(), []
     scene = scene_of(8, 20)
-    expected = super_resolve_with_uncertainty(scene, Model(Lopsided()), tile=8)
+    expected = super_resolve_with_spread(scene, Model(Lopsided()), tile=8)
     forward = net.forward
     net.forward = lambda lr_msi: calls.append(1) or forward(lr_msi)
-    lazy = super_resolve_with_uncertainty(scene.chunk({"x": 7}), Model(net), tile=8)
+    lazy = super_resolve_with_spread(scene.chunk({"x": 7}), Model(net), tile=8)
     assert calls == []
     both = dask.compute(*lazy, scheduler="threads")
     assert len(calls) == 3 * 8
@@ -170,8 +170,8 @@ def test_results_that_are_made_consistent_are_apart_only_in_what_is_not_observed
     net, scene, bands = Lopsided(), scene_of(8, 12), len(OUTPUT_NM)
     net.hs_bands, net.conv = bands, torch.nn.Conv2d(3, bands * 4, 5, padding=2)
     model = Model(net, joint().card)
-    _, plain = super_resolve_with_uncertainty(scene, model)
-    result, projected = super_resolve_with_uncertainty(scene, model, consistent=True)
+    _, plain = super_resolve_with_spread(scene, model)
+    result, projected = super_resolve_with_spread(scene, model, consistent=True)
     assert np.abs(observed(result) - scene.values).max() < 1e-5
     assert float(projected.max()) > 0.05
     assert float(np.square(projected).mean()) < float(np.square(plain).mean())

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from finewave.datasets.registry import open_scenes
-from finewave.inference.super_resolve import super_resolve_with_uncertainty
+from finewave.inference.super_resolve import super_resolve_with_spread
 from finewave.metrics import evaluate
 from finewave.physics.degradation import degrade
 from finewave.scene import make_scene
@@ -39,7 +39,7 @@ def test_gains_on_validation_scenes(real_images: Path, capsys: pytest.CaptureFix
         low = degrade(truth, 4, sensor=model.card.sensor, wavelengths=source.wavelengths)
         scene = make_scene(low.numpy(), wavelengths=model.card.ms_wavelengths_nm)
         plain = model.with_pooling("local").predict(lr_msi=low[None])[0]
-        ensemble, spread = super_resolve_with_uncertainty(scene, model)
+        ensemble, spread = super_resolve_with_spread(scene, model)
         mean = torch.from_numpy(ensemble.values)
         results = {"plain": plain, "self-ensemble": mean}
         for key, each in {"consistent": plain, "both": mean}.items():  # the mean of projections is that of the mean

@@ -73,13 +73,13 @@ def test_the_direct_way_and_the_one_by_a_store_end_alike(suffix: str, tmp_path: 
     source, model = write_scene(tmp_path / "scene.tif", 12, 14), save_model(tmp_path / "tiny")
     direct, stored = tmp_path / f"direct{suffix}", tmp_path / f"stored{suffix}"
     unfinished_folder(stored).mkdir()
-    options: dict[str, Any] = {"uncertainty": True, "dtype": "int16"}
+    options: dict[str, Any] = {"spread": True, "dtype": "int16"}
     calls: dict[Path, list[tuple[int, int]]] = {direct: [], stored: []}
     for output, told in calls.items():
         predict_file(source, output, model, progress=lambda *call, told=told: told.append(call), **options)
     assert calls[direct] == calls[stored] == [(0, 1), (1, 1)]
     assert not unfinished_folder(stored).exists()
-    for infix in ("", ".uncertainty"):
+    for infix in ("", ".spread"):
         one, other = (load_scene(each.with_name(f"{each.stem}{infix}{suffix}")) for each in (direct, stored))
         np.testing.assert_array_equal(one.values, other.values)
         assert one.attrs == other.attrs

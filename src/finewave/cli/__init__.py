@@ -7,6 +7,7 @@ import click
 import finewave
 from finewave.cli.anchors import anchors
 from finewave.cli.bench import bench
+from finewave.cli.calibrate import calibrate
 from finewave.cli.compare import compare
 from finewave.cli.completion import completion
 from finewave.cli.data import data
@@ -50,6 +51,7 @@ for _command in (
     info,
     compare,
     export,
+    calibrate,
     data,
     sensors,
     bench,

@@ -58,7 +58,11 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @click.option("--anchors", type=click.Path(path_type=Path), help="Spots with known spectra: .csv, .geojson or .gpkg.")
 @click.option("--consistent", is_flag=True, help="Make the degraded result equal the input.")
 @click.option("--self-ensemble", is_flag=True, help="Mean over eight flips and rotations.")
-@click.option("--uncertainty", is_flag=True, help="Their spread, in OUTPUT.uncertainty.EXTENSION.")
+@click.option("--spread", is_flag=True, help="Their standard deviation, in OUTPUT.spread.EXTENSION.")
+@click.option(
+    "--uncertainty", is_flag=False, flag_value=0.9, type=float, metavar="[SHARE]",
+    help="Half-widths that hold 90 % of the errors, or SHARE, in OUTPUT.uncertainty.EXTENSION.",
+)  # fmt: skip
 @click.option("--quality", is_flag=True, help="Scores without a reference, in OUTPUT.quality.json.")
 @click.option("--stac", is_flag=True, help="A STAC item beside it, OUTPUT.stac.json.")
 @click.option("--clip", type=(float, float), metavar="LOW HIGH", help="Cut values to this range.")

@@ -34,9 +34,12 @@ OF_FILES = frozenset(
         "restart",
         "overwrite",
     }
-    | {"precision", "device", "guide", "uncertainty"}
+    | {"precision", "device", "guide", "spread"}
 )
 """Those that only `predict_file` has: how files are read and written, and by whom."""
+
+USUAL_SHARE = 0.9
+"""Of the errors that half-widths hold, where none is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +99,14 @@ class PredictOptions:
         reproduces the input. A guide is reproduced as far as it is consistent with the input.
     self_ensemble : bool
         Take the mean over the eight flips and rotations of the input, each turned back: eight times the work.
-    uncertainty : bool
+    spread : bool
         Write the standard deviation of the results of the eight orientations, in each pixel and band, beside the
-        output, in float32: ``a.tif`` has ``a.uncertainty.tif``. The output is then their mean.
+        output, in float32: ``a.tif`` has ``a.spread.tif``. The output is then their mean. It says how much the network
+        depends on the orientation, not how wrong it is.
+    uncertainty : float or bool, optional
+        The share of errors, 0.9 for True, for which half-widths are given in each pixel and band: that share of the
+        values is expected within them of the truth, by the calibration in the model's card. In a file beside the
+        output, ``a.uncertainty.tif``; in memory as the result's coordinate ``uncertainty``.
     quality : bool
         Write no-reference scores beside the output as JSON: ``a.tif`` has ``a.quality.json``; see
         `finewave.inference.quality.quality_of`.
@@ -152,7 +160,8 @@ class PredictOptions:
     anchors: Any = None
     consistent: bool = False
     self_ensemble: bool = False
-    uncertainty: bool = False
+    spread: bool = False
+    uncertainty: float | bool | None = None
     quality: bool = False
     stac: bool = False
     clip: Sequence[float] | None = None
@@ -189,6 +198,12 @@ class PredictOptions:
             raise InputError(f"bands={self.bands!r} names no band; wavelengths in nm or names are accepted")
         if self.bands is not None and self.quality:
             raise InputError("a quality file is of all bands: leave out --bands (bands=) or --quality (quality=)")
+        if self.share is not None and not 0 < self.share < 1:
+            raise InputError(
+                f"uncertainty={self.uncertainty!r} is out of range; a share of errors, 0 to 1, is accepted"
+            )
+        if self.share is not None and self.spread:
+            raise InputError("give --uncertainty or --spread (uncertainty=, spread=): one image goes beside the output")
         if self.workers is not None and self.cluster is not None:
             raise InputError("give --cluster or --workers: a cluster has its own workers")
 
@@ -210,6 +225,13 @@ class PredictOptions:
         return cls(**options)
 
     @property
+    def share(self) -> float | None:
+        """Of the errors that half-widths hold; None where none are asked for."""
+        if self.uncertainty is None or self.uncertainty is False:
+            return None
+        return USUAL_SHARE if self.uncertainty is True else float(self.uncertainty)
+
+    @property
     def extension(self) -> str:
         """``suffix`` with its dot."""
         return self.suffix if self.suffix.startswith(".") else f".{self.suffix}"
@@ -220,16 +242,15 @@ class PredictOptions:
         how = {} if self.interleave is None else {"interleave": self.interleave}
         return {"dtype": self.dtype, "full_scale": self.output_full_scale, "nodata": self.nodata, **how}
 
+    def second_file(self, output: Path) -> Path:
+        """Return where the image beside an output goes: ``a.uncertainty.tif`` or ``a.spread.tif``."""
+        return output.with_name(f"{output.stem}.{'spread' if self.spread else 'uncertainty'}{output.suffix}")
+
     def beside(self, output: Path) -> list[Path]:
         """Return the additional files of an output."""
-        files = [uncertainty_file(output)] if self.uncertainty else []
+        files = [self.second_file(output)] if self.spread or self.share is not None else []
         files += [quality_file(output)] if self.quality else []
         return [*files, stac_file(output)] if self.stac else files
-
-
-def uncertainty_file(output: Path) -> Path:
-    """Return where the uncertainty of an output goes: ``a.tif`` has ``a.uncertainty.tif``."""
-    return output.with_name(f"{output.stem}.uncertainty{output.suffix}")
 
 
 def quality_file(output: Path) -> Path:

@@ -133,9 +133,7 @@ def _check_beside(pairs: Sequence[tuple[Location, Path]], options: PredictOption
     targets = {target for _, target in pairs}
     for _, target in pairs:
         if conflicts := targets.intersection(options.beside(target)):
-            raise InputError(
-                f"{conflicts.pop()} would be the uncertainty of {target.name} and a result by itself; rename a scene"
-            )
+            raise InputError(f"{conflicts.pop()} would go beside {target.name} and a result by itself; rename a scene")
 
 
 def _client(options: PredictOptions) -> AbstractContextManager[Any | None]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from finewave.errors import InputError
 from finewave.inference.baselines import model_to_run
-from finewave.inference.options import PredictOptions, quality_file, stac_file, uncertainty_file, unfinished_folder
+from finewave.inference.options import PredictOptions, quality_file, stac_file, unfinished_folder
 from finewave.inference.processing import Processing, choose_processing
 from finewave.inference.request import Request, make_request, warn_of_facts
 from finewave.inference.resume import (
@@ -209,7 +209,7 @@ def _in_one_piece(
     side = tiling.side * request.model.upscaling
     with writing(output):
         if made.spread is not None:
-            _save(request.spread(made.spread), uncertainty_file(output), {}, side)
+            _save(request.second(made.spread, processing), options.second_file(output), {}, side)
         _save(request.result(made.values), output, options.storage, side)
     if progress is not None:
         progress(1, 1)
@@ -240,7 +240,7 @@ def _tile_by_tile(
     description = _description(files, request, tiling, options, processing)
     with locked(output) as folder:
         with writing(output):
-            store = _prepare(folder, output, description, request, tiling, options)
+            store = _prepare(folder, output, description, request, tiling, options, processing)
         model = request.model.with_precision(store.precision)
         missing = _missing(store, tiling)
         if missing:
@@ -355,7 +355,13 @@ def _weights_of(model: Model) -> str:
 
 
 def _prepare(
-    folder: Path, output: Path, job: dict[str, Any], request: Request, tiling: Tiling, options: PredictOptions
+    folder: Path,
+    output: Path,
+    job: dict[str, Any],
+    request: Request,
+    tiling: Tiling,
+    options: PredictOptions,
+    processing: Processing,
 ) -> ResumeStore:
     """Return the store for the tiles: the one that an earlier run has left, or a new one."""
     import dask.array as da
@@ -379,7 +385,7 @@ def _prepare(
     save_options = SaveOptions(
         dtype=options.dtype, scale=options.output_full_scale, nodata=options.nodata, format_options=how
     )
-    spread = request.spread(blocks) if options.uncertainty else None
+    spread = request.second(blocks, processing) if processing.makes_second else None
     as_floats = SaveOptions(format_options=how)
     if before is not None:
         storage = choose_storage(template, save_options)
@@ -450,8 +456,8 @@ def _finish(
             write_quality(quality_file(output), quality_of(scene, request, scorer, tiling))
         finally:
             scene.close()
-    if processing.spread:
-        _publish(unfinished.spread, uncertainty_file(output), side, {})
+    if processing.makes_second:
+        _publish(unfinished.spread, options.second_file(output), side, {})
     _publish(unfinished.scene, output, side, options.storage)
 
 

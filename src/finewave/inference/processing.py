@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from finewave.calibration.anchor_correction import AnchorCorrection
+    from finewave.inference.half_widths import HalfWidths
     from finewave.inference.options import PredictOptions
     from finewave.physics.projection import Projection
     from finewave.zoo.model import Model
@@ -30,6 +31,8 @@ class Processing:
         Bands of the output that are kept; None for all.
     anchors : AnchorCorrection or None
         By spectra measured in the scene, before the projection.
+    intervals : HalfWidths or None
+        What makes half-widths for the errors.
     """
 
     projection: Projection | None = None
@@ -38,6 +41,12 @@ class Processing:
     clip: tuple[float, float] | None = None
     bands: tuple[int, ...] | None = None
     anchors: AnchorCorrection | None = None
+    intervals: HalfWidths | None = None
+
+    @property
+    def makes_second(self) -> bool:
+        """Whether an image beside the result is made: the spread or half-widths."""
+        return self.spread or self.intervals is not None
 
     @property
     def reach(self) -> int:
@@ -49,7 +58,8 @@ class Processing:
         return {
             "consistent": self.projection is not None,
             "self_ensemble": self.ensemble,
-            "uncertainty": self.spread,
+            "spread": self.spread,
+            "uncertainty": None if self.intervals is None else self.intervals.share,
             "clip": self.clip,
             **({} if self.bands is None else {"output bands": self.bands}),
             **({} if self.anchors is None else {"anchors": self.anchors.identity()}),
@@ -66,16 +76,19 @@ def choose_processing(model: Model, options: PredictOptions, kept_bands: tuple[i
     Raises
     ------
     InputError
-        If the model's results cannot be made consistent.
+        If the model's results cannot be made consistent, or its card has no half-widths for errors.
     """
+    if options.share is not None:
+        from finewave.inference.half_widths import half_widths_of
     if options.consistent:
         from finewave.zoo.observation_model import projection_of
 
     clip = options.clip
     return Processing(
         projection_of(model) if options.consistent else None,
-        options.self_ensemble or options.uncertainty,
-        options.uncertainty,
+        options.self_ensemble or options.spread,
+        options.spread,
         None if clip is None else (float(clip[0]), float(clip[1])),
         kept_bands,
+        intervals=None if options.share is None else half_widths_of(model, options.share),
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from finewave.zoo.model import Model
 
 SPREAD = "standard deviation over eight flips and rotations"
-"""Attribute ``quantity`` of an uncertainty file."""
+"""Attribute ``quantity`` of a spread's file."""
 _SAMPLE = 128  # side in pixels of the windows sampled for checks of a scene in a file
 
 
@@ -109,10 +109,10 @@ class Request:
         of_the_whole = {key: c for key, c in scene.coords.items() if not c.dims and key not in result.coords}
         return result.assign_coords(of_the_whole)
 
-    def spread(self, values: Any) -> xr.DataArray:
-        """Return the spread of the result's values (C, s h, s w), likewise."""
+    def second(self, values: Any, processing: Processing) -> xr.DataArray:
+        """Return what goes beside the result (C, s h, s w), likewise: its spread, or half-widths for its errors."""
         result = self.result(values)
-        result.attrs["quantity"] = SPREAD
+        result.attrs["quantity"] = SPREAD if processing.intervals is None else processing.intervals.quantity
         return result
 
     def warn_of_range(self) -> None:

@@ -23,7 +23,7 @@ from finewave.io.file_errors import writing
 if TYPE_CHECKING:
     from finewave.io.formats.storage import Storage
 
-_JOB, _LOCK, _DONE, _SCENE, _SPREAD = "job.json", "lock", "done", "scene.zarr", "uncertainty.zarr"
+_JOB, _LOCK, _DONE, _SCENE, _SPREAD = "job.json", "lock", "done", "scene.zarr", "spread.zarr"
 
 
 def finished_tiles(output: Path) -> int:
@@ -192,7 +192,7 @@ def open_job(folder: Path, job: dict[str, Any], *, restart: bool) -> dict[str, A
                 f"{'was' if len(differing) == 1 else 'were'} different. Repeat that command to finish it, or begin "
                 "anew with --restart (restart=True)"
             )
-        stores = (_SCENE, _SPREAD) if job.get("uncertainty") else (_SCENE,)
+        stores = (_SCENE, _SPREAD) if job.get("spread") or job.get("uncertainty") else (_SCENE,)
         if all((folder / store).is_dir() for store in stores):  # otherwise only one of them already has its final name
             return before
     for name in (_JOB, _SCENE, _SPREAD, _DONE):  # the job file first: without it no tile counts as finished

@@ -55,7 +55,7 @@ def super_resolve(
         Called with the number of tiles done and of all tiles, after each; not for dask arrays.
     **options
         ``tile``, ``halo``, ``pooling``, ``anchors``, ``consistent``, ``self_ensemble``, ``clip``, ``window``,
-        ``bbox``, ``bands``, and of baselines ``sensor``, ``scale``, ``kernel``, ``spectra``: see
+        ``bbox``, ``bands``, ``uncertainty``, and of baselines ``sensor``, ``scale``, ``kernel``, ``spectra``: see
         `finewave.inference.options.PredictOptions`.
 
     Returns
@@ -80,10 +80,15 @@ def super_resolve(
         range, a guide was brought to another grid, tiles are not exact, values were cut by ``clip``, or for the reasons
         of `Model.predict`.
     """
-    return _resolved(scene, model, guide, PredictOptions.in_memory(options), progress)[0]
+    result, half_width = _resolved(scene, model, guide, PredictOptions.in_memory(options), progress)
+    if half_width is None:
+        return result
+    coordinate = half_width.variable.copy(deep=False)
+    coordinate.attrs = {"quantity": half_width.attrs["quantity"]}
+    return result.assign_coords(uncertainty=coordinate)
 
 
-def super_resolve_with_uncertainty(
+def super_resolve_with_spread(
     scene: xr.DataArray,
     model: Model | str,
     guide: xr.DataArray | None = None,
@@ -102,12 +107,12 @@ def super_resolve_with_uncertainty(
     -------
     result : xarray.DataArray with dims (band, y, x)
         That of `super_resolve` with ``self_ensemble=True``.
-    uncertainty : xarray.DataArray with dims (band, y, x)
+    spread : xarray.DataArray with dims (band, y, x)
         Standard deviation of the eight results in each pixel and band, in the result's unit, before clipping: the
         root of the mean squared distance from their mean. With ``consistent`` each of the eight is. Of dask arrays,
         both are lazy; computed together (``dask.compute``), the network is run once for both.
     """
-    settings = replace(PredictOptions.in_memory(options), uncertainty=True)
+    settings = replace(PredictOptions.in_memory(options), spread=True, uncertainty=None)
     result, spread = _resolved(scene, model, guide, settings, progress)
     assert spread is not None
     return result, spread
@@ -137,7 +142,7 @@ def _resolved(
         processing = with_anchors(processing, request, tiling, options.anchors)
     lazy = any(image.chunks is not None for image in request.scenes.values())
     values, spread = _lazy(request, tiling, processing) if lazy else _at_once(request, tiling, processing, progress)
-    return request.result(values), None if spread is None else request.spread(spread)
+    return request.result(values), None if spread is None else request.second(spread, processing)
 
 
 def _at_once(
@@ -166,7 +171,7 @@ def _at_once(
         if progress is not None:
             progress(done, len(tiling))
     warn_of_facts(request, facts, processing)
-    return results[0], results[1] if processing.spread else None
+    return results[0], results[1] if processing.makes_second else None
 
 
 def _lazy(request: Request, tiling: Tiling, processing: Processing) -> tuple[Any, Any]:
@@ -206,7 +211,7 @@ def _lazy(request: Request, tiling: Tiling, processing: Processing) -> tuple[Any
 
         return da.block([[chunk(row * columns + column) for column in range(columns)] for row in range(rows)])
 
-    return whole(_values_of), whole(_spread_of) if processing.spread else None
+    return whole(_values_of), whole(_spread_of) if processing.makes_second else None
 
 
 def _as_dask(image: xr.DataArray) -> Any:

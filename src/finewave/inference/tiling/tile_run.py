@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -111,7 +111,7 @@ def run_tile(
     if all_empty and (bands := model.bands_of(model.output)) is not None:
         bands = bands if processing.bands is None else len(processing.bands)
         nothing = np.full((bands, height, width), np.nan, np.float32)
-        return TileResult(nothing, facts, nothing if processing.spread else None)
+        return TileResult(nothing, facts, nothing if processing.makes_second else None)
     with _NETWORK:
         result, deviation = _output(model, tensors, tile, tiling, processing)
     for holes in holes_of:
@@ -144,11 +144,14 @@ def _output(
             output = processing.anchors(output, near[0].start * scale, near[1].start * scale)
         if processing.projection is not None:
             output = processing.projection(output, observed)
-        output = _cut(output, near, tile.core, scale)
-        return output if processing.bands is None else output[:, list(processing.bands)]
+        return _cut(output, near, tile.core, scale)
+
+    def kept(image: Tensor) -> Tensor:
+        return image if processing.bands is None else image[:, list(processing.bands)]
 
     if not processing.ensemble:
-        return finished(model.run(tensors, margins).float()), None
+        result = finished(model.run(tensors, margins).float())
+        return kept(result), _half_width(result, tile, scale, processing, kept)
     from finewave.inference.ensemble import ORIENTATIONS, Spread
 
     spread: Spread | None = None
@@ -161,7 +164,19 @@ def _output(
         else:
             spread.add(output)
     assert spread is not None
-    return spread.mean, spread.deviation if processing.spread else None
+    if processing.spread:
+        return kept(spread.mean), kept(spread.deviation)
+    return kept(spread.mean), _half_width(spread.mean, tile, scale, processing, kept)
+
+
+def _half_width(
+    result: Tensor, tile: Tile, scale: int, processing: Processing, kept: Callable[[Tensor], Tensor]
+) -> Tensor | None:
+    """Return the half-widths of the bands that are kept, if they are asked for."""
+    if processing.intervals is None:
+        return None
+    rows, columns = enlarged(tile.core, scale)
+    return kept(processing.intervals(result, processing.anchors, rows.start, columns.start))
 
 
 def _cut(x: Any, outer: Window, inner: Window, scale: int) -> Any:

@@ -1,0 +1,60 @@
+"""``finewave calibrate``: intervals that hold what they say, into a model's card."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from finewave.allocator import keep_freed_memory
+from finewave.cli.completion import choices, dataset_names
+from finewave.cli.options import example
+from finewave.cli.progress import Progress
+from finewave.cli.streams import json_option, print_json, working
+from finewave.cli.table import table
+
+
+@click.command(epilog=example("finewave calibrate my-model --dataset cave --split val"))
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--dataset", default="cave", show_default=True, shell_complete=dataset_names, help="Whose scenes.")
+@click.option(
+    "--split", default="val", show_default=True, shell_complete=choices("val", "test"), help="Not trained on."
+)
+@click.option("--dry-run", is_flag=True, help="Print the coverage alone, and leave the card as it is.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Coverage by stated share, each scene a line (.png).")
+@json_option
+def calibrate(folder: Path, dataset: str, split: str, dry_run: bool, picture: Path | None, as_json: bool) -> None:
+    """Measure a model's errors on scenes it has not seen, and write half-widths into the card in FOLDER.
+
+    FOLDER holds card.json and model.safetensors. Coverage is that of each scene by the errors of the other scenes.
+    """
+    from finewave.errors import InputError
+    from finewave.io.atomic import atomic_output
+    from finewave.studies.coverage import calibrate_model, store_intervals
+    from finewave.zoo.model import load_model
+
+    path = folder / "card.json"
+    if not path.is_file():
+        raise InputError(f"{folder} does not hold a card.json; give the folder of a model")
+    keep_freed_memory()
+    with working(as_json), Progress("calibrate") as progress:
+        intervals = calibrate_model(load_model(folder, precision="float32"), dataset, split, progress=progress.note)
+    if not dry_run:
+        card = store_intervals(json.loads(path.read_text(encoding="utf-8")), intervals)
+        with atomic_output(path) as temporary:
+            temporary.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    coverage = intervals.calibration["coverage"]
+    if picture is not None:
+        from finewave.viz.reliability import draw_reliability
+
+        draw_reliability(coverage, picture)
+    if as_json:
+        return print_json({"coverage": coverage, "written": None if dry_run else path})
+    scenes = intervals.calibration["scenes"]
+    rows = [(name, *(f"{100 * coverage[share][name]:.1f} %" for share in coverage)) for name in scenes]
+    means = [f"{100 * sum(each.values()) / len(each):.1f} %" for each in coverage.values()]
+    click.echo(
+        table(("scene", *(f"{float(share):.0%}" for share in coverage)), [*rows, ("mean", *means)], right=range(1, 5))
+    )
+    return None

@@ -1,0 +1,92 @@
+"""Intervals for a model's errors, from scenes that it has not seen; and how often they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from finewave.calibration.intervals import HeldOutErrors, Intervals, calibrated, distance_from
+from finewave.calibration.residual_kriging import FLOOR
+from finewave.datasets.patches import Scene
+from finewave.datasets.registry import known_split, open_scenes
+from finewave.inference.anchors import colour_weights
+from finewave.physics.sensors import get_sensor
+from finewave.studies.anchor_spots import PredictedScene, corrected_by_spots, predicted_scenes, simulated_places
+from finewave.zoo.model import Model
+from finewave.zoo.seen import SeenPixels
+
+_STEP = 5  # of the pixels of a scene, each so-manyth row and column stands for all
+
+
+def calibrate_model(
+    model: Model, dataset: str, split: str = "val", *, progress: Callable[[str], None] = lambda line: None
+) -> Intervals:
+    """Return intervals for a model from the scenes of a split that it was not trained on.
+
+    Parameters
+    ----------
+    model : Model
+        Of one image; its card names sensor and degradation.
+    dataset, split : str
+        ``split`` is not that of the training, which tells how far a pixel is from what was learned.
+    progress : callable
+    """
+    seen = _training_pixels(model, dataset)
+    scenes = [
+        held_out_errors(scene, model, seen.centres, seen.spread)
+        for scene in predicted_scenes(model, dataset, split, progress)
+    ]
+    return calibrated(scenes, seen.centres, seen.spread, f"{dataset} {split}")
+
+
+def held_out_errors(
+    scene: PredictedScene, model: Model, centres: list[list[float]], spread: list[float]
+) -> HeldOutErrors:
+    """Return the errors of a scene, by brightness and distance from the training pixels."""
+    predicted, truth = (
+        each[:, ::_STEP, ::_STEP].double().flatten(1).numpy() for each in (scene.predicted, scene.truth)
+    )
+    colours = colour_weights(model, len(predicted)) @ predicted
+    brightness = colours.clip(min=0).mean(0)
+    relative = (np.abs(predicted - truth) / (brightness + FLOOR)).astype(np.float32)
+    return HeldOutErrors(scene.name, relative, brightness, distance_from(centres, spread, colours.T))
+
+
+def coverage_of(
+    intervals: Intervals, model: Model, scene: PredictedScene, share: float, *, spots: int = 0, seed: int = 0
+) -> dict[str, float]:
+    """Return which part of a scene's errors lies within the half-widths, and their mean, with spots or without."""
+    image: Tensor = scene.predicted
+    left = None
+    if spots:
+        scale = scene.truth.shape[1] // scene.observed.shape[1]
+        places = simulated_places(scene.observed, spots, "greedy", max(3, 9 // scale // 2 * 2 + 1), seed)
+        image, correction = corrected_by_spots(scene, model, places, size=9, noise=0.01, seed=seed)
+        left = correction.variance_left(scene.predicted[None])
+    import torch
+
+    colours = torch.from_numpy(colour_weights(model, len(image))).to(image)
+    half = intervals.half_width(image[None], torch.einsum("kc,chw->khw", colours, image), share, left)[0]
+    inside = (image - scene.truth).abs() <= half
+    return {"coverage": float(inside.float().mean()), "half_width": float(half.mean())}
+
+
+def store_intervals(card: dict[str, Any], intervals: Intervals) -> dict[str, Any]:
+    """Return a card, as JSON has it, with intervals among the facts of its data."""
+    return {**card, "data": {**(card.get("data") or {}), "intervals": intervals.to_card()}}
+
+
+def _training_pixels(model: Model, dataset: str) -> SeenPixels:
+    """Return what the training pixels were like, in the sensor's bands."""
+    assert model.card is not None
+    names = list(known_split(dataset)["train"])
+    source = open_scenes(dataset, names)
+    response = get_sensor(str(model.card.sensor)).response(source.wavelengths)
+    pixels = []
+    for name in names:
+        scene = Scene(name, source.read(name)[:, ::4, ::4], source.full_scale(name), 1, {}).whole(response)
+        pixels.append(scene["hr_msi"][0].flatten(1).T.numpy())
+    return SeenPixels.of(np.concatenate(pixels))
