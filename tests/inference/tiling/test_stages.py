@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from finewave.inference.ensemble import ORIENTATIONS
-from finewave.inference.super_resolve import super_resolve, super_resolve_with_uncertainty
+from finewave.inference.super_resolve import super_resolve, super_resolve_with_spread
 from finewave.inference.tiling.halo_check import warn_halo_error
 from finewave.inference.tiling.plan import CHEAP, halos_of, plan_tiles
 from finewave.inference.tiling.smallest_halos import TOLERANCE, smallest_halos
@@ -117,8 +117,8 @@ def core_of(model: Model, image: dict[str, torch.Tensor], halos: list[int]) -> t
 def test_tiles_in_stages_equal_the_whole_in_every_orientation() -> None:
     model = staged()
     scene = scene_of(14, 50)
-    whole, of_whole = super_resolve_with_uncertainty(scene, model, tile=10**6)
-    tiled, of_tiles = super_resolve_with_uncertainty(scene, model, tile=14)
+    whole, of_whole = super_resolve_with_spread(scene, model, tile=10**6)
+    tiled, of_tiles = super_resolve_with_spread(scene, model, tile=14)
     np.testing.assert_allclose(tiled.values, whole.values, rtol=0, atol=5e-6)
     np.testing.assert_allclose(of_tiles.values, of_whole.values, rtol=0, atol=5e-6)
 
