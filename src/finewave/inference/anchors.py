@@ -22,11 +22,10 @@ from finewave.inference.tiling.tiles import Tiling, enlarged
 from finewave.io.spots import Spot, check_spectrum, read_spots, refuse_same_places
 from finewave.physics.band_resampling import on_bands
 from finewave.warnings import FinewaveWarning
-from finewave.zoo.observation_model import forward_operators
+from finewave.zoo.observation_model import colour_weights, forward_operators
 
 if TYPE_CHECKING:
     from finewave.inference.request import Request
-    from finewave.zoo.model import Model
 
 LARGEST_ANGLE = 12.0
 """In degrees, between the colour of a measured spectrum and that of the image at its spot."""
@@ -100,19 +99,6 @@ def with_anchors(
         doubt=doubt[kept],
     )
     return replace(processing, anchors=correction)
-
-
-def colour_weights(model: Model, bands: int) -> NDArray[np.float64]:
-    """Return the bands (c, C) in which a result's colour is seen: the sensor's; without one, thirds of the range."""
-    try:
-        operators = forward_operators(model, "anchors")
-    except InputError:
-        operators = []
-    for operator in operators:
-        if operator.response is not None:
-            return operator.response
-    thirds = np.array_split(np.arange(bands), min(3, bands))
-    return np.stack([np.isin(np.arange(bands), part) / len(part) for part in thirds])
 
 
 def measured_on_bands(places: Sequence[PlacedSpot], centres: NDArray[np.float64]) -> NDArray[np.float64]:

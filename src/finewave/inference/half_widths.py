@@ -58,7 +58,7 @@ def half_widths_of(model: Model, share: float) -> HalfWidths:
     InputError
         Its card has none, or not for this share.
     """
-    from finewave.inference.anchors import colour_weights
+    from finewave.zoo.observation_model import colour_weights
 
     stored = model.data_facts.get("intervals")
     if stored is None:

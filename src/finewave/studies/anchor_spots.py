@@ -15,10 +15,10 @@ from finewave.calibration.spot_choice import choose_places, flat_places
 from finewave.datasets.patches import Scene
 from finewave.datasets.registry import known_split, open_scenes
 from finewave.errors import InputError, unknown_name
-from finewave.inference.anchors import colour_weights
 from finewave.metrics import psnr, sam
 from finewave.physics.sensors import get_sensor
 from finewave.zoo.model import Model
+from finewave.zoo.observation_model import colour_weights
 
 CHOICES = ("greedy", "kmeans")
 

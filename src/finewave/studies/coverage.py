@@ -12,10 +12,10 @@ from finewave.calibration.intervals import HeldOutErrors, Intervals, calibrated,
 from finewave.calibration.residual_kriging import FLOOR
 from finewave.datasets.patches import Scene
 from finewave.datasets.registry import known_split, open_scenes
-from finewave.inference.anchors import colour_weights
 from finewave.physics.sensors import get_sensor
 from finewave.studies.anchor_spots import PredictedScene, corrected_by_spots, predicted_scenes, simulated_places
 from finewave.zoo.model import Model
+from finewave.zoo.observation_model import colour_weights
 from finewave.zoo.seen import SeenPixels
 
 _STEP = 5  # of the pixels of a scene, each so-manyth row and column stands for all

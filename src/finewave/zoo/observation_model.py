@@ -35,6 +35,19 @@ def forward_operators(model: Model, purpose: str) -> list[ForwardOperator]:
     return [_operator_of(model, name, purpose) for name in model.inputs if name != "ref_rgb"]
 
 
+def colour_weights(model: Model, bands: int) -> NDArray[np.float64]:
+    """Return the bands (c, C) in which a result's colour is seen: the sensor's; without one, thirds of the range."""
+    try:
+        operators = forward_operators(model, "anchors")
+    except InputError:
+        operators = []
+    for operator in operators:
+        if operator.response is not None:
+            return operator.response
+    thirds = np.array_split(np.arange(bands), min(3, bands))
+    return np.stack([np.isin(np.arange(bands), part) / len(part) for part in thirds])
+
+
 def projection_of(model: Model) -> Projection:
     """Return the projection on the images consistent with a model's inputs, by its card.
 
