@@ -12,6 +12,7 @@ import rasterio
 
 from finewave.io.open_save import save_scene
 from finewave.scene import make_scene
+from tests.fuzz import product_bases
 
 BANDS, SIDE = 4, 24
 
@@ -20,7 +21,7 @@ def write_bases(folder: Path) -> dict[str, Path]:
     """Write them, each in a folder of its own, and return them by name."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return dict(_written(folder))
+        return {**dict(_written(folder)), **dict(product_bases.written(folder))}
 
 
 def _written(folder: Path) -> Iterator[tuple[str, Path]]:

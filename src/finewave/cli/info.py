@@ -18,6 +18,7 @@ _LONGEST = 6
 @click.option("--variable", help="Array to use if the file has several.")
 @click.option("--engine", help="Installed xarray engine that opens the file, e.g. cfgrib.")
 @click.option("--band-axis", type=int, help="Which axis of an array (HDF5, NetCDF, MATLAB, NumPy) is the band, from 0.")
+@click.option("--orthorectify", is_flag=True, help="Bring a swath (EMIT) on the map of its lookup table.")
 @click.option("--resolution", type=float, help="Pixel size that bands at several are brought to.")
 @click.option("--wavelengths", help="Band centres in nm, comma-separated, or a CSV file; override those of the file.")
 @click.option("--full-scale", type=float, help="The stored number that represents 1.0.")
@@ -28,6 +29,7 @@ def info(
     engine: str | None,
     band_axis: int | None,
     resolution: float | None,
+    orthorectify: bool,
     wavelengths: str | None,
     full_scale: float | None,
     as_json: bool,
@@ -41,6 +43,7 @@ def info(
         engine=engine,
         band_axis=band_axis,
         resolution=resolution,
+        orthorectify=orthorectify,
         wavelengths=numbers_or_file(wavelengths),
         full_scale=full_scale,
     )

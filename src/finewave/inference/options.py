@@ -19,6 +19,7 @@ OF_FILES = frozenset(
         "engine",
         "band_axis",
         "resolution",
+        "orthorectify",
         "full_scale",
         "guide_full_scale",
     }
@@ -61,6 +62,8 @@ class PredictOptions:
         Installed engine of xarray that opens the input, see `open_scene`.
     band_axis, resolution : optional
         Band axis of an array, and resolution of a product with several grids; see `open_scene`.
+    orthorectify : bool
+        Resample a swath to the map grid of its own lookup table first, see `open_scene`.
     full_scale, guide_full_scale : float, optional
         The stored number that represents 1.0 in input and guide, > 0; overrides that of the files; see `open_scene`.
     sensor : str, optional
@@ -144,6 +147,7 @@ class PredictOptions:
     engine: str | None = None
     band_axis: int | None = None
     resolution: float | None = None
+    orthorectify: bool = False
     full_scale: float | None = None
     guide_full_scale: float | None = None
     sensor: str | None = None

@@ -140,6 +140,7 @@ class InputFiles:
                 "engine": options.engine,
                 "band_axis": options.band_axis,
                 "resolution": options.resolution,
+                "orthorectify": options.orthorectify,
             },
             {"full_scale": options.guide_full_scale, "variable": options.guide_variable},
         ]
@@ -327,7 +328,7 @@ def _description(
         "bands": {name: bands.to_list() for name, bands in request.bands.items()},
         "wavelengths": None if options.wavelengths is None else str(options.wavelengths),
         "variable": [options.variable, options.guide_variable, options.engine, options.band_axis],
-        "resolution": options.resolution,
+        "resolution": [options.resolution, options.orthorectify],
         "full scale": [options.full_scale, options.guide_full_scale],
         "model": f"{model.name} {_weights_of(model)}",
         "pooling": model.pooling,

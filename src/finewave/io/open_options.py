@@ -21,6 +21,7 @@ class OpenOptions:
     resolution: float | None = None
     overview: int | None = None
     engine: str | None = None
+    orthorectify: bool = False
 
 
 @dataclass(frozen=True)

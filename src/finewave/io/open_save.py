@@ -31,6 +31,7 @@ class Format:
     extensions: tuple[str, ...]
     has_variables: bool = False
     has_resolution: bool = False
+    has_lookup_table: bool = False
     save_options: tuple[str, ...] = ()
 
 
@@ -77,6 +78,7 @@ def open_scene(
     resolution: float | None = None,
     overview: int | None = None,
     engine: str | None = None,
+    orthorectify: bool = False,
     chunks: int | str | Mapping[str, Any] | None = None,
     scale: float | None = None,
 ) -> xr.DataArray:
@@ -119,6 +121,9 @@ def open_scene(
         fewer pixels. See `finewave.io.open_save.overview_factors`.
     engine : str, optional
         Name of an installed xarray engine to open the file, whatever its name.
+    orthorectify : bool
+        Resample a swath to the map grid of its own lookup table (EMIT), nearest pixel. By default it stays in sensor
+        geometry, with control points.
     chunks : int, str or mapping, optional
         Chunks as in ``xarray.DataArray.chunk``, for users of dask.
     scale : float, optional
@@ -154,6 +159,7 @@ def open_scene(
         resolution=resolution,
         overview=overview,
         engine=engine,
+        orthorectify=orthorectify,
     )
     source = location_of(path)
     scene = open_with(source, options) if isinstance(source, Path) else _open_remote(source, options)
@@ -187,6 +193,8 @@ def open_with(source: Path, options: OpenOptions) -> xr.DataArray:
         raise InputError(f"band_axis= (--band-axis) has no meaning for {source}: a {chosen.name} has bands, not axes")
     if options.resolution is not None and not chosen.has_resolution:
         raise InputError(f"resolution= (--resolution) has no meaning for {source}, a {chosen.name} has one")
+    if options.orthorectify and not chosen.has_lookup_table:
+        raise InputError(f"orthorectify= (--orthorectify) has no meaning for {source}: it has no lookup table")
     if options.overview is not None and chosen.module != "geotiff":
         raise InputError(f"overview= has no meaning for {source}, a {chosen.name} has none that could be read")
     with reading(source, chosen.name):
@@ -199,7 +207,11 @@ def _open_remote(source: Remote, options: OpenOptions) -> xr.DataArray:
     from finewave.io.open_remote import open_remote
     from finewave.io.plausibility import drop_implausible
 
-    for name, value in (("engine", options.engine), ("overview", options.overview)):
+    for name, value in (
+        ("engine", options.engine),
+        ("overview", options.overview),
+        ("orthorectify", options.orthorectify or None),
+    ):
         if value is not None:
             raise InputError(f"{name}= has no meaning for {source}, which lies elsewhere; download it first")
     return _with_quantity(

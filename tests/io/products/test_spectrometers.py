@@ -363,3 +363,58 @@ class TestTanager:
             scene = open_scene(tmp_path / "basic_radiance_hdf5.h5")
         assert len(control_points(scene)) == 30
         assert scene.attrs["quantity"] == "radiance in W/(m2 sr um)"
+
+
+def emit_with_table(path: Path, *, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    values = np.random.default_rng(55).random((6, 8, 4)).astype(np.float32)
+    with h5netcdf.File(path, "w") as file:
+        file.attrs["spatial_ref"] = rasterio.CRS.from_epsg(4326).to_wkt()
+        file.attrs["geotransform"] = np.array([50.0, 0.0005, 0, 30.0, 0, -0.0005])
+        file.dimensions = {"downtrack": 6, "crosstrack": 8, "bands": 4, "ortho_y": 5, "ortho_x": 9}
+        file.create_variable("reflectance", ("downtrack", "crosstrack", "bands"), "f4", data=values)
+        group = file.create_group("sensor_band_parameters")
+        group.create_variable("wavelengths", ("bands",), "f4", data=np.array([400, 500, 600, 2400], "f4"))
+        group.create_variable("fwhm", ("bands",), "f4", data=np.full(4, 8.5, "f4"))
+        place = file.create_group("location")
+        y, x = np.mgrid[0:6, 0:8]
+        place.create_variable("lat", ("downtrack", "crosstrack"), "f8", data=30 - 0.0006 * y)
+        place.create_variable("lon", ("downtrack", "crosstrack"), "f8", data=50 + 0.0006 * x)
+        place.create_variable("glt_x", ("ortho_y", "ortho_x"), "i4", data=columns.astype(np.int32))
+        place.create_variable("glt_y", ("ortho_y", "ortho_x"), "i4", data=rows.astype(np.int32))
+    return np.moveaxis(values, -1, 0)
+
+
+class TestEmitOnItsMap:
+    NAME = "EMIT_L2A_RFL_001_20230316T045133_2307503_005.nc"
+
+    def test_every_pixel_is_that_of_the_table(self, tmp_path: Path) -> None:
+        rng = np.random.default_rng(3)
+        rows, columns = rng.integers(0, 7, (5, 9)), rng.integers(0, 9, (5, 9))
+        rows[0, 0], columns[0, 1] = 0, 0  # a pixel needs both
+        values = emit_with_table(tmp_path / self.NAME, rows=rows, columns=columns)
+        scene = open_scene(tmp_path / self.NAME, orthorectify=True)
+        expected = np.full((4, 5, 9), np.nan, np.float32)
+        for y, x in np.argwhere((rows > 0) & (columns > 0)):
+            expected[:, y, x] = values[:, rows[y, x] - 1, columns[y, x] - 1]
+        np.testing.assert_array_equal(scene.values, expected)
+        np.testing.assert_array_equal(scene[1:3, 2:4, 3].values, expected[1:3, 2:4, 3])
+        np.testing.assert_allclose(tuple(scene_transform(scene))[:6], (0.0005, 0, 50, 0, -0.0005, 30), atol=1e-9)
+        assert scene_crs(scene).to_epsg() == 4326
+        assert scene.wavelength.values.tolist() == [400, 500, 600, 2400]
+        assert not control_points(scene)
+        assert scene.attrs["sensor"] == "emit"
+        assert_survives(scene, tmp_path)
+
+    def test_by_default_it_is_a_swath(self, tmp_path: Path) -> None:
+        emit_with_table(tmp_path / self.NAME, rows=np.ones((5, 9)), columns=np.ones((5, 9)))
+        scene = open_scene(tmp_path / self.NAME)
+        assert scene.shape == (4, 6, 8)
+        assert len(control_points(scene)) == 48
+
+    def test_tables_that_cannot_be(self, tmp_path: Path) -> None:
+        emit_with_table(tmp_path / self.NAME, rows=np.full((5, 9), 7), columns=np.ones((5, 9)))
+        with pytest.raises(InputError, match="leads out of its image"):
+            open_scene(tmp_path / self.NAME, orthorectify=True)
+        save_scene(open_scene(tmp_path / self.NAME), tmp_path / "a.tif")
+        with pytest.raises(InputError, match=r"--orthorectify.* has no meaning"):
+            open_scene(tmp_path / "a.tif", orthorectify=True)

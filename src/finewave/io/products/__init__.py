@@ -30,6 +30,7 @@ class Product:
     files: str = ""
     has_resolution: bool = False
     has_variables: bool = False
+    has_lookup_table: bool = False
 
 
 PRODUCTS: tuple[Product, ...] = (
@@ -39,7 +40,7 @@ PRODUCTS: tuple[Product, ...] = (
     Product("EnMAP product", "enmap", "^ENMAP"),
     Product("DESIS product", "desis", "^DESIS"),
     Product("PRISMA product", "prisma", r"\.(he5|h5)$"),
-    Product("EMIT product", "emit", "^EMIT_", has_variables=True),
+    Product("EMIT product", "emit", "^EMIT_", has_variables=True, has_lookup_table=True),
     Product("AVIRIS product", "aviris3", "^(AV3|ang|AVNG)", has_variables=True),
     Product("PACE product", "pace", "^PACE_OCI", has_variables=True),
     Product("NEON product", "neon", r"\.(h5|hdf5)$", has_variables=True),

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import xarray as xr
 
+from finewave.errors import InputError
+from finewave.io.file_errors import reading
 from finewave.io.open_options import OpenOptions
+from finewave.io.products.hdf5_cubes import opened_hdf5
+from finewave.io.products.lookup_table import orthorectified
 from finewave.io.products.swaths import open_swath
 
+_TABLES = ("location/glt_x", "location/glt_y")
 _NAME = re.compile(r"EMIT_L(1B_RAD|2A_RFL)(?!UNCERT).*\.nc$", re.IGNORECASE)
 
 
@@ -19,7 +24,14 @@ def matches(path: Path) -> bool:
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
-    """Open the image in the geometry of the sensor, with control points from the group ``location``.
+    """Open the image in the geometry of the sensor, with control points from the group ``location``, or on its map.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    options : OpenOptions
+        What the user stated; ``orthorectify`` brings it on the map of ``location/glt_x`` and ``glt_y``.
 
     Returns
     -------
@@ -27,7 +39,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         Reflectance, or radiance in uW/(cm2 sr nm), which ``attrs["quantity"]`` says; lazy; bands of
         ``good_wavelengths`` 0 are flagged.
     """
-    return open_swath(
+    scene = open_swath(
         path,
         "EMIT product",
         options,
@@ -36,3 +48,14 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         attrs={"sensor": "emit"},
         quantity_of=lambda name: "radiance in uW/(cm2 sr nm)" if "radiance" in name else "reflectance",
     )
+    return _on_map(scene, path) if options.orthorectify else scene
+
+
+def _on_map(scene: xr.DataArray, path: Path) -> xr.DataArray:
+    with opened_hdf5(path, "EMIT product") as file, reading(path, "EMIT product"):
+        if not {"location/glt_x", "location/glt_y"} <= {name for name in _TABLES if name in file}:
+            raise InputError(f"{path} has no lookup table (location/glt_x, glt_y); leave out --orthorectify")
+        tables = [file[name][()] for name in _TABLES]
+        crs, place = file.attrs.get("spatial_ref", "EPSG:4326"), file.attrs.get("geotransform")
+        crs = crs.decode() if isinstance(crs, bytes) else crs
+        return orthorectified(scene, tables[0], tables[1], crs, place, path)
