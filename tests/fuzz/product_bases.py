@@ -238,3 +238,4 @@ _FILES: dict[str, Callable[[Path], Path]] = {
     "HEIC": _photo("a.heic"),
     "DNG": _dng,
 }
+NAMES = frozenset(_PRODUCTS) | frozenset(_FILES)

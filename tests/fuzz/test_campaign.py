@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz import product_bases
 from tests.fuzz.campaign import campaign, table
 
 pytestmark = pytest.mark.skipif(
@@ -20,3 +21,5 @@ def test_five_thousand_changed_files() -> None:
     print(table(tallies))
     assert [(name, fault) for name, each in tallies.items() for fault in each.faults] == []
     assert sum(each.outcomes.total() for each in tallies.values()) >= 5000
+    newer = [name for name in tallies if name in product_bases.NAMES]
+    assert sum(tallies[name].outcomes.total() for name in newer) >= 2000  # products, and formats that came with them
