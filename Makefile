@@ -5,7 +5,7 @@ PYTHON ?= python3
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test fuzz lint types sizes docs clean
+.PHONY: help demo test fuzz kills lint types sizes docs clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -30,6 +30,9 @@ test: $(STAMP)  ## the test suite, on up to four processor cores
 
 fuzz: $(STAMP)  ## five thousand changed files of all formats through the readers, and what came of them
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.campaign
+
+kills: $(STAMP)  ## commands killed at random moments and run out of disk, then given again: a table
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.kills.campaign
 
 lint: $(STAMP)  ## ruff and the direction of imports between rooms
 	$(BIN)/ruff check .

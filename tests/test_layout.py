@@ -12,7 +12,7 @@ import finewave
 
 ROOT = Path(__file__).parents[1]
 # parity and plain are references, not tests of one package; a browser drives the whole page
-OTHERS = {Path("parity"), Path("plain"), Path("viz/browser"), Path("benchmarks"), Path("fuzz")}
+OTHERS = {Path("parity"), Path("plain"), Path("viz/browser"), Path("benchmarks"), Path("fuzz"), Path("kills")}
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in (ROOT / "tests").rglob("*.py")}))

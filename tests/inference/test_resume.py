@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from filelock import FileLock
 
 from finewave.errors import InputError
 from finewave.inference import engine
@@ -19,6 +18,7 @@ from finewave.inference.predict import predict_file
 from finewave.inference.resume import unfinished_folder
 from finewave.inference.super_resolve import super_resolve
 from finewave.io.open_save import load_scene, open_scene
+from finewave.io.sole_writer import sole_writer
 from tests.inference.tiny_models import save_model, scene_of, write_scene
 from tests.io.scene_helpers import full_disk
 
@@ -192,12 +192,11 @@ def _save_weights(folder: Path, tensors: Any) -> None:
 
 def test_two_runs_of_one_output(source: Path, model: Path) -> None:
     output = source.with_name("out.tif")
-    folder = unfinished_folder(output)
-    folder.mkdir()
-    with FileLock(folder / "lock"), pytest.raises(InputError, match="another run is writing"):
-        predict_file(source, output, model)
-    predict_file(source, output, model)
-    assert output.exists()
+    for tile in (TILE, 200):  # twelve tiles, and one
+        with sole_writer(output), pytest.raises(InputError, match="another run is writing"):
+            predict_file(source, output, model, tile=tile)
+        predict_file(source, output, model, tile=tile)
+    assert sorted(each.name for each in source.parent.iterdir()) == ["out.tif", "scene.tif"]
 
 
 def test_full_disk(source: Path, model: Path, made: list[int]) -> None:

@@ -14,6 +14,7 @@ import torch
 
 import finewave as fw
 from finewave.datasets.store import Store
+from finewave.io.sole_writer import sole_writer
 from finewave.studies.results import all_results, find_result
 from finewave.studies.runner import missing_groups, run_groups, trainings_folder
 from finewave.studies.scoring import score
@@ -54,7 +55,7 @@ def test_a_study_from_nothing_and_once_more(tmp_path: Path, monkeypatch: pytest.
     assert len(all_results(out)) == len(cells) == 4
     # two rows are one training; the floor has none
     assert len([folder for folder in trainings_folder(out).iterdir() if folder.is_dir()]) == 2
-    assert not [*trainings_folder(out).rglob("last.ckpt"), *trainings_folder(out).glob("*.lock")]
+    assert not [*trainings_folder(out).rglob("last.ckpt"), *trainings_folder(out).glob(".*.lock")]
     before = [path.read_text() for path in write_table(build_table(request, out), out)]
     assert "bicubic + quadratic" in before[0]
 
@@ -160,13 +161,11 @@ def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:
 
 
 def test_two_processes_do_not_train_the_same(tmp_path: Path) -> None:
-    from filelock import FileLock
-
     group = missing_groups(request_of(rows=["floor"]).cells(), tmp_path)
     trainings_folder(tmp_path).mkdir()
-    with FileLock(trainings_folder(tmp_path) / f"{group[0][0].training}.lock"):
+    with sole_writer(trainings_folder(tmp_path) / f"{group[0][0].training}.yaml"):
         failures = run_groups(group, tmp_path, quiet)
-    assert "another process" in next(iter(failures.values()))
+    assert "another run is writing" in next(iter(failures.values()))
     assert run_groups(group, tmp_path, quiet) == {}
 
 

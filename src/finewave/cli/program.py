@@ -90,16 +90,19 @@ class Program(click.Group):
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let the first Ctrl-C stop cleanly, after the current tile, and the second one immediately.
+    """Let the first Ctrl-C, or a batch system's SIGTERM, stop cleanly, after the current tile, and the second at once.
 
     That is safe: outputs get their names only when complete.
     """
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or current_thread() is not main_thread():
+    usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    ours = [number for number, handler in usual.items() if signal.getsignal(number) is handler]
+    if not ours or current_thread() is not main_thread():
         yield
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, stop_at_once)
+        for each in ours:
+            signal.signal(each, stop_at_once)
         _write_to_terminal("stopping; press Ctrl-C again to stop immediately\n")
         raise KeyboardInterrupt
 
@@ -107,11 +110,13 @@ def _interruptible() -> Iterator[None]:
         _write_to_terminal("error: interrupted\n")
         os._exit(FAILED)
 
-    signal.signal(signal.SIGINT, stop)
+    for each in ours:
+        signal.signal(each, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for each in ours:
+            signal.signal(each, usual[each])
 
 
 def _write_to_terminal(text: str) -> None:

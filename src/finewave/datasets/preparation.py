@@ -14,6 +14,8 @@ from finewave.datasets.base import Dataset, Image, listed
 from finewave.datasets.reader import read_scenes
 from finewave.datasets.store import Store, write_store
 from finewave.errors import InputError
+from finewave.io.file_errors import writing
+from finewave.io.sole_writer import sole_writer
 from finewave.warnings import FinewaveWarning
 
 
@@ -71,7 +73,10 @@ def prepare_dataset(
             yield name, image
             count(number, len(names))
 
-    return write_store(destination, scenes(), dataset.wavelengths, manifest)
+    with writing(destination):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+    with sole_writer(destination):
+        return write_store(destination, scenes(), dataset.wavelengths, manifest)
 
 
 def settled(dataset: Dataset, source: Path) -> Dataset:

@@ -32,6 +32,7 @@ from finewave.inference.tiling.tiles import Tiling
 from finewave.io.file_errors import writing
 from finewave.io.network.location import Location, Remote
 from finewave.io.open_save import open_scene, save_scene
+from finewave.io.sole_writer import sole_writer
 from finewave.zoo import hub
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def run_file(
             processing = with_anchors(processing, request, tiling, options.anchors)
         # scores are computed from the stored numbers, so they need a store
         if len(tiling) == 1 and client is None and not options.quality and not unfinished_folder(output).exists():
-            _in_one_piece(request, tiling, processing, output, options, progress)
+            with sole_writer(output):
+                _in_one_piece(request, tiling, processing, output, options, progress)
         else:
             _tile_by_tile(request, tiling, processing, output, options, files, client, model_path, progress, say)
         if options.stac:

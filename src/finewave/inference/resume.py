@@ -19,11 +19,12 @@ from finewave.inference.tiling.tile_run import TileResult
 from finewave.inference.tiling.tiles import Tile, enlarged
 from finewave.io.atomic import flush_to_disk, remove_folder
 from finewave.io.file_errors import writing
+from finewave.io.sole_writer import sole_writer
 
 if TYPE_CHECKING:
     from finewave.io.formats.storage import Storage
 
-_JOB, _LOCK, _DONE, _SCENE, _SPREAD = "job.json", "lock", "done", "scene.zarr", "spread.zarr"
+_JOB, _DONE, _SCENE, _SPREAD = "job.json", "done", "scene.zarr", "spread.zarr"
 
 
 def finished_tiles(output: Path) -> int:
@@ -45,31 +46,20 @@ def spread_store_in(folder: Path) -> Path:
 def locked(output: Path) -> Iterator[Path]:
     """Hold the hidden folder of an output, made if missing, so that no other run writes the same output.
 
-    The system lets go of the lock when the process ends, however it ends.
-
     Raises
     ------
     InputError
         If another run has it, or the folder cannot be written to.
     """
-    from filelock import FileLock, Timeout
-
     folder = unfinished_folder(output)
-    with writing(output):
-        folder.mkdir(exist_ok=True)
-        lock = FileLock(folder / _LOCK)
+    with sole_writer(output):
+        with writing(output):
+            folder.mkdir(exist_ok=True)
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise InputError(
-                f"another run is writing {output}; wait for it, or choose another output (it holds {folder})"
-            ) from None
-    try:
-        yield folder
-    finally:
-        if not (folder / _JOB).exists() or not any((folder / _DONE).glob("*.json")):
-            remove_folder(folder)  # nothing to resume
-        lock.release()
+            yield folder
+        finally:
+            if not (folder / _JOB).exists() or not any((folder / _DONE).glob("*.json")):
+                remove_folder(folder)  # nothing to resume
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -12,9 +13,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from finewave.errors import InputError
 from finewave.io.file_errors import writing
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 _MANY = 200
 
@@ -46,20 +54,86 @@ def atomic_output(path: Path | str, needed_bytes: int = 0) -> Iterator[Path]:
     final = Path(path)
     folder = final.parent
     with writing(final):
-        if not folder.is_dir():
-            problem = "is a file, not a folder" if folder.exists() else "does not exist; create it first"
-            raise InputError(f"cannot write {final}: the folder {folder} {problem}")
+        check_folder_of(final)
         free = shutil.disk_usage(folder).free
         if needed_bytes > free:
             raise InputError(
                 f"cannot write {final}: it needs {_size(needed_bytes)} and the disk has {_size(free)} left"
             )
-        workshop = Path(tempfile.mkdtemp(dir=folder, prefix=f".{final.name[:100]}."))
-        try:
+        with workshop_for(final) as workshop:
             yield workshop / final.name
             _publish(workshop, final)
-        finally:
-            remove_folder(workshop)
+
+
+def check_folder_of(final: Path) -> None:
+    """Refuse an output whose folder is not there."""
+    folder = final.parent
+    if not folder.is_dir():
+        problem = "is a file, not a folder" if folder.exists() else "does not exist; create it first"
+        raise InputError(f"cannot write {final}: the folder {folder} {problem}")
+
+
+@contextmanager
+def workshop_for(final: Path) -> Iterator[Path]:
+    """Yield an empty hidden folder beside an output, in which it is made; it is gone afterwards.
+
+    So are those that earlier runs for the same output have left when they were killed. A folder in use is told by the
+    system's lock on it, which goes with its process; where there are no such locks (Windows, some file systems of
+    other machines) folders of killed runs stay.
+
+    Parameters
+    ----------
+    final : pathlib.Path
+        The name that the output will have.
+    """
+    prefix = f".{final.name[:100]}."
+    _remove_left_over(final.parent, prefix)
+    while True:
+        workshop = Path(tempfile.mkdtemp(dir=final.parent, prefix=prefix))
+        with suppress(BlockingIOError, FileNotFoundError):  # another run took it for one that is left over
+            hold = _hold(workshop)
+            break
+    try:
+        yield workshop
+    finally:
+        remove_folder(workshop)
+        if hold is not None:
+            os.close(hold)
+
+
+def _remove_left_over(folder: Path, prefix: str) -> None:
+    made_by_us = re.compile(re.escape(prefix) + r"[a-z0-9_]{8}")
+    with suppress(OSError):
+        for each in list(folder.iterdir()):
+            if not (made_by_us.fullmatch(each.name) and each.is_dir() and not each.is_symlink()):
+                continue
+            with suppress(OSError):
+                hold = _hold(each)
+                if hold is not None:
+                    shutil.rmtree(each, ignore_errors=True)
+                    os.close(hold)
+
+
+def _hold(folder: Path) -> int | None:
+    """Lock a folder until what is returned is closed; None where the system cannot.
+
+    Raises
+    ------
+    BlockingIOError, FileNotFoundError
+        Another process has it, or has removed it.
+    """
+    if fcntl is None:
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        folder.stat()
+    except OSError as error:
+        os.close(handle)
+        if isinstance(error, BlockingIOError | FileNotFoundError):
+            raise
+        return None
+    return handle
 
 
 def remove_folder(folder: Path, patience: float = 5.0) -> None:

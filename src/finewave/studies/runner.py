@@ -11,6 +11,7 @@ import yaml
 
 import finewave
 from finewave.errors import InputError
+from finewave.io.sole_writer import sole_writer
 from finewave.studies.experiment import Cell
 from finewave.studies.results import find_result, write_result
 
@@ -64,17 +65,10 @@ def run_group(group: list[Cell], out: Path, say: Say = lambda line: None) -> Non
     InputError
         If the recipe cannot be run, data are missing, or another process is computing them.
     """
-    from filelock import FileLock, Timeout
-
     folder = trainings_folder(out)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / f"{group[0].training}.lock"
-    try:
-        with FileLock(lock, timeout=0):  # a lock of the operating system: released when the process ends in any way
-            _run(group, out, say)
-    except Timeout:
-        raise InputError(f"another process is making {group[0].training} in {out}; wait for it") from None
-    lock.unlink(missing_ok=True)
+    with sole_writer(_recipe_of(folder / group[0].training)):  # the training locks its own folder
+        _run(group, out, say)
 
 
 def _run(group: list[Cell], out: Path, say: Say) -> None:
@@ -113,6 +107,10 @@ def _run(group: list[Cell], out: Path, say: Say) -> None:
         )
 
 
+def _recipe_of(run: Path) -> Path:
+    return run.with_name(f"{run.name}.yaml")
+
+
 def _trained(cell: Cell, out: Path) -> tuple[Any, float]:
     """Return the trained model of a cell, and how long its training took in seconds."""
     from finewave.training.trainer import train
@@ -120,7 +118,7 @@ def _trained(cell: Cell, out: Path) -> tuple[Any, float]:
 
     assert cell.recipe is not None
     run = trainings_folder(out) / cell.training
-    recipe = run.with_suffix(".yaml")
+    recipe = _recipe_of(run)
     recipe.write_text(yaml.safe_dump({**cell.recipe, "out": str(run)}, sort_keys=False), encoding="utf-8")
     model = load_model(train(recipe))
     recipe.unlink()  # the run folder has its own

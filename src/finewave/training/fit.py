@@ -19,7 +19,7 @@ from finewave.evaluation.baselines import SMALL_FLOORS
 from finewave.extras import check_extra
 from finewave.physics.sensors import Sensor, get_sensor
 from finewave.systems.registry import config_of, system_named
-from finewave.training.processes import is_first_process
+from finewave.training.processes import is_first_process, sole_run
 from finewave.training.recipes import list_recipes, load_recipe
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.bundled_weights import CARD, WEIGHTS
@@ -120,6 +120,11 @@ def fit(
         If the MTF of the sensor is unknown, or its pixel size differs from that of the degraded scenes.
     """
     check_extra("train", "finewave fit")
+    with sole_run(out):
+        return _fit(scenes, out, options, progress)
+
+
+def _fit(scenes: Sequence[str | Path], out: Path, options: FitOptions, progress: Callable[[str], None]) -> Model:
     if options.scale < 1:
         raise InputError(f"scale {options.scale} is out of range; it must be 1 (spectra alone), 2, 3, ...")
     _check_folder(out)

@@ -39,7 +39,7 @@ from finewave.training.lengths import with_lengths
 from finewave.training.loggers import check_services, phase_loggers
 from finewave.training.phase import Phase
 from finewave.training.precision import training_precision
-from finewave.training.processes import is_first_process
+from finewave.training.processes import is_first_process, sole_run
 from finewave.training.progress import RunClock
 from finewave.training.recipes import load_recipe, network_options, phase_data
 from finewave.zoo.card import describe
@@ -84,6 +84,11 @@ def train(
     check_services(services)
     config = with_lengths(recipe if isinstance(recipe, dict) else load_recipe(recipe, overrides))
     check_name(str(config["name"]), "the recipe's name")
+    with sole_run(Path(config["out"])):
+        return _train(config, services, devices)
+
+
+def _train(config: dict[str, Any], services: Sequence[str], devices: int) -> Path:
     out = _claim(Path(config["out"]), config)
     phases = _phases(config)
     finished = out / MODEL_FOLDER

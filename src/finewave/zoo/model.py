@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from finewave.errors import InputError, unknown_name
-from finewave.io.atomic import flush_to_disk
+from finewave.io.atomic import flush_to_disk, workshop_for
 from finewave.nn.pooling import local_pooling
 from finewave.systems.base import SRNetwork
 from finewave.systems.registry import SYSTEMS, create_model, was_created
@@ -389,8 +388,7 @@ class Model:
         card = card.with_facts(**{"name": folder.name, **facts} if self.untrained else facts)
         if not folder.parent.is_dir():
             raise InputError(f"the folder {folder.parent} does not exist; create it first")
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
+        with workshop_for(folder) as temporary:
             card = card.with_facts(sha256=write_weights(self.net, temporary / WEIGHTS, dtype))
             texts = {CARD: card.to_json(), **more(card)}
             for name, text in texts.items():
@@ -403,8 +401,6 @@ class Model:
                     (temporary / name).replace(folder / name)
             else:
                 temporary.replace(folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         return folder
 
     def warn_about(self, filled: Mapping[str, Tensor], invalid: Mapping[str, Tensor]) -> None:
