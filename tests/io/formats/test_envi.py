@@ -193,3 +193,35 @@ def test_attributes_of_any_length_come_back(tmp_path: Path, length: int) -> None
     assert attrs["model_card"] == card
     assert attrs["title"] == "x" * length
     spectral.envi.open(str(tmp_path / "a.hdr"))
+
+
+@pytest.mark.parametrize(
+    ("wavelength", "fwhm", "centres", "widths"),
+    [
+        ("{490,5 ; 560,1; 665; 842}", "{66;36;31;106}", [490.5, 560.1, 665, 842], [66, 36, 31, 106]),
+        ("{490 nm, 560 nm, 665 nm, 842 nm}", "{66 nm,36 nm,31 nm,106 nm}", [490, 560, 665, 842], [66, 36, 31, 106]),
+        ("{490 560\n 665 842}", "{66 36\n 31 106}", [490, 560, 665, 842], [66, 36, 31, 106]),
+        ("{4.9e2, 560., 665, 842,}", "{66, 36, 31, 106}", [490, 560, 665, 842], [66, 36, 31, 106]),
+    ],
+    ids=["semicolons", "units", "spaces", "exponents"],
+)
+def test_lists_with_other_separators(
+    wavelength: str, fwhm: str, centres: list[float], widths: list[float], tmp_path: Path
+) -> None:
+    np.arange(4 * 3 * 2, dtype="<u2").tofile(tmp_path / "a.img")
+    header = "ENVI\nsamples = 2\nlines = 3\nbands = 4\ndata type = 12\ninterleave = bsq\nbyte order = 0\n"
+    header += "wavelength units = Nanometers\nreflectance scale factor = 100\n"
+    (tmp_path / "a.hdr").write_text(f"{header}wavelength = {wavelength}\nfwhm = {fwhm}\n")
+    scene = open_scene(tmp_path / "a.hdr")
+    np.testing.assert_allclose(scene.wavelength, centres)
+    np.testing.assert_allclose(scene.fwhm, widths)
+    np.testing.assert_allclose(scene.values.ravel(), np.arange(24) / 100, atol=1e-7)
+
+
+def test_lists_that_are_no_numbers_are_said_not_damage(tmp_path: Path) -> None:
+    np.arange(4 * 3 * 2, dtype="<u2").tofile(tmp_path / "a.img")
+    header = "ENVI\nsamples = 2\nlines = 3\nbands = 4\ndata type = 12\ninterleave = bsq\nbyte order = 0\n"
+    (tmp_path / "a.hdr").write_text(f"{header}wavelength = {{blue, green, red, nir}}\nreflectance scale factor = 100\n")
+    with pytest.warns(FinewaveWarning, match=r"a\.img: its list wavelengths was not understood \('blue'"):
+        scene = open_scene(tmp_path / "a.hdr")
+    assert "wavelength" not in scene.coords

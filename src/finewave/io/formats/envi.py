@@ -99,7 +99,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         source = readable_by_gdal(data)
     with reading(data, "ENVI image"), quiet_gdal(), rasterio.open(source, driver=driver_of(source)) as dataset:
         header = {key.lower(): value for key, value in dataset.tags(ns="ENVI").items()}
-        metadata = band_metadata(dataset, wavelengths_given=options.wavelengths is not None)
+        metadata = band_metadata(dataset, wavelengths_given=options.wavelengths is not None, path=data)
         used = metadata.pop("_used")
         attrs = {
             key: attribute_from_text(text)

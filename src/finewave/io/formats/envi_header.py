@@ -68,6 +68,7 @@ def readable_by_gdal(data: Path) -> Path:
     content, text = header.read_bytes(), header_text(header)
     plain = re.sub(r"=\s*\[([^\]]*)\]", lambda match: f"= {{{_with_commas(match[1])}}}", text.lstrip())
     plain = plain.replace("µ", "u").replace("μ", "u")
+    plain = _LISTS.sub(_plain_list, plain)
     plain = re.sub(r"\A\s*envi\b", "ENVI", plain, flags=re.IGNORECASE)
     if content.isascii() and plain.encode() == content:
         return data
@@ -79,6 +80,32 @@ def readable_by_gdal(data: Path) -> Path:
         raise InputError(
             f"{header} is not written as ENVI's are; save it as plain ASCII text with lists in {{}}"
         ) from error
+
+
+# Lists that rioxarray reads as numbers between commas, and fails on otherwise.
+_LISTS = re.compile(r"^[ \t]*(wavelength|fwhm)[ \t]*=[ \t]*\{([^}]*)\}", re.IGNORECASE | re.MULTILINE)
+
+
+def _plain_list(field: re.Match[str]) -> str:
+    """Return a list with commas between plain numbers: semicolons, spaces, units and decimal commas are others' ways.
+
+    A list with an entry that is no number gets a name under which it is still found, and said to be unusable.
+    """
+    name, inside = field[1], field[2]
+    entries = [each.strip() for each in inside.split(",")]
+    if all(_NUMBER.fullmatch(each) for each in entries):
+        return field[0]
+    if ";" in inside:  # the comma is then that of decimals
+        entries = [each.strip().replace(",", ".") for each in inside.split(";")]
+    elif len(entries) == 1:
+        entries = inside.split()
+    numbers = [_NUMBER.match(each) for each in entries if each]
+    if not numbers or None in numbers:
+        return f"{name}s = {{{inside}}}"
+    return f"{name} = {{{', '.join(each[0] for each in numbers if each)}}}"
+
+
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
 def _with_commas(entries: str) -> str:

@@ -14,7 +14,7 @@ _COLOURS = {"red", "green", "blue", "coastal", "yellow", "rededge", "nir", "swir
 _BY_ITSELF = ["red", "green", "blue"]
 
 
-def band_metadata(dataset: Any, *, wavelengths_given: bool = False) -> dict[str, Any]:
+def band_metadata(dataset: Any, *, wavelengths_given: bool = False, path: object = None) -> dict[str, Any]:
     """Collect facts about the bands of an open rasterio dataset.
 
     Parameters
@@ -23,6 +23,8 @@ def band_metadata(dataset: Any, *, wavelengths_given: bool = False) -> dict[str,
         Open for reading.
     wavelengths_given : bool
         The user states wavelengths.
+    path : path, optional
+        For messages, where the dataset has another name than the user gave.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def band_metadata(dataset: Any, *, wavelengths_given: bool = False) -> dict[str,
     description = describe_bands(
         [each for each in lists if each.kind != "name"],
         dataset.count,
-        dataset.name,
+        path or dataset.name,
         wavelengths_given=wavelengths_given,
     )
     return {

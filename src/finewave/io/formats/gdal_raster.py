@@ -54,7 +54,7 @@ def _opened(path: Path | str, source: Path | str | None, options: OpenOptions) -
 
 
 def _open(path: Path | str, source: Path | str, dataset: Any, options: OpenOptions) -> xr.DataArray:
-    metadata = band_metadata(dataset, wavelengths_given=options.wavelengths is not None)
+    metadata = band_metadata(dataset, wavelengths_given=options.wavelengths is not None, path=path)
     used = metadata.pop("_used")
     attrs = {
         key: attribute_from_text(text)
