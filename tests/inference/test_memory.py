@@ -13,8 +13,9 @@ import pytest
 from finewave.io.open_save import open_scene, save_scene
 from finewave.scene import make_scene
 from finewave.systems.registry import create_model
+from finewave.zoo.bundled_weights import weight_folders
 from finewave.zoo.card import describe
-from finewave.zoo.model import Model
+from finewave.zoo.model import Model, load_model
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="memory is read from /proc")
 
@@ -77,3 +78,41 @@ def test_peak_does_not_grow_with_the_scene(suffix: str, model: Path, tmp_path: P
         peaks.append(peak_of(source, tmp_path / f"{height}-out{suffix}", model))
     more = (heights[1] - heights[0]) * WIDTH * SCALE**2 * BANDS * 2  # bytes of output, 0.8 GB
     assert peaks[1] - peaks[0] < more / 3  # readers, writers and GDAL keep some pages, more when they have to wait
+
+
+MOST = 1.5e9
+"""Bytes of a process that predicts with a model that ships, everything that is loaded included."""
+WHOLE = """
+import sys
+from finewave.allocator import keep_freed_memory
+from finewave.inference.predict import predict_file
+
+keep_freed_memory()  # as the command does
+source, output, model, guide = sys.argv[1:]
+predict_file(source, output, model, guide=guide or None)
+with open("/proc/self/status") as lines:
+    print(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", sorted(weight_folders()))
+def test_peak_with_the_models_that_ship(name: str, tmp_path: Path) -> None:
+    """With nine tiles, one of which no border cuts; at once what is never in tiles, of the size it was trained for."""
+    model = load_model(name)
+    guided = "ref_rgb" in model.inputs
+    side = 128 if guided else 2 * 512 // model.upscaling + 16
+    generator = np.random.default_rng(0)
+    first, source, guide = model.inputs[0], tmp_path / "scene.tif", ""
+    wavelengths = model.card.wavelengths_nm if first.endswith("hsi") else model.card.ms_wavelengths_nm
+    values = generator.random((model.bands_of(first), side, side), dtype=np.float32)
+    save_scene(make_scene(values, wavelengths=wavelengths), source)
+    if guided:
+        values = generator.random((3, side * model.scale, side * model.scale), dtype=np.float32)
+        guide = str(tmp_path / "guide.tif")
+        save_scene(make_scene(values, wavelengths=[600.0, 550.0, 450.0]), guide)
+    command = [sys.executable, "-c", WHOLE, str(source), str(tmp_path / "out.tif"), name, guide]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < MOST

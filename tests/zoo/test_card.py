@@ -11,7 +11,7 @@ from finewave.systems.registry import create_model
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.card import Card, describe
 
-LATER = ("training_crop", "measured_msi", "reference", "halos")
+LATER = ("training_crop", "measured_msi", "reference", "halos", "bfloat16")
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,7 @@ def test_unknown_keys_of_a_newer_version_are_ignored_with_a_warning(card: Card) 
         ("config", [], "config is"),
         ("training_crop", "96", "training_crop is '96'"),
         ("halos", {"network": -1}, "halos is"),
+        ("bfloat16", {"psnr": "little"}, "bfloat16 is"),
     ],
 )
 def test_impossible_values_are_refused(card: Card, key: str, value: object, message: str) -> None:

@@ -17,7 +17,7 @@ from finewave.systems.base import SRNetwork
 from finewave.training.precision import training_precision
 from finewave.zoo import precision as module
 from finewave.zoo.model import Model, load_model
-from finewave.zoo.precision import bfloat16_gains, uses_bfloat16
+from finewave.zoo.precision import bfloat16_gains, keeps_its_digits, uses_bfloat16
 
 CPU = torch.device("cpu")
 
@@ -53,6 +53,28 @@ def test_choice(net: Repeat, precision: str, gains: bool, monkeypatch: pytest.Mo
     output = Model(net, precision=precision).predict(lr_hsi=torch.rand(1, 3, 4, 4))
     assert net.worked_in == (torch.bfloat16 if expected else torch.float32)
     assert output.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("losses", "used"),
+    [
+        ({"psnr": -0.009, "ssim": 0.0004, "sam": 0.04}, True),
+        ({"psnr": 0.011, "ssim": 0.0, "sam": 0.0}, False),
+        ({"psnr": 0.0, "ssim": -0.0006, "sam": 0.0}, False),
+        ({"psnr": 0.0, "ssim": 0.0, "sam": 0.051}, False),
+        ({"psnr": 0.0, "ssim": 0.0}, False),  # of the angle nothing is known
+    ],
+)
+@pytest.mark.parametrize("net", [Repeat(), KeepsDigits()], ids=["silent", "declared"])
+def test_what_the_card_has_measured_counts_more_than_the_class(
+    net: Repeat, losses: dict[str, float], used: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "bfloat16_gains", lambda device_type: True)
+    assert uses_bfloat16("auto", net, CPU, losses) == used
+    assert not uses_bfloat16("float32", net, CPU, losses)
+    assert uses_bfloat16("bfloat16", net, CPU, losses)
+    monkeypatch.setattr(module, "bfloat16_gains", lambda device_type: False)
+    assert not uses_bfloat16("auto", net, CPU, losses)
 
 
 def test_networks_in_other_number_types_stay_in_them() -> None:
@@ -108,11 +130,12 @@ def test_a_pytorch_that_reports_nothing_means_float32(monkeypatch: pytest.Monkey
 
 @pytest.mark.data
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("name", ["jssunet-cave-x4", "jssunet-photo-x4"])
+@pytest.mark.parametrize("name", ["jssunet-cave-x4", "jssunet-photo-x4", "sspsr-cave-x4", "mstpp-cave"])
 def test_bfloat16_costs_next_to_nothing_on_real_scenes(name: str, real_images: Path) -> None:
     """The middles of three validation scenes of CAVE."""
     model = load_model(name, precision="float32")
-    assert model.net.mixed_precision
+    assert keeps_its_digits(model.card.bfloat16)
+    (given,) = model.inputs
     scenes = ["balloons", "cloth", "fake_and_real_food"]
     source = open_scenes("cave", scenes)
     full_scale = float(source.attributes["full_scale"])
@@ -123,7 +146,7 @@ def test_bfloat16_costs_next_to_nothing_on_real_scenes(name: str, real_images: P
         middle = source.read(scene)[:, 192:320, 192:320]
         image = Scene(scene, middle, full_scale, model.scale, degradation).whole(response)
         for precision, total in totals.items():
-            total.update(model.with_precision(precision).predict(lr_msi=image["lr_msi"]), image["hr_hsi"], names=scene)
+            total.update(model.with_precision(precision).predict(**{given: image[given]}), image["hr_hsi"], names=scene)
     single, mixed = (total.compute().means for total in totals.values())
     assert single != mixed
     assert mixed["psnr"] == pytest.approx(single["psnr"], abs=0.01)

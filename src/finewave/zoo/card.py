@@ -54,6 +54,9 @@ class Card:
         For each of the network's tile stages, how many pixels of the first input it has to see around a tile for the
         result to equal the scene in one piece to 1e-4 of the value range, as measured; see
         `finewave.inference.tiling.smallest_halos`.
+    bfloat16 : dict of str to float, optional
+        What the mean ``psnr``, ``ssim`` and ``sam`` over validation images change by in bfloat16, as measured
+        (`finewave.zoo.precision`).
     degradation : dict, optional
         Keyword arguments of `degrade` that made the training inputs: kernel, noise, ...
     measured_msi : str, optional
@@ -96,6 +99,7 @@ class Card:
     receptive_field: int | None = None
     training_crop: int | None = None
     halos: dict[str, int] | None = None
+    bfloat16: dict[str, float] | None = None
     degradation: dict[str, Any] | None = None
     measured_msi: str | None = None
     reference: dict[str, Any] | None = None
@@ -150,7 +154,8 @@ class Card:
         data = recipe.get("data") if isinstance(recipe, dict) else None
         for key, place in _ONCE_IN_RECIPE.items():
             values.setdefault(key, data.get(place) if isinstance(data, dict) else None)
-        values.setdefault("halos", None)  # older cards lack it
+        for key in ("halos", "bfloat16"):
+            values.setdefault(key, None)  # older cards lack them
         known = [f.name for f in fields(cls)]
         missing = [key for key in known if key not in values]
         if missing:
@@ -203,6 +208,10 @@ class Card:
             isinstance(self.halos, dict) and all(isinstance(each, int) and each >= 0 for each in self.halos.values())
         ):
             raise InputError(f"{source}: halos is {self.halos!r}; a number of pixels >= 0 for each stage is expected")
+        if self.bfloat16 is not None and not (
+            isinstance(self.bfloat16, dict) and all(isinstance(each, int | float) for each in self.bfloat16.values())
+        ):
+            raise InputError(f"{source}: bfloat16 is {self.bfloat16!r}; a number for each metric is expected")
         if self.system not in SYSTEMS:
             raise InputError(f"{source}: {unknown_name('model', self.system, SYSTEMS)}")
         if self.task not in TASKS:

@@ -46,8 +46,9 @@ class Model:
         Card of its weights. Without it the network is assumed untrained, and its card has only facts about the network:
         system, configuration, task, scale, receptive field, parameters. `save` accepts further facts.
     precision : {"auto", "float32", "bfloat16"}
-        Arithmetic of inner features. ``"auto"`` is bfloat16 if the CPU or GPU has instructions for it and the network
-        declares ``mixed_precision``, otherwise float32. Inputs and outputs are float32.
+        Arithmetic of inner features. ``"auto"`` is bfloat16 if the CPU or GPU has instructions for it and the card says
+        that it loses next to nothing, or the network declares ``mixed_precision``; otherwise float32. Inputs and
+        outputs are float32.
     pooling : {"image", "local"}
         Region of the means in channel attention: the whole image, as the networks are defined; or windows of the
         training crop's size, as in training. Both are equal for images no larger than the window (except in JSSUNet's
@@ -267,7 +268,8 @@ class Model:
         return next(itertools.chain(self.net.parameters(), self.net.buffers()), default)
 
     def _mixes(self, like: Tensor) -> bool:
-        return uses_bfloat16(self.precision, self.net, like.device)
+        losses = None if self.card is None else self.card.bfloat16
+        return uses_bfloat16(self.precision, self.net, like.device, losses)
 
     @property
     def arithmetic(self) -> str:

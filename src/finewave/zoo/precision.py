@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from finewave.systems.base import SRNetwork
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 """Precisions of prediction, see `uses_bfloat16`."""
+
+MOST_LOST = {"psnr": 0.01, "ssim": 0.0005, "sam": 0.05}
+"""In dB, 1 and degrees: what bfloat16 may change of the mean over images for ``"auto"`` to take it."""
 
 CAPABILITIES = ("amx_bf16", "avx512_bf16")
 """Instructions of processors, by PyTorch's names, with which bfloat16 is faster than float32."""
@@ -24,18 +28,35 @@ def check_precision(name: str) -> str:
     return name
 
 
-def uses_bfloat16(precision: str, net: SRNetwork, device: torch.device) -> bool:
+def uses_bfloat16(
+    precision: str, net: SRNetwork, device: torch.device, losses: Mapping[str, float] | None = None
+) -> bool:
     """Whether a network runs in bfloat16 autocast.
 
-    ``"auto"`` is bfloat16 if the network's class declares ``mixed_precision = True``, which means that under autocast
-    it sums its output in float32 and loses at most 0.01 dB PSNR, 0.0005 SSIM and 0.05 degrees SAM, and if the machine
-    is faster with it. A network whose weights are not float32 runs in their dtype.
+    ``"auto"`` is bfloat16 if it loses at most `MOST_LOST` and the machine is faster with it. The card has the measured
+    loss; without it the network's class declares it (``mixed_precision = True``: under autocast it sums its output in
+    float32). A network whose weights are not float32 runs in their dtype.
+
+    Parameters
+    ----------
+    precision : str
+        One of `PRECISIONS`.
+    net : SRNetwork
+    device : torch.device
+        Of the network.
+    losses : mapping of str to float, optional
+        `Card.bfloat16`: what the mean metrics change by, by the names of `MOST_LOST`.
     """
     if precision == "float32" or any(p.dtype != torch.float32 for p in net.parameters()):
         return False
     if precision == "bfloat16":
         return True
-    return net.mixed_precision and bfloat16_gains(device.type)
+    return (net.mixed_precision if losses is None else keeps_its_digits(losses)) and bfloat16_gains(device.type)
+
+
+def keeps_its_digits(losses: Mapping[str, float]) -> bool:
+    """Whether what bfloat16 changes is at most `MOST_LOST`; what is not known does not count as little."""
+    return all(abs(losses.get(metric, math.inf)) <= most for metric, most in MOST_LOST.items())
 
 
 def bfloat16_gains(device_type: str) -> bool:

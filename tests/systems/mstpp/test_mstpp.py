@@ -128,6 +128,16 @@ def test_feed_forward() -> None:
     torch.testing.assert_close(block(x), inner.permute(0, 2, 3, 1) @ block.reduce.weight[:, :, 0, 0].T)
 
 
+def test_feed_forward_in_parts_is_the_same() -> None:
+    """In evaluation, some inner channels at a time; where gradients are wanted, all at once."""
+    torch.manual_seed(1)
+    block = FFN(5, expansion=3)  # 15 inner channels: parts of 4, 4, 4 and 3
+    x = torch.randn(2, 6, 7, 5)
+    with torch.no_grad():
+        in_parts = block(x)
+    torch.testing.assert_close(in_parts, block(x).detach())
+
+
 def test_memory_is_linear() -> None:
     net = tiny()
     for side in (16, 64):

@@ -20,12 +20,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from finewave.errors import InputError
+from finewave.nn.exporting import exporting
 from finewave.nn.full_precision import full_precision
 from finewave.nn.padding import reflect_pad
 from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least
 
 PADDED_TO = 8  # sides that the network works on are multiples of this
+PARTS = 4  # of the inner channels of a feed-forward network in evaluation
 
 
 def _conv(in_channels: int, out_channels: int, kernel_size: int = 3, groups: int = 1) -> nn.Conv2d:
@@ -92,8 +94,28 @@ class FFN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the network."""
-        y = F.gelu(self.depthwise(F.gelu(self.expand(x.permute(0, 3, 1, 2)))))
-        return self.reduce(y).permute(0, 2, 3, 1)
+        x = x.permute(0, 3, 1, 2)
+        if torch.is_grad_enabled() or exporting():
+            y = self.reduce(F.gelu(self.depthwise(F.gelu(self.expand(x)))))
+        else:
+            y = self._in_parts(x)
+        return y.permute(0, 2, 3, 1)
+
+    def _in_parts(self, x: Tensor) -> Tensor:
+        """Return the same with some inner channels at a time: nothing but the last sum joins them.
+
+        At the size of a tile they are most of the network's memory.
+        """
+        weights = (self.expand.weight, self.depthwise.weight, self.reduce.weight)
+        parts = zip(weights[0].chunk(PARTS), weights[1].chunk(PARTS), weights[2].chunk(PARTS, 1), strict=True)
+        total: Tensor | None = None
+        for expand, depthwise, reduce in parts:
+            y = F.gelu(F.conv2d(x, expand))
+            y = F.gelu(F.conv2d(y, depthwise, padding=1, groups=len(depthwise)))
+            y = F.conv2d(y, reduce)
+            total = y if total is None else total.add_(y)
+        assert total is not None
+        return total
 
 
 class SAB(nn.Module):
