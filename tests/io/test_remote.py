@@ -199,6 +199,7 @@ def test_the_command_line_names_the_url_in_one_line(server: FileServer, tmp_path
         ("https://a.b/c.tif", "https://a.b/c.tif", "https://a.b/c.tif"),
         ("HTTPS://u:p@a.b/c.tif?x=//y", "https://u:p@a.b/c.tif?x=//y", "https://a.b/c.tif?..."),
         ("https:/a.b/c.tif", "https://a.b/c.tif", "https://a.b/c.tif"),
+        (" https://a.b/c.tif ", "https://a.b/c.tif", "https://a.b/c.tif"),
         ("/vsicurl/https://a.b/c.tif", "https://a.b/c.tif", "https://a.b/c.tif"),
         ("/vsicurl/https:/a.b/c.tif", "https://a.b/c.tif", "https://a.b/c.tif"),
         ("/vsicurl?empty_dir=yes&url=https%3A%2F%2Fa.b%2Fc.tif", "https://a.b/c.tif", "https://a.b/c.tif"),
@@ -251,3 +252,20 @@ def test_metadata_beside_a_local_file_open_no_network(
     scene = fw.open_scene(tmp_path / "scene.tif")
     assert scene[:, :16, :16].values.shape == (4, 16, 16)
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("ftp://a.b/c.tif", r"ftp:// cannot be read; https, s3"),
+        ("http://[::1", r"'http://\[::1' is not a URL"),
+        ("https://", r"no such file|cannot be read"),
+    ],
+)
+def test_names_that_lead_nowhere(name: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        fw.open_scene(name)
+
+
+def test_file_urls_are_of_this_machine(folder: Path) -> None:
+    assert fw.open_scene(f"file://{folder / 'small.tif'}").shape == (4, 32, 32)

@@ -190,3 +190,18 @@ def test_an_item_of_elsewhere_leads_to_no_file_of_this_machine(
     write(folder, item_of({"blue": asset("blue") | {"href": href}}))
     with file_server(folder) as served, pytest.raises(InputError, match="leads to a file of this machine"):
         fw.open_scene(f"{served.url}/item.json")
+
+
+def test_bands_of_one_name_are_told_apart_by_their_colours(folder: Path) -> None:
+    told = {key: asset(key) for key in BANDS}
+    for each in told.values():
+        each["eo:bands"][0]["name"] = "OLI"
+    assert fw.open_scene(write(folder, item_of(told))).sizes["band"] == 3
+
+
+def test_assets_that_are_known_by_their_keys_alone(folder: Path) -> None:
+    told = {key: {"href": f"{key}.tif", "type": "image/tiff", "roles": ["data"]} for key in BANDS}
+    scene = fw.open_scene(write(folder, item_of(told)), full_scale=10000)
+    assert scene.band_name.values.tolist() == list(BANDS)
+    with pytest.raises(InputError, match="one or several with commas: x1, x2"):
+        fw.open_scene(write(folder, item_of({f"x{i}": told["blue"] for i in (1, 2)})))

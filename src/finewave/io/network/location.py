@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from finewave.errors import InputError
+
 CONNECT_SECONDS = 15
 REQUEST_SECONDS = 60
 """Longest wait for an answer, and longest time of a single request."""
@@ -105,9 +107,14 @@ def remote_of(name: str | Path | Remote) -> Remote | None:
     """
     if isinstance(name, Remote):
         return name
-    text = str(name)
+    text = str(name).strip()
     if matched := _URL.fullmatch(text):
-        return Remote(f"{matched[1].lower()}://{matched[2]}")
+        url = f"{matched[1].lower()}://{matched[2]}"
+        try:
+            urlsplit(url)
+        except ValueError as error:
+            raise InputError(f"{text!r} is not a URL: {error}") from error
+        return Remote(url)
     if not text.startswith("/vsi"):
         return None
     prefix, _, rest = text[1:].partition("/")
@@ -116,7 +123,7 @@ def remote_of(name: str | Path | Remote) -> Remote | None:
     if prefix.startswith("vsicurl?"):
         matched = re.search(r"[?&]url=([^&]*)", text)
         return None if matched is None else remote_of(unquote(matched[1]))
-    if prefix in _OF_GDAL:
+    if prefix in _OF_GDAL and rest:
         return Remote(f"{_OF_GDAL[prefix]}://{rest}")
     return Remote(text) if leads_to_network(text) else None
 
@@ -129,6 +136,9 @@ def location_of(name: str | Path | Remote) -> Location:
     text = str(name)
     if re.match(r"file:/", text, re.IGNORECASE):
         return Path(unquote(urlsplit(text).path))
+    scheme = re.match(r"([a-z][a-z0-9+.-]+):/", text, re.IGNORECASE)
+    if scheme and not Path(text).exists():
+        raise InputError(f"{scheme[1]}:// cannot be read; https, s3, gs, az, abfs and oss can: download the file first")
     return Path(name)  # type: ignore[arg-type]  # a Remote has been returned
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import xarray as xr
 
+from finewave.band_names import colour_of
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.band_files import open_bands, read_header
@@ -206,18 +207,21 @@ def _chosen(found: list[Asset], base: Location, options: OpenOptions) -> list[As
     single = [
         each for each in optical if len(each.bands) == 1 and not _NO_REFLECTANCE.search(each.bands[0].colour or "")
     ]
-    by_name: dict[str, Asset] = {}
+    by_band: dict[tuple[Any, ...], Asset] = {}
     for each in sorted(single, key=lambda asset: "jp2" in asset.media_type):
-        by_name.setdefault(str(each.bands[0].name or each.bands[0].colour or each.key), each)
-    if by_name:
-        return sorted(by_name.values(), key=found.index)
+        band = each.bands[0]
+        by_band.setdefault((band.name, band.colour, band.wavelength), each)
+    if by_band:
+        return sorted(by_band.values(), key=found.index)
+    if coloured := [each for each in images if len(each.bands) < 2 and colour_of(each.key) is not None]:
+        return coloured
     several = [each for each in optical if len(each.bands) > 1] or [each for each in images if "data" in each.roles]
     several = several or images
     if len(several) == 1:
         return several
     known = ", ".join(each.key for each in found) or "none"
     why = f"has {len(several)} assets that could be the image" if several else "has no asset that is a raster"
-    raise InputError(f"{base} {why}; choose with variable= (--variable), of: {known}")
+    raise InputError(f"{base} {why}; choose with variable= (--variable), one or several with commas: {known}")
 
 
 def _called(name: str, found: list[Asset], base: Location) -> Asset:
