@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rasterio.transform import Affine, from_origin
 
 from finewave.errors import InputError
+from finewave.io.formats import geotiff
 from finewave.io.open_save import load_scene, open_scene, save_scene
 from finewave.scene import make_scene, scene_crs, scene_transform
 from finewave.warnings import FinewaveWarning
@@ -70,6 +71,30 @@ def test_scaled_integers_as_rasterio_sees_them(tmp_path: Path) -> None:
         assert dataset.scales == (0.0001,) * 4
         assert dataset.read(1)[2, 3] == 0
         assert dataset.read(1)[0, 1] == round(10000 / 256)
+
+
+@pytest.mark.parametrize("interleave", ["band", "pixel"])
+def test_how_the_file_in_between_is_packed_changes_nothing(
+    interleave: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read once; the file that is made of it is compressed either way, overviews included."""
+    smooth = np.linspace(0, 1, 600 * 530, dtype=np.float32).reshape(600, 530)
+    scene = make_scene(np.stack([smooth, smooth[::-1], smooth**2]), wavelengths=[450, 550, 650])
+    contents = []
+    for limit in (0, 2**30):
+        monkeypatch.setattr(geotiff, "_UNPACKED", limit)
+        save_scene(scene, tmp_path / "a.tif", cog=True, interleave=interleave)
+        with rasterio.open(tmp_path / "a.tif") as dataset:
+            contents.append(dataset.read())
+            assert dataset.compression.value == "DEFLATE"
+            assert dataset.overviews(1) == [2]
+        with rasterio.open(tmp_path / "a.tif", overview_level=0) as overview:
+            contents.append(overview.read())
+            assert overview.compression.value == "DEFLATE"
+            assert overview.tags(ns="IMAGE_STRUCTURE")["PREDICTOR"] == "3"
+    np.testing.assert_array_equal(contents[0], scene.values)
+    np.testing.assert_array_equal(contents[0], contents[2])
+    np.testing.assert_array_equal(contents[1], contents[3])
 
 
 def test_cloud_optimised(tmp_path: Path) -> None:
