@@ -155,6 +155,15 @@ def evaluate_model(
     return result
 
 
+def with_scores(model: Model, store: Store, floors: Mapping[str, Floor] | None = None) -> Model:
+    """Return a model whose card has its scores on the validation scenes of a store, and the baselines' beside them."""
+    assert model.card is not None
+    dataset = store.attributes["dataset"]
+    scores = evaluate_model(model, dataset, "val", baseline=True, floors=floors, store=store)
+    metrics = {f"{dataset}/val": {key: value for key, value in scores.items() if key not in ("model", "images")}}
+    return Model(model.net, replace(model.card, metrics=metrics))
+
+
 def baseline_for(
     system: str,
     dataset: str,

@@ -151,6 +151,7 @@ def _fit(scenes: Sequence[str | Path], out: Path, options: FitOptions, progress:
     overrides += [f"name={json.dumps(out.resolve().name)}", f"out={json.dumps(str(out / TRAINING))}"]
     if sensor is not None and not companion:
         _warn_of_pixel_size(scenes, options.scale, sensor)
+    from finewave.evaluation.evaluator import with_scores
     from finewave.training.trainer import train
 
     outcome = train(recipe, [*overrides, *options.overrides], devices=options.devices)
@@ -161,21 +162,9 @@ def _fit(scenes: Sequence[str | Path], out: Path, options: FitOptions, progress:
     model = Model(trained.net, _card(trained.card, store, sensor, options))
     if finished(out) and Card.read(out / CARD).sha256 == trained.card.sha256:
         return load_model(out)
-    model = _with_scores(model, store)
+    model = with_scores(model, store, SMALL_FLOORS.get(model.task))
     model.save(out)
     return model
-
-
-def _with_scores(model: Model, store: Store) -> Model:
-    """Add the scores on the validation blocks, and those of baselines, to the card."""
-    from finewave.evaluation.evaluator import evaluate_model
-
-    assert model.card is not None
-    dataset = store.attributes["dataset"]
-    floors = SMALL_FLOORS.get(model.task)
-    scores = evaluate_model(model, dataset, "val", baseline=True, floors=floors, store=store)
-    metrics = {f"{dataset}/val": {key: value for key, value in scores.items() if key not in ("model", "images")}}
-    return Model(model.net, replace(model.card, metrics=metrics))
 
 
 def _check_folder(out: Path) -> None:

@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from finewave.datasets.registry import get_dataset, open_dataset
 from finewave.datasets.store import Store
 from finewave.datasets.synthetic_views import UnalignedCrops, margin_for, scene_with_reference
 from finewave.errors import InputError
-from finewave.evaluation.evaluator import evaluate_model
+from finewave.evaluation.evaluator import with_scores
 from finewave.io.atomic import atomic_output, flush_to_disk
 from finewave.io.path_checks import check_name
 from finewave.physics.sensors import get_sensor
@@ -365,7 +364,7 @@ def _export(
         licence="Apache-2.0",
         notes=dataset.notes or None,
     )
-    return _with_scores(Model(net, card), store).save(out / MODEL_FOLDER)
+    return with_scores(Model(net, card), store).save(out / MODEL_FOLDER)
 
 
 def _ms_bands(config: dict[str, Any], store: Store) -> tuple[list[str], list[float] | None]:
@@ -374,15 +373,6 @@ def _ms_bands(config: dict[str, Any], store: Store) -> tuple[list[str], list[flo
         return measured_bands(store, config["data"]["msi"])
     sensor = get_sensor(config["data"]["sensor"])
     return list(sensor.bands), [round(float(centre), 1) for centre in sensor.centres]
-
-
-def _with_scores(model: Model, store: Store) -> Model:
-    """Add the scores on the validation scenes, and those of baselines, to the card."""
-    assert model.card is not None
-    dataset = store.attributes["dataset"]
-    scores = evaluate_model(model, dataset, "val", baseline=True, store=store)
-    metrics = {f"{dataset}/val": {key: scores[key] for key in ("mean", "baseline", "left_out", "protocol")}}
-    return Model(model.net, replace(model.card, metrics=metrics))
 
 
 def _hardware() -> str:
