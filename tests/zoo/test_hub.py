@@ -218,7 +218,7 @@ def test_models_lists_what_was_fetched(model: Model, hub: Hub) -> None:
     assert f"hf:{NAME}" not in CliRunner().invoke(main, ["models"]).output
     load_model(f"hf:{NAME}")
     listed = CliRunner().invoke(main, ["models"])
-    assert f" hf:{NAME}\n" in listed.output, listed.output
+    assert f" hf:{NAME} " in listed.output, listed.output
     refused = CliRunner().invoke(main, ["predict", "pyproject.toml", "-o", "x.tif", "--model", "hf:somebody/nothing"])
     assert refused.exit_code == 2
     assert refused.stderr.startswith("error: there is no model 'somebody/nothing' on ")

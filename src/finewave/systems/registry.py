@@ -176,7 +176,7 @@ def create_model(name: str, **config: Any) -> SRNetwork:
     ]
     if missing:
         raise InputError(f"{name} needs a value for {', '.join(missing)}")
-    check_options(name, config, f"{name}: ")
+    check_options(name, config, typing.get_type_hints(network.__init__), f"{name}: ")
     bound = signature.bind(**config)
     bound.apply_defaults()
     try:
@@ -209,7 +209,7 @@ def config_of(net: SRNetwork) -> tuple[str, dict[str, Any]]:
     return net.system, dict(net.config)
 
 
-def check_options(system: str, options: Mapping[str, Any], prefix: str) -> None:
+def check_options(system: str, options: Mapping[str, Any], annotations: Mapping[str, Any], prefix: str) -> None:
     """Check a system's options against the annotations of its constructor.
 
     Parameters
@@ -218,6 +218,8 @@ def check_options(system: str, options: Mapping[str, Any], prefix: str) -> None:
         A system, see `list_systems`.
     options : dict
         Values by the names of `options_of`.
+    annotations : mapping
+        Of the constructor's arguments.
     prefix : str
         Of the names in messages, ``"model."`` for instance.
 
@@ -226,9 +228,8 @@ def check_options(system: str, options: Mapping[str, Any], prefix: str) -> None:
     InputError
         A ``ValueError``, if the annotation of an option excludes its value, or a number is negative, infinite or NaN.
     """
-    hints = annotations_of(system_named(system))
     for key, value in options.items():
-        _check_kind(system, key, value, hints.get(key, Any), prefix)
+        _check_kind(system, key, value, annotations.get(key, Any), prefix)
         if isinstance(value, int | float) and not 0 <= value < math.inf:
             raise InputError(f"{prefix}{key}={value!r} is out of range; it must be >= 0")
 

@@ -17,7 +17,7 @@ from finewave.errors import InputError, unknown_name
 from finewave.physics.sensors import get_sensor
 from finewave.sections import checked, keys_of, unknown_key
 from finewave.systems.registry import check_options, options_of, system_named, takes_reference
-from finewave.systems.signatures import phase_options_of
+from finewave.systems.signatures import annotations_of, phase_options_of
 from finewave.training.phase_options import PhaseOptions, SupervisedOptions
 from finewave.training.recipe_options import CropOptions, ModelOptions, RecipeOptions
 
@@ -212,11 +212,11 @@ def _mapping(value: Any, key: str) -> dict[str, Any]:
 
 def _check_model(system: str, options: dict[str, Any], prefix: str, source: str) -> None:
     """Refuse options that a system does not have, or of another kind; of a composition, those of its parts, too."""
-    known = options_of(system)
+    known = annotations_of(system_named(system))
     for key in options:
         if key not in known:
             raise unknown_key(f"{prefix}{key}", (f"{prefix}{name}" for name in known), source)
-    check_options(system, options, prefix)
+    check_options(system, options, known, prefix)
     for key, value in options.items():
         part = key.removesuffix("_options")
         if part in options and part != key and isinstance(value, dict):
