@@ -139,7 +139,7 @@ def _how(run: dict[str, Any]) -> list[str]:
         "",
         *plain,
         "",
-        "Each measurement is a process of its own. Times are medians of at least three runs after one to warm up; what",
+        "Each measurement runs in its own process. Times are medians of at least three runs after one to warm up; what",
         "takes longer than four seconds is run once after it, and the post-processing of large images once in all.",
         "Memory is the process's peak above what it held when network and input were there; on a GPU that of PyTorch's",
         "allocator. bfloat16 is mixed precision. A training step is forward, losses of all stages, backward and Adam.",
@@ -148,15 +148,15 @@ def _how(run: dict[str, Any]) -> list[str]:
 
 _NOTES = {
     "Targets": [
-        "Where a target is missed, the tables below say where the time goes. Time or memory per pixel below 1 comes of",
-        "a cost that does not grow with the image.",
+        "For missed targets, the tables below show where the time is spent. Time or memory per pixel below 1 is due to",
+        "costs that do not grow with the image.",
     ],
     "Time and memory": [
-        "*Freed memory*: finewave's commands keep it for the tensors that come; a Python program of your own gives it",
-        "back to the system, as PyTorch on glibc does, until it calls `finewave.allocator.keep_freed_memory()`.",
-        "*Faster* and *less memory* are against the plain formulation in a process that gives it back, as the public",
-        "code runs; it, too, is faster where memory is kept, as its row says. In the tables below it is kept, but for",
-        "the plain formulation.",
+        "*Freed memory*: finewave's commands keep it for later tensors; other Python programs return it to the",
+        "system, as PyTorch does on glibc, unless they call `finewave.allocator.keep_freed_memory()`. *Faster* and",
+        "*less memory* are relative to the plain formulation in a process that returns it, as the public code runs;",
+        "with kept memory the plain formulation is also faster, see its row. In the tables below it is kept, except",
+        "for the plain formulation.",
     ],
     "Arithmetic": [
         "FLOPs are those of convolutions and matrix products, a multiply-add being two; interpolation, compiled",
@@ -201,7 +201,7 @@ def _times(results: Sequence[dict[str, Any]], ratios: Sequence[dict[str, Any]]) 
                 _name(result),
                 result["variant"],
                 result["precision"],
-                "kept" if result["options"].get("keeps_memory") else "given back",
+                "kept" if result["options"].get("keeps_memory") else "returned",
                 _time(result["seconds"]),
                 _memory(result["peak_bytes"]),
                 f"{ratio['faster']:.1f}x" if ratio else "",

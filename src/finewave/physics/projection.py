@@ -1,4 +1,4 @@
-"""The image nearest to a result that, observed again, gives back the inputs: projection on {G : D R G = X}."""
+"""Projection of a result on the images consistent with its inputs, {G : D R G = X}."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ class Projection:
     """Constraints of all inputs that a result is observed as.
 
     D acts on pixels and R on bands, so that D⁺ R⁺ is the pseudo-inverse of D R: one step reaches the nearest image, in
-    the least-squares sense, without iterations. A guide's constraint comes first and that of the scene last. Where both
-    agree, R Y = D M for LR-HSI Y and HR-MSI M, the second step leaves the first one true, and the result is the
-    nearest image that fulfils both. Where they do not, no image does: then the scene is given back, and the guide as
-    far as it agrees with it.
+    the least-squares sense, without iterations. The guide's constraint is applied first, the scene's last. If both
+    agree, R Y = D M for LR-HSI Y and HR-MSI M, the second step preserves the first constraint, and the result is the
+    nearest image that satisfies both. Otherwise no image does: then the scene is reproduced, and the guide as far as it
+    is consistent with it.
     """
 
     constraints: tuple[Constraint, ...]

@@ -1,11 +1,11 @@
 """The smallest change of an image that changes its observation by a given amount: D⁺ = Dᵀ (D Dᵀ)⁻¹.
 
 Blur and decimation D by a separable, symmetric kernel act on rows and columns alike, so that D Dᵀ is, on each axis, a
-convolution of LR pixels: its taps are the kernel's autocorrelation at multiples of s. Its inverse is a convolution,
-too, whose taps fall off exponentially, as those of every banded, well-conditioned matrix do (S. Demko, W. F. Moss,
-P. W. Smith, "Decay rates for inverses of band matrices", Mathematics of Computation 43, 1984), and which is cut where
-they no longer matter. `degrade` continues an image as its mirror image, and both D and Dᵀ of a symmetric kernel
-keep that symmetry: with differences mirrored likewise, the convolutions give the pseudo-inverse at borders as well.
+convolution of LR pixels: its taps are the kernel's autocorrelation at multiples of s. Its inverse is also a
+convolution, with exponentially decaying taps, as for every banded, well-conditioned matrix (S. Demko, W. F. Moss, P. W.
+Smith, "Decay rates for inverses of band matrices", Mathematics of Computation 43, 1984), truncated where they are
+negligible. `degrade` mirrors an image at its borders, and both D and Dᵀ of a symmetric kernel preserve that symmetry:
+with differences mirrored likewise, the convolutions give the pseudo-inverse at borders as well.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from finewave.physics.observation import Observation
 
 TOLERANCE = 1e-5
-"""What cutting the inverse may leave of a difference, at most."""
+"""Maximum relative error from truncating the inverse."""
 LARGEST_CONDITION = 1e3
-"""Of D Dᵀ along an axis; beyond, rounding in float32 and noise would be enlarged to more than what is mended."""
+"""Maximum condition number of D Dᵀ along an axis; beyond it, rounding and noise would be amplified too much."""
 _PERIOD = 4096  # LR pixels; what an inverse has beyond half of them is far below `TOLERANCE`
 
 
@@ -48,7 +48,7 @@ class PseudoInverse:
     Raises
     ------
     InputError
-        If the kernel is not separable or not symmetric, or the observation keeps too little to be given back.
+        If the kernel is not separable or not symmetric, or its pseudo-inverse is too ill-conditioned.
     """
 
     def __init__(self, observation: Observation, owner: str) -> None:
@@ -59,7 +59,7 @@ class PseudoInverse:
         self.reach = max(len(inverse) // 2 + phases.shape[1] // 2 for inverse, phases in self._axes)
 
     def __call__(self, difference: Tensor) -> Tensor:
-        """Return the correction (B, c, s h, s w) of an image whose observation is to change by (B, c, h, w)."""
+        """Return the correction (B, c, s h, s w) that changes an image's observation by (B, c, h, w)."""
         result = difference.double()  # few pixels: rounding must not be enlarged
         for axis, (inverse, _) in zip((-2, -1), self._axes, strict=True):
             result = _weighted(mirrored(result, len(inverse) // 2, axis), inverse, axis)
@@ -131,7 +131,7 @@ def _phases(taps: NDArray[np.float64], scale: int) -> NDArray[np.float64]:
 
 
 def _weighted(image: Tensor, weights: NDArray[np.float64], axis: int) -> Tensor:
-    """Return the weighted sum of an image's shifts; for this few pixels quicker than a convolution."""
+    """Return the weighted sum of an image's shifts; for few pixels faster than a convolution."""
     length = image.shape[axis] - len(weights) + 1
     result = image.narrow(axis, 0, length) * float(weights[0])
     for offset, weight in enumerate(weights[1:], start=1):

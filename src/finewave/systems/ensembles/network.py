@@ -1,7 +1,7 @@
-"""The mean of several systems of one task, made consistent with what was observed.
+"""The mean of several systems of one task, made consistent with the inputs.
 
-What members get wrong each in its own way is smaller in their mean. What they all must fulfil, that the result gives
-back the inputs when it is observed again, is then established by projection, see `finewave.physics.projection`.
+Independent errors of the members are smaller in their mean. Consistency with the inputs is then established by
+projection, see `finewave.physics.projection`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FROM_THE_WHOLE = ("scale", "ms_bands", "hs_bands")
 
 
 class Ensemble(SRNetwork):
-    """Mean over members, then the nearest image that gives back the inputs.
+    """Mean over members, projected on the images consistent with the inputs.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Ensemble(SRNetwork):
 
     @property
     def members(self) -> list[SRNetwork]:
-        """The networks of which it is the mean."""
+        """The member networks."""
         return [net for name, net in self.named_children() if isinstance(net, SRNetwork) and name.startswith("member")]
 
     def set_response(self, response: Any) -> None:
@@ -101,9 +101,9 @@ class Ensemble(SRNetwork):
 
     @property
     def projection(self) -> Projection:
-        """What makes the mean consistent."""
+        """The projection, None without."""
         constraints = []
-        for name in reversed(self.inputs):  # the scene last: it is given back exactly
+        for name in reversed(self.inputs):  # the scene last: it is reproduced exactly
             response = inverse = observation = spatial = None
             if name.endswith("msi") and self.task != "sr":
                 response = self.response.detach().double().cpu().numpy()
@@ -127,7 +127,7 @@ class Ensemble(SRNetwork):
         return any(net.prepares for net in self.members)
 
     def prepare_from(self, samples: Any, seed: int) -> None:
-        """Let each member that learns before training see its images."""
+        """Prepare each member that needs it."""
         kept = list(samples)
         for net in self.members:
             if net.prepares:
@@ -140,11 +140,12 @@ class Ensemble(SRNetwork):
 
     @property
     def receptive_field(self) -> int | None:
-        """Distance in pixels of the first input up to which one acts on the output; None for the whole image."""
+        """Largest distance in pixels of the first input at which a pixel affects the output; None for the whole
+        image."""
         return self.receptive_field_with_pooling(0)
 
     def receptive_field_with_pooling(self, window: int) -> int | None:
-        """Return `receptive_field` with channel pooling over windows of so many input pixels a side."""
+        """Return `receptive_field` with channel pooling over windows of the given side in input pixels."""
         reaches = [net.receptive_field_with_pooling(window) for net in self.members]
         known = [reach for reach in reaches if reach is not None]
         if len(known) < len(reaches):
@@ -158,7 +159,7 @@ class Ensemble(SRNetwork):
 
     @property
     def shift_equivariant(self) -> bool:
-        """Whether every member does the same wherever a part of the image lies."""
+        """Whether all members are shift-equivariant."""
         return all(net.shift_equivariant for net in self.members)
 
     @property
@@ -183,7 +184,7 @@ class Ensemble(SRNetwork):
 
     @property
     def export_lacks(self) -> Mapping[str, str]:
-        """See `finewave.zoo.export`: what any of the members lacks."""
+        """See `finewave.zoo.export`: formats that any member lacks."""
         lacks = {kind: why for net in reversed(self.members) for kind, why in net.export_lacks.items()}
         if self.consistent:
             lacks |= dict.fromkeys(("onnx", "pt2"), "its projection is computed from values of its weights")
