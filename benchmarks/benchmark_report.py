@@ -73,7 +73,7 @@ def page_of(run: dict[str, Any]) -> str:
         f"# {title}",
         "",
         "Written by `finewave bench`; every number on this page comes from one run of it, whose figures stand in",
-        f"[{stem}.json]({stem}.json). To measure another machine, or to write the page anew:",
+        f"[{stem}.json]({stem}.json). To measure another machine, or to write the page again:",
         "",
         "```console",
         *commands,

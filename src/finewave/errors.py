@@ -20,7 +20,7 @@ def unknown_name(kind: str, name: object, accepted: Iterable[str]) -> InputError
     Parameters
     ----------
     kind : str
-        What the name stands for, e.g. ``"model"``.
+        Kind of the name, e.g. ``"model"``.
     name : object
         What the user gave. Only text has a nearest name.
     accepted : iterable of str

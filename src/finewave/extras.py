@@ -1,4 +1,4 @@
-"""Packages that only some work needs: a missing one is said in one line, with what installs it."""
+"""Optional packages: a missing one gives an error of one line with the command that installs it."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Accepted:
 
     @property
     def bounds(self) -> str:
-        """The range in words; empty if any finite number is accepted."""
+        """The range as text; empty if any finite number is accepted."""
         bounds = ((">=", self.least), (">", self.above), ("<=", self.most), ("<", self.below))
         return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
 

@@ -3,7 +3,7 @@
 The absolute error of each pixel and band, divided by the pixel's brightness, is sorted into classes of brightness and
 distance from the training pixels; of each class and band the quantile that a stated share of the errors does not exceed
 is kept (V. Vovk, "Conditional validity of conformal predictors", Machine Learning 92, 2013, section 4). Errors of one
-scene go together, so that scenes, not pixels, are what is exchanged: quantiles are taken a little farther out, until
+scene go together, so that scenes, not pixels, are what is exchanged: quantiles are moved slightly outwards, until
 each scene, with the classes of the others alone, is covered as often as stated on average.
 """
 
@@ -178,11 +178,11 @@ def _level_for(scenes: Sequence[HeldOutErrors], share: float) -> tuple[float, Fl
 
     Of n scenes the next one is as likely as any to be the worst: (1 - share) / n is added, as in conformal prediction.
     """
-    wanted = share + (1 - share) / len(scenes)
+    target_share = share + (1 - share) / len(scenes)
     low, high = share, 1.0
     for _ in range(7):
         middle = (low + high) / 2
-        if coverage_left_out(scenes, middle).mean() < wanted:
+        if coverage_left_out(scenes, middle).mean() < target_share:
             low = middle
         else:
             high = middle

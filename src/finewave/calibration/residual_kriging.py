@@ -176,7 +176,7 @@ def estimated(
     if values.sum() == 0:
         return start
     independent = float(values.sum() ** 2 / np.square(values).sum())
-    best, chosen = -np.inf, start
+    best, best_model = -np.inf, start
     for length in (start.length, *_LENGTHS):
         for noise in (start.noise, *_NOISES):
             model = replace(start, length=length, noise=noise)
@@ -191,8 +191,8 @@ def estimated(
             )
             posterior = independent * likelihood + prior
             if posterior > best:
-                best, chosen = posterior, model
-    return chosen
+                best, best_model = posterior, model
+    return best_model
 
 
 def _squared_distances(a: Any, b: Any) -> Any:

@@ -59,13 +59,13 @@ def choose_places(
     count : int
         How many places, >= 1.
     size : int
-        Side of a place in pixels, odd: it is flat over ``size``, and farther than that from the border.
+        Side of a place in pixels, odd: it is flat over ``size``, and further than that from the border.
     model : ErrorModel, optional
         How errors go together.
     usable : bool ndarray (H, W), optional
         Where one can go.
     seed : int
-        Of the sample of pixels that stands for the scene.
+        Size of the pixel sample that represents the scene.
 
     Raises
     ------
@@ -117,17 +117,17 @@ def _greedy(
         np.concatenate(features), features[0], np.concatenate(places), places[0]
     )  # of candidates and scene with candidates
     variance = np.ones(total)
-    left, chosen = 1.0, []
+    left, selected = 1.0, []
     for _ in range(count):
         gains = (counts @ covariance[total:] ** 2) / (variance + model.noise)
         best = int(gains.argmax())
         left -= float(gains[best])
         row, column = candidates[best]
-        chosen.append(ChosenPlace(float(row) + 0.5, float(column) + 0.5, max(left, 0.0)))
+        selected.append(ChosenPlace(float(row) + 0.5, float(column) + 0.5, max(left, 0.0)))
         column_of_best = covariance[:, best].copy()
         covariance -= np.outer(column_of_best, column_of_best[:total]) / (variance[best] + model.noise)
         variance = covariance[np.arange(total), np.arange(total)].copy()
-    return chosen
+    return selected
 
 
 def _flatness(values: Tensor, size: int) -> tuple[Tensor, np.ndarray]:

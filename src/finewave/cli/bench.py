@@ -71,7 +71,7 @@ def bench(
         return print_json(run)
     click.echo(machine_line(run))
     if not run["plain"]:
-        click.echo("the plain formulations are not at hand (no tests/plain): ratios are left out")
+        click.echo("the plain formulations are not available (no tests/plain): ratios are omitted")
     for each in tables_of(run):
         click.echo(f"\n{each.title}")
         columns = [[row[i] for row in each.rows if row[i]] for i in range(len(each.header))]

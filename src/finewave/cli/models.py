@@ -44,7 +44,7 @@ def models(name: str | None, task: str | None, as_json: bool) -> None:
 
 
 def _cards() -> dict[str, Card]:
-    """Return the cards of all weights at hand by name."""
+    """Return the cards of all available weights by name."""
     from finewave.zoo.bundled_weights import CARD, weight_folders
     from finewave.zoo.card import Card
     from finewave.zoo.hub import cached

@@ -123,7 +123,7 @@ study.add_command(anchors)
 
 _OPTIONS: tuple[click.Option, ...] = (
     click.Option(["--datasets"], multiple=True, metavar="NAME...", shell_complete=dataset_names,
-                 help="[default: those of the publication at hand]"),
+                 help="[default: those of the publication that are available]"),
     click.Option(["--scales"], multiple=True, type=click.IntRange(min=2), metavar="N...", shell_complete=study_scales,
                  help="[default: published]"),
     click.Option(["--systems", "--rows", "rows"], multiple=True, metavar="KEY...", shell_complete=study_rows,

@@ -329,7 +329,7 @@ def _other_models(scene: xr.DataArray, model: Model, name: str) -> str:
         fitting = [each for each, card in cards if card.output == model.output and _takes(card, scene)]
     if fitting:
         return f"; of the trained models {', '.join(fitting)} take{'s' * (len(fitting) == 1)} these bands"
-    return "; no trained model at hand takes these bands: finewave fit trains one for them"
+    return "; no available model takes these bands: finewave fit trains one for them"
 
 
 def _takes(card: Card, scene: xr.DataArray) -> bool:

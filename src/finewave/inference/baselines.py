@@ -1,4 +1,4 @@
-"""Baselines on images: built for the bands at hand, with the sensor and scale that options or the images state.
+"""Baselines on images: built for the images' bands, with sensor and scale from options or images.
 
 Spatial baselines (``bicubic``, ``ibp``) need the scale. Fusion (``gsa``, ``cnmf``) takes it from the two images.
 Spectral baselines (``ridge``, ``quadratic``, ``root-polynomial``, ``knn``) learn from spectra (``spectra``) that the
@@ -30,7 +30,7 @@ _OPTIONS = ("sensor", "scale", "kernel", "spectra")
 
 
 def is_baseline(model: Any) -> bool:
-    """Tell whether a model is given by the name of a baseline, which is built for the images at hand.
+    """Return whether a model is given by the name of a baseline, which is built for the given images.
 
     Also true for ensembles ``"a+b"`` with a baseline, see `finewave.zoo.ensemble`.
     """

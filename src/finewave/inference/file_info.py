@@ -23,7 +23,7 @@ def info(path: str | Path, *, models: bool = True, **keywords: Any) -> dict[str,
     path : str or pathlib.Path
         As for `open_scene`.
     models : bool
-        Say of each set of trained weights at hand whether it fits the file's bands, and why not.
+        Check for all available weights whether they fit the file's bands, and why not.
     **keywords
         As for `open_scene`.
 

@@ -40,7 +40,7 @@ OF_FILES = frozenset(
 """Those that only `predict_file` has: how files are read and written, and by whom."""
 
 USUAL_SHARE = 0.9
-"""Of the errors that half-widths hold, where none is said."""
+"""Default share of the errors within the half-widths."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -126,7 +126,7 @@ class Request:
 
                 labels = band_labels(scene)
                 warnings.warn(
-                    f"{', '.join(labels[i] for i in empty)} has no value in any pixel of the scene that was looked at; "
+                    f"{', '.join(labels[i] for i in empty)} has no value in any checked pixel of the scene; "
                     "what depends on it has none either: flag it bad (bbl, good_band) to have it filled from its "
                     "neighbours",
                     FinewaveWarning,

@@ -180,7 +180,7 @@ def open_job(folder: Path, job: dict[str, Any], *, restart: bool) -> dict[str, A
             raise InputError(
                 f"{folder} holds unfinished work of another run: {', '.join(differing)} "
                 f"{'was' if len(differing) == 1 else 'were'} different. Repeat that command to finish it, or begin "
-                "anew with --restart (restart=True)"
+                "again with --restart (restart=True)"
             )
         stores = (_SCENE, _SPREAD) if job.get("spread") or job.get("uncertainty") else (_SCENE,)
         if all((folder / store).is_dir() for store in stores):  # otherwise only one of them already has its final name

@@ -112,15 +112,15 @@ def _in_pixels(spot: Spot, scene: xr.DataArray, finer: int) -> tuple[NDArray[np.
     return np.column_stack([columns, rows]), radius or default
 
 
-def _reprojected(points: NDArray[np.float64], given: str, wanted: object, name: str) -> NDArray[np.float64]:
+def _reprojected(points: NDArray[np.float64], source_crs: str, target_crs: object, name: str) -> NDArray[np.float64]:
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
     from rasterio.warp import transform
 
     try:
-        x, y = transform(CRS.from_user_input(given), wanted, points[:, 0].tolist(), points[:, 1].tolist())
+        x, y = transform(CRS.from_user_input(source_crs), target_crs, points[:, 0].tolist(), points[:, 1].tolist())
     except CRSError as error:
-        raise InputError(f"{name}: {given!r} does not name a CRS") from error
+        raise InputError(f"{name}: {source_crs!r} does not name a CRS") from error
     return np.column_stack([x, y])
 
 

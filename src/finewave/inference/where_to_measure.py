@@ -94,8 +94,8 @@ def where_to_measure(scene: xr.DataArray, model: Model, count: int = 8, *, seed:
     image, factor = _reduced(scene, list(select_bands(scene, model).indices))
     finer = model.upscaling
     size = max(3, _SPOT // (finer * factor) // 2 * 2 + 1)
-    chosen = choose_places(torch.from_numpy(image), count, size=size, seed=seed)
-    return [_placed(number, each, scene, finer, factor, size) for number, each in enumerate(chosen, start=1)]
+    places_ = choose_places(torch.from_numpy(image), count, size=size, seed=seed)
+    return [_placed(number, each, scene, finer, factor, size) for number, each in enumerate(places_, start=1)]
 
 
 def _reduced(scene: xr.DataArray, bands: list[int]) -> tuple[NDArray[np.float32], int]:

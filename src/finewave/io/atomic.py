@@ -77,7 +77,7 @@ def check_folder_of(final: Path) -> None:
 def workshop_for(final: Path) -> Iterator[Path]:
     """Yield an empty hidden folder beside an output, in which it is made; it is gone afterwards.
 
-    So are those that earlier runs for the same output have left when they were killed. A folder in use is told by the
+    Folders left by earlier, killed runs for the same output are removed, too. A folder in use is recognised by the
     system's lock on it, which goes with its process; where there are no such locks (Windows, some file systems of
     other machines) folders of killed runs stay.
 

@@ -76,9 +76,9 @@ _ANSWERS = (
 
 def _far_trouble(error: BaseException) -> str:
     """Return why a remote file cannot be read, without its URL, which may contain signatures."""
-    said = " ".join(f"{type(each).__name__} {each}" for each in (error, error.__cause__, error.__context__) if each)
+    message = " ".join(f"{type(each).__name__} {each}" for each in (error, error.__cause__, error.__context__) if each)
     for pattern, reason in _ANSWERS:
-        if re.search(pattern, said):
+        if re.search(pattern, message):
             return reason
     plain = re.sub(r"\S*(?:://|/vsi|%3A%2F%2F)\S*", "it", first_line(error))
     return f"the file is damaged, of another kind, or its server failed ({plain})"

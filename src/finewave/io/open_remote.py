@@ -174,5 +174,5 @@ def stamp_of_remote(remote: Remote) -> str:
     import hashlib
 
     is_file = remote.is_http and identify(remote).kind != "zarr"
-    told = look_at(remote).stamp if is_file else ""
-    return hashlib.sha256(f"{remote.url.partition('?')[0]} {told}".encode()).hexdigest()
+    stamp = look_at(remote).stamp if is_file else ""
+    return hashlib.sha256(f"{remote.url.partition('?')[0]} {stamp}".encode()).hexdigest()

@@ -186,20 +186,20 @@ def open_with(source: Path, options: OpenOptions) -> xr.DataArray:
     from finewave.io.file_errors import reading
     from finewave.io.plausibility import drop_implausible
 
-    chosen = _reader_of(source) if options.engine is None else _XARRAY
-    if options.variable is not None and not chosen.has_variables:
-        raise InputError(f"variable= (--variable) has no meaning for {source}, a {chosen.name} holds one image")
-    if options.band_axis is not None and not chosen.has_variables:
-        raise InputError(f"band_axis= (--band-axis) has no meaning for {source}: a {chosen.name} has bands, not axes")
-    if options.resolution is not None and not chosen.has_resolution:
-        raise InputError(f"resolution= (--resolution) has no meaning for {source}, a {chosen.name} has one")
-    if options.orthorectify and not chosen.has_lookup_table:
+    reader = _reader_of(source) if options.engine is None else _XARRAY
+    if options.variable is not None and not reader.has_variables:
+        raise InputError(f"variable= (--variable) has no meaning for {source}, a {reader.name} holds one image")
+    if options.band_axis is not None and not reader.has_variables:
+        raise InputError(f"band_axis= (--band-axis) has no meaning for {source}: a {reader.name} has bands, not axes")
+    if options.resolution is not None and not reader.has_resolution:
+        raise InputError(f"resolution= (--resolution) has no meaning for {source}, a {reader.name} has one")
+    if options.orthorectify and not reader.has_lookup_table:
         raise InputError(f"orthorectify= (--orthorectify) has no meaning for {source}: it has no lookup table")
-    if options.overview is not None and chosen.module != "geotiff":
-        raise InputError(f"overview= has no meaning for {source}, a {chosen.name} has none that could be read")
-    with reading(source, chosen.name):
-        scene = drop_implausible(_module(chosen).open_file(source, options), source)
-    return _with_quantity(scene, source, is_product=chosen not in FORMATS)
+    if options.overview is not None and reader.module != "geotiff":
+        raise InputError(f"overview= has no meaning for {source}, a {reader.name} has none that could be read")
+    with reading(source, reader.name):
+        scene = drop_implausible(_module(reader).open_file(source, options), source)
+    return _with_quantity(scene, source, is_product=reader not in FORMATS)
 
 
 def _open_remote(source: Remote, options: OpenOptions) -> xr.DataArray:
@@ -213,7 +213,7 @@ def _open_remote(source: Remote, options: OpenOptions) -> xr.DataArray:
         ("orthorectify", options.orthorectify or None),
     ):
         if value is not None:
-            raise InputError(f"{name}= has no meaning for {source}, which lies elsewhere; download it first")
+            raise InputError(f"{name}= has no meaning for the remote file {source}; download it first")
     return _with_quantity(
         drop_implausible(open_remote(source, options, open_with), Path(str(source))), source, is_product=True
     )

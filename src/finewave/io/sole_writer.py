@@ -19,7 +19,7 @@ def sole_writer(output: Path) -> Iterator[None]:
 
     A small file beside it, which only one can create on any file system, says who: machine, process and when that
     began. One that was left by a killed run of this machine is taken over. One of another machine cannot be asked
-    whether it still runs, and stays in the way until somebody removes it.
+    whether it still runs, and blocks others until it is removed manually.
 
     Parameters
     ----------

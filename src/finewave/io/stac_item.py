@@ -74,7 +74,7 @@ def stac_item(scene: xr.DataArray, path: Path) -> dict[str, Any]:
 
 
 def save_stac_item(scene: xr.DataArray, path: Path, target: Path) -> None:
-    """Write the item of a file, whole or not at all."""
+    """Write the item of a file atomically."""
     text = json.dumps(stac_item(scene, path), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with atomic_output(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -100,15 +100,17 @@ def _date(scene: xr.DataArray, path: Path) -> str | None:
 
 def _place(scene: xr.DataArray) -> dict[str, Any]:
     crs, transform = scene_crs(scene), scene_transform(scene)
-    told: dict[str, Any] = {"proj:shape": [scene.sizes["y"], scene.sizes["x"]]}
+    properties: dict[str, Any] = {"proj:shape": [scene.sizes["y"], scene.sizes["x"]]}
     if crs is not None:
         code = crs.to_epsg()
-        told |= {"proj:code": f"EPSG:{code}"} if code else {"proj:code": None, "proj:wkt2": crs.to_wkt(version="WKT2")}
+        properties |= (
+            {"proj:code": f"EPSG:{code}"} if code else {"proj:code": None, "proj:wkt2": crs.to_wkt(version="WKT2")}
+        )
     if transform is not None:
-        told["proj:transform"] = [float(each) for each in tuple(transform)[:6]]
+        properties["proj:transform"] = [float(each) for each in tuple(transform)[:6]]
         if crs is not None and crs.is_projected:
-            told["gsd"] = float(abs(transform.determinant) ** 0.5) * float(crs.linear_units_factor[1])
-    return told
+            properties["gsd"] = float(abs(transform.determinant) ** 0.5) * float(crs.linear_units_factor[1])
+    return properties
 
 
 def _on_the_globe(scene: xr.DataArray) -> tuple[dict[str, Any] | None, list[float] | None]:

@@ -45,7 +45,7 @@ class MetricDescription:
 
     @property
     def direction(self) -> str:
-        """Direction in words."""
+        """Direction as text."""
         return "higher is better" if math.isinf(self.best) else f"{self.best:g} is best"
 
     def text(self, value: float) -> str:

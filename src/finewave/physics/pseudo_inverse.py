@@ -117,7 +117,7 @@ def _inverse(taps: NDArray[np.float64], scale: int, owner: str) -> NDArray[np.fl
         )
     inverse = np.roll(np.fft.ifft(1 / spectrum).real, _PERIOD // 2)
     middle, sizes = _PERIOD // 2, np.abs(inverse)
-    beyond = np.cumsum(sizes[middle + 1 :][::-1])[::-1]  # of all taps farther off than 0, 1, 2, ...
+    beyond = np.cumsum(sizes[middle + 1 :][::-1])[::-1]  # sums of all taps beyond 0, 1, 2, ...
     radius = int(np.argmax(2 * beyond * sizes.sum() < TOLERANCE))
     return inverse[middle - radius : middle + radius + 1]
 

@@ -76,12 +76,12 @@ def simulated_places(observed: Tensor, count: int, choice: str, size: int, seed:
 
     places, shares = flat_places(observed, size, seed)
     centres, labels = kmeans2(shares, count, minit="++", rng=np.random.default_rng(seed))
-    chosen = []
+    selected = []
     for number in np.unique(labels):
         members = np.flatnonzero(labels == number)
         nearest = np.square(shares[members] - centres[number]).sum(1).argmin()
-        chosen.append(places[members[nearest]] + 0.5)
-    return np.array(chosen)
+        selected.append(places[members[nearest]] + 0.5)
+    return np.array(selected)
 
 
 def corrected_by_spots(

@@ -18,7 +18,7 @@ from finewave.zoo.model import Model
 from finewave.zoo.observation_model import colour_weights
 from finewave.zoo.seen import SeenPixels
 
-_STEP = 5  # of the pixels of a scene, each so-manyth row and column stands for all
+_STEP = 5  # every `_STEP`-th row and column of a scene is used
 
 
 def calibrate_model(

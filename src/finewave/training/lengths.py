@@ -20,7 +20,7 @@ def with_lengths(config: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the data set is not at hand.
+        If the data set is not available.
     """
     in_epochs = [key for key, phase in config.items() if key.startswith("phase") and phase.get("epochs") is not None]
     if not in_epochs:

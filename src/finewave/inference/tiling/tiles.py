@@ -35,7 +35,7 @@ class Tiling:
         All tile borders are multiples of it.
     border : int
         A core nearer to the image's border sees as far inwards as one at this distance from it: there a window that
-        is moved into the image reaches farther in.
+        is shifted into the image extends further inwards.
     later : tuple of int
         Halos of the stages after the first one, of networks that run in stages (`finewave.systems.tile_stages`); each
         rounded up likewise, none larger than the one before.

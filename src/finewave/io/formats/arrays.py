@@ -77,7 +77,7 @@ def choose_band_axis(
     shape : tuple of int
         Shape of the array, three axes.
     known_counts : iterable of int
-        Lengths of the wavelength lists at hand.
+        Lengths of the known wavelength lists.
     asked : int or None
         The user's choice, -3 to 2.
     default : int or None

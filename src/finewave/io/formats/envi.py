@@ -227,8 +227,8 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     options : SaveOptions
         ``format_options``: ``interleave`` (``"bsq"`` or ``"band"``, ``"bil"``, ``"bip"`` or ``"pixel"``).
     """
-    told = str((options.format_options or {}).get("interleave") or "bsq").lower()
-    interleave = {"band": "bsq", "pixel": "bip"}.get(told, told)
+    requested = str((options.format_options or {}).get("interleave") or "bsq").lower()
+    interleave = {"band": "bsq", "pixel": "bip"}.get(requested, requested)
     if interleave not in ("bsq", "bil", "bip"):
         raise InputError(f"unknown interleave {interleave!r}; ENVI knows bsq (band), bil and bip (pixel)")
     storage = choose_storage(scene, options)

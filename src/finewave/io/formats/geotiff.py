@@ -166,7 +166,7 @@ def _indexed_size(path: Path) -> int:
 
     import tifffile
 
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its remarks on odd tags are of no use to anybody
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # suppress its remarks on odd tags
     with tifffile.TiffFile(path) as tiff:
         first = tiff.pages[0]
         return int(np.add(first.dataoffsets, first.databytecounts).max(initial=0))
@@ -237,7 +237,7 @@ def _make_cloud_optimised(plain: Path, target: Path, compress: str, interleave: 
     """Turn a file into a cloud-optimised one.
 
     GDAL's COG driver takes the overviews of the first. Left to make them itself it would read each from the one
-    before, in which blocks hold all bands: for each band anew, all of them. Before GDAL 3.11 it interleaves by pixel
+    before, in which blocks hold all bands: for each band again, all of them. Before GDAL 3.11 it interleaves by pixel
     alone; a TIFF that is copied with its overviews has the same order, index, overviews, values, without its remarks on
     it at the beginning.
     """

@@ -36,7 +36,7 @@ def attributes_of(scene: xr.DataArray) -> dict[str, Any]:
         return {}
     height, width = scene.sizes["y"], scene.sizes["x"]
     xs, ys = zip(*(transform * (x, y) for x in (0, width) for y in (0, height)), strict=True)
-    told: dict[str, Any] = {
+    attributes: dict[str, Any] = {
         "spatial:dimensions": ["y", "x"],
         "spatial:transform": [float(each) for each in tuple(transform)[:6]],
         "spatial:shape": [height, width],
@@ -46,9 +46,9 @@ def attributes_of(scene: xr.DataArray) -> dict[str, Any]:
     }
     if crs is not None:
         code = crs.to_epsg()
-        told |= {"proj:code": f"EPSG:{code}"} if code else {"proj:wkt2": crs.to_wkt(version="WKT2")}
-        told[_CONVENTIONS] = [_SPATIAL, _PROJ]
-    return told
+        attributes |= {"proj:code": f"EPSG:{code}"} if code else {"proj:wkt2": crs.to_wkt(version="WKT2")}
+        attributes[_CONVENTIONS] = [_SPATIAL, _PROJ]
+    return attributes
 
 
 def is_of_place(name: object) -> bool:

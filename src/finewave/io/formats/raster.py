@@ -60,7 +60,7 @@ def open_raster(
     Parameters
     ----------
     path : pathlib.Path or str
-        The file; of one that lies elsewhere its name for messages.
+        The file, or the name of a remote file for messages.
     kind : str
         Name of the format, for messages.
     options : OpenOptions

@@ -130,12 +130,12 @@ def choose_interleave(options: SaveOptions, bands: int) -> str:
     InputError
         It is called otherwise.
     """
-    told = (options.format_options or {}).get("interleave")
-    if told is None:
+    requested = (options.format_options or {}).get("interleave")
+    if requested is None:
         return "pixel" if bands <= _FEW_BANDS else "band"
-    if str(told).lower() not in ("band", "pixel"):
-        raise InputError(f"unknown interleave {told!r}; 'band' and 'pixel' are accepted")
-    return str(told).lower()
+    if str(requested).lower() not in ("band", "pixel"):
+        raise InputError(f"unknown interleave {requested!r}; 'band' and 'pixel' are accepted")
+    return str(requested).lower()
 
 
 def choose_storage(scene: xr.DataArray, options: SaveOptions) -> Storage:

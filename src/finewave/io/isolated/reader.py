@@ -27,7 +27,7 @@ _WALL_SECONDS = 60.0
 """Timeout in seconds, long enough for busy machines; hanging files are ended by `RLIMIT_CPU`."""
 
 
-class _Ended(Exception):  # noqa: N818 - it is told to the user as another one
+class _Ended(Exception):  # noqa: N818 - converted to another exception for the user
     """The process ended or does not answer; the message says why."""
 
 

@@ -63,8 +63,8 @@ def look_at(remote: Remote) -> Facts:
         headers = answer.headers
         beginning = answer.read(_BEGINNING)
         ranges = answer.status == 206
-        told = (headers.get("Content-Range") or "").rpartition("/")[2] if ranges else headers.get("Content-Length")
-        size = int(told) if told and told.isdigit() else None
+        total = (headers.get("Content-Range") or "").rpartition("/")[2] if ranges else headers.get("Content-Length")
+        size = int(total) if total and total.isdigit() else None
         stamp = " ".join(str(headers.get(name, "")) for name in ("ETag", "Last-Modified"))
     return Facts(beginning, size, ranges, f"{size} {stamp}")
 

@@ -81,8 +81,8 @@ def matches(path: Path) -> bool:
     """Return whether a path is a JSON file of STAC."""
     if not path.is_file() or path.stat().st_size > _LARGEST:
         return False
-    told = json.loads(path.read_text(encoding="utf-8-sig"))
-    return isinstance(told, dict) and "stac_version" in told
+    document = json.loads(path.read_text(encoding="utf-8-sig"))
+    return isinstance(document, dict) and "stac_version" in document
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
@@ -132,20 +132,20 @@ def open_item(item: Any, base: Location, options: OpenOptions) -> xr.DataArray:
     with reading(str(base), "STAC item"):
         found = [_asset(key, each) for key, each in item["assets"].items() if isinstance(each, dict)]
         properties = item.get("properties") or {}
-    chosen = _chosen([each for each in found if each is not None], base, options)
+    selected = _chosen([each for each in found if each is not None], base, options)
     sensor = re.sub(r"[^a-z0-9]", "", str(properties.get("platform") or "").lower())
     attrs = {"product": str(item.get("id", "")), **({"sensor": sensor} if sensor else {})}
     applied = properties.get("earthsearch:boa_offset_applied") is True
-    if applied and any(band.offset for each in chosen for band in each.bands):
+    if applied and any(band.offset for each in selected for band in each.bands):
         warnings.warn(
             f"{base}: the item states an offset and that it has been applied (earthsearch:boa_offset_applied); it is "
             "not applied again",
             FinewaveWarning,
             stacklevel=4,
         )
-    if len(chosen) == 1 and len(chosen[0].bands) != 1:
-        return _open_one(chosen[0], base, options, attrs, applied)
-    return _open_bands(chosen, base, options, attrs, applied)
+    if len(selected) == 1 and len(selected[0].bands) != 1:
+        return _open_one(selected[0], base, options, attrs, applied)
+    return _open_bands(selected, base, options, attrs, applied)
 
 
 def _check_item(item: Any, base: Location) -> None:
@@ -156,35 +156,35 @@ def _check_item(item: Any, base: Location) -> None:
         raise InputError(f"{base} is not a STAC item: it has no assets")
 
 
-def _asset(key: str, told: Mapping[str, Any]) -> Asset | None:
+def _asset(key: str, entry: Mapping[str, Any]) -> Asset | None:
     """Return an asset that GDAL may read, None of any other."""
-    href, media = str(told.get("href") or ""), str(told.get("type") or "")
+    href, media = str(entry.get("href") or ""), str(entry.get("type") or "")
     suffix = (remote_of(href) or Path(href)).suffix.lower()
     if not href or not (media.startswith(("image/tiff", "image/jp2", "image/vnd.stac.geotiff")) or suffix in _RASTERS):
         return None
-    of_eye, of_numbers = told.get("eo:bands"), told.get("raster:bands")
-    bands = told.get("bands")
+    of_eye, of_numbers = entry.get("eo:bands"), entry.get("raster:bands")
+    bands = entry.get("bands")
     count = max((len(each) for each in (of_eye, of_numbers, bands) if isinstance(each, list)), default=0)
     merged = []
     for index in range(count):
         band: dict[str, Any] = {
-            name: told[name] for name in ("nodata", "raster:scale", "raster:offset") if name in told
+            name: entry[name] for name in ("nodata", "raster:scale", "raster:offset") if name in entry
         }
         for listed in (of_eye, of_numbers, bands):
             if isinstance(listed, list) and index < len(listed) and isinstance(listed[index], dict):
                 band |= listed[index]
         merged.append(_band(band))
-    return Asset(key, href, media, tuple(str(each) for each in told.get("roles") or ()), tuple(merged))
+    return Asset(key, href, media, tuple(str(each) for each in entry.get("roles") or ()), tuple(merged))
 
 
-def _band(told: Mapping[str, Any]) -> AssetBand:
+def _band(entry: Mapping[str, Any]) -> AssetBand:
     def number(*names: str, times: float = 1.0) -> float | None:
-        value = next((told[name] for name in names if told.get(name) is not None), None)
+        value = next((entry[name] for name in names if entry.get(name) is not None), None)
         return None if value is None else round(float(value) * times, 9)
 
-    colour = told.get("eo:common_name") or told.get("common_name")
+    colour = entry.get("eo:common_name") or entry.get("common_name")
     return AssetBand(
-        None if told.get("name") is None else str(told["name"]),
+        None if entry.get("name") is None else str(entry["name"]),
         None if colour is None else str(colour),
         number("eo:center_wavelength", "center_wavelength", times=1000),  # µm
         number("eo:full_width_half_max", "full_width_half_max", times=1000),
@@ -247,11 +247,11 @@ def _source(asset: Asset, base: Location) -> Location:
 
 
 def _open_bands(
-    chosen: list[Asset], base: Location, options: OpenOptions, attrs: dict[str, Any], applied: bool
+    selected: list[Asset], base: Location, options: OpenOptions, attrs: dict[str, Any], applied: bool
 ) -> xr.DataArray:
-    sources = [_source(each, base) for each in chosen]
+    sources = [_source(each, base) for each in selected]
     headers = [read_header(each.gdal_name if isinstance(each, Remote) else each) for each in sources]
-    bands = [each.bands[0] if each.bands else AssetBand(each.key) for each in chosen]
+    bands = [each.bands[0] if each.bands else AssetBand(each.key) for each in selected]
     factors = [header.scale if band.scale is None else band.scale for band, header in zip(bands, headers, strict=True)]
     offsets = [
         header.offset if band.offset is None or applied else band.offset
@@ -268,7 +268,7 @@ def _open_bands(
         offset=_one(offsets) if stated else None,
         nodata=common,
         attrs=attrs,
-        **_described(bands, [each.key for each in chosen], attrs.get("sensor", "")),
+        **_described(bands, [each.key for each in selected], attrs.get("sensor", "")),
     )
 
 

@@ -56,7 +56,7 @@ def _reach(wavelengths: FloatArray) -> tuple[float, float]:
 
 
 def sample_widths(wavelengths: FloatArray) -> FloatArray:
-    """Width in nm that each sample of a curve stands for, shape (m,): curves @ widths are areas."""
+    """Width in nm of each sample of a curve, shape (m,): curves @ widths are areas."""
     return _cells(wavelengths, *_reach(wavelengths))
 
 

@@ -104,7 +104,7 @@ class NearestNeighbours(SRNetwork):
         return relative * ms.mean(1, keepdim=True).clamp(min=DARK)
 
     def _index(self) -> cKDTree:
-        """Return the tree of the nodes, made anew where they have changed."""
+        """Return the tree of the nodes, rebuilt if they have changed."""
         state = (self.nodes.data_ptr(), self.nodes._version, self.nodes.dtype, int(self.used))
         if self._tree is None or self._tree[0] != state:
             self._tree = state, cKDTree(self.nodes[: int(self.used)].detach().cpu().double().numpy())
@@ -116,7 +116,7 @@ class NearestNeighbours(SRNetwork):
         Parameters
         ----------
         samples : iterable of mappings
-            Images ``hr_msi`` (B, c, H, W) and ``hr_hsi`` (B, C, H, W); looked at once, one at a time. Pixels that are
+            Images ``hr_msi`` (B, c, H, W) and ``hr_hsi`` (B, C, H, W); read once, one at a time. Pixels that are
             not finite are left out.
         seed : int
             Of the draw, in which every pixel has the same chance.
@@ -150,7 +150,7 @@ def _brightness(ms: NDArray[np.float64]) -> NDArray[np.float64]:
 def _draw(
     samples: Iterable[Mapping[str, Tensor]], most: int, seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return MS and HS bands (N, c), (N, C) of at most so many pixels, in random order.
+    """Return MS and HS bands (N, c), (N, C) of a limited number of pixels, in random order.
 
     Every pixel draws a number and the lowest stay, so that no more is held at a time than one image beside them.
     """

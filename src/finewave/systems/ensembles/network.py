@@ -140,8 +140,7 @@ class Ensemble(SRNetwork):
 
     @property
     def receptive_field(self) -> int | None:
-        """Largest distance in pixels of the first input at which a pixel affects the output; None for the whole
-        image."""
+        """Largest distance in input pixels at which a pixel affects the output; None for the whole image."""
         return self.receptive_field_with_pooling(0)
 
     def receptive_field_with_pooling(self, window: int) -> int | None:

@@ -636,7 +636,7 @@ class JSSUNet(SRNetwork):
         if name == "post":
             assert self.post is not None
             return {"hr_hsi": self.post(images["hr_hsi"])}
-        # convolutions on processors are many times quicker so; what is made of f keeps the layout
+        # convolutions on CPUs are many times faster in this layout, and features inherit it
         f = images["lr_msi"].contiguous(memory_format=torch.channels_last)
         if name == "sr":
             return {"hr_msi": last(self.sr.steps(f))}

@@ -130,7 +130,7 @@ class KernelRidge(SRNetwork):
         Parameters
         ----------
         samples : iterable of mappings
-            Images ``hr_msi`` (B, c, H, W) and ``hr_hsi`` (B, C, H, W); looked at once, one at a time. Pixels that are
+            Images ``hr_msi`` (B, c, H, W) and ``hr_hsi`` (B, C, H, W); read once, one at a time. Pixels that are
             not finite, or zero in every band, are left out.
         seed : int
             Of the draws of pixels and centres.
@@ -140,10 +140,10 @@ class KernelRidge(SRNetwork):
         self.mean.copy_(features.mean(0))
         self.spread.copy_(features.std(0, correction=0).clamp(min=1e-6))
         scaled = self.scaled(features)
-        chosen = torch.randperm(len(scaled), generator=random)[: len(self.centres)]
+        sampled = torch.randperm(len(scaled), generator=random)[: len(self.centres)]
         self.centres.zero_()
-        self.centres[: len(chosen)] = scaled[chosen].to(self.centres)
-        used = len(chosen)
+        self.centres[: len(sampled)] = scaled[sampled].to(self.centres)
+        used = len(sampled)
 
         weights = 1 / (ms.mean(1, keepdim=True).clamp(min=0) + HALF_WEIGHT)
         weights /= weights.mean()

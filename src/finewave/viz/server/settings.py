@@ -24,7 +24,7 @@ class Settings(DataModel):
     dark = Bool(default=False, help="Whether the browser shows the dark theme, by choice or by its system.")
     fit = Int(default=0, help="Counts how often the whole image was asked for.")
     query = String(default="", help="Of the address that makes this view again.")
-    picked = String(default="", help="What was chosen, in words.")
+    picked = String(default="", help="Description of the selection.")
     scores = String(default="", help="The metric table, JSON: rows of texts.")
     map_note = String(default="computing …", help="What the map is made of.")
     resolution = String(default="", help="What a pixel of the screen is.")

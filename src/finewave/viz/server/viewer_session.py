@@ -505,7 +505,7 @@ def _shown(view: ScenePair, mode: str) -> str:
     if label:
         lines.append(label)
     elif result.wavelengths is None:
-        lines.append("The file has no wavelengths: bands are told apart by their numbers.")
+        lines.append("The file has no wavelengths: bands are identified by their numbers.")
     for role, layer in view.layers.items():
         other = layer.renderings.get(mode, layer.default_rendering).label
         if role != "result" and (other != label if label else not _is_plotted(view, role)):
