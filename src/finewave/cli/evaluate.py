@@ -20,6 +20,7 @@ from finewave.cli.table import table
     epilog=example(
         "finewave evaluate --model jssunet-cave-x4 --dataset cave --split val --baseline",
         "finewave evaluate --model mstpp-cave+awan-cave+knn --dataset cave --split val",
+        "finewave evaluate --model knn --dataset cave --folds loo --baseline",
         "finewave evaluate --model gsa --dataset cave --split val --scale 8",
     )
 )
@@ -39,6 +40,9 @@ from finewave.cli.table import table
     shell_complete=choices("train", "val", "test"),
     help="train, val or test.",
 )
+@click.option(
+    "--folds", metavar="N|loo", help="Of a baseline: fit and score it in turns over all scenes but the test's."
+)
 @click.option("--baseline", is_flag=True, help="Also score the baselines of the task.")
 @click.option("--scale", type=click.IntRange(min=2), help="Of a baseline.  [default: 4]")
 @click.option(
@@ -53,6 +57,7 @@ def evaluate(
     model_name: str,
     dataset: str,
     split: str,
+    folds: str | None,
     baseline: bool,
     scale: int | None,
     sensor: str | None,
@@ -76,6 +81,8 @@ def evaluate(
 
     options = {"scale": scale, "sensor": sensor, "degradation": None if kernel is None else {"kernel": kernel}}
     options_given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    if folds is not None:
+        return _over_folds(model_name, dataset, folds, output, as_json, baseline=baseline, **options_given)
     model = model_named(model_name, dataset, **options_given)
     if output is None:
         check_name(model.name, "the model's name")  # default of the Python class, or from the card
@@ -101,9 +108,65 @@ def evaluate(
     names = list(scores["mean"])
     lines = [(image, *(METRICS[name].text(row[name]) for name in names)) for image, row in rows.items()]
     click.echo(table(("image", *(METRICS[name].heading for name in names)), lines, right=range(1, len(names) + 1)))
+    if baseline:
+        click.echo(
+            f"floor: {scores['baseline']['name']}, by PSNR the best of {len(scores['baselines'])} without a network"
+        )
     left_out = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in scores["left_out"].items() if count)
     if left_out:
         click.echo(f"left out: {left_out}")
     click.echo(f"written: {target}")
 
+    return None
+
+
+def _over_folds(
+    name: str, dataset: str, folds: str, output: Path | None, as_json: bool, *, baseline: bool, **options: Any
+) -> None:
+    """Score a baseline over folds."""
+    from finewave.errors import InputError
+    from finewave.evaluation.folds import LEAVE_ONE_OUT, evaluate_folds, rows_named
+    from finewave.io.atomic import atomic_output
+    from finewave.metrics import METRICS
+
+    if folds != LEAVE_ONE_OUT and not folds.isdecimal():
+        raise InputError(f"--folds {folds}: a number of folds, or loo for leaving out one scene at a time, is accepted")
+    rows, floors = rows_named(name, baseline=baseline)
+    target = output or Path(f"{name}-{dataset}-folds-{folds}.json")
+    keep_freed_memory()
+    with atomic_output(target) as temporary, working(as_json), Progress("evaluate") as progress:
+        scores = evaluate_folds(
+            rows,
+            dataset,
+            folds if folds == LEAVE_ONE_OUT else int(folds),
+            floors=floors,
+            progress=progress.note,
+            count=progress,
+            **options,
+        )
+        temporary.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        return print_json({**scores, "written": target})
+    low, high = scores["protocol"]["seen_nm"]
+    names = list(next(iter(scores["rows"].values()))["mean"])
+    heads = [METRICS[each].heading for each in names]
+    heads += [f"{METRICS[each].label}, {low:g}-{high:g} nm" for each in ("psnr", "sam")]
+    lines = []
+    for label, row in scores["rows"].items():
+        values = [METRICS[each].text(row["mean"][each]) for each in names]
+        values += [METRICS[each].text(row["seen"][each]) for each in ("psnr", "sam")]
+        lines.append((label, *values))
+    click.echo(table(("baseline", *heads), lines, right=range(1, len(heads) + 1)))
+    for label, row in scores["rows"].items():
+        for metric in ("psnr", "sam"):
+            described, (first, last) = METRICS[metric], row["interval"][metric]
+            words = f"{label}: {described.label} between {described.text(first)} and {described.text(last)} (95 %)"
+            against = row["against_floor"]
+            if against is not None:
+                each = against[metric]
+                p = "" if each["p"] is None else f", p = {each['p']:.2g}"
+                words += f"; better than the floor on {each['better']} of {each['scenes']} scenes{p}"
+            click.echo(words)
+    click.echo(f"floor: {scores['floor']}, by PSNR the best of {len(floors)}")
+    click.echo(f"written: {target}")
     return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,25 @@ from finewave.datasets.patches import Sample
 from finewave.physics.sensors import get_sensor
 from finewave.systems.registry import SYSTEMS, create_model, options_of
 from finewave.zoo.card import describe
+from finewave.zoo.ensemble import ENSEMBLES, ensemble
 from finewave.zoo.model import Model
 
-JOINT = "bicubic + quadratic regression"
 Floor = tuple[str, dict[str, Any]]
 FLOORS: dict[str, dict[str, Floor]] = {
-    "sssr": {JOINT: ("sr-ssr", {"sr": "bicubic", "ssr": "quadratic"})},
-    "sr": {"bicubic": ("bicubic", {})},
-    "ssr": {"quadratic regression": ("quadratic", {})},
+    "sssr": {
+        "bicubic + quadratic regression": ("sr-ssr", {"sr": "bicubic", "ssr": "quadratic"}),
+        "bicubic + nearest neighbours": ("sr-ssr", {"sr": "bicubic", "ssr": "knn"}),
+    },
+    "sr": {"bicubic": ("bicubic", {}), "back-projection": ("ibp", {})},
+    "ssr": {
+        "quadratic regression": ("quadratic", {}),
+        "nearest neighbours": ("knn", {}),
+        "mean of both": ("ensemble-ssr", {"members": ["quadratic", "knn"]}),
+    },
     "fusion": {"bicubic": ("bicubic", {}), "GSA": ("gsa", {}), "CNMF": ("cnmf", {})},
     "refsr": {"bicubic": ("bicubic", {})},
 }
-"""Baselines of each task, by name in tables: system and options."""
+"""For each task what a network has to beat, by name for tables: system and options. The floor is the best of them."""
 
 SMALL_FLOORS: dict[str, dict[str, Floor]] = {
     "sssr": {
@@ -39,23 +47,16 @@ def list_baselines() -> list[str]:
     return sorted(name for name, system in SYSTEMS.items() if system.baseline)
 
 
-def build_baseline(
-    system: str,
-    *,
-    wavelengths: np.ndarray,
-    sensor: str | None,
-    scale: int,
-    degradation: dict[str, Any],
-    samples: Callable[[], Iterable[Sample]],
-    ms_bands: Sequence[str] | None = None,
-    **options: Any,
-) -> Model:
-    """Return a baseline ready to be scored.
+def best_of(means: Mapping[str, Mapping[str, float]]) -> str:
+    """Return which of several baselines is the floor: the one with the highest PSNR."""
+    return max(means, key=lambda label: means[label]["psnr"])
+
+
+class BaselineBuilder:
+    """Baselines for one data set and protocol, ready to be scored; each is fitted once.
 
     Parameters
     ----------
-    system : str
-        One of `list_baselines`, or a composition of them.
     wavelengths : ndarray (C,)
         Band centres of the scenes in nm.
     sensor : str or None
@@ -68,26 +69,73 @@ def build_baseline(
         Returns the training images; called if there is something to be fitted.
     ms_bands : sequence of str, optional
         Names of the multispectral bands, where there is no sensor.
-    **options
-        Of the system.
     """
-    known_sensor = None if sensor is None else get_sensor(sensor)
-    names = list((ms_bands or ()) if known_sensor is None else known_sensor.bands)
-    known = options_of(system)
-    protocol = {"scale": scale, "ms_bands": len(names), "hs_bands": len(wavelengths)}
-    if "degradation" in known:
-        options = {"degradation": {k: v for k, v in degradation.items() if k != "scale"}, **options}
-    net = create_model(system, **options, **{key: value for key, value in protocol.items() if key in known})
-    if net.prepares:
-        net.prepare_from(samples(), 0)
-    net.eval()
-    card = describe(
-        net,
-        name=system,
-        wavelengths_nm=[float(w) for w in wavelengths],
-        ms_bands=names,
-        ms_wavelengths_nm=None if known_sensor is None else [round(float(c), 1) for c in known_sensor.centres],
+
+    def __init__(
+        self,
+        *,
+        wavelengths: np.ndarray,
+        sensor: str | None,
+        scale: int,
+        degradation: dict[str, Any],
+        samples: Callable[[], Iterable[Sample]],
+        ms_bands: Sequence[str] | None = None,
+    ) -> None:
+        known = None if sensor is None else get_sensor(sensor)
+        self.wavelengths, self.samples, self.degradation = wavelengths, samples, degradation
+        self.bands = list((ms_bands or ()) if known is None else known.bands)
+        self.whole = {"scale": scale, "ms_bands": len(self.bands), "hs_bands": len(wavelengths)}
+        self.facts = {
+            "wavelengths_nm": [float(w) for w in wavelengths],
+            "ms_bands": self.bands,
+            "ms_wavelengths_nm": None if known is None else [round(float(c), 1) for c in known.centres],
+            "sensor": sensor,
+        }
+        self._built: dict[str, Model] = {}
+
+    def build(self, system: str, **options: Any) -> Model:
+        """Return one of `list_baselines`, a composition or an ensemble of them; options are the system's."""
+        key = json.dumps([system, options], sort_keys=True)
+        if key not in self._built:
+            self._built[key] = self._ensemble(system, **options) if system in ENSEMBLES else self._one(system, options)
+        return self._built[key]
+
+    def _one(self, system: str, options: dict[str, Any]) -> Model:
+        known = options_of(system)
+        if "degradation" in known:
+            options = {"degradation": {k: v for k, v in self.degradation.items() if k != "scale"}, **options}
+        net = create_model(system, **options, **{key: value for key, value in self.whole.items() if key in known})
+        if net.prepares:
+            net.prepare_from(self.samples(), 0)
+        net.eval()
+        facts = {**self.facts, "degradation": {**self.degradation, "scale": net.scale}}
+        return Model(net, describe(net, name=system, **facts))
+
+    def _ensemble(self, system: str, members: Sequence[str], options: Sequence[dict[str, Any]] = ()) -> Model:
+        each = options or [{}] * len(members)
+        models = [self.build(member, **own) for member, own in zip(members, each, strict=True)]
+        # measured images follow no response that is known
+        return ensemble(*models, consistent=self.facts["sensor"] is not None, name=system)
+
+
+def build_baseline(
+    system: str,
+    *,
+    wavelengths: np.ndarray,
+    sensor: str | None,
+    scale: int,
+    degradation: dict[str, Any],
+    samples: Callable[[], Iterable[Sample]],
+    ms_bands: Sequence[str] | None = None,
+    **options: Any,
+) -> Model:
+    """Return one baseline, see `BaselineBuilder`; further options are the system's."""
+    builder = BaselineBuilder(
+        wavelengths=wavelengths,
         sensor=sensor,
-        degradation={**degradation, "scale": net.scale},
+        scale=scale,
+        degradation=degradation,
+        samples=samples,
+        ms_bands=ms_bands,
     )
-    return Model(net, card)
+    return builder.build(system, **options)

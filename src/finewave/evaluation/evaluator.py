@@ -16,7 +16,7 @@ from finewave.datasets.registry import get_dataset, known_split, open_scenes, se
 from finewave.datasets.store import Store
 from finewave.datasets.synthetic_views import DEFAULTS as REFERENCE_DEFAULTS
 from finewave.errors import InputError, unknown_name
-from finewave.evaluation.baselines import FLOORS, Floor, build_baseline, list_baselines
+from finewave.evaluation.baselines import FLOORS, BaselineBuilder, Floor, best_of, build_baseline, list_baselines
 from finewave.evaluation.scorer import Names, Scorer
 from finewave.evaluation.whole_scenes import REFERENCE, WholeScenes
 from finewave.metrics import Summary
@@ -136,20 +136,18 @@ def evaluate_model(
             train = replace(scenes, source=open_scenes(dataset, known["train"]) if store is None else store)
             return (train.sample(name) for name in known["train"])
 
-        means = {}
-        for label, (system, options) in floors.items():
-            floor = build_baseline(
-                system,
-                wavelengths=wavelengths,
-                sensor=model.card.sensor,
-                ms_bands=model.card.ms_bands,
-                scale=model.scale,
-                degradation=degradation,
-                samples=training,
-                **options,
-            )
-            means[label] = scores(floor, label).means
-        best = max(means, key=lambda label: means[label]["psnr"])
+        builder = BaselineBuilder(
+            wavelengths=wavelengths,
+            sensor=model.card.sensor,
+            ms_bands=model.card.ms_bands,
+            scale=model.scale,
+            degradation=degradation,
+            samples=training,
+        )
+        means = {
+            label: scores(builder.build(system, **options), label).means for label, (system, options) in floors.items()
+        }
+        best = best_of(means)
         result["baseline"] = {"name": best, "mean": means[best]}
         result["baselines"] = means
     return result

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError
+from finewave.evaluation.statistics import PairedTest, mean_and_deviation, paired_test
 from finewave.metrics import METRICS
 from finewave.studies.definition import NotBuilt, Row
 from finewave.studies.experiment import OF_THE_TABLE, RECIPE_SETS, Request
 from finewave.studies.published import published_row, published_values
 from finewave.studies.results import find_result
-from finewave.studies.statistics import PairedTest, mean_and_deviation, paired_test
 from finewave.training.recipe_sources import label
 
 

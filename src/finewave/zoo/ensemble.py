@@ -13,6 +13,7 @@ from finewave.zoo.model import Model, load_model
 from finewave.zoo.observation_model import forward_operators
 
 TASKS = ("ssr", "sr", "sssr", "fusion")
+ENSEMBLES = tuple(f"ensemble-{task}" for task in TASKS)
 AGREED = ("wavelengths_nm", "ms_bands", "sensor", "degradation")
 """Facts of cards that members must share, as far as they state them."""
 

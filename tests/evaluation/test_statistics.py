@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import finewave as fw
-from finewave.studies.statistics import LEAST, mean_and_deviation, paired_test
+from finewave.evaluation.statistics import LEAST, mean_and_deviation, paired_test
 
 
 def test_mean_and_sample_deviation() -> None:

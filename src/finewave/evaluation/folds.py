@@ -1,0 +1,255 @@
+"""Baselines over folds of all scenes of a set: every scene is scored by what was fitted to others.
+
+What needs no training, or is fitted in a moment, need not stand or fall by one split. The scenes of the ``train`` and
+``val`` splits take turns; those of ``test`` stay apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from finewave.datasets.patches import Sample
+from finewave.datasets.registry import get_dataset, known_split, open_scenes, sensor_of
+from finewave.datasets.store import Store
+from finewave.errors import InputError
+from finewave.evaluation.baselines import FLOORS, BaselineBuilder, Floor, best_of, list_baselines
+from finewave.evaluation.scorer import Scorer
+from finewave.evaluation.statistics import bootstrap_interval, paired_test
+from finewave.evaluation.whole_scenes import WholeScenes
+from finewave.metrics import Summary, psnr, sam
+from finewave.physics.sensors import get_sensor
+from finewave.systems.registry import SYSTEMS
+from finewave.zoo.ensemble import member_names
+
+LEAVE_ONE_OUT = "loo"
+SEEN = 0.25
+"""Part of a band's peak response above which the camera counts as seeing a wavelength."""
+THIN = 4
+"""Rows and columns of spectral training pairs of which one is taken: what is left is a hundred thousands of pixels."""
+RANKED = ("psnr", "sam")
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Scenes that are scored together, and those that baselines are fitted to for it."""
+
+    scored: tuple[str, ...]
+    training: tuple[str, ...]
+
+
+def make_folds(names: Sequence[str], folds: int | str, seed: int = 0) -> list[Fold]:
+    """Deal scenes to folds, always alike.
+
+    Parameters
+    ----------
+    names : sequence of str
+    folds : int or "loo"
+        How many, 2 to the number of scenes; ``"loo"``: one a scene.
+    seed : int
+        Of the order in which they are dealt.
+
+    Raises
+    ------
+    InputError
+        If there are not so many scenes.
+    """
+    ordered = sorted(names)
+    if folds == LEAVE_ONE_OUT:
+        folds = len(ordered)
+    if isinstance(folds, str) or not 2 <= folds <= len(ordered):
+        raise InputError(f"folds={folds!r} is out of range; 2 to {len(ordered)}, as many as there are scenes, or 'loo'")
+    dealt = [ordered[i] for i in np.random.default_rng(seed).permutation(len(ordered))]
+    parts = [tuple(sorted(dealt[i::folds])) for i in range(folds)]
+    return [Fold(part, tuple(name for name in ordered if name not in part)) for part in parts]
+
+
+def seen_bands(response: np.ndarray) -> np.ndarray:
+    """Return which bands (C,) a camera with response (c, C) sees: any of its own has a quarter of its peak there."""
+    return (np.abs(response) >= SEEN * np.abs(response).max(1, keepdims=True)).any(0)
+
+
+def evaluate_folds(
+    rows: Mapping[str, Floor],
+    dataset: str,
+    folds: int | str,
+    *,
+    floors: Sequence[str] = (),
+    scale: int = 4,
+    sensor: str | None = None,
+    degradation: dict[str, Any] | None = None,
+    store: Store | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+    count: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Score baselines on every scene of a set, each fitted to the other folds.
+
+    Parameters
+    ----------
+    rows : mapping
+        What is scored: system and options by name, of one task.
+    dataset : str
+        See `evaluate_model`.
+    folds : int or "loo"
+        See `make_folds`.
+    floors : sequence of str
+        The rows of which the best is the floor; by default all.
+    scale, sensor, degradation, store
+        See `finewave.evaluation.evaluator.baseline_for`.
+    progress, count : callable
+        See `evaluate_model`.
+
+    Returns
+    -------
+    dict
+        ``rows`` by name, each with ``images`` (metrics by scene), ``mean``, ``interval`` (95 % of the mean over scenes,
+        by bootstrap), ``seen`` (PSNR and SAM on the bands that the camera sees alone) and ``against_floor`` (mean
+        difference, p of the signed-rank test and scenes on which it is better); ``floor``, its name; ``protocol``.
+
+    Raises
+    ------
+    InputError
+        If scenes are missing, or there are not so many.
+    """
+    tasks = {SYSTEMS[system].task for system, _ in rows.values()}
+    if tasks == {"fusion", "sr"}:  # what enlarges the LR-HSI leaves the guide alone
+        tasks = {"fusion"}
+    if len(tasks) != 1:
+        raise InputError(f"folds are of one task; given: {', '.join(sorted(tasks)) or 'none'}")
+    split = known_split(dataset) if store is None else store.attributes["split"]
+    names = [*split["train"], *split["val"]]
+    dealt = make_folds(names, folds)
+    source = open_scenes(dataset, names) if store is None else store
+    camera = sensor or sensor_of(get_dataset(dataset))
+    response = get_sensor(camera).response(source.wavelengths)
+    blur = {"kernel": "gaussian"} if degradation is None else degradation
+    spectral = tasks == {"ssr"}
+    scenes = WholeScenes(source, response, 1 if spectral else scale, {} if spectral else blur)
+    pairs = _thin_pairs(scenes, names) if spectral else None
+    shown = seen_bands(response)
+
+    scorers = {label: _Row(scenes.scale, shown) for label in rows}
+    done, total = 0, len(names) * len(rows)
+    for fold in dealt:
+        builder = BaselineBuilder(
+            wavelengths=source.wavelengths,
+            sensor=camera,
+            scale=scenes.scale,
+            degradation=blur,
+            samples=lambda fold=fold: _training(fold, scenes, pairs),  # type: ignore[misc]  # bound now
+        )
+        models = {label: builder.build(system, **options) for label, (system, options) in rows.items()}
+        for name, image in scenes.samples(fold.scored):
+            for label, model in models.items():
+                estimate = model.with_precision("float32").predict(**{each: image[each] for each in model.inputs})
+                scorers[label].add(name, estimate, image["hr_hsi"])
+                done += 1
+                count(done, total)
+            progress(f"fold {dealt.index(fold) + 1} of {len(dealt)}: {name}")
+    result = {label: scorer.result() for label, scorer in scorers.items()}
+    floor = best_of({label: result[label]["mean"] for label in (floors or rows)})
+    for label, row in result.items():
+        row["against_floor"] = None if label == floor else compare(row["images"], result[floor]["images"])
+    nm = source.wavelengths[shown]
+    return {
+        "rows": result,
+        "floor": floor,
+        "protocol": {
+            "dataset": dataset,
+            "task": tasks.pop(),
+            "folds": [list(fold.scored) for fold in dealt],
+            "images": "whole scenes",
+            "scale": scenes.scale,
+            "sensor": camera,
+            "degradation": None if spectral else blur,
+            "seen_nm": [float(nm.min()), float(nm.max())],
+            "fitted_to": f"every {THIN}th row and column" if spectral else "all pixels",
+            "systems": {label: [system, options] for label, (system, options) in rows.items()},
+            "scenes_sha256": {name: source.checksum(name) for name in names},
+        },
+    }
+
+
+def compare(mine: Mapping[str, Mapping[str, float]], other: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Return by metric how one row differs from another on the same scenes."""
+    found = {}
+    for metric in RANKED:
+        pairs = [(mine[name][metric], other[name][metric]) for name in mine]
+        test = paired_test([a for a, _ in pairs], [b for _, b in pairs])
+        better = sum(a > b if metric == "psnr" else a < b for a, b in pairs)
+        found[metric] = {"difference": test.difference, "p": test.wilcoxon, "better": better, "scenes": test.scenes}
+    return found
+
+
+class _Row:
+    """Scores of one row over all scenes, on all bands and on those that the camera sees."""
+
+    def __init__(self, scale: int, shown: np.ndarray) -> None:
+        self.shown = shown
+        self.whole = Scorer(lambda pair: (pair["estimate"], pair["truth"]), scale)
+        self.seen: dict[str, dict[str, float]] = {}
+
+    def add(self, name: str, estimate: Tensor, truth: Tensor) -> None:
+        self.whole.add({"estimate": estimate, "truth": truth}, name)
+        a, b = estimate[0, self.shown], truth[0, self.shown]
+        self.seen[name] = {"psnr": psnr(a, b), "sam": sam(a, b)}
+
+    def result(self) -> dict[str, Any]:
+        summary: Summary = self.whole.summary()
+        images = summary.by_image
+        values = {metric: [row[metric] for row in images.values()] for metric in RANKED}
+        return {
+            "images": images,
+            "mean": summary.means,
+            "interval": {metric: list(bootstrap_interval(each)) for metric, each in values.items()},
+            "seen": {metric: float(np.nanmean([row[metric] for row in self.seen.values()])) for metric in RANKED},
+        }
+
+
+def _thin_pairs(scenes: WholeScenes, names: Iterable[str]) -> dict[str, Sample]:
+    """Return the spectral training pairs of all scenes, thinned, so that a fold reads nothing again."""
+    pairs = {}
+    for name, image in scenes.samples(names):
+        pairs[name] = {key: image[key][..., ::THIN, ::THIN].contiguous() for key in ("hr_msi", "hr_hsi")}
+    return pairs
+
+
+def _training(fold: Fold, scenes: WholeScenes, pairs: Mapping[str, Sample] | None) -> Iterable[Sample]:
+    if pairs is not None:
+        return (pairs[name] for name in fold.training)
+    return (scenes.sample(name) for name in fold.training)
+
+
+def rows_named(name: str, *, baseline: bool) -> tuple[dict[str, Floor], list[str]]:
+    """Return what `evaluate_folds` scores for a name, and which of the rows may be the floor.
+
+    Parameters
+    ----------
+    name : str
+        A baseline, or several with + between them.
+    baseline : bool
+        Add all of `FLOORS` of its task, of which one is the floor; else the floor is sought among all rows.
+
+    Raises
+    ------
+    InputError
+        If one of them is not a baseline: trained weights have seen scenes that folds would score.
+    """
+    members = member_names(name) or [name]
+    for each in members:
+        if each not in list_baselines():
+            raise InputError(
+                f"folds are for baselines, which are fitted anew for each ({', '.join(list_baselines())}); {each!r} "
+                "would be scored on scenes that it was trained on: leave out --folds"
+            )
+    task = SYSTEMS[members[0]].task
+    row: Floor = (name, {}) if len(members) == 1 else (f"ensemble-{task}", {"members": members})
+    if not baseline:
+        return {name: row}, [name]
+    floors = FLOORS[task]
+    known = [label for label, floor in floors.items() if floor == row]
+    return ({} if known else {name: row}) | floors, list(floors)

@@ -1,0 +1,95 @@
+"""Folds: every scene is scored once, by what was fitted to the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import finewave as fw
+from finewave.datasets.store import Store
+from finewave.errors import InputError
+from finewave.evaluation.baselines import FLOORS
+from finewave.evaluation.folds import THIN, evaluate_folds, make_folds, seen_bands
+from finewave.evaluation.statistics import bootstrap_interval
+from finewave.physics.sensors import get_sensor
+
+NAMES = [f"scene{i}" for i in range(11)]
+
+
+@pytest.mark.parametrize("folds", [2, 4, 11, "loo"])
+def test_every_scene_is_in_one_fold_and_never_fitted_to_in_it(folds: int | str) -> None:
+    dealt = make_folds(NAMES, folds)
+    assert sorted(name for fold in dealt for name in fold.scored) == sorted(NAMES)
+    assert len(dealt) == (11 if folds == "loo" else folds)
+    sizes = [len(fold.scored) for fold in dealt]
+    assert max(sizes) - min(sizes) <= 1
+    for fold in dealt:
+        assert sorted((*fold.scored, *fold.training)) == sorted(NAMES)
+    assert dealt == make_folds(NAMES[::-1], folds)  # whatever order they come in
+
+
+@pytest.mark.parametrize("folds", [1, 12, "half"])
+def test_numbers_of_folds_that_there_are_not(folds: int | str) -> None:
+    with pytest.raises(InputError, match="2 to 11, as many as there are scenes, or 'loo'"):
+        make_folds(NAMES, folds)
+
+
+def test_leave_one_out_by_hand(small_store: Path) -> None:
+    """Each of four scenes by the least-squares quadratic map of the three others."""
+    store = Store(small_store)
+    response = get_sensor("nikon-d5100").response(store.wavelengths)
+
+    def terms(ms: np.ndarray) -> np.ndarray:
+        i, j = np.triu_indices(3)
+        return np.vstack((np.ones(ms.shape[1]), ms, ms[i] * ms[j])).T
+
+    names = [f"scene{i}" for i in range(4)]
+    hs = {name: store.read(name).astype(np.float64) / 65535 for name in names}
+    shown = seen_bands(response)
+    expected, seen = {}, []
+    for name in names:
+        others = np.concatenate([hs[o][:, ::THIN, ::THIN].reshape(31, -1) for o in names if o != name], 1)
+        weights = np.linalg.lstsq(terms(response @ others), others.T, rcond=None)[0]
+        estimate = (terms(response @ hs[name].reshape(31, -1)) @ weights).T.reshape(31, 48, 48)
+        pair = torch.from_numpy(estimate)[None], torch.from_numpy(hs[name])[None]
+        expected[name] = fw.metrics.evaluate(*pair, scale=1)
+        seen.append(fw.metrics.psnr(pair[0][0, shown], pair[1][0, shown]))
+    scores = evaluate_folds(FLOORS["ssr"], "cave", "loo", store=store)
+    row = scores["rows"]["quadratic regression"]
+    for name in names:
+        assert row["images"][name] == pytest.approx(expected[name], rel=2e-3, abs=1e-3)
+    mean = np.mean([expected[name]["psnr"] for name in names])
+    assert row["mean"]["psnr"] == pytest.approx(mean, rel=1e-3)
+    assert row["seen"]["psnr"] == pytest.approx(np.mean(seen), rel=1e-3)
+    low, high = row["interval"]["psnr"]
+    assert min(each["psnr"] for each in expected.values()) <= low + 0.01 < mean < high
+    rows = scores["rows"]
+    assert scores["floor"] == max(rows, key=lambda label: rows[label]["mean"]["psnr"])
+    assert rows[scores["floor"]]["against_floor"] is None
+    other = next(label for label in rows if label != scores["floor"])
+    against = rows[other]["against_floor"]["psnr"]
+    assert against["difference"] == pytest.approx(rows[other]["mean"]["psnr"] - rows[scores["floor"]]["mean"]["psnr"])
+    assert (against["scenes"], scores["protocol"]["seen_nm"]) == (4, [420.0, 650.0])
+
+
+@pytest.mark.parametrize("task", ["sr", "fusion"])
+def test_other_tasks_have_folds_too(small_store: Path, task: str) -> None:
+    rows = dict(list(FLOORS[task].items())[:2])
+    scores = evaluate_folds(rows, "cave", 2, scale=4, store=Store(small_store))
+    assert [len(fold) for fold in scores["protocol"]["folds"]] == [2, 2]
+    assert all(len(row["images"]) == 4 for row in scores["rows"].values())
+    with pytest.raises(InputError, match="folds are of one task; given: sr, ssr"):
+        evaluate_folds({"a": ("bicubic", {}), "b": ("ridge", {})}, "cave", 2, store=Store(small_store))
+
+
+def test_bootstrap_interval_of_a_known_spread() -> None:
+    """Of many values it is that of the normal law: the mean and 1.96 standard errors."""
+    values = np.random.default_rng(1).normal(30, 2, 400)
+    low, high = bootstrap_interval(list(values))
+    error = 1.96 * values.std() / 20
+    assert (low, high) == pytest.approx((values.mean() - error, values.mean() + error), abs=0.02)
+    assert bootstrap_interval([3.0, float("nan")]) == (3.0, 3.0)
+    assert np.isnan(bootstrap_interval([])).all()
