@@ -19,7 +19,6 @@ from benchmarks.cases import STANDARD, Case
 from benchmarks.meter import (
     PeakMemory,
     arithmetic,
-    flops_of,
     operator_seconds,
     seconds_of,
     stage_seconds,
@@ -35,6 +34,7 @@ from finewave.systems.jssunet.loss import StageWeights, phase1_loss
 from finewave.systems.registry import SYSTEMS, create_model
 from finewave.training.activation_checkpointing import compiling, recomputing
 from finewave.training.precision import training_precision
+from finewave.zoo.flops import flops_of
 from finewave.zoo.model import load_model, prefers_channels_last
 
 Result = dict[str, Any]

@@ -25,6 +25,7 @@ from benchmarks.targets import growth_of, ratios_of, scene_targets, shares_of, t
 from finewave.inference.resume import unfinished_folder
 from finewave.nn.kernels.fused_conv import fused_conv
 from finewave.systems.registry import create_model
+from finewave.zoo.flops import flops_of
 from tests.cli.command_line import assert_refused, run
 from tests.plain.jssunet import PlainJSSUNet
 
@@ -49,7 +50,7 @@ def test_time_is_the_median_of_warm_runs(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_flops_of_a_convolution_by_hand() -> None:
     layer, x = nn.Conv2d(3, 5, 3, padding=1, bias=False), torch.rand(2, 3, 7, 8)
-    flops = meter.flops_of(lambda: layer(x) + (torch.rand(4, 6) @ torch.rand(6, 9)).sum())
+    flops = flops_of(lambda: layer(x) + (torch.rand(4, 6) @ torch.rand(6, 9)).sum())
     assert flops["convolutions"] == 2 * 9 * 3 * 5 * 2 * 7 * 8
     assert flops["all"] == flops["convolutions"] + 2 * 4 * 6 * 9
 
@@ -59,8 +60,8 @@ def test_flops_of_fused_convolutions_by_hand() -> None:
     residual = torch.rand(2, 4, 7, 8)
     by_hand = 2 * 9 * 3 * 4 * 2 * 7 * 8
     with torch.no_grad():
-        assert meter.flops_of(lambda: fused_conv(x, conv, relu=True))["convolutions"] == by_hand
-        assert meter.flops_of(lambda: fused_conv(x, conv, residual=residual))["convolutions"] == by_hand
+        assert flops_of(lambda: fused_conv(x, conv, relu=True))["convolutions"] == by_hand
+        assert flops_of(lambda: fused_conv(x, conv, residual=residual))["convolutions"] == by_hand
 
 
 def test_fused_and_plain_networks_have_the_same_flops() -> None:
@@ -69,7 +70,7 @@ def test_fused_and_plain_networks_have_the_same_flops() -> None:
     plain = plain_network(net)
     x = torch.rand(1, 3, 5, 4)
     with torch.no_grad():
-        counts = [meter.flops_of(lambda each=each: each(x))["convolutions"] for each in (net, plain)]
+        counts = [flops_of(lambda each=each: each(x))["convolutions"] for each in (net, plain)]
     assert counts[0] == counts[1] > 0
 
 
@@ -182,7 +183,7 @@ def test_every_system_has_its_figures() -> None:
     assert figures["parameters"] == sum(p.numel() for p in net.parameters())
     assert figures["task"] == "ssr"
     with torch.no_grad():
-        by_hand = meter.flops_of(lambda: net.eval()(torch.rand(1, 3, 32, 32)))["all"]
+        by_hand = flops_of(lambda: net.eval()(torch.rand(1, 3, 32, 32)))["all"]
     assert figures["flops"]["all"] == by_hand > 0
 
 

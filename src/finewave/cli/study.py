@@ -121,6 +121,61 @@ def merge(folders: tuple[Path, ...], out: Path, as_json: bool) -> None:
 study.add_command(anchors)
 
 
+@study.command(epilog=example("finewave study robustness --task ssr --split val -o ssr.json"))
+@click.option("--task", required=True, type=click.Choice(["sssr", "sr", "ssr", "fusion"]), help="Of the rows.")
+@click.option("--dataset", default="cave", show_default=True, shell_complete=dataset_names, help="A prepared one.")
+@click.option("--split", default="val", show_default=True, shell_complete=choices("val", "test"), help="val or test.")
+@click.option("--models", metavar="NAME,...", help="Trained rows.  [default: all of the task and the dataset's camera]")
+@click.option("--scale", type=click.IntRange(min=2), default=4, show_default=True, help="Of all tasks but ssr.")
+@click.option("--crop", type=click.IntRange(min=1), help="Score the middle of each scene, so many pixels a side.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: robustness-TASK.json]")
+@json_option
+def robustness(
+    task: str,
+    dataset: str,
+    split: str,
+    models: str | None,
+    scale: int,
+    crop: int | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Score all models of a task under other blurs, noise and cameras, and rank them by their worst case.
+
+    The same command continues after a kill.
+    """
+    from finewave.cli.table import table
+    from finewave.studies.robustness import ranked, sweep
+
+    names = tuple(name for name in (models or "").split(",") if name)
+    target = output or Path(f"robustness-{task}.json")
+    keep_freed_memory()
+    with working(as_json):
+        result = sweep(task, target, dataset=dataset, split=split, models=names, scale=scale, crop=crop, say=note)
+    order = ranked(result)
+    if as_json:
+        worst = [{"row": label, "case": case, "psnr": psnr} for label, case, psnr in order]
+        return print_json({**result, "ranked": worst, "written": target})
+    click.echo(table(("row", "worst case", "PSNR (dB)"), [(a, b, f"{c:.2f}") for a, b, c in order], right=[2]))
+    return click.echo(f"written: {target}")
+
+
+@study.command(epilog=example("finewave study benchmark docs/results/benchmark -o docs/benchmark.md"))
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Markdown page.")
+@json_option
+def benchmark(folder: Path, output: Path, as_json: bool) -> None:
+    """Write one page of the results in FOLDER and the cards of the trained weights.
+
+    FOLDER holds JSON files of finewave evaluate --folds and of finewave study robustness.
+    """
+    from finewave.studies.benchmark_page import write_benchmark_page
+
+    with working(as_json):
+        page = write_benchmark_page(folder, output)
+    return print_json({"written": page}) if as_json else click.echo(f"written: {page}")
+
+
 _OPTIONS: tuple[click.Option, ...] = (
     click.Option(["--datasets"], multiple=True, metavar="NAME...", shell_complete=dataset_names,
                  help="[default: those of the publication that are available]"),

@@ -1,0 +1,56 @@
+"""The page of all figures says what the files say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from finewave.datasets.store import Store
+from finewave.errors import InputError
+from finewave.evaluation.baselines import FLOORS
+from finewave.evaluation.folds import evaluate_folds
+from finewave.studies.benchmark_page import write_benchmark_page
+from finewave.studies.robustness import sweep
+from tests.training.conftest import small_store  # noqa: F401 - fixture
+
+ROOT = Path(__file__).parents[2]
+
+
+def cells(page: str, start: str) -> list[str]:
+    """Return the cells of the first line that begins with these words."""
+    line = next(line for line in page.splitlines() if line.startswith(start))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_page_prints_what_was_measured(small_store: Path, tmp_path: Path) -> None:  # noqa: F811
+    store, folder = Store(small_store), tmp_path / "results"
+    folder.mkdir()
+    folds = evaluate_folds(FLOORS["ssr"], "cave", 2, store=store)
+    (folder / "a.json").write_text(json.dumps(folds))
+    cases = sweep("sr", folder / "b.json", store=store)
+    page = write_benchmark_page(folder, tmp_path / "page.md", operations=False).read_text()
+    floor = folds["floor"]
+    row = folds["rows"][floor]
+    line = cells(page, f"| {floor} (floor) |")
+    low, high = row["interval"]["psnr"]
+    assert line[1] == f"{row['mean']['psnr']:.2f} ({low:.2f} to {high:.2f})"
+    assert line[-2:] == [f"{row['seen']['psnr']:.2f}", f"{row['seen']['sam']:.2f}"]
+    assert "finewave evaluate --model quadratic --dataset cave --folds 2 --baseline" in page
+    bicubic = cases["rows"]["bicubic"]["cases"]
+    printed = cells(page, "| bicubic | ")
+    assert printed[1:-1] == [f"{bicubic[case['name']]['mean']['psnr']:.2f}" for case in cases["protocol"]["cases"]]
+    assert printed[-1] == min(bicubic, key=lambda name: bicubic[name]["mean"]["psnr"])
+    card = json.loads((ROOT / "weights/jssunet-cave-x4/card.json").read_text())["metrics"]["cave/val"]
+    line = cells(page, "| `jssunet-cave-x4`")
+    assert line[2] == f"{card['mean']['psnr']:.2f}"
+    assert line[6:9] == [card["baseline"]["name"], *(f"{card['baseline']['mean'][m]:.2f}" for m in ("psnr", "sam"))]
+
+
+def test_what_is_no_result_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no results; make some with finewave evaluate --folds"):
+        write_benchmark_page(tmp_path, tmp_path / "page.md")
+    (tmp_path / "other.json").write_text('{"protocol": {}}')
+    with pytest.raises(InputError, match=r"other.json is neither of finewave evaluate --folds nor"):
+        write_benchmark_page(tmp_path, tmp_path / "page.md")
