@@ -16,6 +16,8 @@ from finewave.evaluation.evaluator import evaluate_model
 from finewave.zoo.bundled_weights import weight_folders
 
 NAMES = fw.list_models(trained=True)
+BELOW_THE_FLOOR = ("awan-cave", "mstpp-cave")
+"""As README says: a regression and nearest neighbours together are better."""
 
 
 def test_the_promised_weights_are_there() -> None:
@@ -86,6 +88,9 @@ def test_the_card_tells_the_truth(name: str, real_images: Path) -> None:
         assert scores["mean"][metric] == pytest.approx(value, rel=2e-3), metric
     for metric, value in said["baseline"]["mean"].items():
         assert scores["baseline"]["mean"][metric] == pytest.approx(value, rel=2e-3), metric
+    if name in BELOW_THE_FLOOR:
+        assert scores["mean"]["psnr"] < scores["baseline"]["mean"]["psnr"]
+        return
     assert scores["mean"]["psnr"] > scores["baseline"]["mean"]["psnr"]
     # a reference in three bands adds detail, hardly spectra
     tolerance = 1.01 if model.task == "refsr" else 1.0

@@ -28,7 +28,7 @@ FLOORS: dict[str, dict[str, Floor]] = {
         "mean of both": ("ensemble-ssr", {"members": ["quadratic", "knn"]}),
     },
     "fusion": {"bicubic": ("bicubic", {}), "GSA": ("gsa", {}), "CNMF": ("cnmf", {})},
-    "refsr": {"bicubic": ("bicubic", {})},
+    "refsr": {"bicubic": ("bicubic", {}), "back-projection": ("ibp", {})},
 }
 """For each task what a network has to beat, by name for tables: system and options. The floor is the best of them."""
 
