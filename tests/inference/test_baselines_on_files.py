@@ -71,7 +71,7 @@ def test_fusion_finds_the_scale_in_the_files(name: str, files: tuple[Path, Path,
 
 def test_a_sensor_lets_a_result_be_consistent(files: tuple[Path, Path, Path], tmp_path: Path) -> None:
     low, guide, _ = files
-    predict_file(low, tmp_path / "out.nc", "gsa", guide=guide, sensor=SENSOR, kernel="gaussian", consistent=True)
+    predict_file(low, tmp_path / "out.nc", "gsa", guide=guide, sensor=SENSOR, kernel="gaussian", consistent="exact")
     result = load_scene(tmp_path / "out.nc")
     np.testing.assert_allclose(fw.degrade(result, 4).values, load_scene(low).values, atol=1e-3)
     with pytest.raises(

@@ -22,7 +22,7 @@ from tests.inference.test_resume import finished_in, stop_after
 from tests.inference.tiny_models import write_scene
 from tests.io.scene_helpers import full_disk
 
-ALL: dict[str, Any] = {"consistent": True, "spread": True, "quality": True, "tile": 20}
+ALL: dict[str, Any] = {"consistent": "exact", "spread": True, "quality": True, "tile": 20}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_three_files(suffix: str, source: Path, model: Model, tmp_path: Path) ->
         [f"result.v1{suffix}", f"result.v1.spread{suffix}", "result.v1.quality.json", *data]
     )
     result, spread = load_scene(output), load_scene(output.with_name(f"result.v1.spread{suffix}"))
-    expected = super_resolve_with_spread(load_scene(source), model, consistent=True)
+    expected = super_resolve_with_spread(load_scene(source), model, consistent="exact")
     np.testing.assert_allclose(result.values, expected[0].values, atol=1e-4)  # of a scale of 10000
     np.testing.assert_allclose(spread.values, expected[1].values, atol=1e-5)
     assert spread.encoding.get("dtype", "float32") == "float32"
@@ -118,7 +118,7 @@ def test_one_of_two_stores_has_got_its_name(source: Path, model: Model, tmp_path
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        ({"consistent": True}, "halo, consistent were"),
+        ({"consistent": "exact"}, "halo, consistent were"),
         ({"self_ensemble": True}, "self_ensemble was"),
         ({"spread": True}, "self_ensemble, spread were"),
         ({"clip": (0.0, 1.0)}, "clip was"),
@@ -178,6 +178,6 @@ def test_scenes_whose_names_would_collide(model: Model, tmp_path: Path) -> None:
 def test_a_result_that_is_stored_in_integers_is_consistent_to_their_step(
     source: Path, model: Model, tmp_path: Path
 ) -> None:
-    predict_file(source, tmp_path / "out.tif", model, consistent=True, dtype="int16", output_full_scale=1000)
+    predict_file(source, tmp_path / "out.tif", model, consistent="exact", dtype="int16", output_full_scale=1000)
     difference = np.abs(observed(load_scene(tmp_path / "out.tif")) - load_scene(source).values)
     assert 1e-5 < difference.max() < 0.5e-3

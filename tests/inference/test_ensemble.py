@@ -171,7 +171,7 @@ def test_results_that_are_made_consistent_are_apart_only_in_what_is_not_observed
     net.hs_bands, net.conv = bands, torch.nn.Conv2d(3, bands * 4, 5, padding=2)
     model = Model(net, joint().card)
     _, plain = super_resolve_with_spread(scene, model)
-    result, projected = super_resolve_with_spread(scene, model, consistent=True)
+    result, projected = super_resolve_with_spread(scene, model, consistent="exact")
     assert np.abs(observed(result) - scene.values).max() < 1e-5
     assert float(projected.max()) > 0.05
     assert float(np.square(projected).mean()) < float(np.square(plain).mean())

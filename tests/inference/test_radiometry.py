@@ -110,7 +110,7 @@ def test_networks_that_are_linear_are_so_with_everything_around_them() -> None:
     model = Model(net, describe(net, degradation={"kernel": "gaussian"}))
     scene = make_scene(np.random.default_rng(1).random((2, 7, 6), dtype=np.float32) / 4)
     one, two = (
-        fw.super_resolve(scene.copy(data=factor * scene.values), model, consistent=True, self_ensemble=True).values
+        fw.super_resolve(scene.copy(data=factor * scene.values), model, consistent="exact", self_ensemble=True).values
         for factor in (1, 2)
     )
     np.testing.assert_allclose(two, 2 * one, rtol=1e-5, atol=1e-6)

@@ -57,7 +57,10 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @pooling_option(default="local")
 @precision_option(default="auto")
 @click.option("--anchors", type=click.Path(path_type=Path), help="Spots with known spectra: .csv, .geojson or .gpkg.")
-@click.option("--consistent", is_flag=True, help="Make the degraded result equal the input.")
+@click.option(
+    "--consistent", is_flag=False, flag_value="damped", type=click.Choice(["damped", "exact"]), metavar="[exact]",
+    help="Bring the degraded result nearer to the input, noise left out; exact: make it equal the input.",
+)  # fmt: skip
 @click.option("--self-ensemble", is_flag=True, help="Mean over eight flips and rotations.")
 @click.option("--spread", is_flag=True, help="Their standard deviation, in OUTPUT.spread.EXTENSION.")
 @click.option(
@@ -95,6 +98,8 @@ def predict(source: str, output: Path, model: str, as_json: bool, **options: Any
     keep_freed_memory()
     options["wavelengths"] = numbers_or_file(options["wavelengths"])
     options["bands"] = numbers_or_names(options["bands"])
+    if options["consistent"] != "exact":
+        options["consistent"] = options["consistent"] is not None
     halo = options["halo"]
     options["halo"] = int(halo) if halo.isdecimal() else halo
     with working(as_json), Progress("predict") as progress:

@@ -97,9 +97,11 @@ class PredictOptions:
     anchors : str, Path or sequence of Spot, optional
         Spectra measured in the scene, by which the result is corrected: a file with places and spectra, see
         `finewave.io.spots.read_spots`.
-    consistent : bool
-        Change the result as little as possible, in the least-squares sense, so that degrading it by the model's card
-        reproduces the input. A guide is reproduced as far as it is consistent with the input.
+    consistent : bool or "exact"
+        Bring the result nearer to reproducing the input when it is degraded by the model's card, as far as the
+        difference is not the input's noise, and without changing any value by more than 30 %. ``"exact"``: change it
+        as little as possible, in the least-squares sense, so that it does reproduce the input, noise and all. A guide
+        is reproduced as far as it is consistent with the input.
     self_ensemble : bool
         Take the mean over the eight flips and rotations of the input, each turned back: eight times the work.
     spread : bool
@@ -162,7 +164,7 @@ class PredictOptions:
     pooling: str = "local"
     precision: str = "auto"
     anchors: Any = None
-    consistent: bool = False
+    consistent: bool | str = False
     self_ensemble: bool = False
     spread: bool = False
     uncertainty: float | bool | None = None
@@ -202,6 +204,8 @@ class PredictOptions:
             raise InputError(f"bands={self.bands!r} names no band; wavelengths in nm or names are accepted")
         if self.bands is not None and self.quality:
             raise InputError("a quality file is of all bands: leave out --bands (bands=) or --quality (quality=)")
+        if self.consistent not in (False, True, "exact"):
+            raise InputError(f"consistent={self.consistent!r} is out of range; True, False or 'exact' is accepted")
         if self.share is not None and not 0 < self.share < 1:
             raise InputError(
                 f"uncertainty={self.uncertainty!r} is out of range; a share of errors, 0 to 1, is accepted"

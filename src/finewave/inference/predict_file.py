@@ -88,6 +88,10 @@ def run_file(
         files.open_as_trained(model)
         request = make_request(files.scene, model, files.guide, options)
         processing = choose_processing(model, options, request.kept)
+        if options.consistent is True:
+            from finewave.inference.damping import with_damping
+
+            processing = with_damping(processing, request)
         height, width = request.first.shape[1:]
         tiling = plan_tiles(model, height, width, tile=options.tile, halo=options.halo, beyond=processing.reach)
         request.warn_of_range()

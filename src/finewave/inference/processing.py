@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from finewave.calibration.anchor_correction import AnchorCorrection
     from finewave.inference.half_widths import HalfWidths
     from finewave.inference.options import PredictOptions
+    from finewave.physics.damped_projection import DampedProjection
     from finewave.physics.projection import Projection
     from finewave.zoo.model import Model
 
@@ -19,7 +20,7 @@ class Processing:
 
     Attributes
     ----------
-    projection : Projection or None
+    projection : Projection, DampedProjection or None
         Projection on the images consistent with the inputs.
     ensemble : bool
         The mean over the eight orientations.
@@ -35,7 +36,7 @@ class Processing:
         What makes half-widths for the errors.
     """
 
-    projection: Projection | None = None
+    projection: Projection | DampedProjection | None = None
     ensemble: bool = False
     spread: bool = False
     clip: tuple[float, float] | None = None
@@ -56,7 +57,7 @@ class Processing:
     def identity(self) -> dict[str, Any]:
         """Return the options that affect the values."""
         return {
-            "consistent": self.projection is not None,
+            "consistent": None if self.projection is None else self.projection.kind,
             "self_ensemble": self.ensemble,
             "spread": self.spread,
             "uncertainty": None if self.intervals is None else self.intervals.share,

@@ -44,14 +44,18 @@ class Constraint:
 
     def project(self, image: Tensor, observed: Tensor) -> Tensor:
         """Return G + D⁺ R⁺ (X - D R G) for G (B, C, H, W) and X (B, c, h, w)."""
+        return image + self.correction(observed.to(image) - self.operator(image))
+
+    def correction(self, difference: Tensor) -> Tensor:
+        """Return D⁺ R⁺ (B, C, H, W) of a difference (B, c, h, w) between an input and what is observed of an image."""
         from finewave.physics.sensors import apply_response
 
-        correction = observed.to(image) - self.operator(image)
+        correction = difference
         if self.spatial is not None:
             correction = self.spatial(correction)
         if self.spectral is not None:
             correction = apply_response(self.spectral, correction)
-        return image + correction
+        return correction
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,11 @@ class Projection:
     """
 
     constraints: tuple[Constraint, ...]
+
+    @property
+    def kind(self) -> str:
+        """What tells its results from those of another projection."""
+        return "exact"
 
     @property
     def reach(self) -> int:
