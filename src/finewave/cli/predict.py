@@ -35,6 +35,7 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @click.option("--guide-variable", help="The same of the guide.")
 @click.option("--engine", help="Installed xarray engine that opens the input, e.g. cfgrib.")
 @click.option("--band-axis", type=int, help="Which axis of an array (HDF5, NetCDF, MATLAB, NumPy) is the band, from 0.")
+@click.option("--mask-clouds", is_flag=True, help="Blank clouds and shadows (Sentinel-2, Landsat, EnMAP, Planet).")
 @click.option("--orthorectify", is_flag=True, help="Bring a swath (EMIT) on the map of its lookup table.")
 @click.option(
     "--resolution", type=float, help="Pixel size that bands at several are brought to.  [default: the finest]"

@@ -20,6 +20,7 @@ OF_FILES = frozenset(
         "band_axis",
         "resolution",
         "orthorectify",
+        "mask_clouds",
         "full_scale",
         "guide_full_scale",
     }
@@ -62,6 +63,8 @@ class PredictOptions:
         Installed engine of xarray that opens the input, see `open_scene`.
     band_axis, resolution : optional
         Band axis of an array, and resolution of a product with several grids; see `open_scene`.
+    mask_clouds : bool
+        Blank clouds and their shadows of a product that has a mask of them, see `open_scene`.
     orthorectify : bool
         Resample a swath to the map grid of its own lookup table first, see `open_scene`.
     full_scale, guide_full_scale : float, optional
@@ -150,6 +153,7 @@ class PredictOptions:
     band_axis: int | None = None
     resolution: float | None = None
     orthorectify: bool = False
+    mask_clouds: bool = False
     full_scale: float | None = None
     guide_full_scale: float | None = None
     sensor: str | None = None

@@ -147,6 +147,7 @@ class InputFiles:
                 "band_axis": options.band_axis,
                 "resolution": options.resolution,
                 "orthorectify": options.orthorectify,
+                "mask_clouds": options.mask_clouds,
             },
             {"full_scale": options.guide_full_scale, "variable": options.guide_variable},
         ]
@@ -334,7 +335,7 @@ def _description(
         "bands": {name: bands.to_list() for name, bands in request.bands.items()},
         "wavelengths": None if options.wavelengths is None else str(options.wavelengths),
         "variable": [options.variable, options.guide_variable, options.engine, options.band_axis],
-        "resolution": [options.resolution, options.orthorectify],
+        "resolution": [options.resolution, options.orthorectify, options.mask_clouds],
         "full scale": [options.full_scale, options.guide_full_scale],
         "model": f"{model.name} {_weights_of(model)}",
         "pooling": model.pooling,

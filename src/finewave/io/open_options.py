@@ -22,6 +22,7 @@ class OpenOptions:
     overview: int | None = None
     engine: str | None = None
     orthorectify: bool = False
+    mask_clouds: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Format:
     has_variables: bool = False
     has_resolution: bool = False
     has_lookup_table: bool = False
+    has_clouds: bool = False
     save_options: tuple[str, ...] = ()
 
 
@@ -79,6 +80,7 @@ def open_scene(
     overview: int | None = None,
     engine: str | None = None,
     orthorectify: bool = False,
+    mask_clouds: bool = False,
     chunks: int | str | Mapping[str, Any] | None = None,
     scale: float | None = None,
 ) -> xr.DataArray:
@@ -124,6 +126,9 @@ def open_scene(
     orthorectify : bool
         Resample a swath to the map grid of its own lookup table (EMIT), nearest pixel. By default it stays in sensor
         geometry, with control points.
+    mask_clouds : bool
+        Blank clouds and their shadows, for maps, as the quality layers of Sentinel-2 L2A, Landsat, PlanetScope and
+        EnMAP mark them; see `finewave.io.products.cloud_masks` for the classes.
     chunks : int, str or mapping, optional
         Chunks as in ``xarray.DataArray.chunk``, for users of dask.
     scale : float, optional
@@ -160,6 +165,7 @@ def open_scene(
         overview=overview,
         engine=engine,
         orthorectify=orthorectify,
+        mask_clouds=mask_clouds,
     )
     source = location_of(path)
     scene = open_with(source, options) if isinstance(source, Path) else _open_remote(source, options)
@@ -193,6 +199,8 @@ def open_with(source: Path, options: OpenOptions) -> xr.DataArray:
         raise InputError(f"band_axis= (--band-axis) has no meaning for {source}: a {reader.name} has bands, not axes")
     if options.resolution is not None and not reader.has_resolution:
         raise InputError(f"resolution= (--resolution) has no meaning for {source}, a {reader.name} has one")
+    if options.mask_clouds and not reader.has_clouds:
+        raise InputError(f"mask_clouds= (--mask-clouds) has no meaning for {source}: a {reader.name} has no cloud mask")
     if options.orthorectify and not reader.has_lookup_table:
         raise InputError(f"orthorectify= (--orthorectify) has no meaning for {source}: it has no lookup table")
     if options.overview is not None and reader.module != "geotiff":
@@ -211,6 +219,7 @@ def _open_remote(source: Remote, options: OpenOptions) -> xr.DataArray:
         ("engine", options.engine),
         ("overview", options.overview),
         ("orthorectify", options.orthorectify or None),
+        ("mask_clouds", options.mask_clouds or None),
     ):
         if value is not None:
             raise InputError(f"{name}= has no meaning for the remote file {source}; download it first")

@@ -104,6 +104,7 @@ def open_bands(
     nodata: float | None = None,
     special: tuple[float, ...] = (),
     flags: tuple[BandFile, Sequence[int]] | None = None,
+    clouds: tuple[BandFile, Callable[[NDArray[Any]], NDArray[np.bool_]]] | None = None,
     **metadata: Any,
 ) -> xr.DataArray:
     """Open bands of one area as a scene on the finest grid, or that of ``options.resolution``.
@@ -125,6 +126,8 @@ def open_bands(
         Further numbers that mark missing values; never interpolated.
     flags : (BandFile, sequence of int), optional
         A raster of bit flags, and for each band the bits that mark missing values.
+    clouds : (BandFile, callable), optional
+        A raster, and what tells of its numbers which pixels are missing in all bands.
     **metadata
         Keywords of `finewave.scene.make_scene`.
 
@@ -155,6 +158,7 @@ def open_bands(
     bands = [_on_grid(each, grid, nodata, special) for each in files]
     masks = [_mask_reader(each, grid) for each in files]
     flagged = None if flags is None else _on_grid(flags[0], grid, None, (), nearest=True)
+    cloudy = None if clouds is None else _on_grid(clouds[0], grid, None, (), nearest=True)
 
     def read(key: Slices) -> NDArray[Any]:
         return np.stack([of_band(i, key) for i in range(*key[0].indices(len(bands)))])
@@ -174,12 +178,15 @@ def open_bands(
             with quiet_gdal(flags[0].path):
                 bits = flagged[0, key[1], key[2]].values
             mask |= np.stack([(bits & flags[1][i]) != 0 for i in selected])
+        if clouds is not None and cloudy is not None:
+            with quiet_gdal(clouds[0].path):
+                mask |= clouds[1](np.asarray(cloudy[0, key[1], key[2]].values))
         return mask
 
     dtype = np.dtype(first.dtype)
     shape = (len(files), grid.height, grid.width)
     undecoded = Decoding(dtype, nodata=nodata, special=special)
-    mask = hidden if flags is not None or any(masks) else None
+    mask = hidden if flags is not None or clouds is not None or any(masks) else None
     values = LazyValues(read, shape, (0, 1, 2), undecoded, path, "folder of bands", mask)
     decoding = choose_decoding(
         dtype,

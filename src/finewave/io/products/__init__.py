@@ -31,13 +31,14 @@ class Product:
     has_resolution: bool = False
     has_variables: bool = False
     has_lookup_table: bool = False
+    has_clouds: bool = False
 
 
 PRODUCTS: tuple[Product, ...] = (
-    Product("Sentinel-2 product", "sentinel2", r"_B\d[\dA]|^MTD_|\.zip$", has_resolution=True),
-    Product("Landsat product", "landsat", "^L[COTE]0", has_resolution=True),
+    Product("Sentinel-2 product", "sentinel2", r"_B\d[\dA]|^MTD_|\.zip$", has_resolution=True, has_clouds=True),
+    Product("Landsat product", "landsat", "^L[COTE]0", has_resolution=True, has_clouds=True),
     Product("Sentinel-2 product in EOPF's Zarr", "eopf", "^$", has_resolution=True),
-    Product("EnMAP product", "enmap", "^ENMAP"),
+    Product("EnMAP product", "enmap", "^ENMAP", has_clouds=True),
     Product("DESIS product", "desis", "^DESIS"),
     Product("PRISMA product", "prisma", r"\.(he5|h5)$"),
     Product("EMIT product", "emit", "^EMIT_", has_variables=True, has_lookup_table=True),
@@ -45,7 +46,7 @@ PRODUCTS: tuple[Product, ...] = (
     Product("PACE product", "pace", "^PACE_OCI", has_variables=True),
     Product("NEON product", "neon", r"\.(h5|hdf5)$", has_variables=True),
     Product("Tanager product", "tanager", r"\.(h5|hdf5|he5)$", has_variables=True),
-    Product("PlanetScope scene", "planetscope", "_3[AB]_"),
+    Product("PlanetScope scene", "planetscope", "_3[AB]_", has_clouds=True),
     Product("STAC item", "stac", r"\.(geo)?json$", has_resolution=True, has_variables=True),
     Product("WorldView image", "worldview"),
     Product("line scan with references", "reference_panels", r"^(?!.*\.(tif|nc|png|jpg|mat|h5)$)"),

@@ -15,6 +15,7 @@ from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.raster import open_raster
 from finewave.io.open_options import OpenOptions
+from finewave.io.products.cloud_masks import cloud_reader, no_clouds_known
 from finewave.io.products.dlr_metadata import Band, bands_of, metadata_beside, read_xml
 
 _NAME = re.compile(
@@ -80,12 +81,26 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         wavelengths=[band.centre for band in used],
         fwhm=None if any(not band.width > 0 for band in used) else [band.width for band in used],
         good_bands=_expected(root, used),
+        hidden=_clouds(image, match["product"]) if options.mask_clouds else None,
         attrs={
             "sensor": "enmap",
             "product": match["product"],
             "quantity": "reflectance" if reflectance else "radiance in W/(m2 sr nm)",
         },
     )
+
+
+def _clouds(image: Path, product: str) -> Any:
+    """Return what reads where the quality layers say cloud, cloud shadow or cirrus."""
+    import rasterio
+
+    wanted = re.compile(rf"{re.escape(product)}-QL_QUALITY_(CLOUD|CLOUDSHADOW|CIRRUS)\.TIFF?$", re.IGNORECASE)
+    layers = {each: (1,) for each in sorted(image.parent.iterdir()) if wanted.match(each.name)}
+    if not layers:
+        raise no_clouds_known(image, "QL_QUALITY_CLOUD.TIF")
+    with reading(image, "EnMAP product"), quiet_gdal(), rasterio.open(image, driver=driver_of(image)) as dataset:
+        size = (dataset.height, dataset.width)
+    return cloud_reader(layers, image, size)
 
 
 def _bands_in(image: Path, bands: list[Band], detector: str) -> list[Band]:

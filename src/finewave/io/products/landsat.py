@@ -18,6 +18,7 @@ from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.band_files import BandFile, open_bands, read_header
 from finewave.io.open_options import OpenOptions
+from finewave.io.products.cloud_masks import IsCloud, is_flagged, no_clouds_known
 from finewave.io.products.known_bands import bands_of_sensor
 from finewave.io.products.product_files import ProductFiles, is_archive
 from finewave.physics.sensors.satellites import nominal_bands
@@ -106,6 +107,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         **scales,
         nodata=NODATA,
         flags=_saturation(product, listed, list(bands)),
+        clouds=_clouds(product, listed, path) if options.mask_clouds else None,
         attrs={
             "sensor": sensor,
             "product": first["product"],
@@ -209,6 +211,14 @@ def _saturation(
     if file is None:
         return None
     return read_header(product.file(file)), [1 << (int(name[1:]) - 1) for name in bands]
+
+
+def _clouds(product: ProductFiles, listed: Mapping[str, re.Match[str]], path: Path) -> tuple[BandFile, IsCloud]:
+    """Return the raster that says where clouds are, and how."""
+    file = next((name for name, each in listed.items() if each["what"].upper() == "QA_PIXEL"), None)
+    if file is None:
+        raise no_clouds_known(path, "QA_PIXEL")
+    return read_header(product.file(file)), is_flagged
 
 
 def _groups(document: bytes, kind: str, path: Path) -> dict[str, dict[str, str]]:

@@ -15,8 +15,9 @@ from finewave.io.file_errors import reading
 from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.lazy import Slices
-from finewave.io.formats.raster import open_raster
+from finewave.io.formats.raster import either, open_raster
 from finewave.io.open_options import OpenOptions
+from finewave.io.products.cloud_masks import UDM2_BANDS, cloud_reader, no_clouds_known
 from finewave.io.products.dlr_metadata import read_xml
 from finewave.physics.sensors.satellites import nominal_bands
 
@@ -88,7 +89,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         "PlanetScope image",
         options,
         stated=(factors, None),
-        hidden=_unusable(image, name["scene"], size),
+        hidden=either(_unusable(image, name["scene"], size), _clouds(image, name["scene"], size, options)),
         wavelengths=[float(centre) for centre, _ in bands.values()],
         fwhm=[float(width) for _, width in bands.values()],
         band_names=list(bands),
@@ -129,6 +130,16 @@ def _coefficients(root: Any, count: int, image: Path) -> tuple[float, ...]:
     if sorted(coefficients) != list(range(1, count + 1)):
         raise InputError(f"the metadata of {image} lack reflectanceCoefficient of some of its {count} bands")
     return tuple(coefficients[number] for number in range(1, count + 1))
+
+
+def _clouds(image: Path, scene: str, size: tuple[int, int], options: OpenOptions) -> Any:
+    """Return what reads where UDM2 says cloud, heavy haze or shadow; None unless that is asked for."""
+    if not options.mask_clouds:
+        return None
+    path = _beside(image, scene, "udm2*.tif")
+    if path is None:
+        raise no_clouds_known(image, "usable data mask (*_udm2.tif)")
+    return cloud_reader({path: UDM2_BANDS}, image, size)
 
 
 def _unusable(image: Path, scene: str, size: tuple[int, int]) -> Any:

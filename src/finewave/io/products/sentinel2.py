@@ -16,6 +16,7 @@ from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.band_files import open_bands, read_header
 from finewave.io.open_options import OpenOptions
+from finewave.io.products.cloud_masks import IsCloud, is_scene_class, no_clouds_known
 from finewave.io.products.known_bands import bands_of_sensor
 from finewave.io.products.product_files import ProductFiles, is_archive
 from finewave.physics.sensors.satellites import nominal_bands
@@ -31,6 +32,8 @@ _BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B
 NODATA, SATURATED = 0, 65535
 """Default special values of all products, if not in the metadata."""
 _QUANTITIES = {"1C": "top-of-atmosphere reflectance", "2A": "surface reflectance"}
+
+_CLASSES = re.compile(r"_SCL_(20|60)m\.(jp2|tiff?)$", re.IGNORECASE)
 
 
 def matches(path: Path) -> bool:
@@ -112,6 +115,8 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         If the metadata are missing, so that offsets and satellite are unknown.
     """
     root = path if is_archive(path) else _root(path)
+    if root is None and options.mask_clouds:
+        raise no_clouds_known(path, "scene classification (SCL)")
     if root is None:
         return _open_bare(path, options)
     product = ProductFiles(root)
@@ -158,6 +163,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         offset=_one_or_all([metadata.offsets.get(name, 0.0) / scale for name in names]),
         nodata=metadata.nodata,
         special=metadata.special,
+        clouds=_clouds(product, tiles[0], path) if options.mask_clouds else None,
         attrs={
             "sensor": sensor or metadata.spacecraft,
             "product": re.sub(r"(\.safe)?(\.zip)?$", "", root.name, flags=re.IGNORECASE),
@@ -165,6 +171,14 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         },
         **known,
     )
+
+
+def _clouds(product: ProductFiles, tile: str, path: Path) -> tuple[Any, IsCloud]:
+    """Return the scene classification of a tile, of level 2A, and which classes are clouds or shadows."""
+    file = next((name for name in product.names if _CLASSES.search(name) and _is_inside(name, tile)), None)
+    if file is None:
+        raise no_clouds_known(path, "scene classification (SCL)")
+    return read_header(product.file(file)), is_scene_class
 
 
 def _open_bare(folder: Path, options: OpenOptions) -> xr.DataArray:
