@@ -5,7 +5,7 @@ PYTHON ?= python3
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test fuzz kills lint types sizes docs clean
+.PHONY: help demo test fuzz kills lint types audit sizes docs clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -41,6 +41,9 @@ lint: $(STAMP)  ## ruff and the direction of imports between rooms
 
 types: $(STAMP)  ## mypy
 	$(BIN)/mypy
+
+audit: $(STAMP)  ## known vulnerabilities of the installed packages, where the advisory service answers
+	$(BIN)/python -m benchmarks.audit
 
 sizes: $(STAMP)  ## the wheel, and a base installation of it in an empty environment: how large they are
 	$(BIN)/python -m benchmarks.sizes
