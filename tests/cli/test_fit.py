@@ -40,8 +40,22 @@ def test_fit_then_predict(scene: Path, sensor: Path, tmp_path: Path) -> None:
     assert fitted.exit_code == 0, fitted.output
     lines = fitted.stdout.splitlines()
     assert lines[-1] == f"fitted: {out}"
-    rows = {line.split("  ")[0]: line for line in lines[-4:-1]}
-    assert list(rows) == ["fitted", "bicubic + linear regression", "bicubic + quadratic regression"]
+    # three steps on noise are no match for regression: that is the model, and the first line says so
+    assert lines[-8].startswith("kept as the model: bicubic + ")
+    assert "better than the network" in lines[-8]
+    rows = {line.split("  ")[0]: line for line in lines[-5:-1]}
+    kinds = ("linear", "quadratic", "kernel ridge")
+    assert list(rows) == ["network", *(f"bicubic + {kind} regression" for kind in kinds)]
+    psnr = {label: float(row[len(label) :].split()[0]) for label, row in rows.items()}
+    kept = fw.load_model(out)
+    assert kept.card.system == "sr-ssr"
+    assert kept.card.notes.startswith("Not the trained network, but bicubic + ")
+    (scores,) = kept.card.metrics.values()
+    assert scores["mean"]["psnr"] == pytest.approx(max(psnr.values()), rel=1e-3)
+    assert scores["network"]["psnr"] == pytest.approx(psnr["network"], rel=1e-3)
+    again = run("fit", scene, *small, "--sensor", sensor, "--scale", 2, "--steps", 3, "-o", out)
+    assert again.exit_code == 0, again.output
+    assert again.stdout.splitlines() == lines[-8:]
 
     seen = tmp_path / "seen.tif"
     bands = {"wavelengths": [550.0, 650.0]}
@@ -50,6 +64,20 @@ def test_fit_then_predict(scene: Path, sensor: Path, tmp_path: Path) -> None:
     assert made.exit_code == 0, made.output
     with fw.open_scene(tmp_path / "hr.tif") as result:
         assert result.shape == (6, 18, 16)
+        np.testing.assert_allclose(result.wavelength, WAVELENGTHS)
+
+
+def test_spatial_super_resolution_needs_no_sensor(scene: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    small = ("model.features=6", "model.group_size=3", "model.overlap=1", "model.blocks=1", "data.crop=16")
+    fitted = run("fit", scene, *small, "data.batch_size=1", "--scale", 2, "--steps", 2, "-o", out)
+    assert fitted.exit_code == 0, fitted.output
+    card = fw.load_model(out).card
+    assert (card.task, card.sensor, card.ms_bands) == ("sr", None, None)
+    made = run("predict", scene, "-o", tmp_path / "hr.tif", "--model", out)
+    assert made.exit_code == 0, made.output
+    with fw.open_scene(tmp_path / "hr.tif") as result:
+        assert result.shape == (6, 144, 80)
         np.testing.assert_allclose(result.wavelength, WAVELENGTHS)
 
 
@@ -66,7 +94,8 @@ def test_what_may_go_wrong(scene: Path, sensor: Path, tmp_path: Path) -> None:
     refuse("sceen", *usual, words="nor a data set (")
     refuse(scene, "--sensor", sensor, "--scale", 0, words="scale 0 is out of range")
     refuse(scene, "--sensor", sensor, "--scale", 40, words="too small for a validation block at scale 40")
-    refuse(scene, "--scale", 2, words="a sensor is needed")
+    refuse(scene, "--scale", 2, "--system", "ssfin", words="a sensor is needed")
+    refuse(scene, "--scale", 1, words="a sensor is needed")
     refuse(scene, *usual, "--sensor-bands", "red,blue", words="unknown band of sensor mine")
     refuse(scene, "--sensor", "worldview3:swir1,swir2", "--scale", 2, words="does not overlap")
     refuse(scene, *usual, "model.feature=3", words="did you mean 'model.features'")

@@ -76,7 +76,8 @@ def test_scenes_become_a_model_with_its_scores(scene: Path, options: FitOptions,
     model = fw.load_model(out)
     card = model.card
     assert card is not None
-    assert (card.name, card.system, card.scale, card.ms_bands) == ("model", "jssunet", 2, ["green", "red"])
+    assert (card.name, card.scale, card.ms_bands) == ("model", 2, ["green", "red"])
+    assert fw.load_model(out / "training" / "model").card.system == "jssunet"
     np.testing.assert_allclose(card.wavelengths_nm, WAVELENGTHS)
     assert card.degradation == {"kernel": "gaussian", "mtf": 0.25, "scale": 2}
     assert card.data["sensor"]["source"] == "nobody"
@@ -84,7 +85,9 @@ def test_scenes_become_a_model_with_its_scores(scene: Path, options: FitOptions,
     assert card.data["split"]["train"] == ["scene_train1"]
     assert list(card.data["files"]) == ["scene.tif"]
     (scores,) = card.metrics.values()
-    assert set(scores["baselines"]) == {"bicubic + linear regression", "bicubic + quadratic regression"}
+    assert set(scores["baselines"]) == {
+        f"bicubic + {kind} regression" for kind in ("linear", "quadratic", "kernel ridge")
+    }
     assert 10 < scores["mean"]["psnr"] < 60
     assert model.predict(lr_msi=torch.rand(1, 2, 5, 6)).shape == (1, 6, 10, 12)
 
@@ -116,10 +119,10 @@ def test_a_finished_fit_is_not_run_again_and_another_not_mixed_in(
 
 def test_spectra_alone(scene: Path, options: FitOptions, tmp_path: Path) -> None:
     model = fit([scene], tmp_path / "model", replace(options, scale=1, mtf=None))
-    assert model.card.system == "jssunet-ssr"
+    assert fw.load_model(tmp_path / "model" / "training" / "model").card.system == "jssunet-ssr"
     assert model.card.degradation == {"kernel": "gaussian", "scale": 1}
     (scores,) = model.card.metrics.values()
-    assert set(scores["baselines"]) == {"linear regression", "quadratic regression"}
+    assert set(scores["baselines"]) == {f"{kind} regression" for kind in ("linear", "quadratic", "kernel ridge")}
     assert model.predict(hr_msi=torch.rand(1, 2, 8, 8)).shape == (1, 6, 8, 8)
 
 
@@ -146,9 +149,11 @@ def test_trained_weights_can_be_the_start(scene: Path, options: FitOptions, tmp_
     fit([scene], tmp_path / "first", options)
     still = replace(options, start=str(tmp_path / "first"), steps=1, overrides=(*SMALL[2:], "phase1.learning_rate=0"))
     second = fit([scene], tmp_path / "second", still)
-    assert second.card.data["started_from"] == str(tmp_path / "first")
-    assert second.card.config == fw.load_model(tmp_path / "first").card.config
-    ours, theirs = (load_file(tmp_path / name / "model.safetensors") for name in ("first", "second"))
+    networks = [tmp_path / name / "training" / "model" for name in ("first", "second")]  # floors are kept beside them
+    assert second.card.data["started_from"] == str(networks[0])
+    first, after = (fw.load_model(folder).card.config for folder in networks)
+    assert after == first
+    ours, theirs = (load_file(folder / "model.safetensors") for folder in networks)
     assert all(torch.allclose(ours[key], theirs[key], atol=1e-6) for key in ours)
     with pytest.raises(fw.InputError, match="has scale 2; it cannot be the start for scale 4"):
         fit([scene], tmp_path / "third", replace(still, scale=4))
@@ -177,7 +182,7 @@ def test_what_does_not_go_together_is_refused(scene: Path, options: FitOptions, 
         assert not out.exists()
 
     refuse("scale 0 is out of range", scale=0)
-    refuse("a sensor is needed", sensor=None)
+    refuse("a sensor is needed", sensor=None, system="jssunet")
     refuse("unknown sensor", sensor="sentinel9")
     refuse("unknown band of sensor mine", sensor_bands=("blue",))
     refuse("awan is a system for ssr, which does not go with scale 2", system="awan")
@@ -216,7 +221,8 @@ def test_killed_and_started_again_it_ends_the_same(scene: Path, options: FitOpti
     assert not (tmp_path / "model" / "model.safetensors").exists()
     done = subprocess.run(killed, env=environment, check=True, capture_output=True, text=True)
     assert "continuing phase1" in done.stdout
-    calm, resumed = (load_file(folder / "model.safetensors") for folder in (tmp_path / "calm", tmp_path / "model"))
+    folders = [tmp_path / name / "training" / "model" for name in ("calm", "model")]
+    calm, resumed = (load_file(folder / "model.safetensors") for folder in folders)
     assert all(torch.equal(calm[key], resumed[key]) for key in calm)
 
 

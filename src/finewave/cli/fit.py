@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--scale", required=True, type=int, help="s >= 2, or 1 for spectra alone.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the model.")
 @click.option("--msi", multiple=True, metavar="FILE", help="Measured MS image of the same pixels, one for each SCENE.")
-@click.option("--system", help="Network.  [default: jssunet; jssunet-ssr at scale 1]")
+@click.option("--system", help="Network.  [default: jssunet; jssunet-ssr at scale 1; sspsr without MS images]")
 @click.option(
     "--from",
     "start",
@@ -94,6 +94,8 @@ def fit(
     assert model.card is not None
     if as_json:
         return print_json({"model": output, "metrics": model.card.metrics})
+    if kept := _kept(model.card):
+        click.echo(kept)
     click.echo(_scores(model.card))
     return click.echo(f"fitted: {output}")
 
@@ -103,10 +105,24 @@ def _is_override(word: str) -> bool:
     return bool(equals) and key.split(".")[0].isidentifier() and not Path(word).exists()
 
 
+def _kept(card: Card) -> str | None:
+    """Return what is to be known first if the network is not the model."""
+    ((_, scores),) = (card.metrics or {}).items()
+    if "kept" not in scores:
+        return None
+    network, floor = scores["network"]["psnr"], scores["mean"]["psnr"]
+    return (
+        f"kept as the model: {scores['kept']}, with {floor:.2f} dB on the validation blocks better than the network "
+        f"({network:.2f} dB); train longer (--minutes), or on more scenes"
+    )
+
+
 def _scores(card: Card) -> str:
     """Return the scores on the validation blocks as a table."""
     ((_, scores),) = (card.metrics or {}).items()
-    rows: dict[str, dict[str, Any]] = {"fitted": scores["mean"]}
+    rows: dict[str, dict[str, Any]] = {
+        "network" if "kept" in scores else "fitted": scores.get("network", scores["mean"])
+    }
     rows |= scores.get("baselines") or {scores["baseline"]["name"]: scores["baseline"]["mean"]}
     names = list(scores["mean"])
     lines = [(label, *(f"{row[name]:.4g}" for name in names)) for label, row in rows.items()]

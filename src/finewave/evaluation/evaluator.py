@@ -76,7 +76,8 @@ def evaluate_model(
     """
     model = model.with_precision(precision).with_pooling(pooling)
     measured = None if model.card is None else model.card.measured_msi
-    if model.card is None or model.card.degradation is None or (model.card.sensor is None and measured is None):
+    spectral = any(name.endswith("_msi") for name in model.inputs)
+    if model.card is None or model.card.degradation is None or (spectral and not (model.card.sensor or measured)):
         raise InputError("only weights whose card names sensor and degradation can be evaluated on a dataset")
     known = known_split(dataset) if store is None else store.attributes["split"]
     if split not in known:
@@ -90,7 +91,8 @@ def evaluate_model(
     if bands != len(wavelengths):
         raise InputError(f"{model.name} makes {bands} bands; {dataset} has {len(wavelengths)}")
     # of measured multispectral images no response is needed
-    response = np.empty(0) if model.card.sensor is None else get_sensor(model.card.sensor).response(wavelengths)
+    nothing = np.empty((0, len(wavelengths)))
+    response = nothing if model.card.sensor is None else get_sensor(model.card.sensor).response(wavelengths)
     degradation = {key: value for key, value in model.card.degradation.items() if key != "scale"}
     if measured is not None and measured not in source.companions:
         raise InputError(f"{model.name} was trained on measured images ({measured}), which {dataset} does not have")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from finewave.datasets.block_split import MSI, BlockSplit, split_blocks
 from finewave.datasets.registry import list_datasets, open_dataset
 from finewave.datasets.store import Store
 from finewave.errors import InputError, unknown_name
-from finewave.evaluation.baselines import SMALL_FLOORS
+from finewave.evaluation.baselines import FLOORS, SMALL_FLOORS, Floor, build_baseline
+from finewave.evaluation.whole_scenes import WholeScenes
 from finewave.extras import check_extra
 from finewave.physics.sensors import Sensor, get_sensor
 from finewave.systems.registry import config_of, system_named
 from finewave.training.processes import is_first_process, sole_run
 from finewave.training.recipes import list_recipes, load_recipe
+from finewave.types import TASKS
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.bundled_weights import CARD, WEIGHTS
 from finewave.zoo.card import Card
@@ -29,7 +31,12 @@ from finewave.zoo.model import Model, load_model
 
 TRAINING = "training"
 """Subfolder of the training run."""
-JOINT, SPECTRAL = "jssunet", "jssunet-ssr"
+JOINT, SPECTRAL, SPATIAL = "jssunet", "jssunet-ssr", "sspsr"
+KERNELS: Mapping[str, Mapping[str, Floor]] = {
+    "ssr": {"kernel ridge regression": ("kernel-ridge", {})},
+    "sssr": {"bicubic + kernel ridge regression": ("sr-ssr", {"sr": "bicubic", "ssr": "kernel-ridge"})},
+}
+"""Beside the floors: fitted to the training blocks in seconds, and hard to beat with few of them."""
 UNBOUNDED = 1_000_000
 """Steps of a training that ends by the clock."""
 FINE_TUNING = 0.3
@@ -48,7 +55,7 @@ class FitOptions:
         s >= 2 for joint super-resolution; 1 for spectra alone.
     sensor : str or None
         Whose multispectral bands are simulated, a name or file for `finewave.get_sensor`; bands may follow behind a
-        colon. Not needed with measured images.
+        colon. Not needed with measured images. Without either, a system for ``sr`` is trained, which sees none.
     sensor_bands : sequence of str
         Only these bands of it.
     msi : sequence of str
@@ -56,7 +63,7 @@ class FitOptions:
     mtf : float or None
         MTF at the Nyquist frequency of the low-resolution pixels; None: the sensor's, if known.
     system : str or None
-        Network; None: `JOINT`, or `SPECTRAL` at scale 1.
+        Network; None: `JOINT`, or `SPECTRAL` at scale 1, or `SPATIAL` without multispectral images.
     start : str or None
         Trained model to start from: a name or a folder.
     wavelengths, full_scale
@@ -107,7 +114,9 @@ def fit(
     Returns
     -------
     Model
-        Its card has, under ``metrics``, the scores on the validation blocks and those of the baselines.
+        Its card has, under ``metrics``, the scores on the validation blocks beside those of the floors. If one of
+        these has a higher PSNR than the network, it is the model: ``metrics`` then names it under ``"kept"``, and has
+        the scores of the network under ``"network"``.
 
     Raises
     ------
@@ -128,9 +137,11 @@ def _fit(scenes: Sequence[str | Path], out: Path, options: FitOptions, progress:
     if options.scale < 1:
         raise InputError(f"scale {options.scale} is out of range; it must be 1 (spectra alone), 2, 3, ...")
     _check_folder(out)
-    sensor = _sensor_of(options)
+    if options.start is not None:
+        options = replace(options, start=_network_in(str(options.start)))
     system, network = _network(options)
     task = system_named(system).task
+    sensor = _sensor_of(options, task)
     if (task == "ssr") != (options.scale == 1):
         others = ", ".join(name for name in list_models("ssr" if options.scale == 1 else "sssr"))
         raise InputError(
@@ -147,11 +158,12 @@ def _fit(scenes: Sequence[str | Path], out: Path, options: FitOptions, progress:
     store, companion = _store(scenes, out, options, crop, sensor, progress)
     name = store.attributes["dataset"]
     overrides += [f"data.dataset={name}", f"data.store={json.dumps(str(store.path))}", f"data.crop={crop}"]
+    if system == SPATIAL and options.start is None:  # begins at the bicubic image if no band has to share a feature
+        overrides += [f"model.features={max(known['model']['features'], len(store.wavelengths))}"]
     overrides += [f"data.msi={companion}"] if companion else [f"data.sensor={json.dumps(_spec(options))}"]
     overrides += [f"name={json.dumps(out.resolve().name)}", f"out={json.dumps(str(out / TRAINING))}"]
     if sensor is not None and not companion:
         _warn_of_pixel_size(scenes, options.scale, sensor)
-    from finewave.evaluation.evaluator import with_scores
     from finewave.training.trainer import train
 
     outcome = train(recipe, [*overrides, *options.overrides], devices=options.devices)
@@ -160,11 +172,70 @@ def _fit(scenes: Sequence[str | Path], out: Path, options: FitOptions, progress:
     trained = load_model(outcome)
     assert trained.card is not None
     model = Model(trained.net, _card(trained.card, store, sensor, options))
-    if finished(out) and Card.read(out / CARD).sha256 == trained.card.sha256:
+    if finished(out) and trained.card.sha256 in (Card.read(out / CARD).sha256, _better_than(out)):
         return load_model(out)
-    model = with_scores(model, store, SMALL_FLOORS.get(model.task))
+    model = _best(model, store)
     model.save(out)
     return model
+
+
+def _best(model: Model, store: Store) -> Model:
+    """Return the network or a floor, whichever has the higher PSNR on the validation blocks, all scores in its card."""
+    from finewave.evaluation.evaluator import with_scores
+
+    floors = {**SMALL_FLOORS.get(model.task, FLOORS[model.task]), **KERNELS.get(model.task, {})}
+    scored = with_scores(model, store, floors)
+    assert model.card is not None
+    assert scored.card is not None
+    assert scored.card.metrics is not None
+    ((place, told),) = scored.card.metrics.items()
+    best = told["baseline"]
+    if best["mean"]["psnr"] <= told["mean"]["psnr"]:
+        return scored
+    floor = _floor(model, floors[best["name"]], store)
+    assert floor.card is not None
+    told = {**told, "kept": best["name"], "network": told["mean"], "mean": best["mean"]}
+    card = replace(
+        model.card,
+        **{key: getattr(floor.card, key) for key in _OF_THE_NETWORK},
+        metrics={place: told},
+        data={**(model.card.data or {}), "better_than": model.card.sha256},
+        notes=f"Not the trained network, but {best['name']}, which was better on the validation blocks. "
+        f"{model.card.notes or ''}".strip(),
+    )
+    return Model(floor.net, card)
+
+
+_OF_THE_NETWORK = (
+    *("system", "config", "task", "inputs", "output", "scale"),
+    *("size_multiple", "receptive_field", "parameters"),
+)
+
+
+def _better_than(folder: Path) -> str | None:
+    """Return the checksum of the network in whose place a floor was kept; None if it was not."""
+    return (Card.read(folder / CARD).data or {}).get("better_than")
+
+
+def _floor(model: Model, floor: Floor, store: Store) -> Model:
+    """Return a floor fitted to the training blocks, as it was scored."""
+    card = model.card
+    assert card is not None
+    nothing = np.empty((0, len(store.wavelengths)))
+    response = nothing if card.sensor is None else get_sensor(card.sensor).response(store.wavelengths)
+    degradation = {key: value for key, value in (card.degradation or {}).items() if key != "scale"}
+    scenes = WholeScenes(store, response, model.scale, degradation, card.measured_msi)
+    system, options = floor
+    return build_baseline(
+        system,
+        wavelengths=store.wavelengths,
+        sensor=card.sensor,
+        ms_bands=card.ms_bands,
+        scale=model.scale,
+        degradation=degradation,
+        samples=lambda: (scenes.sample(name) for name in store.attributes["split"]["train"]),
+        **options,
+    )
 
 
 def _check_folder(out: Path) -> None:
@@ -181,19 +252,31 @@ def _spec(options: FitOptions) -> str | None:
     return options.sensor if not bands or options.sensor is None else f"{options.sensor}:{bands}"
 
 
-def _sensor_of(options: FitOptions) -> Sensor | None:
+def _sensor_of(options: FitOptions, task: str) -> Sensor | None:
     spec = _spec(options)
     if spec is None:
-        if not options.msi:
-            raise InputError("a sensor is needed, whose bands are simulated, or measured multispectral images (--msi)")
+        if not options.msi and any(name.endswith("_msi") for name in TASKS[task].inputs):
+            raise InputError(
+                "a sensor is needed, whose bands are simulated, or measured multispectral images (--msi); to sharpen "
+                f"hyperspectral images alone leave both out and choose a scale >= 2 and --system {SPATIAL}"
+            )
         return None
     return get_sensor(spec)
+
+
+def _network_in(start: str) -> str:
+    """Return the trained network of a fit whose model is a floor; anything else as it is."""
+    from finewave.training.trainer import MODEL_FOLDER
+
+    trained = Path(start) / TRAINING / MODEL_FOLDER
+    return str(trained) if finished(Path(start)) and _better_than(Path(start)) and finished(trained) else start
 
 
 def _network(options: FitOptions) -> tuple[str, dict[str, Any]]:
     """Return system and options: those of the model to start from, if there is one."""
     if options.start is None:
-        return options.system or (JOINT if options.scale > 1 else SPECTRAL), {}
+        alone = options.sensor is None and not options.msi
+        return options.system or (SPECTRAL if options.scale == 1 else SPATIAL if alone else JOINT), {}
     start = load_model(options.start)
     system, config = config_of(start.net)
     if options.system not in (None, system):
@@ -226,7 +309,7 @@ def _degradation(options: FitOptions, sensor: Sensor | None) -> dict[str, Any]:
     mtf = options.mtf if options.mtf is not None else sensor.nyquist_mtf if sensor is not None else None
     if mtf is not None:
         return {"kernel": "gaussian", "mtf": round(mtf, 4)}
-    owner = "measured images" if sensor is None else sensor.name
+    owner = sensor.name if sensor is not None else "measured images" if options.msi else "the scenes' instrument"
     warnings.warn(
         f"the MTF of {owner} is not known; a Gaussian as wide as a low-resolution pixel is assumed, "
         "an MTF of 0.41 at Nyquist; state another with --mtf, or in the sensor's file",

@@ -16,7 +16,7 @@ from finewave.datasets.store import Store
 from finewave.errors import InputError, unknown_name
 from finewave.physics.sensors import get_sensor
 from finewave.sections import checked, keys_of, unknown_key
-from finewave.systems.registry import check_options, options_of, system_named, takes_reference
+from finewave.systems.registry import SYSTEMS, check_options, options_of, system_named, takes_reference
 from finewave.systems.signatures import annotations_of, phase_options_of
 from finewave.training.phase_options import PhaseOptions, SupervisedOptions
 from finewave.training.recipe_options import CropOptions, ModelOptions, RecipeOptions
@@ -229,11 +229,15 @@ def _follow_dataset(config: dict[str, Any]) -> None:
     if not isinstance(data, dict) or not isinstance(model, dict) or data.get("dataset") is None:
         return
     measured = data.get("msi")  # a companion of the data set instead of a sensor
-    if "sensor" in data and data["sensor"] is None and measured is None:
+    network = SYSTEMS.get(str(model.get("system")))
+    seen = ("hr_msi",) if network is None else network.inputs
+    if "sensor" in data and data["sensor"] is None and measured is None and any("_msi" in name for name in seen):
         sensor = sensor_of(get_dataset(data["dataset"], _store(data)))
         data["sensor"] = rgb_sensor(sensor) if takes_reference(model.get("system")) else sensor
     if "ms_bands" in model and model["ms_bands"] is None:
-        if measured is None:
+        if measured is None and data.get("sensor") is None:
+            pass  # of a network that looks at no multispectral image
+        elif measured is None:
             model["ms_bands"] = len(get_sensor(data["sensor"]).bands)
         else:
             names, _ = measured_bands(open_dataset(data["dataset"], _store(data)), measured)

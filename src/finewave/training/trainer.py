@@ -103,7 +103,9 @@ def _train(config: dict[str, Any], services: Sequence[str], devices: int) -> Pat
     msi = config["data"].get("msi")
     split = store.attributes["split"]
     train_scenes = load_scenes(store, split["train"], scale, degradation, msi)
-    if msi is None:
+    if msi is None and config["data"]["sensor"] is None:  # of a network that looks at no multispectral image
+        response = np.empty((0, len(store.wavelengths)))
+    elif msi is None:
         response = get_sensor(config["data"]["sensor"]).response(store.wavelengths)
     else:
         response = estimate_response((scene.hr_msi, scene.hr_hsi) for scene in train_scenes if scene.hr_msi is not None)
@@ -137,7 +139,7 @@ def _check_bands(config: dict[str, Any], store: Store, response: np.ndarray) -> 
     sensor = config["data"].get("msi") or f"sensor {config['data']['sensor']}"
     source = {"hs_bands": f"data set {config['data']['dataset']}", "ms_bands": sensor}
     for key, bands in counts.items():
-        if config["model"].get(key, bands) != bands:
+        if (config["model"].get(key) or bands) != bands:
             raise InputError(f"model.{key}={config['model'][key]}, but the {source[key]} has {bands} bands")
 
 
@@ -339,7 +341,7 @@ def _export(
         net,
         name=config["name"],
         wavelengths_nm=[float(w) for w in store.wavelengths],
-        ms_bands=names,
+        ms_bands=names or None,
         ms_wavelengths_nm=centres,
         sensor=config["data"]["sensor"],
         training_crop=config["data"]["crop"],
@@ -371,6 +373,8 @@ def _ms_bands(config: dict[str, Any], store: Store) -> tuple[list[str], list[flo
     """Return names and centres in nm of the multispectral bands, simulated or measured."""
     if config["data"].get("msi") is not None:
         return measured_bands(store, config["data"]["msi"])
+    if config["data"]["sensor"] is None:
+        return [], None
     sensor = get_sensor(config["data"]["sensor"])
     return list(sensor.bands), [round(float(centre), 1) for centre in sensor.centres]
 
