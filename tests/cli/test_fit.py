@@ -41,21 +41,21 @@ def test_fit_then_predict(scene: Path, sensor: Path, tmp_path: Path) -> None:
     lines = fitted.stdout.splitlines()
     assert lines[-1] == f"fitted: {out}"
     # three steps on noise are no match for regression: that is the model, and the first line says so
-    assert lines[-8].startswith("kept as the model: bicubic + ")
-    assert "better than the network" in lines[-8]
-    rows = {line.split("  ")[0]: line for line in lines[-5:-1]}
+    first = next(n for n, line in enumerate(lines) if line.startswith("kept as the model: "))
+    assert "better than the network" in lines[first]
+    assert lines[first + 1].startswith("validation")
+    rows = {line.split("  ")[0]: line for line in lines[first + 3 : -1]}
     kinds = ("linear", "quadratic", "kernel ridge")
-    assert list(rows) == ["network", *(f"bicubic + {kind} regression" for kind in kinds)]
+    assert {"network", *(f"bicubic + {kind} regression" for kind in kinds)} <= set(rows)
     psnr = {label: float(row[len(label) :].split()[0]) for label, row in rows.items()}
     kept = fw.load_model(out)
-    assert kept.card.system == "sr-ssr"
-    assert kept.card.notes.startswith("Not the trained network, but bicubic + ")
+    assert kept.card.notes.startswith("Not the trained network, but ")
     (scores,) = kept.card.metrics.values()
     assert scores["mean"]["psnr"] == pytest.approx(max(psnr.values()), rel=1e-3)
     assert scores["network"]["psnr"] == pytest.approx(psnr["network"], rel=1e-3)
     again = run("fit", scene, *small, "--sensor", sensor, "--scale", 2, "--steps", 3, "-o", out)
     assert again.exit_code == 0, again.output
-    assert again.stdout.splitlines() == lines[-8:]
+    assert again.stdout.splitlines() == lines[first:]
 
     seen = tmp_path / "seen.tif"
     bands = {"wavelengths": [550.0, 650.0]}

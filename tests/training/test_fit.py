@@ -85,9 +85,8 @@ def test_scenes_become_a_model_with_its_scores(scene: Path, options: FitOptions,
     assert card.data["split"]["train"] == ["scene_train1"]
     assert list(card.data["files"]) == ["scene.tif"]
     (scores,) = card.metrics.values()
-    assert set(scores["baselines"]) == {
-        f"bicubic + {kind} regression" for kind in ("linear", "quadratic", "kernel ridge")
-    }
+    kinds = ("linear", "quadratic", "kernel ridge")
+    assert {f"bicubic + {kind} regression" for kind in kinds} <= set(scores["baselines"])
     assert 10 < scores["mean"]["psnr"] < 60
     assert model.predict(lr_msi=torch.rand(1, 2, 5, 6)).shape == (1, 6, 10, 12)
 
@@ -122,7 +121,7 @@ def test_spectra_alone(scene: Path, options: FitOptions, tmp_path: Path) -> None
     assert fw.load_model(tmp_path / "model" / "training" / "model").card.system == "jssunet-ssr"
     assert model.card.degradation == {"kernel": "gaussian", "scale": 1}
     (scores,) = model.card.metrics.values()
-    assert set(scores["baselines"]) == {f"{kind} regression" for kind in ("linear", "quadratic", "kernel ridge")}
+    assert {f"{kind} regression" for kind in ("linear", "quadratic", "kernel ridge")} <= set(scores["baselines"])
     assert model.predict(hr_msi=torch.rand(1, 2, 8, 8)).shape == (1, 6, 8, 8)
 
 
