@@ -60,7 +60,7 @@ def make_scene(
     good_bands : sequence of bool, optional
         False for bands that should not be used (ENVI's bad-band list).
     band_names : sequence of str, optional
-        One a band.
+        One per band.
     colours : sequence of str, optional
         Display colour of each band as stated by the file format: ``"red"``, ``"nir"``, ...; empty where not stated.
     crs : optional

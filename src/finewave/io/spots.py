@@ -143,14 +143,14 @@ def _points_of(geometry: Mapping[str, Any], name: str, path: Path) -> NDArray[np
         return np.asarray([coordinates[:2]], np.float64)
     if kind == "Polygon" and coordinates:
         return np.asarray([corner[:2] for corner in coordinates[0]], np.float64)
-    raise InputError(f"{path}: {name} is a {kind}; points and polygons are accepted, one a spot")
+    raise InputError(f"{path}: {name} is a {kind}; points and polygons are accepted, one per spot")
 
 
 def _spectrum_of(row: Mapping[str, Any], name: str, path: Path) -> Spectrum | float:
     """Return a row's spectrum: columns of wavelengths, or a name."""
-    said = next((row[key] for key in row if key.casefold() == "spectrum" and row[key]), None)
-    if said is not None:
-        return _named(str(said).strip(), path)
+    label = next((row[key] for key in row if key.casefold() == "spectrum" and row[key]), None)
+    if label is not None:
+        return _named(str(label).strip(), path)
     found = {wavelength: row[key] for key in row if (wavelength := _wavelength(key)) is not None}
     if not found:
         raise InputError(f"{path}: {name} has no spectrum; give columns named by wavelengths in nm, or spectrum")
@@ -166,19 +166,19 @@ def _wavelength(key: str) -> float | None:
     return float(match[1]) if match else None
 
 
-def _named(said: str, path: Path) -> Spectrum | float:
+def _named(label: str, path: Path) -> Spectrum | float:
     """Return the spectrum of a named target or library entry."""
-    match = _TARGET.fullmatch(said)
+    match = _TARGET.fullmatch(label)
     if match:
         if match[1] is not None:
             return float(match[1]) / 100
-        if said.casefold() == "white":
+        if label.casefold() == "white":
             return _WHITE
-        raise InputError(f"{path}: {said!r} does not say how bright the target is; write grey-50 for 50 %")
-    file, _, entry = said.partition(":")
+        raise InputError(f"{path}: {label!r} does not say how bright the target is; write grey-50 for 50 %")
+    file, _, entry = label.partition(":")
     if Path(file).suffix.lower() not in _LIBRARIES:
         raise InputError(
-            f"{path}: {said!r} is neither a target (white, grey-50) nor a spectrum in a file (library.sli:name, "
+            f"{path}: {label!r} is neither a target (white, grey-50) nor a spectrum in a file (library.sli:name, "
             "spectrum.txt)"
         )
     library = read_spectra(path.parent / file)

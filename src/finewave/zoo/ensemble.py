@@ -132,9 +132,9 @@ def _facts(models: tuple[Model, ...]) -> dict[str, Any]:
             # a spectral network keeps the size, however the images of its card's figures were made
             binding = key != "degradation" or model.task != "ssr"
             if binding and facts[key] is not None and value != facts[key]:
-                mine, theirs = _short(value), _short(facts[key])
+                own, common = _short(value), _short(facts[key])
                 raise InputError(
-                    f"{model.name} does not fit the ensemble: {key} is {mine} on its card, {theirs} on that of {by}"
+                    f"{model.name} does not fit the ensemble: {key} is {own} on its card, {common} on that of {by}"
                 )
             facts[key], by = (value, model.name) if facts[key] is None else (facts[key], by)
     crops = {card.training_crop for model in models if (card := model.card) and card.training_crop}

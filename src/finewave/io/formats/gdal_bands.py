@@ -109,8 +109,8 @@ def colours_of(dataset: Any) -> list[str] | None:
     Returns
     -------
     list of str or None
-        One a band, empty where a band has none; None where no band has one, or where bytes are red, green and blue and
-        have names: GDAL's drivers give three bytes per pixel those colours by themselves, whatever they are.
+        One per band, empty where a band has none; None if no band has one, or for named byte bands shown as red, green
+        and blue: GDAL's drivers assign those colours to any three bytes per pixel.
     """
     found = [_colour(each.name) for each in dataset.colorinterp]
     if not any(found):

@@ -29,7 +29,7 @@ class Masks:
     Attributes
     ----------
     nodata : tuple of (float or None)
-        One a band.
+        One per band.
     alpha : int or None
         Index, from 0, of the band that is transparency.
     shared : bool

@@ -16,7 +16,7 @@ class StatedByGdal:
     Attributes
     ----------
     factors, offsets : tuple of (float or None)
-        One a band.
+        One per band.
     special : tuple of float
         Stored numbers that mark missing values, besides GDAL's own nodata.
     valid_range : (float, float) or None
@@ -65,7 +65,7 @@ def one_or_all(values: Sequence[Any], default: float | None = None) -> Any:
     Parameters
     ----------
     values : sequence of (float or None)
-        One a band.
+        One per band.
     default : float, optional
         For bands without, where others have one.
     """

@@ -81,9 +81,9 @@ def orthorectified(
     numbers = np.ravel(np.asarray(geotransform, np.float64))
     if numbers.size != 6 or not np.all(np.isfinite(numbers)):
         raise InputError(f"{path} does not say where its map lies (geotransform)")
-    gathered = indexing.LazilyIndexedArray(_Gathered(scene, along, across))
+    lazy = indexing.LazilyIndexedArray(_Gathered(scene, along, across))
     made = make_scene(
-        xr.Variable(("band", "y", "x"), gathered),
+        xr.Variable(("band", "y", "x"), lazy),
         crs=crs,
         transform=Affine.from_gdal(*numbers),
         attrs=scene.attrs,

@@ -93,9 +93,9 @@ def draw(drawing: Drawing, path: Path, dpi: int = 200) -> None:
         If matplotlib is missing.
     """
     # no date and no version: the same drawing is the same file
-    unsaid = {"CreationDate": None, "Producer": None} if path.suffix.lower() == ".pdf" else {"Software": None}
+    metadata = {"CreationDate": None, "Producer": None} if path.suffix.lower() == ".pdf" else {"Software": None}
     with _fonts():
-        draw_figure(drawing, dpi).savefig(path, metadata=unsaid)
+        draw_figure(drawing, dpi).savefig(path, metadata=metadata)
 
 
 def draw_figure(drawing: Drawing, dpi: int = 100) -> Figure:
