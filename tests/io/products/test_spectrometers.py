@@ -300,6 +300,33 @@ def test_pace_swath(tmp_path: Path) -> None:
     assert_survives(scene, tmp_path)
 
 
+def test_pace_level_1b_is_one_scene_of_three_detectors(tmp_path: Path) -> None:
+    path = tmp_path / "PACE_OCI.20240601T120000.L1B.V3.nc"
+    rng = np.random.default_rng(8)
+    listed = {"blue": [400, 500, 602], "red": [600, 700], "SWIR": [940, 1250]}
+    values = {name: rng.random((len(nm), 6, 5)).astype(np.float32) for name, nm in listed.items()}
+    values["red"][:, 0, 0] = -32767
+    with h5netcdf.File(path, "w") as file:
+        file.dimensions = {"scans": 6, "pixels": 5, **{f"{name}_bands": len(nm) for name, nm in listed.items()}}
+        data, bands = file.create_group("observation_data"), file.create_group("sensor_band_parameters")
+        for name, nm in listed.items():
+            dims = (f"{name}_bands", "scans", "pixels")
+            data.create_variable(f"rhot_{name}", dims, "f4", data=values[name], fillvalue=np.float32(-32767))
+            bands.create_variable(f"{name}_wavelength", dims[:1], "f4", data=np.array(nm, "f4"))
+        place = file.create_group("geolocation_data")
+        y, x = np.mgrid[0:6, 0:5]
+        place.create_variable("latitude", ("scans", "pixels"), "f4", data=(10 - 0.01 * y).astype("f4"))
+        place.create_variable("longitude", ("scans", "pixels"), "f4", data=(20 + 0.01 * x).astype("f4"))
+    scene = open_scene(path)
+    assert scene.wavelength.values.tolist() == [400, 500, 600, 602, 700, 940, 1250]
+    expected = np.stack([*values["blue"][:2], values["red"][0], values["blue"][2], values["red"][1], *values["SWIR"]])
+    np.testing.assert_array_equal(scene.values, np.where(expected == -32767, np.nan, expected))
+    assert (scene.attrs["sensor"], scene.attrs["quantity"]) == ("pace-oci", "reflectance at the top of the atmosphere")
+    assert len(control_points(scene)) == 30
+    assert_survives(scene, tmp_path)
+    assert open_scene(path, variable="observation_data/rhot_red").sizes["band"] == 2
+
+
 class TestNeon:
     @pytest.mark.cases
     def test_case(self, cases: Path, tmp_path: Path) -> None:
