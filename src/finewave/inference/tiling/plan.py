@@ -68,6 +68,8 @@ def plan_tiles(
     if "ref_rgb" in model.inputs:
         return whole  # the reference is not aligned, so it cannot be tiled
     side = tile or max(1, OUTPUT_TILE // model.upscaling)
+    if max(height, width) <= side:
+        return whole
     reach = model.reach
     halos = [each + beyond for each in halos_of(model, halo, side)]
     pixels = halos[0]
@@ -76,8 +78,7 @@ def plan_tiles(
     tiling = Tiling(height, width, side, pixels, model.size_multiple, min(border, pixels), tuple(halos[1:]), shares)
     # the arithmetic of one tile is no less than that of the scene in one piece
     work = sum(share * (side + 2 * each) ** 2 for share, each in zip(shares, halos, strict=True))
-    fits = max(height, width) <= side if tile is not None else height * width <= work
-    if fits:
+    if tile is None and height * width <= work:
         return whole
     if reach is None or not model.shift_equivariant:
         why = "looks at the whole image" if reach is None else "divides what it sees into parts, counted from a corner"
