@@ -127,7 +127,7 @@ study.add_command(anchors)
 @click.option("--split", default="val", show_default=True, shell_complete=choices("val", "test"), help="val or test.")
 @click.option("--models", metavar="NAME,...", help="Trained rows.  [default: all of the task and the dataset's camera]")
 @click.option("--scale", type=click.IntRange(min=2), default=4, show_default=True, help="Of all tasks but ssr.")
-@click.option("--crop", type=click.IntRange(min=1), help="Score the middle of each scene, so many pixels a side.")
+@click.option("--crop", type=click.IntRange(min=1), help="Score only the middle of each scene, of this side in pixels.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: robustness-TASK.json]")
 @json_option
 def robustness(

@@ -49,7 +49,7 @@ def make_folds(names: Sequence[str], folds: int | str, seed: int = 0) -> list[Fo
     ----------
     names : sequence of str
     folds : int or "loo"
-        How many, 2 to the number of scenes; ``"loo"``: one a scene.
+        Number of folds, 2 to the number of scenes; ``"loo"``: one per scene.
     seed : int
         Of the order in which they are dealt.
 
@@ -243,7 +243,7 @@ def rows_named(name: str, *, baseline: bool) -> tuple[dict[str, Floor], list[str
     for each in members:
         if each not in list_baselines():
             raise InputError(
-                f"folds are for baselines, which are fitted anew for each ({', '.join(list_baselines())}); {each!r} "
+                f"folds are for baselines, which are refitted for each ({', '.join(list_baselines())}); {each!r} "
                 "would be scored on scenes that it was trained on: leave out --folds"
             )
     task = SYSTEMS[members[0]].task

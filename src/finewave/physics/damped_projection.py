@@ -1,9 +1,9 @@
-"""Consistency that does no harm: a result comes nearer to giving back its input as far as the difference is signal.
+"""Damped consistency: a result is corrected towards its input only as far as the difference is signal.
 
-The difference X - D R G holds what the network has left out, the input's noise, and what comes of a blur that is not
-the assumed one. Given back in full, noise goes into every band and pixel. So it is weighted as a signal in noise is
-(N. Wiener), ``1 - noise² / difference²`` where that is positive, from its mean square around each pixel; and no value
-is changed by more than a part of itself, so that none becomes negative and no spectrum gets bumps.
+The difference X - D R G contains the network's error, the input's noise, and the effect of a wrong blur. Corrected in
+full, the noise would enter every band and pixel. So it is weighted like a signal in noise (N. Wiener), ``1 - noise² /
+difference²`` where that is positive, from its mean square around each pixel; and no value is changed by more than a
+fraction of itself, so that none becomes negative and spectra stay smooth.
 """
 
 from __future__ import annotations

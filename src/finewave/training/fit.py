@@ -188,17 +188,17 @@ def _best(model: Model, store: Store) -> Model:
     assert model.card is not None
     assert scored.card is not None
     assert scored.card.metrics is not None
-    ((place, told),) = scored.card.metrics.items()
-    best = told["baseline"]
-    if best["mean"]["psnr"] <= told["mean"]["psnr"]:
+    ((place, scores),) = scored.card.metrics.items()
+    best = scores["baseline"]
+    if best["mean"]["psnr"] <= scores["mean"]["psnr"]:
         return scored
     floor = _floor(model, floors[best["name"]], store)
     assert floor.card is not None
-    told = {**told, "kept": best["name"], "network": told["mean"], "mean": best["mean"]}
+    scores = {**scores, "kept": best["name"], "network": scores["mean"], "mean": best["mean"]}
     card = replace(
         model.card,
         **{key: getattr(floor.card, key) for key in _OF_THE_NETWORK},
-        metrics={place: told},
+        metrics={place: scores},
         data={**(model.card.data or {}), "better_than": model.card.sha256},
         notes=f"Not the trained network, but {best['name']}, which was better on the validation blocks. "
         f"{model.card.notes or ''}".strip(),
