@@ -247,7 +247,8 @@ def _scenes(results: Sequence[dict[str, Any]]) -> Table:
         o = r["options"]
         rows.append(
             (
-                f"{o['size'][0]:,} x {o['size'][1]:,} x {o['config']['ms_bands']}",
+                f"{o['size'][0]:,} x {o['size'][1]:,} x {o['config']['ms_bands']}"
+                + (f", `{o['weights']}`" if o.get("weights") else ""),
                 _memory(2 * r["pixels"] * o["config"]["hs_bands"]),
                 "one piece" if is_one_piece(r) else o["halo"],
                 f"{o.get('workers', 'threads')}",

@@ -84,7 +84,7 @@ def system_cases(*, quick: bool, device: str) -> list[Case]:
 
 
 def scene_cases(*, quick: bool, device: str) -> list[Case]:
-    """Return runs of ``finewave predict``: a scene of 4 bands and one twice as long, halos, workers."""
+    """Return runs of ``finewave predict``: defaults, a scene of 4 bands and one twice as long, halos, workers."""
     config: dict[str, Any] = {"ms_bands": 4, "hs_bands": 31, "stages": 1, "features": 32, "post": False}
     small = {"ms_bands": 4, "hs_bands": 4, "stages": 1, "features": 4, "post": False, "clusters": "none"}
     side, part = (64, 64) if quick else (2048, 512)
@@ -96,7 +96,11 @@ def scene_cases(*, quick: bool, device: str) -> list[Case]:
         said = {**common, "size": [rows, columns], "format": ".zarr", "halo": "fast", **options}
         return Case("scene", precision="best", options=said)
 
+    # what a user gets who sets nothing, with weights that ship
+    shipped = {"weights": "jssunet-cave-x4", "config": {"ms_bands": 3, "hs_bands": 31}, "halo": "auto"}
+    defaults = [] if quick else [scene(part, part, **shipped), scene(128, 128, **shipped, format=".tif")]
     return [
+        *defaults,
         scene(part, part, tile=part),
         scene(part, part, tile=part // 4),
         scene(part, part, tile=part // 4, halo="exact"),

@@ -35,8 +35,12 @@ def measure_scene(case: Case) -> dict[str, Any]:
     load = round(os.getloadavg()[0], 2)
     with tempfile.TemporaryDirectory(prefix="finewave-bench-") as folder:
         source, output, model = (Path(folder) / name for name in ("scene.tif", f"result{o['format']}", "model"))
-        scale = _write_model(model, o["network"], o["config"])
-        _write_scene(source, o["size"], bands=o["config"]["ms_bands"])
+        bands = o["config"]["ms_bands"]
+        if o.get("weights"):
+            model, scale, wavelengths = _shipped(o["weights"])
+        else:
+            scale, wavelengths = _write_model(model, o["network"], o["config"]), [*np.linspace(450, 850, bands)]
+        _write_scene(source, o["size"], wavelengths)
         said = ["--halo", o["halo"], "--dtype", "uint16", "--device", o["device"], "--precision", case.precision]
         said += ["--tile", str(o["tile"])] if o.get("tile") else []
         said += ["--workers", str(o["workers"])] if o.get("workers") else []
@@ -97,7 +101,16 @@ def _write_model(folder: Path, network: str, config: dict[str, Any]) -> int:
     return int(net.scale)
 
 
-def _write_scene(path: Path, size: tuple[int, int], bands: int) -> None:
+def _shipped(name: str) -> tuple[Path, int, list[float]]:
+    """Return the name of weights that ship as a path, their scale and the wavelengths of their input in nm."""
+    from finewave.zoo.model import load_model
+
+    model = load_model(name)
+    assert model.card is not None
+    return Path(name), model.upscaling, model.card.ms_wavelengths_nm or []
+
+
+def _write_scene(path: Path, size: tuple[int, int], wavelengths: list[float]) -> None:
     """Save a georeferenced scene of uint16, whose texture compresses about as badly as a photograph's."""
     from finewave.io.open_save import save_scene
     from finewave.scene import make_scene, with_georeference
@@ -105,11 +118,11 @@ def _write_scene(path: Path, size: tuple[int, int], bands: int) -> None:
     rows, columns = size
     random = np.random.default_rng(0)
     y, x = np.arange(rows, dtype=np.float32)[:, None], np.arange(columns, dtype=np.float32)
-    values = np.empty((bands, rows, columns), np.float32)
-    for band in range(bands):
+    values = np.empty((len(wavelengths), rows, columns), np.float32)
+    for band in range(len(wavelengths)):
         waves = np.sin(x / (17 + band)) * np.cos(y / (29 - band))
         values[band] = 0.4 + 0.2 * waves + 0.02 * random.standard_normal(size, dtype=np.float32)
-    scene = make_scene(np.clip(values, 0, 1), wavelengths=np.linspace(450, 850, bands))
+    scene = make_scene(np.clip(values, 0, 1), wavelengths=wavelengths)
     place = ("EPSG:32633", (10.0, 0.0, 300_000.0, 0.0, -10.0, 5_200_000.0))
     save_scene(with_georeference(scene, *place), path, dtype="uint16")
 

@@ -161,7 +161,7 @@ def scene_targets(results: Sequence[Result]) -> list[dict[str, Any]]:
     def of(**wanted: Any) -> list[Result]:
         return [r for r in done if all(r["options"].get(key) == value for key, value in wanted.items())]
 
-    whole = of(workers=None, tile=None)
+    whole = of(workers=None, tile=None, weights=None)
     cut = {("one piece" if is_one_piece(r) else r["options"]["halo"]): r["seconds"] for r in done if of_tiles(r)}
     one, two = of(workers=1), of(workers=2)
     rows: list[tuple[str, str, float, float | None]] = [
@@ -194,7 +194,21 @@ def scene_targets(results: Sequence[Result]) -> list[dict[str, Any]]:
             _pace(two[0]) / _pace(one[0]) if one and two else None,
         ),
     ]
+    for result in done:
+        if result["options"].get("weights"):
+            rows += _of_defaults(result)
     return _judged(rows)
+
+
+def _of_defaults(result: Result) -> list[tuple[str, str, float, float | None]]:
+    """Return the targets of a run with weights that ship and no options."""
+    rows, columns = result["options"]["size"]
+    what = f"{result['options']['weights']}, {rows} x {columns} pixels"
+    seconds = 60 if rows * columns > 128 * 128 else 5
+    return [
+        (f"{what}, everything, s", "<=", seconds, result["seconds"]),
+        (f"{what}, memory, GB", "<=", 1.5, result["peak_bytes"] / 1e9),
+    ]
 
 
 def _pace(result: Result) -> float:
