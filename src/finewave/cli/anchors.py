@@ -64,7 +64,7 @@ def anchors(
     on_map = places[0].x is not None
     rows = [
         (
-            each.number,
+            str(each.number),
             *((f"{each.x:.2f}", f"{each.y:.2f}") if on_map else (f"{each.column:g}", f"{each.row:g}")),
             f"{each.gain:.1f}",
         )

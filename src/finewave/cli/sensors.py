@@ -51,9 +51,8 @@ def sensors(name: str | None, figure: Path | None, as_json: bool) -> None:
     lines = [
         tuple("" if value is None else f"{value:g}" for value in list(each.values())[1:]) for each in _bands(sensor)
     ]
-    names = [(band,) for band in sensor.bands]
-    rows = [first + rest for first, rest in zip(names, lines, strict=True)]
-    click.echo(table(("band", "centre (nm)", "width (nm)", "pixel (m)", "MTF"), rows, right=(1, 2, 3, 4)))
+    per_band = [(band, *rest) for band, rest in zip(sensor.bands, lines, strict=True)]
+    click.echo(table(("band", "centre (nm)", "width (nm)", "pixel (m)", "MTF"), per_band, right=(1, 2, 3, 4)))
     return None if figure is None else click.echo(f"written: {figure}")
 
 

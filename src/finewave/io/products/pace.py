@@ -67,7 +67,7 @@ def _level_1b(path: Path, options: OpenOptions) -> xr.DataArray | None:
             cubes, centres = [cube for cube, _ in found], np.concatenate([each for _, each in found])
             fill = cubes[0].dataset.attrs.get("_FillValue")
             place = file.get("geolocation_data", {})
-            points = (
+            points: Any = (
                 sampled_points(place["longitude"][()], place["latitude"][()])
                 if {"longitude", "latitude"} <= set(place)
                 else []

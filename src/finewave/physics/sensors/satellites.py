@@ -7,7 +7,7 @@ The numbers are in ``satellites.yaml``. Measured curves are more accurate where 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -52,7 +52,7 @@ def _bands(entry: dict[str, Any]) -> dict[str, dict[str, float]]:
         return bands
     channels = entry["channels"]
     if "centres" in channels:
-        spans = zip(channels["centres"], channels["widths"], strict=True)
+        spans: Iterable[tuple[float, float]] = zip(channels["centres"], channels["widths"], strict=True)
     else:
         spans = ((channels["first"] + i * channels["step"], channels["width"]) for i in range(channels["count"]))
     return {
