@@ -54,3 +54,12 @@ def test_what_is_no_result_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text('{"protocol": {}}')
     with pytest.raises(InputError, match=r"other.json is neither of finewave evaluate --folds nor"):
         write_benchmark_page(tmp_path, tmp_path / "page.md")
+
+
+def test_the_page_of_the_repository_is_that_of_its_results(tmp_path: Path) -> None:
+    """All but the operations, which take a run of every network: their column is left out on both sides."""
+    made = write_benchmark_page(ROOT / "docs/results/benchmark", tmp_path / "page.md", operations=False)
+    kept = (ROOT / "docs/benchmark.md").read_text(encoding="utf-8")
+    for line in made.read_text(encoding="utf-8").splitlines():
+        if line.strip("|- "):
+            assert line.rstrip(" |") in kept, line

@@ -38,6 +38,19 @@ def test_best_second_and_missing(tmp_path: Path) -> None:
     assert r"learned, without post & -- & -- & -- & -- \\" in latex(table)
 
 
+def test_the_floor_is_the_best_row_without_a_network_and_what_is_below_is_named(tmp_path: Path) -> None:
+    request = request_of()
+    write_made_up(tmp_path, request, {"floor": 29.0, "none": 30.0, "with": 28.5})
+    said = "floor on cave x4: bicubic + quadratic, the only row without a network; below it: learned, with post"
+    assert said in build_table(request, tmp_path).notes
+    trained = request_of(rows=("none", "with"))
+    assert not any(note.startswith("floor on") for note in build_table(trained, tmp_path).notes)
+    several = ask("sspsr", datasets=["cave"], scales=[4])
+    write_made_up(tmp_path, several, {"bicubic": 30.0, "ibp": 31.0, "edsr": 32.0})
+    best = "iterative back-projection, by PSNR the best of 2 rows without a network"
+    assert f"floor on cave x4: {best}; no row is below it" in build_table(several, tmp_path).notes
+
+
 def test_what_is_not_built_stands_below_with_its_published_numbers(tmp_path: Path) -> None:
     request = ask("sspsr", datasets=["cave"], scales=[4])
     text = markdown(build_table(request, tmp_path))

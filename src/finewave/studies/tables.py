@@ -221,6 +221,25 @@ def _notes(request: Request, blocks: list[Block]) -> list[str]:
             f"published: {study.source}{own}; its scenes are not the {request.split} scenes of this table, so "
             "that only differences within a column compare"
         )
+    notes += [note for block in blocks for note in _floor_note(block, request.protocol.metrics[0])]
     if study.notes:
         notes.append(study.notes)
     return notes
+
+
+def _floor_note(block: Block, metric: str) -> list[str]:
+    """Name the best row without a network, which every other one should beat, and the rows that do not."""
+    made = [line for line in block.lines if line.values and not math.isnan(line.values[metric].mean)]
+    sign = 1 if METRICS[metric].higher_is_better else -1
+    baselines = [line for line in made if isinstance(line.row, Row) and line.row.family is None]
+    if not baselines:
+        return []
+    floor = max(baselines, key=lambda line: sign * line.values[metric].mean)
+    below = [
+        line.row.label
+        for line in made
+        if line not in baselines and sign * line.values[metric].mean < sign * floor.values[metric].mean
+    ]
+    count = "the only row" if len(baselines) == 1 else f"by {METRICS[metric].label} the best of {len(baselines)} rows"
+    words = f"below it: {', '.join(below)}" if below else "no row is below it"
+    return [f"floor on {block.dataset} x{block.scale}: {floor.row.label}, {count} without a network; {words}"]
