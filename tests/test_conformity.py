@@ -61,6 +61,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "ridge": {},
     "quadratic": {},
     "root-polynomial": {},
+    "ridge-knn": {"neighbours": 3, "pixels": 40},
     "knn": {"neighbours": 3, "pixels": 50, "nodes": 20},
     "gsa": {},
     "cnmf": {"endmembers": 3, "iterations": 3, "turns": 2},

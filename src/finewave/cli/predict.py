@@ -90,7 +90,7 @@ def predict(source: str, output: Path, model: str, as_json: bool, **options: Any
     --guide.
 
     Baselines are models, too: bicubic and ibp need --scale, gsa and cnmf a --guide, and ridge, quadratic,
-    root-polynomial and knn learn from the spectra of a scene or dataset, --spectra, observed by --sensor.
+    root-polynomial, ridge-knn and knn learn from the spectra of a scene or dataset, --spectra, observed by --sensor.
 
     Scenes of any size are processed in tiles. A run that was stopped resumes if the same command is given again.
     """

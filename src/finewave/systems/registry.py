@@ -95,6 +95,7 @@ SYSTEMS: dict[str, System] = {
         "ssr",
         baseline=True,
     ),
+    "ridge-knn": System("finewave.systems.baselines.residual_neighbours:ResidualNeighbours", "ssr", baseline=True),
     "knn": System("finewave.systems.baselines.nearest_neighbours:NearestNeighbours", "ssr", baseline=True),
     "gsa": System("finewave.systems.baselines.gsa:GSA", "fusion", baseline=True),
     "cnmf": System("finewave.systems.baselines.cnmf:CNMF", "fusion", baseline=True),

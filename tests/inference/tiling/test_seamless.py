@@ -46,6 +46,7 @@ EXACT: dict[str, dict[str, Any]] = {
     "quadratic": {},
     "root-polynomial": {},
     "knn": {},
+    "ridge-knn": {"pixels": 200},
     "ensemble-ssr": {},
     "ensemble-sr": {"hs_bands": 4},
     "ensemble-sssr": {"hs_bands": 4},

@@ -321,3 +321,24 @@ def test_neighbours_of_fewer_pixels_than_asked_for() -> None:
         create_model("knn").prepare_from([], 0)
     with pytest.raises(ValueError, match="knn: neighbours=0 is out of range"):
         create_model("knn", neighbours=0)
+
+
+def test_residuals_of_the_nearest_pixels_are_added_to_a_linear_regression() -> None:
+    random = np.random.default_rng(2)
+    ms = random.uniform(0.1, 0.5, (1, 2, 9, 8))
+    hs = np.concatenate([ms, np.sin(9 * ms[:, :1])], 1)
+    net = create_model("ridge-knn", ms_bands=2, hs_bands=3, neighbours=4, pixels=72).double()
+    sample = {"hr_msi": torch.from_numpy(ms), "hr_hsi": torch.from_numpy(hs)}
+    net.prepare_from([sample], 1)
+    x, y = ms[0].reshape(2, -1).T, hs[0].reshape(3, -1).T
+    design = np.column_stack([np.ones(72), x])
+    line = np.linalg.lstsq(design, y, rcond=None)[0]
+    left = y - design @ line
+    other = random.uniform(0.1, 0.5, (1, 2, 3, 4))
+    expected = []
+    for pixel in other[0].reshape(2, -1).T:
+        distances = np.linalg.norm((x - pixel) / x.std(0, ddof=1), axis=1)
+        expected.append(np.r_[1, pixel] @ line + left[np.argsort(distances)[:4]].mean(0))
+    with torch.no_grad():
+        found = net.eval()(torch.from_numpy(other))[0].reshape(3, -1).T.numpy()
+    np.testing.assert_allclose(found, np.array(expected), atol=1e-9)
