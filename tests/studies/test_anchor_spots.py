@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from finewave.calibration.intervals import calibrated
 from finewave.studies.anchor_spots import PredictedScene, anchor_study, corrected_by_spots, simulated_places
+from finewave.studies.coverage import coverage_with_spots, held_out_errors
 from finewave.systems.registry import create_model
 from finewave.zoo.model import Model, load_model
 
@@ -52,3 +54,21 @@ def test_spots_never_make_a_scene_worse(real_images: Path) -> None:
     assert max(row["worst"] for row in rows.values()) <= 0.1
     assert rows["8"]["psnr"] >= rows["0"]["psnr"] + 1.5
     assert rows["8"]["sam"] <= rows["0"]["sam"] - 2.5
+
+
+def test_half_widths_cover_scenes_left_out_and_shrink_with_spots() -> None:
+    model = Model(create_model("ridge", ms_bands=3, hs_bands=6))
+    scenes = []
+    for number in range(5):
+        generator = torch.Generator().manual_seed(number)
+        blocks = torch.rand(6, 6, 6, generator=generator).repeat_interleave(8, 1).repeat_interleave(8, 2) * 0.5 + 0.3
+        truth = blocks * (1 + 0.1 * torch.randn(6, 48, 48, generator=generator))
+        scenes.append(PredictedScene(str(number), blocks[::2], blocks, truth))
+    centres, spread = [[0.7, 0.7, 0.7]], [0.1, 0.1, 0.1]
+    errors = [held_out_errors(scene, model, centres, spread) for scene in scenes]
+    intervals = calibrated(errors, centres, spread, "made up")
+    plain, measured = (coverage_with_spots(scenes, model, intervals, 0.9, spots) for spots in (0, 6))
+    assert list(plain) == ["0", "1", "2", "3", "4"]
+    assert np.mean([each["coverage"] for each in plain.values()]) == pytest.approx(0.92, abs=0.04)
+    for name, each in measured.items():
+        assert each["half_width"] < plain[name]["half_width"]

@@ -22,16 +22,21 @@ from finewave.cli.table import table
     "--split", default="val", show_default=True, shell_complete=choices("val", "test"), help="Not trained on."
 )
 @click.option("--dry-run", is_flag=True, help="Print the coverage alone, and leave the card as it is.")
+@click.option("--spots", type=click.IntRange(min=1), help="Print the coverage with so many measured spots, too.")
 @click.option("--picture", type=click.Path(path_type=Path), help="Coverage by stated share, each scene a line (.png).")
 @json_option
-def calibrate(folder: Path, dataset: str, split: str, dry_run: bool, picture: Path | None, as_json: bool) -> None:
+def calibrate(
+    folder: Path, dataset: str, split: str, dry_run: bool, spots: int | None, picture: Path | None, as_json: bool
+) -> None:
     """Measure a model's errors on scenes it has not seen, and write half-widths into the card in FOLDER.
 
     FOLDER holds card.json and model.safetensors. Coverage is that of each scene by the errors of the other scenes.
     """
     from finewave.errors import InputError
+    from finewave.inference.options import USUAL_SHARE
     from finewave.io.atomic import atomic_output
-    from finewave.studies.coverage import calibrate_model, store_intervals
+    from finewave.studies.anchor_spots import predicted_scenes
+    from finewave.studies.coverage import calibrate_model, coverage_with_spots, store_intervals
     from finewave.zoo.model import load_model
 
     path = folder / "card.json"
@@ -39,7 +44,13 @@ def calibrate(folder: Path, dataset: str, split: str, dry_run: bool, picture: Pa
         raise InputError(f"{folder} does not hold a card.json; give the folder of a model")
     keep_freed_memory()
     with working(as_json), Progress("calibrate") as progress:
-        intervals = calibrate_model(load_model(folder, precision="float32"), dataset, split, progress=progress.note)
+        model = load_model(folder, precision="float32")
+        intervals = calibrate_model(model, dataset, split, progress=progress.note)
+        with_spots = {}
+        if spots is not None:
+            predicted = list(predicted_scenes(model, dataset, split, progress.note))
+            for count in (0, spots):
+                with_spots[count] = coverage_with_spots(predicted, model, intervals, USUAL_SHARE, count)
     if not dry_run:
         card = store_intervals(json.loads(path.read_text(encoding="utf-8")), intervals)
         with atomic_output(path) as temporary:
@@ -50,11 +61,18 @@ def calibrate(folder: Path, dataset: str, split: str, dry_run: bool, picture: Pa
 
         draw_reliability(coverage, picture)
     if as_json:
-        return print_json({"coverage": coverage, "written": None if dry_run else path})
+        return print_json({"coverage": coverage, "with_spots": with_spots, "written": None if dry_run else path})
     scenes = intervals.calibration["scenes"]
     rows = [(name, *(f"{100 * coverage[share][name]:.1f} %" for share in coverage)) for name in scenes]
     means = [f"{100 * sum(each.values()) / len(each):.1f} %" for each in coverage.values()]
     click.echo(
         table(("scene", *(f"{float(share):.0%}" for share in coverage)), [*rows, ("mean", *means)], right=range(1, 5))
     )
+    for count, each in with_spots.items():
+        covered = [scene["coverage"] for scene in each.values()]
+        width = sum(scene["half_width"] for scene in each.values()) / len(each)
+        click.echo(
+            f"{count} spots, {USUAL_SHARE:.0%}: mean {sum(covered) / len(covered):.1%}, least {min(covered):.1%}, "
+            f"half-width {width:.4f}"
+        )
     return None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from finewave.calibration.intervals import HeldOutErrors, Intervals, calibrated, distance_from
@@ -42,6 +43,32 @@ def calibrate_model(
     return calibrated(scenes, seen.centres, seen.spread, f"{dataset} {split}")
 
 
+def coverage_with_spots(
+    scenes: Sequence[PredictedScene], model: Model, intervals: Intervals, share: float, spots: int
+) -> dict[str, dict[str, float]]:
+    """Return `coverage_of` of each scene, by the errors of the others alone.
+
+    Parameters
+    ----------
+    scenes : sequence of PredictedScene
+        Four or more.
+    model : Model
+    intervals : Intervals
+        Whose training pixels tell distances.
+    share : float
+        Of the errors.
+    spots : int
+        At how many places spectra are measured; 0 for none.
+    """
+    errors = [held_out_errors(scene, model, intervals.centres, intervals.spread) for scene in scenes]
+    found = {}
+    for scene, own in zip(scenes, errors, strict=True):
+        others = [each for each in errors if each is not own]
+        of_others = calibrated(others, intervals.centres, intervals.spread, "others")
+        found[scene.name] = coverage_of(of_others, model, scene, share, spots=spots)
+    return found
+
+
 def held_out_errors(
     scene: PredictedScene, model: Model, centres: list[list[float]], spread: list[float]
 ) -> HeldOutErrors:
@@ -66,8 +93,6 @@ def coverage_of(
         places = simulated_places(scene.observed, spots, "greedy", max(3, 9 // scale // 2 * 2 + 1), seed)
         image, correction = corrected_by_spots(scene, model, places, size=9, noise=0.01, seed=seed)
         left = correction.variance_left(scene.predicted[None])
-    import torch
-
     colours = torch.from_numpy(colour_weights(model, len(image))).to(image)
     half = intervals.half_width(image[None], torch.einsum("kc,chw->khw", colours, image), share, left)[0]
     inside = (image - scene.truth).abs() <= half
