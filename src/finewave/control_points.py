@@ -36,6 +36,8 @@ def with_control_points(scene: xr.DataArray, points: Any, crs: Any) -> xr.DataAr
 
     rows = [each if isinstance(each, GroundControlPoint) else GroundControlPoint(*map(float, each)) for each in points]
     encoding = dict(scene.encoding)
+    if "spatial_ref" in scene.coords:  # rioxarray would write into that of the scene it is given
+        scene = scene.assign_coords(spatial_ref=((), 0, dict(scene.coords["spatial_ref"].attrs)))
     placed = scene.rio.write_gcps(rows, crs)
     assert placed is not None
     placed.encoding = {**encoding, "grid_mapping": "spatial_ref"}

@@ -23,7 +23,7 @@ _PLACE = {"crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 
 
 def written(folder: Path) -> Iterator[tuple[str, Path]]:
     """Write them, each in a folder of its own, and yield name and path."""
-    for name, make in {**_PRODUCTS, **_FILES}.items():
+    for name, make in {**PRODUCTS, **_FILES}.items():
         place = folder / name / "scene"
         place.mkdir(parents=True)
         opened = make(place)
@@ -202,7 +202,7 @@ def _dng(folder: Path) -> Path:
     return folder / "a.dng"
 
 
-_PRODUCTS: dict[str, Callable[[Path], Path]] = {
+PRODUCTS: dict[str, Callable[[Path], Path]] = {
     "Landsat MTL.txt": _landsat("txt"),
     "Landsat MTL.json": _landsat("json"),
     "Landsat MTL.xml": _landsat("xml"),
@@ -238,4 +238,4 @@ _FILES: dict[str, Callable[[Path], Path]] = {
     "HEIC": _photo("a.heic"),
     "DNG": _dng,
 }
-NAMES = frozenset(_PRODUCTS) | frozenset(_FILES)
+NAMES = frozenset(PRODUCTS) | frozenset(_FILES)

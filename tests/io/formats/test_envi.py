@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import spectral
 
+from finewave.control_points import control_points
 from finewave.errors import InputError
 from finewave.io.open_save import open_scene, save_scene
 from finewave.scene import make_scene
@@ -225,3 +226,12 @@ def test_lists_that_are_no_numbers_are_said_not_damage(tmp_path: Path) -> None:
     with pytest.warns(FinewaveWarning, match=r"a\.img: its list wavelengths was not understood \('blue'"):
         scene = open_scene(tmp_path / "a.hdr")
     assert "wavelength" not in scene.coords
+
+
+def test_saving_many_control_points_leaves_the_scene_alone(tmp_path: Path) -> None:
+    points = [(y + 0.5, x + 0.5, 10.0 + x, 50.0 - y, 0.0) for y in range(0, 6, 2) for x in range(0, 8, 2)]
+    scene = make_scene(np.zeros((2, 6, 8), np.float32), crs="EPSG:4326", control_points=points)
+    before = [(p.row, p.col, p.x, p.y) for p in control_points(scene)]
+    save_scene(scene, tmp_path / "a.img")
+    for each in (scene, open_scene(tmp_path / "a.img")):
+        assert [(p.row, p.col, p.x, p.y) for p in control_points(each)] == before
