@@ -107,7 +107,7 @@ def test_downloads_of_a_description(tmp_path: Path) -> None:
 
 
 def test_the_page_has_a_row_for_each() -> None:
-    table = PAGE.read_text(encoding="utf-8").split("## What there is\n")[1].split("\n\n")[0].strip()
+    table = PAGE.read_text(encoding="utf-8").split("## Available data sets\n")[1].split("\n\n")[0].strip()
     rows = {cells[1].strip(" `"): cells for line in table.splitlines()[2:] if (cells := line.split("|"))}
     assert sorted(rows) == sorted(list_datasets())
     for name, cells in rows.items():
