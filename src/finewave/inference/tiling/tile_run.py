@@ -25,8 +25,6 @@ FARTHEST_FILL = 256
 """Maximum distance in input pixels beyond the network's input to search values for empty pixels."""
 
 _NETWORK = threading.Lock()
-_SIZES: list[tuple[int, int]] = []
-"""Of the tile before, under the lock above."""
 
 
 @dataclass
@@ -116,7 +114,9 @@ def run_tile(
         nothing = np.full((bands, height, width), np.nan, np.float32)
         return TileResult(nothing, facts, nothing if processing.makes_second else None)
     with _NETWORK:
-        _make_room(tile)
+        if len(tiling) > 1:
+            # blocks that do not fit into the gaps of the tile before would add half as much again to the peak
+            release_freed_memory()
         result, deviation = _output(model, tensors, tile, tiling, processing)
     for holes in holes_of:
         result = blank(result, holes)
@@ -181,18 +181,6 @@ def _half_width(
         return None
     rows, columns = enlarged(tile.core, scale)
     return kept(processing.intervals(result, processing.anchors, rows.start, columns.start))
-
-
-def _make_room(tile: Tile) -> None:
-    """Return freed memory to the system where a tile has another size than the one before.
-
-    Blocks of other sizes do not fit into each other's gaps: kept from tile to tile, they would double the peak. Tiles
-    inside a scene are of one size and reuse what is there.
-    """
-    size = (tile.seen[0].stop - tile.seen[0].start, tile.seen[1].stop - tile.seen[1].start)
-    if _SIZES and _SIZES[0] != size:
-        release_freed_memory()
-    _SIZES[:] = [size]
 
 
 def _cut(x: Any, outer: Window, inner: Window, scale: int) -> Any:
