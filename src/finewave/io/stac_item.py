@@ -90,8 +90,8 @@ def _date(scene: xr.DataArray, path: Path) -> str | None:
             found = found.replace(tzinfo=UTC)
         return found.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     warnings.warn(
-        f"{path}: nothing says when the scene was taken; its STAC item has the time at which it was made: correct "
-        "datetime there",
+        f"{path}: nothing says when the scene was taken; its STAC item has the time at which it was made: put the "
+        "true datetime there",
         FinewaveWarning,
         stacklevel=4,
     )

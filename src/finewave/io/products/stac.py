@@ -139,7 +139,7 @@ def open_item(item: Any, base: Location, options: OpenOptions) -> xr.DataArray:
     if applied and any(band.offset for each in selected for band in each.bands):
         warnings.warn(
             f"{base}: the item states an offset and that it has been applied (earthsearch:boa_offset_applied); it is "
-            "not applied again",
+            "not applied again; full_scale= states another scale",
             FinewaveWarning,
             stacklevel=4,
         )
