@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import pickle
@@ -339,3 +340,31 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(InputError, match=r"needs the package huggingface_hub.*\[hub\]'"):
         load_model(f"hf:{NAME}")
+
+
+def test_page_of_a_hostile_card_is_text(model: Model) -> None:
+    """No element of HTML, no link, no row and no line of code that the card brings along."""
+    from markdown_it import MarkdownIt
+
+    bad = '<script>alert(1)</script> [x](javascript:alert(1)) | ` \\u202e\n# ") ; import os'
+    assert model.card is not None
+    card = model.card.with_facts(
+        notes=bad, licence=bad, sensor=bad, commit=bad, trained=bad, name=bad, data={"dataset": bad, "citation": bad}
+    )
+    calm = readme_of(
+        model.card.with_facts(
+            **{
+                **dict.fromkeys(("notes", "licence", "sensor", "commit", "trained"), "x"),
+                "name": "x",
+                "data": {"dataset": "x", "citation": "x"},
+            }
+        )
+    )
+    elements = []
+    for page in (readme_of(card), calm):
+        _, _, body = page.partition("\n---\n")
+        elements.append(re.findall(r"<(\w+)", MarkdownIt("gfm-like", {"linkify": False, "html": True}).render(body)))
+        (code,) = re.findall(r"```python\n(.*?)```", body, re.DOTALL)
+        assert len(ast.parse(code).body) == 2
+    assert elements[0] == elements[1]
+    assert metadata(readme_of(card))["model-index"] if card.metrics else True

@@ -6,6 +6,7 @@ from ``card.json`` and never read.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 
 from finewave.metrics import METRICS
+from finewave.plain_text import as_code, as_markdown, one_line
 from finewave.zoo.card import Card
 
 README = "README.md"
@@ -88,25 +90,26 @@ def _figures(card: Card) -> Iterator[tuple[str, dict[str, float]]]:
 
 
 def _sections(card: Card, repository: str | None) -> Iterator[str]:
-    yield f"# {card.name}"
+    yield f"# {as_markdown(card.name)}"
     inputs = " and ".join(f"`{name}`" for name in card.inputs)
     yield (
-        f"Weights of `{card.system}` for {_TASKS[card.task]}: {inputs} to `{card.output}`, scale {card.scale}, "
-        f"{card.parameters:,} parameters. Written by finewave from `card.json`, "
+        f"Weights of `{as_code(card.system)}` for {_TASKS[card.task]}: {inputs} to `{card.output}`, "
+        f"scale {card.scale}, {card.parameters:,} parameters. Written by finewave from `card.json`, "
         "which is what programs read; this page is for people."
     )
     which = f"hf:{repository}" if repository else card.name
-    yield f'```python\nimport finewave as fw\n\nmodel = fw.load_model("{which}")\n```'
+    quoted = json.dumps(one_line(which), ensure_ascii=False)
+    yield f"```python\nimport finewave as fw\n\nmodel = fw.load_model({quoted})\n```"
     yield "\n".join(("| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in _facts(card))))
     rows = [
-        [protocol, *(f"{figures[key]:.4g}" if key in figures else "" for key in _SHOWN)]
+        [as_markdown(protocol), *(f"{figures[key]:.4g}" if key in figures else "" for key in _SHOWN)]
         for protocol, figures in _figures(card)
     ]
     if rows:
         lines = (["", *(METRICS[key].heading for key in _SHOWN)], ["---"] * (1 + len(_SHOWN)), *rows)
         yield "\n".join(f"| {' | '.join(line)} |" for line in lines)
     if card.notes:
-        yield card.notes
+        yield "\n\n".join(as_markdown(each) for each in re.split(r"\n\s*\n", card.notes))
 
 
 def _facts(card: Card) -> Iterator[tuple[str, str]]:
@@ -116,21 +119,23 @@ def _facts(card: Card) -> Iterator[tuple[str, str]]:
         names = card.ms_bands or [""] * len(centres)
         centres = centres or [""] * len(names)
         bands = (" ".join(filter(None, pair)) for pair in zip(names, centres, strict=False))
-        yield "multispectral bands", ", ".join(bands)
+        yield "multispectral bands", as_markdown(", ".join(bands))
     if card.sensor:
-        yield "sensor", f"`{card.sensor}`"
+        yield "sensor", f"`{as_code(card.sensor)}`"
     if card.wavelengths_nm:
         first, last = card.wavelengths_nm[0], card.wavelengths_nm[-1]
         yield "bands of the output", f"{len(card.wavelengths_nm)}, {first:g} to {last:g} nm"
     yield "values", f"{card.value_range[0]:g} to {card.value_range[1]:g}"
     if card.degradation:
-        yield "degradation in training", ", ".join(f"{key} {value}" for key, value in card.degradation.items())
+        told = ", ".join(f"{key} {value}" for key, value in card.degradation.items())
+        yield "degradation in training", as_markdown(told)
     if card.data and card.data.get("dataset"):
-        yield "trained on", "; ".join(str(card.data[key]) for key in ("dataset", "citation") if card.data.get(key))
+        told = "; ".join(str(card.data[key]) for key in ("dataset", "citation") if card.data.get(key))
+        yield "trained on", as_markdown(told)
     if card.licence:
-        yield "licence", card.licence
+        yield "licence", as_markdown(card.licence)
     if card.trained:
-        yield "trained", card.trained
+        yield "trained", as_markdown(card.trained)
     if card.commit:
-        yield "source revision", f"`{card.commit}`"
-    yield "sha256 of the weights", f"`{card.sha256}`"
+        yield "source revision", f"`{as_code(card.commit)}`"
+    yield "sha256 of the weights", f"`{as_code(str(card.sha256))}`"

@@ -192,3 +192,18 @@ def test_bands_that_are_flagged_bad_leave_a_gap_in_every_spectrum(
     for column in drawn[0].columns:
         assert np.isnan(column.spectra[:, 2]).all()
         assert np.isfinite(column.spectra[:, flags]).all()
+
+
+HOSTILE = "$\\frac{$ <script>alert(1)</script>\n\u202e\x00 $x"
+
+
+def test_labels_are_text_and_no_formulae(files: dict[str, Path], tmp_path: Path) -> None:
+    """Of a figure, where a label that is a broken formula would end the drawing, and of a sensor's curves."""
+    from finewave.physics.sensors.sensor import Sensor
+    from finewave.viz.figure.sensor_curves import draw_sensor
+
+    make_figure([files["good"]], tmp_path / "figure.png", labels=[HOSTILE], title=HOSTILE, points=[], dpi=30)
+    assert (tmp_path / "figure.png").stat().st_size > 1000
+    sensor = Sensor(HOSTILE, (HOSTILE, "b"), np.array([400.0, 500.0, 600.0]), np.eye(2, 3), HOSTILE)
+    draw_sensor(sensor, tmp_path / "curves.png", dpi=30)
+    assert (tmp_path / "curves.png").stat().st_size > 1000

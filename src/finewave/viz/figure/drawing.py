@@ -137,7 +137,10 @@ def draw_figure(drawing: Drawing, dpi: int = 100) -> Figure:
 def _fonts() -> AbstractContextManager[None]:
     with importing("view", "a figure"):
         from matplotlib import rc_context
-    return rc_context({"pdf.fonttype": 42, "font.family": "DejaVu Sans", "text.usetex": False})
+    # names are text, whatever they hold: "$x$" is no formula
+    return rc_context(
+        {"pdf.fonttype": 42, "font.family": "DejaVu Sans", "text.usetex": False, "text.parse_math": False}
+    )
 
 
 def _width(drawing: Drawing) -> float:

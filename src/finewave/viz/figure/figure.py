@@ -13,6 +13,7 @@ from finewave.errors import InputError, unknown_name
 from finewave.io.file_errors import reading
 from finewave.physics.display import display_range, on_grey, srgb_bytes
 from finewave.physics.renderings import Rendering, offered_renderings, rendering_at, wavelengths_of
+from finewave.plain_text import one_line
 from finewave.scene import band_values
 from finewave.viz.error_maps import rmse_map
 from finewave.viz.figure.drawing import Column, Drawing, draw
@@ -103,7 +104,7 @@ def make_figure(
     scenes = open_scene_pair(results[0], observed, reference, results[1:])
     if rgb is not None:
         rendering_at(scenes.result.scene, rgb)  # checked before anything is drawn
-    drawing, caption = drawing_of(scenes, names, rgb, region, points, convention, title)
+    drawing, caption = drawing_of(scenes, names, rgb, region, points, convention, one_line(title))
     with atomic_output(target) as temporary:
         draw(drawing, temporary, dpi)
     return FigureResult(target, caption)
@@ -120,10 +121,10 @@ def check_labels(results: Sequence[str | Path], labels: Sequence[str] | None) ->
     if not results:
         raise InputError("there is no result to draw")
     if labels is None:
-        return [Path(result).stem for result in results]
+        return [one_line(Path(result).stem) for result in results]
     if len(labels) != len(results):
         raise InputError(f"{len(labels)} labels ({', '.join(labels)}) for {len(results)} results; give one per result")
-    return list(labels)
+    return [one_line(label) for label in labels]
 
 
 def _flagged(scenes: Sequence[xr.DataArray]) -> set[float]:
