@@ -43,7 +43,7 @@ def test_cloud_does_not_turn_the_scale(cases: Path) -> None:
 
 
 def test_scale_of_the_user_keeps_the_offset(cases: Path) -> None:
-    assert corner(cases / "B7_full_scale_drops_offset" / "offset.tif", scale=10000) == [-0.09, 0.21, 0.51, 0.81]
+    assert corner(cases / "B7_full_scale_drops_offset" / "offset.tif", full_scale=10000) == [-0.09, 0.21, 0.51, 0.81]
 
 
 @pytest.mark.parametrize(("name", "top"), [("eleven_bits", 1972 / 2047), ("one_bit", 1.0)])
