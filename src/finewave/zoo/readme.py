@@ -127,11 +127,11 @@ def _facts(card: Card) -> Iterator[tuple[str, str]]:
         yield "bands of the output", f"{len(card.wavelengths_nm)}, {first:g} to {last:g} nm"
     yield "values", f"{card.value_range[0]:g} to {card.value_range[1]:g}"
     if card.degradation:
-        told = ", ".join(f"{key} {value}" for key, value in card.degradation.items())
-        yield "degradation in training", as_markdown(told)
+        scores = ", ".join(f"{key} {value}" for key, value in card.degradation.items())
+        yield "degradation in training", as_markdown(scores)
     if card.data and card.data.get("dataset"):
-        told = "; ".join(str(card.data[key]) for key in ("dataset", "citation") if card.data.get(key))
-        yield "trained on", as_markdown(told)
+        scores = "; ".join(str(card.data[key]) for key in ("dataset", "citation") if card.data.get(key))
+        yield "trained on", as_markdown(scores)
     if card.licence:
         yield "licence", as_markdown(card.licence)
     if card.trained:

@@ -198,7 +198,7 @@ def test_refusals_over_http(server: str, store: Jobs, photograph: Path, monkeypa
         ("name=photo.png&model=other", data, "unknown model"),
         ("name=photo.exe&model=quick", data, "the page takes"),
         ("name=photo.png&model=quick", b"", "empty"),
-        ("name=photo.tif&model=quick", data, "no .tif file"),
+        ("name=photo.tif&model=quick", data, "not a .tif file"),
     ):
         status, answer = ask(f"{server}/upload?{query}", body, **OWN)
         assert status == 400
