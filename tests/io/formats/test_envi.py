@@ -219,11 +219,20 @@ def test_lists_with_other_separators(
     np.testing.assert_allclose(scene.values.ravel(), np.arange(24) / 100, atol=1e-7)
 
 
-def test_lists_that_are_no_numbers_are_said_not_damage(tmp_path: Path) -> None:
+def test_ranges_are_their_middles(tmp_path: Path) -> None:
+    np.arange(3 * 3 * 2, dtype="<f4").tofile(tmp_path / "a.img")
+    header = "ENVI\nsamples = 2\nlines = 3\nbands = 3\ndata type = 4\ninterleave = bsq\nbyte order = 0\n"
+    (tmp_path / "a.hdr").write_text(f"{header}wavelength = {{450-510 nm, 520-590 nm, 640-670 nm}}\n")
+    np.testing.assert_allclose(open_scene(tmp_path / "a.hdr").wavelength, [480, 555, 655])
+
+
+@pytest.mark.parametrize("names", ["blue, green, red, nir", "4OO, 500, 600, 700"])
+def test_lists_that_are_no_numbers_are_said_not_damage(names: str, tmp_path: Path) -> None:
     np.arange(4 * 3 * 2, dtype="<u2").tofile(tmp_path / "a.img")
     header = "ENVI\nsamples = 2\nlines = 3\nbands = 4\ndata type = 12\ninterleave = bsq\nbyte order = 0\n"
-    (tmp_path / "a.hdr").write_text(f"{header}wavelength = {{blue, green, red, nir}}\nreflectance scale factor = 100\n")
-    with pytest.warns(FinewaveWarning, match=r"a\.img: its list wavelengths was not understood \('blue'"):
+    (tmp_path / "a.hdr").write_text(f"{header}wavelength = {{{names}}}\nreflectance scale factor = 100\n")
+    first = names.split(",")[0]
+    with pytest.warns(FinewaveWarning, match=rf"a\.img: its list wavelengths was not understood \('{first}'"):
         scene = open_scene(tmp_path / "a.hdr")
     assert "wavelength" not in scene.coords
 

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from finewave.errors import InputError
+from finewave.wavelengths import nanometres_per_unit
 
 _FIELD = re.compile(r"^\s*([^={}\[\]]+?)\s*=\s*(\{[^}]*\}|\[[^\]]*\]|[^\n]*)", re.MULTILINE)
 
@@ -99,13 +100,22 @@ def _plain_list(field: re.Match[str]) -> str:
         entries = [each.strip().replace(",", ".") for each in inside.split(";")]
     elif len(entries) == 1:
         entries = inside.split()
-    numbers = [_NUMBER.match(each) for each in entries if each]
+    numbers = [_plain_number(each) for each in entries if each]
     if not numbers or None in numbers:
         return f"{name}s = {{{inside}}}"
-    return f"{name} = {{{', '.join(each[0] for each in numbers if each)}}}"
+    return f"{name} = {{{', '.join(each for each in numbers if each)}}}"
 
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+
+
+def _plain_number(entry: str) -> str | None:
+    """Return the number of an entry, with or without a unit; None for a range or a word, whose beginning is wrong."""
+    number = _NUMBER.match(entry)
+    if number is None:
+        return None
+    unit = entry[number.end() :].strip()
+    return number[0] if not unit or nanometres_per_unit(unit) is not None else None
 
 
 def _with_commas(entries: str) -> str:
