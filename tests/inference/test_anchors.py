@@ -108,6 +108,20 @@ def test_map_coordinates_of_another_crs_find_the_pixel() -> None:
         assert place.centre == pytest.approx((23.0, 15.0), abs=0.51), each.name
 
 
+def test_a_radius_is_in_the_unit_of_its_place() -> None:
+    from rasterio.warp import transform
+
+    scene, x, y = image(), 5e5 + 10 * 7.5, 4e6 - 10 * 11.5
+    longitude, latitude = (each[0] for each in transform(PLACE["crs"], "EPSG:4326", [x], [y]))
+    metres = Spot("a", np.array([[x, y]]), 0.5, 30.0)
+    # a degree is 111.3 km along a meridian, and less along a parallel
+    radius = 30.0 / (111.3e3 * np.cos(np.radians(latitude)) ** 0.5)
+    degrees = Spot("b", np.array([[longitude, latitude]]), 0.5, radius, "EPSG:4326")
+    own, other = (place.mask.sum() for place in placed([metres, degrees], scene, 2))
+    assert own == pytest.approx(np.pi * 6**2, rel=0.1)
+    assert other == pytest.approx(own, rel=0.1)
+
+
 def test_a_polygon_is_the_pixels_inside() -> None:
     corners = np.array([[2.0, 3.0], [6.0, 3.0], [6.0, 8.0], [2.0, 8.0]])
     (place,) = placed([Spot("a", corners, 0.5, None, PIXELS)], image(), 1)

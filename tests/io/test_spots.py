@@ -117,6 +117,31 @@ def test_what_cannot_be_a_spot_is_said_in_one_line(tmp_path: Path, content: str,
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        {"type": "Point", "coordinates": [9.0]},
+        {"type": "Polygon", "coordinates": [[]]},
+        {"type": "Polygon", "coordinates": [[[9.0], [9.1]]]},
+    ],
+)
+def test_a_geometry_without_x_and_y_is_refused(tmp_path: Path, geometry: dict) -> None:
+    features = [{"type": "Feature", "geometry": geometry, "properties": {"400": 0.1, "500": 0.2}}]
+    with pytest.raises(InputError, match="spot 1 has no place"):
+        read_spots(text(tmp_path / "a.geojson", json.dumps({"type": "FeatureCollection", "features": features})))
+
+
+def test_removed_channels_of_a_library_are_not_values(tmp_path: Path) -> None:
+    np.array([0.1, -1.23e34, -9.0, 0.3], "<f4").tofile(tmp_path / "lib.sli")
+    text(
+        tmp_path / "lib.hdr",
+        "ENVI\nsamples = 4\nlines = 1\nbands = 1\ndata type = 4\nbyte order = 0\ndata ignore value = -9\n"
+        "wavelength units = Nanometers\nwavelength = {400, 500, 600, 700}\nspectra names = {moss}\n",
+    )
+    values = read_spectra(tmp_path / "lib.sli")["moss"].values
+    np.testing.assert_allclose(values, [0.1, np.nan, np.nan, 0.3], rtol=1e-6)
+
+
 def test_one_place_twice_is_refused(tmp_path: Path) -> None:
     spots = read_spots(text(tmp_path / "a.csv", "x,y,400,500\n1,2,.1,.2\n1,2,.3,.4\n"))
     with pytest.raises(InputError, match="spot 1 and spot 2 are at the same place"):

@@ -98,18 +98,26 @@ def _in_pixels(spot: Spot, scene: xr.DataArray, finer: int) -> tuple[NDArray[np.
         raise InputError(
             f"{spot.name} is given in map coordinates, but the scene has no georeference: give columns and rows"
         )
-    points = spot.points
-    if spot.crs is not None:
-        crs = scene_crs(scene)
-        if crs is None:
-            raise InputError(f"{spot.name} is given in {spot.crs}, but the scene has no CRS: give columns and rows")
-        points = _reprojected(points, spot.crs, crs, spot.name)
-    transform = transform * transform.scale(1 / finer)
-    inverse = ~transform
-    columns = inverse.a * points[:, 0] + inverse.b * points[:, 1] + inverse.c
-    rows = inverse.d * points[:, 0] + inverse.e * points[:, 1] + inverse.f
-    radius = None if spot.radius is None else spot.radius / abs(transform.determinant) ** 0.5
-    return np.column_stack([columns, rows]), radius or default
+    crs = scene_crs(scene)
+    if spot.crs is not None and crs is None:
+        raise InputError(f"{spot.name} is given in {spot.crs}, but the scene has no CRS: give columns and rows")
+    inverse = ~(transform * transform.scale(1 / finer))
+
+    def to_pixels(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        if spot.crs is not None:
+            points = _reprojected(points, spot.crs, crs, spot.name)
+        columns = inverse.a * points[:, 0] + inverse.b * points[:, 1] + inverse.c
+        rows = inverse.d * points[:, 0] + inverse.e * points[:, 1] + inverse.f
+        return np.column_stack([columns, rows])
+
+    pixels = to_pixels(spot.points)
+    if spot.radius is None or len(spot.points) > 1:
+        return pixels, default
+    # in the unit of the spot's own CRS, such as degrees, which need not be that of the scene
+    ends = to_pixels(spot.points + spot.radius * np.array([[-1.0, 0], [1, 0], [0, -1], [0, 1]]))
+    (ax, ay), (bx, by) = ends[1] - ends[0], ends[3] - ends[2]
+    radius = float(abs(ax * by - ay * bx)) ** 0.5 / 2
+    return pixels, radius if radius > 0 and np.isfinite(radius) else default
 
 
 def _reprojected(points: NDArray[np.float64], source_crs: str, target_crs: object, name: str) -> NDArray[np.float64]:

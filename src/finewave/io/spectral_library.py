@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
+from finewave.io.formats.decoding import is_number
 from finewave.io.formats.envi_header import header_fields, header_of
 from finewave.wavelengths import to_nanometres
 
 _NUMBER_TYPES = {"1": "u1", "2": "i2", "3": "i4", "4": "f4", "5": "f8", "12": "u2", "13": "u4", "14": "i8", "15": "u8"}
+_NOTHING = 1e30
+"""Beyond it nothing was measured: libraries of the USGS have -1.23e34 in channels that were removed."""
 _SEPARATORS = re.compile(r"[\t;, ]+")
 
 
@@ -58,6 +61,7 @@ def ascending(wavelengths: NDArray[np.float64], values: NDArray[np.float64], sou
     """Return a spectrum in the order of its wavelengths; a wavelength twice is an `InputError`."""
     order = np.argsort(wavelengths)
     wavelengths, values = wavelengths[order], values[order]
+    values = np.where(np.abs(values) < _NOTHING, values, np.nan)
     if len(wavelengths) < 2 or (np.diff(wavelengths) <= 0).any():
         raise InputError(f"{source}: a spectrum needs at least two wavelengths, each once")
     return Spectrum(wavelengths, values)
@@ -77,6 +81,8 @@ def _from_envi(path: Path) -> dict[str, Spectrum]:
         path, order + _NUMBER_TYPES[kind], count * samples, offset=int(fields.get("header offset", "0"))
     ).reshape(count, samples)
     scaled = values.astype(np.float64) / float(fields.get("reflectance scale factor", "1"))
+    if "data ignore value" in fields:
+        scaled[is_number(values, float(fields["data ignore value"]))] = np.nan
     wavelengths = to_nanometres(
         [float(each) for each in fields["wavelength"].split(",")], fields.get("wavelength units")
     )
