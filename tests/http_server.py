@@ -14,15 +14,21 @@ from urllib.parse import urlsplit
 
 @dataclass
 class FileServer:
-    """Serves a folder; ``sent`` counts the bytes of bodies, ``requests`` has method, path and range of each."""
+    """Serves a folder; ``sent`` counts the bytes of bodies, ``requests`` has method, path and range of each.
+
+    ``hangs``: it never answers; ``stalls``: it sends headers alone; ``leads_to``: it sends all to another server.
+    """
 
     folder: Path
     ranges: bool = True
     answers: int | None = None
     hangs: bool = False
+    stalls: bool = False
+    leads_to: str = ""
     url: str = ""
     sent: int = 0
     requests: list[tuple[str, str, str]] = field(default_factory=list)
+    passwords: list[str | None] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
 
     def forget(self) -> None:
@@ -47,8 +53,12 @@ class _Handler(BaseHTTPRequestHandler):
         served = self.server.served
         wanted = self.headers.get("Range", "")
         served.requests.append((self.command, self.path, wanted))
+        served.passwords.append(self.headers.get("Authorization"))
         if served.hangs:
             served.released.wait(60)
+            return
+        if served.leads_to:
+            self._send(302, b"", {"Location": served.leads_to + self.path})
             return
         path = served.folder / urlsplit(self.path).path.lstrip("/")
         if served.answers is not None or not path.is_file():
@@ -69,6 +79,9 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (headers | {"Content-Length": str(len(body))}).items():
             self.send_header(name, value)
         self.end_headers()
+        if self.server.served.stalls:
+            self.server.served.released.wait(60)
+            return
         if self.command == "GET":
             self.server.served.sent += len(body)
             try:

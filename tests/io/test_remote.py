@@ -172,6 +172,39 @@ def test_waits_are_bounded(server: FileServer, monkeypatch: pytest.MonkeyPatch) 
         fw.open_scene(f"{server.url}/floats.tif")
 
 
+def test_an_answer_that_stops_after_its_headers(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(location, "CONNECT_SECONDS", 0.2)
+    server.stalls = True
+    with pytest.raises(InputError, match="did not answer within"):
+        fw.open_scene(f"{server.url}/floats.tif")
+
+
+def test_a_name_with_other_letters_is_escaped_once(server: FileServer, tmp_path: Path) -> None:
+    from finewave.io.network.http import look_at
+
+    server.folder = tmp_path
+    (tmp_path / "%C3%A9%20t.npy").write_bytes(b"abc")
+    for name in ("é t.npy", "%C3%A9%20t.npy"):
+        assert look_at(remote_of(f"{server.url}/{name}")).beginning == b"abc"
+
+
+def test_a_password_stays_with_its_server(server: FileServer) -> None:
+    from finewave.io.network.http import look_at
+
+    with file_server(server.folder) as first:
+        first.leads_to = server.url
+        look_at(remote_of(first.url.replace("//", "//me:word@") + "/small.tif"))
+        assert first.passwords == ["Basic bWU6d29yZA=="]
+    assert server.passwords == [None]
+
+
+def test_warnings_of_a_fetched_file_name_its_url(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones((3, 4, 5), np.uint16))
+    with file_server(tmp_path) as served, pytest.warns(fw.FinewaveWarning) as caught:
+        fw.open_scene(f"{served.url}/a.npy")
+    assert any(f"{served.url}/a.npy holds uint16 values" in str(each.message) for each in caught)
+
+
 def test_nothing_listens_and_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from finewave.io.file_signatures import signature_in
 from finewave.io.network.http import Facts, fetched, look_at
 from finewave.io.network.location import Remote
 from finewave.io.open_options import OpenOptions
+from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -147,10 +149,14 @@ def _open_whole(file: RemoteFile, options: OpenOptions, open_copy: OpenFile) -> 
         copy = Path(folder) / f"{file.remote.stem or 'file'}{file.suffix}"
         copy.write_bytes(_content(file.remote, WHOLE_BYTES))
         try:
-            scene = open_copy(copy, options).load()
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", FinewaveWarning)
+                scene = open_copy(copy, options).load()
             scene.close()
         except InputError as error:
             raise InputError(str(error).replace(str(copy), str(file.remote))) from error
+    for each in caught:
+        warnings.warn(str(each.message).replace(str(copy), str(file.remote)), each.category, stacklevel=4)
     scene.set_close(None)
     return scene
 

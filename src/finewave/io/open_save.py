@@ -223,9 +223,8 @@ def _open_remote(source: Remote, options: OpenOptions) -> xr.DataArray:
     ):
         if value is not None:
             raise InputError(f"{name}= has no meaning for the remote file {source}; download it first")
-    return _with_quantity(
-        drop_implausible(open_remote(source, options, open_with), Path(str(source))), source, is_product=True
-    )
+    scene = drop_implausible(open_remote(source, options, open_with), str(source))
+    return _with_quantity(scene, source, is_product=True)
 
 
 def _with_quantity(scene: xr.DataArray, source: Location, *, is_product: bool) -> xr.DataArray:

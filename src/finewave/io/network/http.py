@@ -11,7 +11,7 @@ import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from finewave.errors import InputError
 from finewave.io.network import location
@@ -19,6 +19,8 @@ from finewave.io.network.location import Remote
 
 _BEGINNING = 1024
 _PIECE = 2**16
+_OF_URLS = "%/?:@!$&'()*+,;=[]"
+"""Not escaped, like letters and digits: what is escaped already stays as it is."""
 _WHY = {
     401: "it needs a user and password (401)",
     403: "access is denied (403); a signed link may have expired",
@@ -61,7 +63,7 @@ def look_at(remote: Remote) -> Facts:
     """
     with _opened(remote, {"Range": f"bytes=0-{_BEGINNING - 1}"}) as answer:
         headers = answer.headers
-        beginning = answer.read(_BEGINNING)
+        beginning = _piece(remote, answer, _BEGINNING)
         ranges = answer.status == 206
         total = (headers.get("Content-Range") or "").rpartition("/")[2] if ranges else headers.get("Content-Length")
         size = int(total) if total and total.isdigit() else None
@@ -89,9 +91,9 @@ def fetched(remote: Remote, most: int) -> bytes:
     return bytes(content)
 
 
-def _piece(remote: Remote, answer: Any) -> bytes:
+def _piece(remote: Remote, answer: Any, size: int = _PIECE) -> bytes:
     try:
-        return answer.read(_PIECE)
+        return answer.read(size)
     except (OSError, HTTPException) as error:
         raise InputError(f"cannot read {remote}: {_trouble(error)}") from error
 
@@ -99,15 +101,14 @@ def _piece(remote: Remote, answer: Any) -> bytes:
 def _opened(remote: Remote, headers: dict[str, str]) -> Any:
     parts = urlsplit(remote.url)
     user, separator, host = parts.netloc.rpartition("@")
-    if separator:
-        headers = {**headers, "Authorization": f"Basic {base64.b64encode(unquote(user).encode()).decode()}"}
-    url = urlunsplit((parts.scheme, host, parts.path.replace(" ", "%20") or "/", parts.query, ""))
+    path, query = (quote(each, safe=_OF_URLS) for each in (parts.path or "/", parts.query))
+    request = urllib.request.Request(urlunsplit((parts.scheme, host, path, query, "")), headers=headers)
+    if separator:  # not for the server of a redirection, which may be another one
+        word = base64.b64encode(unquote(user).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {word}")
     try:
         # remote_of passes only http and https
-        return urllib.request.urlopen(
-            urllib.request.Request(url, headers=headers),
-            timeout=location.CONNECT_SECONDS,
-        )
+        return urllib.request.urlopen(request, timeout=location.CONNECT_SECONDS)
     except urllib.error.HTTPError as error:
         error.close()
         why = _WHY.get(error.code, f"the server answers {error.code}")
