@@ -76,6 +76,14 @@ def test_an_envi_image_is_two_files(model: Path, tmp_path: Path) -> None:
         predict_file(tmp_path / "scene.hdr", tmp_path / "scene.img", model)
 
 
+def test_files_beside_the_output_are_not_written_over_the_input(model: Path, tmp_path: Path) -> None:
+    source = write_scene(tmp_path / "out.spread.tif", 16, 16)
+    before = source.read_bytes()
+    with pytest.raises(InputError, match=r"out\.spread\.tif, which would be overwritten: .*--overwrite"):
+        predict_file(source, tmp_path / "out.tif", model, spread=True)
+    assert source.read_bytes() == before
+
+
 def test_who_wants_it_has_it(model: Path, tmp_path: Path) -> None:
     from finewave.io.open_save import open_scene
 

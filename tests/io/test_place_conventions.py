@@ -13,6 +13,7 @@ import zarr
 
 import finewave as fw
 from finewave.inference.predict import predict_file
+from finewave.io.stac_item import stac_item
 from finewave.scene import make_scene
 from tests.cli.command_line import run
 
@@ -80,6 +81,16 @@ def test_an_item_beside_a_result(tmp_path: Path) -> None:
     np.testing.assert_array_equal(far.values, near.values)
     np.testing.assert_allclose(far.wavelength, near.wavelength)
     assert far.rio.transform() == near.rio.transform()
+
+
+@pytest.mark.parametrize(("nodata", "told"), [(np.nan, "nan"), (-np.inf, "-inf"), (0, 0.0)])
+def test_an_item_has_the_time_of_a_tiff_and_any_nodata(nodata: float, told: object) -> None:
+    image = scene(attrs={"TIFFTAG_DATETIME": "2024:05:01 10:20:30"})
+    image.encoding["_FillValue"] = nodata
+    item = stac_item(image, Path("a.tif"))
+    assert item["properties"]["datetime"] == "2024-05-01T10:20:30Z"
+    assert item["assets"]["image"]["nodata"] == told
+    json.dumps(item, allow_nan=False)
 
 
 @pytest.mark.parametrize("name", ["out.nc", "out.zarr", "out.tif"])

@@ -119,12 +119,12 @@ def _keep_inputs(
     named = [location_of(each) for each in (source, options.guide, options.spectra, spots) if each is not None]
     read = [each for each in named if isinstance(each, Path)]
     if pairs is None:
-        return keep_inputs(read, [output], remedy)
+        return keep_inputs(read, [output, *options.beside(output)], remedy)
     if any(output.exists() and each.is_dir() and output.samefile(each) for each in read):
         raise InputError(f"the output folder {output} is the input folder, whose files would be overwritten: {remedy}")
     return keep_inputs(
         [path for path, _ in pairs if isinstance(path, Path)],
-        [target for _, target in pairs if target.exists()],
+        [each for _, target in pairs for each in (target, *options.beside(target)) if each.exists()],
         remedy,
     )
 

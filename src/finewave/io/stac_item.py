@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,7 +85,8 @@ def save_stac_item(scene: xr.DataArray, path: Path, target: Path) -> None:
 def _date(scene: xr.DataArray, path: Path) -> str | None:
     for name in _DATES:
         try:
-            found = datetime.fromisoformat(str(scene.attrs.get(name, "")).strip())
+            text = str(scene.attrs.get(name, "")).strip()
+            found = datetime.fromisoformat(re.sub(r"^(\d{4}):(\d\d):(\d\d)", r"\1-\2-\3", text))  # as TIFF writes it
         except ValueError:
             continue
         if found.tzinfo is None:
@@ -147,7 +150,7 @@ def _asset(scene: xr.DataArray, path: Path) -> dict[str, Any]:
         asset["raster:scale"] = float(encoding.get("scale_factor", 1.0))
         asset["raster:offset"] = float(encoding.get("add_offset", 0.0))
     if (nodata := encoding.get("_FillValue")) is not None:
-        asset["nodata"] = "nan" if nodata != nodata else float(nodata)
+        asset["nodata"] = float(nodata) if math.isfinite(nodata) else str(float(nodata))  # "nan", "inf", "-inf"
     if "dtype" in encoding:
         asset["data_type"] = str(encoding["dtype"])
     return asset
