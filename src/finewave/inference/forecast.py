@@ -32,7 +32,7 @@ def forecast(
     missing: int,
     options: PredictOptions,
 ) -> list[str]:
-    """Return a line on the size of an output and the time for the tiles that are missing; None for a short run.
+    """Return a line on the size of an output and the time for the tiles that are missing; nothing for a short run.
 
     The network is timed on a small part of its work, and that time multiplied by the pixels it will see. Writing, and
     attention over the whole of a tile, are not in it.

@@ -67,7 +67,7 @@ def where_to_measure(scene: xr.DataArray, model: Model, count: int = 8, *, seed:
     count : int
         How many, >= 1.
     seed : int
-        Size of the pixel sample that represents the scene.
+        Seed of the pixel sample that represents the scene.
 
     Returns
     -------

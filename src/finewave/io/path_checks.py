@@ -49,7 +49,7 @@ def check_name(name: str, kind: str) -> None:
     Parameters
     ----------
     name : str
-    what : str
+    kind : str
         Whose name it is, for the message.
 
     Raises

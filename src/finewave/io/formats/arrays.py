@@ -20,7 +20,7 @@ def choose_variable(
         Every array of the file.
     numeric : iterable of str
         Those that hold real numbers.
-    asked : str or None
+    requested : str or None
         Name given by the user; the last part of a path suffices if unique.
     path : path
         For messages.
@@ -78,7 +78,7 @@ def choose_band_axis(
         Shape of the array, three axes.
     known_counts : iterable of int
         Lengths of the known wavelength lists.
-    asked : int or None
+    requested : int or None
         The user's choice, -3 to 2.
     default : int or None
         The format's default, None if it has none.

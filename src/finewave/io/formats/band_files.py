@@ -323,7 +323,7 @@ def _virtual(file: BandFile, band: str, dtype: str) -> str:
 
 
 def _leads_to(source: str) -> str:
-    """Return a reader of a file or a virtual file."""
+    """Return the path that GDAL opens for a file or a virtual file."""
     matched = re.search(r'relativeToVRT="0">([^<]*)<', source) if source.startswith("<VRTDataset") else None
     return source if matched is None else matched[1]
 
