@@ -30,6 +30,18 @@ def test_a_table_in_pixels_or_map_coordinates(tmp_path: Path) -> None:
     assert read_spots(text(tmp_path / "c.csv", "Longitude,Latitude,400,500\n1,2,.3,.1\n"))[0].crs == "EPSG:4326"
 
 
+def test_a_table_with_semicolons(tmp_path: Path) -> None:
+    (spot,) = read_spots(text(tmp_path / "a.csv", "name;x;y;400;500\nmoss, wet;1;2;0.1;0.2\n"))
+    assert spot.name == "moss, wet"
+    assert isinstance(spot.spectrum, Spectrum)
+    np.testing.assert_array_equal(spot.spectrum.values, [0.1, 0.2])
+
+
+def test_json_that_is_not_geojson(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not GeoJSON"):
+        read_spots(text(tmp_path / "a.geojson", "[1]"))
+
+
 def test_targets_and_libraries_by_name(tmp_path: Path) -> None:
     np.array([[10, 20, 30], [40, 50, 60]], "<i2").tofile(tmp_path / "lib.sli")
     text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from finewave.physics.band_resampling import on_bands
 
@@ -23,6 +24,14 @@ def test_a_spectrum_on_the_bands_is_returned_as_it_is() -> None:
     centres = np.arange(400.0, 701.0, 10)
     values = np.random.default_rng(0).random(31)
     np.testing.assert_array_equal(on_bands(centres, values, centres), values)
+
+
+@pytest.mark.parametrize("step", [8.0, 10.0, 20.0])
+def test_a_coarse_spectrum_has_a_value_in_every_band_wherever_its_samples_lie(step: float) -> None:
+    wavelengths = np.arange(400.0, 1000.1, step)
+    centres = np.sort(np.append(np.arange(403.0, 990.0, 6.5), 520.0))  # one has a sample at its centre
+    result = on_bands(wavelengths, 0.3 + 1e-4 * wavelengths, centres)
+    np.testing.assert_allclose(result, 0.3 + 1e-4 * centres, atol=1e-3)
 
 
 def test_bands_without_a_measurement_have_no_value() -> None:

@@ -65,7 +65,7 @@ def choose_places(
     usable : bool ndarray (H, W), optional
         Where one can go.
     seed : int
-        Size of the pixel sample that represents the scene.
+        Of the random samples of pixels that stand for a large scene.
 
     Raises
     ------

@@ -58,7 +58,7 @@ def read_spots(path: str | Path) -> list[Spot]:
     path : str or Path
         ``.csv``: columns ``x`` and ``y`` (of the scene's CRS), ``longitude`` and ``latitude``, or ``column`` and
         ``row`` (pixels of the result, from 0 at the corner of the image, centres at .5); if needed ``radius`` in the
-        same unit, and ``name``. ``.geojson`` or ``.json``: points and polygons, in degrees, or in the CRS of its
+        same unit, and ``name``; separated by commas or semicolons. ``.geojson`` or ``.json``: points and polygons, in degrees, or in the CRS of its
         member ``crs``. ``.gpkg``: the first layer of points or polygons.
 
         Spectra are in columns (properties) named by wavelengths in nm, or ``spectrum`` names one: in a library,
@@ -84,7 +84,10 @@ def read_spots(path: str | Path) -> list[Spot]:
 
 def _from_csv(path: Path) -> list[Spot]:
     with path.open(newline="", encoding="utf-8-sig") as lines:
-        rows = [{str(k).strip(): v for k, v in row.items()} for row in csv.DictReader(lines)]
+        header = lines.readline()
+        lines.seek(0)
+        separator = ";" if header.count(";") > header.count(",") else ","  # as spreadsheets write it in Europe
+        rows = [{str(k).strip(): v for k, v in row.items()} for row in csv.DictReader(lines, delimiter=separator)]
     return [_spot_of_row(row, number, path) for number, row in enumerate(rows, start=1)]
 
 
@@ -110,6 +113,8 @@ def _spot_of_row(row: Mapping[str, Any], number: int, path: Path) -> Spot:
 
 def _from_geojson(path: Path) -> list[Spot]:
     given = json.loads(path.read_text(encoding="utf-8-sig"))
+    if not isinstance(given, dict):
+        raise InputError(f"{path} is not GeoJSON: a FeatureCollection of points and polygons is expected")
     named = ((given.get("crs") or {}).get("properties") or {}).get("name")
     crs = WGS84 if named is None or "CRS84" in str(named) else str(named)
     spots = []

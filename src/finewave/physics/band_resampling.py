@@ -40,8 +40,8 @@ def on_bands(
     Returns
     -------
     ndarray (C,)
-        NaN in bands of which less than `LEAST_COVERED` is measured. A spectrum that has samples at all bands and is no
-        finer than they are is returned as it is.
+        NaN in bands of which less than `LEAST_COVERED` is measured. Where a spectrum no finer than the bands has a
+        sample at a band's centre, it is taken as it is.
     """
     known = np.isfinite(values)
     wavelengths, values = wavelengths[known], values[known]
@@ -51,13 +51,14 @@ def on_bands(
     widths = band_widths(centres) if widths is None else widths
     nearest = np.abs(wavelengths[None] - centres[:, None]).argmin(1)
     direct = np.abs(wavelengths[nearest] - centres) <= _SAME_NM
-    if direct.any() and np.median(np.diff(wavelengths)) >= 0.8 * np.median(widths):
+    averaged = np.ones(len(centres), bool)
+    if np.median(np.diff(wavelengths)) >= 0.8 * np.median(widths):
         result[direct] = values[nearest[direct]]
-        return result
-    for band, (centre, width) in enumerate(zip(centres, widths, strict=True)):
-        sigma = width * _SIGMA_OF_FWHM
-        samples = centre + np.linspace(-3, 3, 61) * sigma
-        curve = np.exp(-0.5 * np.square((samples - centre) / sigma))
+        averaged = ~direct & (centres > wavelengths[0]) & (centres < wavelengths[-1])  # nothing beyond its last samples
+    for band in np.flatnonzero(averaged):
+        sigma = widths[band] * _SIGMA_OF_FWHM
+        samples = centres[band] + np.linspace(-3, 3, 61) * sigma
+        curve = np.exp(-0.5 * np.square((samples - centres[band]) / sigma))
         weights, covered = integrate_over_bands(samples, curve[None], wavelengths)
         total = weights.sum()
         if covered[0] >= LEAST_COVERED and total > 0:
