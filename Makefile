@@ -34,7 +34,7 @@ fuzz: $(STAMP)  ## five thousand changed files of all formats through the reader
 kills: $(STAMP)  ## commands killed at random moments and run out of disk, then given again: a table
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.kills.campaign
 
-lint: $(STAMP)  ## ruff and the direction of imports between rooms
+lint: $(STAMP)  ## ruff and the direction of imports between packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
