@@ -22,6 +22,7 @@ def test_cases_of_each_task() -> None:
     assert names["ssr"] == ["nominal", "noise of 30 dB", "camera nikon-d700"]
     assert "camera nikon-d700" not in names["sr"]
     assert set(names["sr"]) | set(names["ssr"]) == set(names["sssr"])
+    assert [case.name for case in cases_for("ssr", 1, "sentinel2a:B2,B3,B4,B8")] == ["nominal", "noise of 30 dB"]
     widths = [case.degradation.get("fwhm") for case in cases_for("sr", 4, "nikon-d5100")]
     assert widths == [None, 3.0, 5.0, None, None, None]
 

@@ -31,7 +31,7 @@ from finewave.zoo.model import Model, load_model
 
 TASKS = ("sssr", "sr", "ssr", "fusion")
 CAMERAS = ("nikon-d5100", "nikon-d700")
-"""Where one is the nominal camera, the other is the unseen one."""
+"""Where one is the nominal camera, the other is the unseen one; sensors of other bands have none."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def cases_for(task: str, scale: int, sensor: str) -> list[Case]:
             replace(nominal, name="anisotropic 13 x 13", degradation={"kernel": "anisotropic-gaussian"}),
         ]
     cases.append(replace(nominal, name="noise of 30 dB", snr=30.0))
-    if task != "sr":
+    if task != "sr" and sensor in CAMERAS:
         other = next(camera for camera in CAMERAS if camera != sensor)
         cases.append(replace(nominal, name=f"camera {other}", sensor=other))
     return cases
