@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from finewave.datasets.store import Store
 from finewave.errors import InputError
 from finewave.evaluation.baselines import FLOORS
-from finewave.evaluation.folds import evaluate_folds
+from finewave.evaluation.folds import evaluate_folds, rows_named
 from finewave.studies.benchmark_page import write_benchmark_page
 from finewave.studies.robustness import sweep
 from tests.training.conftest import small_store  # noqa: F401 - fixture
@@ -46,6 +47,24 @@ def test_the_page_prints_what_was_measured(small_store: Path, tmp_path: Path) ->
     line = cells(page, "| `jssunet-cave-x4`")
     assert line[2] == f"{card['mean']['psnr']:.2f}"
     assert line[6:9] == [card["baseline"]["name"], *(f"{card['baseline']['mean'][m]:.2f}" for m in ("psnr", "sam"))]
+
+
+def test_the_command_beside_folds_is_the_one_that_made_them(small_store: Path, tmp_path: Path) -> None:  # noqa: F811
+    """Of fusion, too, whose first row enlarges alone; rows that no command makes have none."""
+    rows, floors = rows_named("gsa", baseline=False)
+    result = evaluate_folds(rows, "cave", 2, floors=floors, scale=2, sensor="nikon-d700", store=Store(small_store))
+
+    def page(rows: dict[str, Any]) -> str:
+        result["protocol"]["systems"] = {label: list(row) for label, row in rows.items()}
+        (tmp_path / "a.json").write_text(json.dumps(result))
+        return write_benchmark_page(tmp_path, tmp_path / "page.md", operations=False).read_text()
+
+    options = "--scale 2 --sensor nikon-d700\n"
+    assert f"finewave evaluate --model gsa --dataset cave --folds 2 {options}" in page(rows)
+    assert f"finewave evaluate --model gsa --dataset cave --folds 2 --baseline {options}" in page(FLOORS["fusion"])
+    both = rows_named("bicubic+ibp", baseline=False)[0]
+    assert f"finewave evaluate --model bicubic+ibp --dataset cave --folds 2 {options}" in page(both)
+    assert "finewave evaluate --model gsa" not in page(FLOORS["sssr"])
 
 
 def test_what_is_no_result_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from finewave.datasets.registry import get_dataset, list_datasets
 from finewave.errors import InputError
+from finewave.evaluation.baselines import list_baselines
+from finewave.evaluation.folds import rows_named
 from finewave.metrics import METRICS
 from finewave.studies.robustness import ranked
 
@@ -85,8 +88,7 @@ def _folds(result: dict[str, Any]) -> str:
     folds, scenes = len(protocol["folds"]), sum(map(len, protocol["folds"]))
     how = "each scene left out once" if folds == scenes else f"{folds} folds"
     low, high = protocol["seen_nm"]
-    option = "loo" if folds == scenes else folds
-    name = next(system for system, _ in protocol["systems"].values() if not system.startswith(("ensemble", "sr-ssr")))
+    command = _folds_command(protocol, "loo" if folds == scenes else str(folds))
     heads = [
         "",
         *(_head(metric) for metric in SHOWN),
@@ -112,9 +114,29 @@ def _folds(result: dict[str, Any]) -> str:
         else f", scale {protocol['scale']}, {protocol['degradation']['kernel']} blur"
     )
     facts += f"; fitted to {protocol['fitted_to']} of the other scenes; the camera sees {low:g}-{high:g} nm"
-    command = f"finewave evaluate --model {name} --dataset {protocol['dataset']} --folds {option} --baseline"
     against = "\n".join(["Against the floor, scene by scene:", "", *notes, ""]) if notes else ""
-    return f"## {title}\n\n{facts}.\n\n{_table(heads, lines)}\n{against}\n```console\n{command}\n```\n"
+    return f"## {title}\n\n{facts}.\n\n{_table(heads, lines)}\n{against}{command}"
+
+
+def _folds_command(protocol: dict[str, Any], folds: str) -> str:
+    """Return the command whose rows these are, as Markdown; nothing where only Python makes them."""
+    systems = {label: (system, options) for label, (system, options) in protocol["systems"].items()}
+    members = [options.get("members", [system]) for system, options in systems.values()]
+    names = ["+".join(each) for each in members if all(member in list_baselines() for member in each)]
+    made = ((name, all_) for name in names for all_ in (True, False) if rows_named(name, baseline=all_)[0] == systems)
+    name, baseline = next(made, (None, False))
+    if name is None:
+        return ""
+    words = ["finewave evaluate --model", name, "--dataset", protocol["dataset"], "--folds", folds]
+    words += ["--baseline"] if baseline else []
+    blur = protocol["degradation"]
+    if blur is not None:
+        words += ["--scale", str(protocol["scale"])]
+        words += [] if blur["kernel"] == "gaussian" else ["--kernel", blur["kernel"]]
+    known = protocol["dataset"] in list_datasets()
+    if known and get_dataset(protocol["dataset"]).sensor != protocol["sensor"]:
+        words += ["--sensor", protocol["sensor"]]
+    return f"\n```console\n{' '.join(words)}\n```\n"
 
 
 def _against(found: dict[str, Any]) -> str:
