@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from finewave.calibration.intervals import calibrated
+from finewave.errors import InputError
 from finewave.studies.anchor_spots import PredictedScene, anchor_study, corrected_by_spots, simulated_places
-from finewave.studies.coverage import coverage_with_spots, held_out_errors
+from finewave.studies.coverage import calibrate_model, coverage_with_spots, held_out_errors
 from finewave.systems.registry import create_model
 from finewave.zoo.model import Model, load_model
 
@@ -72,3 +73,8 @@ def test_half_widths_cover_scenes_left_out_and_shrink_with_spots() -> None:
     assert np.mean([each["coverage"] for each in plain.values()]) == pytest.approx(0.92, abs=0.04)
     for name, each in measured.items():
         assert each["half_width"] < plain[name]["half_width"]
+
+
+def test_a_model_of_no_sensor_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(InputError, match=r"Bicubic: a model of one image whose card names sensor and degradation"):
+        calibrate_model(Model(create_model("bicubic", scale=2)), "cave")

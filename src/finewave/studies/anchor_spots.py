@@ -41,19 +41,24 @@ class PredictedScene:
     truth: Tensor
 
 
+def observation_of(model: Model) -> tuple[str, dict[str, Any]]:
+    """Return sensor and degradation of a model of one image by its card; an `InputError` for any other model."""
+    card = model.card
+    if card is None or card.sensor is None or card.degradation is None or len(model.inputs) != 1:
+        raise InputError(f"{model.name}: a model of one image whose card names sensor and degradation is needed")
+    return card.sensor, {key: value for key, value in card.degradation.items() if key != "scale"}
+
+
 def predicted_scenes(
     model: Model, dataset: str, split: str, progress: Callable[[str], None] = lambda line: None
 ) -> Iterator[PredictedScene]:
     """Yield the scenes of a split, each predicted once, degraded as the model's card says."""
-    card = model.card
-    if card is None or card.sensor is None or card.degradation is None or len(model.inputs) != 1:
-        raise InputError(f"{model.name}: a model of one image whose card names sensor and degradation is needed")
+    sensor, degradation = observation_of(model)
     if split not in known_split(dataset):
         raise unknown_name("split", split, known_split(dataset))
     names = list(known_split(dataset)[split])
     source = open_scenes(dataset, names)
-    response = get_sensor(card.sensor).response(source.wavelengths)
-    degradation = {key: value for key, value in card.degradation.items() if key != "scale"}
+    response = get_sensor(sensor).response(source.wavelengths)
     for name in names:
         scene = Scene(name, source.read(name), source.full_scale(name), model.scale, degradation)
         whole = scene.whole(response)

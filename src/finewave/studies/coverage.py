@@ -14,7 +14,13 @@ from finewave.calibration.residual_kriging import FLOOR
 from finewave.datasets.patches import Scene
 from finewave.datasets.registry import known_split, open_scenes
 from finewave.physics.sensors import get_sensor
-from finewave.studies.anchor_spots import PredictedScene, corrected_by_spots, predicted_scenes, simulated_places
+from finewave.studies.anchor_spots import (
+    PredictedScene,
+    corrected_by_spots,
+    observation_of,
+    predicted_scenes,
+    simulated_places,
+)
 from finewave.zoo.model import Model
 from finewave.zoo.observation_model import colour_weights
 from finewave.zoo.seen import SeenPixels
@@ -106,10 +112,10 @@ def store_intervals(card: dict[str, Any], intervals: Intervals) -> dict[str, Any
 
 def _training_pixels(model: Model, dataset: str) -> SeenPixels:
     """Return what the training pixels were like, in the sensor's bands."""
-    assert model.card is not None
+    sensor, _ = observation_of(model)
     names = list(known_split(dataset)["train"])
     source = open_scenes(dataset, names)
-    response = get_sensor(str(model.card.sensor)).response(source.wavelengths)
+    response = get_sensor(sensor).response(source.wavelengths)
     pixels = []
     for name in names:
         scene = Scene(name, source.read(name)[:, ::4, ::4], source.full_scale(name), 1, {}).whole(response)
