@@ -90,7 +90,7 @@ def test_other_weights_are_refused_and_not_kept(release: Path, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("installed_card")
-@pytest.mark.parametrize("address", [None, "nonsense", "ftp://", "http://127.0.0.1:1/none"])
+@pytest.mark.parametrize("address", [None, "nonsense", "ftp://", "http://127.0.0.1:1/none", "http://a b"])
 def test_an_address_without_them(address: str | None, release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release.unlink()
     if address:

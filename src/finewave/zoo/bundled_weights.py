@@ -81,6 +81,7 @@ def fetch_weights(name: str, card: Path) -> Path:
     InputError
         If there is no address, it does not answer, or the file does not match the card.
     """
+    import http.client
     import urllib.request  # used by shell completion, so no network access
 
     address = _address()
@@ -91,7 +92,7 @@ def fetch_weights(name: str, card: Path) -> Path:
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
             content = answer.read()
-    except (OSError, ValueError) as error:  # ValueError: no address at all
+    except (OSError, ValueError, http.client.HTTPException) as error:  # not an address; an answer that breaks off
         raise InputError(
             f"the weights of {name!r} cannot be fetched from {url}: {error}; or set {FOLDER_VARIABLE} to a folder "
             f"with {name}/{WEIGHTS}"
