@@ -342,3 +342,6 @@ def test_residuals_of_the_nearest_pixels_are_added_to_a_linear_regression() -> N
     with torch.no_grad():
         found = net.eval()(torch.from_numpy(other))[0].reshape(3, -1).T.numpy()
     np.testing.assert_allclose(found, np.array(expected), atol=1e-9)
+    dark = {key: torch.zeros_like(image) for key, image in sample.items()}
+    with pytest.raises(ValueError, match="ridge-knn needs training images to look up pixels in; theirs are zero"):
+        net.prepare_from([dark], 1)

@@ -88,6 +88,8 @@ class ResidualNeighbours(RidgeRegression):
         ms = torch.cat([each["hr_msi"].permute(0, 2, 3, 1).flatten(0, 2) for each in images]).double()
         hs = torch.cat([each["hr_hsi"].permute(0, 2, 3, 1).flatten(0, 2) for each in images]).double()
         used = torch.nonzero((hs != 0).any(1))[:, 0]
+        if not len(used):
+            raise InputError("ridge-knn needs training images to look up pixels in; theirs are zero in every band")
         random = torch.Generator().manual_seed(seed)
         used = used[torch.randperm(len(used), generator=random)]
         chosen = used[torch.arange(len(self.known)) % len(used)]

@@ -101,7 +101,7 @@ class Ensemble(SRNetwork):
 
     @property
     def projection(self) -> Projection:
-        """The projection, None without."""
+        """The projection on the images consistent with the inputs, by the current response."""
         constraints = []
         for name in reversed(self.inputs):  # the scene last: it is reproduced exactly
             response = inverse = observation = spatial = None
