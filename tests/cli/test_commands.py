@@ -32,6 +32,7 @@ NAMES = [
     "models",
     "predict",
     "report",
+    "sensors",
     "study",
     "train",
     "view",

@@ -94,3 +94,6 @@ def test_what_is_not_calibrated_is_refused(model: Model, tmp_path: Path) -> None
         PredictOptions(uncertainty=True, spread=True)
     result = CliRunner().invoke(main, ["calibrate", str(tmp_path)])
     assert result.exit_code != 0
+    (tmp_path / "card.json").write_text("{}", encoding="utf-8")
+    result = CliRunner().invoke(main, ["calibrate", str(tmp_path), "--picture", "a.xyz"])  # before any work
+    assert "unknown extension of a figure '.xyz'" in result.output

@@ -49,6 +49,13 @@ def test_spectra_are_those_of_the_points_over_wavelength() -> None:
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["column 1, row 2", "column 40, row 30"]
 
 
+def test_bands_flagged_bad_are_left_out() -> None:
+    good = np.ones(len(WAVELENGTHS), bool)
+    good[[2, 3]] = False
+    (line,) = fw.plot.spectra(scene(good_bands=good), [(1, 2)]).lines
+    assert np.array_equal(line.get_xdata(), WAVELENGTHS[good])
+
+
 def test_scenes_have_a_style_and_points_a_colour() -> None:
     shown = {"truth": scene(), "ours": scene(truth_values() + 0.01)}
     axes = fw.plot.spectra(shown, [(1, 2), (40, 30)])  # type: ignore[arg-type]

@@ -23,7 +23,9 @@ from finewave.cli.table import table
 )
 @click.option("--dry-run", is_flag=True, help="Print the coverage alone, and leave the card as it is.")
 @click.option("--spots", type=click.IntRange(min=1), help="Print the coverage with so many measured spots, too.")
-@click.option("--picture", type=click.Path(path_type=Path), help="Coverage by stated share, each scene a line (.png).")
+@click.option(
+    "--picture", type=click.Path(path_type=Path), help="Coverage by stated share, each scene a line (.png or .pdf)."
+)
 @json_option
 def calibrate(
     folder: Path, dataset: str, split: str, dry_run: bool, spots: int | None, picture: Path | None, as_json: bool
@@ -42,6 +44,10 @@ def calibrate(
     path = folder / "card.json"
     if not path.is_file():
         raise InputError(f"{folder} does not hold a card.json; give the folder of a model")
+    if picture is not None:
+        from finewave.viz.reliability import check_picture, draw_reliability
+
+        check_picture(picture)
     keep_freed_memory()
     with working(as_json), Progress("calibrate") as progress:
         model = load_model(folder, precision="float32")
@@ -57,8 +63,6 @@ def calibrate(
             temporary.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     coverage = intervals.calibration["coverage"]
     if picture is not None:
-        from finewave.viz.reliability import draw_reliability
-
         draw_reliability(coverage, picture)
     if as_json:
         return print_json({"coverage": coverage, "with_spots": with_spots, "written": None if dry_run else path})

@@ -11,6 +11,7 @@ from finewave.errors import InputError
 from finewave.extras import importing
 from finewave.physics.colour import to_rgb
 from finewave.physics.renderings import wavelengths_of
+from finewave.scene import band_values
 from finewave.viz.figure.drawing import COLOURS, STYLES, draw_figure, spectral_axes, with_gaps
 from finewave.viz.figure.figure import check_points, drawing_of
 from finewave.viz.places import representative_points
@@ -76,8 +77,8 @@ def spectra(
     Returns
     -------
     matplotlib.axes.Axes
-        Over wavelength in nm, or over the number of the band if a scene has no wavelengths. Lines are not drawn across
-        bands that are missing.
+        Over wavelength in nm, or over the number of the band if a scene has no wavelengths. Bands flagged bad are left
+        out, and lines are not drawn across wider gaps.
 
     Raises
     ------
@@ -99,10 +100,12 @@ def spectra(
         positions = wavelengths_of(scene) if with_nm else None
         if positions is None:
             positions = np.arange(1.0, scene.sizes["band"] + 1)
+        flags = band_values(scene, "good_band")
+        drawn = slice(None) if flags is None or not flags.any() else flags.astype(bool)
         for number, (row, column) in enumerate(pixels):
             place = f"column {column}, row {row}"
             axes.plot(
-                *with_gaps(positions, scene[:, row, column].values),
+                *with_gaps(positions[drawn], scene[:, row, column].values[drawn]),
                 color=COLOURS[number % len(COLOURS)],
                 linestyle=STYLES[style % len(STYLES)],
                 marker="." if len(positions) < 16 else "",

@@ -7,7 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
+from finewave.errors import unknown_name
+from finewave.extras import check_extra
 from finewave.io.atomic import atomic_output
+
+EXTENSIONS = (".png", ".pdf")
+
+
+def check_picture(path: Path) -> None:
+    """Raise an `InputError` if a picture cannot be drawn under this name, before any work begins."""
+    check_extra("view", "a picture of the coverage")
+    if path.suffix.lower() not in EXTENSIONS:
+        raise unknown_name("extension of a figure", path.suffix or path.name, EXTENSIONS)
 
 
 def draw_reliability(coverage: Mapping[str, Mapping[str, float]], path: Path) -> None:
@@ -18,7 +29,7 @@ def draw_reliability(coverage: Mapping[str, Mapping[str, float]], path: Path) ->
     coverage : mapping of str to mapping of str to float
         For each share the part of each scene's errors that lies within the half-widths, the scene left out of them.
     path : Path
-        With an extension that matplotlib knows.
+        With one of `EXTENSIONS`.
     """
     from matplotlib.figure import Figure
 
