@@ -165,6 +165,8 @@ def test_bad_spots_are_refused_in_one_line(model: Model) -> None:
         ([spot("a", 5, 5, measured(np.arange(40, 47)))], "percent"),
         ([spot("a", 5, 5, measured([np.nan] * 7))], "zeros or of nothing"),
         ([Spot("a", np.array([[5.0, 5.0]]), ok, None, "EPSG:0")], "EPSG:0"),
+        ([{"x": 5.0, "y": 5.0}], "a list of finewave.io.spots.Spot is accepted"),
+        (5, "a list of finewave.io.spots.Spot is accepted"),
     ):
         with pytest.raises(InputError, match=reason) as caught:
             super_resolve(scene, model, anchors=spots)

@@ -80,7 +80,7 @@ def choose_places(
     candidates = _candidates(values, means, roughness, size, usable, seed)
     if len(candidates) < count:
         raise InputError(
-            f"the image has {len(candidates)} flat places that are not dark, {count} were asked for: ask for fewer"
+            f"the image has {len(candidates)} flat places that are neither dark nor saturated; {count} were asked for"
         )
     scene = _scene_sample(values, seed)
     side = max(image.shape[1:])

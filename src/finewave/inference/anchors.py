@@ -19,6 +19,7 @@ from finewave.inference.spot_places import PlacedSpot, placed
 from finewave.inference.tiling.sources import Source
 from finewave.inference.tiling.tile_run import read_tile, run_tile
 from finewave.inference.tiling.tiles import Tiling, enlarged
+from finewave.io.spectral_library import Spectrum
 from finewave.io.spots import Spot, check_spectrum, read_spots, refuse_same_places
 from finewave.physics.band_resampling import on_bands
 from finewave.warnings import FinewaveWarning
@@ -71,7 +72,12 @@ def with_anchors(
     model = request.model
     if not model.output.endswith("hsi") or model.task == "sr":
         raise InputError(f"anchors correct spectra that a model makes; {model.name} ({model.task}) makes none")
-    spots = read_spots(anchors) if isinstance(anchors, str | Path) else list(anchors)
+    if isinstance(anchors, str | Path):
+        spots = read_spots(anchors)
+    elif isinstance(anchors, Sequence) and all(isinstance(each, Spot) for each in anchors):
+        spots = list(anchors)
+    else:
+        raise InputError(f"anchors: a file or a list of finewave.io.spots.Spot is accepted, not {anchors!r:.60}")
     if not spots:
         raise InputError("anchors: no spots were given; give at least one")
     for spot in spots:
@@ -83,7 +89,7 @@ def with_anchors(
     empty = ~np.isfinite(predicted).all(1)
     if empty.all():
         raise InputError("anchors: the image has no values at the spots")
-    panels = np.array([isinstance(each.spot.spectrum, float) for each in places])
+    panels = np.array([not isinstance(each.spot.spectrum, Spectrum) for each in places])
     colour = colour_weights(model, measured.shape[1])
     doubt = _doubt(request, places, measured, panels)
     kept = np.logical_not(empty)
@@ -106,8 +112,8 @@ def measured_on_bands(places: Sequence[PlacedSpot], centres: NDArray[np.float64]
     rows = []
     for each in places:
         spectrum = each.spot.spectrum
-        if isinstance(spectrum, float):
-            rows.append(np.full(len(centres), spectrum))
+        if not isinstance(spectrum, Spectrum):
+            rows.append(np.full(len(centres), float(spectrum)))
             continue
         row = on_bands(spectrum.wavelengths, spectrum.values, centres)
         if np.isfinite(row).mean() < _LEAST_BANDS:
