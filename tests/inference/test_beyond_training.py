@@ -65,6 +65,17 @@ def test_pixels_unlike_the_training_are_counted(model: Model, tile: int | None) 
         fw.super_resolve(scene, model, **({} if tile is None else {"tile": tile}))
 
 
+@pytest.mark.parametrize("tile", [None, 16])
+def test_pixels_unlike_the_training_are_counted_from_file_to_file(
+    model: Model, tile: int | None, tmp_path: Path
+) -> None:
+    scene = scene_of(0.11, 0.29)
+    scene[:, 2:5, 7:11] = 0.8
+    fw.save_scene(scene, tmp_path / "scene.tif")
+    with pytest.warns(FinewaveWarning, match=r"12 of 1200 pixels \(1.0%\) are unlike all that land has seen"):
+        predict_file(tmp_path / "scene.tif", tmp_path / "out.tif", model, tile=tile)
+
+
 def test_another_level_is_warned_of(model: Model) -> None:
     with pytest.warns(FinewaveWarning, match="top-of-atmosphere reflectance; land was trained on surface reflectance"):
         fw.super_resolve(scene_of(0.11, 0.29, quantity="top-of-atmosphere reflectance"), model)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -452,7 +453,7 @@ def _finish(
     records = [unfinished.facts(number) for number in range(len(tiling))]
     assert all(record is not None for record in records)
     known = [record for record in records if record is not None]
-    facts = [TileFacts(record["holes"], record["dark"], record["cut"]) for record in known]
+    facts = [TileFacts(*(record[each.name] for each in fields(TileFacts))) for record in known]
     warn_of_facts(request, facts, processing)
     unfinished.warn(output, known)
     side = tiling.side * request.model.upscaling
