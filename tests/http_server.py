@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 class FileServer:
     """Serves a folder; ``sent`` counts the bytes of bodies, ``requests`` has method, path and range of each.
 
-    ``hangs``: it never answers; ``stalls``: it sends headers alone; ``leads_to``: it sends all to another server.
+    ``hangs``: it never answers; ``stalls``: it sends headers alone; ``cuts``: it ends in the middle; ``leads_to``: it
+    sends all to another server.
     """
 
     folder: Path
@@ -24,6 +25,7 @@ class FileServer:
     answers: int | None = None
     hangs: bool = False
     stalls: bool = False
+    cuts: bool = False
     leads_to: str = ""
     url: str = ""
     sent: int = 0
@@ -85,7 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.server.served.sent += len(body)
             try:
-                self.wfile.write(body)
+                self.wfile.write(body[: len(body) // 2] if self.server.served.cuts else body)
+                self.close_connection = self.close_connection or self.server.served.cuts
             except ConnectionError:  # whoever asked has seen enough
                 self.close_connection = True
 

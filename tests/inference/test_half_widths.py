@@ -93,7 +93,8 @@ def test_what_is_not_calibrated_is_refused(model: Model, tmp_path: Path) -> None
     with pytest.raises(InputError, match="--uncertainty or --spread"):
         PredictOptions(uncertainty=True, spread=True)
     result = CliRunner().invoke(main, ["calibrate", str(tmp_path)])
-    assert result.exit_code != 0
+    assert result.exit_code == 2
+    assert "does not hold a card.json" in result.stderr
     (tmp_path / "card.json").write_text("{}", encoding="utf-8")
     result = CliRunner().invoke(main, ["calibrate", str(tmp_path), "--picture", "a.xyz"])  # before any work
     assert "unknown extension of a figure '.xyz'" in result.output

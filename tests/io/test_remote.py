@@ -179,6 +179,12 @@ def test_an_answer_that_stops_after_its_headers(server: FileServer, monkeypatch:
         fw.open_scene(f"{server.url}/floats.tif")
 
 
+def test_a_file_that_does_not_arrive_whole(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones((3, 40, 50), np.float32))
+    with file_server(tmp_path, cuts=True) as served, pytest.raises(InputError, match=r"ended after \d+ of \d+ bytes"):
+        fw.open_scene(f"{served.url}/a.npy")
+
+
 def test_a_name_with_other_letters_is_escaped_once(server: FileServer, tmp_path: Path) -> None:
     from finewave.io.network.http import look_at
 

@@ -103,8 +103,9 @@ def _remembering(remote: Remote, keywords: dict[str, Any]) -> Any:
                 self.kept.move_to_end(name)
                 return self.kept[name]
             value = await super().get(key, prototype, byte_range)
-            self.kept[name] = value
-            self.size += 0 if value is None else len(value)
+            if name not in self.kept:  # another reader may have fetched it meanwhile
+                self.kept[name] = value
+                self.size += 0 if value is None else len(value)
             while self.size > _KEPT_BYTES and len(self.kept) > 1:
                 _, old = self.kept.popitem(last=False)
                 self.size -= 0 if old is None else len(old)

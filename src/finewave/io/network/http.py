@@ -77,7 +77,7 @@ def fetched(remote: Remote, most: int) -> bytes:
     Raises
     ------
     InputError
-        It cannot be reached, is larger, or takes longer than ten requests may.
+        It cannot be reached, is larger, takes longer than ten requests may, or does not arrive whole.
     """
     deadline = time.monotonic() + 10 * location.REQUEST_SECONDS
     content = bytearray()
@@ -88,6 +88,11 @@ def fetched(remote: Remote, most: int) -> bytes:
                 raise InputError(f"cannot read {remote}: it has more than {most / 2**20:.0f} MB; download it first")
             if time.monotonic() > deadline:
                 raise InputError(f"cannot read {remote}: the server is too slow; download it first")
+        stated = answer.headers.get("Content-Length") or ""
+    if stated.isdigit() and len(content) < int(stated):
+        raise InputError(
+            f"cannot read {remote}: the connection ended after {len(content)} of {stated} bytes; try again"
+        )
     return bytes(content)
 
 
