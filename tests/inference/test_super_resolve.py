@@ -176,3 +176,17 @@ def test_bands_of_a_card_that_only_names_its_sensor(model: Model) -> None:
     bare = Model(model.net, model.card.with_facts(ms_wavelengths_nm=None))
     scene = scene_of(wavelengths=RED_GREEN_BLUE)
     np.testing.assert_array_equal(super_resolve(scene[::-1], bare).values, super_resolve(scene, model).values)
+
+
+@pytest.mark.parametrize("tile", [None, 16])
+@pytest.mark.parametrize("bands", [[600.0, 450.0], [600.0, 450.0, 500.0]])
+def test_missing_values_stay_with_their_band_when_some_are_kept(bands: list[float], tile: int | None) -> None:
+    values = np.random.default_rng(8).random((3, 20, 24), dtype=np.float32)
+    values[0, 3, 4] = np.nan
+    scene = make_scene(values, [450.0, 500.0, 600.0])
+    more = {} if tile is None else {"tile": tile}
+    result = super_resolve(scene, "bicubic", scale=2, bands=bands, **more)
+    missing = np.isnan(result.sel(band=result.wavelength.values == 450.0).values[0])
+    assert missing.sum() == 4
+    assert missing[6:8, 8:10].all()
+    assert np.isfinite(result.sel(band=result.wavelength.values != 450.0).values).all()

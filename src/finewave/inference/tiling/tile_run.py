@@ -119,6 +119,8 @@ def run_tile(
             release_freed_memory()
         result, deviation = _output(model, tensors, tile, tiling, processing)
     for holes in holes_of:
+        if processing.bands is not None and holes.shape[1] > 1:  # one mask per band, of which some are kept
+            holes = holes[:, list(processing.bands)]
         result = blank(result, holes)
         deviation = None if deviation is None else blank(deviation, holes)
     if processing.clip is not None:
