@@ -87,7 +87,7 @@ def test_what_is_not_calibrated_is_refused(model: Model, tmp_path: Path) -> None
         super_resolve(scene, Model(create_model("ridge", ms_bands=3, hs_bands=7)), uncertainty=0.9)
     with pytest.raises(InputError, match=r"uncertainty=0\.7"):
         super_resolve(scene, model, uncertainty=0.7)
-    for value in (0.0, 1.0, 90.0):
+    for value in (0.0, 1.0, 90.0, "90%"):
         with pytest.raises(InputError, match="a share of errors"):
             PredictOptions(uncertainty=value)
     with pytest.raises(InputError, match="--uncertainty or --spread"):

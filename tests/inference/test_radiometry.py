@@ -12,6 +12,8 @@ import rasterio
 import torch
 
 import finewave as fw
+from finewave.errors import InputError
+from finewave.inference.options import PredictOptions
 from finewave.inference.predict import predict_file
 from finewave.io.open_save import load_scene, save_scene
 from finewave.scene import make_scene
@@ -130,3 +132,9 @@ def test_a_result_as_an_input_keeps_its_values(model: Model, tmp_path: Path) -> 
     predict_file(tmp_path / "a.tif", tmp_path / "b.tif", model, dtype="uint16")
     predict_file(tmp_path / "b.tif", tmp_path / "c.tif", model)
     np.testing.assert_allclose(load_scene(tmp_path / "c.tif").values, repeated(repeated(scene.values)), atol=1.1e-4)
+
+
+@pytest.mark.parametrize("options", [{"clip": 1}, {"clip": (0, "high")}, {"full_scale": "255"}])
+def test_values_of_another_type_are_refused_by_name(options: dict) -> None:
+    with pytest.raises(InputError, match=next(iter(options))):
+        PredictOptions(**options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,7 @@ class PredictOptions:
         _check_integer("scale", self.scale, 2)
         for name in ("full_scale", "guide_full_scale", "output_full_scale"):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
+            if value is not None and not (isinstance(value, Real) and math.isfinite(value) and value > 0):
                 raise InputError(f"{name}={value!r} is out of range; it must be a number > 0")
         if self.clip is not None:
             _check_clip(self.clip)
@@ -210,7 +211,7 @@ class PredictOptions:
             raise InputError("a quality file is of all bands: leave out --bands (bands=) or --quality (quality=)")
         if self.consistent not in (False, True, "exact"):
             raise InputError(f"consistent={self.consistent!r} is out of range; True, False or 'exact' is accepted")
-        if self.share is not None and not 0 < self.share < 1:
+        if not isinstance(self.uncertainty, Real | None) or (self.share is not None and not 0 < self.share < 1):
             raise InputError(
                 f"uncertainty={self.uncertainty!r} is out of range; a share of errors, 0 to 1, is accepted"
             )
@@ -297,7 +298,11 @@ def _check_integer(name: str, value: Any, least: int) -> None:
 
 
 def _check_clip(clip: Sequence[float]) -> None:
-    if len(clip) != 2 or not all(math.isfinite(end) for end in clip) or clip[0] >= clip[1]:
+    try:
+        low, high = (float(end) for end in clip)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not -math.inf < low < high < math.inf:
         raise InputError(f"clip={clip!r} is not a range; two numbers are accepted, the lower one first")
 
 

@@ -106,6 +106,8 @@ def test_assets_that_are_asked_for(folder: Path) -> None:
     assert scene.band_name.values.tolist() == ["B04", "B02"]
     with pytest.raises(InputError, match=r"no raster called 'nir'.*blue, green, red"):
         fw.open_scene(path, variable="nir")
+    with pytest.raises(InputError, match=r"no raster called ','"):
+        fw.open_scene(path, variable=",")
 
 
 def test_the_tiff_of_two_assets_of_one_band(folder: Path) -> None:

@@ -197,7 +197,8 @@ def _band(entry: Mapping[str, Any]) -> AssetBand:
 def _chosen(found: list[Asset], base: Location, options: OpenOptions) -> list[Asset]:
     """Choose the requested assets, or all reflectance bands; of two assets of one band the TIFF."""
     if options.variable is not None:
-        return [_called(name.strip(), found, base) for name in options.variable.split(",") if name.strip()]
+        names = [name.strip() for name in options.variable.split(",") if name.strip()]
+        return [_called(name, found, base) for name in names or [options.variable]]
     images = [
         each
         for each in found
