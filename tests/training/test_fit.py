@@ -187,6 +187,7 @@ def test_what_does_not_go_together_is_refused(scene: Path, options: FitOptions, 
     refuse("awan is a system for ssr, which does not go with scale 2", system="awan")
     refuse("jssunet is a system for sssr, which does not go with scale 1", scale=1, system="jssunet")
     refuse("unknown model 'jsunet'", system="jsunet")
+    refuse("gsa is a baseline, which needs no training: finewave predict --model gsa", system="gsa")
     refuse("no key 'phase1.step'", overrides=("phase1.step=3",))
     refuse("cover less than 50%.*B11", sensor="sentinel2a:B3,B11")
 

@@ -141,9 +141,15 @@ def _fit(scenes: Sequence[str | Path], out: Path, options: FitOptions, progress:
         options = replace(options, start=_network_in(str(options.start)))
     system, network = _network(options)
     task = system_named(system).task
+    if system_named(system).baseline:
+        raise InputError(
+            f"{system} is a baseline, which needs no training: finewave predict --model {system} sets it up for a "
+            "scene; leave --system out, or name a network"
+        )
     sensor = _sensor_of(options, task)
     if (task == "ssr") != (options.scale == 1):
-        others = ", ".join(name for name in list_models("ssr" if options.scale == 1 else "sssr"))
+        listed = list_models("ssr" if options.scale == 1 else "sssr")
+        others = ", ".join(name for name in listed if not system_named(name).baseline)
         raise InputError(
             f"{system} is a system for {task}, which does not go with scale {options.scale}; that takes one of {others}"
         )
