@@ -120,7 +120,7 @@ def build_table(request: Request, out: Path) -> Table:
                         results.append(result)
                 lines.append(_line(row, results, metrics, published_row(printed, dataset, scale, row.key)))
             _rank(lines, metrics)
-            if request.rows == request.study.rows:  # no outlier was removed
+            if request.rows == request.study.rows:  # no rows were selected
                 lines += [
                     Line(row, published=published_row(printed, dataset, scale, row.key))
                     for row in request.study.not_built
