@@ -243,8 +243,8 @@ def rows_named(name: str, *, baseline: bool) -> tuple[dict[str, Floor], list[str
     for each in members:
         if each not in list_baselines():
             raise InputError(
-                f"folds are for baselines, which are refitted for each ({', '.join(list_baselines())}); {each!r} "
-                "would be scored on scenes that it was trained on: leave out --folds"
+                f"folds are for baselines, which are refitted for each ({', '.join(list_baselines())}); {each!r} is "
+                "not one, and weights would be scored on scenes that they were trained on: leave out --folds"
             )
     task = SYSTEMS[members[0]].task
     row: Floor = (name, {}) if len(members) == 1 else (f"ensemble-{task}", {"members": members})

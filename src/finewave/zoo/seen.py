@@ -72,7 +72,7 @@ class SeenPixels:
         """Tell of each pixel of an image (c, h, w) whether it is unlike all that was seen; False where not finite."""
         pixels = image.reshape(len(image), -1).T
         distances = _distances(_roots(pixels) / self.spread, self.centres)
-        return (distances > self.limit).reshape(image.shape[1:])
+        return (np.isfinite(distances) & (distances > self.limit)).reshape(image.shape[1:])
 
 
 def _roots(pixels: NDArray[Any]) -> NDArray[np.float64]:
