@@ -80,9 +80,9 @@ def test_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
 
 def test_folders_of_other_names_stay(tmp_path: Path) -> None:
     """Only what this program makes for the same output is cleared away."""
-    kept = [".out.unfinished", ".out.abc", "out.abcdefgh", ".other.abcdefgh"]
+    kept = [".out.unfinished", ".out.settings", ".out.finewave-abc", "out.finewave-abcdefgh", ".a.finewave-abcdefgh"]
     for name in kept:
         (tmp_path / name).mkdir()
-    (tmp_path / ".out.abcdefgh").mkdir()
+    (tmp_path / ".out.finewave-abcdefgh").mkdir()
     write(tmp_path / "out")
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted([*kept, "out"])

@@ -86,7 +86,8 @@ def workshop_for(final: Path) -> Iterator[Path]:
     final : pathlib.Path
         The name that the output will have.
     """
-    prefix = f".{final.name[:100]}."
+    # a name of this program alone: of folders like `.out.settings` there are others'
+    prefix = f".{final.name[:100]}.finewave-"
     _remove_left_over(final.parent, prefix)
     while True:
         workshop = Path(tempfile.mkdtemp(dir=final.parent, prefix=prefix))
