@@ -46,7 +46,10 @@ def report(packages: list[dict[str, Any]]) -> tuple[list[str], bool]:
             outcome = f"accepted: {reason}" if reason else f"fixed in {fixed}"
             lines.append(f"{package['name']} {package['version']}: {found['id']}: {outcome}")
     unknown = sum("skip_reason" in package for package in packages)
-    lines.append(f"audit: {len(packages) - unknown} packages looked up, {unknown} not known to the advisory service")
+    if packages and unknown == len(packages):
+        lines.append(f"audit: the package index has advisories of none of {unknown} packages, nothing is known")
+    else:
+        lines.append(f"audit: {len(packages) - unknown} packages looked up, {unknown} not known to the advisory service")
     return lines, bad
 
 

@@ -36,6 +36,12 @@ def test_a_known_vulnerability_fails_unless_it_is_accepted(monkeypatch: pytest.M
     assert lines[0] == "bad 1.0: PYSEC-1: accepted: we never call it"
 
 
+def test_an_index_without_advisories_is_not_taken_for_a_good_answer() -> None:
+    lines, bad = audit.report([{"name": "good", "skip_reason": "not found"}])
+    assert lines == ["audit: the package index has advisories of none of 1 packages, nothing is known"]
+    assert not bad
+
+
 def test_a_service_that_cannot_be_reached_is_no_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
