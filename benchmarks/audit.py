@@ -49,7 +49,8 @@ def report(packages: list[dict[str, Any]]) -> tuple[list[str], bool]:
     if packages and unknown == len(packages):
         lines.append(f"audit: the package index has advisories of none of {unknown} packages, nothing is known")
     else:
-        lines.append(f"audit: {len(packages) - unknown} packages looked up, {unknown} not known to the advisory service")
+        known = len(packages) - unknown
+        lines.append(f"audit: {known} packages looked up, {unknown} not known to the advisory service")
     return lines, bad
 
 

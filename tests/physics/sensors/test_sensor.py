@@ -47,6 +47,15 @@ def test_bands_outside_the_scene_are_refused_with_those_that_fit() -> None:
     assert told[0].filename == __file__, "the warning points at the caller"
 
 
+def test_a_refusal_of_an_imaging_spectrometer_does_not_list_all_its_bands() -> None:
+    with pytest.raises(InputError, match=r"223 bands that fit, 1 \.\.\. 223") as caught:
+        get_sensor("enmap").response(np.linspace(420, 2440, 300))
+    assert len(str(caught.value)) < 300
+    with pytest.raises(InputError, match="others; choose among") as caught:
+        get_sensor("enmap").response(np.linspace(420, 900, 100))
+    assert len(str(caught.value)) < 1000
+
+
 def test_a_sensor_elsewhere_is_refused_by_name() -> None:
     with pytest.raises(InputError, match=r"'nikon-d5100' \(380-780 nm\) does not overlap.*900-1000 nm"):
         get_sensor("nikon-d5100").response(np.arange(900.0, 1001.0, 10.0))

@@ -17,6 +17,7 @@ from finewave.warnings import FinewaveWarning
 # A sensor band with less than this part within the scene's wavelengths is rejected: its simulation would differ too
 # much from the real band.
 MIN_COVERAGE = 0.5
+_MOST_NAMED = 16  # bands in a message
 # Below this a band is used with a warning.
 FULL_COVERAGE = 0.9
 
@@ -226,12 +227,17 @@ class Sensor:
                 f"sensor {self.name!r} ({_span(self.wavelengths)}) does not overlap the scene's wavelengths "
                 f"({_span(scene)})"
             )
-        missing = ", ".join(
+        short = [
             f"{self.bands[row]} ({self._range(row)}, {coverage[row]:.0%} covered)"
             for row in np.flatnonzero(~usable).tolist()
+        ]
+        missing = ", ".join(short[:_MOST_NAMED]) + (
+            f" and {more} others" if (more := len(short) - _MOST_NAMED) > 0 else ""
         )
         fitting = [self.bands[row] for row in np.flatnonzero(usable)]
         remedy = f"choose bands that fit with bands={fitting}" if fitting else "no band of it fits this scene"
+        if len(fitting) > _MOST_NAMED:  # imaging spectrometers have hundreds
+            remedy = f"choose among the {len(fitting)} bands that fit, {fitting[0]} ... {fitting[-1]}, with bands=[...]"
         return InputError(
             f"the scene's wavelengths ({_span(scene)}) cover less than {min_coverage:.0%} of these bands of "
             f"sensor {self.name!r}: {missing}; {remedy}"
