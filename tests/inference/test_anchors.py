@@ -130,6 +130,14 @@ def test_a_polygon_is_the_pixels_inside() -> None:
     assert place.centre == (5.5, 4.0)
 
 
+@pytest.mark.parametrize(("column", "row"), [(-9, 3), (3, -9), (1e5, 3), (3, 1e30)])
+def test_a_polygon_beside_the_image_is_outside(column: float, row: float) -> None:
+    corners = np.array([[column, row], [column + 4, row], [column + 4, row + 5], [column, row + 5]])
+    for points in (corners, corners[:1]):
+        with pytest.raises(InputError, match="all spots lie outside"):
+            placed([Spot("a", points, 0.5, None, PIXELS)], image(), 1)
+
+
 def test_spots_that_contradict_the_image_are_named_and_count_less(model: Model) -> None:
     scene = image()
     scene.values[:, 30:, :] = 1.0

@@ -118,6 +118,7 @@ def test_points_of_a_geopackage(tmp_path: Path) -> None:
         ("x,y,400,500\n1,2,.1,low\n", "not a number"),
         ("x,y,400,500\n1,nan,.1,.2\n", "not a number"),
         ("x,y,radius,400,500\n1,2,-1,.1,.2\n", "radius"),
+        ("x,y,radius,400,500\n1,2,inf,.1,.2\n", "radius"),
         ("x,y,spectrum\n1,2,purple\n", "neither a target"),
         ("x,y,spectrum\n1,2,grey\n", "how bright"),
         ("x,y,spectrum\n1,2,missing.sli:a\n", "no such file"),

@@ -139,22 +139,24 @@ def _mask(
     if not np.isfinite(points).all():
         return None
     reach = radius if len(points) == 1 else 0.0
-    low, high = np.floor(points.min(0) - reach).astype(int), np.ceil(points.max(0) + reach).astype(int)
-    low, high = np.maximum(low, 0), np.minimum(np.maximum(high, low + 1), [width, height])
-    if (low >= high).any():
+    size = np.array([width, height])
+    low = np.clip(np.floor(points.min(0) - reach), 0, size).astype(int)
+    high = np.minimum(np.maximum(np.clip(np.ceil(points.max(0) + reach), 0, size).astype(int), low + 1), size)
+    is_inside = bool(((points.mean(0) >= 0) & (points.mean(0) <= size)).all())
+    if (low >= high).any() or (len(points) == 1 and not is_inside):
         return None
     window = (slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0])))
     rows, columns = np.mgrid[window[0], window[1]] + 0.5
     if len(points) == 1:
         column, row = points[0]
-        if not (0 <= column <= width and 0 <= row <= height):
-            return None
         mask = np.hypot(rows - row, columns - column) <= radius
         nearest = np.hypot(rows - row, columns - column)
     else:
         mask = _inside(points, columns, rows)
         nearest = np.hypot(rows - points[:, 1].mean(), columns - points[:, 0].mean())
     if not mask.any():  # smaller than a pixel: use the pixel that contains it
+        if not is_inside:
+            return None
         mask[np.unravel_index(nearest.argmin(), mask.shape)] = True
     return window, mask
 

@@ -198,8 +198,8 @@ def _checked(spot: Spot, path: Path) -> Spot:
     """Check a spot's place and spectrum."""
     if spot.points.ndim != 2 or spot.points.shape[1] != 2 or not len(spot.points):
         raise InputError(f"{path}: {spot.name} has no place; x and y are expected, of each corner of a polygon")
-    if not np.isfinite(spot.points).all() or (spot.radius is not None and not spot.radius > 0):
-        raise InputError(f"{path}: {spot.name} has a place that is not a number, or a radius that is not > 0")
+    if not np.isfinite(spot.points).all() or (spot.radius is not None and not 0 < spot.radius < math.inf):
+        raise InputError(f"{path}: {spot.name} has a place that is not a number, or a radius that is not a number > 0")
     check_spectrum(spot.spectrum, f"{path}: {spot.name}")
     return spot
 
