@@ -205,6 +205,10 @@ def test_failure_keeps_an_older_output(photograph: Path, output: Path, tiny_weig
         (["data", "prepare", "cave", "--from", "/nowhere"], "/nowhere"),
         (["data", "download", "cav"], "did you mean 'cave'"),
         (["evaluate", "--model", "jsunet", "--dataset", "cave"], "jsunet"),
+        (
+            ["evaluate", "--model", "knn", "--dataset", "cave", "--folds", "4", "--split", "val"],
+            "--split has no meaning",
+        ),
         (["demo", "--model", "jsunet"], "jsunet"),
     ],
 )

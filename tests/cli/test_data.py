@@ -85,6 +85,10 @@ def test_an_own_folder_from_end_to_end(scenes: Path) -> None:
     result = run("evaluate", "--model", "bicubic", "--dataset", "mine", "--split", "val", "--scale", 2)
     assert result.exit_code == 0, result.output
     assert "south" in result.stdout
+    result = run("evaluate", "--model", "bicubic", "--dataset", "mine", "--folds", "loo", "--scale", 2, "--baseline")
+    assert result.exit_code == 0, result.output
+    assert "of 2 scenes" in result.stdout
+    assert "by PSNR the best of 2" in result.stdout
 
 
 @pytest.mark.parametrize(
