@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,9 @@ def test_without_noise_it_is_the_projection_within_its_bounds() -> None:
     torch.testing.assert_close(damped(start, observed), exact(start, observed), atol=1e-6, rtol=1e-6)
     far = truth * torch.linspace(0.2, 3, 31)[:, None, None]
     result = damped(far, observed)
+    assert ((result - far).abs() <= LARGEST_CHANGE * far * (1 + 1e-5)).all()
+    twice = replace(exact, constraints=exact.constraints * 2)  # as in fusion, where there are two inputs
+    result = DampedProjection(twice, {"lr_msi": 0.0})(far, observed)
     assert ((result - far).abs() <= LARGEST_CHANGE * far * (1 + 1e-5)).all()
     untouched = DampedProjection(exact, {"lr_msi": 10.0})(far, observed)
     torch.testing.assert_close(untouched, far)

@@ -51,12 +51,13 @@ class DampedProjection:
 
     def __call__(self, image: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return an image (B, C, H, W) nearer to giving back the inputs, which come by name."""
+        limit = LARGEST_CHANGE * image.clamp(min=0)
+        low, high = image - limit, image + limit  # of all inputs together
         for constraint in self.projection.constraints:
             name = constraint.operator.name
             difference = inputs[name].to(image) - constraint.operator(image)
             change = constraint.correction(wiener_weights(difference, self.noise[name]) * difference)
-            limit = LARGEST_CHANGE * image.clamp(min=0)
-            image = image + change.maximum(-limit).minimum(limit)
+            image = (image + change).maximum(low).minimum(high)
         return image
 
 
