@@ -72,12 +72,7 @@ def with_anchors(
     model = request.model
     if not model.output.endswith("hsi") or model.task == "sr":
         raise InputError(f"anchors correct spectra that a model makes; {model.name} ({model.task}) makes none")
-    if isinstance(anchors, str | Path):
-        spots = read_spots(anchors)
-    elif isinstance(anchors, Sequence) and all(isinstance(each, Spot) for each in anchors):
-        spots = list(anchors)
-    else:
-        raise InputError(f"anchors: a file or a list of finewave.io.spots.Spot is accepted, not {anchors!r:.60}")
+    spots = read_spots(anchors) if isinstance(anchors, str | Path) else _list_of_spots(anchors)
     if not spots:
         raise InputError("anchors: no spots were given; give at least one")
     for spot in spots:
@@ -105,6 +100,12 @@ def with_anchors(
         doubt=doubt[kept],
     )
     return replace(processing, anchors=correction)
+
+
+def _list_of_spots(anchors: object) -> list[Spot]:
+    if not isinstance(anchors, Sequence) or not all(isinstance(each, Spot) for each in anchors):
+        raise InputError(f"anchors: a file or a list of finewave.io.spots.Spot is accepted, not {anchors!r:.60}")
+    return list(anchors)
 
 
 def measured_on_bands(places: Sequence[PlacedSpot], centres: NDArray[np.float64]) -> NDArray[np.float64]:
