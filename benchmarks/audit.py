@@ -1,11 +1,12 @@
 """``make audit``: whether any installed package has a known vulnerability.
 
-1 if one has, unless its number stands with a reason in `ACCEPTED`. Where the advisory service cannot be reached, a line
-says so and the result is 0: a machine without a network is no vulnerability.
+1 if one has, unless its number stands with a reason in `ACCEPTED`, or if pip-audit is not installed. Where the advisory
+service cannot be reached, a line says so and the result is 0: a machine without a network is no vulnerability.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -18,6 +19,9 @@ _PATIENCE_S = 300.0
 
 def main() -> int:
     """Ask pip-audit, and print one line for each vulnerability, or one for none."""
+    if importlib.util.find_spec("pip_audit") is None:
+        print("audit: pip-audit is not installed, nothing is known: pip install -e '.[dev]'")
+        return 1
     command = [sys.executable, "-m", "pip_audit", "--skip-editable", "--progress-spinner", "off", "--format", "json"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_PATIENCE_S)

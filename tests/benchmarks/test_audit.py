@@ -11,6 +11,11 @@ from benchmarks import audit
 FOUND = {"id": "PYSEC-1", "aliases": ["CVE-2020-1"], "fix_versions": ["1.1"]}
 
 
+@pytest.fixture(autouse=True)
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+
+
 def answer(monkeypatch: pytest.MonkeyPatch, stdout: str, stderr: str = "") -> None:
     def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, 1, stdout, stderr)
@@ -59,3 +64,9 @@ def test_a_service_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.setattr(subprocess, "run", run)
     assert audit.main() == 0
     assert "did not answer" in capsys.readouterr().out
+
+
+def test_without_the_package_it_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert audit.main() == 1
+    assert "pip-audit is not installed" in capsys.readouterr().out
