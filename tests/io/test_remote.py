@@ -265,6 +265,28 @@ def _vrt(source: str) -> str:
     )
 
 
+def test_a_virtual_raster_of_elsewhere_reads_no_file_of_this_machine(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "a.vrt").write_text(_vrt(str(folder / "small.tif")))
+    with file_server(tmp_path) as served, pytest.raises(InputError, match="download it first"):
+        fw.open_scene(f"{served.url}/a.vrt")
+
+
+@pytest.mark.parametrize("content", [b"", b"II*\0" + b"\xff" * 500])
+def test_a_damaged_file_is_not_called_a_slow_server(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "timeout-404.tif").write_bytes(content)
+    with file_server(tmp_path) as served, pytest.raises(InputError, match="the file is damaged, of another kind, or"):
+        fw.open_scene(f"{served.url}/timeout-404.tif")
+
+
+@pytest.mark.parametrize("option", [{"variable": "x"}, {"band_axis": 1}, {"resolution": 10}])
+def test_options_without_a_meaning_are_refused(option: dict[str, object], server: FileServer) -> None:
+    with pytest.raises(InputError, match="has no meaning"):
+        fw.open_scene(f"{server.url}/floats.tif", **option)
+    if "resolution" in option:
+        with pytest.raises(InputError, match="has no meaning"):
+            fw.open_scene(f"{server.url}/scene.zarr", **option)
+
+
 @pytest.mark.parametrize("prefix", ["/vsicurl/", "/vsicurl_streaming/", "", "/vsizip//vsicurl/"])
 def test_a_local_virtual_raster_opens_no_network(prefix: str, server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "inner.vrt").write_text(_vrt(f"{prefix}{server.url}/floats.tif"))

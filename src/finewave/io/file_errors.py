@@ -74,14 +74,17 @@ _ANSWERS = (
 )  # fmt: skip
 
 
+_URL = re.compile(r"\S*(?:://|/vsi|%3A%2F%2F)\S*")
+
+
 def _far_trouble(error: BaseException) -> str:
     """Return why a remote file cannot be read, without its URL, which may contain signatures."""
     message = " ".join(f"{type(each).__name__} {each}" for each in (error, error.__cause__, error.__context__) if each)
+    plain = _URL.sub("it", message)  # which may have any word and number in it, GDAL's has "timeout"
     for pattern, reason in _ANSWERS:
-        if re.search(pattern, message):
+        if re.search(pattern, plain):
             return reason
-    plain = re.sub(r"\S*(?:://|/vsi|%3A%2F%2F)\S*", "it", first_line(error))
-    return f"the file is damaged, of another kind, or its server failed ({plain})"
+    return f"the file is damaged, of another kind, or its server failed ({_URL.sub('it', first_line(error))})"
 
 
 # Messages of libraries about intact files that they cannot read here.

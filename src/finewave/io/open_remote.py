@@ -28,7 +28,8 @@ WHOLE_BYTES = 2**29
 """Maximum size of a complete download."""
 _PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif", ".dng", ".bmp")
 _FETCHED_WHOLE = (*_PHOTOS, ".npy", ".npz", ".mat", ".h5", ".hdf5", ".he5", ".nc", ".nc4", ".cdf")
-_FROM_PARTS = (".hdr", ".img", ".dat", ".bsq", ".bil", ".bip", ".envi", ".raw", ".zip", ".tar", ".safe", ".til")
+# a virtual raster of elsewhere could have any file of this machine among its parts
+_FROM_PARTS = (".hdr", ".img", ".dat", ".bsq", ".bil", ".bip", ".envi", ".raw", ".zip", ".tar", ".safe", ".til", ".vrt")
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def identify(remote: Remote) -> RemoteFile:
         return RemoteFile(remote, "stac", ".json", facts)
     if suffix in _FROM_PARTS:
         raise InputError(f"cannot read {remote} where it lies: download it first, with the files beside it")
-    if facts is not None and facts.beginning[:1] == b"<" and suffix != ".vrt":
+    if facts is not None and facts.beginning[:1] == b"<":
         raise InputError(f"cannot read {remote}: the server sends a page, not an image; does the link need a login?")
     if suffix not in _FETCHED_WHOLE and facts is not None:
         found = signature_in(facts.beginning)
@@ -166,6 +167,12 @@ def _open_raster(file: RemoteFile, options: OpenOptions, open_copy: OpenFile) ->
     from finewave.io.formats.geotiff import is_photograph_file, orientation_in, upright
 
     source, shown = file.remote.gdal_name, str(file.remote)
+    of_tiff = options.variable if file.suffix in (".tif", ".tiff", ".gtiff") else None
+    for name, value in (("variable", of_tiff), ("band_axis", options.band_axis), ("resolution", options.resolution)):
+        if value is not None:
+            raise InputError(
+                f"{name}= (--{name.replace('_', '-')}) has no meaning for {shown}, a raster with one image"
+            )
     if file.suffix in (".tif", ".tiff", ".gtiff") and is_photograph_file(shown, source, options):
         return _open_whole(RemoteFile(file.remote, "whole", file.suffix, file.facts), options, open_copy)
     scene = open_file(shown, options, source)

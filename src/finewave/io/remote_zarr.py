@@ -62,9 +62,12 @@ def open_store(remote: Remote, options: OpenOptions) -> xr.DataArray:
         )
     if max(map(math.prod, chunks), default=0) > LARGEST_CHUNK:
         raise InputError(f"cannot read {shown}: its chunks are larger than memory should hold")
+    is_product = any(name.startswith(f"{eopf.GROUP}/") for name in stored)
+    if options.resolution is not None and not is_product:
+        raise InputError(f"resolution= (--resolution) has no meaning for {shown}, a Zarr store has one")
     if not named:
         return open_image(stored, shown, "Zarr store", options, default_band_axis=None, file_attrs=attrs)
-    if any(name.startswith(f"{eopf.GROUP}/") for name in stored):
+    if is_product:
         return eopf.open_groups_of(lambda: groups_of(store), PurePosixPath(shown), options)
     return open_groups(lambda: groups_of(store), shown, "Zarr store", options)
 

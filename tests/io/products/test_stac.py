@@ -194,6 +194,13 @@ def test_an_item_of_elsewhere_leads_to_no_file_of_this_machine(
         fw.open_scene(f"{served.url}/item.json")
 
 
+def test_a_virtual_raster_of_elsewhere_is_not_opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    write(folder, item_of({"blue": asset("blue") | {"href": "blue.vrt"}}))
+    with file_server(folder) as served, pytest.raises(InputError, match="blue is a virtual raster"):
+        fw.open_scene(f"{served.url}/item.json")
+
+
 def test_bands_of_one_name_are_told_apart_by_their_colours(folder: Path) -> None:
     told = {key: asset(key) for key in BANDS}
     for each in told.values():

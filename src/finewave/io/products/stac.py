@@ -237,12 +237,14 @@ def _called(name: str, found: list[Asset], base: Location) -> Asset:
 def _source(asset: Asset, base: Location) -> Location:
     """Return the location of an asset."""
     remote = remote_of(asset.href)
-    if remote is not None:
-        return remote
-    if isinstance(base, Remote):
+    if remote is None and isinstance(base, Remote):
         if re.match(r"(file:|/vsi)", asset.href, re.IGNORECASE):
             raise InputError(f"{base} leads to a file of this machine with its asset {asset.key}, which is not opened")
-        return base.joined(asset.href)
+        remote = base.joined(asset.href)
+    if remote is not None:
+        if remote.suffix.lower() == ".vrt":  # which could lead to files of this machine
+            raise InputError(f"{base}: its asset {asset.key} is a virtual raster, not read where it lies: download it")
+        return remote
     href = re.sub(r"^file:(//)?", "", asset.href, flags=re.IGNORECASE)
     return base.parent / href
 
