@@ -193,7 +193,7 @@ class PredictOptions:
         _check_integer("scale", self.scale, 2)
         for name in ("full_scale", "guide_full_scale", "output_full_scale"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, Real) and math.isfinite(value) and value > 0):
+            if value is not None and not (isinstance(value, Real) and math.isfinite(value) and float(value) > 0):
                 raise InputError(f"{name}={value!r} is out of range; it must be a number > 0")
         if self.clip is not None:
             _check_clip(self.clip)
