@@ -246,6 +246,7 @@ def _source(asset: Asset, base: Location) -> Location:
             raise InputError(f"{base}: its asset {asset.key} is a virtual raster, not read where it lies: download it")
         return remote
     href = re.sub(r"^file:(//)?", "", asset.href, flags=re.IGNORECASE)
+    assert not isinstance(base, Remote)  # whose assets are remote
     return base.parent / href
 
 
