@@ -78,6 +78,17 @@ def test_it_is_the_mean_made_consistent_and_stays_so_on_disk(task: str, tmp_path
     assert (loaded.card.task, loaded.card.sensor, loaded.card.degradation) == (task, SENSOR, BLUR)
 
 
+def test_a_training_finds_the_response() -> None:
+    """Prepared of training images, the result gives back what the camera saw, as one of trained models does."""
+    truth = torch.rand(1, len(NM), 12, 16, generator=torch.Generator().manual_seed(3))
+    seen = fw.degrade(truth, 1, sensor=SENSOR, wavelengths=NM)
+    net = create_model("ensemble-ssr", hs_bands=len(NM), members=["ridge", "quadratic"]).eval()
+    assert net.prepares
+    net.prepare_from([{"hr_msi": seen, "hr_hsi": truth}], 0)
+    again = fw.degrade(Model(net).predict(hr_msi=seen), 1, sensor=SENSOR, wavelengths=NM)
+    torch.testing.assert_close(again, seen, atol=2e-3, rtol=1e-3)
+
+
 def test_a_member_that_does_not_fit_is_refused_in_one_line() -> None:
     ridge, quadratic = models_of("ssr")
     (bicubic, _), (joint, other) = models_of("sr"), models_of("sssr")

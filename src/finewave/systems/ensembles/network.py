@@ -18,6 +18,7 @@ from finewave.physics.forward_operator import ForwardOperator
 from finewave.physics.observation import Observation
 from finewave.physics.projection import Constraint, Projection, invert_response
 from finewave.physics.pseudo_inverse import PseudoInverse
+from finewave.physics.sensors.estimation import estimate_response
 from finewave.systems.base import SRNetwork
 from finewave.systems.registry import create_model, options_of, system_named
 
@@ -41,7 +42,8 @@ class Ensemble(SRNetwork):
     consistent : bool
         Without, the mean is the result.
     degradation : dict, optional
-        D: keyword arguments of `degrade`; by default its Gaussian. R is found in the weights: `set_response`.
+        D: keyword arguments of `degrade`; by default its Gaussian. R is found in the weights: `set_response`
+        or, in training, `prepare_from`.
 
     Raises
     ------
@@ -123,15 +125,22 @@ class Ensemble(SRNetwork):
 
     @property
     def prepares(self) -> bool:
-        """Whether a member does."""
-        return any(net.prepares for net in self.members)
+        """Whether a member does, or the response has to be found."""
+        return self._finds_response or any(net.prepares for net in self.members)
+
+    @property
+    def _finds_response(self) -> bool:
+        return self.consistent and self.task != "sr"
 
     def prepare_from(self, samples: Any, seed: int) -> None:
-        """Prepare each member that needs it."""
+        """Prepare each member that needs it, and estimate R of ``hr_msi`` and ``hr_hsi`` of the training images."""
         kept = list(samples)
         for net in self.members:
             if net.prepares:
                 net.prepare_from(kept, seed)
+        if self._finds_response:
+            pairs = ((each["hr_msi"][0].numpy(), each["hr_hsi"][0].numpy()) for each in kept)
+            self.set_response(estimate_response(pairs))
 
     @property
     def size_multiple(self) -> int:
