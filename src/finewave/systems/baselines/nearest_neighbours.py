@@ -91,8 +91,10 @@ class NearestNeighbours(SRNetwork):
         ms = hr_msi.to(wide).permute(0, 2, 3, 1).flatten(0, 2)  # (N, c)
         response = self.response.to(wide)
         inverse = torch.linalg.pinv(response.double()).to(wide)
-        spectra = [self._look_up(some) for some in ms.split(AT_ONCE)]
-        consistent = [p + (x - p @ response.T) @ inverse.T for p, x in zip(spectra, ms.split(AT_ONCE), strict=True)]
+        consistent = []
+        for some in ms.split(AT_ONCE):
+            found = self._look_up(some)
+            consistent.append(found + (some - found @ response.T) @ inverse.T)
         return torch.cat(consistent).to(hr_msi.dtype).view(B, H, W, -1).permute(0, 3, 1, 2)
 
     def _look_up(self, ms: Tensor) -> Tensor:
