@@ -41,6 +41,7 @@ def words_of(text: ast.Constant | ast.JoinedStr) -> str:
 TEXTS = list(texts())
 # the remedy is made elsewhere: a table of words, or an advice that is put at the end
 MADE_ELSEWHERE = {"{} {}", "{}: {}", "the scene is {}, but {} was trained on the sensor {}; {}"}
+MADE_ELSEWHERE |= {"without Numba, window attention on a processor is slower: {}"}
 
 # what was asked for, by ``clip=``, needs no remedy
 ASKED_FOR = {"{} values were cut to {} to {}{}"}

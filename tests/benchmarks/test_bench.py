@@ -400,7 +400,7 @@ def test_without_the_plain_formulations_ratios_are_left_out(
     monkeypatch.setattr(suite, "has_plain", lambda: False)
     shown = run("bench", "--quick", "--only", "head")
     assert shown.exit_code == 0, shown.output
-    assert "ratios are left out" in shown.stdout
+    assert "ratios are omitted" in shown.stdout
     assert run_suite("jssunet", ("head",), quick=True)["ratios"] == []
 
 

@@ -83,11 +83,11 @@ def test_pairs_are_evaluated_with_their_measured_reference(tmp_path: Path, monke
     model = fw.load_model(Model(create_model("plain-refsr", scale=2)).save(tmp_path / "net", **facts))
     seen = []
 
-    def predict(model: Model, image: dict[str, torch.Tensor]) -> torch.Tensor:
+    def compared(model: Model, image: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         seen.append(image["ref_rgb"])
-        return 0.9 * image["hr_hsi"]
+        return 0.9 * image["hr_hsi"], image["hr_hsi"]
 
-    monkeypatch.setattr(evaluation, "_predict", predict)
+    monkeypatch.setattr(evaluation, "_compared", compared)
     scores = evaluate_model(model, "ssc-hsr", "test", store=store)
     assert scores["protocol"]["reference"] == {"measured": "ref_rgb"}
     torch.testing.assert_close(seen, [torch.full((1, 3, 6, 6), 10 / 255)])  # the test pair is the eleventh

@@ -285,7 +285,7 @@ class TestBadBands:
         values = np.random.default_rng(0).random((3, 8, 8), dtype=np.float32)
         values[1] = np.nan
         scene = make_scene(values, [600, 540, 460])
-        with pytest.warns(FinewaveWarning, match=r"band 2 \(540 nm\) has no value in any pixel .* flag it bad"):
+        with pytest.warns(FinewaveWarning, match=r"band 2 \(540 nm\) has no value in any checked pixel .* flag it bad"):
             fw.super_resolve(scene, fw.load_model(save_model(tmp_path / "model")))
 
 

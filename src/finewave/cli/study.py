@@ -145,6 +145,7 @@ def robustness(
     The same command continues after a kill.
     """
     from finewave.cli.table import table
+    from finewave.metrics import METRICS
     from finewave.studies.robustness import ranked, sweep
 
     names = tuple(name for name in (models or "").split(",") if name)
@@ -156,7 +157,8 @@ def robustness(
     if as_json:
         worst = [{"row": label, "case": case, "psnr": psnr} for label, case, psnr in order]
         return print_json({**result, "ranked": worst, "written": target})
-    click.echo(table(("row", "worst case", "PSNR (dB)"), [(a, b, f"{c:.2f}") for a, b, c in order], right=[2]))
+    headings = ("row", "worst case", METRICS["psnr"].heading)
+    click.echo(table(headings, [(a, b, f"{c:.2f}") for a, b, c in order], right=[2]))
     return click.echo(f"written: {target}")
 
 

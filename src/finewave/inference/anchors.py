@@ -89,7 +89,8 @@ def with_anchors(
     doubt = _doubt(request, places, measured, panels)
     kept = np.logical_not(empty)
     if empty.any():
-        _warn(f"the image has no values at {', '.join(places[i].spot.name for i in np.flatnonzero(empty))}")
+        without = ", ".join(places[i].spot.name for i in np.flatnonzero(empty))
+        _warn(f"the image has no values at {without}: these spots do not count; check their coordinates")
     correction = fit_correction(
         measured[kept],
         predicted[kept],
@@ -192,7 +193,7 @@ def _doubt(
             reasons.append("it lies on an edge")
         if reasons:
             doubt[index] = DOUBT ** len(reasons)
-            _warn(f"anchors: {each.spot.name} counts less: {' and '.join(reasons)}")
+            _warn(f"anchors: {each.spot.name} counts less: {' and '.join(reasons)}; check its place and its spectrum")
     return doubt
 
 

@@ -292,7 +292,7 @@ def warn_of_facts(request: Request, facts: list[TileFacts], processing: Processi
     if unlike:
         warnings.warn(
             f"{unlike} of {pixels} pixels ({unlike / pixels:.1%}) are unlike all that {request.model.name} has seen in "
-            "training (distance of their bands): what it makes of them is a guess",
+            "training (distance of their bands): what it makes of them is a guess; do not use those pixels",
             FinewaveWarning,
             stacklevel=4,
         )

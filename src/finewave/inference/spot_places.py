@@ -82,7 +82,11 @@ def placed(spots: Sequence[Spot], scene: xr.DataArray, finer: int) -> list[Place
             "coordinates and CRS"
         )
     if outside:
-        warnings.warn(f"spots outside the image are left out: {', '.join(outside)}", FinewaveWarning, stacklevel=4)
+        warnings.warn(
+            f"spots outside the image are left out; check their coordinates: {', '.join(outside)}",
+            FinewaveWarning,
+            stacklevel=4,
+        )
     return inside
 
 

@@ -198,7 +198,7 @@ def _robustness(result: dict[str, Any]) -> str:
     protocol = result["protocol"]
     cases = [case["name"] for case in protocol["cases"]]
     order = ranked(result)
-    heads = ["PSNR (dB)", *cases, "worst case"]
+    heads = [_head("psnr"), *cases, "worst case"]
     lines = []
     for label, worst, _ in order:
         row = result["rows"][label]["cases"]
@@ -221,7 +221,7 @@ def _robustness(result: dict[str, Any]) -> str:
     return (
         f"## Worst cases: {TITLES[protocol['task']]}\n\nRows are trained, or fitted, for the nominal case; "
         f"{protocol['dataset'].upper()}, {protocol['split']}, {part}. The order is that of the worst case.\n\n"
-        f"{_table(heads, lines)}\n{_table(['SAM (°)', *cases, ''], sam)}\n```console\n{command}\n```\n"
+        f"{_table(heads, lines)}\n{_table([_head('sam'), *cases, ''], sam)}\n```console\n{command}\n```\n"
     )
 
 

@@ -231,7 +231,12 @@ def _follow_dataset(config: dict[str, Any]) -> None:
     measured = data.get("msi")  # a companion of the data set instead of a sensor
     network = SYSTEMS.get(str(model.get("system")))
     seen = ("hr_msi",) if network is None else network.inputs
-    if "sensor" in data and data["sensor"] is None and measured is None and any("_msi" in name for name in seen):
+    if (
+        "sensor" in data
+        and data["sensor"] is None
+        and measured is None
+        and any(name.endswith("msi") or name == "ref_rgb" for name in seen)
+    ):
         sensor = sensor_of(get_dataset(data["dataset"], _store(data)))
         data["sensor"] = rgb_sensor(sensor) if takes_reference(model.get("system")) else sensor
     if "ms_bands" in model and model["ms_bands"] is None:

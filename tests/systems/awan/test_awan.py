@@ -267,5 +267,5 @@ def test_what_does_not_fit_is_named(case: tuple[dict[str, Any], dict[str, Tensor
 
 
 def test_nothing_at_all() -> None:
-    with pytest.raises(InputError, match="no AWAN's"):
+    with pytest.raises(InputError, match="not a AWAN's"):
         from_reference("awan", {})

@@ -364,7 +364,7 @@ def test_impossible_hyper_parameter() -> None:
 
 
 def test_nothing_at_all() -> None:
-    refused("no JSSUNet's", {})
+    refused("not a JSSUNet's", {})
 
 
 # --- The public code's own ----------------------------------------------------------------------------------------

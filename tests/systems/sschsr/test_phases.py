@@ -141,7 +141,7 @@ def test_the_recipe_from_data_to_weights(small_store: Path, tmp_path: Path) -> N
     model = fw.load_model(folder)
     assert model.card.recipe["phase1"]["pretrained"] == {"flow": None, "matching": None, "reference": None}
     scores = model.card.metrics["cave/val"]
-    assert scores["baseline"]["name"] == "bicubic"
+    assert scores["baseline"]["name"] == "back-projection"
     assert scores["protocol"]["reference"]["parallax"] == 3.0
     assert np.isfinite(scores["mean"]["psnr"])
 

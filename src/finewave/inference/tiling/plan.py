@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from finewave.zoo.model import Model
 
 OUTPUT_TILE = 512
-"""Side of a tile in output pixels."""
+"""Side of a tile in output pixels, where it has few bands."""
+OUTPUT_VALUES = 64 * OUTPUT_TILE**2
+"""Numbers of a tile's output, 67 MB: of an image with hundreds of bands, several copies would take gigabytes."""
 FAST_OVERHEAD = 0.25
 """Pixels that the fast halo adds to a tile, relative to the tile."""
 CHEAP = 0.05
@@ -39,7 +41,8 @@ def plan_tiles(
     height, width : int
         Of the scene, in pixels.
     tile : int, optional
-        Side of a tile in pixels of the scene; by default as many as make `OUTPUT_TILE` pixels of the output.
+        Side of a tile in pixels of the scene; by default as many as make `OUTPUT_TILE` pixels of the output, or a
+        half or a quarter of it where there are many bands.
     halo : {"auto", "exact", "fast"} or int
         Input of the network around a tile. ``"exact"``: its receptive field, so that tiles equal the untiled
         prediction. ``"auto"``: the halo in the model's card, with which measured tiles differ by at most 1e-4 of the
@@ -67,7 +70,7 @@ def plan_tiles(
     whole = Tiling(height, width, max(height, width), 0, model.size_multiple)
     if "ref_rgb" in model.inputs:
         return whole  # the reference is not aligned, so it cannot be tiled
-    side = tile or max(1, OUTPUT_TILE // model.upscaling)
+    side = tile or max(1, default_side(model.bands_of(model.output)) // model.upscaling)
     if max(height, width) <= side:
         return whole
     reach = model.reach
@@ -89,6 +92,14 @@ def plan_tiles(
             stacklevel=3,
         )
     return tiling
+
+
+def default_side(bands: int | None) -> int:
+    """Return the side of a tile in output pixels, for an output of so many bands; None where that is not known."""
+    side = OUTPUT_TILE
+    while (bands or 1) * side**2 > OUTPUT_VALUES and side > OUTPUT_TILE // 4:
+        side //= 2
+    return side
 
 
 def what_comes_closest(model: Model) -> str:

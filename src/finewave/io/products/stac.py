@@ -81,7 +81,10 @@ def matches(path: Path) -> bool:
     """Return whether a path is a JSON file of STAC."""
     if not path.is_file() or path.stat().st_size > _LARGEST:
         return False
-    document = json.loads(path.read_text(encoding="utf-8-sig"))
+    try:
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError:  # of text that is not UTF-8, too
+        return False
     return isinstance(document, dict) and "stac_version" in document
 
 

@@ -118,9 +118,13 @@ class KernelRidge(SRNetwork):
         pixels = wide.permute(0, 2, 3, 1).flatten(0, 2)  # (N, c)
         features = self.features(wide).permute(0, 2, 3, 1).flatten(0, 2)  # (N, F)
         coefficients, affine = self.coefficients.to(wide), self.affine.to(wide)
-        parts = [features] if exporting() else features.split(AT_ONCE)
-        bent = torch.cat([self.kernels(self.scaled(some)) @ coefficients for some in parts])
-        spectra = pixels @ affine[:-1] + affine[-1] + bent
+        spectra = torch.addmm(affine[-1], pixels, affine[:-1])
+        if exporting():
+            spectra = spectra + self.kernels(self.scaled(features)) @ coefficients
+        else:  # in place: hundreds of bands of a tile are hundreds of megabytes
+            for start in range(0, len(features), AT_ONCE):
+                part = slice(start, start + AT_ONCE)
+                spectra[part] += self.kernels(self.scaled(features[part])) @ coefficients
         return spectra.to(hr_msi.dtype).view(B, H, W, -1).permute(0, 3, 1, 2)
 
     @torch.no_grad()
