@@ -87,8 +87,8 @@ class PredictOptions:
     bands : sequence of float or str, optional
         The bands of the result to keep, by wavelength in nm (the nearest one) or by name.
     tile : int, optional
-        Side of a tile in pixels of the input, >= 1; by default as many as make 512 pixels of the output, fewer where it has many
-        bands.
+        Side of a tile in pixels of the input, >= 1; by default as many as make 512 pixels of the output, fewer
+        where it has many bands.
     halo : {"auto", "exact", "fast"} or int
         How far the network sees beyond a tile. ``"exact"``: as far as any pixel acts on it, so that the result is
         that of the scene in one piece. ``"auto"``: less, where the model's card says that measured results differ by
