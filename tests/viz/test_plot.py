@@ -56,6 +56,25 @@ def test_bands_flagged_bad_are_left_out() -> None:
     assert np.array_equal(line.get_xdata(), WAVELENGTHS[good])
 
 
+def test_axes_in_another_order_are_put_in_order() -> None:
+    turned = scene().transpose("y", "x", "band")  # type: ignore[attr-defined]
+    assert np.array_equal(fw.to_rgb(turned).values, fw.to_rgb(scene()).values)
+    lines = [fw.plot.spectra(each, [(1, 2)]).lines[0] for each in (scene(), turned)]
+    assert np.array_equal(lines[0].get_ydata(), lines[1].get_ydata())
+
+
+@pytest.mark.parametrize("points", [[(1.5, 2)], [3, 4], [(1, 2, 3)]])
+def test_points_that_are_not_pixels_are_refused(points: list) -> None:
+    with pytest.raises(InputError, match="is not a column and a row"):
+        fw.plot.spectra(scene(), points)
+
+
+def test_arrays_are_refused_in_a_line() -> None:
+    for draw in (fw.plot.image, fw.plot.spectra, fw.plot.compare, fw.to_rgb):
+        with pytest.raises(InputError, match="a scene is an xarray"):
+            draw(truth_values())  # type: ignore[operator]
+
+
 def test_scenes_have_a_style_and_points_a_colour() -> None:
     shown = {"truth": scene(), "ours": scene(truth_values() + 0.01)}
     axes = fw.plot.spectra(shown, [(1, 2), (40, 30)])  # type: ignore[arg-type]

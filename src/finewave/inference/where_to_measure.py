@@ -53,7 +53,7 @@ class MeasuringPlace:
     gain: float
 
 
-def where_to_measure(scene: xr.DataArray, model: Model, count: int = 8, *, seed: int = 0) -> list[MeasuringPlace]:
+def where_to_measure(scene: xr.DataArray, model: Model | str, count: int = 8, *, seed: int = 0) -> list[MeasuringPlace]:
     """Return the places whose spectra are expected to improve a model's result most.
 
     They are flat, bright enough, not saturated, and far from edges; each is the best one given those before it.
@@ -62,8 +62,8 @@ def where_to_measure(scene: xr.DataArray, model: Model, count: int = 8, *, seed:
     ----------
     scene : xarray.DataArray with dims (band, y, x)
         As for `super_resolve`.
-    model : Model
-        Whose result is to be corrected.
+    model : Model or str
+        From `load_model`, or its argument; whose result is to be corrected.
     count : int
         How many, >= 1.
     seed : int
@@ -87,7 +87,9 @@ def where_to_measure(scene: xr.DataArray, model: Model, count: int = 8, *, seed:
 
     from finewave.inference.band_selection import select_bands
     from finewave.scene import check_scene
+    from finewave.zoo.model import load_model
 
+    model = load_model(model) if isinstance(model, str) else model
     if not model.output.endswith("hsi") or model.task == "sr":
         raise InputError(f"spectra correct what a model makes of spectra; {model.name} ({model.task}) makes none")
     scene = check_scene(scene)

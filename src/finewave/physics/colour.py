@@ -53,14 +53,15 @@ def to_rgb(
     Raises
     ------
     InputError
-        If the scene lacks the requested bands.
+        If it is not a scene, or lacks the requested bands.
 
     References
     ----------
     CIE 015:2018 (observer, D65); IEC 61966-2-1:1999 (sRGB).
     """
-    from finewave.scene import make_scene, scene_crs, scene_transform
+    from finewave.scene import check_scene, make_scene, scene_crs, scene_transform
 
+    scene = check_scene(scene)
     shown = rendering(scene, colours, light) if isinstance(colours, str) else rendering_at(scene, colours)
     used, rows = shown.bands, max(1, 2**24 // (scene.sizes["x"] * len(shown.bands)))
     strips = [

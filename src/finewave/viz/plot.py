@@ -11,7 +11,7 @@ from finewave.errors import InputError
 from finewave.extras import importing
 from finewave.physics.colour import to_rgb
 from finewave.physics.renderings import wavelengths_of
-from finewave.scene import band_values
+from finewave.scene import band_values, check_scene
 from finewave.viz.figure.drawing import COLOURS, STYLES, draw_figure, spectral_axes, with_gaps
 from finewave.viz.figure.figure import check_points, drawing_of
 from finewave.viz.places import representative_points
@@ -156,8 +156,8 @@ def compare(
     named = _named(results)
     pair = pair_layers(
         [layer_of("result", label, scene) for label, scene in named.items()],
-        None if observed is None else layer_of("input", "input", observed),
-        None if reference is None else layer_of("reference", "reference", reference),
+        None if observed is None else layer_of("input", "input", check_scene(observed)),
+        None if reference is None else layer_of("reference", "reference", check_scene(reference)),
     )
     drawing, _ = drawing_of(pair, list(named), rgb, region, points, convention, title)
     return draw_figure(drawing)
@@ -168,8 +168,9 @@ def _named(scenes: xr.DataArray | Mapping[str, xr.DataArray]) -> dict[str, xr.Da
     if isinstance(scenes, Mapping):
         if not scenes:
             raise InputError("there is no scene to plot")
-        return dict(scenes)
-    return {str(scenes.attrs.get("model", "result")): scenes}
+        return {label: check_scene(scene) for label, scene in scenes.items()}
+    scene = check_scene(scenes)
+    return {str(scene.attrs.get("model", "result")): scene}
 
 
 def _size(scene: xr.DataArray) -> tuple[int, int]:

@@ -261,10 +261,13 @@ def check_points(points: Sequence[tuple[int, int]], size: tuple[int, int]) -> tu
     Raises
     ------
     InputError
-        If one is not inside an image of ``size`` (rows, columns).
+        If one is not a column and a row inside an image of ``size`` (rows, columns).
     """
     rows, columns = size
-    for x, y in points:
+    for point in points:
+        if np.shape(point) != (2,) or not all(isinstance(each, int | np.integer) for each in point):
+            raise InputError(f"the point {point!r} is not a column and a row, whole numbers from 0")
+        x, y = point
         if not (0 <= x < columns and 0 <= y < rows):
             raise InputError(f"the point x={x}, y={y} is not inside the scene of {columns} x {rows} pixels")
     return tuple((y, x) for x, y in points)
