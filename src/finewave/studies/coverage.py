@@ -98,7 +98,7 @@ def coverage_of(
         scale = scene.truth.shape[1] // scene.observed.shape[1]
         places = simulated_places(scene.observed, spots, "greedy", max(3, 9 // scale // 2 * 2 + 1), seed)
         image, correction = corrected_by_spots(scene, model, places, size=9, noise=0.01, seed=seed)
-        left = correction.variance_left(scene.predicted[None])
+        left = correction.variance_left(image[None])  # of the corrected image, as prediction does
     colours = torch.from_numpy(colour_weights(model, len(image))).to(image)
     half = intervals.half_width(image[None], torch.einsum("kc,chw->khw", colours, image), share, left)[0]
     inside = (image - scene.truth).abs() <= half
