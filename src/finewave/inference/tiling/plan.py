@@ -95,7 +95,7 @@ def plan_tiles(
 
 
 def default_side(bands: int | None) -> int:
-    """Return the side of a tile in output pixels, for an output of so many bands; None where that is not known."""
+    """Return the side of a tile in output pixels by the number of bands; None where that is not known."""
     side = OUTPUT_TILE
     while (bands or 1) * side**2 > OUTPUT_VALUES and side > OUTPUT_TILE // 4:
         side //= 2
