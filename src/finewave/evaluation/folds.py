@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,7 @@ def evaluate_folds(
             sensor=camera,
             scale=scenes.scale,
             degradation=blur,
-            samples=lambda fold=fold: _training(fold, scenes, pairs),  # type: ignore[misc]  # bound now
+            samples=partial(_training, fold, scenes, pairs),
         )
         models = {label: builder.build(system, **options) for label, (system, options) in rows.items()}
         for name, image in scenes.samples(fold.scored):

@@ -38,7 +38,7 @@ def features_in(path: Path) -> Iterator[tuple[NDArray[np.float64], str | None, d
         name = None if crs is None or layer["srs_id"] <= 0 else f"{crs[0]}:{crs[1]}"
         table = str(layer["table_name"]).replace('"', '""')
         for row in connection.execute(f'SELECT * FROM "{table}"'):
-            columns = {key: row[key] for key in row.keys() if key != layer["column_name"]}  # noqa: SIM118
+            columns = {key: row[key] for key in row.keys() if key != layer["column_name"]}  # noqa: SIM118 - a row of SQLite iterates over its values
             yield _corners(row[layer["column_name"]], path), name, columns
     finally:
         connection.close()

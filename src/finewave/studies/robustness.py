@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,7 @@ def _rows(
     for name, model in loaded.items():
         if (model.task, model.scale) != (task, scale):
             raise InputError(f"{name} is a model for {model.task} at scale {model.scale}; here {task} at {scale}")
-    rows: dict[str, Callable[[], Model]] = {name: lambda model=model: model for name, model in loaded.items()}  # type: ignore[misc]
+    rows: dict[str, Callable[[], Model]] = {name: partial(loaded.__getitem__, name) for name in loaded}
     source = open_scenes(dataset, train) if store is None else store
     scenes = WholeScenes(source, get_sensor(sensor).response(source.wavelengths), scale, {"kernel": "gaussian"})
     builder = BaselineBuilder(
@@ -184,7 +185,7 @@ def _rows(
         samples=lambda: (scenes.sample(name) for name in train),
     )
     for label, (system, options) in FLOORS[task].items():
-        rows[label] = lambda system=system, options=options: builder.build(system, **options)  # type: ignore[misc]
+        rows[label] = partial(builder.build, system, **options)
     return rows
 
 
