@@ -32,10 +32,11 @@ def info(path: str | Path, *, models: bool = True, **keywords: Any) -> dict[str,
     dict
         Of what JSON can hold. ``path``, ``format``; ``bands``, ``rows``, ``columns``; ``dtype`` (of the stored
         numbers), ``scale_factor``, ``offset`` (value = number x scale_factor + offset; a list where bands differ),
-        ``nodata``, ``quantity``; ``sensor``, ``product``; ``wavelengths_nm``, ``fwhm_nm``, ``good_bands``,
-        ``band_names``; ``crs`` (EPSG or WKT), ``transform`` (six numbers as of ``affine.Affine``), ``pixel_size``,
-        ``bounds`` (left, bottom, right, top), ``control_points`` (how many), ``rpcs``; ``warnings`` (what was
-        assumed, repaired or left out), ``models`` (``name``, ``fits``, ``why``). None for unknown facts.
+        ``nodata``, ``quantity``; ``sensor``, ``product``, ``datetime`` (of the acquisition, ISO 8601 in UTC);
+        ``wavelengths_nm``, ``fwhm_nm``, ``good_bands``, ``band_names``; ``crs`` (EPSG or WKT), ``transform`` (six
+        numbers as of ``affine.Affine``), ``pixel_size``, ``bounds`` (left, bottom, right, top), ``control_points`` (how
+        many), ``rpcs``; ``warnings`` (what was assumed, repaired or left out), ``models`` (``name``, ``fits``,
+        ``why``). None for unknown facts.
 
     Raises
     ------
@@ -85,6 +86,7 @@ def _of_scene(scene: xr.DataArray) -> dict[str, Any]:
         "quantity": scene.attrs.get("quantity"),
         "sensor": scene.attrs.get("sensor"),
         "product": scene.attrs.get("product"),
+        "datetime": scene.attrs.get("datetime"),
         **{
             key: None if name not in scene.coords else scene.coords[name].values.tolist()
             for key, name in (

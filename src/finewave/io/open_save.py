@@ -207,7 +207,16 @@ def open_with(source: Path, options: OpenOptions) -> xr.DataArray:
         raise InputError(f"overview= has no meaning for {source}, a {reader.name} has none that could be read")
     with reading(source, reader.name):
         scene = drop_implausible(_module(reader).open_file(source, options), source)
-    return _with_quantity(scene, source, is_product=reader not in FORMATS)
+    return _with_quantity(_dated(scene), source, is_product=reader not in FORMATS)
+
+
+def _dated(scene: xr.DataArray) -> xr.DataArray:
+    """Set the attribute ``datetime`` where other attributes state when the scene was taken."""
+    from finewave.acquisition import date_attribute, stated_date
+
+    if "datetime" not in scene.attrs:
+        scene.attrs |= date_attribute(stated_date(scene.attrs))
+    return scene
 
 
 def _open_remote(source: Remote, options: OpenOptions) -> xr.DataArray:

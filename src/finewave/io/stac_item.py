@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,9 @@ from typing import Any
 import xarray as xr
 
 import finewave
+from finewave.acquisition import stated_date, utc
 from finewave.io.atomic import atomic_output
+from finewave.io.geojson_outline import outline_of
 from finewave.scene import band_labels, band_values, scene_crs, scene_transform
 from finewave.warnings import FinewaveWarning
 
@@ -30,7 +31,6 @@ _MEDIA = {
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
 }
-_DATES = ("datetime", "acquisition_date", "date", "time_coverage_start", "TIFFTAG_DATETIME")
 
 
 def stac_item(scene: xr.DataArray, path: Path) -> dict[str, Any]:
@@ -46,7 +46,8 @@ def stac_item(scene: xr.DataArray, path: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        For JSON. ``datetime`` is that of the attributes ``datetime``, ``acquisition_date``, ... of the scene.
+        For JSON. ``datetime`` is that of the attributes ``datetime``, ``acquisition_date``, ... of the scene; of a day
+        without its time it is null, between ``start_datetime`` and ``end_datetime``.
 
     Warns
     -----
@@ -56,7 +57,7 @@ def stac_item(scene: xr.DataArray, path: Path) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     geometry, bbox = _on_the_globe(scene)
     properties = {
-        "datetime": _date(scene, path) or now,
+        **_dates(scene, path, now),
         "created": now,
         "processing:software": {"finewave": finewave.__version__},
         **_place(scene),
@@ -82,23 +83,20 @@ def save_stac_item(scene: xr.DataArray, path: Path, target: Path) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _date(scene: xr.DataArray, path: Path) -> str | None:
-    for name in _DATES:
-        try:
-            text = str(scene.attrs.get(name, "")).strip()
-            found = datetime.fromisoformat(re.sub(r"^(\d{4}):(\d\d):(\d\d)", r"\1-\2-\3", text))  # as TIFF writes it
-        except ValueError:
-            continue
-        if found.tzinfo is None:
-            found = found.replace(tzinfo=UTC)
-        return found.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    warnings.warn(
-        f"{path}: nothing says when the scene was taken; its STAC item has the time at which it was made: put the "
-        "true datetime there",
-        FinewaveWarning,
-        stacklevel=4,
-    )
-    return None
+def _dates(scene: xr.DataArray, path: Path, now: str) -> dict[str, str | None]:
+    """Return ``datetime``, or the begin and end of the day where the time is not known."""
+    date = stated_date(scene.attrs) or utc(scene.attrs.get("TIFFTAG_DATETIME"))
+    if date is None:
+        warnings.warn(
+            f"{path}: nothing says when the scene was taken; its STAC item has the time at which it was made: put the "
+            "true datetime there",
+            FinewaveWarning,
+            stacklevel=4,
+        )
+        return {"datetime": now}
+    if "T" in date:
+        return {"datetime": date}
+    return {"datetime": None, "start_datetime": f"{date}T00:00:00Z", "end_datetime": f"{date}T23:59:59Z"}
 
 
 def _place(scene: xr.DataArray) -> dict[str, Any]:
@@ -121,15 +119,7 @@ def _on_the_globe(scene: xr.DataArray) -> tuple[dict[str, Any] | None, list[floa
     crs, transform = scene_crs(scene), scene_transform(scene)
     if crs is None or transform is None:
         return None, None
-    from rasterio.warp import transform_geom
-
-    height, width = scene.sizes["y"], scene.sizes["x"]
-    corners = [(0, 0), (0, height), (width, height), (width, 0), (0, 0)]
-    outline = {"type": "Polygon", "coordinates": [[list(transform * corner) for corner in corners]]}
-    geometry = transform_geom(crs, "EPSG:4326", outline, precision=7)
-    xs, ys = zip(*((each[0], each[1]) for each in geometry["coordinates"][0]), strict=True)
-    outer = [[list(each[:2]) for each in geometry["coordinates"][0]]]
-    return {"type": "Polygon", "coordinates": outer}, [min(xs), min(ys), max(xs), max(ys)]
+    return outline_of(crs, transform, scene.sizes["x"], scene.sizes["y"]) or (None, None)
 
 
 def _asset(scene: xr.DataArray, path: Path) -> dict[str, Any]:

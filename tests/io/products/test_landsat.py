@@ -85,6 +85,7 @@ def test_level_2(tmp_path: Path, kind: str) -> None:
     assert scene.band_name.values.tolist() == ["B1", "B2", "B3", "B4", "B5", "B6", "B7"]
     assert scene.wavelength.values[[1, 2, 3]].tolist() == [482, 561.5, 654.5]
     assert scene.fwhm.values[[1, 4]].tolist() == [60, 28]
+    assert scene.attrs.pop("datetime") == "2022-06-15"  # of the name
     assert scene.attrs == {"sensor": "landsat9", "product": LEVEL_2, "quantity": "surface reflectance"}
     expected = written * 2.75e-5 - 0.2
     np.testing.assert_allclose(scene.values[:, 1:], expected[:, 1:], atol=1e-6)

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from finewave.acquisition import date_attribute, stated_date
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats import arrays
@@ -136,8 +137,14 @@ def open_image(
     bands = values.shape[0]
     with reading(path, kind):
         band_facts = describe_bands(lists, bands, path, wavelengths_given=options.wavelengths is not None)
+    own = dict(metadata.pop("attrs", {}))
+    own |= date_attribute(
+        own.get("datetime"), stated_date(own), stated_date(image.attrs), stated_date(file_attrs or {})
+    )
     fitting = {k: v for k, v in metadata.items() if k not in _ONE_A_BAND or len(v) == bands}
-    return make_scene(values.with_decoding(decoding).as_variable(), encoding=decoding.encoding, **band_facts | fitting)
+    return make_scene(
+        values.with_decoding(decoding).as_variable(), attrs=own, encoding=decoding.encoding, **band_facts | fitting
+    )
 
 
 #: Names of texts that the MATLAB writer stores beside the image.

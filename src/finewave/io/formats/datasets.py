@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from finewave.acquisition import date_attribute, stated_date, utc
 from finewave.control_points import sampled_points, with_control_points
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
@@ -117,6 +118,8 @@ def scene_from_groups(groups: Groups, path: Path | str, kind: str, options: Open
         for key, each in image.attrs.items()
         if key not in STRUCTURE and not geozarr.is_of_place(key)
     }
+    if "datetime" not in attrs:
+        attrs |= date_attribute(stated_date(attrs), _date(groups, image))
     scene = make_scene(values.as_variable(), attrs=attrs, encoding=encoding, **metadata)
     scene = _with_places(scene, groups, image, axes, path, kind)
     if "spatial_ref" not in scene.coords:
@@ -130,6 +133,22 @@ def scene_from_groups(groups: Groups, path: Path | str, kind: str, options: Open
         points = _swath_points(groups, (image.dims[axes[-2]], image.dims[axes[-1]]), path, kind)
         scene = scene if points is None else with_control_points(scene, points, "EPSG:4326")
     return scene
+
+
+def _date(groups: Groups, image: DatasetImage) -> str | None:
+    """Return when the image was taken: a time axis or coordinate of one, or global attributes."""
+    for name, each in groups[image.group].variables.items():
+        units = str(each.attrs.get("units", ""))
+        is_time = str(name).lower() == "time" or each.attrs.get("standard_name") == "time"
+        if is_time and each.size == 1 and " since " in units:
+            try:
+                decoded = xr.decode_cf(xr.Dataset({"time": ((), each.values.reshape(()), dict(each.attrs))}))
+                found = utc(np.datetime_as_string(decoded["time"].values.astype("datetime64[ms]")))
+            except (TypeError, ValueError, OverflowError, ImportError):
+                continue
+            if found is not None:
+                return found
+    return stated_date({**groups.get("/", xr.Dataset()).attrs, **groups[image.group].attrs})
 
 
 def _swath_points(groups: Groups, dims: tuple[Hashable, Hashable], path: Path | str, kind: str) -> Any:

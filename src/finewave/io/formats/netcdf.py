@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from finewave.acquisition import utc
 from finewave.io.atomic import atomic_output
 from finewave.io.formats.dataset_image import Groups
 from finewave.io.formats.datasets import open_groups
@@ -94,13 +95,19 @@ def dataset_from_scene(scene: xr.DataArray, storage: Storage) -> tuple[xr.Datase
     return written.to_dataset(), encoding
 
 
+def global_attributes(scene: xr.DataArray) -> dict[str, str]:
+    """Return the attributes of a file with a scene: conventions, and by ACDD-1.3 when the scene was taken."""
+    date = utc(scene.attrs.get("datetime"))
+    return {"Conventions": "CF-1.8", **({} if date is None else {"time_coverage_start": date})}
+
+
 def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     """Write a compressed NetCDF 4 file by the CF conventions; a scene in a file or of dask arrays block by block."""
     storage = choose_storage(scene, options)
     scene = in_blocks(scene)
     with atomic_output(path) as temporary, few_blocks_at_once():
         dataset, encoding = dataset_from_scene(scene, storage)
-        dataset.attrs["Conventions"] = "CF-1.8"
+        dataset.attrs |= global_attributes(scene)
         shape = dataset["scene"].shape
         depth = 1 if choose_interleave(options, shape[0]) == "band" else shape[0]
         encoding.update(zlib=True, complevel=4, shuffle=True, chunksizes=(depth, *(min(n, 512) for n in shape[1:])))

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from finewave.acquisition import date_attribute, utc
 from finewave.control_points import RPCS, control_points, on_finer_pixels, rpcs_on_finer_pixels
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
@@ -110,6 +111,7 @@ def open_raster(
             masks = masks_of(dataset)
             warn_of_undeclared_alpha(dataset, path)
             facts = stated_of(dataset)
+            imagery = dataset.tags(ns="IMAGERY")
             colours = colours_of(dataset)
         if len(dtypes) > 1:
             raise InputError(f"{path} mixes value types ({', '.join(sorted(dtypes))}); one type is expected")
@@ -161,6 +163,8 @@ def open_raster(
     if rpcs is not None:
         # they count the pixels of the full resolution
         metadata["attrs"] = {**(metadata.get("attrs") or {}), RPCS: rpcs_on_finer_pixels(rpcs.to_dict(), smaller_by)}
+    if dated := date_attribute(utc(imagery.get("ACQUISITIONDATETIME"))):
+        metadata["attrs"] = {**dated, **(metadata.get("attrs") or {})}
     place: dict[str, Any] = {"crs": crs, "transform": None if transform.is_identity else transform}
     if gcps:
         place = {"crs": crs or gcp_crs or crs_of_points, "control_points": on_finer_pixels(gcps, smaller_by)}

@@ -17,7 +17,7 @@ from finewave.io.formats.array_file import StoredArray, open_image
 from finewave.io.formats.dataset_image import Groups
 from finewave.io.formats.datasets import open_groups
 from finewave.io.formats.lazy import few_blocks_at_once, in_blocks
-from finewave.io.formats.netcdf import dataset_from_scene
+from finewave.io.formats.netcdf import dataset_from_scene, global_attributes
 from finewave.io.formats.storage import Storage, choose_interleave, choose_storage
 from finewave.io.formats.whole_blosc import check_lengths
 from finewave.io.open_options import OpenOptions, SaveOptions
@@ -143,7 +143,7 @@ def _write(
         # Zarr 3 has no standard for strings yet; xarray and zarr-python agree, which suffices here.
         warnings.filterwarnings("ignore", message=".*(Zarr V3|Zarr format 3|zarr v3|Consolidated).*")
         dataset, encoding = dataset_from_scene(scene, storage)
-        dataset.attrs["Conventions"] = "CF-1.8"
+        dataset.attrs |= global_attributes(scene)
         dataset["scene"].attrs.update(geozarr.attributes_of(scene))
         shape = scene.shape
         depth, side = chunk

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from finewave.acquisition import date_attribute, date_in_name
 from finewave.io.open_options import OpenOptions
 from finewave.io.products.swaths import open_swath
 
@@ -38,6 +39,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         options,
         variables=("reflectance/reflectance", "radiance/radiance", "reflectance", "radiance"),
         places=(("lon", "lat"), ("longitude", "latitude"), ("location/lon", "location/lat")),
-        attrs={"sensor": sensor},
+        attrs={"sensor": sensor, **date_attribute(date_in_name(path.stem.removeprefix("AV3")))},
         quantity_of=lambda name: "radiance in uW/(cm2 sr nm)" if "radiance" in name else "reflectance",
     )

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import xarray as xr
 
+from finewave.acquisition import date_attribute, date_in_name
 from finewave.errors import InputError
 from finewave.io.formats.raster import open_raster
 from finewave.io.open_options import OpenOptions
-from finewave.io.products.dlr_metadata import bands_of, metadata_beside, read_xml
+from finewave.io.products.dlr_metadata import bands_of, metadata_beside, read_xml, start_of
 
 _NAME = re.compile(
     r"(?P<product>DESIS-HSI-L(?P<level>1A|1B|1C|2A)-.*)-(?P<what>SPECTRAL_IMAGE|METADATA)\.(?:TIF|TIFF|IMG|BSQ|XML)$",
@@ -61,7 +62,8 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         raise InputError(f"{path} holds no DESIS spectral image")
     image, name = located
     metadata = metadata_beside(image, f"{name['product']}-METADATA.xml")
-    bands = bands_of(read_xml(metadata), metadata)
+    root = read_xml(metadata)
+    bands = bands_of(root, metadata)
     reflectance = name["level"].upper() == "2A"
     gains = tuple(_REFLECTANCE_GAIN if reflectance and band.gain == 1 else band.gain for band in bands)
     return open_raster(
@@ -75,5 +77,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             "sensor": "desis",
             "product": name["product"],
             "quantity": "reflectance" if reflectance else "radiance in mW/(cm2 sr um)",
+            **date_attribute(start_of(root), date_in_name(name["product"])),
         },
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finewave.acquisition import utc
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 
@@ -53,6 +54,12 @@ def bands_of(root: Any, path: Path) -> list[Band]:
     if not bands:
         raise InputError(f"{path} lists no bands (bandCharacterisation); is it the product's own METADATA.XML?")
     return sorted(bands, key=lambda band: band.number)
+
+
+def start_of(root: Any) -> str | None:
+    """Return when the acquisition began, None if the metadata do not say it."""
+    texts = [each.text for holder in root.iter("temporalCoverage") for each in holder.iter("startTime")]
+    return next((found for text in texts if (found := utc(text))), None)
 
 
 def metadata_beside(image: Path, pattern: str) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from finewave.acquisition import date_attribute, date_in_name
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.gdal_drivers import driver_of
@@ -16,7 +17,7 @@ from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.raster import open_raster
 from finewave.io.open_options import OpenOptions
 from finewave.io.products.cloud_masks import cloud_reader, no_clouds_known
-from finewave.io.products.dlr_metadata import Band, bands_of, metadata_beside, read_xml
+from finewave.io.products.dlr_metadata import Band, bands_of, metadata_beside, read_xml, start_of
 
 _NAME = re.compile(
     r"(?P<product>ENMAP\d*-.*?L(?P<level>1B|1C|2A)-.*)-"
@@ -86,6 +87,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             "sensor": "enmap",
             "product": match["product"],
             "quantity": "reflectance" if reflectance else "radiance in W/(m2 sr nm)",
+            **date_attribute(start_of(root), date_in_name(match["product"])),
         },
     )
 

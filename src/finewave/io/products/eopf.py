@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from finewave.acquisition import date_attribute, date_in_name, stated_date
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.dataset_image import Groups
@@ -113,7 +114,12 @@ def _open(path: PurePath, groups: Any, options: OpenOptions) -> xr.DataArray:
         crs=_crs(first, groups),
         transform=_transform(first, groups, resolution),
         encoding={"dtype": "float32"},
-        attrs={"sensor": sensor, "product": path.stem, "quantity": "reflectance"},
+        attrs={
+            "sensor": sensor,
+            "product": path.stem,
+            "quantity": "reflectance",
+            **date_attribute(stated_date(_properties(groups)), date_in_name(path.name)),
+        },
         **bands_of_sensor(names, sensor),
     )
 
@@ -124,9 +130,15 @@ def _band_of(name: str) -> str | None:
     return band if band in _BANDS else None
 
 
-def _sensor(path: PurePath, groups: Any) -> str:
+def _properties(groups: Any) -> dict[str, Any]:
+    """Return the properties of the STAC item in the store's attributes."""
     discovery = groups["/"].attrs.get("stac_discovery", {})
     properties = discovery.get("properties", {}) if isinstance(discovery, dict) else {}
+    return properties if isinstance(properties, dict) else {}
+
+
+def _sensor(path: PurePath, groups: Any) -> str:
+    properties = _properties(groups)
     text = f"{properties.get('platform', '')} {path.name}".lower()
     matched = re.search(r"sentinel-?2([abc])|s2([abc])_", text)
     return f"sentinel2{matched[1] or matched[2]}" if matched else "sentinel2a"

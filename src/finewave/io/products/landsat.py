@@ -14,6 +14,7 @@ from typing import Any
 
 import xarray as xr
 
+from finewave.acquisition import date_attribute, date_in_name, stated_date
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.band_files import BandFile, open_bands, read_header
@@ -99,7 +100,9 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     bands = _reflective(listed, sensor, path, requested)
     headers = {name: read_header(product.file(file)) for name, file in bands.items()}
     level_2 = any(name.rpartition("/")[2].upper().find("_SR_B") > 0 for name in bands.values())
-    scales = _scales(product, listed, list(bands), level_2=level_2, path=path)
+    metadata = _metadata(product, listed)
+    scales = _scales(metadata, list(bands), level_2=level_2, path=path)
+    stated = {} if metadata is None else {key: text for group in metadata[1].values() for key, text in group.items()}
     return open_bands(
         list(headers.values()),
         path,
@@ -112,6 +115,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             "sensor": sensor,
             "product": first["product"],
             "quantity": "surface reflectance" if level_2 else "top-of-atmosphere reflectance",
+            **date_attribute(stated_date(stated), date_in_name(first["product"], time=False)),
         },
         **bands_of_sensor(list(bands), sensor),
     )
@@ -154,13 +158,23 @@ def _resolution(headers: Mapping[str, BandFile], options: OpenOptions) -> float 
     return min((each.pixel_size for name, each in headers.items() if name != _PANCHROMATIC), default=None)
 
 
-def _scales(
-    product: ProductFiles, listed: Mapping[str, re.Match[str]], bands: list[str], *, level_2: bool, path: Path
-) -> dict[str, Any]:
-    """Return scale factors and offsets to reflectance, as keywords of `open_bands`."""
+def _metadata(
+    product: ProductFiles, listed: Mapping[str, re.Match[str]]
+) -> tuple[Path, dict[str, dict[str, str]]] | None:
+    """Return the MTL file and its values by group and name; None without one."""
     files = {each["kind"].lower(): name for name, each in listed.items() if each["what"].upper() == "MTL"}
     kind = next((each for each in _METADATA if each in files), None)
     if kind is None:
+        return None
+    where = product.file(files[kind])
+    return where, _groups(product.read(files[kind]), kind, where)
+
+
+def _scales(
+    metadata: tuple[Path, dict[str, dict[str, str]]] | None, bands: list[str], *, level_2: bool, path: Path
+) -> dict[str, Any]:
+    """Return scale factors and offsets to reflectance, as keywords of `open_bands`."""
+    if metadata is None:
         if level_2:
             _warn(
                 f"{path} lacks its MTL file; took the scale and offset of all surface reflectances of Collection 2; "
@@ -169,8 +183,7 @@ def _scales(
             return {"scale_factor": SURFACE_SCALE, "offset": SURFACE_OFFSET}
         _warn(f"{path} lacks its MTL file, which says how numbers become reflectance; put it beside the bands")
         return {}
-    where = product.file(files[kind])
-    groups = _groups(product.read(files[kind]), kind, where)
+    where, groups = metadata
     names = (
         ("LEVEL2_SURFACE_REFLECTANCE_PARAMETERS",)
         if level_2

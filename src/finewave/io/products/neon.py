@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import xarray as xr
 
+from finewave.acquisition import date_attribute, date_in_name
 from finewave.io.file_errors import reading
 from finewave.io.formats import hdf5
 from finewave.io.open_options import OpenOptions
@@ -71,6 +72,8 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         "sensor": "neon-ais",
         "product": path.stem,
         "quantity": "reflectance" if "Reflectance" in image else "radiance",
+        # the zone of the time in the name is not documented
+        **date_attribute(date_in_name(path.stem, time=False)),
     }
     scene.set_close(close)
     return scene

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from finewave.acquisition import date_attribute, date_in_name, stated_date
 from finewave.control_points import sampled_points
 from finewave.io.file_errors import reading
 from finewave.io.open_options import OpenOptions
@@ -85,6 +86,7 @@ def _level_1b(path: Path, options: OpenOptions) -> xr.DataArray | None:
                 "sensor": "pace-oci",
                 "product": path.stem,
                 "quantity": "reflectance at the top of the atmosphere",
+                **date_attribute(stated_date(file.attrs), date_in_name(path.stem)),
             },
             **placed,
         )

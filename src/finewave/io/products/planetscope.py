@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from finewave.acquisition import date_attribute, date_in_name, utc
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.gdal_drivers import driver_of
@@ -26,6 +27,7 @@ _NAME = re.compile(
     r"(?:_SR)?(?:_harmonized)?(?:_clip)?\.tif$",
     re.IGNORECASE,
 )
+_DATES = ("acquisitionDateTime", "acquisitionDate")
 _INSTRUMENTS = ("PS2", "PS2.SD", "PSB.SD")
 _FOUR = ("blue", "green", "red", "nir")
 _SURFACE_SCALE = 1e-4
@@ -97,6 +99,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             "sensor": f"planetscope-{instrument.lower()}",
             "product": image.stem,
             "quantity": "surface reflectance" if surface else "reflectance at the top of the atmosphere",
+            **date_attribute(_date(root), date_in_name(name["scene"])),
         },
     )
 
@@ -118,6 +121,11 @@ def _instrument(root: Any) -> str | None:
             if each.text:
                 return str(each.text).strip()
     return None
+
+
+def _date(root: Any) -> str | None:
+    texts = [] if root is None else [each.text for tag in _DATES for each in root.iter(tag)]
+    return next((found for text in texts if (found := utc(text))), None)
 
 
 def _coefficients(root: Any, count: int, image: Path) -> tuple[float, ...]:

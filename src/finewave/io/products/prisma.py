@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from finewave.acquisition import date_attribute, date_in_name, stated_date
 from finewave.control_points import sampled_points
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
@@ -94,6 +95,7 @@ def _open(path: Path, file: Any, fields: Any, swath: str, level: str, options: O
             "sensor": "prisma",
             "product": path.stem,
             "quantity": "reflectance" if reflectance else "radiance in W/(m2 sr um)",
+            **date_attribute(stated_date(attrs), date_in_name(path.stem)),
         },
         **rising,
         **_place(path, file, attrs, swath, cubes[0].size),

@@ -12,6 +12,7 @@ from typing import Any
 
 import xarray as xr
 
+from finewave.acquisition import date_attribute, date_in_name, utc
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.band_files import open_bands, read_header
@@ -76,6 +77,8 @@ class Metadata:
     nodata : float
     bands : dict of str to (float, float)
         Centre and width in nm.
+    date : str or None
+        Start of the acquisition.
     """
 
     sensor: str | None
@@ -85,6 +88,7 @@ class Metadata:
     nodata: float
     special: tuple[float, ...]
     bands: dict[str, tuple[float, float]]
+    date: str | None
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
@@ -168,6 +172,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             "sensor": sensor or metadata.spacecraft,
             "product": re.sub(r"(\.safe)?(\.zip)?$", "", root.name, flags=re.IGNORECASE),
             "quantity": _QUANTITIES[level],
+            **date_attribute(metadata.date, date_in_name(files[0].rpartition("/")[2])),
         },
         **known,
     )
@@ -201,7 +206,13 @@ def _open_bare(folder: Path, options: OpenOptions) -> xr.DataArray:
     )
     names, headers = _finest(files)
     return open_bands(
-        headers, folder, options, nodata=NODATA, special=(SATURATED,), **bands_of_sensor(names, "sentinel2a")
+        headers,
+        folder,
+        options,
+        nodata=NODATA,
+        special=(SATURATED,),
+        attrs=date_attribute(date_in_name(files[0].name)),
+        **bands_of_sensor(names, "sentinel2a"),
     )
 
 
@@ -267,6 +278,7 @@ def _read(document: bytes, path: Path) -> Metadata:
         special.get("NODATA", float(NODATA)),
         (special.get("SATURATED", float(SATURATED)),),
         bands,
+        utc(text("PRODUCT_START_TIME") or text("DATATAKE_SENSING_START")),
     )
 
 

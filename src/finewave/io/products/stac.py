@@ -16,6 +16,7 @@ from typing import Any
 
 import xarray as xr
 
+from finewave.acquisition import date_attribute, stated_date
 from finewave.band_names import colour_of
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
@@ -137,7 +138,11 @@ def open_item(item: Any, base: Location, options: OpenOptions) -> xr.DataArray:
         properties = item.get("properties") or {}
     selected = _chosen([each for each in found if each is not None], base, options)
     sensor = re.sub(r"[^a-z0-9]", "", str(properties.get("platform") or "").lower())
-    attrs = {"product": str(item.get("id", "")), **({"sensor": sensor} if sensor else {})}
+    attrs = {
+        "product": str(item.get("id", "")),
+        **({"sensor": sensor} if sensor else {}),
+        **date_attribute(stated_date(properties)),
+    }
     applied = properties.get("earthsearch:boa_offset_applied") is True
     if applied and any(band.offset for each in selected for band in each.bands):
         warnings.warn(

@@ -8,6 +8,7 @@ from typing import Any
 
 import xarray as xr
 
+from finewave.acquisition import date_attribute, date_in_name, stated_date
 from finewave.control_points import sampled_points, with_control_points
 from finewave.io.file_errors import reading
 from finewave.io.formats import netcdf
@@ -54,6 +55,7 @@ def open_swath(
 
     points: Any = None
     with reading(path, kind), h5py.File(path) as file:
+        date = stated_date(file.attrs)
         image = options.variable or next((each for each in variables if each in file), None)
         for longitude, latitude in places:
             if longitude in file and latitude in file and points is None:
@@ -63,7 +65,7 @@ def open_swath(
         close = getattr(scene, "_close", None)
         scene = with_control_points(scene, points, "EPSG:4326")
         scene.set_close(close)
-    scene.attrs |= {**attrs, "product": path.stem}
+    scene.attrs |= {**date_attribute(date_in_name(path.stem)), **attrs, "product": path.stem, **date_attribute(date)}
     if image is not None:
         scene.attrs["quantity"] = quantity_of(image)
     return scene

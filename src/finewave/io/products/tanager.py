@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from finewave.acquisition import date_attribute, date_in_name, stated_date
 from finewave.control_points import sampled_points
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
@@ -73,6 +74,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
                 "sensor": "tanager-1",
                 "product": path.stem,
                 "quantity": "radiance in W/(m2 sr um)" if "radiance" in name else "reflectance",
+                **date_attribute(stated_date(file.attrs), date_in_name(path.stem)),
             },
             **lists,
             **place,

@@ -8,6 +8,7 @@ from typing import Any
 
 import xarray as xr
 
+from finewave.acquisition import date_attribute, utc
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.gdal_drivers import driver_of
@@ -26,6 +27,7 @@ _FOUR_BANDS = {
     "geoeye1": {"blue": (450, 510), "green": (510, 580), "red": (655, 690), "nir": (780, 920)},
     "worldview4": {"blue": (450, 510), "green": (510, 580), "red": (655, 690), "nir": (780, 920)},
 }
+_DATES = ("firstLineTime", "earliestAcqTime")
 _IMAGES = (".til", ".tif", ".tiff", ".ntf")
 
 
@@ -101,7 +103,12 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         stated=(factors, None),
         special=(0.0,),
         **_spectral(names, sensor),
-        attrs={"sensor": sensor, "product": image.stem, "quantity": "radiance in W/(m2 sr um)"},
+        attrs={
+            "sensor": sensor,
+            "product": image.stem,
+            "quantity": "radiance in W/(m2 sr um)",
+            **date_attribute(*(utc(group.get(name)) for name in _DATES for group in groups.values())),
+        },
     )
 
 
