@@ -102,3 +102,5 @@ def test_an_item_of_what_says_neither_place_nor_time(name: str, tmp_path: Path) 
     assert told["geometry"] is None
     assert "bbox" not in told
     assert told["properties"]["datetime"] == told["properties"]["created"]
+    if name == "out.tif":
+        assert "datetime" not in fw.open_scene(tmp_path / "out.stac.json").attrs

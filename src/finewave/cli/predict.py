@@ -70,6 +70,7 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 )  # fmt: skip
 @click.option("--quality", is_flag=True, help="Scores without a reference, in OUTPUT.quality.json.")
 @click.option("--stac", is_flag=True, help="A STAC item beside it, OUTPUT.stac.json.")
+@click.option("--eopf", is_flag=True, help="It once more as Zarr of ESA's EOPF, OUTPUT.eopf.zarr.")
 @click.option("--clip", type=(float, float), metavar="LOW HIGH", help="Cut values to this range.")
 @click.option("--dtype", help="Of the stored numbers, e.g. uint16.  [default: float32]")
 @click.option("--output-full-scale", type=float, help="The number to store for 1.0 in the output.")

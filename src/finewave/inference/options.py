@@ -28,6 +28,7 @@ OF_FILES = frozenset(
     | {
         "quality",
         "stac",
+        "eopf",
         "dtype",
         "output_full_scale",
         "nodata",
@@ -122,6 +123,9 @@ class PredictOptions:
         `finewave.inference.quality.quality_of`.
     stac : bool
         Write a STAC item beside the output: ``a.tif`` has ``a.stac.json``; see `finewave.io.stac_item`.
+    eopf : bool
+        Write the output once more as Zarr in the layout of ESA's EOPF: ``a.tif`` has ``a.eopf.zarr``; see
+        `finewave.io.formats.eopf_layout`.
     clip : (float, float), optional
         Cut values to this range, last of all. Nothing is cut without it.
     dtype, output_full_scale, nodata : optional
@@ -176,6 +180,7 @@ class PredictOptions:
     uncertainty: float | bool | None = None
     quality: bool = False
     stac: bool = False
+    eopf: bool = False
     clip: Sequence[float] | None = None
     dtype: str | None = None
     output_full_scale: float | None = None
@@ -264,6 +269,7 @@ class PredictOptions:
         """Return the additional files of an output."""
         files = [self.second_file(output)] if self.spread or self.share is not None else []
         files += [quality_file(output)] if self.quality else []
+        files += [eopf_store(output)] if self.eopf else []
         return [*files, stac_file(output)] if self.stac else files
 
 
@@ -275,6 +281,11 @@ def quality_file(output: Path) -> Path:
 def stac_file(output: Path) -> Path:
     """Return where the STAC item of an output goes: ``a.tif`` has ``a.stac.json``."""
     return output.with_name(f"{output.stem}.stac.json")
+
+
+def eopf_store(output: Path) -> Path:
+    """Return where the EOPF of an output goes: ``a.tif`` has ``a.eopf.zarr``."""
+    return output.with_name(f"{output.stem}.eopf.zarr")
 
 
 def unfinished_folder(output: Path) -> Path:

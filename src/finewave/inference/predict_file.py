@@ -14,7 +14,7 @@ import numpy as np
 
 from finewave.errors import InputError
 from finewave.inference.baselines import model_to_run
-from finewave.inference.options import PredictOptions, quality_file, stac_file, unfinished_folder
+from finewave.inference.options import PredictOptions, eopf_store, quality_file, stac_file, unfinished_folder
 from finewave.inference.processing import Processing, choose_processing
 from finewave.inference.request import Request, make_request, warn_of_facts
 from finewave.inference.resume import (
@@ -106,20 +106,24 @@ def run_file(
                 _in_one_piece(request, tiling, processing, output, options, progress)
         else:
             _tile_by_tile(request, tiling, processing, output, options, files, client, model_path, progress, say)
-        if options.stac:
-            _describe_output(output)
+        if options.stac or options.eopf:
+            _describe_output(output, options)
     finally:
         files.close()
 
 
-def _describe_output(output: Path) -> None:
-    """Write the STAC item of an output."""
+def _describe_output(output: Path, options: PredictOptions) -> None:
+    """Write the STAC item of an output, and its EOPF."""
     from finewave.io.stac_item import save_stac_item
 
     scene = open_scene(output)
     try:
-        with writing(stac_file(output)):
-            save_stac_item(scene, output, stac_file(output))
+        if options.eopf:
+            with writing(eopf_store(output)):
+                save_scene(scene, eopf_store(output), layout="eopf")
+        if options.stac:
+            with writing(stac_file(output)):
+                save_stac_item(scene, output, stac_file(output))
     finally:
         scene.close()
 

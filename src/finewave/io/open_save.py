@@ -46,7 +46,7 @@ FORMATS = (
         save_options=("interleave",),
     ),
     Format("NetCDF", "netcdf", (".nc", ".nc4", ".cdf"), has_variables=True, save_options=("interleave",)),
-    Format("Zarr", "zarr_store", (".zarr",), has_variables=True, save_options=("zarr_format", "interleave")),
+    Format("Zarr", "zarr_store", (".zarr",), has_variables=True, save_options=("zarr_format", "interleave", "layout")),
     Format("HDF5", "hdf5", (".h5", ".hdf5", ".hdf", ".he5"), has_variables=True, save_options=("interleave",)),
     Format("MATLAB", "matlab", (".mat",), has_variables=True, save_options=("version", "name")),
     Format("photograph", "photo", (".png", ".jpg", ".jpeg"), save_options=("quality",)),
@@ -372,8 +372,8 @@ def save_scene(
     **options
         GeoTIFF, ENVI, NetCDF, HDF5, Zarr: ``interleave="band"`` (of more than four bands, so that one is read without
         the others) or ``"pixel"``; of ENVI ``"bil"``, too. GeoTIFF: ``cog=True``, ``compress="deflate"``. Zarr:
-        ``zarr_format=2``. MATLAB: ``version="5"`` or ``"7.3"`` (default by size), ``name="scene"``. JPEG:
-        ``quality=95``.
+        ``zarr_format=2``, ``layout="eopf"`` (of ESA's EOPF: one array a band, by resolution). MATLAB: ``version="5"``
+        or ``"7.3"`` (default by size), ``name="scene"``. JPEG: ``quality=95``.
 
     Raises
     ------

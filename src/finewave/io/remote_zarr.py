@@ -11,6 +11,7 @@ from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.array_file import open_image
 from finewave.io.formats.datasets import open_groups
+from finewave.io.formats.eopf_layout import GROUP
 from finewave.io.formats.zarr_store import arrays_of, groups_of
 from finewave.io.network.filesystems import storage_options
 from finewave.io.network.http import look_at
@@ -62,7 +63,7 @@ def open_store(remote: Remote, options: OpenOptions) -> xr.DataArray:
         )
     if max(map(math.prod, chunks), default=0) > LARGEST_CHUNK:
         raise InputError(f"cannot read {shown}: its chunks are larger than memory should hold")
-    is_product = any(name.startswith(f"{eopf.GROUP}/") for name in stored)
+    is_product = any(name.startswith(f"{GROUP}/") for name in stored)
     if options.resolution is not None and not is_product:
         raise InputError(f"resolution= (--resolution) has no meaning for {shown}, a Zarr store has one")
     if not named:

@@ -16,6 +16,7 @@ from finewave.io.formats import geozarr
 from finewave.io.formats.array_file import StoredArray, open_image
 from finewave.io.formats.dataset_image import Groups
 from finewave.io.formats.datasets import open_groups
+from finewave.io.formats.eopf_layout import write_eopf
 from finewave.io.formats.lazy import few_blocks_at_once, in_blocks
 from finewave.io.formats.netcdf import dataset_from_scene, global_attributes
 from finewave.io.formats.storage import Storage, choose_interleave, choose_storage
@@ -92,8 +93,14 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     ----------
     options : SaveOptions
         ``format_options``: ``zarr_format`` (2, which every reader knows, or 3), ``interleave``, see
-        `finewave.io.formats.storage.choose_interleave`.
+        `finewave.io.formats.storage.choose_interleave`, ``layout`` (``"cf"``, or ``"eopf"`` of one array a band, see
+        `finewave.io.formats.eopf_layout`).
     """
+    layout = str((options.format_options or {}).get("layout") or "cf").lower()
+    if layout not in ("cf", "eopf"):
+        raise InputError(f"unknown layout {layout!r}; 'cf' and 'eopf' are accepted")
+    if layout == "eopf" and (options.format_options or {}).get("interleave") not in (None, "band"):
+        raise InputError("layout='eopf' has one array a band; leave out interleave=")
     version = (options.format_options or {}).get("zarr_format", 2)
     if version not in (2, 3):
         raise InputError(f"unknown Zarr format {version!r}; choose 2 or 3")
@@ -102,8 +109,11 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     storage = choose_storage(scene, options)
     scene = in_blocks(scene)
     with atomic_output(path) as temporary, few_blocks_at_once():
-        depth = _depth(options, scene.sizes["band"])
-        _write(scene, temporary, storage, version, (depth, _CHUNK), compute=True)
+        if layout == "eopf":
+            write_eopf(scene, temporary, storage, version, _CHUNK, final_name=path)
+        else:
+            depth = _depth(options, scene.sizes["band"])
+            _write(scene, temporary, storage, version, (depth, _CHUNK), compute=True)
     storage.warn(path)
 
 

@@ -1,4 +1,4 @@
-"""Sentinel-2 as Zarr in the layout of ESA's EOPF: ``measurements/reflectance/r10m/b02`` and so on."""
+"""Sentinel-2 and results as Zarr in the layout of ESA's EOPF: ``measurements/reflectance/r10m/b02`` and so on."""
 
 from __future__ import annotations
 
@@ -17,16 +17,13 @@ from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.dataset_image import Groups
 from finewave.io.formats.decoding import Decoding
+from finewave.io.formats.eopf_layout import ATTRIBUTES, GROUP, SENTINEL_2
 from finewave.io.formats.lazy import LazyValues, Slices
 from finewave.io.formats.zarr_store import groups_of
 from finewave.io.open_options import OpenOptions
 from finewave.io.products.known_bands import bands_of_sensor
 from finewave.scene import make_scene
 from finewave.warnings import FinewaveWarning
-
-GROUP = "measurements/reflectance"
-"""Key that identifies such a store."""
-_BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
 
 
 def matches(path: Path) -> bool:
@@ -76,12 +73,12 @@ def open_groups_of(open_them: Callable[[], Groups], path: PurePath, options: Ope
 def _open(path: PurePath, groups: Any, options: OpenOptions) -> xr.DataArray:
     by_resolution: dict[float, dict[str, xr.DataArray]] = {}
     for group, dataset in groups.items():
-        matched = re.fullmatch(rf"/{GROUP}(?:/r(\d+)m)?", group)
+        matched = re.fullmatch(rf"/{GROUP}(?:/r(\d+(?:\.\d+)?)m)?", group)
         if matched is None:
             continue
-        bands = {name: each for name, each in dataset.data_vars.items() if _band_of(str(name)) is not None}
+        bands = {band: each for name, each in dataset.data_vars.items() if (band := _band_of(str(name))) is not None}
         if bands:
-            by_resolution[float(matched[1] or 10)] = {str(_band_of(str(name))): each for name, each in bands.items()}
+            by_resolution[float(matched[1] or 10)] = bands
     if not by_resolution:
         raise InputError(f"{path} holds no bands (b02, b03, ...) under {GROUP}; is it whole?")
     resolution = min(by_resolution) if options.resolution is None else options.resolution
@@ -89,8 +86,8 @@ def _open(path: PurePath, groups: Any, options: OpenOptions) -> xr.DataArray:
         known = ", ".join(f"{each:g}" for each in sorted(by_resolution))
         raise InputError(f"no band of {path} has pixels of {resolution:g}; there are pixels of {known}")
     selected = by_resolution[resolution]
-    names = [name for name in _BANDS if name in selected]
-    coarser = sorted({name for bands in by_resolution.values() for name in bands} - set(names), key=_BANDS.index)
+    names = sorted(selected, key=_order)
+    coarser = sorted({name for bands in by_resolution.values() for name in bands} - set(names), key=_order)
     if coarser and options.resolution is None:
         warnings.warn(
             f"{path}: {', '.join(coarser)} have larger pixels than {resolution:g} m and are left out; "
@@ -100,6 +97,8 @@ def _open(path: PurePath, groups: Any, options: OpenOptions) -> xr.DataArray:
         )
     arrays = [selected[name] for name in names]
     first = arrays[0]
+    if any(each.dims != first.dims or each.shape != first.shape for each in arrays):
+        raise InputError(f"the bands of {path} with pixels of {resolution:g} differ in size; is it whole?")
     if options.scale is not None:
         raise InputError(f"{path} states its own scale; leave out full_scale")
 
@@ -108,26 +107,55 @@ def _open(path: PurePath, groups: Any, options: OpenOptions) -> xr.DataArray:
 
     shape = (len(arrays), *first.shape)
     values = LazyValues(read, shape, (0, 1, 2), Decoding(first.dtype), path, "Zarr store")
-    sensor = _sensor(path, groups)
     return make_scene(
         values.as_variable(),
         crs=_crs(first, groups),
-        transform=_transform(first, groups, resolution),
-        encoding={"dtype": "float32"},
-        attrs={
-            "sensor": sensor,
-            "product": path.stem,
-            "quantity": "reflectance",
-            **date_attribute(stated_date(_properties(groups)), date_in_name(path.name)),
-        },
-        **bands_of_sensor(names, sensor),
+        transform=_transform(first, groups),
+        encoding=_encoding(arrays),
+        **_described(names, arrays, path, groups),
     )
 
 
+def _encoding(arrays: list[xr.DataArray]) -> dict[str, Any]:
+    """Return how the numbers are stored, of bands that do not differ in it."""
+    keys = ("dtype", "scale_factor", "add_offset", "_FillValue")
+    stored = [{key: each.encoding[key] for key in keys if key in each.encoding} for each in arrays]
+    if any(repr(each) != repr(stored[0]) for each in stored):
+        return {"dtype": "float32"}
+    return {key: str(value) if key == "dtype" else float(value) for key, value in stored[0].items()}
+
+
+def _described(names: list[str], arrays: list[xr.DataArray], path: PurePath, groups: Any) -> dict[str, Any]:
+    """Return bands and attributes, as keywords of `finewave.scene.make_scene`."""
+    others = groups["/"].attrs.get("other_metadata")
+    own = others.get(ATTRIBUTES) if isinstance(others, dict) else None
+    attrs = {"product": path.stem, "quantity": "reflectance"}
+    attrs |= date_attribute(stated_date(_properties(groups)), date_in_name(path.name))
+    if isinstance(own, dict):  # all that the scene had
+        attrs = dict(own)
+    if set(names) <= set(SENTINEL_2):
+        sensor = _sensor(path, groups)
+        return {"attrs": {"sensor": sensor, **attrs}, **bands_of_sensor(names, sensor)}
+    lists = {key: [each.attrs.get(key) for each in arrays] for key in ("wavelength", "fwhm", "good_band", "band_name")}
+    known = {key: each for key, each in lists.items() if None not in each}
+    return {
+        "attrs": attrs,
+        "wavelengths": known.get("wavelength"),
+        "fwhm": known.get("fwhm"),
+        "good_bands": known.get("good_band"),
+        "band_names": known.get("band_name"),
+    }
+
+
 def _band_of(name: str) -> str | None:
+    """Return the band of an array: ``B2`` of Sentinel-2, otherwise ``b001``; None of another array."""
     matched = re.fullmatch(r"b(\d\d|8a)", name, re.IGNORECASE)
     band = f"B{matched[1].upper().lstrip('0')}" if matched else None
-    return band if band in _BANDS else None
+    return band if band in SENTINEL_2 else name if re.fullmatch(r"b\d{3,}", name) else None
+
+
+def _order(band: str) -> int:
+    return SENTINEL_2.index(band) if band in SENTINEL_2 else int(band[1:])
 
 
 def _properties(groups: Any) -> dict[str, Any]:
@@ -144,7 +172,7 @@ def _sensor(path: PurePath, groups: Any) -> str:
     return f"sentinel2{matched[1] or matched[2]}" if matched else "sentinel2a"
 
 
-def _described(array: xr.DataArray, groups: Any) -> list[dict[str, Any]]:
+def _places(array: xr.DataArray, groups: Any) -> list[dict[str, Any]]:
     """Return the possible locations of the STAC projection extension."""
     discovery = groups["/"].attrs.get("stac_discovery", {})
     places = [array.attrs, array.attrs.get("_eopf_attrs"), groups["/"].attrs.get("other_metadata")]
@@ -154,20 +182,22 @@ def _described(array: xr.DataArray, groups: Any) -> list[dict[str, Any]]:
 
 
 def _crs(array: xr.DataArray, groups: Any) -> Any:
-    for place in _described(array, groups):
-        for key in ("proj:epsg", "proj:code", "horizontal_CRS_code"):
+    for place in _places(array, groups):
+        for key in ("proj:epsg", "proj:code", "horizontal_CRS_code", "proj:wkt2"):
             if place.get(key):
                 text = str(place[key])
-                return text if ":" in text else f"EPSG:{text}"
+                return f"EPSG:{text}" if text.isdecimal() else text
     return None
 
 
-def _transform(array: xr.DataArray, groups: Any, resolution: float) -> Any:
+def _transform(array: xr.DataArray, groups: Any) -> Any:
+    stated = next((each["proj:transform"] for each in _places(array, groups)[:2] if "proj:transform" in each), None)
+    exact = None if stated is None else tuple(float(each) for each in stated[:6])
     if "x" in array.coords and "y" in array.coords and min(array.shape) > 1:
         x, y = (np.asarray(array.coords[name].values, np.float64) for name in ("x", "y"))
         width, height = (x[-1] - x[0]) / (len(x) - 1), (y[-1] - y[0]) / (len(y) - 1)
-        return (width, 0.0, x[0] - width / 2, 0.0, height, y[0] - height / 2)
-    for place in _described(array, groups)[:2]:
-        if "proj:transform" in place:
-            return tuple(float(each) for each in place["proj:transform"][:6])
-    return None
+        derived = (width, 0.0, x[0] - width / 2, 0.0, height, y[0] - height / 2)
+        # coordinates decide, since cropping updates them; the stated numbers are exact
+        is_same = exact is not None and np.allclose(exact, derived, rtol=0, atol=1e-6 * abs(width))
+        return exact if is_same else derived
+    return exact

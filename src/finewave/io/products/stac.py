@@ -141,7 +141,8 @@ def open_item(item: Any, base: Location, options: OpenOptions) -> xr.DataArray:
     attrs = {
         "product": str(item.get("id", "")),
         **({"sensor": sensor} if sensor else {}),
-        **date_attribute(stated_date(properties)),
+        # an item that does not know it may have the time of its own making there
+        **({} if properties.get("datetime") == properties.get("created") else date_attribute(stated_date(properties))),
     }
     applied = properties.get("earthsearch:boa_offset_applied") is True
     if applied and any(band.offset for each in selected for band in each.bands):
