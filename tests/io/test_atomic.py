@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -12,7 +15,7 @@ import numpy as np
 import pytest
 
 from finewave.errors import InputError
-from finewave.io.atomic import atomic_output, remove_folder
+from finewave.io.atomic import atomic_output, remove_folder, workshop_for
 
 
 def test_files_added_during_the_removal_are_removed_too(tmp_path: Path) -> None:
@@ -88,3 +91,25 @@ def test_what_gets_its_final_name_is_on_the_disk(tmp_path: Path, monkeypatch: py
         (temporary / "c" / "0").write_text("chunk")
     assert {name for kind, name in events if kind == "flushed"} >= {"a.zarr", "c", "0", tmp_path.name}
     assert events.index(("flushed", "0")) < events.index(("renamed", "a.zarr"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked there")
+def test_a_forked_child_does_not_hold_the_folder_of_its_killed_parent(tmp_path: Path) -> None:
+    """As the workers of a data loader would: the next run removes what the killed one left."""
+    script = (
+        "import os, signal, sys, time; from pathlib import Path; from finewave.io.atomic import workshop_for\n"
+        "with workshop_for(Path(sys.argv[1])):\n"
+        "    if (child := os.fork()) == 0:\n"
+        "        sys.stdin.read(); os._exit(0)\n"  # until the test is over
+        "    print(child, flush=True); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    final = tmp_path / "out.tif"
+    command = [sys.executable, "-c", script, str(final)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline().strip().isdigit()
+        assert parent.wait() == -signal.SIGKILL
+        assert [each.name[:14] for each in tmp_path.iterdir()] == [".out.tif.finew"]
+        with workshop_for(final) as workshop:
+            assert list(tmp_path.iterdir()) == [workshop]
+    assert list(tmp_path.iterdir()) == []

@@ -1,47 +1,55 @@
 """``make kills``: commands killed at random moments and run out of disk, then given again; a table of what came of it.
 
-python -m tests.kills.campaign [--moments 20] [--seed 18] [--jobs NAME ...]
+python -m tests.kills.campaign [--moments 20] [--seed 18] [--jobs NAME ...] [--at-once 2] [--results FILE]
 
-Starting Python with PyTorch takes seconds: one process has all imported, without a thread, and forks for each run.
+Starting Python with PyTorch takes seconds: one process has all imported, without a thread, and forks for each run. With
+a file of results, moments that stand in it are not tried again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from tests.kills.jobs import JOBS, Job, contents, left_over, write_inputs, write_store
+from tests.kills.processes import (
+    children_of,
+    end_of,
+    measured_end_of,
+    over,
+    send,
+    start,
+    wait_until_used,
+)
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-PATIENCE = 600.0  # seconds for a run or its end: a machine may be busy
-CHILDREN_S = 60.0
 DISK = "full disk"
 BESIDE = "second run"
+KINDS = [*(each.name for each in SIGNALS), DISK, BESIDE]
 
 
-@dataclass
-class Tally:
-    """What came of one kind of trouble for one command."""
+@dataclass(frozen=True)
+class Trial:
+    """One trouble of one command, and what came of it; `fault` is None if all was as it should be."""
 
-    outcomes: Counter[str] = field(default_factory=Counter)
-    faults: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        return ", ".join(f"{count} {what}" for what, count in sorted(self.outcomes.items()))
+    job: str
+    kind: str
+    part: float
+    outcome: str
+    fault: str | None = None
 
 
 def preload() -> None:
@@ -69,71 +77,6 @@ def preload() -> None:
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "a thread would be missing in every fork"
 
 
-def _become(job: Job, inputs: Path, folder: Path, limit: int | None) -> NoReturn:
-    """Be the command line in a forked process."""
-    os.setpgid(0, 0)
-    words = job.words(inputs, folder / "outputs")
-    os.environ["FINEWAVE_PREPARED"] = str(folder / "outputs" if job.prepares else inputs / "prepared")
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    if limit is not None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    status = 1
-    try:
-        from finewave.cli import main
-
-        main(words)
-    except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    except BaseException as error:  # Python's own end of a program that a signal meets before it is ready
-        print(f"error: {type(error).__name__}", file=sys.stderr)
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):
-                stream.flush()
-        os._exit(status)
-
-
-def start(job: Job, inputs: Path, folder: Path, limit: int | None = None) -> int:
-    """Start a command; return its process."""
-    sys.stdout.flush()
-    pid = os.fork()
-    if pid == 0:
-        _become(job, inputs, folder, limit)
-    with suppress(OSError):  # the child does it, too: whoever is first
-        os.setpgid(pid, pid)
-    return pid
-
-
-def end_of(pid: int) -> int:
-    """Return the exit status of a process, negative for a signal; and end it if it does not."""
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
-    os.killpg(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return -999
-
-
-def children_of(group: int) -> bool:
-    """Whether processes of a group are left after a while; they are ended then."""
-    until = time.monotonic() + CHILDREN_S
-    while time.monotonic() < until:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return False
-        time.sleep(0.05)
-    os.killpg(group, signal.SIGKILL)
-    return True
-
-
 class Place:
     """Inputs and a calm run of a job to compare with."""
 
@@ -141,29 +84,29 @@ class Place:
         self.job, self.inputs, self.folder = job, inputs, folder
         self.outputs = folder / "outputs"
         self.fresh()
-        begun = time.monotonic()
-        status = self.run()
-        self.seconds = time.monotonic() - begun
+        status, self.seconds = measured_end_of(start(job, inputs, folder))
         if status != 0:
             raise RuntimeError(f"{job.name} ends with {status} by itself:\n{self.log()}")
         self.expected = contents(self.outputs)
+        self.size = sum(path.stat().st_size for path in self.outputs.rglob("*") if path.is_file())
         assert not left_over(self.outputs), left_over(self.outputs)
 
     def fresh(self) -> None:
         shutil.rmtree(self.outputs, ignore_errors=True)
         self.outputs.mkdir()
 
-    def run(self) -> int:
-        pid = start(self.job, self.inputs, self.folder)
-        status = end_of(pid)
-        return -998 if children_of(pid) else status
+    def log(self, name: str = "log") -> str:
+        return (self.folder / name).read_text(errors="replace")
 
-    def log(self) -> str:
-        return (self.folder / "log").read_text(errors="replace")
+    def errors(self, name: str = "log") -> list[str]:
+        return [line for line in self.log(name).splitlines() if line.startswith("error")]
 
     def again(self) -> str | None:
         """Give the same command; return what is not as after a calm run."""
-        status = self.run()
+        pid = start(self.job, self.inputs, self.folder)
+        status = end_of(pid)
+        if children_of(pid):
+            return "the same command then leaves a child process"
         if status != 0:
             return f"the same command then ends with {status}: {self.log()[-300:]}"
         found = contents(self.outputs)
@@ -173,79 +116,60 @@ class Place:
         remains = left_over(self.outputs)
         return f"left over: {', '.join(remains[:4])}" if remains else None
 
-    def killed(self, number: signal.Signals, part: float, tally: Tally) -> None:
-        """Send a signal when a part of the usual time is over."""
+    def killed(self, kind: str, part: float) -> Trial:
+        """Send a signal when a part of the usual processor time is used."""
+        number = signal.Signals[kind]
         self.fresh()
         pid = start(self.job, self.inputs, self.folder)
-        time.sleep(part * self.seconds)
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
+        wait_until_used(pid, part * self.seconds)
+        os.kill(pid, number)  # nobody has waited for it: it is there even if it is over
         status = end_of(pid)
-        about = f"{self.job.name}, {number.name} at {part:.3f}"
-        if status == 0:
-            tally.outcomes["after its end"] += 1
-        elif number != signal.SIGKILL and status != -number and (status != 1 or "Traceback" in self.log()):
-            tally.faults.append(f"{about}: status {status}: {self.log()[-300:]}")
+        outcome = "after its end" if status == 0 else "the same bytes"
+        faults = []
+        if number != signal.SIGKILL and status not in (0, -number) and (status != 1 or "Traceback" in self.log()):
+            faults.append(f"status {status}: {self.log()[-300:]}")
         if children_of(pid):
-            tally.faults.append(f"{about}: a child process stayed")
+            faults.append("a child process stayed")
         held = [name for name in left_over(self.outputs) if name.endswith(".lock")]
         if number != signal.SIGKILL and status == 1 and held:
-            tally.faults.append(f"{about}: a lock stayed: {', '.join(held)}")
-        fault = self.again()
-        if fault is not None:
-            tally.faults.append(f"{about}: {fault}")
-        elif status != 0:
-            tally.outcomes["the same bytes"] += 1
+            faults.append(f"a lock stayed: {', '.join(held)}")
+        faults.append(self.again() or "")
+        return Trial(self.job.name, kind, part, outcome, "; ".join(filter(None, faults)) or None)
 
-    def without_room(self, part: float, tally: Tally) -> None:
+    def without_room(self, kind: str, part: float) -> Trial:
         """Run with room for a part of the output, then with room enough."""
         self.fresh()
-        needed = sum(path.stat().st_size for path in self.calm_files())
-        about = f"{self.job.name}, {DISK} at {part:.3f}"
-        with small_disk(self.outputs, max(4096, int(part * needed))) as (room, limit):
-            pid = start(self.job, self.inputs, self.folder, limit)
-            status = end_of(pid)
-            if status == 0:
-                tally.outcomes["room enough"] += 1
-            elif status != 2 or len(self.errors()) != 1:
-                tally.faults.append(f"{about}: status {status}, {len(self.errors())} lines: {self.log()[-400:]}")
+        faults = []
+        with small_disk(self.outputs, max(4096, int(part * self.size))) as (room, limit):
+            status = end_of(start(self.job, self.inputs, self.folder, limit))
+            if status != 0 and (status != 2 or len(self.errors()) != 1):
+                faults.append(f"status {status}, {len(self.errors())} lines: {self.log()[-400:]}")
             room(2**28)
-            fault = self.again()
-        if fault is not None:
-            tally.faults.append(f"{about}: {fault}")
-        elif status != 0:
-            tally.outcomes["the same bytes"] += 1
+            faults.append(self.again() or "")
+        outcome = "room enough" if status == 0 else "the same bytes"
+        return Trial(self.job.name, kind, part, outcome, "; ".join(filter(None, faults)) or None)
 
-    def calm_files(self) -> list[Path]:
-        return [path for path in (self.folder / "calm").rglob("*") if path.is_file()]
-
-    def keep_calm(self) -> None:
-        """Keep the calm run's files for their sizes."""
-        shutil.copytree(self.outputs, self.folder / "calm")
-
-    def errors(self) -> list[str]:
-        return [line for line in self.log().splitlines() if line.startswith("error")]
-
-    def beside(self, tally: Tally) -> None:
+    def beside(self, kind: str, part: float) -> Trial:
         """Give the command a second time while the first one has its output."""
         self.fresh()
         first = start(self.job, self.inputs, self.folder)
-        status = None
-        while not list(self.outputs.rglob(".*.lock")) and status is None:
-            done, ended = os.waitpid(first, os.WNOHANG)
-            status = ended if done else None
+        while not list(self.outputs.rglob(".*.lock")) and not over(first):
             time.sleep(0.001)
-        os.killpg(first, signal.SIGSTOP)
-        second = end_of(start(self.job, self.inputs, self.folder))
-        said = self.log()
-        os.killpg(first, signal.SIGCONT)
-        about = f"{self.job.name}, {BESIDE}"
-        if second != 2 or "another run is writing" not in said or len(self.errors()) > 1:
-            tally.faults.append(f"{about}: status {second}: {said[-300:]}")
+        send(first, signal.SIGSTOP)
+        second = end_of(start(self.job, self.inputs, self.folder, log="log of the second"))
+        send(first, signal.SIGCONT)
+        said = self.log("log of the second")
+        faults = []
+        if second != 2 or "another run is writing" not in said or len(self.errors("log of the second")) != 1:
+            faults.append(f"status {second}: {said[-300:]}")
         if end_of(first) != 0 or contents(self.outputs) != self.expected or left_over(self.outputs):
-            tally.faults.append(f"{about}: the first one is not as without: {self.log()[-300:]}")
-        if not tally.faults:
-            tally.outcomes["refused in one line"] += 1
+            faults.append(f"the first one is not as without: {self.log()[-300:]}")
+        return Trial(self.job.name, kind, part, "refused in one line", "; ".join(faults) or None)
+
+    def trial(self, kind: str, part: float) -> Trial:
+        """Make one trial of any kind."""
+        make = {DISK: self.without_room, BESIDE: self.beside}.get(kind, self.killed)
+        return make(kind, part)
 
 
 @contextmanager
@@ -261,67 +185,102 @@ def small_disk(folder: Path, size: int) -> Iterator[tuple]:
         yield lambda more: None, size
 
 
-def in_fork(work, *arguments) -> None:
-    """Do what starts threads in a process of its own."""
+def in_fork(work: Callable, *arguments) -> int:
+    """Start what is done in a process of its own; return the process."""
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
-        try:
-            work(*arguments)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    if os.waitpid(pid, 0)[1]:
-        raise RuntimeError(f"{work.__name__} failed")
+        _in_child(work, *arguments)
+    return pid
 
 
-def run(names: list[str], moments: int, seed: int, kinds: list[str], say=print) -> dict[tuple[str, str], Tally]:
-    """Run the matrix; return a tally by command and kind of trouble."""
-    preload()
-    tallies: dict[tuple[str, str], Tally] = {}
+def _in_child(work: Callable, *arguments) -> NoReturn:
+    status = 1
+    try:
+        work(*arguments)
+        status = 0
+    except BaseException as error:
+        print(f"{getattr(work, '__name__', work)}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def parts_of(name: str, kind: str, moments: int, seed: int) -> list[float]:
+    """Return the moments of a cell as parts of a command: the same for the same seed."""
+    chance = random.Random(f"{seed} {name} {kind}")
+    return sorted(round(chance.uniform(0, 1), 6) for _ in range(moments if kind != BESIDE else 1))
+
+
+def stored(results: Path) -> list[Trial]:
+    """Return the trials that a file has; the last one of the same command, kind and moment counts."""
+    lines = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
+    trials = [Trial(**json.loads(line)) for line in lines]
+    return list({(each.job, each.kind, each.part): each for each in trials}.values())
+
+
+def run_job(name: str, cells: dict[str, list[float]], inputs: Path, results: Path) -> None:
+    """Make the trials of one command, one after the other, and append them to the results."""
+    folder = inputs.parent / name.replace(" ", "-")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    place = Place(JOBS[name], inputs, folder)
+    for kind, parts in cells.items():
+        for part in parts:
+            trial = place.trial(kind, part)
+            with results.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(trial)) + "\n")
+            if trial.fault is not None:
+                print(f"{name}, {kind} at {part:.3f}: {trial.fault}", flush=True)
+        print(f"{name:20}{kind:12}done", flush=True)
+
+
+def run(names: list[str], moments: int, seed: int, kinds: list[str], results: Path, at_once: int) -> list[Trial]:
+    """Run the matrix but for what stands in the results, several commands at once; return all trials asked for."""
+    asked = {(name, kind): parts_of(name, kind, moments, seed) for name in names for kind in kinds}
+    known = {(each.job, each.kind, each.part) for each in stored(results)}
     with tempfile.TemporaryDirectory(prefix="finewave-kills-") as made:
-        top = Path(made)
-        inputs = top / "inputs"
-        (inputs / "prepared").mkdir(parents=True)
-        in_fork(write_inputs, inputs)
-        in_fork(write_store, inputs)
-        os.environ["FINEWAVE_DATA"] = str(top / "none")
-        os.chdir(top)
+        waiting = {}
         for name in names:
-            folder = top / name.replace(" ", "-")
-            folder.mkdir()
-            place = Place(JOBS[name], inputs, folder)
-            place.keep_calm()
-            for kind in kinds:
-                tally = tallies[name, kind] = Tally()
-                chance = random.Random(f"{seed} {name} {kind}")
-                if kind == BESIDE:
-                    place.beside(tally)
-                for part in sorted(chance.uniform(0, 1) for _ in range(moments if kind != BESIDE else 0)):
-                    if kind == DISK:
-                        place.without_room(part, tally)
-                    else:
-                        place.killed(signal.Signals[kind], part, tally)
-                say(f"{name:20}{kind:12}{tally}", flush=True)
-                for fault in tally.faults:
-                    say(f"    {fault}", flush=True)
-    return tallies
+            cells = {kind: [part for part in asked[name, kind] if (name, kind, part) not in known] for kind in kinds}
+            if any(cells.values()):
+                waiting[name] = {kind: parts for kind, parts in cells.items() if parts}
+        if waiting:
+            preload()
+            _run_all(waiting, Path(made), results, at_once)
+    wanted = {(name, kind, part) for (name, kind), parts in asked.items() for part in parts}
+    return [each for each in stored(results) if (each.job, each.kind, each.part) in wanted]
 
 
-KINDS = [*(each.name for each in SIGNALS), DISK, BESIDE]
+def _run_all(waiting: dict[str, dict[str, list[float]]], top: Path, results: Path, at_once: int) -> None:
+    inputs = top / "inputs"
+    (inputs / "prepared").mkdir(parents=True)
+    for write in (write_inputs, write_store):
+        if os.waitpid(in_fork(write, inputs), 0)[1]:
+            raise RuntimeError(f"{write.__name__} failed")
+    os.environ["FINEWAVE_DATA"] = str(top / "none")
+    os.chdir(top)
+    running: dict[int, str] = {}
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            name = next(iter(waiting))
+            running[in_fork(run_job, name, waiting.pop(name), inputs, results)] = name
+        pid, status = os.wait()
+        if status:
+            raise RuntimeError(f"the trials of {running[pid]} ended with {os.waitstatus_to_exitcode(status)}")
+        del running[pid]
 
 
-def table(tallies: dict[tuple[str, str], Tally]) -> str:
+def table(trials: list[Trial]) -> str:
     """Return a table in Markdown: of each, how many were as without."""
-    kinds = list(dict.fromkeys(kind for _, kind in tallies))
+    kinds = [kind for kind in KINDS if any(each.kind == kind for each in trials)]
     lines = [f"| command | {' | '.join(kinds)} |", f"|---{'|---' * len(kinds)}|"]
-    for name in dict.fromkeys(name for name, _ in tallies):
+    for name in [name for name in JOBS if any(each.job == name for each in trials)]:
         cells = []
         for kind in kinds:
-            tally = tallies[name, kind]
-            good = sum(tally.outcomes.values())
-            cells.append(f"{good} of {good + len(tally.faults)}")
-        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+            of_cell = [each for each in trials if (each.job, each.kind) == (name, kind)]
+            cells.append(f"{sum(each.fault is None for each in of_cell)} of {len(of_cell)}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -332,10 +291,19 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=18)
     parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS))
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--at-once", type=int, default=1, help="commands whose trials run at the same time")
+    parser.add_argument("--results", type=Path, help="file of all trials, one a line; those in it are not made again")
     said = parser.parse_args()
-    tallies = run(said.jobs, said.moments, said.seed, said.kinds)
-    print(f"\n{table(tallies)}")
-    return int(any(tally.faults for tally in tallies.values()))
+    with tempfile.TemporaryDirectory() as made:
+        results = (said.results or Path(made) / "trials.jsonl").absolute()
+        trials = run(said.jobs, said.moments, said.seed, said.kinds, results, said.at_once)
+    print(f"\n{table(trials)}")
+    late = sum(each.outcome in ("after its end", "room enough") for each in trials)
+    print(f"\n{len(trials)} trials; {late} of them met a command that had ended, or had room enough")
+    faulty = [each for each in trials if each.fault is not None]
+    for each in faulty:
+        print(f"{each.job}, {each.kind} at {each.part:.3f}: {each.fault}")
+    return int(bool(faulty))
 
 
 if __name__ == "__main__":

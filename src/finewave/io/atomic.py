@@ -99,7 +99,7 @@ def workshop_for(final: Path) -> Iterator[Path]:
     finally:
         remove_folder(workshop)
         if hold is not None:
-            os.close(hold)
+            _let_go(hold)
 
 
 def _remove_left_over(folder: Path, prefix: str) -> None:
@@ -112,7 +112,7 @@ def _remove_left_over(folder: Path, prefix: str) -> None:
                 hold = _hold(each)
                 if hold is not None:
                     shutil.rmtree(each, ignore_errors=True)
-                    os.close(hold)
+                    _let_go(hold)
 
 
 def _hold(folder: Path) -> int | None:
@@ -126,15 +126,33 @@ def _hold(folder: Path) -> int | None:
     if fcntl is None:
         return None
     handle = os.open(folder, os.O_RDONLY)
+    _held.add(handle)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         folder.stat()
     except OSError as error:
-        os.close(handle)
+        _let_go(handle)
         if isinstance(error, BlockingIOError | FileNotFoundError):
             raise
         return None
     return handle
+
+
+def _let_go(handle: int) -> None:
+    _held.discard(handle)
+    os.close(handle)
+
+
+def _let_go_in_fork() -> None:
+    """Close what a forked child inherits: it would hold the folder on after its parent was killed."""
+    for handle in list(_held):
+        with suppress(OSError):
+            _let_go(handle)
+
+
+_held: set[int] = set()  # locked folders of this process
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_in_fork)
 
 
 def remove_folder(folder: Path, patience: float = 5.0) -> None:
