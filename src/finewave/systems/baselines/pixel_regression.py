@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from finewave.errors import InputError
+from finewave.nn.least_squares import solve_normal
 from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least
 
@@ -90,7 +91,7 @@ class PixelRegression(SRNetwork):
         if not isinstance(gram, Tensor) or not isinstance(moment, Tensor):
             raise InputError(f"{self.name} needs training images to be fitted; there are none")
         ridge = torch.diag(gram.new_tensor([self.penalty * bool(factors) for factors in self.monomials]))
-        solution = torch.linalg.lstsq(gram / count + ridge, moment / count).solution
+        solution = solve_normal(gram / count + ridge, moment / count)
         with torch.no_grad():
             self.coefficients.copy_(solution)
 

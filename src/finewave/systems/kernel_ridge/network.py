@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from finewave.errors import InputError
 from finewave.nn.exporting import exporting
+from finewave.nn.least_squares import solve_normal
 from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least, require
 
@@ -164,7 +165,7 @@ class KernelRidge(SRNetwork):
         ridge[first:, first:] = self.penalty * self.kernels(self.centres[:used].to(gram))[:, :used]
         ridge.diagonal()[: self.ms_bands] += LINEAR_PENALTY
         ridge.diagonal()[first:] += JITTER
-        solution = torch.linalg.lstsq(gram / len(ms) + ridge, moment / len(ms)).solution
+        solution = solve_normal(gram / len(ms) + ridge, moment / len(ms))
         self.affine.copy_(solution[:first])
         self.coefficients.zero_()
         self.coefficients[:used] = solution[first:].to(self.coefficients)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from finewave.errors import InputError
 from finewave.nn.convolutions3d import BORDER, Convolutions3D
+from finewave.nn.least_squares import solve_normal
 from finewave.nn.sampling import bicubic
 from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least
@@ -96,7 +97,7 @@ class SSJSR(SRNetwork):
             raise InputError("ssjsr needs training images to be fitted; there are none")
         ridge = PENALTY * gram.diagonal()[:-1].mean() * torch.eye(self.ms_bands + 1, dtype=torch.float64)
         ridge[-1, -1] = 0  # the constant is not penalised
-        solution = torch.linalg.lstsq(gram + ridge, moment).solution
+        solution = solve_normal(gram + ridge, moment)
         assert self.spectra.bias is not None
         with torch.no_grad():
             self.spectra.weight.copy_(solution[:-1].T[..., None, None])
