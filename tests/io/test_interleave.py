@@ -110,3 +110,32 @@ def test_unknown(name: str, tmp_path: Path) -> None:
         fw.save_scene(make_scene(np.zeros((2, 4, 5), np.float32)), tmp_path / name, interleave="line")
     with pytest.raises(InputError, match="interleave"):
         fw.save_scene(make_scene(np.zeros((2, 4, 5), np.float32)), tmp_path / "a.mat", interleave="band")
+
+
+@pytest.mark.parametrize("compress", ["none", "NONE", None, "lzw", "lerc"])
+@pytest.mark.parametrize("cog", [True, False])
+def test_pixels_in_one_place_whatever_the_compression(
+    compress: str | None, cog: bool, scene: xr.DataArray, tmp_path: Path
+) -> None:
+    fw.save_scene(scene[:3], tmp_path / "a.tif", cog=cog, compress=compress)
+    with rasterio.open(tmp_path / "a.tif") as file:
+        assert file.interleaving.value == "PIXEL"
+        assert (file.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG") == cog
+        assert (file.compression.value if file.compression else "NONE") == (compress or "none").upper()
+        np.testing.assert_array_equal(file.read(), scene[:3].values)
+
+
+@pytest.mark.parametrize("compress", ["jpeg", "webp", "jxl", "zip"])
+def test_compressions_that_lose_values_or_do_not_exist(compress: str, scene: xr.DataArray, tmp_path: Path) -> None:
+    """GDAL wrote files without any pixel for the first two, uncompressed ones for others."""
+    with pytest.raises(fw.InputError, match=f"compress='{compress}' is unknown or loses values; accepted are deflate"):
+        fw.save_scene(scene[:3], tmp_path / "a.tif", compress=compress)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("bands", "size"), [(218, 64), (31, 176), (3, 512), (3000, 16)])
+def test_chunks_of_whole_pixels_stay_small(bands: int, size: int) -> None:
+    from finewave.io.formats.netcdf import side_of_chunk
+
+    assert side_of_chunk(bands, np.dtype(np.float32)) == size
+    assert bands * 4 * size**2 <= 2**22

@@ -24,6 +24,7 @@ from finewave.io.open_options import OpenOptions, SaveOptions
 from finewave.scene import STRUCTURE, attribute_from_text, attribute_to_text, band_values
 
 _TILE = 256
+_COMPRESSIONS = ("deflate", "lzw", "zstd", "lzma", "packbits", "lerc", "none")
 _PREDICTING = ("deflate", "lzw", "zstd")
 _UNPACKED = 2**30
 """Bytes up to which a file that is read once is not compressed."""
@@ -178,11 +179,18 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     Parameters
     ----------
     options : SaveOptions
-        ``format_options``: ``cog`` (bool, default False), ``compress`` (default ``"deflate"``),
-        ``interleave``, see `finewave.io.formats.storage.choose_interleave`.
+        ``format_options``: ``cog`` (bool, default False), ``compress`` (default ``"deflate"``; ``"none"``, or another
+        of those that lose nothing), ``interleave``, see `finewave.io.formats.storage.choose_interleave`.
+
+    Raises
+    ------
+    InputError
+        The compression is unknown, or one of photographs, which changes values or holds bytes alone.
     """
     extra = dict(options.format_options or {})
-    cog, compress = bool(extra.pop("cog", False)), str(extra.pop("compress", "deflate"))
+    cog, compress = bool(extra.pop("cog", False)), str(extra.pop("compress", "deflate") or "none").lower()
+    if compress not in _COMPRESSIONS:
+        raise InputError(f"compress={compress!r} is unknown or loses values; accepted are {', '.join(_COMPRESSIONS)}")
     interleave = choose_interleave(options, scene.sizes["band"])
     storage = choose_storage(scene, options)
     if storage.dtype.kind == "f" and storage.nodata is None:
@@ -201,7 +209,8 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
             tiled=True,
             blockxsize=_TILE,
             blockysize=_TILE,
-            interleave="band" if cog else interleave,
+            # without compression the COG driver of GDAL keeps the order of what it copies
+            interleave="band" if cog and compress != "none" else interleave,
             BIGTIFF="IF_SAFER",
             NUM_THREADS="ALL_CPUS",
             **packing,

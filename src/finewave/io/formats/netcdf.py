@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from finewave.io.formats.lazy import few_blocks_at_once, in_blocks
 from finewave.io.formats.storage import Storage, choose_interleave, choose_storage
 from finewave.io.open_options import OpenOptions, SaveOptions
 from finewave.scene import STRUCTURE, attribute_to_text, band_values, scene_transform
+
+_CHUNK_BYTES = 2**22
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
@@ -95,6 +98,12 @@ def dataset_from_scene(scene: xr.DataArray, storage: Storage) -> tuple[xr.Datase
     return written.to_dataset(), encoding
 
 
+def side_of_chunk(depth: int, dtype: np.dtype[Any]) -> int:
+    """Return the side in pixels of a chunk with so many bands: 512, of many bands fewer, so that it has 4 MiB."""
+    side = math.isqrt(_CHUNK_BYTES // (depth * dtype.itemsize))
+    return max(16, min(512, side - side % 16))
+
+
 def global_attributes(scene: xr.DataArray) -> dict[str, str]:
     """Return the attributes of a file with a scene: conventions, and by ACDD-1.3 when the scene was taken."""
     date = utc(scene.attrs.get("datetime"))
@@ -110,7 +119,8 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
         dataset.attrs |= global_attributes(scene)
         shape = dataset["scene"].shape
         depth = 1 if choose_interleave(options, shape[0]) == "band" else shape[0]
-        encoding.update(zlib=True, complevel=4, shuffle=True, chunksizes=(depth, *(min(n, 512) for n in shape[1:])))
+        side = side_of_chunk(depth, storage.dtype)
+        encoding.update(zlib=True, complevel=4, shuffle=True, chunksizes=(depth, *(min(n, side) for n in shape[1:])))
         write_hdf5(
             temporary,
             dataset.nbytes,
