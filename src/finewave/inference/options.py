@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError, unknown_name
+from finewave.plain_numbers import as_plain
 
 OF_FILES = frozenset(
     {
@@ -194,6 +195,8 @@ class PredictOptions:
 
     def __post_init__(self) -> None:
         """Refuse values out of range before anything is read."""
+        for each in fields(self):
+            object.__setattr__(self, each.name, as_plain(getattr(self, each.name)))
         check_tiling(self.tile, self.halo)
         _check_integer("workers", self.workers, 1)
         _check_integer("scale", self.scale, 2)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError, unknown_name
 from finewave.io.network.location import Location, Remote, location_of
+from finewave.plain_numbers import as_plain
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
@@ -158,11 +159,11 @@ def open_scene(
     options = OpenOptions(
         wavelengths=None if wavelengths is None else given_wavelengths(wavelengths),
         variable=variable,
-        scale=full_scale,
+        scale=as_plain(full_scale),
         linearise=linearise,
-        band_axis=band_axis,
-        resolution=resolution,
-        overview=overview,
+        band_axis=as_plain(band_axis),
+        resolution=as_plain(resolution),
+        overview=as_plain(overview),
         engine=engine,
         orthorectify=orthorectify,
         mask_clouds=mask_clouds,
@@ -173,7 +174,7 @@ def open_scene(
         close = getattr(scene, "_close", None)
         scene = with_wavelengths(scene, options.wavelengths)
         scene.set_close(close)
-    return scene if chunks is None else _chunked(scene, chunks)
+    return scene if chunks is None else _chunked(scene, as_plain(chunks))
 
 
 def open_with(source: Path, options: OpenOptions) -> xr.DataArray:
@@ -405,7 +406,12 @@ def save_scene(
     _module(format_).save_file(
         check_scene(scene),
         target,
-        SaveOptions(dtype=dtype, scale=full_scale, nodata=nodata, format_options=options),
+        SaveOptions(
+            dtype=dtype,
+            scale=as_plain(full_scale),
+            nodata=as_plain(nodata),
+            format_options={name: as_plain(value) for name, value in options.items()},
+        ),
     )
 
 

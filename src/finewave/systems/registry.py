@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError, unknown_name
+from finewave.plain_numbers import as_plain
 from finewave.systems.signatures import annotations_of
 from finewave.types import TASKS, ImageKind
 from finewave.warnings import FinewaveWarning
@@ -172,6 +173,7 @@ def create_model(name: str, **config: Any) -> SRNetwork:
     for key in config:
         if key not in signature.parameters:
             raise unknown_name(f"option of {name}", key, signature.parameters)
+    config = {key: as_plain(value) if getattr(value, "ndim", None) == 0 else value for key, value in config.items()}
     missing = [
         key for key, p in signature.parameters.items() if p.default is inspect.Parameter.empty and key not in config
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from finewave.evaluation.baselines import FLOORS, SMALL_FLOORS, Floor, build_bas
 from finewave.evaluation.whole_scenes import WholeScenes
 from finewave.extras import check_extra
 from finewave.physics.sensors import Sensor, get_sensor
+from finewave.plain_numbers import as_plain
 from finewave.systems.registry import config_of, system_named
 from finewave.training.processes import is_first_process, sole_run
 from finewave.training.recipes import list_recipes, load_recipe
@@ -129,6 +130,7 @@ def fit(
         If the MTF of the sensor is unknown, or its pixel size differs from that of the degraded scenes.
     """
     check_extra("train", "finewave fit")
+    options = replace(options, **{each.name: as_plain(getattr(options, each.name)) for each in fields(options)})
     with sole_run(out):
         return _fit(scenes, out, options, progress)
 
