@@ -37,10 +37,10 @@ def measure_scene(case: Case) -> dict[str, Any]:
         source, output, model = (Path(folder) / name for name in ("scene.tif", f"result{o['format']}", "model"))
         bands = o["config"]["ms_bands"]
         if o.get("weights"):
-            model, scale, wavelengths = _shipped(o["weights"])
+            model, scale, wavelengths = shipped(o["weights"])
         else:
             scale, wavelengths = _write_model(model, o["network"], o["config"]), [*np.linspace(450, 850, bands)]
-        _write_scene(source, o["size"], wavelengths)
+        write_scene(source, o["size"], wavelengths)
         said = ["--halo", o["halo"], "--dtype", "uint16", "--device", o["device"], "--precision", case.precision]
         said += ["--tile", str(o["tile"])] if o.get("tile") else []
         said += ["--workers", str(o["workers"])] if o.get("workers") else []
@@ -101,7 +101,7 @@ def _write_model(folder: Path, network: str, config: dict[str, Any]) -> int:
     return int(net.scale)
 
 
-def _shipped(name: str) -> tuple[Path, int, list[float]]:
+def shipped(name: str) -> tuple[Path, int, list[float]]:
     """Return the name of weights that ship as a path, their scale and the wavelengths of their input in nm."""
     from finewave.zoo.model import load_model
 
@@ -110,7 +110,7 @@ def _shipped(name: str) -> tuple[Path, int, list[float]]:
     return Path(name), model.upscaling, model.card.ms_wavelengths_nm or []
 
 
-def _write_scene(path: Path, size: tuple[int, int], wavelengths: list[float]) -> None:
+def write_scene(path: Path, size: tuple[int, int], wavelengths: list[float]) -> None:
     """Save a georeferenced scene of uint16, whose texture compresses about as badly as a photograph's."""
     from finewave.io.open_save import save_scene
     from finewave.scene import make_scene, with_georeference

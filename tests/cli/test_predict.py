@@ -58,6 +58,30 @@ def test_folder_of_files(photograph: Path, georeferenced: Path, tiny_weights: Pa
     assert result.stdout.split() == [str(tmp_path / "results" / n) for n in ("photograph.nc", "scene.nc")]
 
 
+def test_several_files_of_several_folders(
+    photograph: Path, georeferenced: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "more").mkdir()
+    moved = georeferenced.rename(tmp_path / "more" / georeferenced.name)
+    result = run("predict", photograph, moved, "-o", tmp_path / "out", "--model", tiny_weights, "--format", "nc")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.split() == [str(tmp_path / "out" / n) for n in ("photograph.nc", "scene.nc")]
+    predict(moved, tmp_path / "alone.nc", tiny_weights)
+    np.testing.assert_array_equal(load_scene(tmp_path / "out" / "scene.nc"), load_scene(tmp_path / "alone.nc"))
+
+
+def test_several_files_need_a_folder_and_names_of_their_own(
+    photograph: Path, georeferenced: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    both = ["predict", photograph, georeferenced, "--model", tiny_weights, "-o"]
+    assert_refused(run(*both, tmp_path / "out.tif"), "one file for several scenes", "folder")
+    assert_refused(run(*both, tmp_path / "scene.tif" / "out"), "is a file, not a folder")
+    assert_refused(run("predict", photograph, photograph, *both[3:], tmp_path / "out"), "would both become")
+    assert_refused(run("predict", photograph, tmp_path / "none.png", *both[3:], tmp_path / "out"), "no such file")
+    assert_refused(run(*both, tmp_path, "--format", "png"), "png")
+    assert not (tmp_path / "out").exists()
+
+
 def test_file_into_an_existing_folder(photograph: Path, tiny_weights: Path, tmp_path: Path) -> None:
     (tmp_path / "results.v2").mkdir()
     predict(photograph, tmp_path / "results.v2", tiny_weights)

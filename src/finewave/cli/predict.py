@@ -12,13 +12,14 @@ from finewave.cli.completion import model_names, output_formats, sensor_names
 from finewave.cli.options import example, numbers_or_file, numbers_or_names, pooling_option, precision_option
 from finewave.cli.progress import Progress
 from finewave.cli.streams import json_option, print_json, working
+from finewave.collector import paused_collector
 
 KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias")
 """Kernels of `finewave.physics.degradation` without further parameters, repeated here to avoid loading NumPy."""
 
 
 @click.command(epilog=example("finewave predict photo.jpg -o photo.tif --model jssunet-photo-x4"))
-@click.argument("source", metavar="INPUT", type=click.Path())  # or a URL, which a Path would change
+@click.argument("sources", metavar="INPUT...", nargs=-1, required=True, type=click.Path())  # or URLs: no Path
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File, or folder.")
 @click.option(
     "--model",
@@ -82,21 +83,19 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @click.option("--restart", is_flag=True, help="Throw away the tiles of an earlier, unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Let OUTPUT replace INPUT, if they are the same.")
 @json_option
-def predict(source: str, output: Path, model: str, as_json: bool, **options: Any) -> None:
+def predict(sources: tuple[str, ...], output: Path, model: str, as_json: bool, **options: Any) -> None:
     """Apply a model to files.
 
     INPUT is a file, a URL or cloud path, a STAC item, or a folder of files. The output's format is that of its
-    extension: .tif, .nc, .zarr, .h5, .mat, .hdr, ... If OUTPUT has no extension it is a folder, and each file in
-    the folder INPUT becomes one in OUTPUT. A model that takes two images gets the second, a file or a folder, by
-    --guide.
+    extension: .tif, .nc, .zarr, .h5, .mat, .hdr, ... If OUTPUT has no extension it is a folder, and each of several
+    INPUTs, or each file in the folder INPUT, becomes one in OUTPUT. A model that takes two images gets the second, a
+    file or a folder, by --guide.
 
     Baselines are models, too: bicubic and ibp need --scale, gsa and cnmf a --guide, and ridge, quadratic,
     root-polynomial, ridge-knn and knn learn from the spectra of a scene or dataset, --spectra, observed by --sensor.
 
     Scenes of any size are processed in tiles. A run that was stopped resumes if the same command is given again.
     """
-    from finewave.inference.predict import predict_file
-
     keep_freed_memory()
     options["wavelengths"] = numbers_or_file(options["wavelengths"])
     options["bands"] = numbers_or_names(options["bands"])
@@ -104,8 +103,10 @@ def predict(source: str, output: Path, model: str, as_json: bool, **options: Any
         options["consistent"] = options["consistent"] is not None
     halo = options["halo"]
     options["halo"] = int(halo) if halo.isdecimal() else halo
-    with working(as_json), Progress("predict") as progress:
-        written = predict_file(source, output, model, progress=progress, say=progress.note, **options)
+    with working(as_json), paused_collector(), Progress("predict") as progress:
+        from finewave.inference.predict import predict_file
+
+        written = predict_file(sources, output, model, progress=progress, say=progress.note, **options)
     if as_json:
         return print_json({"model": model, "written": written})
     for path in written:

@@ -1,4 +1,4 @@
-"""File in, file out: one scene, or every scene of a folder."""
+"""File in, file out: one scene, several, or every scene of a folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from finewave.collector import resume_collector
 from finewave.errors import InputError, unknown_name
 from finewave.inference.baselines import is_baseline
 from finewave.inference.options import PredictOptions
@@ -22,7 +23,7 @@ from finewave.zoo.model import Model
 
 
 def predict_file(
-    source: str | Path,
+    source: str | Path | Sequence[str | Path],
     output: str | Path,
     model: Model | str | Path,
     *,
@@ -30,18 +31,18 @@ def predict_file(
     say: Callable[[str], None] | None = None,
     **options: Any,
 ) -> list[Path]:
-    """Apply a model to a file, or to every file of a folder, in memory that does not grow with the scene.
+    """Apply a model to a file, to several, or to every file of a folder, in memory that does not grow with the scene.
 
     Finished tiles are stored in a hidden folder beside the output. A run that was interrupted for any reason resumes
     from them when started again with the same options.
 
     Parameters
     ----------
-    source : str or Path
+    source : str, Path or sequence of them
         A file, URL or cloud path that `open_scene` reads; or a folder, which is one scene (an image per band) if
-        ``output`` has an extension, otherwise a folder of scenes.
+        ``output`` has an extension, otherwise a folder of scenes. Of two or more, each is one scene.
     output : str or Path
-        With an extension, a file in that format; without, a folder, made if missing for a folder of scenes, in
+        With an extension, a file in that format; without, a folder, made if missing for several scenes, in
         which ``a.png`` becomes ``a`` + ``suffix``.
     model : Model, str or Path
         From `load_model`, or its argument; or the name of a baseline, see `finewave.inference.baselines`.
@@ -62,19 +63,26 @@ def predict_file(
     InputError
         A ``ValueError``, if a path cannot be used, an option is unknown or out of range, the output is an input (see
         ``overwrite``), a file does not fit the model, the disk is full, another run writes the same output, or an
-        unfinished one with other inputs or options has. In a folder the other files are processed first, and the
+        unfinished one with other inputs or options has. Of several scenes the others are processed first, and the
         message names those that failed.
     """
     settings = PredictOptions.of_files(options)
-    place, output = location_of(source), Path(output)
-    if isinstance(place, Path) and not place.exists():
-        raise InputError(f"no such file or folder: {place}")
-    output, many = _target(place, output, settings)
-    pairs: Sequence[tuple[Location, Path]] = [(place, output)]
-    if many and isinstance(place, Path):
-        pairs = _pairs(place, output, settings.extension)
+    places = [_existing(location_of(each)) for each in ([source] if isinstance(source, str | Path) else source)]
+    if not places:
+        raise InputError("no scene is given; give at least one")
+    place, output = places[0], Path(output)
+    if len(places) > 1:
+        many = True
+        scenes: Sequence[Location] = places
+        _check_folder(output, settings.extension)
+    else:
+        output, many = _target(place, output, settings)
+        scenes = list(_scenes_in(place)) if many and isinstance(place, Path) else places
+        if not scenes:
+            raise InputError(f"the folder {place} holds no image that can be read")
+    pairs = _pairs(scenes, output, settings.extension) if many else [(place, output)]
     if not settings.overwrite:
-        _keep_inputs(place, output, pairs if many else None, settings)
+        _keep_inputs(places, output, pairs if many else None, settings)
     _check_beside(pairs, settings)
     model_path = None if isinstance(model, Model) or is_baseline(model) or member_names(model) else str(model)
     if not is_baseline(model):
@@ -84,7 +92,7 @@ def predict_file(
         run = partial(run_file, model=model, options=settings, client=client, model_path=model_path, say=say)
         if many:
             if settings.anchors is not None:
-                raise InputError("anchors belong to one scene; give its file, not a folder of scenes")
+                raise InputError("anchors belong to one scene; give its file, not several or a folder of scenes")
             return _all_of(pairs, output, settings.guide, run, progress)
         guide = None if settings.guide is None else _existing(location_of(settings.guide))
         run(place, output, guide=guide, progress=progress)
@@ -110,13 +118,22 @@ def _target(source: Location, output: Path, options: PredictOptions) -> tuple[Pa
     return output, many
 
 
+def _check_folder(output: Path, extension: str) -> None:
+    """Refuse an output of several scenes that is not a folder."""
+    if output.suffix.lower() in _extensions() and not output.is_dir():
+        raise InputError(f"{output} is one file for several scenes; give a folder (and --format, suffix=)")
+    if output.exists() and not output.is_dir():
+        raise InputError(f"the output {output} of several scenes is a file; give a folder")
+    _check_output(output, extension)
+
+
 def _keep_inputs(
-    source: Location, output: Path, pairs: Sequence[tuple[Location, Path]] | None, options: PredictOptions
+    sources: Sequence[Location], output: Path, pairs: Sequence[tuple[Location, Path]] | None, options: PredictOptions
 ) -> None:
     """Refuse an output that is an input."""
     remedy = "give another name, or --overwrite (in Python overwrite=True)"
     spots = options.anchors if isinstance(options.anchors, str | Path) else None
-    named = [location_of(each) for each in (source, options.guide, options.spectra, spots) if each is not None]
+    named = [location_of(each) for each in (*sources, options.guide, options.spectra, spots) if each is not None]
     read = [each for each in named if isinstance(each, Path)]
     if pairs is None:
         return keep_inputs(read, [output, *options.beside(output)], remedy)
@@ -159,7 +176,7 @@ def _all_of(
     run: Callable[..., None],
     progress: Callable[[int, int], None] | None,
 ) -> list[Path]:
-    """Process each pair of a folder; report failures at the end."""
+    """Process each pair; report failures at the end."""
     made = not output.exists()
     output.mkdir(exist_ok=True)
     failures: list[str] = []
@@ -171,6 +188,7 @@ def _all_of(
             failures.append(f"{path.name}: {error}")
         else:
             written.append(target)
+        resume_collector()
         if progress is not None:
             progress(done, len(pairs))
     if failures:
@@ -209,17 +227,15 @@ def _check_output(output: Path, suffix: str) -> None:
         raise InputError(f"cannot write {output}: the folder {folder} {problem}")
 
 
-def _pairs(source: Path, output: Path, suffix: str) -> Sequence[tuple[Location, Path]]:
-    """Return each scene in a folder with the file that it becomes."""
-    pairs: dict[Path, Path] = {}
-    for path in _scenes_in(source):
-        target = output / (path.stem + suffix)
+def _pairs(scenes: Sequence[Location], output: Path, suffix: str) -> Sequence[tuple[Location, Path]]:
+    """Return each scene with the file in a folder that it becomes."""
+    pairs: dict[Path, Location] = {}
+    for scene in scenes:
+        target = output / (scene.stem + suffix)
         if target in pairs:
-            raise InputError(f"{pairs[target].name} and {path.name} would both become {target}; rename one")
-        pairs[target] = path
-    if not pairs:
-        raise InputError(f"the folder {source} holds no image that can be read")
-    return [(path, target) for target, path in pairs.items()]
+            raise InputError(f"{pairs[target].name} and {scene.name} would both become {target}; rename one")
+        pairs[target] = scene
+    return [(scene, target) for target, scene in pairs.items()]
 
 
 def _scenes_in(folder: Path) -> Iterator[Path]:

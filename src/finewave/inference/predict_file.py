@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from finewave.collector import resume_collector
 from finewave.errors import InputError
 from finewave.inference.baselines import model_to_run
 from finewave.inference.options import PredictOptions, eopf_store, quality_file, stac_file, unfinished_folder
@@ -263,6 +264,7 @@ def _tile_by_tile(
 
                 for line in forecast(model, request, tiling, processing, store.storage.dtype, len(missing), options):
                     say(line)
+        resume_collector()
         if client is None:
             job = TileJob(LoadedModel(model), request.sources(), tiling, store, processing)
         else:
