@@ -1,7 +1,7 @@
 """From start to file: ``python -m benchmarks.start [MODEL] [--scenes N]``, processor time of the whole command.
 
 A made scene of 128 x 128 pixels goes through ``finewave predict``, `RUNS` times in processes of their own; with
-``--scenes`` as many of them in one command. Processor time, as that of a clock would measure what else the machine does.
+``--scenes`` as many in one command. Processor time: that of a clock depends on what else the machine does.
 """
 
 from __future__ import annotations
