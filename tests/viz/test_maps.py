@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from finewave.errors import InputError
 from finewave.io.open_save import save_scene
 from finewave.metrics import rmse, sam
 from finewave.scene import make_scene
 from finewave.viz import maps
 from finewave.viz.error_maps import angle_map, rmse_map
-from finewave.viz.maps import colour_limit, make_map
-from finewave.viz.scene_pair import open_scene_pair
+from finewave.viz.maps import colour_limit, make_map, offered_maps
+from finewave.viz.scene_pair import half_widths_beside, open_scene_pair
 from finewave.viz.server.scores import ROWS, scores
 from finewave.viz.server.spectra import Region
 from finewave.viz.windows import Frame
@@ -78,7 +79,7 @@ def test_spectra_without_direction_have_no_angle() -> None:
 
 def test_the_colour_bar_covers_the_map(tmp_path: Path) -> None:
     view = opened(tmp_path)
-    for kind in maps.MAPS:
+    for kind in offered_maps(view):
         low, high = colour_limit(view, kind, 550)
         assert low == 0 < high
     save_scene(make_scene(np.full((1, 4, 4), np.nan)), tmp_path / "nothing.tif")
@@ -102,3 +103,22 @@ def test_scores_are_the_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert scores(view, Region(0, 4, 0, 4))["ssim"] == "–"  # type: ignore[index]
     monkeypatch.setattr(module, "MOST_VALUES", 100)
     assert scores(view) is None
+
+
+def test_half_widths_lie_beside_the_result(tmp_path: Path) -> None:
+    view = opened(tmp_path)
+    half = (0.01 + 0.02 * np.random.default_rng(4).random(view.result.scene.shape)).astype(np.float32)
+    save_scene(make_scene(half), tmp_path / "result.uncertainty.tif")
+    assert "half-width" not in offered_maps(view)
+    found = half_widths_beside(tmp_path / "result.tif")
+    assert found == tmp_path / "result.uncertainty.tif"
+    view = open_scene_pair(tmp_path / "result.tif", half_width=found)
+    assert list(offered_maps(view)) == ["band", "half-width", "half-width-band"]
+    mean, band = make_map(view, "half-width", 550, WHOLE), make_map(view, "half-width-band", 551, WHOLE)
+    assert mean is not None
+    assert band is not None
+    np.testing.assert_allclose(mean.values, half.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(band.values, half[3], rtol=1e-6)
+    with pytest.raises(InputError, match="belong to another result"):
+        open_scene_pair(tmp_path / "input.tif", half_width=found)
+    view.close()

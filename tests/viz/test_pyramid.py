@@ -103,3 +103,34 @@ def test_overviews_that_are_not_there(with_overviews: Path, tmp_path: Path) -> N
     assert overview_factors(tmp_path / "scene.nc") == []
     with pytest.raises(InputError, match="overview="):
         open_scene(tmp_path / "scene.nc", overview=0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1024, 768), (700, 901)])
+def test_a_sample_has_single_pixels(height: int, width: int) -> None:
+    values = np.random.default_rng(7).random((2, height, width)).astype(np.float32)
+    pyramid = Pyramid(scene_of(values))
+    for level in range(pyramid.top + 1):
+        step = 1 << level
+        found = pyramid.sample(level, [1, 0])
+        assert found.shape == (2, *pyramid.size(level))
+        expected = values[[1, 0], min(step // 2, height - 1) :: step, min(step // 2, width - 1) :: step]
+        np.testing.assert_array_equal(found[:, : expected.shape[1], : expected.shape[2]], expected)
+        assert np.isnan(found[:, expected.shape[1] :]).all()
+
+
+def test_a_coarse_level_is_made_of_a_finer_one_that_is_there() -> None:
+    values = np.random.default_rng(8).random((1, 1024, 1300)).astype(np.float32)
+    pyramid, other = Pyramid(scene_of(values)), Pyramid(scene_of(values))
+    whole(pyramid, 2)
+    expected = whole(other, 3)
+    other._stored[0] = pyramid._stored[0] = scene_of(np.zeros_like(values))  # what is read from now on is seen
+    np.testing.assert_allclose(whole(pyramid, 3), expected, rtol=1e-6)
+
+
+def test_large_scenes_without_overviews_are_slow() -> None:
+    flat = np.broadcast_to(np.float32(0.5), (1, 2048, 2048))
+    large = Pyramid(scene_of(flat))
+    assert large.is_slow(2)
+    assert not large.is_slow(1)
+    assert not Pyramid(scene_of(flat), {2: scene_of(np.full((1, 512, 512), 0.5))}).is_slow(3)
+    assert not Pyramid(scene_of(flat[:, :1024])).is_slow(2)

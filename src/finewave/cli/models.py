@@ -65,7 +65,7 @@ def _rows(of_system: dict[str, dict[str, Card]]) -> list[tuple[str, ...]]:
         for which, card in cards.items():
             scale = "" if card.task == "ssr" else str(card.scale)
             rows.append(
-                (f"  {which}", "", card.sensor or "", scale, _bands(card), f"{card.parameters:,}", _score(card))
+                (f"  {which}", "", card.sensor or "", scale, _bands(card), f"{card.parameters:,}", card.main_score)
             )
     return rows
 
@@ -75,15 +75,6 @@ def _bands(card: Card) -> str:
     wavelengths = card.wavelengths_nm or []
     made = f"{len(wavelengths)} ({min(wavelengths):g}-{max(wavelengths):g} nm)" if wavelengths else ""
     return f"{len(card.ms_bands)} -> {made}" if card.ms_bands and card.task in ("sssr", "ssr") else made
-
-
-def _score(card: Card) -> str:
-    """Return the main score of a card: PSNR and data set."""
-    for protocol, figures in (card.metrics or {}).items():
-        mean = figures.get("mean", figures) if isinstance(figures, dict) else {}
-        if isinstance(mean, dict) and isinstance(mean.get("psnr"), (int, float)):
-            return f"{mean['psnr']:.2f} dB on {protocol}"
-    return ""
 
 
 def _show(name: str, cards: dict[str, Card], as_json: bool) -> None:

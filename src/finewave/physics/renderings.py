@@ -42,6 +42,8 @@ MAX_GAP_NM = 50.0
 """Largest step between neighbouring visible bands for true colour."""
 MIN_STEP_NM = 8.0
 """Smallest band spacing for true colour; denser bands are thinned: the observer's curves are smooth over 20 nm."""
+COARSE_STEP_NM = 28.0
+"""The same for a quick look."""
 VISIBLE_NM = (380.0, 740.0)
 """Outside this range the observer's response is negligible."""
 
@@ -149,6 +151,13 @@ def rendering(scene: xr.DataArray, name: str = "default", light: Light = "D65") 
     return offered[name]
 
 
+def coarse_rendering(scene: xr.DataArray, shown: Rendering) -> Rendering:
+    """Return true colour from fewer bands, `COARSE_STEP_NM` apart, for a quick look; other renderings as they are."""
+    if shown.name != "true" or wavelengths_of(scene) is None:
+        return shown
+    return _true_colour(scene, "D65", COARSE_STEP_NM) or shown
+
+
 def rendering_at(scene: xr.DataArray, positions: Sequence[float]) -> Rendering:
     """Return three bands as red, green and blue, or one as grey: the nearest to wavelengths in nm.
 
@@ -172,7 +181,7 @@ def rendering_at(scene: xr.DataArray, positions: Sequence[float]) -> Rendering:
     return rendering_of_bands(scene, [int(i) for i in distance.argmin(axis=1)])
 
 
-def _true_colour(scene: xr.DataArray, light: Light) -> Rendering | None:
+def _true_colour(scene: xr.DataArray, light: Light, step_nm: float = MIN_STEP_NM) -> Rendering | None:
     """Return the rendering by the CIE 1931 observer; None where the bands do not cover the visible range."""
     wavelengths, good = wavelengths_of(scene), _good(scene)
     if wavelengths is None:
@@ -181,7 +190,8 @@ def _true_colour(scene: xr.DataArray, light: Light) -> Rendering | None:
         named = _named(scene)
         primaries = np.eye(3, dtype=np.float32) if named is None else named.weights
         return Rendering("true", "True colour (sRGB photograph)", primaries, encoded=_encoded(scene))
-    used = _thinned(wavelengths, np.flatnonzero(good & (wavelengths >= VISIBLE_NM[0]) & (wavelengths <= VISIBLE_NM[1])))
+    visible = np.flatnonzero(good & (wavelengths >= VISIBLE_NM[0]) & (wavelengths <= VISIBLE_NM[1]))
+    used = _thinned(wavelengths, visible, step_nm)
     seen = wavelengths[used]
     if seen.size < 4 or np.diff(seen).max() > MAX_GAP_NM:
         return None
@@ -196,11 +206,11 @@ def _true_colour(scene: xr.DataArray, light: Light) -> Rendering | None:
     return Rendering("true", f"True colour (CIE 1931, {under}, {span})", weights, encoded=_encoded(scene))
 
 
-def _thinned(wavelengths: NDArray[np.float64], bands: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return bands in order of wavelength, at least `MIN_STEP_NM` apart, to avoid needless reading."""
+def _thinned(wavelengths: NDArray[np.float64], bands: NDArray[np.intp], step_nm: float) -> NDArray[np.intp]:
+    """Return bands in order of wavelength, at least ``step_nm`` apart, to avoid needless reading."""
     kept: list[int] = []
     for band in bands[np.argsort(wavelengths[bands], kind="stable")].tolist():
-        if not kept or wavelengths[band] - wavelengths[kept[-1]] >= MIN_STEP_NM:
+        if not kept or wavelengths[band] - wavelengths[kept[-1]] >= step_nm:
             kept.append(band)
     return np.asarray(kept, np.intp)
 

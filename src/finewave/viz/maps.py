@@ -20,9 +20,13 @@ MAPS = {
     "error-band": "Absolute error of the band",
     "angle": "Spectral angle (°)",
     "band": "Values of the band",
+    "half-width": "Half-width, mean of all bands",
+    "half-width-band": "Half-width of the band",
 }
 """Maps by name, with the label of the colour bar."""
 NEEDS_REFERENCE = frozenset({"error", "error-band", "angle"})
+NEEDS_HALF_WIDTH = frozenset({"half-width", "half-width-band"})
+OF_ONE_BAND = frozenset({"band", "error-band", "half-width-band"})
 _MOST_VALUES = 2**25  # values read for one map, which takes about a second
 
 
@@ -33,6 +37,14 @@ class Map:
     values: NDArray[np.float32]
     window: Window
     averaged: int
+
+
+def offered_maps(view: ScenePair) -> dict[str, str]:
+    """Return the maps that can be made of a view, by name, with their labels."""
+    missing = (NEEDS_REFERENCE if view.reference is None else frozenset()) | (
+        NEEDS_HALF_WIDTH if view.half_width is None else frozenset()
+    )
+    return {kind: label for kind, label in MAPS.items() if kind not in missing}
 
 
 def make_map(view: ScenePair, kind: str, band: float, frame: Frame) -> Map | None:
@@ -55,11 +67,12 @@ def make_map(view: ScenePair, kind: str, band: float, frame: Frame) -> Map | Non
     Map or None
     """
     result = view.result
-    bands = [result.nearest(band)] if kind in ("band", "error-band") else list(range(result.pyramid.bands))
+    bands = [result.nearest(band)] if kind in OF_ONE_BAND else list(range(result.pyramid.bands))
     shown = window_of(result, frame)
     if shown is None:
         return None
-    level = shown.level if kind == "band" else _finest(view, shown, len(bands))
+    # means of these are made of means; errors have to be those of single pixels
+    level = _finest(view, shown, len(bands)) if kind in NEEDS_REFERENCE else shown.level
     step = 1 << (shown.level - level)
     height, width = result.pyramid.size(level)
     rows = slice(shown.rows.start * step, min(shown.rows.stop * step, height))
@@ -88,6 +101,10 @@ def _values(view: ScenePair, kind: str, window: Window, bands: list[int]) -> NDA
     for top in range(0, rows, strip):
         ys = slice(window.rows.start + top, min(window.rows.start + top + strip, window.rows.stop))
         part = Window(window.level, ys, window.columns, window.x0, window.x1, window.y0, window.y1)
+        if kind in NEEDS_HALF_WIDTH:
+            assert view.half_width is not None  # the page offers these maps with half-widths only
+            result[top : top + ys.stop - ys.start] = read_window(view.half_width, part, bands).mean(0)
+            continue
         pred = read_window(view.result, part, bands)
         if kind in NEEDS_REFERENCE:
             assert view.reference is not None  # the page offers these maps with a reference only

@@ -19,6 +19,7 @@ TILE = 256
 """Side of a tile in pixels: the blocks of most GeoTIFFs."""
 _BLOCK = 8  # tiles per side read from the file in one block
 CACHE_BYTES = 256 * 2**20
+_MANY_PIXELS = 2**22  # reading and averaging them in all bands takes seconds
 
 Image = NDArray[np.float32]
 
@@ -68,6 +69,12 @@ class Pyramid:
         """The levels that are in the file."""
         return sorted(self._stored)
 
+    def is_slow(self, level: int) -> bool:
+        """Return whether a whole level takes long: it is averaged from far more pixels than it has."""
+        nearest = max(each for each in self._stored if each <= level)
+        height, width = self.size(nearest)
+        return level - nearest >= 2 and height * width >= _MANY_PIXELS
+
     def close(self) -> None:
         """Close the files of all levels and forget the tiles."""
         with self._lock:
@@ -114,6 +121,31 @@ class Pyramid:
                 ] = tile[ys.start - top : ys.stop - top, xs.start - left : xs.stop - left]
         return result
 
+    def sample(self, level: int, bands: list[int]) -> Image:
+        """Return single pixels of the finest level, one for each of a level: quick, where `read` takes means.
+
+        Parameters
+        ----------
+        level : int
+            0 to `top`.
+        bands : list of int
+            Indices.
+
+        Returns
+        -------
+        ndarray of shape (bands, rows, columns)
+            Of the size of the level, float32; NaN where there is no value.
+        """
+        step = 1 << level
+        # from the middle of each block, or its last pixel at an edge
+        planes = [slice(min(step // 2, length - 1), None, step) for length in (self.height, self.width)]
+        result = np.full((len(bands), *self.size(level)), np.nan, np.float32)
+        for plane, band in zip(result, bands, strict=True):
+            with self._lock:
+                values = OpenScene(self._stored[0], [band]).read((planes[0], planes[1]))[0]
+            plane[: values.shape[0], : values.shape[1]] = np.where(np.isinf(values), np.float32(np.nan), values)
+        return result
+
     def _cover(self, level: int, band: int, rows: slice, columns: slice) -> Iterator[tuple[int, int, Image]]:
         """Yield the tiles of a window block by block, so that few are in memory at once."""
         last_row, last_column = (rows.stop - 1) // TILE, (columns.stop - 1) // TILE
@@ -158,12 +190,12 @@ class Pyramid:
     def _area(self, level: int, band: int, nearest: int, rows: slice, columns: slice) -> Image:
         """Return a window of a level from the nearest stored one: directly if close, otherwise level by level."""
         steps = level - nearest
-        if steps == 0 or (1 << steps) <= _BLOCK:
+        if steps == 0 or ((1 << steps) <= _BLOCK and not self._is_kept(level - 1, band, rows, columns)):
             height, width = self.size(nearest)
             ys = slice(rows.start << steps, min(rows.stop << steps, height))
             xs = slice(columns.start << steps, min(columns.stop << steps, width))
             values = OpenScene(self._stored[nearest], [band]).read((ys, xs))[0]
-            values = np.where(np.isinf(values), np.float32(np.nan), values)
+            values[np.isinf(values)] = np.nan
             for _ in range(steps):
                 values = halved(values)
             return values
@@ -171,6 +203,18 @@ class Pyramid:
         ys = slice(rows.start * 2, min(rows.stop * 2, height))
         xs = slice(columns.start * 2, min(columns.stop * 2, width))
         return halved(self.read(level - 1, [band], ys, xs)[0])
+
+    def _is_kept(self, level: int, band: int, rows: slice, columns: slice) -> bool:
+        """Return whether the tiles of a level under a window of the next coarser one are in the cache."""
+        height, width = self.size(level)
+        last_row, last_column = (
+            (min(2 * each.stop, length) - 1) // TILE for each, length in ((rows, height), (columns, width))
+        )
+        return all(
+            (level, band, row, column) in self._tiles
+            for row in range(2 * rows.start // TILE, last_row + 1)
+            for column in range(2 * columns.start // TILE, last_column + 1)
+        )
 
     def _kept(self, key: tuple[int, int, int, int]) -> Image | None:
         tile = self._tiles.get(key)
@@ -191,7 +235,10 @@ def halved(values: Image) -> Image:
     if height % 2 or width % 2:
         values = np.pad(values, ((0, height % 2), (0, width % 2)), constant_values=np.nan)
     corners = [values[y::2, x::2] for y in (0, 1) for x in (0, 1)]
-    mean: Image = np.asarray(np.mean(corners, axis=0, dtype=np.float32))
+    mean: Image = corners[0] + corners[1]
+    mean += corners[2]
+    mean += corners[3]
+    mean *= np.float32(0.25)
     holes = np.isnan(mean)
     if holes.any():
         stacked = np.stack([corner[holes] for corner in corners])

@@ -39,7 +39,7 @@ class Layer:
 
     Attributes
     ----------
-    role : {"result", "input", "reference"}
+    role : {"result", "input", "reference", "half-width"}
     title : str
         For the page.
     scene : xarray.DataArray with dims (band, y, x)
@@ -106,10 +106,13 @@ class ScenePair:
         By role; ``"result"`` is always there.
     others : tuple of Layer
         Further results of the same area and size, shown side by side in a figure.
+    half_width : Layer, optional
+        Half-widths of the result's errors, as ``finewave predict --uncertainty`` writes them.
     """
 
     layers: dict[str, Layer]
     others: tuple[Layer, ...] = ()
+    half_width: Layer | None = None
 
     @property
     def result(self) -> Layer:
@@ -162,7 +165,7 @@ class ScenePair:
 
     def close(self) -> None:
         """Close the files."""
-        for layer in self.layers.values():
+        for layer in (*self.layers.values(), *filter(None, [self.half_width])):
             layer.pyramid.close()
 
 
@@ -171,6 +174,7 @@ def open_scene_pair(
     input: str | Path | None = None,
     reference: str | Path | None = None,
     others: Sequence[str | Path] = (),
+    half_width: str | Path | None = None,
 ) -> ScenePair:
     """Open images of one view and check that they match, without reading pixels.
 
@@ -184,6 +188,8 @@ def open_scene_pair(
         Reference with the same number of pixels and bands.
     others : sequence of str or Path
         Further results, of the same size.
+    half_width : str or Path, optional
+        Half-widths of the errors of the first result, with its pixels and bands.
 
     Returns
     -------
@@ -194,11 +200,38 @@ def open_scene_pair(
     InputError
         A file cannot be opened, or does not match the result.
     """
-    return pair_layers(
+    pair = pair_layers(
         [open_layer("result", Path(each)) for each in (result, *others)],
         None if input is None else open_layer("input", Path(input)),
         None if reference is None else open_layer("reference", Path(reference)),
     )
+    if half_width is not None:
+        pair.half_width = half_widths_of(Path(half_width), pair.result)
+    return pair
+
+
+def half_widths_beside(result: Path) -> Path | None:
+    """Return the half-widths that ``finewave predict --uncertainty`` has written beside a result, if they are there."""
+    path = result.with_name(f"{result.stem}.uncertainty{result.suffix}")
+    return path if path.exists() else None
+
+
+def half_widths_of(path: Path, result: Layer) -> Layer:
+    """Open the half-widths of a result's errors.
+
+    Raises
+    ------
+    InputError
+        The file cannot be opened, or has other pixels or bands than the result.
+    """
+    layer = open_layer("half-width", path)
+    if _size(layer) != _size(result) or layer.pyramid.bands != result.pyramid.bands:
+        raise InputError(
+            f"the half-widths {layer.title} have {_size(layer)} pixels and {_bands(layer)}, {result.title} has "
+            f"{_size(result)} pixels and {_bands(result)}; they belong to another result"
+        )
+    layer.wavelengths = result.wavelengths
+    return layer
 
 
 def pair_layers(results: Sequence[Layer], input: Layer | None = None, reference: Layer | None = None) -> ScenePair:

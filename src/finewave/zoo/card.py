@@ -121,6 +121,15 @@ class Card:
         """Return the card as JSON text, every key present."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
+    @property
+    def main_score(self) -> str:
+        """PSNR and the data set that it was measured on, ``"29.32 dB on cave/val"``; empty where there is none."""
+        for protocol, figures in (self.metrics or {}).items():
+            mean = figures.get("mean", figures) if isinstance(figures, dict) else {}
+            if isinstance(mean, dict) and isinstance(mean.get("psnr"), (int, float)):
+                return f"{mean['psnr']:.2f} dB on {protocol}"
+        return ""
+
     def with_facts(self, **facts: Any) -> Card:
         """Return a copy in which some facts are replaced; an unknown fact is an `InputError`."""
         known = {f.name for f in fields(self)}

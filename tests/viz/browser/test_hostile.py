@@ -10,10 +10,12 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 
 from tests.viz.browser.conftest import running, with_token
 
@@ -22,12 +24,19 @@ pytestmark = pytest.mark.browser
 SCRIPT = "<img src=x onerror=window.hacked=1></script><script>window.hacked=1</script>'\"`${window.hacked=1}{{7*7}}"
 
 
+CRS = (
+    'GEOGCS["<img src=x onerror=window.hacked=1>",DATUM["D",SPHEROID["S",6378137,298]],PRIMEM["Greenwich",0],'
+    'UNIT["degree",0.0174532925199433]]'
+)
+
+
 def write_hostile(path: Path, bands: int = 3) -> Path:
     values = np.random.default_rng(3).random((bands, 24, 24), dtype=np.float32)
     profile = {"driver": "GTiff", "dtype": "float32", "count": bands, "height": 24, "width": 24}
+    profile |= {"crs": CRS, "transform": Affine(0.01, 0, 10, 0, -0.01, 50)}
     with rasterio.open(path, "w", **profile) as dataset:
         dataset.write(values)
-        dataset.update_tags(sensor=SCRIPT, title=SCRIPT, TIFFTAG_IMAGEDESCRIPTION=SCRIPT, units=SCRIPT)
+        dataset.update_tags(quantity=SCRIPT, sensor=SCRIPT, title=SCRIPT, TIFFTAG_IMAGEDESCRIPTION=SCRIPT, units=SCRIPT)
         for band in range(1, bands + 1):
             dataset.set_band_description(band, SCRIPT)
             dataset.update_tags(band, name=SCRIPT, wavelength=str(400 + 50 * band), wavelength_units="nm")
@@ -67,15 +76,33 @@ def strict_page(chromium: Any) -> Iterator[Page]:
     assert said == []
 
 
+def _middle(page: Any, part: str) -> tuple[float, float]:
+    box = page.locator(part).bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
 def test_names_of_files_and_bands_do_not_run(strict_page: Page, tmp_path: Path, quick_weights: Path) -> None:
     path = write_hostile(tmp_path / "a<img src=x onerror=window.hacked=1>'\".tif")
-    with running(path, "--reference", path, "--model", quick_weights) as address:
+    write_hostile(path.with_name(f"{path.stem}.uncertainty.tif"))
+    library = tmp_path / "library.csv"
+    library.write_text(f"wavelength,{SCRIPT}\n450,1\n500,2\n550,3\n")
+    with running(path, "--reference", path, "--model", quick_weights, "--library", library) as address:
         page = strict_page()
         theme = "%22%3E%3Cscript%3Ewindow.hacked%3D1%3C/script%3E"
-        page.goto(with_token(f"{address}?theme={theme}&left={theme}&scene={theme}&mode=three"))
+        pins = f"3,4,5,6,0,{quote(quote(SCRIPT))}"
+        page.goto(with_token(f"{address}?theme={theme}&left={theme}&scene={theme}&mode=three&pick=1,2,3,4&pins={pins}"))
         until(page, "document.documentElement.dataset.ready === 'yes' && finewave.frames.length > 0")
         assert page.evaluate("window.hacked") is None
         assert path.name in page.locator("#file-name").inner_text()
+        until(page, "JSON.parse(finewave.models.settings.pins).every((pin) => pin.read)")
+        assert page.locator("#pins .label").input_value() == SCRIPT[:40].strip()  # all of it as text
+        for part in ("#library", "#coordinates", "aside"):
+            assert "onerror" in page.locator(part).inner_text()
+        page.locator("#library input").check()
+        until(page, "finewave.models.left.document.get_model_by_name('measured').data.label.length === 1")
+        page.mouse.move(*_middle(page, "#stack"))
+        page.mouse.move(*_middle(page, ".plot >> nth=1"))
+        assert page.evaluate("window.hacked") is None
         until(page, "location.search.includes('left=') && !location.search.includes('token=')")
         page.context.close()
 

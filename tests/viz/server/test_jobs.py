@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 import zlib
@@ -18,7 +19,9 @@ import finewave as fw
 from finewave.errors import InputError
 from finewave.viz.server import handlers, jobs
 from finewave.viz.server.access import Access, Gated
-from finewave.viz.server.jobs import BusyError, Job, Jobs, offered_models
+from finewave.viz.server.downloads import Downloads
+from finewave.viz.server.jobs import LOOK_ONLY, BusyError, Job, Jobs
+from finewave.viz.server.offered_models import offered_models
 
 TOKEN = "of-this-test"
 OWN = {"X-Finewave": "1"}
@@ -72,6 +75,15 @@ def test_an_upload_goes_through_its_model(store: Jobs, photograph: Path, weights
     np.testing.assert_allclose(fw.open_scene(job.result).values, expected.values, atol=1e-5)
 
 
+def test_an_upload_may_be_looked_at_only(store: Jobs, photograph: Path) -> None:
+    path = store.place_for(photograph.name)
+    path.write_bytes(photograph.read_bytes())
+    job = finished(store.submit(path, store.model_named(LOOK_ONLY)))
+    assert (job.state, job.message, job.total) == ("done", "", 0)
+    assert job.result == job.scene
+    np.testing.assert_array_equal(fw.open_scene(job.result).values, fw.open_scene(photograph).values)
+
+
 @pytest.mark.parametrize("name", ["../../etc/photo.png", "C:\\x\\photo.png", "/photo.png", "photo.PNG"])
 def test_names_lead_nowhere_else(name: str, store: Jobs) -> None:
     path = store.place_for(name)
@@ -118,8 +130,14 @@ def test_a_waiting_upload_can_be_taken_back(store: Jobs, photograph: Path, monke
 
 def test_models_on_offer(weights: Path, tmp_path: Path) -> None:
     offered = offered_models((str(weights),))
-    assert offered["quick"] == str(weights)
-    assert "jssunet-photo-x4" in offered
+    assert offered["quick"].source == str(weights)
+    photo = offered["jssunet-photo-x4"]
+    assert photo.source == "jssunet-photo-x4"
+    assert re.fullmatch(
+        r"jssunet-photo-x4: from an sRGB photograph; 4 × finer; 31 bands, 400–700 nm; [\d.]+ dB on cave/val",
+        photo.label,
+    )
+    assert "sentinel2a (10 bands); same pixels" in offered["sentinel2-enmap"].label
     with pytest.raises(InputError):
         offered_models((str(tmp_path / "nothing"),))
 
@@ -142,7 +160,7 @@ def server(store: Jobs) -> Iterator[str]:
     async def run() -> None:
         sockets = bind_sockets(0, "127.0.0.1")
         port = sockets[0].getsockname()[1]
-        http = HTTPServer(Guarded(handlers.patterns(store), access=Access("127.0.0.1", port, TOKEN)))
+        http = HTTPServer(Guarded(handlers.patterns(store, Downloads()), access=Access("127.0.0.1", port, TOKEN)))
         http.add_sockets(sockets)
         found.update(port=port, stop=asyncio.Event(), loop=asyncio.get_running_loop())
         started.set()

@@ -8,6 +8,7 @@ import numpy as np
 
 from finewave.io.open_save import save_scene
 from finewave.physics.colour import to_rgb
+from finewave.physics.renderings import coarse_rendering
 from finewave.physics.srgb import linear_to_srgb
 from finewave.scene import make_scene
 from finewave.viz.scene_pair import open_scene_pair
@@ -88,3 +89,20 @@ def test_no_more_pixels_than_the_screen_has(tmp_path: Path) -> None:
     painted = Painter(view).paint("result", usual_state(view), Frame(0, 300, 0, 300, 200, 200))
     assert painted is not None
     assert painted.pixels.shape == (200, 200)
+
+
+def test_a_quick_look_is_like_the_picture(tmp_path: Path) -> None:
+    y, x = np.mgrid[:512, :1024]
+    wavelengths = np.arange(400.0, 701.0, 10.0)
+    hue = np.exp(-(((wavelengths[:, None, None] - 420 - 0.25 * x) / 90) ** 2))
+    values = (0.1 + 0.7 * hue * (0.5 + 0.5 * y / 512)).astype(np.float32)
+    save_scene(make_scene(values, wavelengths=wavelengths), tmp_path / "a.tif")
+    view = open_scene_pair(tmp_path / "a.tif")
+    painter, state = Painter(view), usual_state(view)
+    quick, exact = painter.preview("result", state), painter.overview("result", state)
+    assert exact is not None
+    assert quick.pixels.shape == exact.pixels.shape == (256, 512)
+    assert (quick.window.x1, quick.window.y1) == (exact.window.x1, exact.window.y1)
+    apart = np.abs(quick.pixels.view(np.uint8).astype(int) - exact.pixels.view(np.uint8))
+    assert apart.mean() < 3
+    assert len(coarse_rendering(view.result.scene, painter.rendering("result", state)).bands) == 11

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finewave.viz.scene_pair import ScenePair, open_scene_pair
+from finewave.viz.server.pins import Pin
 from finewave.viz.server.spectra import Region
 from finewave.viz.server.state import state_from_query, usual_state
 from tests.viz.views import opened, write_view
@@ -35,6 +36,7 @@ def test_a_link_says_everything(view: ScenePair) -> None:
         at=(12.5, 40.25, 30.0),
         pick=Region(3, 9, 4, 5),
         theme="dark",
+        pins=(Pin(Region(1, 2, 3, 4), 0, "A"), Pin(Region(0, 9, 0, 5), 3, "soil, wet; 50 % & <b>")),
     )
     assert state_from_query(dict(parse_qsl(state.to_query())), view) == state
 
@@ -51,7 +53,7 @@ def test_what_a_view_does_not_have_is_left_out(tmp_path: Path) -> None:
     assert (state.left, state.map, state.pick) == ("result", "band", None)
 
 
-NAMES = ("left", "right", "swipe", "mode", "rgb", "band", "stretch", "map", "at", "pick", "theme")
+NAMES = ("left", "right", "swipe", "mode", "rgb", "band", "stretch", "map", "at", "pick", "theme", "pins")
 NONSENSE = st.one_of(st.text(max_size=12), st.lists(st.floats(), max_size=5).map(lambda n: ",".join(map(str, n))))
 
 
@@ -60,4 +62,5 @@ NONSENSE = st.one_of(st.text(max_size=12), st.lists(st.floats(), max_size=5).map
 def test_no_query_breaks_a_page(view: ScenePair, query: dict[str, str]) -> None:
     state = state_from_query(query, view)
     assert state.left in view.layers
-    assert state_from_query(dict(parse_qsl(state.to_query())), view).pick == state.pick
+    again = state_from_query(dict(parse_qsl(state.to_query())), view)
+    assert (again.pick, again.pins) == (state.pick, state.pins)

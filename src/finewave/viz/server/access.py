@@ -33,7 +33,7 @@ EVERYWHERE = ("", "0.0.0.0", "::")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CODE = re.compile(r"/(static/js|page)/[\w.-]+|/favicon\.ico")
 """Paths of static files, which need no token."""
-_DATA = re.compile(r"/|/ws|/upload|/(jobs|results)/[\w-]+")
+_DATA = re.compile(r"/|/ws|/upload|/(jobs|results|saves)/[\w-]+")
 
 
 class Access:

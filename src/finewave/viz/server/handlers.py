@@ -1,4 +1,4 @@
-"""Request handlers besides Bokeh's: static files, uploads, progress, results."""
+"""Request handlers besides Bokeh's: static files, uploads, progress, results, and files to save."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tornado.ioloop import IOLoop
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler, stream_request_body
 
 from finewave.errors import InputError
+from finewave.viz.server.downloads import Downloads
 from finewave.viz.server.jobs import LARGEST_UPLOAD, LONGEST_UPLOAD_S, BusyError, Job, Jobs
 
 _CHUNK = 2**20
@@ -153,7 +154,24 @@ class Result(_Asked):
                 await self.flush()
 
 
-def patterns(jobs: Jobs) -> list[Any]:
+class Save(RequestHandler):
+    """``GET /saves/KEY``: a file that a page has made, once."""
+
+    def initialize(self, downloads: Downloads) -> None:
+        """Store where the files are."""
+        self.downloads = downloads
+
+    def get(self, key: str) -> None:
+        """Send it."""
+        found = self.downloads.take(key)
+        if found is None:
+            raise HTTPError(404)
+        self.set_header("Content-Type", found.kind)
+        self.set_header("Content-Disposition", f"attachment; filename*=UTF-8''{quote(found.name)}")
+        self.finish(found.content)
+
+
+def patterns(jobs: Jobs, downloads: Downloads) -> list[Any]:
     """Return the addresses for Bokeh's server."""
     shared = {"jobs": jobs}
     return [
@@ -161,4 +179,5 @@ def patterns(jobs: Jobs) -> list[Any]:
         (r"/upload", Upload, shared),
         (r"/jobs/([\w-]+)", Progress, shared),
         (r"/results/([\w-]+)", Result, shared),
+        (r"/saves/([\w-]+)", Save, {"downloads": downloads}),
     ]

@@ -30,6 +30,8 @@ MOST_KEPT = 20
 """Maximum number of stored results; the oldest one that no page shows is removed first."""
 MOST_BYTES = 4 * 2**30
 """Maximum disk space of stored uploads and results, in bytes."""
+LOOK_ONLY = "-"
+"""In place of a model: the upload is only shown."""
 LONGEST_S = 900.0
 """Maximum computing time of a model in seconds."""
 _SIGNATURES = {
@@ -65,6 +67,8 @@ class Job:
         The uploaded file.
     model : str
     state : {"waiting", "running", "done", "failed", "cancelled"}
+    doing : str
+        What a running job is at, for the page.
     done, total : int
         Tiles.
     message : str
@@ -83,6 +87,7 @@ class Job:
     source: Path
     model: str
     state: str = "waiting"
+    doing: str = ""
     done: int = 0
     total: int = 0
     message: str = ""
@@ -99,7 +104,9 @@ class Job:
 
     @property
     def result(self) -> Path:
-        """The file that is made."""
+        """The file that is made; the scene itself if no model was chosen."""
+        if self.model == LOOK_ONLY:
+            return self.scene
         return self.source.with_name(f"{self.source.stem}-{Path(self.model).name}.tif")
 
     def facts(self, ahead: int = 0) -> dict[str, Any]:
@@ -107,6 +114,7 @@ class Job:
         seconds = round(time.monotonic() - self.started, 1) if self.state == "running" else 0.0
         return {
             "state": self.state,
+            "doing": self.doing,
             "done": self.done,
             "total": self.total,
             "message": self.message,
@@ -194,8 +202,8 @@ class Jobs:
             shutil.rmtree(job.source.parent, ignore_errors=True)
 
     def model_named(self, name: str) -> str:
-        """Return a model's name if it is selectable, otherwise raise `InputError`."""
-        if name not in self.models:
+        """Return a model's name, or `LOOK_ONLY`, if it is selectable, otherwise raise `InputError`."""
+        if name != LOOK_ONLY and name not in self.models:
             raise unknown_name("model", name, self.models)
         return name
 
@@ -255,15 +263,16 @@ class Jobs:
                 job.state, job.message = "failed", f"unexpected {type(error).__name__}: {error}"
 
     def _do(self, job: Job) -> None:
-        from finewave.inference.predict import predict_file
-
         def progress(done: int, total: int) -> None:
-            job.done, job.total = done, total
+            job.doing, job.done, job.total = "computing", done, total
+            if done == total:
+                job.doing = "writing the result"
             if job.cancelled:
                 raise Cancelled
             if time.monotonic() - job.started > LONGEST_S:
                 raise InputError(f"it takes longer than {LONGEST_S / 60:.0f} minutes: use finewave predict")
 
+        job.doing = "reading the file"
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FinewaveWarning)
             try:
@@ -273,7 +282,11 @@ class Jobs:
                 if job.cancelled:
                     raise Cancelled from None
                 raise
-            predict_file(job.scene, job.result, self.models[job.model], progress=progress)
+            if job.model != LOOK_ONLY:
+                from finewave.inference.predict import predict_file
+
+                job.doing = "loading the model"
+                predict_file(job.scene, job.result, self.models[job.model], progress=progress)
         messages = [str(each.message) for each in caught if issubclass(each.category, FinewaveWarning)]
         messages = [each.replace(f"{job.scene.parent}{os.sep}", "") for each in messages]
         job.notes = list(dict.fromkeys([*assumed, *messages]))
@@ -281,33 +294,3 @@ class Jobs:
 
 def _bytes_in(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def offered_models(own: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return the models with one input image, by name: bundled models and those of the user.
-
-    Parameters
-    ----------
-    own : tuple of str
-        Folders or files of weights, as `finewave.load_model` takes them.
-
-    Raises
-    ------
-    InputError
-        One of the user's is not a model, or needs two images.
-    """
-    from finewave.zoo.bundled_weights import CARD, weight_folders
-    from finewave.zoo.card import Card
-
-    shelf = {name: Card.read(folder / CARD) for name, folder in weight_folders().items()}
-    # most uploads are photographs
-    order = sorted(shelf, key=lambda name: (shelf[name].sensor != "srgb", name))
-    offered = {name: name for name in order if len(shelf[name].inputs) == 1}
-    for each in own:
-        from finewave.zoo.model import load_model
-
-        model = load_model(each)
-        if len(model.inputs) != 1:
-            raise InputError(f"{each} needs {' and '.join(model.inputs)}; the page takes one image")
-        offered[model.name] = each
-    return offered

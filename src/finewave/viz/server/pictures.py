@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.physics.display import DisplayRange, display_range, srgb_bytes
-from finewave.physics.renderings import Rendering, rendering_of_bands
+from finewave.physics.renderings import Rendering, coarse_rendering, rendering_of_bands
 from finewave.viz.pyramid import TILE
 from finewave.viz.windows import Frame, Window, fitted, window_of
 
@@ -90,6 +90,30 @@ class Painter:
         colours = srgb_bytes(shown, channels, self._range(role, state, shown))
         picture = np.ascontiguousarray(fitted(colours, window, frame))
         return Picture(picture.view(np.uint32)[..., 0], window)
+
+    def is_slow(self, role: str, frame: Frame) -> bool:
+        """Return whether a picture of a frame takes so long that a `preview` should be shown before it."""
+        layer = self.view.layers[role]
+        window = window_of(layer, frame)
+        return window is not None and layer.pyramid.is_slow(window.level) and not self._has_tiles(layer)
+
+    def preview(self, role: str, state: State) -> Picture:
+        """Return a quick look at the whole image: every so many-th pixel, and true colour from fewer bands."""
+        layer = self.view.layers[role]
+        shown = coarse_rendering(layer.scene, self.rendering(role, state))
+        window = window_of(layer, self._whole())
+        assert window is not None  # an image of a view meets its result
+        channels = shown.channels(layer.pyramid.sample(window.level, shown.bands))
+        pixels = np.ascontiguousarray(srgb_bytes(shown, channels, display_range(state.stretch, shown, channels)))
+        height, width = layer.pyramid.size(window.level)
+        step, place = 1 << window.level, layer.place
+        right, bottom = place.left + width * step * place.width, place.top + height * step * place.height
+        whole = Window(window.level, slice(0, height), slice(0, width), place.left, right, place.top, bottom)
+        return Picture(pixels.view(np.uint32)[..., 0], whole)
+
+    def _has_tiles(self, layer: Layer) -> bool:
+        with self._lock:
+            return any(key[0] == layer.role for key in self._tiles)
 
     def _whole(self) -> Frame:
         pyramid = self.view.result.pyramid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,18 +46,34 @@ def pick_data(region: Region | None) -> dict[str, list[float]]:
     return {**{name: [float(getattr(region, name))] for name in ("x0", "x1", "y0", "y1")}, **middle}
 
 
-def make_picture(name: str, ranges: Any, picks: Any, behind: Any, front: Any) -> Figure:
-    """Return a picture without axes: overview behind, frame in front, and the selection mark."""
+def make_picture(name: str, ranges: Any, picks: Any, pins: Any, behind: Any, front: Any) -> Figure:
+    """Return a picture without axes: overview behind, frame in front, the selection mark, and pinned places."""
     plot = _bare(name, ranges)
     for source in (behind, front):
         plot.image_rgba("image", "x", "y", "dw", "dh", source=source)
     _mark_picks(plot, picks)
+    plot.scatter("x", "y", source=pins, size=11, fill_color="colour", line_color="white", line_width=2)
+    plot.text(
+        "x",
+        "y",
+        "label",
+        source=pins,
+        x_offset=9,
+        y_offset=8,
+        text_font={"value": _FONT},
+        text_font_size="13px",
+        text_color="white",
+        background_fill_color="#0f1216",
+        background_fill_alpha=0.72,
+        border_radius=4,
+        padding=3,
+    )
     return plot
 
 
 def make_map(name: str, ranges: Any, picks: Any, source: Any) -> tuple[Figure, Any, Any]:
     """Return a map with a colour bar; the mapper of its colours; the bar."""
-    from bokeh.models import BasicTicker, ColorBar, LinearColorMapper
+    from bokeh.models import BasicTicker, ColorBar, LinearColorMapper, NumeralTickFormatter
 
     plot = _bare(name, ranges)
     mapper = LinearColorMapper(palette=PALETTE, low=0, high=1, nan_color="rgba(128,128,128,0.25)")
@@ -68,6 +85,7 @@ def make_map(name: str, ranges: Any, picks: Any, source: Any) -> tuple[Figure, A
         padding=6,
         label_standoff=6,
         ticker=BasicTicker(desired_num_ticks=6),
+        formatter=NumeralTickFormatter(),  # the usual one gives neighbouring labels the same digits
         major_label_text_font=_FONT,
         major_label_text_font_size="12px",
         bar_line_color=None,
@@ -79,9 +97,35 @@ def make_map(name: str, ranges: Any, picks: Any, source: Any) -> tuple[Figure, A
 
 
 def make_spectra(
-    sources: dict[str, Any], axis_ends: tuple[float, float], measured_in_nm: bool
+    sources: dict[str, Any],
+    interval: Any,
+    kept: tuple[Any, Any, Any],
+    axis_ends: tuple[float, float],
+    measured_in_nm: bool,
 ) -> tuple[Figure, dict[str, Any], list[Any], Any]:
-    """Return the plot of spectra; its lines and spreads by role; the marks of red, green and blue; that of the band."""
+    """Return the plot of spectra.
+
+    Parameters
+    ----------
+    sources : dict of str to ColumnDataSource
+        The spectrum of the chosen place, by role.
+    interval : ColumnDataSource or None
+        Half-widths round that of the result.
+    kept : tuple of three ColumnDataSource
+        Intervals and spectra of pinned places, and spectra of a library.
+    axis_ends : (float, float)
+    measured_in_nm : bool
+
+    Returns
+    -------
+    plot : figure
+    drawn : dict of str to tuple
+        Areas, lines and dots by role; ``"interval"`` is an area and its edges.
+    marks : list of Span
+        Red, green and blue.
+    band : Span
+        The band of the slider.
+    """
     from bokeh.models import HoverTool, PanTool, Range1d, Span, WheelZoomTool
     from bokeh.plotting import figure
 
@@ -105,6 +149,18 @@ def make_spectra(
     plot.stylesheets.append(_NO_OUTLINE)
     drawn: dict[str, Any] = {}
     lines = []
+    intervals, pinned, measured = kept
+    plot.patches("xs", "ys", source=intervals, fill_color="colour", fill_alpha=0.15, line_color=None)
+    if interval is not None:
+        shade = plot.varea("axis", "low", "high", source=interval, fill_alpha=0.22, legend_label="± half-width")
+        edges = tuple(
+            plot.line("axis", end, source=interval, line_width=1, line_dash="dotted") for end in ("low", "high")
+        )
+        drawn["interval"] = (shade, *edges)
+    measured_lines = plot.multi_line(
+        "xs", "ys", source=measured, line_color="colour", line_width=2, line_dash="dotdash"
+    )
+    pinned_lines = plot.multi_line("xs", "ys", source=pinned, line_color="colour", line_width=2.2)
     for role, source in sources.items():
         area = plot.varea("axis", "low", "high", source=source, fill_alpha=0.18)
         dash = "dashed" if role == "reference" else "solid"
@@ -119,6 +175,7 @@ def make_spectra(
             renderers=lines, mode="mouse", tooltips=[("", f"@axis{{0.#}}{unit}: @mean{{0.0000}} ± @spread{{0.0000}}")]
         )
     )
+    plot.add_tools(HoverTool(renderers=[measured_lines, pinned_lines], tooltips=[("", "@label")]))
     marks = [Span(dimension="height", line_color=colour, line_width=1.5, line_dash="dotted") for colour in RGB_MARKS]
     band = Span(dimension="height", line_width=1.2)
     for mark in (*marks, band):
@@ -172,6 +229,13 @@ def _mark_picks(plot: Figure, picks: Any) -> None:
         plot.scatter("x", "y", size="ring", source=picks, fill_color=None, line_color=colour, line_width=width)
 
 
+def set_limits(mapper: Any, bar: Any, low: float, high: float) -> None:
+    """Set the ends of the colour bar, and as many digits as tell its labels apart."""
+    mapper.update(low=low, high=high)
+    digits = min(9, max(0, 1 - math.floor(math.log10(high - low))))
+    bar.formatter.format = f"0.{'0' * digits}" if digits else "0"
+
+
 def apply_theme(spectra: Figure, drawn: dict[str, Any], band: Any, bar: Any, dark: bool) -> None:
     """Apply the colours of the light or the dark theme."""
     which = int(dark)
@@ -183,8 +247,9 @@ def apply_theme(spectra: Figure, drawn: dict[str, Any], band: Any, bar: Any, dar
     spectra.legend.background_fill_color = _PAPER[which]
     band.line_color = _INK[which]
     for role, (area, line, dots) in drawn.items():
-        colour = COLOURS[role][which]
+        colour = COLOURS["result" if role == "interval" else role][which]
         area.glyph.fill_color = colour
-        line.glyph.line_color = colour
-        dots.glyph.fill_color = dots.glyph.line_color = colour
+        line.glyph.line_color = dots.glyph.line_color = colour
+        if role != "interval":
+            dots.glyph.fill_color = colour
     bar.major_label_text_color = _INK[which]

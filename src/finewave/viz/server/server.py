@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError
 from finewave.extras import importing
-from finewave.viz.scene_pair import ScenePair, open_scene_pair
+from finewave.viz.scene_pair import ScenePair, half_widths_beside, half_widths_of, open_scene_pair
+from finewave.viz.server.jobs import LOOK_ONLY
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tornado.ioloop import IOLoop
 
     from finewave.viz.server.jobs import Jobs
+    from finewave.viz.server.library import LibrarySpectrum
     from finewave.viz.server.viewer_session import ViewerSession
 
 LOCAL = "127.0.0.1"
@@ -38,10 +40,12 @@ _PATIENCE = 1.0  # seconds for each thread to end
 
 
 def serve(
-    result: str | Path,
+    result: str | Path | None = None,
     input: str | Path | None = None,
     reference: str | Path | None = None,
     *,
+    half_width: str | Path | None = None,
+    library: tuple[Path, ...] = (),
     host: str = LOCAL,
     port: int | None = None,
     models: tuple[str, ...] = (),
@@ -51,8 +55,13 @@ def serve(
 
     Parameters
     ----------
-    result, input, reference : str or Path
-        See `open_scene_pair`.
+    result, input, reference : str or Path, optional
+        See `open_scene_pair`. Without a result the page asks for a file.
+    half_width : str or Path, optional
+        Half-widths of the result's errors; by default those that ``finewave predict --uncertainty`` has written beside
+        it.
+    library : tuple of pathlib.Path
+        Measured spectra to compare with, see `finewave.viz.server.library.read_library`.
     host : str
         Address to listen on; by default reachable from this machine only.
     port : int, optional
@@ -81,9 +90,12 @@ def serve(
 
     from finewave.viz.server.access import EVERYWHERE, Access
     from finewave.viz.server.handlers import patterns
-    from finewave.viz.server.jobs import Jobs, offered_models
+    from finewave.viz.server.jobs import Jobs
+    from finewave.viz.server.library import read_library
+    from finewave.viz.server.offered_models import offered_models
 
-    view = open_scene_pair(result, input, reference)
+    view = _opened(result, input, reference, half_width)
+    entries = tuple(read_library(library))
     anywhere = host in EVERYWHERE
     if host not in _PRIVATE:
         warnings.warn(
@@ -94,8 +106,9 @@ def serve(
         )
     _quiet()
     with tempfile.TemporaryDirectory(prefix="finewave-view-", ignore_cleanup_errors=True) as folder:
-        jobs = Jobs(Path(folder), offered_models(models))
-        site = Site(view, jobs)
+        offered = offered_models(models)
+        jobs = Jobs(Path(folder), {name: each.source for name, each in offered.items()})
+        site = Site(view, jobs, {name: each.label for name, each in offered.items()}, entries)
         sockets, port = _bind(host, port)
         token, secret = secrets.token_urlsafe(24), secrets.token_bytes(32)
         tornado = _server_class()(
@@ -107,7 +120,7 @@ def serve(
             include_headers=[],
             include_cookies=[],
             extra_websocket_origins=["*"],  # `Access` checks more
-            extra_patterns=patterns(jobs),
+            extra_patterns=patterns(jobs, site.downloads),
             check_unused_sessions_milliseconds=_FORGET_MS // 2,
             unused_session_lifetime_milliseconds=_FORGET_MS,
             websocket_max_message_size_bytes=2**20,
@@ -131,6 +144,31 @@ def serve(
                 server.stop()
             ended = site.end(_PATIENCE)
     return ended
+
+
+def _opened(
+    result: str | Path | None,
+    input: str | Path | None,
+    reference: str | Path | None,
+    half_width: str | Path | None,
+) -> ScenePair | None:
+    """Return the view of the command line, with half-widths that lie beside the result."""
+    if result is None:
+        given = {"input": input, "reference": reference, "uncertainty": half_width}
+        for option, value in given.items():
+            if value is not None:
+                raise InputError(f"--{option} belongs to a result: finewave view RESULT --{option} {value}")
+        return None
+    if half_width is not None:
+        return open_scene_pair(result, input, reference, half_width=half_width)
+    beside = half_widths_beside(Path(result))
+    view = open_scene_pair(result, input, reference)
+    if beside is not None:
+        try:
+            view.half_width = half_widths_of(beside, view.result)
+        except InputError as error:
+            warnings.warn(f"half-widths are not shown: {error}", FinewaveWarning, stacklevel=3)
+    return view
 
 
 @contextmanager
@@ -165,12 +203,22 @@ class Site:
 
     Parameters
     ----------
-    view : ScenePair
+    view : ScenePair or None
+        None: the first page asks for a file.
     jobs : Jobs
+    models : dict of str to str
+        Names of the models that uploads may go through, with what a user should know to choose.
+    library : tuple of LibrarySpectrum
+        Spectra to compare with.
     """
 
-    def __init__(self, view: ScenePair, jobs: Jobs) -> None:
-        self.view, self.jobs = view, jobs
+    def __init__(
+        self, view: ScenePair | None, jobs: Jobs, models: dict[str, str], library: tuple[LibrarySpectrum, ...] = ()
+    ) -> None:
+        from finewave.viz.server.downloads import Downloads
+
+        self.view, self.jobs, self.models, self.library = view, jobs, models, library
+        self.downloads = Downloads()
         self._uploads: dict[str, ScenePair] = {}
         self._pages: set[ViewerSession] = set()
         jobs.forgotten = self._forget
@@ -183,6 +231,7 @@ class Site:
     def fill(self, document: Document) -> None:
         """Create a page in a new document, in the state given by its address."""
         from finewave.viz.server.jobs import LARGEST_SIDE, LARGEST_UPLOAD
+        from finewave.viz.server.start_page import fill_start_page
         from finewave.viz.server.state import state_from_query
         from finewave.viz.server.viewer_session import ViewerSession
 
@@ -192,17 +241,30 @@ class Site:
         scene = query.get("scene", "")
         view = self._view(scene)
         uploaded = view is not self.view
+        job = self.jobs.jobs[scene] if uploaded else None
         facts = {
             "scene": scene if uploaded else "",
-            "notes": self.jobs.jobs[scene].notes if uploaded else [],
+            "notes": job.notes if job is not None else [],
+            "has_result": job is not None and job.model != LOOK_ONLY,
             "gone": bool(scene) and not uploaded,
-            "models": list(self.jobs.models),
+            "models": self.models,
             "limit_bytes": LARGEST_UPLOAD,
             "limit_side": LARGEST_SIDE,
             "theme": query.get("theme", "auto"),
             "page": secrets.token_urlsafe(9),
         }
-        page = ViewerSession(document, view, state_from_query(query, view), facts, partial(self._left, facts))
+        if view is None:
+            fill_start_page(document, facts, partial(self.jobs.leave, facts["page"]))
+            return
+        page = ViewerSession(
+            document,
+            view,
+            state_from_query(query, view),
+            facts,
+            self.downloads,
+            self.library,
+            partial(self._left, facts),
+        )
         self._pages.add(page)
         if uploaded:
             self.jobs.jobs[scene].shown += 1
@@ -221,14 +283,18 @@ class Site:
         if view is not None:
             view.close()
 
-    def _view(self, key: str) -> ScenePair:
+    def _view(self, key: str) -> ScenePair | None:
         """Return the view of a finished upload, otherwise the first view."""
         job = self.jobs.jobs.get(key)
         if job is None or job.state != "done":
             return self.view
         if key not in self._uploads:
-            self._uploads[key] = open_scene_pair(job.result, job.scene)
-            self._uploads[key].layers["input"].title = job.source.name
+            if job.model == LOOK_ONLY:
+                self._uploads[key] = open_scene_pair(job.scene)
+                self._uploads[key].result.title = job.source.name
+            else:
+                self._uploads[key] = open_scene_pair(job.result, job.scene)
+                self._uploads[key].layers["input"].title = job.source.name
         return self._uploads[key]
 
 

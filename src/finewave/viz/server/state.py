@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 
 from finewave.physics.display import RANGES
 from finewave.physics.renderings import RENDERINGS, TRIPLES
-from finewave.viz.maps import MAPS, NEEDS_REFERENCE
+from finewave.viz.maps import offered_maps
 from finewave.viz.scene_pair import ScenePair
+from finewave.viz.server.pins import Pin, pins_from_text, pins_to_text
 from finewave.viz.server.spectra import Region
 
 MODES = (*RENDERINGS, "three", "band")
@@ -37,6 +38,8 @@ class State:
     pick : Region or None
         Selected region, whose spectra are plotted.
     theme : {"auto", "light", "dark"}
+    pins : tuple of Pin
+        Places whose spectra stay plotted.
     """
 
     left: str
@@ -52,6 +55,7 @@ class State:
     at: tuple[float, float, float]
     pick: Region | None
     theme: str = "auto"
+    pins: tuple[Pin, ...] = ()
 
     def to_query(self) -> str:
         """Return the state as the query of an address."""
@@ -69,7 +73,9 @@ class State:
         }
         if self.pick is not None:
             fields["pick"] = f"{self.pick.x0},{self.pick.y0},{self.pick.x1},{self.pick.y1}"
-        return urlencode(fields, safe=",")
+        if self.pins:
+            fields["pins"] = pins_to_text(self.pins)
+        return urlencode(fields, safe=",;")
 
 
 def usual_state(view: ScenePair) -> State:
@@ -114,13 +120,12 @@ def state_from_query(query: Mapping[str, str], view: ScenePair) -> State:
     State
     """
     state = usual_state(view)
-    kinds = [kind for kind in MAPS if kind not in NEEDS_REFERENCE or view.reference is not None]
     choices = {
         "left": view.layers,
         "right": view.layers,
         "mode": MODES,
         "stretch": RANGES,
-        "map": kinds,
+        "map": offered_maps(view),
         "theme": ("auto", "light", "dark"),
     }
     selected = {name: query[name] for name, accepted in choices.items() if query.get(name) in accepted}
@@ -140,7 +145,8 @@ def state_from_query(query: Mapping[str, str], view: ScenePair) -> State:
         x0, y0, x1, y1 = (int(each) for each in pick)
         pyramid = view.result.pyramid
         state = replace(state, pick=Region(x0, x1, y0, y1).within(pyramid.width, pyramid.height))
-    return state
+    height, width = view.size
+    return replace(state, pins=pins_from_text(query.get("pins", ""), width, height))
 
 
 def _number(value: float) -> str:

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from finewave.allocator import release_freed_memory
 from finewave.physics.display import RANGES
-from finewave.viz.maps import MAPS, NEEDS_REFERENCE, colour_limit, make_map
+from finewave.plain_text import one_line
+from finewave.viz.map_position import map_position
+from finewave.viz.maps import OF_ONE_BAND, colour_limit, make_map, offered_maps
 from finewave.viz.server import plots
+from finewave.viz.server.commands import Command, command_of
+from finewave.viz.server.downloads import Downloads
 from finewave.viz.server.latest_only_worker import LatestOnlyWorker
+from finewave.viz.server.library import Library, LibrarySpectrum
+from finewave.viz.server.picture_file import picture_png
 from finewave.viz.server.pictures import Painter, Picture
+from finewave.viz.server.pins import clean_label, with_pin
 from finewave.viz.server.scores import ROWS, scores
-from finewave.viz.server.spectra import Region, Spectrum, Superseded, spectrum
+from finewave.viz.server.spectra import Region
+from finewave.viz.server.spectra_panel import SpectraPanel, is_plotted
+from finewave.viz.server.spectra_table import spectra_csv
+from finewave.viz.server.start_page import template
 from finewave.viz.server.state import MODES, State
 from finewave.viz.windows import Frame
 
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
     from finewave.viz.scene_pair import ScenePair
 
 _PICTURE = frozenset({"left", "right", "mode", "red", "green", "blue", "stretch"})
+_NARROW = 360  # pixels of the screen in which the legend has no room on one line
 _SMALLEST_SIDE = 11  # of a region with metrics: the window of SSIM
 
 
@@ -42,6 +52,10 @@ class ViewerSession:
     state : State
     facts : dict
         Further variables of the template.
+    downloads : Downloads
+        Where files go that the page makes to be saved.
+    library : sequence of LibrarySpectrum
+        Spectra to compare with.
     ended : callable
         Called with the page when its tab was closed.
     """
@@ -52,6 +66,8 @@ class ViewerSession:
         view: ScenePair,
         state: State,
         facts: dict[str, Any],
+        downloads: Downloads,
+        library: Sequence[LibrarySpectrum] = (),
         ended: Callable[[ViewerSession], None] = lambda page: None,
     ) -> None:
         from bokeh.models import ColumnDataSource, Range1d
@@ -60,9 +76,8 @@ class ViewerSession:
 
         self.document, self.view, self.state = document, view, state
         self.painter = Painter(view)
-        self.workers = {
-            name: LatestOnlyWorker(self._failed) for name in ("picture", "behind", "map", "spectra", "scores")
-        }
+        self.workers = {name: LatestOnlyWorker(self._failed) for name in ("picture", "behind", "map", "scores", "save")}
+        self.position, self.downloads = map_position(view.result.scene), downloads
         self._limits: dict[tuple[str, float], tuple[float, float]] = {}
         self._closed = self._planned = self._seen = False
         self._mapped: Frame | None = None
@@ -71,7 +86,14 @@ class ViewerSession:
         self._scored = False
         self._sizes: dict[str, dict[str, int]] = {}
         # type checkers do not understand Bokeh's property descriptors
-        self.settings: Any = Settings(name="settings", **{name: getattr(state, name) for name in _controls()})
+        self.settings: Any = Settings(
+            name="settings",
+            loading=f"Reading {view.result.title} …",
+            **{name: getattr(state, name) for name in _controls()},
+        )
+        centres = view.result.wavelengths
+        entries = Library(library, centres) if library and centres is not None else None
+        self.panel = SpectraPanel(view, entries, self.settings, self._soon, self._failed)
 
         self.ranges: tuple[Any, Any] = Range1d(start=0, end=1), Range1d(start=1, end=0)
         # they follow those of the picture in the browser; the server has no need of them
@@ -80,34 +102,33 @@ class ViewerSession:
         self.behind = {side: plots.picture_source() for side in ("left", "right")}
         self.front = {side: plots.picture_source(f"front-{side}") for side in ("left", "right")}
         self.pictures = {
-            side: plots.make_picture(side, self.ranges, self.picks, self.behind[side], self.front[side])
+            side: plots.make_picture(
+                side, self.ranges, self.picks, self.panel.marks, self.behind[side], self.front[side]
+            )
             for side in ("left", "right")
         }
         self.map_source = plots.picture_source()
         self.map, self.mapper, self.bar = plots.make_map("map", map_ranges, self.picks, self.map_source)
-        self.lines: dict[str, Any] = {
-            role: ColumnDataSource(name=f"spectrum-{role}", data=_no_line()) for role in view.layers
-        }
-        measured = view.result.wavelengths is not None
-        self.spectra, self.drawn, self.marks, self.band_mark = plots.make_spectra(
-            {role: line for role, line in self.lines.items() if _is_plotted(view, role)}, _axis_ends(view), measured
-        )
-        plots.apply_theme(self.spectra, self.drawn, self.band_mark, self.bar, state.theme == "dark")
+        self._apply_theme(state.theme == "dark")
 
         self._listen()
-        for root in (*self.pictures.values(), self.map, self.spectra):
+        for root in (*self.pictures.values(), self.map, self.panel.plot):
             document.add_root(root)
-        document.template = _template()
-        document.template_variables.update(_facts(view), **facts)
+        document.template = template("page.html")
+        map_facts = None if self.position is None else self.position.facts()
+        has_library = self.panel.library is not None
+        document.template_variables.update(_facts(view, state), map_facts=map_facts, has_library=has_library, **facts)
         document.title = f"{view.result.title} · finewave"
         self._mark_bands()
         self._pick(state.pick)
+        self.panel.show_pins(state.pins)
 
     def _listen(self) -> None:
         from bokeh.events import SelectionGeometry, Tap
 
         for name in (*_controls(), "dark", "fit"):
             self.settings.on_change(name, self._changed)
+        self.settings.on_change("command", lambda attr, old, new: self._do(command_of(new)))
         # each side of the swipe is clipped, also for mouse events: both need handlers
         for plot in (*self.pictures.values(), self.map):
             plot.on_event(Tap, lambda event: self._tapped(event.x, event.y))
@@ -115,6 +136,7 @@ class ViewerSession:
         for name, plot, follow in (
             ("picture", self.pictures["left"], self._resized),
             ("map", self.map, self._draw_map),
+            ("spectra", self.panel.plot, self._fit_legend),
         ):
             for side in ("inner_width", "inner_height"):
                 plot.on_change(side, self._sizes_of(name, follow))
@@ -133,18 +155,18 @@ class ViewerSession:
             self._resized()
             return
         if name == "dark":
-            plots.apply_theme(self.spectra, self.drawn, self.band_mark, self.bar, bool(new))
+            self._apply_theme(bool(new))
             return
         if not _accepts(self.view, name, new):
             return
         self.state = replace(self.state, **{name: new})
-        if name == "band" and self.state.mode != "band" and self.state.map not in ("band", "error-band"):
+        if name == "band" and self.state.mode != "band" and self.state.map not in OF_ONE_BAND:
             # moving the band slider selects the band rendering
             self.settings.mode = "band"
         if name in _PICTURE or (name == "band" and self.state.mode == "band"):
             self._paint_behind()
             self._paint()
-        if name == "map" or (name == "band" and self.state.map in ("band", "error-band")):
+        if name == "map" or (name == "band" and self.state.map in OF_ONE_BAND):
             self._draw_map()
         if name in ("mode", "band", "red", "green", "blue"):
             self._mark_bands()
@@ -166,14 +188,8 @@ class ViewerSession:
         region = region.within(pyramid.width, pyramid.height) if region is not None else None
         self.state = replace(self.state, pick=region)
         self.picks.data = plots.pick_data(region)
-        if region is None:
-            self.workers["spectra"].submit(lambda: None)
-            self._show_spectra(dict.fromkeys(self.lines))
-            self.settings.picked = ""
-        else:
-            self.settings.picked = self._words(region)
-            worker = self.workers["spectra"]
-            worker.submit(lambda: self._read_spectra(region, lambda: worker.superseded))
+        self.panel.show_region(region)
+        self.settings.picked = "" if region is None else self._words(region)
         self._score(region)
         self._say_query()
 
@@ -182,6 +198,68 @@ class ViewerSession:
         if wide == tall == 1:
             return f"pixel {region.x0}, {region.y0}"
         return f"{wide} × {tall} pixels at {region.x0}, {region.y0}: mean ± SD"
+
+    def _fit_legend(self) -> None:
+        size = self._size("spectra")
+        if size is not None:
+            self.panel.plot.legend[0].ncols = 2 if size[0] < _NARROW else "auto"
+
+    def _apply_theme(self, dark: bool) -> None:
+        panel = self.panel
+        plots.apply_theme(panel.plot, panel.glyphs, panel.band_mark, self.bar, dark)
+        panel.apply_theme(dark)
+
+    def _do(self, command: Command | None) -> None:
+        """Do what the user has asked for; what cannot be is ignored: the browser is not trusted."""
+        if command is None:
+            return
+        pins = self.state.pins
+        if command.do == "pick":
+            self._tapped(*command.at)
+        elif command.do == "save-spectra":
+            self._save_spectra()
+        elif command.do == "save-picture":
+            self._save_picture()
+        elif command.do == "draw":
+            self.panel.draw_entry(command.number, command.is_on)
+        elif command.do == "find":
+            self.panel.find_entries(command.text)
+        else:
+            if command.do == "pin" and self.state.pick is not None:
+                pins = with_pin(pins, self.state.pick)
+            elif command.do == "unpin":
+                pins = tuple(pin for pin in pins if pin.slot != command.number)
+            elif command.do == "label":
+                pins = tuple(
+                    replace(pin, label=clean_label(command.text, pin.slot)) if pin.slot == command.number else pin
+                    for pin in pins
+                )
+            self.state = replace(self.state, pins=pins)
+            self.panel.show_pins(pins)
+            self._say_query()
+
+    def _save_spectra(self) -> None:
+        places = self.panel.placed()
+        if places:
+            result = self.view.result
+            text = spectra_csv(result.title, places, self.position, result.wavelengths is not None)
+            self._offer("spectra.csv", "text/csv; charset=utf-8", text.encode())
+
+    def _save_picture(self) -> None:
+        frame, state = self._frame(), self.state
+        if frame is None:
+            return
+
+        def make() -> None:
+            content = picture_png(self.painter, state, frame)
+            self._soon(lambda: self._offer("png", "image/png", content))
+
+        self.workers["save"].submit(make)
+
+    def _offer(self, ending: str, kind: str, content: bytes) -> None:
+        """Let the browser save a file, named after the result."""
+        name = f"{Path(self.view.result.title).stem}.{ending}"
+        self.settings.download = json.dumps({"key": self.downloads.add(name, kind, content)})
 
     # The frame
 
@@ -230,7 +308,7 @@ class ViewerSession:
         frame = self._frame()
         if frame is None:
             return
-        if not self.behind["right"].data["image"]:
+        if self._seen and not self.behind["right"].data["image"]:
             self._paint_behind()
         x, y = (frame.x0 + frame.x1) / 2, (frame.y0 + frame.y1) / 2
         self.state = replace(self.state, at=(x, y, frame.x1 - frame.x0))
@@ -259,6 +337,8 @@ class ViewerSession:
             self.workers["picture"].submit(lambda: self._paint_frame(state, frame))
 
     def _paint_frame(self, state: State, frame: Frame) -> None:
+        if not self._seen and self.painter.is_slow("result", frame):
+            self._preview(state)
         painted: dict[str, Picture | None] = {}
         for role in {state.left, state.right}:
             painted[role] = self.painter.paint(role, state, frame)
@@ -273,8 +353,22 @@ class ViewerSession:
                 self._draw_map()  # after the picture, which has priority
             if not self._seen:
                 self._seen = True
+                self.settings.loading = ""
+                self._paint_behind()  # quick now: from what the picture has read
                 self._score(state.pick)
             self.settings.resolution = "full resolution" if step == 1 else f"{step} × {step} pixels averaged"
+
+        self._soon(show)
+
+    def _preview(self, state: State) -> None:
+        """Show single pixels of fewer bands until all are read and averaged, which may take a while."""
+        painted = self.painter.preview("result", state)
+
+        def show() -> None:
+            if not self._seen:
+                self.behind["right"].data = _picture_data(painted, None)
+                self.settings.loading = ""
+                self.settings.resolution = "a quick look at single pixels; reading all of them …"
 
         self._soon(show)
 
@@ -300,13 +394,13 @@ class ViewerSession:
 
         def draw() -> None:
             made = make_map(self.view, kind, band, frame)
-            key = (kind, band if kind in ("band", "error-band") else 0.0)
+            key = (kind, band if kind in OF_ONE_BAND else 0.0)
             if key not in self._limits:
                 self._limits[key] = colour_limit(self.view, kind, band)
             low, high = self._limits[key]
 
             def show() -> None:
-                self.mapper.update(low=low, high=high)
+                plots.set_limits(self.mapper, self.bar, low, high)
                 if made is None:
                     self.map_source.data = plots.no_picture()
                     return
@@ -317,7 +411,7 @@ class ViewerSession:
                     "frame": [[frame.x0, frame.x1]],
                 }
                 averaged = f", of pixels averaged {made.averaged} × {made.averaged}" if made.averaged > 1 else ""
-                about = self._band_name(band) if kind in ("band", "error-band") else ""
+                about = self._band_name(band) if kind in OF_ONE_BAND else ""
                 self.settings.map_note = f"{about}{averaged}".removeprefix(", ")
 
             self._soon(show)
@@ -327,41 +421,13 @@ class ViewerSession:
     def _band_name(self, band: float) -> str:
         return f"{band:g} nm" if self.view.result.wavelengths is not None else f"band {band:g}"
 
-    def _read_spectra(self, region: Region, superseded: Callable[[], bool]) -> None:
-        try:
-            spectra = {role: spectrum(layer, region, superseded) for role, layer in self.view.layers.items()}
-        except Superseded:
-            return
-        self._soon(lambda: self._show_spectra(spectra))
-
-    def _show_spectra(self, spectra: dict[str, Spectrum | None]) -> None:
-        for role, line in self.lines.items():
-            one = spectra[role]
-            if one is None or not _is_plotted(self.view, role):
-                line.data = _no_line()
-            else:
-                line.data = {
-                    "axis": one.axis,
-                    "mean": one.mean,
-                    "spread": one.spread,
-                    "low": one.mean - one.spread,
-                    "high": one.mean + one.spread,
-                }
-
-        drawn = np.concatenate([np.append(line.data["low"], line.data["high"]) for line in self.lines.values()])
-        drawn = drawn[np.isfinite(drawn)]
-        if drawn.size:
-            low, high = min(0.0, float(drawn.min())), float(drawn.max())
-            # space for the legend above
-            self.spectra.y_range.update(start=low, end=low + 1.18 * ((high - low) or 1.0))
-
     def _mark_bands(self) -> None:
         marked: tuple[float | None, ...] = self.painter.marked(self.state) or (None,) * 3
-        for mark, position in zip(self.marks, marked, strict=True):
+        for mark, position in zip(self.panel.channel_marks, marked, strict=True):
             mark.visible = position is not None
             mark.location = position
-        self.band_mark.location = self.state.band
-        self.band_mark.visible = "band" in (self.state.mode, self.state.map) or self.state.map == "error-band"
+        self.panel.band_mark.location = self.state.band
+        self.panel.band_mark.visible = self.state.mode == "band" or self.state.map in OF_ONE_BAND
 
     def _score(self, region: Region | None) -> None:
         # metrics load PyTorch, which would delay the first picture
@@ -409,9 +475,10 @@ class ViewerSession:
     def end(self, seconds: float) -> bool:
         """Stop all work; return whether that took no longer."""
         self._closed = True
-        for worker in self.workers.values():
+        workers = [*self.workers.values(), *self.panel.workers.values()]
+        for worker in workers:
             worker.end()
-        return all(worker.join(seconds) for worker in self.workers.values())
+        return all(worker.join(seconds) for worker in workers)
 
 
 def _controls() -> tuple[str, ...]:
@@ -428,7 +495,7 @@ def _accepts(view: ScenePair, name: str, value: Any) -> bool:
         "right": list(view.layers),
         "mode": MODES,
         "stretch": RANGES,
-        "map": [kind for kind in MAPS if kind not in NEEDS_REFERENCE or view.reference is not None],
+        "map": list(offered_maps(view)),
         "theme": ("auto", "light", "dark"),
     }.get(name, ())
 
@@ -450,22 +517,7 @@ def _place(x0: float, x1: float, y0: float, y1: float) -> dict[str, list[float]]
     return {"x": [x0], "y": [y0], "dw": [x1 - x0], "dh": [y1 - y0]}
 
 
-def _axis_ends(view: ScenePair) -> tuple[float, float]:
-    """Return the range of the axis of the spectra."""
-    shown = [layer.axis for role, layer in view.layers.items() if _is_plotted(view, role)]
-    return float(min(axis.min() for axis in shown)), float(max(axis.max() for axis in shown))
-
-
-def _is_plotted(view: ScenePair, role: str) -> bool:
-    """Return whether an image has spectra: bands without wavelengths are not mixed with those that have them."""
-    return view.result.wavelengths is None or view.layers[role].wavelengths is not None
-
-
-def _no_line() -> dict[str, Any]:
-    return {name: np.empty(0) for name in ("axis", "mean", "spread", "low", "high")}
-
-
-def _facts(view: ScenePair) -> dict[str, Any]:
+def _facts(view: ScenePair, state: State) -> dict[str, Any]:
     """Return the template's variables for a view."""
     result = view.result
     order = np.argsort(result.axis, kind="stable")
@@ -483,15 +535,19 @@ def _facts(view: ScenePair) -> dict[str, Any]:
     about = f"{result.pyramid.width} × {result.pyramid.height} pixels, {result.pyramid.bands} bands"
     if measured:
         about += f", {min(axis):g}–{max(axis):g} nm"
-    kinds = {kind: title for kind, title in MAPS.items() if kind not in NEEDS_REFERENCE or view.reference is not None}
+    titles = {role: layer.title for role, layer in view.layers.items()}
+    if view.half_width is not None:
+        titles["half-width"] = view.half_width.title
     return {
         "layers": {role: f"{role.capitalize()}" for role in view.layers},
-        "titles": {role: layer.title for role, layer in view.layers.items()},
+        "titles": titles,
+        "quantity": "" if view.half_width is None else one_line(str(view.half_width.scene.attrs.get("quantity", ""))),
         "about": about,
         "modes": modes,
         "shown": shown,
         "stretches": RANGES,
-        "maps": kinds,
+        "maps": offered_maps(view),
+        "band": axis.index(state.band) if state.band in axis else 0,
         "axis": axis,
         "unit": "nm" if measured else "",
         "has_reference": view.reference is not None,
@@ -508,13 +564,6 @@ def _shown(view: ScenePair, mode: str) -> str:
         lines.append("The file has no wavelengths: bands are identified by their numbers.")
     for role, layer in view.layers.items():
         other = layer.renderings.get(mode, layer.default_rendering).label
-        if role != "result" and (other != label if label else not _is_plotted(view, role)):
+        if role != "result" and (other != label if label else not is_plotted(view, role)):
             lines.append(f"{role.capitalize()}: {other}")
     return " · ".join(lines)
-
-
-@lru_cache(maxsize=1)
-def _template() -> Any:
-    from jinja2 import Template
-
-    return Template((files("finewave.viz.server") / "static" / "page.html").read_text(encoding="utf-8"))

@@ -152,20 +152,34 @@ const finewave = (() => {
     addEventListener("keydown", (event) => { if (event.key === "Shift" && !event.repeat) drag(true); });
     addEventListener("keyup", (event) => { if (event.key === "Shift") drag(chosen); });
     addEventListener("blur", () => drag(chosen));
-    const zoom = (factor) => {
+    finewave.zoom = (factor) => {
       for (const range of [left.x_range, left.y_range]) {
         const middle = (range.start + range.end) / 2, half = (range.end - range.start) / 2;
         range.setv({ start: middle - half * factor, end: middle + half * factor });
       }
     };
-    byId("zoom-in").addEventListener("click", () => zoom(0.5));
-    byId("zoom-out").addEventListener("click", () => zoom(2));
+    byId("zoom-in").addEventListener("click", () => finewave.zoom(0.5));
+    byId("zoom-out").addEventListener("click", () => finewave.zoom(2));
     byId("zoom-fit").addEventListener("click", () => { settings.fit += 1; });
-    byId("stack").addEventListener("pointermove", (event) => {
-      const box = byId("stack").getBoundingClientRect(), x = left.x_range, y = left.y_range;
-      const column = x.start + ((event.clientX - box.left) / box.width) * (x.end - x.start);
-      const row = y.end + ((event.clientY - box.top) / box.height) * (y.start - y.end);
-      byId("place").textContent = `column ${Math.floor(column)}, row ${Math.floor(row)}`;
+  }
+
+  // The picture without a mouse.
+  function bindKeys() {
+    const { left, settings } = models, stack = byId("stack"), x = left.x_range, y = left.y_range;
+    const pan = (across, down) => {
+      const dx = (x.end - x.start) * across, dy = (y.start - y.end) * down;
+      x.setv({ start: x.start + dx, end: x.end + dx });
+      y.setv({ start: y.start + dy, end: y.end + dy });
+    };
+    const acts = {
+      ArrowLeft: () => pan(-0.1, 0), ArrowRight: () => pan(0.1, 0), ArrowUp: () => pan(0, -0.1), ArrowDown: () => pan(0, 0.1),
+      "+": () => finewave.zoom(0.5), "=": () => finewave.zoom(0.5), "-": () => finewave.zoom(2), 0: () => { settings.fit += 1; },
+      Enter: () => finewave.ask({ do: "pick", at: [(x.start + x.end) / 2, (y.start + y.end) / 2] }),
+    };
+    stack.addEventListener("keydown", (event) => {
+      if (event.target !== stack || !acts[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
+      acts[event.key]();
+      event.preventDefault();
     });
   }
 
@@ -180,11 +194,15 @@ const finewave = (() => {
     text("map_note", "map-note");
     text("resolution", "resolution");
     text("trouble", "trouble");
+    text("loading", "loading");
     const hints = () => {
       byId("trouble").hidden = !settings.trouble;
-      byId("no-pick").hidden = Boolean(settings.picked);
+      byId("loading").hidden = !settings.loading || Boolean(settings.trouble);
+      byId("no-pick").hidden = Boolean(settings.picked) || settings.pins !== "[]";
+      byId("pin").disabled = !settings.picked;
+      byId("save-spectra").disabled = !settings.picked && settings.pins === "[]";
     };
-    on(settings, ["picked", "trouble"], hints);
+    on(settings, ["picked", "trouble", "loading", "pins"], hints);
     hints();
     const table = () => {
       if (!settings.scores || !byId("scores")) return;
@@ -226,101 +244,35 @@ const finewave = (() => {
     });
   }
 
-  function bindUpload() {
-    const dialog = byId("try"), input = byId("file");
-    let file = null, job = null, sending = null;
-    const trouble = (text) => { byId("try-trouble").textContent = text; byId("try-trouble").hidden = !text; };
-    const running = (is) => { byId("running").hidden = !is; byId("run").disabled = is || !file; byId("model").disabled = is; };
-    const choose = (chosen) => {
-      if (!chosen || job || sending) return;
-      const limit = Number(app.dataset.limit);
-      file = chosen.size <= limit ? chosen : null;
-      byId("chosen").textContent = chosen.name;
-      trouble(file ? "" : `${chosen.name} has ${Math.ceil(chosen.size / 2 ** 20)} MB; the page takes ${limit / 2 ** 20} MB. Use finewave predict.`);
-      running(false);
-      if (!dialog.open) dialog.showModal();
-    };
-    byId("open-try").addEventListener("click", () => dialog.showModal());
-    byId("drop").addEventListener("click", () => input.click());
-    byId("drop").addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") input.click(); });
-    input.addEventListener("click", (event) => event.stopPropagation());
-    input.addEventListener("change", () => choose(input.files[0]));
-    for (const kind of ["dragenter", "dragover"]) addEventListener(kind, (event) => {
-      if (!event.dataTransfer || !event.dataTransfer.types.includes("Files")) return;
-      event.preventDefault();
-      document.body.classList.add("dropping");
-      if (!dialog.open) dialog.showModal();
-    });
-    addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dropping"); });
-    addEventListener("drop", (event) => {
-      if (!event.dataTransfer || !event.dataTransfer.files.length) return;
-      event.preventDefault();
-      document.body.classList.remove("dropping");
-      choose(event.dataTransfer.files[0]);
-    });
-    const own = { "X-Finewave": app.dataset.page };
-    const show = (done, total, text) => {
-      const bar = byId("progress");
-      if (total) { bar.max = total; bar.value = done; } else bar.removeAttribute("value");
-      byId("progress-text").textContent = text;
-    };
-    const send = () => new Promise((resolve, reject) => {
-      const request = (sending = new XMLHttpRequest());
-      const query = new URLSearchParams({ name: file.name, model: byId("model").value });
-      request.open("POST", `upload?${query}`);
-      request.setRequestHeader("X-Finewave", app.dataset.page);
-      request.responseType = "json";
-      request.upload.onprogress = (event) => show(event.loaded, event.total, "sending …");
-      request.onload = () => (request.status === 200 ? resolve(request.response.key) : reject(new Error((request.response && request.response.message) || `status ${request.status}`)));
-      request.onerror = () => reject(new Error("the server does not answer"));
-      request.onabort = () => reject(new Error("cancelled"));
-      request.send(file);
-    });
-    byId("run").addEventListener("click", async () => {
-      trouble("");
-      running(true);
-      show(0, 0, "sending …");
-      try {
-        job = await send();
-        sending = null;
-        for (;;) {
-          const facts = await (await fetch(`jobs/${job}`)).json();
-          if (facts.state === "done") break;
-          if (facts.state === "failed") throw new Error(facts.message);
-          if (facts.state === "cancelled") throw new Error("cancelled");
-          const tiles = facts.total > 1 ? `${facts.done} of ${facts.total} tiles, ` : "";
-          show(facts.done, facts.total > 1 ? facts.total : 0, facts.state === "waiting" ? `waiting for ${facts.ahead} other upload${facts.ahead === 1 ? "" : "s"} …` : `${tiles}${Math.round(facts.seconds)} s`);
-          await new Promise((resume) => setTimeout(resume, 200));
-        }
-        location.assign(`${location.pathname}?scene=${encodeURIComponent(job)}&theme=${models.settings.theme}`);
-      } catch (error) {
-        job = sending = null;
-        running(false);
-        if (error.message !== "cancelled") trouble(error.message);
-      }
-    });
-    const stop = () => fetch(`jobs/${job}`, { method: "DELETE", headers: own, keepalive: true });
-    addEventListener("pagehide", () => { if (job) stop(); });
-    byId("try-cancel").addEventListener("click", () => {
-      if (sending) sending.abort();
-      else if (job) stop();
-      else dialog.close();
-    });
-  }
-
   // The policy of the page allows no script in it: its plots are started from here, and its models found by name.
   async function start() {
     app = byId("app");
-    await Bokeh.embed.embed_items({}, JSON.parse(app.dataset.render));
-    const [page] = Bokeh.documents;
-    if (!page.is_idle) await new Promise((resolve) => page.idle.connect(resolve));
+    const [page] = await opened();
     const found = (name) => page.get_model_by_name(name);
+    if (!found("settings")) { // the page that asks for a file
+      for (const bind of finewave.parts) bind(null, app);
+      document.documentElement.dataset.ready = "yes";
+      return;
+    }
     models = { settings: found("settings"), left: found("left"), right: found("right"), map: found("map"), front: found("front-right") };
-    for (const bind of [bindControls, bindBand, bindMode, bindSwipe, bindTheme, linkRanges, measureFrames, bindTools, bindTexts, bindLink, bindUpload]) bind();
+    for (const bind of [bindControls, bindBand, bindMode, bindSwipe, bindTheme, linkRanges, measureFrames, bindTools, bindKeys, bindTexts, bindLink]) bind();
+    for (const bind of finewave.parts) bind(models, app);
     finewave.models = models;
+    app.setAttribute("aria-busy", "false");
     document.documentElement.dataset.ready = "yes";
   }
 
+  async function opened() {
+    await Bokeh.embed.embed_items({}, JSON.parse(app.dataset.render));
+    const [page] = Bokeh.documents;
+    if (!page.is_idle && page.roots().length) await new Promise((resolve) => page.idle.connect(resolve));
+    page.on_event("connection_lost", () => {
+      byId("trouble").hidden = false;
+      byId("trouble").textContent = "The connection is lost: is finewave view still running? Reload the page when it is.";
+    });
+    return Bokeh.documents;
+  }
+
   addEventListener("DOMContentLoaded", start);
-  return { frames };
+  return { frames, parts: [], on, byId };
 })();

@@ -1,0 +1,117 @@
+// Opening files, with or without a model: in a dialog, or on the page that asks for one.
+"use strict";
+
+{
+  const { byId } = finewave;
+  let models, app;
+
+  function bindUpload() {
+    const dialog = byId("try"), input = byId("file"); // the page that asks for a file has no dialog
+    const open = () => { if (dialog && !dialog.open) dialog.showModal(); };
+    let file = null, job = null, sending = null;
+    const trouble = (text) => { byId("try-trouble").textContent = text; byId("try-trouble").hidden = !text; };
+    const running = (is) => {
+      byId("running").hidden = !is;
+      byId("run").disabled = is || !file;
+      byId("model").disabled = is;
+      byId("try-cancel").disabled = !is && !dialog;
+    };
+    running(false);
+    const choose = (chosen) => {
+      if (!chosen || job || sending) return;
+      const limit = Number(app.dataset.limit);
+      file = chosen.size <= limit ? chosen : null;
+      byId("chosen").textContent = chosen.name;
+      trouble(file ? "" : `${chosen.name} has ${Math.ceil(chosen.size / 2 ** 20)} MB; the page takes ${limit / 2 ** 20} MB. Use finewave predict.`);
+      running(false);
+      open();
+    };
+    if (dialog) byId("open-try").addEventListener("click", open);
+    byId("drop").addEventListener("click", () => input.click());
+    byId("drop").addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      input.click();
+    });
+    const named = () => { byId("run").textContent = byId("model").value === "-" ? "Open" : "Run"; };
+    byId("model").addEventListener("change", named);
+    named();
+    input.addEventListener("click", (event) => event.stopPropagation());
+    input.addEventListener("change", () => choose(input.files[0]));
+    for (const kind of ["dragenter", "dragover"]) addEventListener(kind, (event) => {
+      if (!event.dataTransfer || !event.dataTransfer.types.includes("Files")) return;
+      event.preventDefault();
+      document.body.classList.add("dropping");
+      open();
+    });
+    addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dropping"); });
+    addEventListener("drop", (event) => {
+      if (!event.dataTransfer || !event.dataTransfer.files.length) return;
+      event.preventDefault();
+      document.body.classList.remove("dropping");
+      choose(event.dataTransfer.files[0]);
+    });
+    const own = { "X-Finewave": app.dataset.page };
+    const show = (done, total, text) => {
+      const bar = byId("progress");
+      if (total) { bar.max = total; bar.value = done; } else bar.removeAttribute("value");
+      byId("progress-text").textContent = text;
+    };
+    const progressOf = (facts) => {
+      if (facts.state === "waiting") return [0, 0, `waiting for ${facts.ahead} other upload${facts.ahead === 1 ? "" : "s"} …`];
+      const seconds = `${Math.round(facts.seconds)} s`;
+      if (!facts.total) return [0, 0, `${facts.doing} …, ${seconds}`];
+      const tiles = `${facts.done} of ${facts.total} tile${facts.total === 1 ? "" : "s"}`;
+      // one tile has no parts that could be counted
+      return [facts.done, facts.total > 1 ? facts.total : 0, `${facts.doing}: ${tiles}, ${seconds}`];
+    };
+    const send = () => new Promise((resolve, reject) => {
+      const request = (sending = new XMLHttpRequest());
+      const query = new URLSearchParams({ name: file.name, model: byId("model").value });
+      request.open("POST", `upload?${query}`);
+      request.setRequestHeader("X-Finewave", app.dataset.page);
+      request.responseType = "json";
+      request.upload.onprogress = (event) => show(event.loaded, event.total, "sending …");
+      request.onload = () => (request.status === 200 ? resolve(request.response.key) : reject(new Error((request.response && request.response.message) || `status ${request.status}`)));
+      request.onerror = () => reject(new Error("the server does not answer"));
+      request.onabort = () => reject(new Error("cancelled"));
+      request.send(file);
+    });
+    byId("run").addEventListener("click", async () => {
+      trouble("");
+      running(true);
+      show(0, 0, "sending …");
+      try {
+        job = await send();
+        sending = null;
+        for (;;) {
+          const facts = await (await fetch(`jobs/${job}`)).json();
+          if (facts.state === "done") break;
+          if (facts.state === "failed") throw new Error(facts.message);
+          if (facts.state === "cancelled") throw new Error("cancelled");
+          show(...progressOf(facts));
+          await new Promise((resume) => setTimeout(resume, 200));
+        }
+        location.assign(`${location.pathname}?scene=${encodeURIComponent(job)}&theme=${models ? models.settings.theme : "auto"}`);
+      } catch (error) {
+        job = sending = null;
+        running(false);
+        if (error.message !== "cancelled") trouble(error.message);
+      }
+    });
+    const stop = () => fetch(`jobs/${job}`, { method: "DELETE", headers: own, keepalive: true });
+    addEventListener("pagehide", () => { if (job) stop(); });
+    byId("try-cancel").addEventListener("click", () => {
+      if (sending) sending.abort();
+      else if (job) stop();
+      else if (dialog) dialog.close();
+    });
+  }
+
+
+  finewave.parts.push((shown, element) => {
+    models = shown;
+    app = element;
+    bindUpload();
+  });
+}

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finewave.errors import InputError
+from finewave.viz.server.library import Library, read_library, spectral_angle
+
+CENTRES = np.array([560.0, 540.0, 550.0])  # an image's bands may be in any order
+
+
+def write_text(path: Path) -> Path:
+    path.write_text("wavelength;soil;<b>leaf</b>\n" + "".join(f"{nm};{nm / 1000};0.2\n" for nm in range(400, 701, 10)))
+    return path
+
+
+def test_angles_are_those_of_the_common_bands(tmp_path: Path) -> None:
+    library = Library(read_library([write_text(tmp_path / "a.txt")]), CENTRES)
+    assert [each.name for each in library.entries] == ["soil", "<b>leaf</b>"]
+    angles = library.angles(3 * CENTRES)  # of another brightness
+    flat = np.degrees(np.arccos(CENTRES.sum() / np.linalg.norm(CENTRES) / np.sqrt(3)))
+    np.testing.assert_allclose(angles, [0, flat], atol=1e-4)
+
+
+def test_an_angle_needs_three_bands_and_light() -> None:
+    assert np.isnan(spectral_angle(np.array([1, 2, np.nan]), np.ones(3)))
+    assert np.isnan(spectral_angle(np.zeros(3), np.ones(3)))
+    assert spectral_angle(np.array([1.0, 0, 0, np.nan]), np.array([0, 1.0, 0, 5])) == pytest.approx(90)
+
+
+def test_files_of_libraries_and_spots(tmp_path: Path) -> None:
+    values = np.array([[0.1, 0.2, 0.3], [0.5, 0.4, 0.3]], np.float32)
+    values.tofile(tmp_path / "b.sli")
+    (tmp_path / "b.hdr").write_text(
+        "ENVI\nsamples = 3\nlines = 2\nbands = 1\ndata type = 4\nbyte order = 0\nfile type = ENVI Spectral Library\n"
+        "wavelength units = Nanometers\nwavelength = {450, 550, 650}\nspectra names = {one, two}\n"
+    )
+    (tmp_path / "spots.csv").write_text("name,column,row,450,550,650\nroof,3.5,4.5,0.3,0.3,0.4\n")
+    found = read_library([tmp_path / "b.sli", tmp_path / "spots.csv"])
+    assert [each.name for each in found] == ["one", "two", "roof"]
+    np.testing.assert_allclose(found[1].spectrum.values, values[1])
+    np.testing.assert_allclose(found[2].spectrum.wavelengths, [450, 550, 650])
+
+
+def test_what_is_no_library_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "white.csv").write_text("name,column,row,spectrum\npanel,3.5,4.5,white\n")
+    with pytest.raises(InputError, match="no spectrum over wavelengths"):
+        read_library([tmp_path / "white.csv"])
+    with pytest.raises(InputError, match="no such file"):
+        read_library([tmp_path / "missing.sli"])
