@@ -41,15 +41,15 @@ def command_of(text: str) -> Command | None:
     if len(text) > _LONGEST:
         return None
     try:
-        said = json.loads(text)
+        message = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(said, dict) or said.get("do") not in COMMANDS:
+    if not isinstance(message, dict) or message.get("do") not in COMMANDS:
         return None
-    number, label, at = said.get("number", -1), said.get("text", ""), said.get("at", [0, 0])
+    number, label, at = message.get("number", -1), message.get("text", ""), message.get("at", [0, 0])
     if type(number) is not int or not isinstance(label, str) or not _is_place(at):
         return None
-    return Command(said["do"], number, label, said.get("on") is True, (float(at[0]), float(at[1])))
+    return Command(message["do"], number, label, message.get("on") is True, (float(at[0]), float(at[1])))
 
 
 def _is_place(at: Any) -> bool:
