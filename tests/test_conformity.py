@@ -65,6 +65,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "knn": {"neighbours": 3, "pixels": 50, "nodes": 20},
     "gsa": {},
     "cnmf": {"endmembers": 3, "iterations": 3, "turns": 2},
+    "local-regression": {"windows": [2.0, 0.6], "ridge": [1e-4, 1e-3]},
+    "residual-fusion": {
+        **{"components": 4, "features": 8, "blocks": 1, "windows": [0.6], "ridge": [1e-3], "steps": 2, "crop": 8},
+        "initialisation": "framework",  # its own start is the regression alone
+    },
 }
 BANDS = [(3, 31), (4, 6), (1, 5)]
 SCALES = [2, 3, 4]

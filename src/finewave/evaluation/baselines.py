@@ -27,7 +27,12 @@ FLOORS: dict[str, dict[str, Floor]] = {
         "nearest neighbours": ("knn", {}),
         "mean of both": ("ensemble-ssr", {"members": ["quadratic", "knn"]}),
     },
-    "fusion": {"bicubic": ("bicubic", {}), "GSA": ("gsa", {}), "CNMF": ("cnmf", {})},
+    "fusion": {
+        "bicubic": ("bicubic", {}),
+        "GSA": ("gsa", {}),
+        "CNMF": ("cnmf", {}),
+        "local regression": ("local-regression", {}),
+    },
     "refsr": {"bicubic": ("bicubic", {}), "back-projection": ("ibp", {})},
 }
 """For each task what a network has to beat, by name for tables: system and options. The floor is the best of them."""

@@ -1,8 +1,8 @@
 """Baselines on images: built for the images' bands, with sensor and scale from options or images.
 
-Spatial baselines (``bicubic``, ``ibp``) need the scale. Fusion (``gsa``, ``cnmf``) takes it from the two images.
-Spectral baselines (``ridge``, ``quadratic``, ``root-polynomial``, ``ridge-knn``, ``knn``) learn from spectra
-(``spectra``) that the sensor observes: a hyperspectral scene in a file, or the training scenes of a data set.
+Spatial baselines (``bicubic``, ``ibp``) need the scale. Fusion (``gsa``, ``cnmf``, ``local-regression``) takes it from
+the two images. Spectral baselines (``ridge``, ``quadratic``, ``root-polynomial``, ``ridge-knn``, ``knn``) learn from
+spectra (``spectra``) that the sensor observes: a hyperspectral scene in a file, or the training scenes of a data set.
 """
 
 from __future__ import annotations

@@ -75,6 +75,7 @@ SYSTEMS: dict[str, System] = {
     "jssunet-sr": System("finewave.systems.jssunet.branches:JSSUNetSR", "sr"),
     "jssunet-ssr": System("finewave.systems.jssunet.branches:JSSUNetSSR", "ssr"),
     "kernel-ridge": System("finewave.systems.kernel_ridge.network:KernelRidge", "ssr"),
+    "residual-fusion": System("finewave.systems.residual_fusion.network:ResidualFusion", "fusion"),
     "jssunet-fusion": System("finewave.systems.jssunet.branches:JSSUNetFusion", "fusion"),
     "ssjsr": System("finewave.systems.ssjsr.network:SSJSR", "sssr"),
     "edsr": System("finewave.systems.edsr.network:EDSR", "sr"),
@@ -100,6 +101,7 @@ SYSTEMS: dict[str, System] = {
     "knn": System("finewave.systems.baselines.nearest_neighbours:NearestNeighbours", "ssr", baseline=True),
     "gsa": System("finewave.systems.baselines.gsa:GSA", "fusion", baseline=True),
     "cnmf": System("finewave.systems.baselines.cnmf:CNMF", "fusion", baseline=True),
+    "local-regression": System("finewave.systems.baselines.local_regression:LocalRegression", "fusion", baseline=True),
 }
 
 

@@ -47,6 +47,8 @@ EXACT: dict[str, dict[str, Any]] = {
     "root-polynomial": {},
     "knn": {},
     "ridge-knn": {"pixels": 200},
+    "local-regression": {"hs_bands": 4, "windows": [0.6], "ridge": [1e-3], "degradation": {"kernel": "bicubic"}},
+    "residual-fusion": {"hs_bands": 4, "degradation": {"kernel": "bicubic"}},
     "ensemble-ssr": {},
     "ensemble-sr": {"hs_bands": 4},
     "ensemble-sssr": {"hs_bands": 4},

@@ -1,0 +1,188 @@
+"""Fusion by local linear regression: HS bands as affine maps of the MS bands, other ones around every pixel.
+
+A guided filter (K. He, J. Sun, X. Tang, "Guided Image Filtering", IEEE TPAMI 35(6), 2013, eq. 5, 6 and 8) whose maps
+are found at low resolution, where both images are known, and applied to the sharp MSI, as in the fast guided filter
+(K. He, J. Sun, arXiv 1505.00996). No training, and nothing need be known of the sensor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from finewave.errors import InputError
+from finewave.nn.sampling import bicubic
+from finewave.physics.observation import Observation
+from finewave.physics.pseudo_inverse import PseudoInverse
+from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import at_least, require
+
+REACH = 3
+"""Standard deviations at which a Gaussian window ends."""
+DARK = 1e-6
+"""Added to the mean square of the MS bands, so that black surroundings have a ridge, too."""
+ITERATIONS = 10
+"""Back-projections for blurs that have no pseudo-inverse in closed form."""
+EXPORT_LACKS = "its regressions solve a system of equations at every pixel"
+
+
+class LocalRegression(SRNetwork):
+    """``H = A(p) x + b(p)`` at every HR pixel p with MS bands x, then the nearest image that gives back the LR-HSI.
+
+    A and b are found at the LR pixels, where h (C) is the HS and m (c) the degraded MS pixel, by ridge regression with
+    Gaussian weights around each: with means E, ``A = cov(h, m) (cov(m, m) + ridge E|m|²/c)⁻¹`` and ``b = E h - A E m``.
+    It is done for one window after the other, from wide to narrow, each for what the wider ones left over, so that
+    where little varies nearby the wider surroundings decide. A and b are interpolated (bicubic), applied, and
+    ``D⁺ (h - D H)`` is added. The result follows the MSI as far as R h = m holds: R H = x.
+
+    Parameters
+    ----------
+    scale : int
+        s >= 2.
+    ms_bands, hs_bands : int
+        c and C.
+    windows : sequence of float
+        Standard deviations of the Gaussian windows in LR pixels, > 0.
+    ridge : sequence of float
+        Of each window, > 0.
+    degradation : dict, optional
+        D: keyword arguments of `degrade`; by default its Gaussian. Where it has no pseudo-inverse that is known in
+        closed form, the correction is iterated, as in ``ibp``.
+
+    Raises
+    ------
+    InputError
+        A ``ValueError``, if a value is out of range.
+    """
+
+    task = "fusion"
+    export_lacks: ClassVar = dict.fromkeys(("onnx", "pt2"), EXPORT_LACKS)
+
+    def __init__(
+        self,
+        scale: int = 4,
+        ms_bands: int = 3,
+        hs_bands: int = 31,
+        *,
+        windows: Sequence[float] = (16.0, 4.0, 1.0),
+        ridge: Sequence[float] = (1e-6, 1e-4, 1e-3),
+        degradation: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.observation = Observation(scale, degradation, "local-regression")
+        at_least("local-regression", 1, ms_bands=ms_bands, hs_bands=hs_bands)
+        check_windows("local-regression", windows, ridge)
+        self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
+        self.windows, self.ridge = tuple(windows), tuple(ridge)
+        self.correction = SpatialCorrection(self.observation)
+        self.receptive_field = regression_reach(windows) + self.correction.reach
+
+    def forward(self, lr_hsi: Tensor, hr_msi: Tensor) -> Tensor:
+        """Return (B, C, s h, s w) of ``lr_hsi`` (B, C, h, w) and ``hr_msi`` (B, c, s h, s w)."""
+        wide = torch.promote_types(lr_hsi.dtype, torch.float32)
+        h, x = lr_hsi.to(wide), hr_msi.to(wide)
+        estimate = regressed(h, x, self.observation(x), self.windows, self.ridge)
+        return self.correction(estimate, h).to(lr_hsi.dtype)
+
+
+class SpatialCorrection:
+    """Makes an image consistent with its LR version: ``G + D⁺ (h - D G)``, in one step where D⁺ is known.
+
+    Attributes
+    ----------
+    reach : int
+        Distance in LR pixels up to which a pixel acts on the result.
+    """
+
+    def __init__(self, observation: Observation) -> None:
+        self.observation = observation
+        self.inverse: PseudoInverse | None
+        try:
+            self.inverse = PseudoInverse(observation, "the degradation")
+            self.reach = self.inverse.reach + observation.reach
+        except InputError:  # not separable, not symmetric, or too wide a blur
+            self.inverse = None
+            self.reach = ITERATIONS * (2 + observation.reach)
+
+    def __call__(self, image: Tensor, lr: Tensor) -> Tensor:
+        """Return the corrected image (B, C, s h, s w), given the LR one (B, C, h, w)."""
+        if self.inverse is not None:
+            return image + self.inverse(lr - self.observation(image))
+        size = (image.shape[2], image.shape[3])
+        for _ in range(ITERATIONS):
+            image = image + bicubic(lr - self.observation(image), size)
+        return image
+
+
+def check_windows(system: str, windows: Sequence[float], ridge: Sequence[float]) -> None:
+    """Refuse windows and ridges that are out of range; ``system`` is for the message."""
+    require(system, len(windows) > 0 and min(windows) > 0, "one or more numbers > 0", windows=list(windows))
+    accepted = f"{len(windows)} numbers > 0, one for each window"
+    require(system, len(ridge) == len(windows) and min(ridge) > 0, accepted, ridge=list(ridge))
+
+
+def regression_reach(windows: Sequence[float]) -> int:
+    """Return the distance in LR pixels up to which `regressed` looks: windows, bicubic interpolation and blur."""
+    return sum(_radius(window) for window in windows) + 2
+
+
+def regressed(h: Tensor, x: Tensor, low: Tensor, windows: Sequence[float], ridge: Sequence[float]) -> Tensor:
+    """Return (B, C, s h, s w), the local affine maps between LR images applied to the sharp one.
+
+    Parameters
+    ----------
+    h : Tensor (B, C, h, w)
+        LR-HSI.
+    x : Tensor (B, c, s h, s w)
+        HR-MSI.
+    low : Tensor (B, c, h, w)
+        The degraded HR-MSI.
+    windows, ridge : sequence of float
+        See `LocalRegression`.
+    """
+    m, left = low.double(), h.double()  # variances are differences of means of squares
+    slopes, constants = torch.zeros_like(left)[:, None] * m[:, :, None], torch.zeros_like(left)
+    for window, each in zip(windows, ridge, strict=True):
+        slope, constant = _affine_maps(left, m, window, each)
+        left = left - constant - (slope * m[:, :, None]).sum(1)
+        slopes, constants = slopes + slope, constants + constant
+    size = (x.shape[2], x.shape[3])
+    result = bicubic(constants.to(x.dtype), size)
+    for band in range(x.shape[1]):
+        result = result.addcmul_(bicubic(slopes[:, band].to(x.dtype), size), x[:, band : band + 1])
+    return result
+
+
+def _affine_maps(h: Tensor, m: Tensor, window: float, ridge: float) -> tuple[Tensor, Tensor]:
+    """Return slopes (B, c, C, h, w) and constants (B, C, h, w) of h on m around each pixel."""
+    c, C = m.shape[1], h.shape[1]
+    weight = _smooth(torch.ones_like(m[:, :1]), window)
+    squares = (m[:, :, None] * m[:, None]).flatten(1, 2)
+    products = (m[:, :, None] * h[:, None]).flatten(1, 2)
+    means = _smooth(torch.cat([m, h, squares, products], 1), window) / weight
+    m_mean, h_mean, squares, products = means.split((c, C, c * c, c * C), 1)
+    squares, products = squares.unflatten(1, (c, c)), products.unflatten(1, (c, C))
+    penalty = ridge * (squares.diagonal(dim1=1, dim2=2).mean(-1) + DARK)  # (B, h, w)
+    cov = (squares - m_mean[:, :, None] * m_mean[:, None]).permute(0, 3, 4, 1, 2)
+    cross = (products - m_mean[:, :, None] * h_mean[:, None]).permute(0, 3, 4, 1, 2)
+    cov = cov + penalty[..., None, None] * torch.eye(c).to(cov)
+    slope = torch.linalg.solve(cov, cross).permute(0, 3, 4, 1, 2)
+    return slope, h_mean - (slope * m_mean[:, :, None]).sum(1)
+
+
+def _smooth(image: Tensor, window: float) -> Tensor:
+    """Return Gaussian-weighted sums (B, n, h, w); beyond the border there is nothing."""
+    radius = _radius(window)
+    taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / window) ** 2).to(image)
+    flat = image.flatten(0, 1)[:, None]
+    flat = F.conv2d(flat, taps.view(1, 1, -1, 1), padding=(radius, 0))
+    return F.conv2d(flat, taps.view(1, 1, 1, -1), padding=(0, radius))[:, 0].view_as(image)
+
+
+def _radius(window: float) -> int:
+    return math.ceil(REACH * window)

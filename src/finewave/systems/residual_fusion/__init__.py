@@ -1,0 +1,1 @@
+"""Fusion by local linear regression and a small network for what it leaves over."""

@@ -1,0 +1,143 @@
+"""The fit of `ResidualFusion` to whole training scenes, whose regressions are computed once, before the first step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from finewave.errors import InputError
+from finewave.physics.sensors.estimation import estimate_response
+
+if TYPE_CHECKING:
+    from finewave.systems.residual_fusion.network import ResidualFusion
+
+WARMUP = 0.05
+"""Part of the steps in which the learning rate rises."""
+LARGEST_GRADIENT = 1.0
+"""Norm to which gradients are clipped."""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Length and size of the fit, see `ResidualFusion`."""
+
+    steps: int
+    crop: int
+    batch_size: int
+    learning_rate: float
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step: linear at first, then along a cosine to zero."""
+        warm = max(1, round(WARMUP * self.steps))
+        if step < warm:
+            return self.learning_rate * (step + 1) / warm
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
+
+
+@dataclass(frozen=True)
+class _Components:
+    """A training scene in components, half precision, (n, rows, columns): MSI, Vᵀ L, Vᵀ h, and Vᵀ (G - L)."""
+
+    x: Tensor
+    z: Tensor
+    low: Tensor
+    residual: Tensor
+
+
+def fit(net: ResidualFusion, samples: Iterable[Mapping[str, Tensor]], seed: int) -> Iterator[tuple[int, float]]:
+    """Set basis and spread, then train; yields each step's number and loss.
+
+    The loss is the mean of ``|Z - Vᵀ (G - L)| / √a`` over crops, turned and mirrored at random: between the absolute
+    error, which PSNR sees, and the relative one, which the spectral angle sees.
+
+    Raises
+    ------
+    InputError
+        If there are no training images, or none is as large as a crop.
+    """
+    scenes = [dict(sample) for sample in samples]
+    if not scenes:
+        raise InputError("residual-fusion needs training images; there are none")
+    options = net.fitting
+    side = options.crop // net.scale
+    if side > max(min(each["lr_hsi"].shape[2:]) for each in scenes):
+        raise InputError(f"residual-fusion: crop={options.crop} is larger than every training image")
+    with torch.no_grad():
+        _set_basis(net, scenes)
+        known = []
+        while scenes:
+            known.append(_in_components(net, scenes.pop(0)))
+        _set_spread(net, known)
+    known = [each for each in known if min(each.low.shape[1:]) >= side]
+    optimizer = torch.optim.Adam(net.parameters(), betas=(0.9, 0.99))
+    random = torch.Generator().manual_seed(seed)
+    areas = torch.tensor([float(each.low[0].numel()) for each in known])
+    net.train()
+    with torch.enable_grad():
+        for step in range(options.steps):
+            for group in optimizer.param_groups:
+                group["lr"] = options.rate(step)
+            places = torch.multinomial(areas, options.batch_size, replacement=True, generator=random)
+            crops = [_crop(known[int(each)], side, net.scale, random) for each in places]
+            x, z, low, residual = (torch.stack(images).float() for images in zip(*crops, strict=True))
+            root = net.brightness(x).sqrt().repeat_interleave(net.block, 2).repeat_interleave(net.block, 3)
+            loss = ((net.change(x, z, low) - residual) / root).abs().mean()
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(net.parameters(), LARGEST_GRADIENT)
+            optimizer.step()
+            yield step, float(loss.detach())
+    net.eval()
+
+
+def _set_basis(net: ResidualFusion, scenes: list[dict[str, Tensor]]) -> None:
+    """Set V to the principal components of the spectra in the null space of the response."""
+    response = torch.from_numpy(
+        estimate_response((each["hr_msi"][0].numpy(), each["hr_hsi"][0].numpy()) for each in scenes)
+    )
+    moment: Tensor | float = 0.0
+    for each in scenes:
+        spectra = each["hr_hsi"][0].flatten(1).double()
+        moment = moment + spectra @ spectra.T
+    assert isinstance(moment, Tensor)
+    null = torch.eye(len(moment), dtype=torch.float64) - torch.linalg.pinv(response, rtol=1e-6) @ response
+    vectors = torch.linalg.eigh(null @ moment @ null).eigenvectors  # ascending
+    net.basis.copy_(vectors[:, -net.basis.shape[1] :].flip(1))
+
+
+def _in_components(net: ResidualFusion, sample: Mapping[str, Tensor]) -> _Components:
+    h, x = net.components(sample["lr_hsi"]), sample["hr_msi"]
+    z = net.regression(h, x)
+    residual = net.components(sample["hr_hsi"]) - z
+    return _Components(*(image[0].half() for image in (x, z, h, residual)))
+
+
+def _set_spread(net: ResidualFusion, known: list[_Components]) -> None:
+    """Set spread and size to the root mean square of each component and its residual, relative to the brightness."""
+    for buffer, images in ((net.spread, [each.z for each in known]), (net.size, [each.residual for each in known])):
+        squares = []
+        for image, each in zip(images, known, strict=True):
+            a = net.brightness(each.x[None].float())
+            whole = a.repeat_interleave(net.block, 2).repeat_interleave(net.block, 3)
+            squares.append((image.float() / whole[0]).square().mean((1, 2)))
+        buffer.copy_(torch.stack(squares).mean(0).sqrt().clamp(min=1e-6))
+
+
+def _crop(scene: _Components, side: int, scale: int, random: torch.Generator) -> tuple[Tensor, ...]:
+    """Return a part of ``side`` LR pixels of the four images, turned and mirrored alike."""
+    rows, columns = scene.low.shape[1:]
+    row = int(torch.randint(rows - side + 1, (), generator=random))
+    column = int(torch.randint(columns - side + 1, (), generator=random))
+    down, across, turn = (bool(each) for each in torch.randint(2, (3,), generator=random))
+    axes = [axis for axis, flipped in ((1, down), (2, across)) if flipped]
+    parts = []
+    for image in (scene.x, scene.z, scene.low, scene.residual):
+        s = image.shape[1] // rows
+        part = image[:, row * s : (row + side) * s, column * s : (column + side) * s].flip(axes)
+        parts.append(part.mT if turn else part)
+    return tuple(parts)
