@@ -59,6 +59,21 @@ def test_a_case_by_hand_and_what_is_there_is_kept(small_store: Path, tmp_path: P
         sweep("sr", path, store=store, scale=2)
 
 
+def test_rows_of_other_weights_are_made_again(small_store: Path, tmp_path: Path) -> None:  # noqa: F811
+    """A folder of one name may hold other weights than when the row was stored."""
+    store, path, folder = Store(small_store), tmp_path / "sweep.json", tmp_path / "mine"
+    facts = {"sensor": "nikon-d5100", "degradation": {"kernel": "gaussian", "scale": 4}}
+    for features in (4, 5):
+        net = fw.create_model("edsr", scale=4, features=features, blocks=1)
+        card = fw.Model(net).save(folder, **facts) and fw.load_model(folder).card
+        lines: list[str] = []
+        row = sweep("sr", path, store=store, models=[str(folder)], say=lines.append)["rows"][str(folder)]
+        assert row["sha256"] == card.sha256
+        assert sum(line.startswith(str(folder)) for line in lines) == len(row["cases"])
+    assert sweep("sr", path, store=store, models=[str(folder)], say=lines.append)["rows"]["bicubic"]["sha256"] is None
+    assert sum(line.startswith(str(folder)) for line in lines) == len(row["cases"])  # not once more
+
+
 def test_a_part_of_each_scene(small_store: Path, tmp_path: Path) -> None:  # noqa: F811
     """The middle of input and truth alike, by the camera of the case."""
     store = Store(small_store)

@@ -109,3 +109,22 @@ def test_a_further_phase_is_the_first_but_for_what_it_says(tmp_path: Path) -> No
     path.write_text("base: common-cave-x4\nphase2: {learning_rat: 0.5}\n")
     with pytest.raises(fw.InputError, match=r"did you mean 'phase2\.learning_rate'"):
         load_recipe(path)
+
+
+def test_what_inverts_the_degradation_is_told_that_of_the_data() -> None:
+    """A system with the option, a part of a composition, and members of an ensemble; what the recipe states stays."""
+    told = ["data.degradation={kernel: gaussian, fwhm: 6.0, noise: 0.01}"]
+    blur = {"kernel": "gaussian", "fwhm": 6.0}  # noise is not inverted
+
+    def options(*overrides: str) -> dict:
+        return network_options(load_recipe("common-cave-x4", [*told, *overrides]))[1]
+
+    assert options("model.system=ibp")["degradation"] == blur
+    assert options("model.system=ibp", "model.degradation={kernel: bicubic}")["degradation"] == {"kernel": "bicubic"}
+    parts = options("model.system=sr-ssr", "model.sr=ibp", "model.ssr=ridge")
+    assert parts["sr_options"] == {"degradation": blur}
+    assert "degradation" not in (parts.get("ssr_options") or {})
+    members = {**options("model.system=ensemble-sr"), "hs_bands": 5}
+    net = create_model("ensemble-sr", **members)
+    assert net.observation.options == blur
+    assert net.members[1].observation.options == blur  # ibp

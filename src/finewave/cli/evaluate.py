@@ -71,7 +71,7 @@ def evaluate(
     """Score a model on a dataset: metrics per image and their mean, also as JSON.
 
     MODEL may be a baseline, which needs no weights: bicubic, ibp, ridge, quadratic, root-polynomial, ridge-knn, knn,
-    gsa, cnmf.
+    gsa, cnmf, local-regression.
     Scale, sensor and degradation, otherwise in the card, are then given by options. Several models of one
     task with + between them are their ensemble: the mean, made consistent with the inputs.
     """

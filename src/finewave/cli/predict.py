@@ -91,8 +91,9 @@ def predict(sources: tuple[str, ...], output: Path, model: str, as_json: bool, *
     INPUTs, or each file in the folder INPUT, becomes one in OUTPUT. A model that takes two images gets the second, a
     file or a folder, by --guide.
 
-    Baselines are models, too: bicubic and ibp need --scale, gsa and cnmf a --guide, and ridge, quadratic,
-    root-polynomial, ridge-knn and knn learn from the spectra of a scene or dataset, --spectra, observed by --sensor.
+    Baselines are models, too: bicubic and ibp need --scale, gsa, cnmf and local-regression a --guide, and ridge,
+    quadratic, root-polynomial, ridge-knn and knn learn from the spectra of a scene or dataset, --spectra, observed by
+    --sensor.
 
     Scenes of any size are processed in tiles. A run that was stopped resumes if the same command is given again.
     """

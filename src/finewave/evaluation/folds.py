@@ -231,21 +231,22 @@ def rows_named(name: str, *, baseline: bool) -> tuple[dict[str, Floor], list[str
     Parameters
     ----------
     name : str
-        A baseline, or several with + between them.
+        A baseline or a system that is fitted in one go, or several with + between them.
     baseline : bool
         Add all of `FLOORS` of its task, of which one is the floor; else the floor is sought among all rows.
 
     Raises
     ------
     InputError
-        If one of them is not a baseline: trained weights have seen scenes that folds would score.
+        If one of them is neither: trained weights have seen scenes that folds would score.
     """
     members = member_names(name) or [name]
+    accepted = sorted({*list_baselines(), *(each for each, system in SYSTEMS.items() if system.fitted)})
     for each in members:
-        if each not in list_baselines():
+        if each not in accepted:
             raise InputError(
-                f"folds are for baselines, which are refitted for each ({', '.join(list_baselines())}); {each!r} is "
-                "not one, and weights would be scored on scenes that they were trained on: leave out --folds"
+                f"folds are for what is refitted for each ({', '.join(accepted)}); {each!r} is not, and weights would "
+                "be scored on scenes that they were trained on: leave out --folds"
             )
     task = SYSTEMS[members[0]].task
     row: Floor = (name, {}) if len(members) == 1 else (f"ensemble-{task}", {"members": members})

@@ -87,6 +87,8 @@ def sweep(
 ) -> dict[str, Any]:
     """Score all rows of a task in all cases, and write them to a file after each; what is there is not made again.
 
+    Rows of trained models hold the sha256 of their weights: those of other weights are made anew.
+
     Parameters
     ----------
     task : {"sssr", "sr", "ssr", "fusion"}
@@ -108,7 +110,8 @@ def sweep(
     Returns
     -------
     dict
-        ``protocol`` and ``rows``: for each its ``cases`` by name, with ``images`` and ``mean``.
+        ``protocol`` and ``rows``: for each its ``sha256``, None for baselines, and its ``cases`` by name, with
+        ``images`` and ``mean``.
 
     Raises
     ------
@@ -135,8 +138,11 @@ def sweep(
     }
     result = _begun(path, protocol)
     rows = _rows(task, dataset, scale, sensor, known["train"], store, models)
-    for label, build in rows.items():
-        there = result["rows"].setdefault(label, {"cases": {}})["cases"]
+    for label, (build, sha256) in rows.items():
+        stored = result["rows"].get(label)
+        if stored is None or stored.get("sha256") != sha256:
+            stored = result["rows"][label] = {"sha256": sha256, "cases": {}}
+        there = stored["cases"]
         missing = [case for case in cases if case.name not in there]
         if not missing:
             continue
@@ -162,8 +168,8 @@ def ranked(result: dict[str, Any]) -> list[tuple[str, str, float]]:
 
 def _rows(
     task: str, dataset: str, scale: int, sensor: str, train: Sequence[str], store: Store | None, models: Sequence[str]
-) -> dict[str, Callable[[], Model]]:
-    """Return what builds each row, by name: trained models, then the baselines of the task."""
+) -> dict[str, tuple[Callable[[], Model], str | None]]:
+    """Return by name what builds each row and its weights' sha256: trained models, then the baselines of the task."""
     loaded = {name: load_model(name) for name in models or list_models(task, trained=True)}
     if not models:
         loaded = {
@@ -174,7 +180,10 @@ def _rows(
     for name, model in loaded.items():
         if (model.task, model.scale) != (task, scale):
             raise InputError(f"{name} is a model for {model.task} at scale {model.scale}; here {task} at {scale}")
-    rows: dict[str, Callable[[], Model]] = {name: partial(loaded.__getitem__, name) for name in loaded}
+    rows: dict[str, tuple[Callable[[], Model], str | None]] = {
+        name: (partial(loaded.__getitem__, name), None if model.card is None else model.card.sha256)
+        for name, model in loaded.items()
+    }
     source = open_scenes(dataset, train) if store is None else store
     scenes = WholeScenes(source, get_sensor(sensor).response(source.wavelengths), scale, {"kernel": "gaussian"})
     builder = BaselineBuilder(
@@ -185,7 +194,7 @@ def _rows(
         samples=lambda: (scenes.sample(name) for name in train),
     )
     for label, (system, options) in FLOORS[task].items():
-        rows[label] = partial(builder.build, system, **options)
+        rows[label] = partial(builder.build, system, **options), None
     return rows
 
 

@@ -34,12 +34,14 @@ PLUGINS = "finewave.systems"
 class System:
     """A network's class (``"module:Class"``) and task, known without importing it.
 
-    A ``baseline`` needs no training: it has no weights, or a closed-form fit.
+    A ``baseline`` needs no training: it has no weights, or a closed-form fit. What is ``fitted`` is trained by its
+    `prepare_from` alone, without phases, so that folds can train it anew.
     """
 
     home: str
     task: str
     baseline: bool = False
+    fitted: bool = False
 
     @property
     def inputs(self) -> tuple[ImageKind, ...]:
@@ -74,8 +76,8 @@ SYSTEMS: dict[str, System] = {
     "ssc-hsr": System("finewave.systems.sschsr.network:SSCHSR", "refsr"),
     "jssunet-sr": System("finewave.systems.jssunet.branches:JSSUNetSR", "sr"),
     "jssunet-ssr": System("finewave.systems.jssunet.branches:JSSUNetSSR", "ssr"),
-    "kernel-ridge": System("finewave.systems.kernel_ridge.network:KernelRidge", "ssr"),
-    "residual-fusion": System("finewave.systems.residual_fusion.network:ResidualFusion", "fusion"),
+    "kernel-ridge": System("finewave.systems.kernel_ridge.network:KernelRidge", "ssr", fitted=True),
+    "residual-fusion": System("finewave.systems.residual_fusion.network:ResidualFusion", "fusion", fitted=True),
     "jssunet-fusion": System("finewave.systems.jssunet.branches:JSSUNetFusion", "fusion"),
     "ssjsr": System("finewave.systems.ssjsr.network:SSJSR", "sssr"),
     "edsr": System("finewave.systems.edsr.network:EDSR", "sr"),

@@ -14,6 +14,7 @@ from finewave.datasets.block_split import measured_bands
 from finewave.datasets.registry import get_dataset, open_dataset, rgb_sensor, sensor_of
 from finewave.datasets.store import Store
 from finewave.errors import InputError, unknown_name
+from finewave.physics.observation import BLUR
 from finewave.physics.sensors import get_sensor
 from finewave.sections import checked, keys_of, unknown_key
 from finewave.systems.registry import SYSTEMS, check_options, options_of, system_named, takes_reference
@@ -22,6 +23,8 @@ from finewave.training.phase_options import PhaseOptions, SupervisedOptions
 from finewave.training.recipe_options import CropOptions, ModelOptions, RecipeOptions
 
 PROTOCOL_OPTIONS = ("scale", "ms_bands", "hs_bands")
+PARTS = ("sr", "ssr", "fusion")
+"""Options of compositions that name a system; its own options are in ``<part>_options``."""
 """Options of a network that belong to the experiment."""
 PART_DATA = tuple(field.name for field in dataclasses.fields(CropOptions))
 """Keys of ``data`` that a phase may override under ``phaseN.data``."""
@@ -317,12 +320,22 @@ def phase_data(config: dict[str, Any], phase: dict[str, Any]) -> dict[str, Any]:
 def network_options(config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the system of a recipe and the options for `create_model`.
 
-    Scale and band counts belong to the experiment and are passed only to systems with these options.
+    Scale and band counts belong to the experiment and are passed only to systems with these options. So does the
+    degradation, to systems that invert it and parts of compositions, unless the recipe states another there.
     """
     options = dict(config["model"])
     system = options.pop("system")
-    lacking = set(PROTOCOL_OPTIONS) - options_of(system)
-    return system, {key: value for key, value in options.items() if key not in lacking}
+    known = options_of(system)
+    lacking = set(PROTOCOL_OPTIONS) - known
+    options = {key: value for key, value in options.items() if key not in lacking}
+    blur = {key: value for key, value in config["data"]["degradation"].items() if key in BLUR}
+    if "degradation" in known and options.get("degradation") is None:
+        options["degradation"] = blur
+    for part in PARTS:
+        name, own = options.get(part), f"{part}_options"
+        if own in known and isinstance(name, str) and "degradation" in options_of(name):
+            options[own] = {"degradation": blur, **(options.get(own) or {})}
+    return system, options
 
 
 def _keys(tree: Any, prefix: str = "") -> Iterator[str]:

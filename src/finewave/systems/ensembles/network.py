@@ -82,6 +82,8 @@ class Ensemble(SRNetwork):
             if system_named(system).task != self.task:
                 raise InputError(f"{who}: {system} is a system for {system_named(system).task}")
             known = options_of(system)
+            if degradation is not None and "degradation" in known:
+                own = {"degradation": degradation, **own}
             net = create_model(system, **{**own, **{key: value for key, value in whole.items() if key in known}})
             if net.scale != self.scale:
                 raise InputError(f"{who}: {system} has scale {net.scale}, the ensemble {self.scale}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from finewave.errors import InputError
 from finewave.physics.sensors.estimation import estimate_response
@@ -41,19 +42,24 @@ class Fitting:
 
 @dataclass(frozen=True)
 class _Components:
-    """A training scene in components, half precision, (n, rows, columns): MSI, Vᵀ L, Vᵀ h, and Vᵀ (G - L)."""
+    """A training scene in components, half precision, (n, rows, columns): MSI, Vᵀ L, Vᵀ h, and Vᵀ (G - L).
+
+    ``chances`` has the weight of every place that a crop may have, (rows, columns) of LR pixels.
+    """
 
     x: Tensor
     z: Tensor
     low: Tensor
     residual: Tensor
+    chances: Tensor
 
 
 def fit(net: ResidualFusion, samples: Iterable[Mapping[str, Tensor]], seed: int) -> Iterator[tuple[int, float]]:
     """Set basis and spread, then train; yields each step's number and loss.
 
     The loss is the mean of ``|Z - Vᵀ (G - L)| / √a`` over crops, turned and mirrored at random: between the absolute
-    error, which PSNR sees, and the relative one, which the spectral angle sees.
+    error, which PSNR sees, and the relative one, which the spectral angle sees. A crop is drawn the more often the more
+    of this error the regression leaves in it: most of a scene is flat or black.
 
     Raises
     ------
@@ -71,19 +77,20 @@ def fit(net: ResidualFusion, samples: Iterable[Mapping[str, Tensor]], seed: int)
         _set_basis(net, scenes)
         known = []
         while scenes:
-            known.append(_in_components(net, scenes.pop(0)))
+            sample = scenes.pop(0)
+            if min(sample["lr_hsi"].shape[2:]) >= side:
+                known.append(_in_components(net, sample, side))
         _set_spread(net, known)
-    known = [each for each in known if min(each.low.shape[1:]) >= side]
     optimizer = torch.optim.Adam(net.parameters(), betas=(0.9, 0.99))
     random = torch.Generator().manual_seed(seed)
-    areas = torch.tensor([float(each.low[0].numel()) for each in known])
+    shares = torch.stack([each.chances.sum() for each in known])
     net.train()
     with torch.enable_grad():
         for step in range(options.steps):
             for group in optimizer.param_groups:
                 group["lr"] = options.rate(step)
-            places = torch.multinomial(areas, options.batch_size, replacement=True, generator=random)
-            crops = [_crop(known[int(each)], side, net.scale, random) for each in places]
+            drawn = torch.multinomial(shares, options.batch_size, replacement=True, generator=random)
+            crops = [_crop(known[int(each)], side, random) for each in drawn]
             x, z, low, residual = (torch.stack(images).float() for images in zip(*crops, strict=True))
             root = net.brightness(x).sqrt().repeat_interleave(net.block, 2).repeat_interleave(net.block, 3)
             loss = ((net.change(x, z, low) - residual) / root).abs().mean()
@@ -110,11 +117,14 @@ def _set_basis(net: ResidualFusion, scenes: list[dict[str, Tensor]]) -> None:
     net.basis.copy_(vectors[:, -net.basis.shape[1] :].flip(1))
 
 
-def _in_components(net: ResidualFusion, sample: Mapping[str, Tensor]) -> _Components:
+def _in_components(net: ResidualFusion, sample: Mapping[str, Tensor], side: int) -> _Components:
     h, x = net.components(sample["lr_hsi"]), sample["hr_msi"]
     z = net.regression(h, x)
     residual = net.components(sample["hr_hsi"]) - z
-    return _Components(*(image[0].half() for image in (x, z, h, residual)))
+    error = F.avg_pool2d(residual.abs().mean(1, keepdim=True), net.block) / net.brightness(x).sqrt()
+    error = F.avg_pool2d(error, net.scale // net.block)
+    chances = F.avg_pool2d(error, side, stride=1)[0, 0] + 1e-9  # of a perfect regression all places are alike
+    return _Components(*(image[0].half() for image in (x, z, h, residual)), chances)
 
 
 def _set_spread(net: ResidualFusion, known: list[_Components]) -> None:
@@ -128,11 +138,11 @@ def _set_spread(net: ResidualFusion, known: list[_Components]) -> None:
         buffer.copy_(torch.stack(squares).mean(0).sqrt().clamp(min=1e-6))
 
 
-def _crop(scene: _Components, side: int, scale: int, random: torch.Generator) -> tuple[Tensor, ...]:
+def _crop(scene: _Components, side: int, random: torch.Generator) -> tuple[Tensor, ...]:
     """Return a part of ``side`` LR pixels of the four images, turned and mirrored alike."""
-    rows, columns = scene.low.shape[1:]
-    row = int(torch.randint(rows - side + 1, (), generator=random))
-    column = int(torch.randint(columns - side + 1, (), generator=random))
+    rows = scene.low.shape[1]
+    place = int(torch.multinomial(scene.chances.flatten(), 1, generator=random))
+    row, column = divmod(place, scene.chances.shape[1])
     down, across, turn = (bool(each) for each in torch.randint(2, (3,), generator=random))
     axes = [axis for axis, flipped in ((1, down), (2, across)) if flipped]
     parts = []

@@ -1,0 +1,124 @@
+"""Local regression against a plain formulation, one pixel at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from finewave.nn.sampling import bicubic
+from finewave.physics.degradation import degrade
+from finewave.systems.baselines.local_regression import ITERATIONS, LocalRegression, regressed
+from finewave.systems.registry import create_model
+
+
+def pair(bands: int, height: int, width: int, scale: int, seed: int = 0, **blur: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """LR-HSI, HR-MSI of two bands and HR-HSI of random smooth images with edges."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, bands, height, width, generator=generator, dtype=torch.float64)
+    hsi = bicubic(coarse, (height * scale, width * scale)) + 0.2
+    hsi = torch.where(hsi > 0.8, hsi + 0.3, hsi)
+    response = torch.rand(2, bands, generator=generator, dtype=torch.float64)
+    return degrade(hsi, scale, **blur), torch.einsum("ck,bkhw->bchw", response, hsi), hsi
+
+
+def relative(a: Tensor, b: Tensor) -> float:
+    return float((a - b).norm() / b.norm())
+
+
+def test_maps_are_weighted_ridge_regressions() -> None:
+    """Each LR pixel again by a least-squares problem with weighted rows, one window after the other."""
+    scale, windows, ridges = 2, (1.5, 0.7), (1e-3, 1e-2)
+    h, x, _ = pair(4, 7, 9, scale)
+    low = degrade(x, scale)
+    left = h[0].permute(1, 2, 0).numpy().copy()
+    m = low[0].permute(1, 2, 0).numpy()
+    rows, columns = np.mgrid[:7, :9]
+    slopes, constants = np.zeros((7, 9, 2, 4)), np.zeros((7, 9, 4))
+    for window, ridge in zip(windows, ridges, strict=True):
+        radius = int(np.ceil(3 * window))
+        found = np.zeros((7, 9, 3, 4))
+        for i, j in np.ndindex(7, 9):
+            near = (abs(rows - i) <= radius) & (abs(columns - j) <= radius)
+            distance = (rows[near] - i) ** 2 + (columns[near] - j) ** 2
+            w = np.exp(-0.5 * distance / window**2)
+            w /= w.sum()
+            design = np.column_stack([m[near], np.ones(len(w))])
+            penalty = ridge * ((w[:, None] * m[near] ** 2).sum() / 2 + 1e-6)
+            system = np.vstack([np.sqrt(w)[:, None] * design, np.sqrt(penalty) * np.eye(2, 3)])
+            target = np.vstack([np.sqrt(w)[:, None] * left[near], np.zeros((2, 4))])
+            found[i, j] = np.linalg.lstsq(system, target, rcond=None)[0]
+        left -= np.einsum("ijc,ijck->ijk", m, found[:, :, :2]) + found[:, :, 2]
+        slopes, constants = slopes + found[:, :, :2], constants + found[:, :, 2]
+    size = (14, 18)
+    expected = bicubic(torch.from_numpy(constants).permute(2, 0, 1)[None], size)
+    for band in range(2):
+        up = bicubic(torch.from_numpy(slopes[:, :, band]).permute(2, 0, 1)[None], size)
+        expected = expected + up * x[:, band : band + 1]
+    torch.testing.assert_close(regressed(h, x, low, windows, ridges), expected, rtol=1e-6, atol=5e-8)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+def test_the_result_gives_both_images_back(scale: int) -> None:
+    """D H = h by the correction, and R H = x since the maps between h and m contain R h = m."""
+    h, x, hsi = pair(6, 9, 12, scale, seed=scale)
+    result = LocalRegression(scale, 2, 6, ridge=(1e-9, 1e-9, 1e-9))(h, x)
+    assert relative(degrade(result, scale), h) < 1e-5
+    solution = np.linalg.lstsq(h[0].flatten(1).T.numpy(), degrade(x, scale)[0].flatten(1).T.numpy(), rcond=None)[0]
+    seen = torch.einsum("kc,bkhw->bchw", torch.from_numpy(solution), result)
+    assert relative(seen, x) < 1e-3
+    assert relative(result, hsi) < 0.9 * relative(bicubic(h, (x.shape[2], x.shape[3])), hsi)
+
+
+def test_other_maps_in_other_places() -> None:
+    """Two halves whose HS bands are other affine maps of the MS bands: where one map for all cannot be right."""
+    generator = torch.Generator().manual_seed(1)
+    x = bicubic(torch.rand(1, 2, 12, 24, generator=generator, dtype=torch.float64), (48, 96)) + 0.1
+    maps = torch.rand(2, 5, 2, generator=generator, dtype=torch.float64)
+    halves = [torch.einsum("kc,bchw->bkhw", each, x) for each in maps]
+    hsi = torch.cat([halves[0][..., :48], halves[1][..., 48:]], 3)
+    h = degrade(hsi, 4)
+    away = (..., slice(None), [*range(32), *range(64, 96)])
+    error = {
+        name: relative(create_model(name, ms_bands=2, hs_bands=5)(h, x)[away], hsi[away])
+        for name in ("gsa", "local-regression")
+    }
+    assert error["local-regression"] < 0.1 * error["gsa"]
+
+
+def test_a_blur_without_a_pseudo_inverse_is_iterated() -> None:
+    blur = {"kernel": "anisotropic-gaussian", "size": 7, "variances": [2.0, 0.5], "angle": 0.6}
+    h, x, _ = pair(3, 10, 10, 2, **blur)
+    net = LocalRegression(2, 2, 3, degradation=blur)
+    assert net.receptive_field == 63 + 2 + ITERATIONS * (2 + net.observation.reach)
+    plain = regressed(h, x, net.observation(x), net.windows, net.ridge)
+    before, after = (relative(degrade(image, 2, **blur), h) for image in (plain, net(h, x)))
+    assert after < 0.3 * before
+
+
+def test_flat_and_black_surroundings_are_no_division_by_zero() -> None:
+    h, x = torch.zeros(1, 5, 6, 7), torch.zeros(1, 3, 24, 28)
+    h[..., :3], x[..., :12] = 0.5, 0.4
+    result = LocalRegression(4, 3, 5)(h, x)
+    assert result.isfinite().all()
+    torch.testing.assert_close(result[..., :2], torch.full((1, 5, 24, 2), 0.5), rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"windows": []}, r"windows=\[\] is out of range; it must be one or more numbers > 0"),
+        ({"windows": [1.0, 0.0]}, r"windows=\[1.0, 0.0\]"),
+        ({"windows": [2.0], "ridge": [1e-3, 1e-3]}, "ridge=.* it must be 1 numbers > 0, one for each window"),
+        ({"ridge": [1e-6, 0.0, 1e-3]}, "ridge="),
+        ({"hs_bands": 0}, "hs_bands=0"),
+        ({"scale": 1}, "scale=1"),
+        ({"degradation": {"kernle": "gaussian"}}, "did you mean 'kernel'"),
+    ],
+)
+def test_options_out_of_range(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        create_model("local-regression", **options)
