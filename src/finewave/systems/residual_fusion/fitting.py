@@ -112,8 +112,9 @@ def _set_basis(net: ResidualFusion, scenes: list[dict[str, Tensor]]) -> None:
         spectra = each["hr_hsi"][0].flatten(1).double()
         moment = moment + spectra @ spectra.T
     assert isinstance(moment, Tensor)
-    null = torch.eye(len(moment), dtype=torch.float64) - torch.linalg.pinv(response, rtol=1e-6) @ response
-    vectors = torch.linalg.eigh(null @ moment @ null).eigenvectors  # ascending
+    hidden = min(len(response), len(moment) - 1)  # with fewer HS than MS bands something is left to learn, too
+    null = torch.linalg.svd(response).Vh[hidden:].T  # (C, C - c), what the sensor does not see
+    vectors = null @ torch.linalg.eigh(null.T @ moment @ null).eigenvectors  # ascending
     net.basis.copy_(vectors[:, -net.basis.shape[1] :].flip(1))
 
 
