@@ -104,3 +104,38 @@ def test_an_item_of_what_says_neither_place_nor_time(name: str, tmp_path: Path) 
     assert told["properties"]["datetime"] == told["properties"]["created"]
     if name == "out.tif":
         assert "datetime" not in fw.open_scene(tmp_path / "out.stac.json").attrs
+
+
+def store_with(place: dict[str, object], path: Path) -> Path:
+    group = zarr.create_group(path, zarr_format=3)
+    values = np.ones((3, 12, 8), np.float32)
+    array = group.create_array("v", data=values, dimension_names=["band", "y", "x"])
+    array.attrs.update(place)
+    return path
+
+
+def test_bounds_and_size_are_a_place_too(tmp_path: Path) -> None:
+    place = {"spatial:bbox": [5e5, 5e6 - 120, 5e5 + 80, 5e6], "spatial:shape": [12, 8], "proj:code": "EPSG:32632"}
+    found = fw.open_scene(store_with(place, tmp_path / "a.zarr"))
+    assert found.rio.transform() == rasterio.Affine(*TRANSFORM)
+    assert found.rio.crs.to_epsg() == 32632
+
+
+@pytest.mark.parametrize(
+    "numbers", [["a"] * 6, [0.0] * 6, [1.0] * 5, [[1.0]] * 6, "1,0,0,0,1,0", [float("nan")] * 6, [1, 2, 0, 2, 4, 0]]
+)
+def test_a_transform_that_is_none_is_said_and_the_values_are_read(numbers: object, tmp_path: Path) -> None:
+    path = store_with({"spatial:transform": numbers, "proj:code": "EPSG:32632"}, tmp_path / "a.zarr")
+    with pytest.warns(fw.FinewaveWarning, match="spatial:transform or spatial:bbox cannot be used"):
+        found = fw.open_scene(path)
+    assert float(found.min()) == 1
+    assert "x" not in found.coords
+
+
+@pytest.mark.parametrize("crs", [{"proj:code": "EPSG:999999"}, {"proj:wkt2": "GEOG"}, {"proj:projjson": {"a": 1}}])
+def test_a_crs_that_is_none_is_said(crs: dict[str, object], tmp_path: Path) -> None:
+    path = store_with({"spatial:transform": list(TRANSFORM), **crs}, tmp_path / "a.zarr")
+    with pytest.warns(fw.FinewaveWarning, match="is not a known CRS, none is used"):
+        found = fw.open_scene(path)
+    assert found.rio.transform() == rasterio.Affine(*TRANSFORM)
+    assert found.rio.crs is None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import is_number
 from finewave.io.formats.envi_header import header_fields, header_of
+from finewave.stated_numbers import number_in
 from finewave.wavelengths import to_nanometres
 
 _NUMBER_TYPES = {"1": "u1", "2": "i2", "3": "i4", "4": "f4", "5": "f8", "12": "u2", "13": "u4", "14": "i8", "15": "u8"}
@@ -72,19 +75,32 @@ def _from_envi(path: Path) -> dict[str, Spectrum]:
     if header is None:
         raise InputError(f"{path} has no header; keep {path.stem}.hdr beside it")
     fields = {key.removeprefix("envi "): value for key, value in header_fields(header).items()}  # of its first line
-    count, samples = int(fields["lines"]), int(fields["samples"])
+
+    def stated(name: str, usual: str | None = None, of: Callable[[Any], float] = float) -> float:
+        return number_in(fields.get(name, usual), f"{header}: {name}", kind=of)
+
+    count, samples = int(stated("lines", of=int)), int(stated("samples", of=int))
+    offset = int(stated("header offset", "0", int))
     order = ">" if fields.get("byte order", "0") == "1" else "<"
     kind = fields.get("data type", "4")
     if kind not in _NUMBER_TYPES:
         raise InputError(f"{header}: data type {kind} is not one of numbers that spectra are stored in")
-    values = np.fromfile(
-        path, order + _NUMBER_TYPES[kind], count * samples, offset=int(fields.get("header offset", "0"))
-    ).reshape(count, samples)
-    scaled = values.astype(np.float64) / float(fields.get("reflectance scale factor", "1"))
+    number = np.dtype(order + _NUMBER_TYPES[kind])
+    needed, size = offset + count * samples * number.itemsize, path.stat().st_size
+    if count < 1 or samples < 1 or offset < 0 or size < needed:
+        raise InputError(
+            f"{path} has {size} bytes; its header speaks of {count} spectra of {samples} numbers from byte {offset} on"
+        )
+    values = np.fromfile(path, number, count * samples, offset=offset).reshape(count, samples)
+    factor = stated("reflectance scale factor", "1")
+    if factor <= 0:
+        raise InputError(f"{header}: reflectance scale factor is {factor:g}; a positive one is expected")
+    scaled = values.astype(np.float64) / factor
     if "data ignore value" in fields:
-        scaled[is_number(values, float(fields["data ignore value"]))] = np.nan
+        scaled[is_number(values, stated("data ignore value"))] = np.nan
     wavelengths = to_nanometres(
-        [float(each) for each in fields["wavelength"].split(",")], fields.get("wavelength units")
+        [number_in(each, f"{header}: a wavelength") for each in fields.get("wavelength", "").split(",")],
+        fields.get("wavelength units"),
     )
     if wavelengths is None or len(wavelengths) != samples:
         raise InputError(f"{header} does not have a wavelength for each of {samples} samples")

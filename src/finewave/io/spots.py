@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.spectral_library import Spectrum, ascending, read_spectra
+from finewave.stated_numbers import mapping_in, number_in
 
 PIXELS = "pixels"
 """Used instead of a CRS: columns and rows of the result, from 0 at the corner."""
@@ -115,15 +116,19 @@ def _from_geojson(path: Path) -> list[Spot]:
     given = json.loads(path.read_text(encoding="utf-8-sig"))
     if not isinstance(given, dict):
         raise InputError(f"{path} is not GeoJSON: a FeatureCollection of points and polygons is expected")
-    named = ((given.get("crs") or {}).get("properties") or {}).get("name")
+    named = mapping_in(mapping_in(given.get("crs"), f"{path}: crs").get("properties"), f"{path}: crs").get("name")
     crs = WGS84 if named is None or "CRS84" in str(named) else str(named)
     spots = []
-    for number, feature in enumerate(given.get("features", []), start=1):
-        properties = feature.get("properties") or {}
+    features = given.get("features", [])
+    if not isinstance(features, list):
+        raise InputError(f"{path} is not GeoJSON: its features are not a list")
+    for number, each in enumerate(features, start=1):
+        feature = mapping_in(each, f"{path}: feature {number}")
+        properties = mapping_in(feature.get("properties"), f"{path}: properties of feature {number}")
         name = str(properties.get("name") or f"spot {number}")
-        points = _points_of(feature.get("geometry") or {}, name, path)
-        radius = properties.get("radius")
-        spot = Spot(name, points, _spectrum_of(properties, name, path), None if radius is None else float(radius), crs)
+        points = _points_of(mapping_in(feature.get("geometry"), f"{path}: geometry of {name}"), name, path)
+        radius = _radius(properties, name, path)
+        spot = Spot(name, points, _spectrum_of(properties, name, path), radius, crs)
         spots.append(_checked(spot, path))
     return spots
 
@@ -134,21 +139,31 @@ def _from_geopackage(path: Path) -> list[Spot]:
     spots = []
     for number, (points, crs, properties) in enumerate(features_in(path), start=1):
         name = str(properties.get("name") or f"spot {number}")
-        radius = properties.get("radius")
-        spot = Spot(name, points, _spectrum_of(properties, name, path), None if radius is None else float(radius), crs)
+        radius = _radius(properties, name, path)
+        spot = Spot(name, points, _spectrum_of(properties, name, path), radius, crs)
         spots.append(_checked(spot, path))
     return spots
 
 
+def _radius(properties: Mapping[str, Any], name: str, path: Path) -> float | None:
+    value = properties.get("radius")
+    return None if value is None else number_in(value, f"{path}: radius of {name}")
+
+
 def _points_of(geometry: Mapping[str, Any], name: str, path: Path) -> NDArray[np.float64]:
     kind, coordinates = geometry.get("type"), geometry.get("coordinates")
-    if kind in ("MultiPoint", "MultiPolygon") and coordinates and len(coordinates) == 1:
-        kind, coordinates = kind.removeprefix("Multi"), coordinates[0]
-    if kind == "Point" and coordinates:
-        return np.asarray([coordinates[:2]], np.float64)
-    if kind == "Polygon" and coordinates:
-        return np.asarray([corner[:2] for corner in coordinates[0]], np.float64)
-    raise InputError(f"{path}: {name} is a {kind}; points and polygons are accepted, one per spot")
+    listed = coordinates if isinstance(coordinates, list) else []
+    if kind in ("MultiPoint", "MultiPolygon") and len(listed) == 1:
+        kind, listed = kind.removeprefix("Multi"), listed[0]
+    if kind not in ("Point", "Polygon") or not listed:
+        raise InputError(f"{path}: {name} is a {kind}; points and polygons are accepted, one per spot")
+    corners = [listed] if kind == "Point" else listed[0]
+    if not isinstance(corners, list) or not all(isinstance(each, list) for each in corners):
+        raise InputError(f"{path}: the coordinates of {name} are not those of a {kind}")
+    if not corners or min(map(len, corners)) < 2:
+        raise InputError(f"{path}: {name} has no place; x and y are expected, of each corner of a polygon")
+    what = f"{path}: a coordinate of {name}"
+    return np.asarray([[number_in(value, what) for value in corner[:2]] for corner in corners], np.float64)
 
 
 def _spectrum_of(row: Mapping[str, Any], name: str, path: Path) -> Spectrum | float:

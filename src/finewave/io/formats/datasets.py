@@ -124,7 +124,8 @@ def scene_from_groups(groups: Groups, path: Path | str, kind: str, options: Open
     scene = _with_places(scene, groups, image, axes, path, kind)
     if "spatial_ref" not in scene.coords:
         with reading(path, kind):
-            crs, transform = geozarr.place_in({**groups[image.group].attrs, **image.attrs})
+            stated = {**groups[image.group].attrs, **image.attrs}
+            crs, transform = geozarr.place_in(stated, (scene.sizes["y"], scene.sizes["x"]), path)
         if transform is not None and "x" not in scene.coords:
             scene = with_georeference(scene, crs, transform)
         elif crs is not None and "x" in scene.coords:

@@ -5,12 +5,21 @@ Facts after github.com/zarr-conventions/spatial and github.com/zarr-experimental
 
 from __future__ import annotations
 
+import json
+import math
+import warnings
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.scene import scene_crs, scene_transform
+from finewave.warnings import FinewaveWarning
+
+if TYPE_CHECKING:
+    from rasterio.crs import CRS
 
 _CONVENTIONS = "zarr_conventions"
 _SPATIAL = {
@@ -56,15 +65,68 @@ def is_of_place(name: object) -> bool:
     return name == _CONVENTIONS or str(name).startswith(("spatial:", "proj:"))
 
 
-def place_in(attrs: Mapping[Any, Any]) -> tuple[Any, Any]:
-    """Return CRS and transform (six numbers) that attributes state, None for what they do not."""
-    numbers = attrs.get("spatial:transform")
-    listed = isinstance(numbers, (list, tuple)) or hasattr(numbers, "tolist")
-    transform = [float(each) for each in list(numbers)[:6]] if listed and numbers is not None else None
-    if transform is not None and (len(transform) < 6 or attrs.get("spatial:transform_type", "affine") != "affine"):
-        transform = None
-    if transform is not None and attrs.get("spatial:registration", "pixel") == "node":
-        a, b, c, d, e, f = transform  # of the centres of pixels
-        transform = [a, b, c - (a + b) / 2, d, e, f - (d + e) / 2]
-    crs = next((attrs[key] for key in ("proj:code", "proj:wkt2", "proj:projjson") if attrs.get(key)), None)
-    return crs, transform
+def place_in(attrs: Mapping[Any, Any], size: tuple[int, int], path: Path | str) -> tuple[Any, Any]:
+    """Return CRS and transform (six numbers) that attributes state, None for what they do not.
+
+    Parameters
+    ----------
+    attrs : mapping
+        Of the array and its groups.
+    size : (int, int)
+        Rows and columns, by which ``spatial:bbox`` becomes a transform where there is no other.
+    path : pathlib.Path
+        For messages.
+
+    Warns
+    -----
+    FinewaveWarning
+        CRS or transform are stated and cannot be used.
+    """
+    transform = _transform(attrs, size)
+    stated = attrs.get("spatial:transform") is not None or attrs.get("spatial:bbox") is not None
+    if stated and transform is None:
+        _warn(f"{path}: its spatial:transform or spatial:bbox cannot be used; the scene has no place on a map")
+    for key in ("proj:code", "proj:wkt2", "proj:projjson"):
+        if attrs.get(key):
+            crs = _crs(attrs[key])
+            if crs is not None:
+                return crs, transform
+            _warn(f"{path}: its {key} is not a known CRS, none is used")
+    return None, transform
+
+
+def _transform(attrs: Mapping[Any, Any], size: tuple[int, int]) -> list[float] | None:
+    numbers = _numbers(attrs.get("spatial:transform"), 6)
+    if numbers is not None and attrs.get("spatial:transform_type", "affine") == "affine":
+        if attrs.get("spatial:registration", "pixel") == "node":
+            a, b, c, d, e, f = numbers  # of the centres of pixels
+            numbers = [a, b, c - (a + b) / 2, d, e, f - (d + e) / 2]
+        return None if numbers[0] * numbers[4] == numbers[1] * numbers[3] else numbers
+    box = _numbers(attrs.get("spatial:bbox"), 4)
+    if box is None or attrs.get("spatial:transform") is not None or not (box[0] < box[2] and box[1] < box[3]):
+        return None
+    return [(box[2] - box[0]) / size[1], 0.0, box[0], 0.0, (box[1] - box[3]) / size[0], box[3]]
+
+
+def _numbers(value: Any, count: int) -> list[float] | None:
+    """Return the first numbers of a list, None of anything else and if one is infinite or NaN."""
+    listed = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(listed, list | tuple) or len(listed) < count:
+        return None
+    numbers = [float(each) for each in listed[:count] if isinstance(each, int | float)]
+    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
+
+
+def _crs(value: Any) -> CRS | None:
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    try:
+        with quiet_gdal():
+            return CRS.from_user_input(json.dumps(value) if isinstance(value, dict) else value)
+    except (CRSError, TypeError, ValueError):
+        return None
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FinewaveWarning, stacklevel=5)

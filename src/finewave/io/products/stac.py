@@ -26,6 +26,7 @@ from finewave.io.formats.raster import open_raster
 from finewave.io.network.location import Location, Remote, remote_of
 from finewave.io.open_options import OpenOptions
 from finewave.physics.sensors.satellites import nominal_bands, satellite_names
+from finewave.stated_numbers import mapping_in, number_in
 from finewave.warnings import FinewaveWarning
 
 _LARGEST = 2**26
@@ -134,8 +135,8 @@ def open_item(item: Any, base: Location, options: OpenOptions) -> xr.DataArray:
     """
     _check_item(item, base)
     with reading(str(base), "STAC item"):
-        found = [_asset(key, each) for key, each in item["assets"].items() if isinstance(each, dict)]
-        properties = item.get("properties") or {}
+        found = [_asset(key, each, base) for key, each in item["assets"].items() if isinstance(each, dict)]
+        properties = mapping_in(item.get("properties"), f"{base}: properties")
     selected = _chosen([each for each in found if each is not None], base, options)
     sensor = re.sub(r"[^a-z0-9]", "", str(properties.get("platform") or "").lower())
     attrs = {
@@ -165,7 +166,7 @@ def _check_item(item: Any, base: Location) -> None:
         raise InputError(f"{base} is not a STAC item: it has no assets")
 
 
-def _asset(key: str, entry: Mapping[str, Any]) -> Asset | None:
+def _asset(key: str, entry: Mapping[str, Any], base: Location) -> Asset | None:
     """Return an asset that GDAL may read, None of any other."""
     href, media = str(entry.get("href") or ""), str(entry.get("type") or "")
     suffix = (remote_of(href) or Path(href)).suffix.lower()
@@ -182,14 +183,19 @@ def _asset(key: str, entry: Mapping[str, Any]) -> Asset | None:
         for listed in (of_eye, of_numbers, bands):
             if isinstance(listed, list) and index < len(listed) and isinstance(listed[index], dict):
                 band |= listed[index]
-        merged.append(_band(band))
-    return Asset(key, href, media, tuple(str(each) for each in entry.get("roles") or ()), tuple(merged))
+        merged.append(_band(band, f"{base}: asset {key}"))
+    roles = entry.get("roles")
+    return Asset(key, href, media, tuple(map(str, roles)) if isinstance(roles, list) else (), tuple(merged))
 
 
-def _band(entry: Mapping[str, Any]) -> AssetBand:
+def _band(entry: Mapping[str, Any], what: str) -> AssetBand:
     def number(*names: str, times: float = 1.0) -> float | None:
-        value = next((entry[name] for name in names if entry.get(name) is not None), None)
-        return None if value is None else round(float(value) * times, 9)
+        name = next((name for name in names if entry.get(name) is not None), None)
+        if name is None:
+            return None
+        if name == "nodata" and str(entry[name]).lower() in ("nan", "inf", "-inf"):
+            return float(entry[name])
+        return round(number_in(entry[name], f"{what}: {name}") * times, 9)
 
     colour = entry.get("eo:common_name") or entry.get("common_name")
     return AssetBand(
@@ -256,7 +262,10 @@ def _source(asset: Asset, base: Location) -> Location:
         return remote
     href = re.sub(r"^file:(//)?", "", asset.href, flags=re.IGNORECASE)
     assert not isinstance(base, Remote)  # whose assets are remote
-    return base.parent / href
+    file = base.parent / href
+    if not file.exists() and not href.startswith("/vsi"):
+        raise InputError(f"{base} leads to {file} with its asset {asset.key}, which is missing; put it there")
+    return file
 
 
 def _open_bands(
