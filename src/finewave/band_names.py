@@ -21,7 +21,7 @@ _WORDS = (
     ("coastal", r"coastal(?: blue| aerosol)?|ultra blue|ultrablue|deep blue|aerosols?"),
     ("swir", r"swir|short ?wave infra ?red"),
     ("thermal", r"tir|thermal(?: infra ?red)?"),
-    ("nir", r"nir|near infra ?red|near ir|vnir|infra ?red"),
+    ("nir", r"nir|near infra ?red|near ir|infra ?red"),
     ("pan", r"pan|panchromatic"),
     ("yellow", r"yellow"),
     ("blue", r"blue"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,19 +25,38 @@ _NANOMETRES_PER_UNIT = {
     "micrometre": 1e3,
     "micron": 1e3,
     "mm": 1e6,
+    "millimeter": 1e6,
+    "millimetre": 1e6,
+    "cm": 1e7,
+    "centimeter": 1e7,
+    "centimetre": 1e7,
     "m": 1e9,
     "meter": 1e9,
     "metre": 1e9,
     "angstrom": 0.1,
+    "angstroem": 0.1,
+    "ångström": 0.1,
+    "ångstrom": 0.1,
     "å": 0.1,
+    "a": 0.1,
 }
+_POWER_OF_TEN = re.compile(r"(?:1?e|10\^?)\(?-(\d{1,2})\)?\*?m(?:eters?|etres?)?")
 
-# Units that are allowed, in ENVI headers for instance, but do not measure a wavelength.
-_NOT_A_WAVELENGTH = {"wavenumber", "cm-1", "cm^-1", "1/cm", "thz", "ghz", "mhz", "hz", "index", "ev"}
+# Units of frequency, wavenumber, energy or nothing: allowed, in ENVI headers for instance, but not lengths.
+_NOT_A_LENGTH = re.compile(
+    r"wave ?number|kayser|(?<![a-z])(?:[kmgtp]?hz|[kmgtp]?hertz|[mk]?ev|kelvin|k|index|channels?|bands?)(?![a-z])|"
+    r"frequency|/ ?(?:[cmnµμu]?m|s)(?![a-z])|(?:^|[^e\d])-1(?!\d)|\^\{?-1|per ?(?:cm|m|centi|nm|s)"
+)
+_UNIT_OF_UNKNOWN = frozenset({"", "unknown", "none", "n/a", "na", "unspecified", "1", "-", "null"})
 
-_NUMBER = r"(\d+(?:\.\d+)?)"
-_UNIT = r"(nm|nanomet(?:er|re)s?|um|µm|μm|micromet(?:er|re)s?|microns?)(?![a-z])"
-_NUMBER_WITH_UNIT = re.compile(rf"(?<![\w.]){_NUMBER}\s*{_UNIT}", re.IGNORECASE)
+SHORTEST_NM, LONGEST_NM = 100.0, 1e5
+"""No optical sensor has bands outside these wavelengths, in nm."""
+_RANGES = ((100.0, 1.5), (300.0, 4.0))
+"""From which start on, in nm, two numbers are a range, and up to which ratio; "2-842 nm" is the 842 nm of band 2."""
+
+_NUMBER = r"(0,\d+|\d+(?:\.\d+)?)"
+_UNIT = r"(nm|nanomet(?:er|re)s?|um|µm|μm|micromet(?:er|re)s?|microns?|angstroms?|å)(?![a-z])"
+_NUMBER_WITH_UNIT = re.compile(rf"(?<![\w.])(?<!\d,){_NUMBER}\s*{_UNIT}", re.IGNORECASE)
 _RANGE = re.compile(
     rf"(?<![\w.]){_NUMBER}\s*(?:nm|um|µm|μm)?\s*(?:-|–|—|−|\.\.\.?|\bto\b|~)\s*{_NUMBER}\s*{_UNIT}", re.IGNORECASE
 )
@@ -55,15 +75,36 @@ def nanometres_per_unit(unit: str | None) -> float | None:
     float or None
         None when the unit is missing or unknown.
     """
-    if unit is None:
-        return None
-    word = unit.strip().lower()
-    return _NANOMETRES_PER_UNIT.get(word) or _NANOMETRES_PER_UNIT.get(word.removesuffix("s"))
+    for word in _spellings(unit):
+        known = _NANOMETRES_PER_UNIT.get(word) or _NANOMETRES_PER_UNIT.get(word.removesuffix("s"))
+        if known is not None:
+            return known
+        if (power := _POWER_OF_TEN.fullmatch(word)) is not None:
+            return float(10.0 ** (9 - int(power[1])))
+    return None
+
+
+def _spellings(unit: str | None) -> list[str]:
+    """Return a unit in lower case without spaces; of "micrometers (um)" also both parts."""
+    text = unicodedata.normalize("NFC", unit or "").strip().lower()
+    parts = [text, *re.split(r"[()\[\]]", text)]
+    return [word for each in parts if (word := re.sub(r"[\s.]+", "", each))]
 
 
 def is_a_wavelength_unit(unit: str | None) -> bool:
     """Return whether a unit can measure wavelengths; unknown units can, those of frequency or wavenumber cannot."""
-    return unit is None or unit.strip().lower() not in _NOT_A_WAVELENGTH
+    if unit is None or nanometres_per_unit(unit) is not None:
+        return True
+    plain = unit.strip().lower().translate(_SUPERSCRIPTS)
+    return _NOT_A_LENGTH.search(plain) is None
+
+
+_SUPERSCRIPTS = str.maketrans({"⁻": "-", "−": "-", "¹": "1"})
+
+
+def is_unknown_unit(unit: str | None) -> bool:
+    """Return whether a unit is stated but not understood, so that the size of the numbers has to decide."""
+    return unit is not None and unit.strip().lower() not in _UNIT_OF_UNKNOWN and nanometres_per_unit(unit) is None
 
 
 def to_nanometres(values: Any, unit: str | None = None) -> NDArray[np.float64] | None:
@@ -114,20 +155,34 @@ def wavelength_in_text(text: str | None) -> float | None:
     """
     # "_" is a word character for regular expressions but a separator in names.
     spaced = (text or "").replace("_", " ")
-    ranges = _RANGE.findall(spaced)
+    ranges = [ends for each in _RANGE.findall(spaced) if (ends := _ends(*each))[0] >= _RANGES[1][0] or _is_range(ends)]
     if ranges:
-        (low, high, unit), *more = ranges
-        between = to_nanometres([float(low), float(high)], unit)
-        return None if more or between is None or between[0] >= between[1] else float(between.mean())
+        return sum(ranges[0]) / 2 if len(ranges) == 1 and _is_range(ranges[0]) else None
     matches = _NUMBER_WITH_UNIT.findall(spaced)
     if len(matches) != 1:
         # A letter directly before the number ("B550nm") is accepted too.
-        matches = re.findall(r"(\d+(?:\.\d+)?)\s*(nm)(?![a-z])", text or "", re.IGNORECASE)
+        matches = re.findall(r"(?<!\d,)(?<![\d.])(\d+(?:\.\d+)?)\s*(nm)(?![a-z])", text or "", re.IGNORECASE)
     if len(matches) != 1:
         return None
-    number, unit = matches[0]
-    converted = to_nanometres([float(number)], unit)
-    return None if converted is None else float(converted[0])
+    converted = to_nanometres([_number(matches[0][0])], matches[0][1])
+    possible = converted is not None and SHORTEST_NM <= converted[0] <= LONGEST_NM
+    return float(converted[0]) if converted is not None and possible else None
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", "."))
+
+
+def _ends(low: str, high: str, unit: str) -> tuple[float, float]:
+    """Return what may be the ends of a range, in nm."""
+    ends = to_nanometres([_number(low), _number(high)], unit)
+    return (0.0, 0.0) if ends is None else (float(ends[0]), float(ends[1]))
+
+
+def _is_range(ends: tuple[float, float]) -> bool:
+    """Return whether numbers are the ends of a band; the first may be something else, such as the band's number."""
+    low, high = ends
+    return high <= LONGEST_NM and any(low >= start and low < high <= ratio * low for start, ratio in _RANGES)
 
 
 def given_wavelengths(

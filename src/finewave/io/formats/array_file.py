@@ -121,7 +121,10 @@ def open_image(
     if len(image.shape) == 3:
         band = arrays.choose_band_axis(image.shape, known, options.band_axis, default_band_axis, path)
         axes = (band, *(axis for axis in range(3) if axis != band))
-    stated = stated_in(storage, floats=image.dtype.kind == "f")
+    floats = image.dtype.kind == "f"
+    stated = stated_in(storage, floats=floats)
+    stated = stated.otherwise(stated_in(_around(name, file_attrs or {}), of_whole_file=True, floats=floats))
+    stated = stated.check(image.shape[axes[0]] if len(axes) == 3 else 1, path)
     values = LazyValues(image.read, image.shape, axes, Decoding(image.dtype, special=stated.missing), path, kind)
     decoding = choose_decoding(
         image.dtype,
@@ -132,6 +135,7 @@ def open_image(
         nodata=stated.missing[0] if stated.missing else None,
         special=stated.missing[1:],
         valid_range=stated.valid_range,
+        percent=stated.percent,
         sample=values.sample,
     )
     bands = values.shape[0]
@@ -163,6 +167,12 @@ def _lists(stored: Mapping[str, StoredArray], image: str, file_attrs: Mapping[st
         if is_list and is_about_bands(name) and (each.dtype is not None or each.is_text):
             lists.append(Listed(name, each.values(), unit_of(each.attrs)))
     return lists + listed_in(file_attrs)
+
+
+def _around(image: str, file_attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of the file and of the groups that an array is in, by their own names; the nearest win."""
+    inside = [key for key in file_attrs if image.startswith(key.rpartition("/")[0])]
+    return {key.rpartition("/")[2]: file_attrs[key] for key in sorted(inside, key=lambda key: key.count("/"))}
 
 
 def _in_common(name: str, other: str) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from finewave.errors import InputError, unknown_name
+from finewave.warnings import FinewaveWarning
 
 
 def choose_variable(
@@ -64,6 +66,10 @@ def _listed(names: Iterable[str], shapes: Mapping[str, tuple[int, ...]]) -> str:
     return ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "")
 
 
+_FEW = 4
+"""No image has so few rows or columns, but many have so few bands."""
+
+
 def choose_band_axis(
     shape: tuple[int, ...], known_counts: Iterable[int], requested: int | None, default: int | None, path: object
 ) -> int:
@@ -108,4 +114,12 @@ def choose_band_axis(
     odd = [axis for axis, length in enumerate(shape) if shape.count(length) == 1]
     if len(odd) == 1:
         return odd[0]
+    least, second, _ = sorted(shape)
+    if 2 * least > second and least > _FEW:
+        warnings.warn(
+            f"{path}: nothing says which axis of {shape} is the band; the shortest was taken; state another with "
+            "band_axis= (--band-axis)",
+            FinewaveWarning,
+            stacklevel=5,
+        )
     return int(np.argmin(shape))

@@ -18,9 +18,9 @@ from finewave.io.formats.decoding import Decoding, choose_decoding
 from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.gdal_masks import Masks, masks_of
-from finewave.io.formats.gdal_numbers import stated_of
+from finewave.io.formats.gdal_numbers import StatedByGdal, scales_of, stated_of
 from finewave.io.formats.lazy import LazyValues, Slices
-from finewave.io.formats.raster import is_georeferenced
+from finewave.io.formats.raster import is_georeferenced, missing_numbers, one_or_each
 from finewave.io.network.location import leads_to_network, remote_of
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene
@@ -37,11 +37,9 @@ class BandFile:
     crs: Any
     transform: Any
     nodata: float | None
-    scale: float
-    offset: float
     located: bool
     masks: Masks
-    bits: int | None
+    stated: StatedByGdal
 
     @property
     def shown(self) -> str:
@@ -57,6 +55,16 @@ class BandFile:
     def pixel_size(self) -> float:
         """Side of a pixel in units of the map."""
         return float(abs(self.transform.determinant)) ** 0.5
+
+    @property
+    def scale(self) -> float:
+        """Scale factor, 1 if not stated."""
+        return 1.0 if self.stated.factors[0] is None else self.stated.factors[0]
+
+    @property
+    def offset(self) -> float:
+        """Offset, 0 if not stated."""
+        return self.stated.offsets[0] or 0.0
 
     @property
     def extent(self) -> NDArray[np.float64]:
@@ -86,11 +94,9 @@ def read_header(path: Path | str) -> BandFile:
             dataset.crs,
             dataset.transform,
             dataset.nodata,
-            dataset.scales[0],
-            dataset.offsets[0],
             is_georeferenced(dataset),
             masks_of(dataset),
-            stated_of(dataset).bits,
+            stated_of(dataset),
         )
 
 
@@ -153,8 +159,12 @@ def open_bands(
             raise InputError(f"{each.shown} holds {each.dtype} values, {first.name} {first.dtype}; one is expected")
     grid = _grid(files, options.resolution, path)
     nodata = first.nodata if first.nodata is not None else nodata
-    if scale_factor is None and any(each.scale != 1 or each.offset != 0 for each in files):
-        scale_factor, offset = tuple(each.scale for each in files), tuple(each.offset for each in files)
+    if scale_factor is None and offset is None:
+        scale_factor, offset = scales_of(
+            [each.stated.factors[0] for each in files], [each.stated.offsets[0] for each in files], path
+        )
+    numbers, further = missing_numbers([nodata] * len(files), [each.stated.missing[0] for each in files])
+    special = (*special, *(number for number in further if number not in special))
     bands = [_on_grid(each, grid, nodata, special) for each in files]
     masks = [_mask_reader(each, grid) for each in files]
     flagged = None if flags is None else _on_grid(flags[0], grid, None, (), nearest=True)
@@ -185,7 +195,7 @@ def open_bands(
 
     dtype = np.dtype(first.dtype)
     shape = (len(files), grid.height, grid.width)
-    undecoded = Decoding(dtype, nodata=nodata, special=special)
+    undecoded = Decoding(dtype, nodata=numbers, special=special)
     mask = hidden if flags is not None or clouds is not None or any(masks) else None
     values = LazyValues(read, shape, (0, 1, 2), undecoded, path, "folder of bands", mask)
     decoding = choose_decoding(
@@ -194,9 +204,11 @@ def open_bands(
         scale=options.scale,
         scale_factor=scale_factor,
         offset=offset,
-        nodata=nodata,
+        nodata=numbers,
         special=special,
-        bits=first.bits if len({each.bits for each in files}) == 1 else None,
+        valid_range=one_or_each([each.stated.valid_ranges[0] for each in files]),
+        percent=all(each.stated.percent for each in files),
+        bits=first.stated.bits if len({each.stated.bits for each in files}) == 1 else None,
         sample=values.sample_middle if leads_to_network(first.path) else values.sample,
     )
     scene = make_scene(

@@ -20,6 +20,7 @@ from finewave.io.formats.decoding import Decoding, choose_decoding, is_number
 from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.gdal_numbers import stated_of
+from finewave.io.formats.geotiff import orientation_of
 from finewave.io.formats.raster import is_georeferenced
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene
@@ -73,7 +74,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             raise InputError(
                 f"{file} holds {band.dtype} values, {files[0].name} {bands[0].dtype}; one type is expected"
             )
-        if bands and place != first:
+        if bands and repr(place) != repr(first):  # as text: NaN differs from itself
             raise InputError(
                 f"{file} is at another place than {files[0].name} (another CRS, transform or nodata value)"
             )
@@ -93,6 +94,9 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             scale_factor=first.pop("scale_factor", None),
             offset=first.pop("offset", None),
             nodata=nodata,
+            special=first.pop("special", ()),
+            valid_range=first.pop("valid_range", None),
+            percent=first.pop("percent", False),
             bits=first.pop("bits", None),
             sample=lambda: stacked[~missing if nodata is None else ~(missing | is_number(stacked, nodata))],
         )
@@ -192,9 +196,16 @@ def _read_tiff(file: Path) -> tuple[NDArray[Any], NDArray[np.bool_], dict[str, A
         if is_georeferenced(dataset):
             place.update(crs=dataset.crs, transform=dataset.transform)
         facts = stated_of(dataset)
-        stated = {"scale_factor": facts.factors[0], "offset": facts.offsets[0], "bits": facts.bits}
-        place |= {name: value for name, value in stated.items() if value is not None}
-        return dataset.read(1), dataset.read_masks(1) == 0, place
+        stated = {
+            **{"scale_factor": facts.factors[0], "offset": facts.offsets[0], "bits": facts.bits},
+            **{"special": facts.missing[0], "valid_range": facts.valid_ranges[0], "percent": facts.percent},
+        }
+        place |= {name: value for name, value in stated.items() if value}
+        if facts.white_is_zero:
+            raise InputError(f"in {file} 0 is white; turn its numbers around, so that 0 is black")
+        band, hidden = dataset.read(1), dataset.read_masks(1) == 0
+        held = 1 if is_georeferenced(dataset) or dataset.driver != "GTiff" else orientation_of(file)
+        return photo.turned(band[None], held)[0], photo.turned(hidden[None], held)[0], place
 
 
 def _warn(message: str) -> None:

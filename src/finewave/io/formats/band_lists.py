@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.warnings import FinewaveWarning
-from finewave.wavelengths import is_a_wavelength_unit, nanometres_per_unit, to_nanometres, wavelength_in_text
+from finewave.wavelengths import (
+    LONGEST_NM,
+    SHORTEST_NM,
+    is_a_wavelength_unit,
+    is_unknown_unit,
+    nanometres_per_unit,
+    to_nanometres,
+    wavelength_in_text,
+)
 
 
 def _words(text: str) -> frozenset[str]:
@@ -33,6 +41,7 @@ _WIDTHS = _words(
     "bandpass spectralwidth spectralbandwidth"
 )
 _UNITS = _words("wavelengthunit wavelengthunits wavelengthsunit wavelengthsunits unitsofwavelength bandunit bandunits")
+_WIDTH_UNITS = _words("fwhmunit fwhmunits bandwidthunit bandwidthunits widthunit widthunits")
 _GOOD = _words(
     "bbl badbandlist badbandslist badbandmultiplier goodband goodbands goodbandlist goodwavelength goodwavelengths "
     "validband validbands useband"
@@ -52,6 +61,7 @@ _KINDS = {
     "wavelength": _WAVELENGTHS,
     "width": _WIDTHS,
     "unit": _UNITS,
+    "width unit": _WIDTH_UNITS,
     "good": _GOOD,
     "bad": _BAD,
     "name": _NAMES,
@@ -79,7 +89,7 @@ class Listed:
 
     @property
     def kind(self) -> str | None:
-        """``"wavelength"``, ``"width"``, ``"unit"``, ``"good"``, ``"bad"``, ``"name"``, ``"perhaps"``, or None."""
+        """``"wavelength"``, ``"width"``, a unit of them, ``"good"``, ``"bad"``, ``"name"``, ``"perhaps"``, or None."""
         word = _plain(self.name)[0]
         return next((kind for kind, names in _KINDS.items() if word in names), None)
 
@@ -160,7 +170,7 @@ def describe_bands(
     FinewaveWarning
         A list that cannot be used.
     """
-    shared = next((" ".join(map(str, each.items())) for each in listed if each.kind == "unit"), None)
+    shared, shared_width = _unit_among(listed, "unit"), _unit_among(listed, "width unit")
     problems: dict[str, str] = {}
     metadata: dict[str, Any] = {}
     wavelengths = [each for each in listed if each.kind == "wavelength"]
@@ -175,7 +185,8 @@ def describe_bands(
         problems.pop("wavelength", None)
     for each in listed:
         if each.kind == "width" and "fwhm" not in metadata:
-            widths = _widths(each, bands, shared, factor, metadata.get("wavelengths"), problems)
+            unit = each.stated_unit or shared_width
+            widths = _widths(each, unit, bands, shared, factor, metadata.get("wavelengths"), problems)
             metadata |= {} if widths is None else {"fwhm": widths}
         elif each.kind in ("good", "bad") and "good_bands" not in metadata:
             flags = _flags(each, bands, problems)
@@ -185,6 +196,14 @@ def describe_bands(
     for problem in problems.values():
         warnings.warn(f"{path}: {problem}", FinewaveWarning, stacklevel=4)
     return metadata
+
+
+def _unit_among(listed: Sequence[Listed], kind: str) -> str | None:
+    """Return the unit that a list of its own states; one for each band, if they are all alike."""
+    found = next((each.values for each in listed if each.kind == kind), None)
+    if found is None or isinstance(found, str):
+        return found
+    return " ".join(dict.fromkeys(map(str, Listed("", found).items())))
 
 
 def _plain(name: str) -> tuple[str, str | None]:
@@ -239,13 +258,25 @@ def _wavelengths(
         problems.setdefault("wavelength", f"its list {each.name} is in {unit}, which is not a length; {_STATE}")
         return None
     nm = to_nanometres(numbers, unit)
-    if nm is None:
-        wrong = next(n for n in numbers.tolist() if not (np.isfinite(n) and n > 0))
+    wrong = next((n for n in numbers.tolist() if not (np.isfinite(n) and n > 0)), None)
+    if nm is not None and not np.all((nm >= SHORTEST_NM) & (nm <= LONGEST_NM)):
+        wrong = numbers[np.argmax((nm < SHORTEST_NM) | (nm > LONGEST_NM))]
+    if nm is None or wrong is not None:
         problems.setdefault(
-            "wavelength", f"its list {each.name} holds {wrong:g}, which is not a wavelength; none is used; {_STATE}"
+            "wavelength",
+            f"its list {each.name} holds {wrong:g}, which is not a wavelength{_in(unit)}; none is used; {_STATE}",
         )
         return None
+    if is_unknown_unit(unit):
+        guessed = {1.0: "nm", 1e3: "µm", 1e9: "m"}[round(float(nm[0] / numbers[0]), 6)]
+        problems["unit"] = (
+            f"the unit {unit!r} of its list {each.name} is not known; taken as {guessed} by the size of its numbers"
+        )
     return nm, float(nm[0] / numbers[0])
+
+
+def _in(unit: str | None) -> str:
+    return f" in {unit}" if unit else ""
 
 
 _STATE = "state them with wavelengths= of open_scene or --wavelengths"
@@ -261,6 +292,7 @@ def _texts(each: Listed) -> list[Any]:
 
 def _widths(
     each: Listed,
+    stated: str | None,
     bands: int,
     shared: str | None,
     factor: float | None,
@@ -275,8 +307,11 @@ def _widths(
             "width", f"its widths {each.name} do not fit {bands} bands or are not positive numbers; none is used"
         )
         return None
+    if not is_a_wavelength_unit(stated):
+        problems.setdefault("width", f"its widths {each.name} are in {stated}, which is not a length; none is used")
+        return None
     problems.pop("width", None)
-    own = nanometres_per_unit(each.stated_unit)
+    own = nanometres_per_unit(stated)
     unit_nm = own or nanometres_per_unit(shared) or factor
     if own is None and (unit_nm is None or not _plausible(numbers * unit_nm, wavelengths)):
         fitting = [unit for unit in ("nm", "um") if _plausible(numbers * (nanometres_per_unit(unit) or 1), wavelengths)]
@@ -294,9 +329,15 @@ def _widths(
 
 
 def _plausible(widths: NDArray[np.float64], wavelengths: NDArray[np.float64] | None) -> bool:
-    """Whether bands can be so wide: from a thousandth of a nanometre and a millionth, to twice their wavelength."""
+    """Whether bands can be so wide: at least a fiftieth of their usual distance, at most twice their wavelength."""
     top = 2 * wavelengths if wavelengths is not None else np.float64(2000.0)
-    return bool(np.all(widths <= top) and np.all(widths >= 0.02))
+    apart = np.empty(0) if wavelengths is None else np.diff(np.unique(wavelengths))
+    least = max(0.02, _NARROWEST * float(np.median(apart))) if apart.size else 0.02
+    return bool(np.all(widths <= top) and np.median(widths) >= least and np.all(widths > 0))
+
+
+_NARROWEST = 0.02
+"""Width of a band, as part of the distance of bands, below which its unit cannot be right: micrometres beside nm."""
 
 
 def _flags(each: Listed, bands: int, problems: dict[str, str]) -> NDArray[np.bool_] | None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from finewave.errors import InputError
 from finewave.io.formats import arrays
 from finewave.io.formats.band_lists import Listed, attribute
+from finewave.io.formats.stated import states_numbers
 from finewave.io.open_options import OpenOptions
 from finewave.warnings import FinewaveWarning
 
@@ -91,6 +92,11 @@ def choose_image(groups: Groups, path: Path | str, options: OpenOptions) -> Data
     variables = variables_of(groups)
     numeric = [name for name, (_, each) in variables.items() if each.dtype.kind in "fiub"]
     shapes = {name: _without_ones(each) for name, (_, each) in variables.items()}
+    if any(_is_moment(variables[name][1]) for name in numeric) and not any(
+        len(shapes[name]) == 3 and not _is_moment(variables[name][1]) for name in numeric
+    ):
+        # a time of one, of arrays that are one band each
+        shapes |= {name: shapes[name][1:] for name in numeric if _is_moment(variables[name][1])}
     series = _series({name: variables[name] for name in numeric if len(shapes[name]) == 2})
     requested = None if options.variable is None else options.variable.strip("/").rstrip("*")
     if requested is not None and requested not in variables and requested.rstrip("_") in series:
@@ -113,7 +119,7 @@ def choose_image(groups: Groups, path: Path | str, options: OpenOptions) -> Data
     selected = arrays.choose_variable(shapes, numeric, options.variable, path)
     group, array = variables[selected]
     if len(shapes[selected]) < array.ndim:
-        array = array.isel(dict.fromkeys(_ones(array), 0), drop=True)
+        array = _squeezed(array)
     variable = array.variable
     return DatasetImage(
         selected,
@@ -127,9 +133,23 @@ def choose_image(groups: Groups, path: Path | str, options: OpenOptions) -> Data
     )
 
 
+_MOMENTS = ("time", "t", "date", "valid_time")
+
+
+def _is_moment(array: xr.DataArray) -> bool:
+    """Whether an array has a time of one before its rows and columns."""
+    return array.ndim == 3 and array.shape[0] == 1 and str(array.dims[0]).lower() in _MOMENTS
+
+
 def _ones(array: xr.DataArray) -> list[Hashable]:
     """Axes of one that an array has beyond three, the first ones first: time, level."""
     return [dim for dim in array.dims if array.sizes[dim] == 1][: max(0, array.ndim - 3)]
+
+
+def _squeezed(array: xr.DataArray) -> xr.DataArray:
+    """Return an array without the axes of one that are no rows, columns or bands."""
+    ones = [array.dims[0]] if _is_moment(array) else _ones(array)
+    return array.isel(dict.fromkeys(ones, 0), drop=True)
 
 
 def _without_ones(array: xr.DataArray) -> tuple[int, ...]:
@@ -155,13 +175,17 @@ def _is_a_colour(name: str) -> bool:
 
 
 def _stacked(names: list[str], variables: Mapping[str, tuple[str, xr.DataArray]]) -> DatasetImage:
-    arrays_ = [variables[name][1].isel(dict.fromkeys(_ones(variables[name][1]), 0), drop=True) for name in names]
+    arrays_ = [_squeezed(variables[name][1]) for name in names]
     first = arrays_[0]
     encodings = [{key: each.encoding[key] for key in _STORAGE if key in each.encoding} for each in arrays_]
     same = all(repr(each) == repr(encodings[0]) for each in encodings)
-    common = {
-        key: value for key, value in first.attrs.items() if all(repr(a.attrs.get(key)) == repr(value) for a in arrays_)
-    }
+    common: dict[str, Any] = {}
+    for key, value in first.attrs.items():
+        values = [each.attrs.get(key) for each in arrays_]
+        if all(repr(each) == repr(value) for each in values):
+            common[key] = value
+        elif states_numbers({key: value}) and all(each is not None and np.size(each) == 1 for each in values):
+            common[key] = values  # one scale per band
 
     def read(key: tuple[slice, ...]) -> NDArray[Any]:
         return np.stack([each.variable[key[1:]].values for each in arrays_[key[0]]])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from finewave.acquisition import date_attribute, stated_date, utc
 from finewave.control_points import sampled_points, with_control_points
@@ -24,11 +25,18 @@ from finewave.io.formats.band_lists import (
     unit_of,
 )
 from finewave.io.formats.dataset_image import DatasetImage, Groups, choose_image
-from finewave.io.formats.decoding import Decoding, choose_decoding
+from finewave.io.formats.decoding import Decoding, Number, choose_decoding
 from finewave.io.formats.lazy import LazyValues
 from finewave.io.formats.stated import stated_in
 from finewave.io.open_options import OpenOptions
-from finewave.scene import STRUCTURE, attribute_from_text, make_scene, scene_transform, with_georeference
+from finewave.scene import (
+    STRUCTURE,
+    attribute_from_text,
+    make_scene,
+    scene_crs,
+    scene_transform,
+    with_georeference,
+)
 from finewave.warnings import FinewaveWarning
 
 _BAND_DIMS = frozenset(
@@ -105,7 +113,8 @@ def scene_from_groups(groups: Groups, path: Path | str, kind: str, options: Open
     with reading(path, kind):
         lists = _lists(groups, image)
     axes = _axes(image, [each for each, _ in lists], options, path)
-    decoding, encoding = _decoding(image, options, path, axes, kind)
+    around = {**groups.get("/", xr.Dataset()).attrs, **groups[image.group].attrs}
+    decoding, encoding = _decoding(image, around, options, path, axes, kind)
     values = LazyValues(image.read, image.shape, axes, decoding, path, kind)
     metadata: dict[str, Any] = {}
     if len(axes) == 3:
@@ -211,16 +220,27 @@ def _axes(image: DatasetImage, lists: list[Listed], options: OpenOptions, path: 
 
 
 def _decoding(
-    image: DatasetImage, options: OpenOptions, path: Path | str, axes: tuple[int, ...], kind: str
+    image: DatasetImage,
+    around: Mapping[Hashable, Any],
+    options: OpenOptions,
+    path: Path | str,
+    axes: tuple[int, ...],
+    kind: str,
 ) -> tuple[Decoding, dict[str, Any]]:
-    """Return the decoding that remains after xarray's scale and fill value, and the encoding."""
+    """Return the decoding that remains after xarray's scale and fill value, and the encoding.
+
+    ``around`` are the attributes of the file and the image's group.
+    """
     stored_dtype = np.dtype(image.encoding.get("dtype", image.dtype))
     names = ("scale_factor", "add_offset", "_FillValue", "missing_value")
     applied = {key: image.encoding[key] for key in names if key in image.encoding}
     factor = float(np.ravel(applied.get("scale_factor", 1.0))[0])
     offset = float(np.ravel(applied.get("add_offset", 0.0))[0])
-    stated = stated_in({**image.attrs, **applied}, floats=stored_dtype.kind == "f")
-    fills = (NETCDF_FILL,) if stored_dtype.kind == "f" else ()
+    floats = stored_dtype.kind == "f"
+    stated = stated_in({**image.attrs, **applied}, floats=floats)
+    stated = stated.otherwise(stated_in(around, of_whole_file=True, floats=floats))
+    stated = stated.check(image.shape[axes[0]] if len(axes) == 3 else 1, path)
+    fills = () if floats or stated.missing or kind != "NetCDF file" else _DEFAULT_FILLS.get(stored_dtype.str[1:], ())
     undecoded = Decoding(image.dtype, nodata=np.nan)  # xarray decodes missing values to NaN
     decoding = choose_decoding(
         stored_dtype,
@@ -231,6 +251,7 @@ def _decoding(
         nodata=stated.missing[0] if stated.missing else None,
         special=(*stated.missing[1:], *fills),
         valid_range=stated.valid_range,
+        percent=stated.percent,
         sample=LazyValues(image.read, image.shape, axes, undecoded, path, kind).sample,
     )
     if factor == 0 or not np.isfinite([factor, offset]).all():
@@ -240,23 +261,30 @@ def _decoding(
         return number * factor + offset
 
     ends = None
-    if decoding.valid_range is not None:
-        low, high = sorted(after(each) for each in decoding.valid_range)
+    if stated.valid_range is not None:
+        low, high = sorted(after(each) for each in stated.valid_range)
         margin = abs(factor) / 2 if stored_dtype.kind in "iu" else 0.0
         ends = (low - margin, high + margin)
-    file_factor, added = float(np.ravel(decoding.scale_factor)[0]), float(np.ravel(decoding.offset)[0])
+    file_factor, added = np.asarray(decoding.scale_factor), np.asarray(decoding.offset)
+    same = bool(np.all(file_factor == factor) and np.all(added == offset))
     rest = Decoding(
         stored_dtype,
-        1.0 if file_factor == factor else file_factor / factor,
-        0.0 if (file_factor, added) == (factor, offset) else added - offset * file_factor / factor,
-        special=tuple(after(each) for each in (*stated.missing, *fills)),
+        1.0 if np.all(file_factor == factor) else _number(file_factor / factor),
+        0.0 if same else _number(added - offset * file_factor / factor),
+        special=tuple(after(each) for each in (*stated.missing, *decoding.special) if not np.isnan(each)),
         valid_range=ends,
     )
     return rest, decoding.encoding
 
 
-NETCDF_FILL = 9.969209968386869e36
-"""NetCDF 4's default fill value of floats."""
+def _number(array: NDArray[Any]) -> Number:
+    """Return a number, or one per band."""
+    return tuple(array.tolist()) if array.ndim else float(array)
+
+
+_DEFAULT_FILLS = {"i2": (-32767.0,), "i4": (-2147483647.0,), "u2": (65535.0,), "u4": (4294967295.0,)}
+"""What NetCDF writes into values that are never set, unless another fill value is stated; that of floats is too large
+to be a value, and that of bytes is one of theirs."""
 
 
 def _with_places(
@@ -292,6 +320,8 @@ def _with_places(
             # Degrees without a CRS are those of WGS 84 by the CF conventions' custom, as GDAL reads them.
             scene = scene.rio.write_crs("EPSG:4326")
             encoding["grid_mapping"] = "spatial_ref"
+    if not uneven:
+        scene = _in_units_of_the_map(scene, path)
     if uneven:
         warnings.warn(
             f"{path}: the pixels are not evenly spaced along {' and '.join(uneven)}, so that the scene has no place on "
@@ -299,6 +329,37 @@ def _with_places(
             FinewaveWarning,
             stacklevel=4,
         )
+    scene.encoding = encoding
+    return scene
+
+
+_METRES = {"km": 1e3, "kilometer": 1e3, "kilometers": 1e3, "kilometre": 1e3, "kilometres": 1e3}
+_RADIANS = ("rad", "radian", "radians")
+
+
+def _in_units_of_the_map(scene: xr.DataArray, path: Path | str) -> xr.DataArray:
+    """Return a scene whose x and y are in the unit of its CRS: metres, of kilometres or the angles of a satellite."""
+    units = {str(scene.coords[name].attrs.get("units", "")).lower() for name in ("x", "y") if name in scene.coords}
+    unit = units.pop() if len(units) == 1 else ""
+    if unit not in _METRES and unit not in _RADIANS:
+        return scene
+    attributes = scene.coords["spatial_ref"].attrs if "spatial_ref" in scene.coords else {}
+    with reading(path, "CRS"):
+        crs = scene_crs(scene)
+    factor = _METRES.get(unit)
+    if unit in _RADIANS:
+        height = attributes.get("perspective_point_height")
+        factor = None if height is None else float(np.ravel(height)[0])
+    if factor is None or crs is None or not crs.is_projected or crs.linear_units_factor[1] != 1:
+        warnings.warn(
+            f"{path}: its x and y are in {unit}, which does not fit its CRS; the scene has no place on the ground",
+            FinewaveWarning,
+            stacklevel=5,
+        )
+        return scene.drop_vars(["x", "y"])
+    encoding = dict(scene.encoding)
+    scene = scene.assign_coords({name: (name, scene[name].values * factor, {"units": "m"}) for name in ("x", "y")})
+    scene.coords["spatial_ref"].attrs.pop("GeoTransform", None)  # in the other unit
     scene.encoding = encoding
     return scene
 

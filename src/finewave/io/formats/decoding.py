@@ -19,6 +19,12 @@ Number = float | tuple[float, ...]
 
 _HUGE = 3.3e38
 """No quantity reaches it: numbers from here on are fill values, however many digits of them were written down."""
+_FILL_FROM = 1e18
+"""No quantity in any unit reaches it: floats from here on are fill values that the file does not state, such as 1e20.
+Infinity is not among them: a warning counts those."""
+USUAL_FILLS = (-9999.0, -10000.0, -32767.0, -32768.0)
+"""Signed numbers that mark missing pixels also in files that do not say so."""
+Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,8 @@ class Decoding:
         The stored number that marks missing pixels, or one per band.
     special : tuple of float
         Further stored numbers that mark missing values: saturated pixels, for instance.
-    valid_range : (float, float), optional
-        Stored numbers outside it are missing values.
+    valid_range : (float, float) or tuple of (pair or None), optional
+        Stored numbers outside it are missing values; one range, or one per band.
     linearise : bool
         Undo the sRGB curve afterwards (photographs).
     """
@@ -46,7 +52,7 @@ class Decoding:
     offset: Number = 0.0
     nodata: float | tuple[float | None, ...] | None = None
     special: tuple[float, ...] = ()
-    valid_range: tuple[float, float] | None = None
+    valid_range: Range | tuple[Range | None, ...] | None = None
     linearise: bool = False
 
     @property
@@ -98,9 +104,21 @@ class Decoding:
         elif self.nodata is not None:
             masks.append(is_number(stored, self.nodata))
         masks += [is_number(stored, number) for number in self.special]
-        if self.valid_range is not None:
-            masks.append((stored < self.valid_range[0]) | (stored > self.valid_range[1]))
+        if stored.dtype.kind == "f":
+            size = np.abs(stored)
+            masks.append((size >= _FILL_FROM) & (size < np.inf))
+        ranges = self._ranges(first_band, len(stored))
+        if any(each is not None for each in ranges):
+            low, high = np.array([each or (-np.inf, np.inf) for each in ranges]).T[:, :, None, None]
+            masks.append((stored < low) | (stored > high))
         return np.logical_or.reduce(masks) if masks else None
+
+    def _ranges(self, first_band: int, bands: int) -> list[Range | None]:
+        """Return the valid range of each band of a block, or one for all."""
+        valid: Any = self.valid_range
+        if valid is None or not isinstance(valid[0], float | int):
+            return list(valid or ())[first_band : first_band + bands]
+        return [valid]
 
     @property
     def encoding(self) -> dict[str, Any]:
@@ -153,8 +171,9 @@ def choose_decoding(
     offset: Number | None = None,
     nodata: float | tuple[float | None, ...] | None = None,
     special: tuple[float, ...] = (),
-    valid_range: tuple[float, float] | None = None,
+    valid_range: Range | tuple[Range | None, ...] | None = None,
     bits: int | None = None,
+    percent: bool = False,
     sample: Callable[[], NDArray[Any]],
 ) -> Decoding:
     """Decide how the stored numbers become values.
@@ -181,6 +200,8 @@ def choose_decoding(
         See `Decoding`.
     bits : int, optional
         Number of used bits, as stated by the file.
+    percent : bool
+        The file's values are in percent: they are divided by 100, with a warning.
     sample : callable
         Returns the stored numbers of a sample of pixels, missing ones left out; called only when it matters.
 
@@ -204,6 +225,9 @@ def choose_decoding(
     nodata = tuple(_in_range(n, stored_dtype) for n in nodata) if isinstance(nodata, tuple) else nodata
     nodata = nodata if isinstance(nodata, tuple) else _in_range(nodata, stored_dtype)
 
+    if nodata is None and not special and offset is None and stored_dtype.kind in "if":
+        special = tuple(n for n in USUAL_FILLS if stored_dtype.kind == "f" or np.iinfo(stored_dtype).min <= n)
+
     def decoding(factor: Number = 1.0, added: Number = 0.0) -> Decoding:
         return Decoding(stored_dtype, factor, added, nodata, special, valid_range)
 
@@ -222,6 +246,11 @@ def choose_decoding(
                 f"{path} states the {quantity} {_shown(stated)}, with which no number is a value; state the stored "
                 "number that represents 1.0: full_scale= of open_scene, --full-scale of commands; 1 keeps the numbers"
             )
+    if percent:
+        _warn(f"{path} states its values in percent: they were divided by 100 (full_scale=1 keeps the stored numbers)")
+        scale_factor, offset = _hundredth(1.0 if scale_factor is None else scale_factor), _hundredth(offset or 0.0)
+    if stored_dtype.kind == "f" and isinstance(scale_factor, float) and 0 < scale_factor <= _FACTOR_OF_INTEGERS:
+        _warn_if_scaled_already(scale_factor, sample, path)
     if scale_factor is not None or offset is not None:
         return decoding(1.0 if scale_factor is None else scale_factor, 0.0 if offset is None else offset)
     if stored_dtype.kind in "fb":
@@ -234,6 +263,29 @@ def choose_decoding(
         stacklevel=2,
     )
     return decoding(1.0 / assumed)
+
+
+_FACTOR_OF_INTEGERS = 1e-3
+
+
+def _warn_if_scaled_already(factor: float, sample: Callable[[], NDArray[Any]], path: object) -> None:
+    """Warn of floats that seem to be reflectance, with a scale factor that remained from their integers."""
+    numbers = np.abs(sample())
+    numbers = numbers[np.isfinite(numbers) & (numbers < _FILL_FROM)]
+    top = float(np.quantile(numbers, 0.99)) if numbers.size else 0.0
+    if 0 < top <= 2:
+        _warn(
+            f"{path} holds floats up to about {top:.3g} and states the scale factor {factor:g}, which was applied; if "
+            "they are reflectance already, state full_scale=1 (--full-scale 1)"
+        )
+
+
+def _hundredth(numbers: Number) -> Number:
+    return tuple(each / 100 for each in numbers) if isinstance(numbers, tuple) else numbers / 100
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FinewaveWarning, stacklevel=3)
 
 
 def _in_range(nodata: float | None, dtype: np.dtype[Any]) -> float | None:

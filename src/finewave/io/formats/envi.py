@@ -275,7 +275,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
 def _is_sheared(scene: xr.DataArray) -> bool:
     """Return whether a transform cannot be stored in an ENVI header, which has pixel sizes and one rotation."""
     transform = scene_transform(scene)
-    if transform is None or control_points(scene) or (transform.b == 0 and transform.d == 0):
+    if transform is None or control_points(scene) or (transform.b == 0 and transform.d == 0 < transform.a):
         return False
     import rasterio
 

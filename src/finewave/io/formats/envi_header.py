@@ -70,6 +70,7 @@ def readable_by_gdal(data: Path) -> Path:
     plain = re.sub(r"=\s*\[([^\]]*)\]", lambda match: f"= {{{_with_commas(match[1])}}}", text.lstrip())
     plain = plain.replace("µ", "u").replace("μ", "u")
     plain = _LISTS.sub(_plain_list, plain)
+    plain = _IN_BRACES.sub(r"\1\2", plain)
     plain = re.sub(r"\A\s*envi\b", "ENVI", plain, flags=re.IGNORECASE)
     if content.isascii() and plain.encode() == content:
         return data
@@ -85,6 +86,13 @@ def readable_by_gdal(data: Path) -> Path:
 
 # Lists that rioxarray reads as numbers between commas, and fails on otherwise.
 _LISTS = re.compile(r"^[ \t]*(wavelength|fwhm)[ \t]*=[ \t]*\{([^}]*)\}", re.IGNORECASE | re.MULTILINE)
+
+
+# GDAL reads single numbers in braces as 0.
+_IN_BRACES = re.compile(
+    r"^([ \t]*(?:data[ \t]+ignore[ \t]+value|header[ \t]+offset)[ \t]*=[ \t]*)\{\s*([^{},]+?)\s*\}",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 def _plain_list(field: re.Match[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from finewave.io.formats.band_lists import Listed, describe_bands, is_about_bands, listed_in
-from finewave.wavelengths import wavelength_in_text
+from finewave.wavelengths import to_nanometres, wavelength_in_text
 
 # In this order, as GDAL rounds ENVI wavelengths to whole nanometres in IMAGERY.
 _IMAGERY = (("CENTRAL_WAVELENGTH_UM", "wavelength_um"), ("FWHM_UM", "fwhm_um"))
@@ -33,8 +33,9 @@ def band_metadata(dataset: Any, *, wavelengths_given: bool = False, path: object
         the dataset tags that were understood.
     """
     whole = {**dataset.tags(), **dataset.tags(ns="ENVI")}
-    lists = listed_in(whole)
-    used = {each.name for each in lists}
+    of_file = listed_in(whole)
+    used = {each.name for each in of_file}
+    lists: list[Listed] = []
     bands = [dataset.tags(index) for index in dataset.indexes]
     lists += _one_a_band(bands, lambda name: name)
     imagery = [dataset.tags(index, ns="IMAGERY") for index in dataset.indexes]
@@ -43,8 +44,11 @@ def band_metadata(dataset: Any, *, wavelengths_given: bool = False, path: object
     in_names: list[float | None] = [wavelength_in_text(each) for each in descriptions]
     if None not in in_names:
         lists.append(Listed("wavelength", in_names, "nm"))
+    if dataset.driver == "ENVI":
+        # GDAL repeats lists of the header in tags and names of the bands, also those that do not fit
+        lists = [each for each in lists if each.kind not in {other.kind for other in of_file}]
     description = describe_bands(
-        [each for each in lists if each.kind != "name"],
+        [each for each in of_file + lists if each.kind != "name"],
         dataset.count,
         path or dataset.name,
         wavelengths_given=wavelengths_given,
@@ -59,16 +63,32 @@ def band_metadata(dataset: Any, *, wavelengths_given: bool = False, path: object
 
 
 def _one_a_band(bands: list[dict[str, str]], name_of: Callable[[str], str]) -> list[Listed]:
-    """Return the lists of which every band has one entry in its tags."""
-    names = [name for name in bands[0] if is_about_bands(name_of(name))] if bands else []
-    unit = next((band[key] for band in bands for key in band if Listed(key, ()).kind == "unit"), None)
+    """Return the lists in the tags of the bands; a band without a flag is good."""
+    names = dict.fromkeys(name for band in bands for name in band if is_about_bands(name_of(name)))
+    units = [next((band[key] for key in band if Listed(key, ()).kind == "unit"), None) for band in bands]
     lists = []
     for name in names:
+        kind = Listed(name_of(name), ()).kind
         values = [band.get(name) for band in bands]
-        if None not in values:
-            own = Listed(name_of(name), values)
-            lists.append(own if own.stated_unit or own.kind == "unit" else Listed(own.name, values, unit))
+        if kind in ("good", "bad"):
+            values = [each or ("1" if kind == "good" else "0") for each in values]
+        if None in values and kind in ("name", "perhaps"):
+            continue
+        stated = [each for each in values if each is not None]
+        if kind == "wavelength" and len(set(units)) > 1 and len(stated) == len(units):
+            lists.append(Listed(name_of(name), _each_in_its_unit(stated, units), "nm"))
+        else:
+            lists.append(Listed(name_of(name), stated, units[0] if kind == "wavelength" else None))
     return [each for each in lists if each.kind != "unit"]
+
+
+def _each_in_its_unit(values: list[str], units: list[str | None]) -> list[Any]:
+    """Return wavelengths in nm of bands that state different units; texts where one cannot be read."""
+    try:
+        in_nm = [to_nanometres([float(value)], unit) for value, unit in zip(values, units, strict=True)]
+    except ValueError:
+        return values
+    return [value if nm is None else nm[0] for value, nm in zip(values, in_nm, strict=True)]
 
 
 def _names(descriptions: tuple[str | None, ...], in_names: list[float | None]) -> list[str] | None:
@@ -98,25 +118,29 @@ def numbers_in_braces(text: str | None) -> list[float] | None:
         return None
 
 
-def colours_of(dataset: Any) -> list[str] | None:
+def colours_of(dataset: Any, *, known: bool = False) -> list[str] | None:
     """Return the colour interpretation of the bands of an open rasterio dataset.
 
     Parameters
     ----------
     dataset : rasterio.DatasetReader
         Open for reading.
+    known : bool
+        The bands have wavelengths.
 
     Returns
     -------
     list of str or None
-        One per band, empty where a band has none; None if no band has one, or for named byte bands shown as red, green
-        and blue: GDAL's drivers assign those colours to any three bytes per pixel.
+        One per band, empty where a band has none; None if no band has one, or where they were not chosen: GDAL's
+        drivers call any three bytes per pixel red, green and blue, which names and wavelengths may contradict.
     """
     found = [_colour(each.name) for each in dataset.colorinterp]
     if not any(found):
         return None
     unasked = set(dataset.dtypes) == {"uint8"} and found[:3] == _BY_ITSELF and dataset.count in (3, 4)
-    return None if unasked and any(dataset.descriptions) else found
+    # those of ENVI's "default bands" are how a viewer showed it, often in false colour
+    by_viewer = dataset.driver == "ENVI"
+    return None if by_viewer or (unasked and (known or any(dataset.descriptions))) else found
 
 
 def _colour(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 from collections.abc import Callable
@@ -117,13 +118,16 @@ def masks_of(dataset: Any) -> Masks:
 def alpha_band(dataset: Any) -> int | None:
     """Return the index, from 0, of the alpha band; None if there is none.
 
-    One declared as alpha; or the last one, if it has no name and holds nothing but 0 and the largest number.
+    One declared as alpha, also by its name; or the last one, if it has no name and holds nothing but 0 and the largest
+    number, or 0 and 255.
     """
     from rasterio.enums import ColorInterp
 
     declared = [i for i, each in enumerate(dataset.colorinterp) if each == ColorInterp.alpha]
     if dataset.count < 2 or len(declared) > 1:
         return None
+    named = [i for i, each in enumerate(dataset.descriptions) if _ALPHA.fullmatch((each or "").strip().lower())]
+    declared = declared or (named if len(named) == 1 else [])
     if declared:
         return declared[0]
     # whether one that is not declared is one shows in its values, too many to fetch for that
@@ -134,33 +138,50 @@ def warn_of_undeclared_alpha(dataset: Any, path: Path | str) -> None:
     """Warn that a band not declared as alpha was used as a mask."""
     from rasterio.enums import ColorInterp
 
-    if ColorInterp.alpha not in dataset.colorinterp and alpha_band(dataset) is not None:
-        top = np.iinfo(dataset.dtypes[-1]).max
+    alpha = alpha_band(dataset)
+    if ColorInterp.alpha not in dataset.colorinterp and alpha is not None and not dataset.descriptions[alpha]:
         warnings.warn(
-            f"{path}: band {dataset.count} holds nothing but 0 and {top} and was taken as a mask (alpha), not as a "
-            "band; give it a description in the file if it is one",
+            f"{path}: band {dataset.count} holds nothing but 0 and {_opaque(dataset):g} and was taken as a mask "
+            "(alpha), not as a band; give it a description in the file if it is one",
             FinewaveWarning,
             stacklevel=5,
         )
 
 
-def _looks_like_alpha(dataset: Any) -> bool:
-    from rasterio.enums import ColorInterp
+_ALPHA = re.compile(
+    r"alpha(?:[ _-]?(?:band|channel))?|(?:band|channel)[ _-]?\d+[ :_-]+\(?alpha\)?|transparency|opacity"
+)
+
+
+def _opaque(dataset: Any) -> float:
+    """Return the number of opaque pixels in the last band, 255 or the largest of its type; 0 if that is not clear."""
     from rasterio.windows import Window
 
-    last, dtype = dataset.count, np.dtype(dataset.dtypes[-1])
-    if last < 2 or dtype.kind != "u" or dataset.colorinterp[-1] != ColorInterp.undefined or dataset.descriptions[-1]:
-        return False
-    if dataset.tags(last) or dataset.tags(last, ns="IMAGERY") or dataset.nodatavals[-1] is not None:
-        return False
-    top = np.iinfo(dtype).max
-    seen = 0
+    dtype = np.dtype(dataset.dtypes[-1])
+    largest = float(np.iinfo(dtype).max) if dtype.kind == "u" else 65535.0
+    tops = {255.0, largest}
+    seen = holes = 0
     height, width = dataset.shape
     for row in dict.fromkeys((0, max(0, height // 2 - _SIDE // 2), max(0, height - _SIDE))):
         for column in dict.fromkeys((0, max(0, width // 2 - _SIDE // 2), max(0, width - _SIDE))):
             window = Window(column, row, min(_SIDE, width - column), min(_SIDE, height - row))
-            numbers = dataset.read(last, window=window)
-            if not np.all((numbers == 0) | (numbers == top)):
-                return False
-            seen += int(np.count_nonzero(numbers == top))
-    return seen >= _OFTEN
+            numbers = dataset.read(dataset.count, window=window)
+            positive = numbers[numbers != 0]
+            tops &= set(positive[:1].tolist()) if positive.size else tops
+            if not tops or not np.all(positive == next(iter(tops))):
+                return 0.0
+            seen, holes = seen + positive.size, holes + numbers.size - positive.size
+    if seen < _OFTEN or (largest not in tops and not holes):  # a band may be 255 everywhere
+        return 0.0
+    return float(next(iter(tops)))
+
+
+def _looks_like_alpha(dataset: Any) -> bool:
+    from rasterio.enums import ColorInterp
+
+    last, dtype = dataset.count, np.dtype(dataset.dtypes[-1])
+    if last < 2 or dtype.kind not in "uf" or dataset.colorinterp[-1] != ColorInterp.undefined:
+        return False
+    if dataset.descriptions[-1] or dataset.tags(last) or dataset.tags(last, ns="IMAGERY"):
+        return False
+    return dataset.nodatavals[-1] is None and _opaque(dataset) > 0

@@ -13,6 +13,7 @@ import xarray as xr
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
+from finewave.io.formats import photo
 from finewave.io.formats.gdal_bands import band_metadata, default_name
 from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.gdal_environment import quiet_gdal, small_gdal_cache
@@ -53,12 +54,10 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     orientation = 1
     if driver == "GTiff":
         check_complete(path)
+        orientation = 1 if located else orientation_of(path)
         if several and has_pages(path):
-            return open_pages(path, options)
-        orientation = 1 if located else _orientation(path)
+            return upright(open_pages(path, options), orientation)
     if photograph:
-        from finewave.io.formats import photo
-
         return upright(photo.open_tiff(path, options), orientation)
     # Area is the default interpretation.
     attrs = {k: v for k, v in tags.items() if k not in used and (k, v) != ("AREA_OR_POINT", "Area")}
@@ -78,13 +77,13 @@ def is_photograph_file(path: str, source: str, options: OpenOptions) -> bool:
 def orientation_in(beginning: BinaryIO) -> int:
     """Return the orientation from the beginning of a TIFF; 1 if not stated there."""
     try:
-        return _orientation(beginning)
+        return orientation_of(beginning)
     except InputError:
         return 1
 
 
-def _orientation(path: Path | BinaryIO) -> int:
-    """Return the TIFF tag of how the picture was held: 1 upright, up to 8."""
+def orientation_of(path: Path | BinaryIO) -> int:
+    """Return the TIFF tag of how the picture was held: 1 upright, up to 8; its file may be open."""
     import tifffile
 
     with reading(str(path), "TIFF"), tifffile.TiffFile(path) as tiff:
@@ -108,15 +107,10 @@ def upright(scene: xr.DataArray, orientation: int) -> xr.DataArray:
     """
     if orientation == 1:
         return scene
-    values = scene.values
-    if orientation >= 5:
-        values = values.swapaxes(1, 2)
-    # after the exchange of the axes: 2, 6 and 3, 7 reverse columns, 4, 8 and 3, 7 rows
-    step_y = -1 if orientation in (3, 4, 7, 8) else 1
-    step_x = -1 if orientation in (2, 3, 6, 7) else 1
-    turned = xr.DataArray(np.ascontiguousarray(values[:, ::step_y, ::step_x]), dims=("band", "y", "x"), name=scene.name)
+    turned = xr.DataArray(photo.turned(scene.values, orientation), dims=("band", "y", "x"), name=scene.name)
     turned = turned.assign_coords({name: each for name, each in scene.coords.items() if each.dims == ("band",)})
     turned.attrs, turned.encoding = dict(scene.attrs), dict(scene.encoding)
+    turned.set_close(getattr(scene, "_close", None))
     return turned
 
 

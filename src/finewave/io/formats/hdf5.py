@@ -82,7 +82,8 @@ def stored_array(dataset: Any) -> StoredArray:
     """Present a dataset of h5py."""
     return StoredArray(
         shape=tuple(dataset.shape),
-        dtype=dataset.dtype if dataset.dtype.kind in "fiu" else None,
+        # flags of bands may be true and false; of pixels they are no image
+        dtype=dataset.dtype if dataset.dtype.kind in ("fiub" if dataset.ndim < 3 else "fiu") else None,
         read=lambda key: dataset[key],
         attrs=_fill_value(dataset) | {key: plain_attribute(value) for key, value in dataset.attrs.items()},
         is_text=dataset.dtype.kind in "SO",

@@ -15,6 +15,7 @@ from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
 from finewave.io.formats.camera_files import allow_heif, read_raw
+from finewave.io.formats.colour_tags import warn_of_other_colours
 from finewave.io.formats.decoding import Decoding
 from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.gdal_environment import quiet_gdal
@@ -45,6 +46,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         return make_scene(linear if options.linearise else linear_to_srgb(linear), **_description(3, options.linearise))
     if path.suffix.lower() in (".heic", ".heif"):
         allow_heif(path)
+    _warn_of_world_file(path)
     channels, alpha = read_channels(path)
     top = float(np.iinfo(channels.dtype).max) if options.scale is None else options.scale
     if not (np.isfinite(top) and top > 0):
@@ -61,6 +63,19 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             stacklevel=4,
         )
     return make_scene(values, **_description(len(channels), options.linearise))
+
+
+def _warn_of_world_file(path: Path) -> None:
+    """Warn of a world file beside a photograph, whose place is not read."""
+    short = path.suffix[1:2] + path.suffix[-1:] + "w"  # .jgw of .jpg
+    for suffix in (f".{short}", f"{path.suffix}w", ".wld"):
+        if path.with_suffix(suffix).is_file():
+            warnings.warn(
+                f"{path}: the georeference in {path.with_suffix(suffix).name} is not read, photographs have no place; "
+                "convert them to GeoTIFF to keep it",
+                FinewaveWarning,
+                stacklevel=4,
+            )
 
 
 def open_tiff(path: Path, options: OpenOptions) -> xr.DataArray:
@@ -82,6 +97,13 @@ def open_tiff(path: Path, options: OpenOptions) -> xr.DataArray:
 
     with reading(path, "TIFF"), quiet_gdal(), rasterio.open(path, driver=driver_of(path)) as dataset:
         embedded = dataset.tags(ns="COLOR_PROFILE").get("SOURCE_ICC_PROFILE")
+        space = dataset.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE", "YCbCr")
+    if space != "YCbCr":  # which is sRGB in other coordinates
+        warnings.warn(
+            f"{path} has colours in {space}, converted by GDAL without a colour profile; convert it to sRGB to be sure",
+            FinewaveWarning,
+            stacklevel=4,
+        )
     profile = base64.b64decode(embedded) if embedded else None
     return open_raster(
         path,
@@ -124,9 +146,11 @@ def read_channels(path: Path, *, by_profile: bool = True) -> tuple[NDArray[Any],
         deep = _read_16_bits(path) if path.suffix.lower() == ".png" else None
         with Image.open(path) as opened:
             profile = opened.info.get("icc_profile")
+            if by_profile and profile is None:
+                warn_of_other_colours(path)
             if deep is not None:
                 warn_of_unapplied(profile if by_profile else None, path, "pictures of 16 bits are read as they are")
-                pixels = deep
+                pixels = turned(deep, int(opened.getexif().get(_ORIENTATION, 1)))
             else:
                 if by_profile and profile is None and opened.getexif().get_ifd(_INTEROPERABILITY).get(1) == "R03":
                     warnings.warn(
@@ -140,6 +164,19 @@ def read_channels(path: Path, *, by_profile: bool = True) -> tuple[NDArray[Any],
     return (pixels[:-1], pixels[-1]) if has_alpha else (pixels, None)
 
 
+def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Rotate and mirror an image (bands, y, x) by the tag Orientation of TIFF and EXIF, 1 (upright) to 8."""
+    if orientation not in range(2, 9):
+        return pixels
+    if orientation >= 5:
+        pixels = pixels.swapaxes(1, 2)
+    # after the exchange of the axes: 2, 6 and 3, 7 reverse columns, 4, 8 and 3, 7 rows
+    step_y = -1 if orientation in (3, 4, 7, 8) else 1
+    step_x = -1 if orientation in (2, 3, 6, 7) else 1
+    return np.ascontiguousarray(pixels[:, ::step_y, ::step_x])
+
+
+_ORIENTATION = 0x112
 _INTEROPERABILITY = 0xA005  # EXIF directory with the camera's colour space
 
 

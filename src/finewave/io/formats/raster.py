@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from finewave.io.formats.gdal_bands import colours_of
 from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.gdal_environment import quiet_gdal, small_gdal_cache
 from finewave.io.formats.gdal_masks import masks_of, warn_of_undeclared_alpha
-from finewave.io.formats.gdal_numbers import one_or_all, stated_of
+from finewave.io.formats.gdal_numbers import scales_of, stated_of
 from finewave.io.formats.icc import Recolour
 from finewave.io.formats.lazy import LazyValues, Slices
 from finewave.io.formats.storage import Storage
@@ -29,6 +30,7 @@ from finewave.io.network.location import leads_to_network
 from finewave.io.open_options import OpenOptions
 from finewave.io.precheck import check_declared
 from finewave.scene import make_scene, scene_crs, scene_transform
+from finewave.warnings import FinewaveWarning
 
 Mask = Callable[[Slices], NDArray[np.bool_]]
 
@@ -112,7 +114,8 @@ def open_raster(
             warn_of_undeclared_alpha(dataset, path)
             facts = stated_of(dataset)
             imagery = dataset.tags(ns="IMAGERY")
-            colours = colours_of(dataset)
+            has_palette = dataset.count == 1 and dataset.colorinterp[0].name == "palette"
+            colours = colours_of(dataset, known=metadata.get("wavelengths") is not None)
         if len(dtypes) > 1:
             raise InputError(f"{path} mixes value types ({', '.join(sorted(dtypes))}); one type is expected")
         raw = rioxarray.open_rasterio(source, cache=False, masked=False, driver=driver_of(source))
@@ -123,11 +126,19 @@ def open_raster(
     for key in _ONE_A_BAND.intersection(metadata):
         listed = metadata[key]
         metadata[key] = None if listed is None else [listed[i] for i in used]
+    facts = facts.of_bands(used)
     factor, offset = stated or (None, None)
     if factor is None and offset is None:
-        factor = one_or_all([facts.factors[i] for i in used], 1.0)
-        offset = one_or_all([facts.offsets[i] for i in used], 0.0)
-    nodata = one_or_all([masks.nodata[i] for i in used])
+        factor, offset = scales_of(facts.factors, facts.offsets, path)
+    if facts.white_is_zero and factor is None and offset is None and (top := _black(raw.dtype, facts.bits)):
+        factor, offset = -1.0 / top, 1.0
+        _warn(f"{path}: 0 is white in it, and {top:g} black, by its tag; its numbers were turned around")
+    if has_palette and not facts.white_is_zero:
+        _warn(
+            f"{path} holds indices of a colour table (palette), which are not measurements; if it is a picture, "
+            "convert it to one with red, green and blue (gdal_translate -expand rgb)"
+        )
+    nodata, further = missing_numbers([masks.nodata[i] for i in used], facts.missing)
     scene_bands = _bands_of(raw, used)
     values = LazyValues(
         _reader(scene_bands, recolour, source),
@@ -146,8 +157,9 @@ def open_raster(
             scale_factor=factor,
             offset=offset,
             nodata=nodata,
-            special=(*special, *facts.special),
-            valid_range=facts.valid_range,
+            special=(*special, *further),
+            valid_range=one_or_each(facts.valid_ranges),
+            percent=facts.percent,
             bits=facts.bits,
             sample=(lambda: _little_of(values, source)) if far else values.sample,
         )
@@ -177,6 +189,41 @@ def open_raster(
     )
     scene.set_close(raw.close)
     return scene
+
+
+def missing_numbers(
+    nodata: Sequence[float | None], further: Sequence[tuple[float, ...]]
+) -> tuple[float | tuple[float | None, ...] | None, tuple[float, ...]]:
+    """Return the numbers that mark missing pixels: one or one per band, and further ones for all bands.
+
+    Parameters
+    ----------
+    nodata : sequence of (float or None)
+        Of each band, by GDAL.
+    further : sequence of tuple of float
+        Of each band, by its tags, which matter where there is no other.
+    """
+    common = set(further[0]).intersection(*further) if further else set()
+    own = [next((each for each in more if each not in common), None) for more in further]
+    combined = [first if first is not None else second for first, second in zip(nodata, own, strict=True)]
+    alike = len(set(map(repr, combined))) == 1  # as text: NaN differs from itself
+    return combined[0] if alike else tuple(combined), tuple(sorted(common))
+
+
+def one_or_each(ranges: Sequence[tuple[float, float] | None]) -> Any:
+    """Return the valid range of all bands, or one per band; None if no band has one."""
+    if all(each is None for each in ranges):
+        return None
+    return ranges[0] if len(set(ranges)) == 1 else tuple(ranges)
+
+
+def _black(dtype: np.dtype[Any], bits: int | None) -> float:
+    """Return the number that is black where 0 is white; 0 for types that have none."""
+    return float(2 ** (bits or 8 * dtype.itemsize) - 1) if dtype.kind == "u" else 0.0
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FinewaveWarning, stacklevel=4)
 
 
 def _reader(stored: xr.Variable, recolour: Recolour | None, source: Path | str) -> Callable[[Slices], NDArray[Any]]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
+from finewave.errors import InputError
+from finewave.io.formats.decoding import Number
 
 _FACTORS = frozenset({"scalefactor", "reflectancescale", "reflectancemult", "multiplicativefactor"})
 _OFFSETS = frozenset({"addoffset", "reflectanceadd", "reflectanceoffset", "additiveoffset"})
@@ -16,7 +19,14 @@ _SHORT_FACTORS = frozenset({"scale", "slope"})
 _SHORT_OFFSETS = frozenset({"offset", "intercept"})
 #: The stored number that represents 1.0.
 _DIVISORS = frozenset({"reflectancescalefactor", "quantificationvalue", "boaquantificationvalue", "fullscale"})
-_MISSING = frozenset({"fillvalue", "missingvalue", "nodata", "nodatavalue", "dataignorevalue", "ignorevalue"})
+#: Offsets in stored numbers, as in the metadata of Sentinel-2.
+_STORED_OFFSETS = frozenset({"boaaddoffset", "radioaddoffset"})
+_MISSING = frozenset(
+    {
+        *("fillvalue", "missingvalue", "nodata", "nodatavalue", "dataignorevalue", "ignorevalue"),
+        *("invalidvalue", "nullvalue", "badvalue", "badvaluescaled", "novalue"),
+    }
+)
 _SATURATED = frozenset({"saturated", "saturatedvalue", "saturationvalue", "saturationdn"})
 
 LARGEST_FACTOR = 100.0
@@ -29,18 +39,50 @@ class Stated:
 
     Attributes
     ----------
-    scale_factor, offset : float or None
-        ``value = stored * scale_factor + offset``.
+    scale_factor, offset : float, tuple of float or None
+        ``value = stored * scale_factor + offset``; one number, or one per band.
     missing : tuple of float
         Stored numbers that mark missing values: fill values first, then saturated pixels.
     valid_range : (float, float) or None
         Smallest and largest stored number that is a value.
+    percent : bool
+        The values, after scale and offset, are in percent.
     """
 
-    scale_factor: float | None = None
-    offset: float | None = None
+    scale_factor: Number | None = None
+    offset: Number | None = None
     missing: tuple[float, ...] = ()
     valid_range: tuple[float, float] | None = None
+    percent: bool = False
+
+    def of_band(self, index: int) -> Stated:
+        """Return what is stated for one band, where lists have one number per band."""
+        factor, offset = (
+            each[index] if isinstance(each, tuple) and index < len(each) else each
+            for each in (self.scale_factor, self.offset)
+        )
+        return replace(self, scale_factor=factor, offset=offset)
+
+    def otherwise(self, other: Stated) -> Stated:
+        """Return this, completed by what else is stated, such as by the file for an array."""
+        own = self.scale_factor is not None or self.offset is not None
+        return replace(
+            self,
+            scale_factor=self.scale_factor if own else other.scale_factor,
+            offset=self.offset if own else other.offset,
+            missing=self.missing or other.missing,
+            valid_range=self.valid_range or other.valid_range,
+        )
+
+    def check(self, bands: int, path: object) -> Stated:
+        """Raise an error if a list has not one number per band."""
+        for name, each in (("scale factors", self.scale_factor), ("offsets", self.offset)):
+            if isinstance(each, tuple) and len(each) != bands:
+                raise InputError(
+                    f"{path} states {len(each)} {name} for {bands} bands; correct it, or state the stored number that "
+                    "represents 1.0: full_scale= of open_scene, --full-scale of commands"
+                )
+        return self
 
 
 def stated_in(attributes: Mapping[Any, Any], *, of_whole_file: bool = False, floats: bool = False) -> Stated:
@@ -62,17 +104,61 @@ def stated_in(attributes: Mapping[Any, Any], *, of_whole_file: bool = False, flo
     """
     known = {plain_key(str(name)): value for name, value in attributes.items()}
     factors, offsets = (_FACTORS, _OFFSETS) if of_whole_file else (_FACTORS | _SHORT_FACTORS, _OFFSETS | _SHORT_OFFSETS)
-    factor = _first(known, factors)
-    divisor = _first(known, _DIVISORS)
-    if divisor is not None and divisor > 0:
-        factor = 1.0 / divisor
-    elif factor is not None:
-        factor = as_factor(factor)
-    offset = _first(known, offsets)
+    factor = _one_or_per_band(_list(known, factors), as_factor)
+    divisors = _list(known, _DIVISORS)
+    if divisors and min(divisors) > 0:
+        factor = _one_or_per_band(divisors, lambda number: 1.0 / number)
+    offset = _one_or_per_band(_list(known, offsets), float)
+    if offset is None and isinstance(factor, float):
+        offset = _one_or_per_band([factor * each for each in _list(known, _STORED_OFFSETS)], float)
     if floats and of_whole_file:
         factor = offset = None
     missing = (*_all(known, _MISSING), *_all(known, _SATURATED))
-    return Stated(factor, offset, tuple(dict.fromkeys(missing)), _valid_range(known, floats))
+    valid = _valid_range(known, floats)
+    if valid is not None and not floats and isinstance(factor, float) and isinstance(offset, float | None):
+        valid = _as_stored(valid, factor, offset or 0.0)
+    return Stated(factor, offset, tuple(dict.fromkeys(missing)), valid, _is_percent(known))
+
+
+_PERCENT = re.compile(r"(?:[a-z ]*reflectance)?[\s\[(]*(?:%|percent|per cent|pct)[\s\])]*")
+
+
+def _is_percent(known: Mapping[str, Any]) -> bool:
+    """Whether the unit of the values is percent."""
+    return any(_PERCENT.fullmatch(str(known[key]).strip().lower()) for key in _UNITS.intersection(known))
+
+
+_UNITS = frozenset({"unit", "units", "dataunit", "dataunits", "unittype"})
+
+
+def _as_stored(valid: tuple[float, float], factor: float, offset: float) -> tuple[float, float]:
+    """Return a valid range in stored numbers, also of one that can only be meant in values: 0 to 1.6, of integers."""
+    low, high = valid
+    if not np.isfinite(high) or factor <= 0 or high * factor + offset >= _LEAST_TOP:
+        return valid
+    return (low - offset) / factor, (high - offset) / factor
+
+
+_LEAST_TOP = 0.05
+"""The largest valid reflectance is more than this."""
+
+
+def _list(known: Mapping[str, Any], names: frozenset[str]) -> list[float]:
+    """Return the numbers of the first of these attributes that has some."""
+    return next((each for name in sorted(names.intersection(known)) if (each := numbers_of(known[name]))), [])
+
+
+def _one_or_per_band(numbers: list[float], convert: Callable[[float], float]) -> Number | None:
+    converted = [convert(each) for each in numbers]
+    if not converted:
+        return None
+    return converted[0] if len(set(converted)) == 1 else tuple(converted)
+
+
+def states_numbers(attributes: Mapping[Any, Any]) -> bool:
+    """Return whether attributes have a scale factor or an offset."""
+    stated = stated_in(attributes)
+    return stated.scale_factor is not None or stated.offset is not None
 
 
 def as_factor(stated: float) -> float:
@@ -98,10 +184,6 @@ def numbers_of(value: Any) -> list[float]:
         return list(map(float, np.ravel(np.asarray(value))))
     except (TypeError, ValueError):
         return []
-
-
-def _first(known: Mapping[str, Any], names: frozenset[str]) -> float | None:
-    return next(_all(known, names), None)
 
 
 def _all(known: Mapping[str, Any], names: frozenset[str]) -> Iterator[float]:

@@ -13,7 +13,10 @@ from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.band_lists import Listed, describe_bands
 from finewave.io.formats.decoding import Decoding, choose_decoding
+from finewave.io.formats.gdal_environment import quiet_gdal
+from finewave.io.formats.gdal_numbers import StatedByGdal, stated_of
 from finewave.io.formats.lazy import LazyValues, Slices
+from finewave.io.formats.raster import is_georeferenced
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene
 from finewave.wavelengths import wavelength_in_text
@@ -46,7 +49,8 @@ def open_pages(path: Path, options: OpenOptions) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        The scene, lazy page by page; a wavelength in the name of every page is read.
+        The scene, lazy page by page; a wavelength in the name of every page is read. Place, scale and nodata are those
+        of the first page.
 
     Raises
     ------
@@ -73,8 +77,24 @@ def open_pages(path: Path, options: OpenOptions) -> xr.DataArray:
             return np.stack([page.asarray()[key[1:]] for page in pages[key[0]]])
 
         shape = (len(pages), *first.shape)
-        values = LazyValues(read, shape, (0, 1, 2), Decoding(first.dtype), path, "TIFF")
-        decoding = choose_decoding(first.dtype, path=path, scale=options.scale, sample=values.sample)
+        facts, nodata, place = _of_first_page(path)
+        if facts.white_is_zero:
+            raise InputError(f"in {path} 0 is white; turn its numbers around, so that 0 is black")
+        undecoded = Decoding(first.dtype, nodata=nodata, special=facts.missing[0])
+        values = LazyValues(read, shape, (0, 1, 2), undecoded, path, "TIFF")
+        decoding = choose_decoding(
+            first.dtype,
+            path=path,
+            scale=options.scale,
+            scale_factor=facts.factors[0],
+            offset=facts.offsets[0],
+            nodata=nodata,
+            special=facts.missing[0],
+            valid_range=facts.valid_ranges[0],
+            percent=facts.percent,
+            bits=facts.bits,
+            sample=values.sample,
+        )
         lists = [] if None in names else [Listed("band_names", names)]
         if any(wavelength_in_text(name) is None for name in names):
             lists = lists if len(set(names)) == len(names) else []
@@ -82,9 +102,19 @@ def open_pages(path: Path, options: OpenOptions) -> xr.DataArray:
     except BaseException:
         tiff.close()
         raise
-    scene = make_scene(values.with_decoding(decoding).as_variable(), encoding=decoding.encoding, **metadata)
+    scene = make_scene(values.with_decoding(decoding).as_variable(), encoding=decoding.encoding, **place, **metadata)
     scene.set_close(tiff.close)
     return scene
+
+
+def _of_first_page(path: Path) -> tuple[StatedByGdal, float | None, dict[str, Any]]:
+    """Return what GDAL knows of the first page, and so of all: numbers, nodata and the place on the ground."""
+    import rasterio
+
+    with reading(path, "TIFF"), quiet_gdal(), rasterio.open(path, driver="GTiff") as dataset:
+        located = is_georeferenced(dataset)
+        transform = None if dataset.transform.is_identity else dataset.transform
+        return stated_of(dataset), dataset.nodata, {"crs": dataset.crs, "transform": transform} if located else {}
 
 
 def _name(page: Any) -> str | None:
