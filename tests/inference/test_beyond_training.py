@@ -78,7 +78,9 @@ def test_pixels_unlike_the_training_are_counted_from_file_to_file(
 
 def test_another_level_is_warned_of(model: Model) -> None:
     with pytest.warns(FinewaveWarning, match="top-of-atmosphere reflectance; land was trained on surface reflectance"):
-        fw.super_resolve(scene_of(0.11, 0.29, quantity="top-of-atmosphere reflectance"), model)
+        other = fw.super_resolve(scene_of(0.11, 0.29, quantity="top-of-atmosphere reflectance"), model)
+    # neither the one nor the other, and the result says so
+    assert other.attrs["quantity"] == "surface reflectance as land makes it of top-of-atmosphere reflectance"
 
 
 def test_bands_that_were_noise_are_flagged_in_the_result_and_its_file(model: Model, tmp_path: Path) -> None:

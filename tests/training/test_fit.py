@@ -113,6 +113,9 @@ def test_a_finished_fit_is_not_run_again_and_another_not_mixed_in(
         fit([scene], out, replace(options, scale=4))
     monkeypatch.setattr("lightning.Trainer.fit", None)
     fit([scene], out, options)
+    monkeypatch.chdir(tmp_path)
+    for same in (Path("model"), Path("./model"), tmp_path / "x" / ".." / "model"):  # is the same run
+        fit([scene], same, options)
     assert (out / "model.safetensors").stat().st_mtime_ns == before
 
 

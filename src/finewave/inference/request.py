@@ -91,6 +91,8 @@ class Request:
 
         scene, model = self.first, self.model
         attributes = {key: value for key, value in scene.attrs.items() if key not in STRUCTURE | {"sensor"}}
+        if quantity := _quantity(scene, model):
+            attributes["quantity"] = quantity
         attributes["model"] = model.name
         attributes["model_precision"] = model.arithmetic
         attributes["upscaling"] = model.upscaling
@@ -149,10 +151,25 @@ def _good_bands(model: Model, wavelengths: Any) -> list[bool] | None:
     return [not any(low <= each <= high for low, high in ranges) for each in wavelengths]
 
 
+def _quantity(scene: xr.DataArray, model: Model) -> str | None:
+    """Return what the result holds: what the scene does, unless the model learned another quantity.
+
+    Spectra of the top of the atmosphere that went through a model of surface reflectance are neither.
+    """
+    given, learned = scene.attrs.get("quantity"), model.data_facts.get("quantity")
+    if not given or not learned or not _is_other_level(given, learned):
+        return None if given is None else str(given)
+    return f"{learned} as {model.name} makes it of {given}"
+
+
+def _is_other_level(given: Any, learned: Any) -> bool:
+    return ("top" in str(given)) != ("top" in str(learned))
+
+
 def _warn_of_other_level(scene: xr.DataArray, model: Model) -> None:
     """Warn of reflectance at the top of the atmosphere for a model of surface reflectance, and the reverse."""
     given, learned = scene.attrs.get("quantity"), model.data_facts.get("quantity")
-    if given and learned and ("top" in given) != ("top" in learned):
+    if given and learned and _is_other_level(given, learned):
         warnings.warn(
             f"the scene holds {given}; {model.name} was trained on {learned}: expect wrong spectra, or give it a "
             f"product of {learned} (of Sentinel-2 and Landsat: level 2)",

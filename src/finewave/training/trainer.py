@@ -174,13 +174,26 @@ def _claim(out: Path, config: dict[str, Any]) -> Path:
     except OSError as error:
         raise InputError(f"cannot write to {out}: {error.strerror}") from error
     before = json.loads(recorded.read_text())
-    changed = [key for key in config if key != "out" and before.get(key) != config[key]]
+    own, others = _with_plain_paths(config), _with_plain_paths(before)
+    changed = [key for key in config if key != "out" and others.get(key) != own[key] and before.get(key) != config[key]]
     if changed:
         raise InputError(
             f"{out} holds a run of another recipe (different: {', '.join(changed)}); "
             "choose another folder, or remove it"
         )
     return out
+
+
+def _with_plain_paths(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe with its paths as they lie to the run: ``-o x``, ``-o ./x`` and ``-o /home/x`` are one run."""
+    out, data, start = config.get("out"), config.get("data"), config.get("init_from")
+
+    def plain(path: Any) -> Any:
+        return os.path.relpath(path, str(out)) if isinstance(path, str) and out else path
+
+    listed = {**data, "store": plain(data.get("store"))} if isinstance(data, dict) else data
+    is_name = not isinstance(start, str) or not Path(start).exists()
+    return {**config, "data": listed, "init_from": start if is_name else plain(start)}
 
 
 def _reference(config: dict[str, Any]) -> dict[str, Any] | None:
