@@ -22,6 +22,8 @@ from finewave.physics.pseudo_inverse import PseudoInverse
 from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least, require
 
+MOST_WITH_ROOTS = 4
+"""MS bands of which geometric means are taken, too; of ten there would be 45."""
 REACH = 3
 """Standard deviations at which a Gaussian window ends."""
 DARK = 1e-6
@@ -32,13 +34,15 @@ EXPORT_LACKS = "its regressions solve a system of equations at every pixel"
 
 
 class LocalRegression(SRNetwork):
-    """``H = A(p) x + b(p)`` at every HR pixel p with MS bands x, then the nearest image that gives back the LR-HSI.
+    """``H = A(p) x + b(p)`` at every HR pixel p, then the nearest image that gives back the LR-HSI.
 
-    A and b are found at the LR pixels, where h (C) is the HS and m (c) the degraded MS pixel, by ridge regression with
-    Gaussian weights around each: with means E, ``A = cov(h, m) (cov(m, m) + ridge E|m|²/c)⁻¹`` and ``b = E h - A E m``.
+    x are the MS bands and, of up to four bands, the geometric means of two of them: what root-polynomial regression
+    uses, whose maps do not depend on the light (see `finewave.systems.baselines.pixel_regression`). A and b are found
+    at the LR pixels, where h is the HS pixel and m the degraded x, by ridge regression with Gaussian weights around
+    each: with means E, ``A = cov(h, m) (cov(m, m) + ridge E|m|²/n)⁻¹``, n the size of m, and ``b = E h - A E m``.
     It is done for one window after the other, from wide to narrow, each for what the wider ones left over, so that
     where little varies nearby the wider surroundings decide. A and b are interpolated (bicubic), applied, and
-    ``D⁺ (h - D H)`` is added. The result follows the MSI as far as R h = m holds: R H = x.
+    ``D⁺ (h - D H)`` is added. Where the sensor's response R gives R h for the degraded MSI, R H is the MSI.
 
     Parameters
     ----------
@@ -69,8 +73,8 @@ class LocalRegression(SRNetwork):
         ms_bands: int = 3,
         hs_bands: int = 31,
         *,
-        windows: Sequence[float] = (16.0, 4.0, 1.0),
-        ridge: Sequence[float] = (1e-6, 1e-4, 1e-3),
+        windows: Sequence[float] = (8.0, 3.0, 1.2, 0.6),
+        ridge: Sequence[float] = (1e-5, 1e-4, 1e-3, 1e-3),
         degradation: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -85,7 +89,7 @@ class LocalRegression(SRNetwork):
     def forward(self, lr_hsi: Tensor, hr_msi: Tensor) -> Tensor:
         """Return (B, C, s h, s w) of ``lr_hsi`` (B, C, h, w) and ``hr_msi`` (B, c, s h, s w)."""
         wide = torch.promote_types(lr_hsi.dtype, torch.float32)
-        h, x = lr_hsi.to(wide), hr_msi.to(wide)
+        h, x = lr_hsi.to(wide), with_roots(hr_msi.to(wide))
         estimate = regressed(h, x, self.observation(x), self.windows, self.ridge)
         return self.correction(estimate, h).to(lr_hsi.dtype)
 
@@ -131,6 +135,16 @@ def regression_reach(windows: Sequence[float]) -> int:
     return sum(_radius(window) for window in windows) + 2
 
 
+def with_roots(x: Tensor) -> Tensor:
+    """Return the bands (B, c, H, W) and, of few, the geometric means of every two: (B, c (c + 1) / 2, H, W)."""
+    bands = x.shape[1]
+    if bands > MOST_WITH_ROOTS:
+        return x
+    first, second = torch.triu_indices(bands, bands, 1)
+    positive = x.clamp(min=0)
+    return torch.cat([x, (positive[:, first] * positive[:, second]).sqrt()], 1)
+
+
 def regressed(h: Tensor, x: Tensor, low: Tensor, windows: Sequence[float], ridge: Sequence[float]) -> Tensor:
     """Return (B, C, s h, s w), the local affine maps between LR images applied to the sharp one.
 
@@ -139,9 +153,9 @@ def regressed(h: Tensor, x: Tensor, low: Tensor, windows: Sequence[float], ridge
     h : Tensor (B, C, h, w)
         LR-HSI.
     x : Tensor (B, c, s h, s w)
-        HR-MSI.
+        What is known at HR, see `with_roots`.
     low : Tensor (B, c, h, w)
-        The degraded HR-MSI.
+        The same, degraded.
     windows, ridge : sequence of float
         See `LocalRegression`.
     """

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+import numpy as np
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
+from torch.nn import functional as F
 
 from finewave.errors import InputError
 from finewave.systems.baselines.pixel_regression import RidgeRegression
 
-AT_ONCE = 1 << 11
-"""Pixels whose distances to all stored ones are held at a time: 160 MB at 20000."""
+AT_ONCE = 1 << 16
+"""Pixels that are looked up together, which bounds memory."""
 
 
 class ResidualNeighbours(RidgeRegression):
@@ -66,10 +69,14 @@ class ResidualNeighbours(RidgeRegression):
         wide = hr_msi.to(torch.promote_types(hr_msi.dtype, torch.float32))
         pixels = wide.permute(0, 2, 3, 1).flatten(0, 2) / self.spread.to(wide)
         known, residuals = self.known.to(wide), self.residuals.to(wide)
+        tree = cKDTree(known.detach().cpu().double().numpy())
+        ranks = np.arange(1, min(self.neighbours, tree.n) + 1)
         means = []
         for some in pixels.split(AT_ONCE):
-            nearest = torch.cdist(some, known).topk(min(self.neighbours, len(known)), largest=False).indices
-            means.append(residuals[nearest].mean(1))
+            points = some.detach().cpu().double().numpy()
+            _, places = tree.query(points, k=ranks, workers=torch.get_num_threads())
+            nearest = torch.from_numpy(places).to(residuals.device)
+            means.append(F.embedding_bag(nearest, residuals, mode="mean"))
         return affine + torch.cat(means).to(hr_msi.dtype).view(B, H, W, -1).permute(0, 3, 1, 2)
 
     @torch.no_grad()

@@ -24,6 +24,7 @@ from finewave.systems.baselines.local_regression import (
     check_windows,
     regressed,
     regression_reach,
+    with_roots,
 )
 from finewave.systems.option_checks import at_least, require
 from finewave.systems.residual_fusion.fitting import Fitting, fit
@@ -84,14 +85,14 @@ class ResidualFusion(SRNetwork):
         components: int = 10,
         features: int = 64,
         blocks: int = 4,
-        windows: Sequence[float] = (16.0, 4.0, 1.0),
-        ridge: Sequence[float] = (1e-6, 1e-4, 1e-3),
+        windows: Sequence[float] = (8.0, 3.0, 1.2, 0.6),
+        ridge: Sequence[float] = (1e-5, 1e-4, 1e-3, 1e-3),
         degradation: dict[str, Any] | None = None,
         initialisation: Literal["regression", "framework"] = "regression",
-        steps: int = 3000,
-        crop: int = 96,
-        batch_size: int = 8,
-        learning_rate: float = 1e-3,
+        steps: int = 600,
+        crop: int = 64,
+        batch_size: int = 6,
+        learning_rate: float = 3e-3,
     ) -> None:
         super().__init__()
         name = "residual-fusion"
@@ -137,7 +138,8 @@ class ResidualFusion(SRNetwork):
 
     def regression(self, h: Tensor, x: Tensor) -> Tensor:
         """Return L (B, n, s h, s w) of h (B, n, h, w), HS bands or components of them, and x (B, c, s h, s w)."""
-        return self.correction(regressed(h, x, self.observation(x), self.windows, self.ridge), h)
+        known = with_roots(x)
+        return self.correction(regressed(h, known, self.observation(known), self.windows, self.ridge), h)
 
     def components(self, image: Tensor) -> Tensor:
         """Return Vᵀ G (B, K, ...) of an image G (B, C, ...)."""
