@@ -24,7 +24,7 @@ from finewave.evaluation.statistics import bootstrap_interval, paired_test
 from finewave.evaluation.whole_scenes import WholeScenes
 from finewave.metrics import Summary, psnr, sam
 from finewave.physics.sensors import get_sensor
-from finewave.systems.registry import SYSTEMS
+from finewave.systems.registry import SYSTEMS, create_model
 from finewave.zoo.ensemble import member_names
 
 LEAVE_ONE_OUT = "loo"
@@ -130,7 +130,8 @@ def evaluate_folds(
     blur = {"kernel": "gaussian"} if degradation is None else degradation
     spectral = tasks == {"ssr"}
     scenes = WholeScenes(source, response, 1 if spectral else scale, {} if spectral else blur)
-    pairs = _thin_pairs(scenes, names) if spectral else None
+    thinned = spectral and not any(_looks_around(*row) for row in rows.values())
+    pairs = _thin_pairs(scenes, names) if thinned else None
     shown = seen_bands(response)
 
     scorers = {label: _Row(scenes.scale, shown) for label in rows}
@@ -168,7 +169,7 @@ def evaluate_folds(
             "sensor": camera,
             "degradation": None if spectral else blur,
             "seen_nm": [float(nm.min()), float(nm.max())],
-            "fitted_to": f"every {THIN}th row and column" if spectral else "all pixels",
+            "fitted_to": f"every {THIN}th row and column" if thinned else "all pixels",
             "systems": {label: [system, options] for label, (system, options) in rows.items()},
             "scenes_sha256": {name: source.checksum(name) for name in names},
         },
@@ -209,6 +210,11 @@ class _Row:
             "interval": {metric: list(bootstrap_interval(each)) for metric, each in values.items()},
             "seen": {metric: float(np.nanmean([row[metric] for row in self.seen.values()])) for metric in RANKED},
         }
+
+
+def _looks_around(system: str, options: Mapping[str, Any]) -> bool:
+    """Return whether a system uses the surroundings of a pixel, which thinned images do not have."""
+    return create_model(system, **options).receptive_field != 0
 
 
 def _thin_pairs(scenes: WholeScenes, names: Iterable[str]) -> dict[str, Sample]:

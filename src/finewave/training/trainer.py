@@ -146,19 +146,29 @@ def _check_bands(config: dict[str, Any], store: Store, response: np.ndarray) -> 
 def build_network(config: dict[str, Any], scenes: Sequence[Scene], response: np.ndarray) -> SRNetwork:
     """Return the untrained (or initialised) network of a recipe.
 
+    Weights to start from may be those of one part of a composition; the others are then prepared as without.
     A network with the method ``prepare_from(samples, seed)`` receives the training scenes before training: an iterable
     of whole scenes as dicts of images by name, and the recipe's seed.
     """
     system, options = network_options(config)
     net = create_model(system, **options)
-    if config["init_from"]:
-        start = load_model(config["init_from"])
-        fill_network(net, start.net.state_dict(), f"init_from={config['init_from']}")
-    elif net.prepares:
+    start = load_model(config["init_from"]) if config["init_from"] else None
+    part = None if start is None else _part_like(net, start.net)
+    if start is not None:
+        learner = net if part is None else net.part(part)
+        fill_network(learner, start.net.state_dict(), f"init_from={config['init_from']}")
+    if net.prepares and (start is None or part is not None):
         net.prepare_from((scene.whole(response) for scene in scenes), config["seed"])
     if prefers_channels_last(net):
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
     return net
+
+
+def _part_like(net: SRNetwork, start: SRNetwork) -> str | None:
+    """Return the part of a composition that weights of a single system are for; None: they are for the whole."""
+    if net.system == start.system:
+        return None
+    return next((part for part in net.parts if net.part(part).system == start.system), None)
 
 
 def _claim(out: Path, config: dict[str, Any]) -> Path:

@@ -37,6 +37,8 @@ EXACT: dict[str, dict[str, Any]] = {
     "ssfin": {"hs_bands": 4, "blocks": 1},
     "ssjsr": {"hs_bands": 4},
     "kernel-ridge": {"centres": 7},
+    "scene-ridge": {"windows": [5]},
+    "residual-sr": {"hs_bands": 4, "degradation": {"kernel": "bicubic"}},
     "edsr": {"hs_bands": 4, "blocks": 1, "initialisation": "framework"},
     "gdrrn": {"hs_bands": 4, "units": 1, "initialisation": "published"},
     "3d-fcnn": {"hs_bands": 4},

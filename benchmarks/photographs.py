@@ -1,0 +1,203 @@
+"""Train `residual-sr` on photographs and on scenes seen by random cameras: edges need no spectra.
+
+    python -m benchmarks.photographs -o runs/residual-sr-photographs-x4 --minutes 66
+
+Half a thousand photographs (in the folder ``photos`` of the external data) have more edges than the twenty training
+scenes of CAVE; those have the noise and lenses of the images that are scored. Validation scenes are seen in the printed
+figures alone. A run that was killed continues where it was when it last printed them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image as Picture
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from finewave.datasets.registry import open_dataset
+from finewave.datasets.store import Store
+from finewave.errors import InputError
+from finewave.io.atomic import atomic_output
+from finewave.locations import data_folder
+from finewave.physics.sensors import get_sensor
+from finewave.physics.srgb import srgb_to_linear
+from finewave.systems.registry import create_model
+from finewave.systems.residual_sr.network import ResidualSR
+from finewave.zoo.card import describe
+from finewave.zoo.model import Model
+
+SCALE, CROP, BATCH = 4, 160, 12
+PHOTOGRAPHS = 0.4
+"""Part of the crops that are of photographs."""
+SOFT = 0.02
+"""Errors below it count by their square, larger ones by their size: sqrt(e² + SOFT²)."""
+RATE, CLIP, AVERAGE = 1e-3, 0.5, 0.998
+EVERY = 420.0
+"""Seconds between figures."""
+DULL = 0.023
+"""Spread of a scene's middle band below which a crop is drawn anew, twice at most."""
+Image = NDArray[np.float32]
+
+
+class Crops:
+    """Random crops (3, CROP, CROP) of photographs and scenes.
+
+    Parameters
+    ----------
+    photographs : sequence of ndarray (3, y, x)
+        Linear, 0 to 1.
+    scenes : sequence of ndarray (C, y, x)
+    response : ndarray (3, C)
+        Of the camera that half of the scenes' crops are seen by; the others are seen by random ones.
+    wavelengths : ndarray (C,)
+        nm.
+    seed : int
+    """
+
+    def __init__(
+        self, photographs: Sequence[Image], scenes: Sequence[Image], response: Image, wavelengths: Image, seed: int
+    ) -> None:
+        self.photographs, self.scenes, self.response = photographs, scenes, response
+        self.wavelengths, self.random = wavelengths, np.random.default_rng(seed)
+
+    def batch(self) -> Tensor:
+        """Return the next crops (BATCH, 3, CROP, CROP), flipped and turned at random."""
+        return torch.stack([torch.from_numpy(np.ascontiguousarray(self._turned(self._one()))) for _ in range(BATCH)])
+
+    def _one(self) -> Image:
+        random = self.random
+        if random.random() < PHOTOGRAPHS:
+            crop = self._cut(self.photographs[random.integers(len(self.photographs))])
+            share = random.uniform(0, 0.6)  # a camera's channels have more in common than those of sRGB
+            mix = (1 - share) * np.eye(3) + share * random.dirichlet(np.full(3, 0.5), 3)
+            return self._mixed(mix, crop) * np.float32(np.exp(random.uniform(-1.2, 0.2)))
+        scene = self.scenes[random.integers(len(self.scenes))]
+        for _ in range(3):
+            crop = self._cut(scene)
+            if crop[len(crop) // 2, ::4, ::4].std() > DULL:
+                break
+        response = self.response if random.random() < 0.5 else self._camera()
+        return self._mixed(response, crop) * np.float32(np.exp(random.uniform(-0.2, 0.5)))
+
+    def _camera(self) -> NDArray[np.float64]:
+        """Return the response (3, C) of a camera with Gaussian bands, red first."""
+        centres = np.array([600.0, 540.0, 460.0]) + self.random.normal(0, 20, 3)
+        widths = self.random.uniform(20, 45, 3)
+        bands = np.exp(-0.5 * ((self.wavelengths - centres[:, None]) / widths[:, None]) ** 2)
+        return np.asarray(bands / bands.sum(1, keepdims=True))
+
+    def _cut(self, image: Image) -> Image:
+        i, j = (self.random.integers(side - CROP + 1) for side in image.shape[1:])
+        return np.asarray(image[:, i : i + CROP, j : j + CROP])
+
+    @staticmethod
+    def _mixed(weights: NDArray[np.floating], crop: Image) -> Image:
+        return np.einsum("kc,cyx->kyx", weights.astype(np.float32), crop)
+
+    def _turned(self, crop: Image) -> Image:
+        rows, columns, swapped = self.random.random(3) < 0.5
+        crop = crop[:, :: -1 if rows else 1, :: -1 if columns else 1]
+        return crop.transpose(0, 2, 1) if swapped else crop
+
+
+def linear_photographs(folder: Path) -> list[Image]:
+    """Return the photographs of a folder, linear (3, y, x)."""
+    photographs = []
+    for path in sorted(folder.glob("*.jpg")):
+        encoded = np.asarray(Picture.open(path).convert("RGB"), np.float32) / 255
+        photographs.append(srgb_to_linear(encoded).transpose(2, 0, 1).astype(np.float32))
+    if not photographs:
+        raise InputError(f"{folder} has no JPEG files; --photographs names a folder of photographs")
+    return photographs
+
+
+def scenes_of(store: Store, split: str) -> list[Image]:
+    """Return the scenes of a split, (C, y, x), 0 to 1."""
+    names = store.attributes["split"][split]
+    return [(store.read(name) / store.full_scale(name)).astype(np.float32) for name in names]
+
+
+def train(net: ResidualSR, crops: Crops, validation: Sequence[Tensor], folder: Path, minutes: float) -> None:
+    """Train for a time, and leave the running average of the weights in ``net``."""
+    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE))
+    optimiser = torch.optim.Adam(net.parameters(), lr=RATE, betas=(0.9, 0.99))
+    state, step, before = folder / "last.pt", 0, 0.0
+    if state.exists():
+        kept = torch.load(state, weights_only=True)
+        net.load_state_dict(kept["net"])
+        average.load_state_dict(kept["average"])
+        optimiser.load_state_dict(kept["optimiser"])
+        step, before = kept["step"], kept["seconds"]
+    start = shown = time.monotonic()
+    done = before / (60 * minutes)
+    while done < 1:
+        falling = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
+        for group in optimiser.param_groups:
+            group["lr"] = RATE * min(1.0, (step + 1) / 100) * falling
+        hr = crops.batch()
+        lr = net.observation(hr)
+        with torch.autocast("cpu", torch.bfloat16):
+            residual = net(lr).float() - hr
+        loss = (residual.square() + SOFT**2).sqrt().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
+        optimiser.step()
+        average.update_parameters(net)
+        step += 1
+        now = time.monotonic()
+        done = (before + now - start) / (60 * minutes)
+        if now - shown > EVERY or done >= 1:
+            shown = now
+            print(f"step {step}, {done:.0%}: {psnr_of(average.module, validation):.2f} dB", flush=True)
+            saved = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
+            with atomic_output(state) as temporary:
+                torch.save({**saved, "step": step, "seconds": before + now - start}, temporary)
+    net.load_state_dict(average.module.state_dict())
+
+
+@torch.no_grad()
+def psnr_of(net: ResidualSR, images: Sequence[Tensor]) -> float:
+    """Return the mean PSNR in dB, of a range of 1, over whole images."""
+    errors = [float((net(net.observation(image)) - image).square().mean()) for image in images]
+    return float(np.mean([-10 * math.log10(error) for error in errors]))
+
+
+def main() -> None:
+    """Train for a given time and save the running average of the weights with a card."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the weights")
+    parser.add_argument("--photographs", type=Path, default=data_folder() / "photos", help="folder of JPEG files")
+    parser.add_argument("--minutes", type=float, default=66.0)
+    parser.add_argument("--kernel", default="gaussian", help="of the degradation")
+    parser.add_argument("--sensor", default="nikon-d5100", help="three bands, red first")
+    options = parser.parse_args()
+    torch.set_flush_denormal(True)
+    torch.manual_seed(0)
+    store, sensor = open_dataset("cave"), get_sensor(options.sensor)
+    response = sensor.response(store.wavelengths).astype(np.float32)
+    crops = Crops(linear_photographs(options.photographs), scenes_of(store, "train"), response, store.wavelengths, 0)
+    validation = [
+        torch.einsum("kc,cyx->kyx", torch.from_numpy(response), torch.from_numpy(each))[None]
+        for each in scenes_of(store, "val")
+    ]
+    net = create_model("residual-sr", scale=SCALE, hs_bands=len(response), degradation={"kernel": options.kernel})
+    assert isinstance(net, ResidualSR)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
+    options.output.mkdir(parents=True, exist_ok=True)
+    train(net, crops, validation, options.output, options.minutes)
+    degradation = {"kernel": options.kernel, "scale": SCALE}
+    card = describe(net.eval(), name=options.output.name, sensor=options.sensor, degradation=degradation)
+    Model(net, card).save(options.output)
+
+
+if __name__ == "__main__":
+    main()
