@@ -33,7 +33,11 @@
       event.preventDefault();
       input.click();
     });
-    const named = () => { byId("run").textContent = byId("model").value === "-" ? "Open" : "Run"; };
+    const named = () => {
+      const [choice] = byId("model").selectedOptions, isModel = choice.value !== "-";
+      byId("run").textContent = isModel ? "Run" : "Open";
+      byId("model-note").textContent = isModel ? choice.textContent : ""; // the list is too narrow for all of it
+    };
     byId("model").addEventListener("change", named);
     named();
     input.addEventListener("click", (event) => event.stopPropagation());
