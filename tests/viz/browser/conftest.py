@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,6 +143,39 @@ def open_page(chromium: Any) -> Iterator[Open]:
         context.close()
     assert outside == []
     assert errors == []
+
+
+def until(page: Any, expression: str, seconds: float = 30.0) -> Any:
+    """Wait for an expression without eval in the page."""
+    end = time.monotonic() + seconds
+    while not (found := page.evaluate(expression)):
+        assert time.monotonic() < end, expression
+        time.sleep(0.05)
+    return found
+
+
+Page = Callable[[], Any]
+
+
+@pytest.fixture
+def strict_page(chromium: Any) -> Iterator[Page]:
+    """Pages whose policy holds; at the end none of their scripts has run, and the policy had nothing to stop."""
+    contexts: list[Any] = []
+    said: list[str] = []
+
+    def open_one() -> Any:
+        context = chromium.new_context()
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: said.append(dialog.message))
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert said == []
 
 
 def idle(page: Any) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +16,7 @@ import pytest
 import rasterio
 from affine import Affine
 
-from tests.viz.browser.conftest import running, with_token
+from tests.viz.browser.conftest import Page, running, until, with_token
 
 pytestmark = pytest.mark.browser
 
@@ -41,39 +40,6 @@ def write_hostile(path: Path, bands: int = 3) -> Path:
             dataset.set_band_description(band, SCRIPT)
             dataset.update_tags(band, name=SCRIPT, wavelength=str(400 + 50 * band), wavelength_units="nm")
     return path
-
-
-def until(page: Any, expression: str, seconds: float = 30.0) -> Any:
-    """Wait for an expression without eval in the page."""
-    end = time.monotonic() + seconds
-    while not (found := page.evaluate(expression)):
-        assert time.monotonic() < end, expression
-        time.sleep(0.05)
-    return found
-
-
-Page = Callable[[], Any]
-
-
-@pytest.fixture
-def strict_page(chromium: Any) -> Iterator[Page]:
-    """Pages whose policy holds; at the end none of their scripts has run, and the policy had nothing to stop."""
-    contexts: list[Any] = []
-    said: list[str] = []
-
-    def open_one() -> Any:
-        context = chromium.new_context()
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: said.append(dialog.message))
-        return page
-
-    yield open_one
-    for context in contexts:
-        context.close()
-    assert said == []
 
 
 def _middle(page: Any, part: str) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.viz.browser.conftest import Open, idle, on_screen, running
+from tests.viz.browser.conftest import Open, idle, on_screen, running, with_token
 from tests.viz.browser.test_page import contrast
 from tests.viz.browser.test_places import write_placed
 
@@ -109,8 +109,6 @@ def test_every_control_is_reached_by_tab_and_shows_it(size: tuple[int, int], ope
 
 
 def test_a_telephone_is_touched(chromium: Any, served: str) -> None:
-    from tests.viz.browser.conftest import with_token
-
     context = chromium.new_context(
         viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, bypass_csp=True
     )
@@ -118,6 +116,6 @@ def test_a_telephone_is_touched(chromium: Any, served: str) -> None:
     page.goto(with_token(served))
     page.wait_for_function("document.documentElement.dataset.ready === 'yes' && finewave.frames.length > 0")
     idle(page)
-    page.touchscreen.tap(*on_screen(page, 30.5, 20.5))
-    page.wait_for_function("finewave.models.settings.picked === 'pixel 30, 20'")
+    page.touchscreen.tap(*on_screen(page, 12.5, 20.5))
+    page.wait_for_function("finewave.models.settings.picked === 'pixel 12, 20'")
     context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from tests.viz.browser.conftest import running, with_token
-from tests.viz.browser.test_hostile import Page, until
+from tests.viz.browser.conftest import Page, running, until, with_token
 from tests.viz.browser.test_upload import drop
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -39,8 +39,8 @@ def test_a_file_is_dropped_and_looked_at(strict_page: Page, empty: str, photogra
     # the page stays when nothing is said to it for longer than a page that has gone is kept
     page.wait_for_timeout(11_000)
     page.locator("#run").click()
-    until(page, "location.search.includes('scene=')")
-    until(page, "document.documentElement.dataset.ready === 'yes' && window.finewave && finewave.frames.length > 0")
+    page.wait_for_url(re.compile("scene="))
+    until(page, "document.documentElement.dataset.ready === 'yes' && finewave.frames.length > 0")
     assert photograph.name in page.locator("#file-name").inner_text()
     assert "24 × 20 pixels, 3 bands" in page.locator("header").inner_text()
     assert page.locator("#download").count() == 0
@@ -64,8 +64,8 @@ def test_a_model_is_run_with_its_progress(strict_page: Page, empty: str, photogr
     assert page.locator("#run").inner_text() == "Run"
     assert "quick: from an sRGB photograph; 2 × finer" in page.locator("#model").inner_text()
     page.locator("#run").click()
-    until(page, "location.search.includes('scene=')")
-    until(page, "document.documentElement.dataset.ready === 'yes' && window.finewave && finewave.frames.length > 0")
+    page.wait_for_url(re.compile("scene="))
+    until(page, "document.documentElement.dataset.ready === 'yes' && finewave.frames.length > 0")
     said = page.evaluate("JSON.parse(sessionStorage.getItem('said'))")
     assert any("reading the file" in each or "of 1 tile, " in each for each in said), said
     assert page.locator("#download").count() == 1
