@@ -55,6 +55,7 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @click.option("--bbox", type=(float, float, float, float), metavar="X0 Y0 X1 Y1", help="The same in map coordinates.")
 @click.option("--bands", metavar="BAND,...", help="Bands of the output to keep: wavelengths in nm, or names.")
 @click.option("--tile", type=click.IntRange(min=16), help="Tile side, in input pixels.  [default: 512 output pixels]")
+@click.option("--memory", metavar="SIZE", help="That the run may take, e.g. 4G: tiles are as large as it allows.")
 @click.option("--halo", default="auto", show_default=True, help="Seen around a tile: auto, exact, fast, input pixels.")
 @pooling_option(default="local")
 @precision_option(default="auto")

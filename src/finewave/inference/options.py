@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from numbers import Real
@@ -34,6 +35,7 @@ OF_FILES = frozenset(
         "output_full_scale",
         "nodata",
         "interleave",
+        "memory",
         "workers",
         "cluster",
         "restart",
@@ -42,6 +44,8 @@ OF_FILES = frozenset(
     | {"precision", "device", "guide", "spread"}
 )
 """Those that only `predict_file` has: how files are read and written, and by whom."""
+
+_UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 USUAL_SHARE = 0.9
 """Default share of the errors within the half-widths."""
@@ -91,6 +95,10 @@ class PredictOptions:
     tile : int, optional
         Side of a tile in pixels of the input, >= 1; by default as many as make 512 pixels of the output, fewer
         where it has many bands.
+    memory : str or number, optional
+        Bytes that the run may take, ``"4G"`` for instance: tiles are as large as that allows. By default tiles are
+        smaller than said under ``tile`` only where half of the machine's memory, or of the limit of the process's
+        control group, would not be enough.
     halo : {"auto", "exact", "fast"} or int
         How far the network sees beyond a tile. ``"exact"``: as far as any pixel acts on it, so that the result is
         that of the scene in one piece. ``"auto"``: less, where the model's card says that measured results differ by
@@ -171,6 +179,7 @@ class PredictOptions:
     bbox: Sequence[float] | None = None
     bands: Sequence[float | str] | None = None
     tile: int | None = None
+    memory: str | float | None = None
     halo: str | int = "auto"
     pooling: str = "local"
     precision: str = "auto"
@@ -198,6 +207,10 @@ class PredictOptions:
         for each in fields(self):
             object.__setattr__(self, each.name, as_plain(getattr(self, each.name)))
         check_tiling(self.tile, self.halo)
+        if self.memory is not None:
+            bytes_of(self.memory)
+            if self.tile is not None:
+                raise InputError("give --tile or --memory (tile=, memory=): each says how large tiles are")
         _check_integer("workers", self.workers, 1)
         _check_integer("scale", self.scale, 2)
         for name in ("full_scale", "guide_full_scale", "output_full_scale"):
@@ -305,6 +318,17 @@ def check_tiling(tile: Any, halo: Any) -> None:
         raise InputError(
             f"halo={halo!r} is out of range; 'auto', 'exact', 'fast' or a number of pixels >= 0 is accepted"
         )
+
+
+def bytes_of(memory: object) -> int:
+    """Return a budget in bytes: a number of them, or text like ``4G``, ``1.5GB`` or ``800 MiB``; an `InputError` else.
+
+    Units are powers of 1000; those with an i are powers of 1024.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?\s*", str(memory), re.IGNORECASE)
+    if found is None or isinstance(memory, bool) or found[2].lower() not in _UNITS:
+        raise InputError(f"memory={memory!r} is no amount of memory; 4G, 1.5GB or 800MiB are accepted")
+    return int(float(found[1]) * _UNITS[found[2].lower()])
 
 
 def _check_integer(name: str, value: Any, least: int) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from finewave.collector import resume_collector
 from finewave.errors import InputError
 from finewave.inference.baselines import model_to_run
+from finewave.inference.memory import tile_within
 from finewave.inference.options import PredictOptions, eopf_store, quality_file, stac_file, unfinished_folder
 from finewave.inference.processing import Processing, choose_processing
 from finewave.inference.request import Request, make_request, warn_of_facts
@@ -95,7 +96,10 @@ def run_file(
 
             processing = with_damping(processing, request)
         height, width = request.first.shape[1:]
-        tiling = plan_tiles(model, height, width, tile=options.tile, halo=options.halo, beyond=processing.reach)
+        tile = options.tile or tile_within(
+            options.memory, request, halo=options.halo, beyond=processing.reach, workers=options.workers or 1
+        )
+        tiling = plan_tiles(model, height, width, tile=tile, halo=options.halo, beyond=processing.reach)
         request.warn_of_range()
         if options.anchors is not None:
             from finewave.inference.anchors import with_anchors

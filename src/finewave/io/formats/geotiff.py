@@ -191,7 +191,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
         storage.nodata = float("nan")
     predictor = {"predictor": 3 if storage.dtype.kind == "f" else 2}
     with atomic_output(path) as temporary:
-        plain = temporary.with_name("plain.tif") if cog else temporary
+        plain = temporary.with_name(f"plain-{temporary.name}") if cog else temporary
         packing = _packing_for_once(scene, storage) if cog else {"compress": compress}
         write_raster(
             plain,
