@@ -49,6 +49,32 @@ def test_a_guide_that_is_half_a_pixel_off_is_moved() -> None:
     np.testing.assert_allclose(moved.values[:, :, 1:-1], expected.values[:, :, 1:-1], atol=1e-5)
 
 
+def swath(size: float, rows: int, columns: int, left: float = 0, top: float = 0) -> Any:
+    """Return the same picture with control points on a grid in place of its transform."""
+    from finewave.control_points import with_control_points
+
+    image = picture(size, rows, columns, left, top)
+    place = scene_transform(image)
+    assert place is not None
+    pixels = [(row, column) for row in np.linspace(0, rows, 4) for column in np.linspace(0, columns, 3)]
+    points = [(row, column, *(place * (column, row))) for row, column in pixels]
+    return with_control_points(make_scene(image.values), points, CRS)
+
+
+def test_swaths_are_used_as_they_lie_only_where_they_lie_on_each_other() -> None:
+    guide = swath(10, 18, 21)
+    for scene in (swath(30, 6, 7), picture(30, 6, 7)):
+        same, grid = aligned_guide(guide, scene, 3)
+        assert same is guide
+        assert grid is None
+        with pytest.raises(
+            InputError, match=r"by their control points: 4\.0 pixels of the guide; bring both to one map"
+        ):
+            aligned_guide(swath(10, 18, 21, left=40), scene, 3)
+    with pytest.raises(InputError, match="do not lie on each other by their control points"):
+        aligned_guide(picture(10, 18, 21, top=1e5), swath(30, 6, 7), 3)
+
+
 def test_windows_are_those_of_the_whole() -> None:
     scene = on_grid(picture(10, 30, 33, left=-15, top=-25), grid_of(picture(7, 25, 31)))
     whole = scene.values

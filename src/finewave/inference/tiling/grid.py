@@ -74,11 +74,13 @@ def aligned_guide(guide: xr.DataArray, scene: xr.DataArray, finer: int) -> tuple
     Raises
     ------
     InputError
-        The two show different places.
+        The two show different places, or by their control points do not lie on each other.
     """
     target_grid, guide_grid = grid_of(scene, finer), grid_of(guide)
+    _refuse_other_control_points(guide, scene, finer)
     if target_grid is None or guide_grid is None:
-        if target_grid is not guide_grid and guide.sizes["y"] == scene.sizes["y"] * finer:
+        unplaced = _place_of(scene, finer) is None or _place_of(guide) is None
+        if unplaced and target_grid is not guide_grid and guide.sizes["y"] == scene.sizes["y"] * finer:
             which = "scene" if target_grid is None else "guide"
             _warn(f"the {which} has no georeference: taken as aligned, corner on corner; give it one if that is wrong")
         return guide, None
@@ -95,6 +97,46 @@ def aligned_guide(guide: xr.DataArray, scene: xr.DataArray, finer: int) -> tuple
         f"give one on that grid to have it used as it is"
     )
     return on_grid(guide, target_grid), target_grid
+
+
+def _place_of(scene: xr.DataArray, finer: int = 1) -> Grid | None:
+    """Return the grid of a scene, or the one that fits its control points best; None without either."""
+    from rasterio.transform import from_gcps
+
+    from finewave.control_points import control_points
+    from finewave.scene import scene_crs
+
+    grid, points = grid_of(scene, finer), control_points(scene)
+    if grid is not None or len(points) < 3:
+        return grid
+    transform = from_gcps(points)
+    if not np.isfinite(transform.determinant) or transform.determinant == 0:  # all on one line
+        return None
+    crs = scene_crs(scene)
+    finest = tuple(transform * transform.scale(1 / finer))[:6]
+    return Grid(None if crs is None else crs.to_wkt(), finest, scene.sizes["y"] * finer, scene.sizes["x"] * finer)
+
+
+def _refuse_other_control_points(guide: xr.DataArray, scene: xr.DataArray, finer: int) -> None:
+    """Raise an error if scene or guide have control points that put the guide elsewhere, since they are not resampled.
+
+    One pixel of the guide is left for the bends of a swath, which a fitted plane lacks.
+    """
+    if grid_of(scene) is not None and grid_of(guide) is not None:
+        return
+    target, own = _place_of(scene, finer), _place_of(guide)
+    if target is None or own is None:
+        return
+    ends = np.array([(x, y) for x in (0, target.width) for y in (0, target.height)], float)
+    across, down = _places(ends[:, 0], ends[:, 1], target, own)
+    stretch = own.width / target.width, own.height / target.height  # a size that does not fit is refused by itself
+    apart = np.maximum(np.abs(across - ends[:, 0] * stretch[0]), np.abs(down - ends[:, 1] * stretch[1]))
+    if not np.isfinite(apart).all() or apart.max() > 1:
+        raise InputError(
+            "scene and guide do not lie on each other by their control points"
+            + (f": {apart.max():.1f} pixels of the guide" if np.isfinite(apart).all() else "")
+            + "; bring both to one map first, with gdalwarp or --orthorectify"
+        )
 
 
 def on_grid(scene: xr.DataArray, grid: Grid) -> xr.DataArray:
