@@ -39,12 +39,39 @@ def test_everything_that_a_file_says(file: Path) -> None:
     assert json.loads(json.dumps(found)) == found == {
         "path": str(file), "format": "GeoTIFF", "bands": 4, "rows": 6, "columns": 5,
         "dtype": "uint16", "scale_factor": 1e-4, "offset": 0.0, "nodata": 65535.0,
-        "quantity": None, "sensor": "tester", "product": None,
+        "quantity": None, "sensor": "tester", "product": None, "datetime": None, "model": None,
         "wavelengths_nm": NM, "fwhm_nm": [65.0, 35.0, 30.0, 115.0],
         "good_bands": [True, True, False, True], "band_names": ["blue", "green", "red", "nir"],
         "crs": "EPSG:32631", "transform": [10.0, 0.0, 5e5, 0.0, -10.0, 44e5], "pixel_size": 10.0,
         "bounds": [5e5, 44e5 - 60, 5e5 + 50, 44e5], "control_points": 0, "rpcs": False, "warnings": [],
     }  # fmt: skip
+
+
+def test_facts_show_themselves_in_a_few_lines(file: Path) -> None:
+    found = fw.info(file)
+    assert str(found).splitlines()[1:4] == [
+        "Size             5 × 6 pixels, 4 bands",
+        "Wavelengths      490 to 842 nm",
+        "Values           uint16",
+    ]
+    assert "EPSG:32631, pixels of 10, x 500000 to 500050, y 4399940 to 4400000" in str(found)
+    assert "kernel-ridge" not in str(found)
+    shown = found._repr_html_()
+    assert shown.startswith("<table>")
+    assert len(shown) < 2500
+
+
+def test_an_open_scene_has_facts_too(file: Path) -> None:
+    scene = fw.open_scene(file).assign_attrs(model="<script>x</script>", model_card="{" + "x" * 9000 + "}")
+    found = fw.info(scene, models=False)
+    of_file = fw.info(file, models=False)
+    assert {key: value for key, value in found.items() if key != "model"} == {
+        key: value for key, value in of_file.items() if key not in ("path", "format", "warnings", "model")
+    }
+    assert "&lt;script&gt;x" in found._repr_html_()
+    assert len(found._repr_html_()) < 2500  # not the card
+    with pytest.raises(InputError, match="open scene"):
+        fw.info(scene, variable="x")
 
 
 def test_what_was_assumed_is_among_the_warnings(tmp_path: Path) -> None:

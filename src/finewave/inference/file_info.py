@@ -1,4 +1,4 @@
-"""Summary of a file: `finewave.info` and ``finewave info``."""
+"""Summary of a file or an open scene: `finewave.info` and ``finewave info``."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.errors import InputError
+from finewave.inference.facts import Facts
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-def info(path: str | Path, *, models: bool = True, **keywords: Any) -> dict[str, Any]:
-    """Return the facts read from a file, without reading its values.
+def info(path: str | Path | xr.DataArray, *, models: bool = True, **keywords: Any) -> Facts:
+    """Return the facts read from a file, or those of an open scene, without reading its values.
 
     Parameters
     ----------
-    path : str or pathlib.Path
-        As for `open_scene`.
+    path : str, pathlib.Path or xarray.DataArray
+        As for `open_scene`; or a scene, such as a result.
     models : bool
         Check for all available weights whether they fit the file's bands, and why not.
     **keywords
@@ -30,9 +31,10 @@ def info(path: str | Path, *, models: bool = True, **keywords: Any) -> dict[str,
     Returns
     -------
     dict
-        Of what JSON can hold. ``path``, ``format``; ``bands``, ``rows``, ``columns``; ``dtype`` (of the stored
-        numbers), ``scale_factor``, ``offset`` (value = number x scale_factor + offset; a list where bands differ),
-        ``nodata``, ``quantity``; ``sensor``, ``product``, ``datetime`` (of the acquisition, ISO 8601 in UTC);
+        Of what JSON can hold; ``print`` and notebooks show a summary of it. ``path``, ``format`` (of a file);
+        ``bands``, ``rows``, ``columns``; ``dtype`` (of the stored numbers), ``scale_factor``, ``offset`` (value =
+        number x scale_factor + offset; a list where bands differ), ``nodata``, ``quantity``; ``sensor``, ``product``,
+        ``datetime`` (of the acquisition, ISO 8601 in UTC), ``model`` (that made it);
         ``wavelengths_nm``, ``fwhm_nm``, ``good_bands``, ``band_names``; ``crs`` (EPSG or WKT), ``transform`` (six
         numbers as of ``affine.Affine``), ``pixel_size``, ``bounds`` (left, bottom, right, top), ``control_points`` (how
         many), ``rpcs``; ``warnings`` (what was assumed, repaired or left out), ``models`` (``name``, ``fits``,
@@ -49,15 +51,24 @@ def info(path: str | Path, *, models: bool = True, **keywords: Any) -> dict[str,
     >>> fw.info("scene.tif")["wavelengths_nm"]  # doctest: +SKIP
     [490.0, 560.0, 665.0]
     """
+    import xarray as xr
+
     from finewave.io.network.location import location_of
     from finewave.io.open_save import format_of, open_scene
+    from finewave.scene import check_scene
 
+    if isinstance(path, xr.DataArray):
+        if keywords:
+            raise InputError(f"{', '.join(keywords)}: how to open a file; info was given an open scene")
+        scene = check_scene(path)
+        return Facts(_of_scene(scene), **({"models": _fitting(scene)} if models else {}))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", FinewaveWarning)
         scene = open_scene(path, **keywords)
     try:
-        facts = {"path": str(location_of(path)), "format": format_of(path, keywords.get("engine")), **_of_scene(scene)}
+        place = {"path": str(location_of(path)), "format": format_of(path, keywords.get("engine"))}
+        facts = Facts(**place, **_of_scene(scene))
         facts["warnings"] = list(dict.fromkeys(str(each.message) for each in caught))
         if models:
             facts["models"] = _fitting(scene)
@@ -87,6 +98,7 @@ def _of_scene(scene: xr.DataArray) -> dict[str, Any]:
         "sensor": scene.attrs.get("sensor"),
         "product": scene.attrs.get("product"),
         "datetime": scene.attrs.get("datetime"),
+        "model": scene.attrs.get("model"),
         **{
             key: None if name not in scene.coords else scene.coords[name].values.tolist()
             for key, name in (

@@ -145,7 +145,7 @@ def open_page(chromium: Any) -> Iterator[Open]:
     assert errors == []
 
 
-def until(page: Any, expression: str, seconds: float = 30.0) -> Any:
+def until(page: Any, expression: str, seconds: float = 120.0) -> Any:
     """Wait for an expression without eval in the page."""
     end = time.monotonic() + seconds
     while not (found := page.evaluate(expression)):

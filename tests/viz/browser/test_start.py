@@ -39,7 +39,7 @@ def test_a_file_is_dropped_and_looked_at(strict_page: Page, empty: str, photogra
     # the page stays when nothing is said to it for longer than a page that has gone is kept
     page.wait_for_timeout(11_000)
     page.locator("#run").click()
-    page.wait_for_url(re.compile("scene="))
+    page.wait_for_url(re.compile("scene="), wait_until="commit", timeout=120_000)
     until(page, "document.documentElement.dataset.ready === 'yes' && finewave.frames.length > 0")
     assert page.locator("#file-name").inner_text() == "a_img src_x onerror_window.hacked_1_.png"
     assert "24 × 20 pixels, 3 bands" in page.locator("header").inner_text()
@@ -64,7 +64,7 @@ def test_a_model_is_run_with_its_progress(strict_page: Page, empty: str, photogr
     assert page.locator("#run").inner_text() == "Run"
     assert "quick: from an sRGB photograph; 2 × finer" in page.locator("#model").inner_text()
     page.locator("#run").click()
-    page.wait_for_url(re.compile("scene="))
+    page.wait_for_url(re.compile("scene="), wait_until="commit", timeout=120_000)
     until(page, "document.documentElement.dataset.ready === 'yes' && finewave.frames.length > 0")
     said = page.evaluate("JSON.parse(sessionStorage.getItem('said'))")
     assert any("reading the file" in each or "of 1 tile, " in each for each in said), said
