@@ -130,6 +130,38 @@ def test_a_polygon_is_the_pixels_inside() -> None:
     assert place.centre == (5.5, 4.0)
 
 
+def test_a_concave_polygon_with_a_hole_is_what_lies_inside() -> None:
+    from rasterio.features import rasterize
+
+    outer = np.array(
+        [[2.2, 2.1], [30.3, 2.4], [30.1, 30.2], [22.4, 30.3], [22.2, 9.6], [9.7, 9.4], [9.6, 30.1], [2, 30]]
+    )
+    hole = np.array([[12.0, 3.0], [20.0, 3.2], [16.0, 8.0]])
+    (place,) = placed([Spot("a", outer, 0.5, None, PIXELS, (hole,))], image(), 1)
+    full = np.zeros((40, 48), bool)
+    full[place.window] = place.mask
+    geometry = {
+        "type": "Polygon",
+        "coordinates": [[*outer.tolist(), outer[0].tolist()], [*hole.tolist(), hole[0].tolist()]],
+    }
+    expected = rasterize([geometry], (40, 48)).astype(bool)  # GDAL: pixels whose centre is inside
+    np.testing.assert_array_equal(full, expected)
+    assert not full[5, 16]  # in the hole
+    assert not full[20, 16]  # between the arms
+
+
+def test_a_spot_across_tiles_is_used_whole(model: Model) -> None:
+    """The left half of the spot is too dark in the image, so that the half in one tile would say something else."""
+    scene = image()
+    scene.values[:, :, :16] *= 0.7
+    corners = np.array([[11.0, 11.0], [22.0, 11.0], [22.0, 21.0], [11.0, 21.0]])
+    spots = [Spot("wide", corners, likely(scene), None, PIXELS)]
+    whole, tiles = (
+        super_resolve(each, model, anchors=spots, tile=tile) for each, tile in ((scene, None), (scene.chunk(), 16))
+    )
+    np.testing.assert_allclose(tiles.values, whole.values, atol=2e-5)
+
+
 @pytest.mark.parametrize(("column", "row"), [(-9, 3), (3, -9), (1e5, 3), (3, 1e30)])
 def test_a_polygon_beside_the_image_is_outside(column: float, row: float) -> None:
     corners = np.array([[column, row], [column + 4, row], [column + 4, row + 5], [column, row + 5]])

@@ -32,10 +32,9 @@ BANDS = [400.0, 450.0, 500.0, 550.0, 600.0, 650.0, 700.0]
 def model() -> Model:
     random = np.random.default_rng(5)
     scenes = [
-        HeldOutErrors(str(number), random.random((7, 500), np.float32), random.random(500), random.random(500))
-        for number in range(4)
+        HeldOutErrors(str(number), random.random((7, 500), np.float32), random.random((500, 4))) for number in range(4)
     ]
-    intervals = calibrated(scenes, [[0.5, 0.5, 0.5]], [0.2, 0.2, 0.2], "made up")
+    intervals = calibrated(scenes, "made up")
     net = create_model("ridge", ms_bands=3, hs_bands=7)
     torch.nn.init.uniform_(net.coefficients, 0.05, 0.3)
     card = describe(

@@ -168,3 +168,98 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         read_spots(text(tmp_path / "a.kml", "<kml/>"))
     with pytest.raises(InputError):
         read_spots(text(tmp_path / "a.geojson", "{"))
+
+
+def test_a_hole_of_a_polygon_is_kept(tmp_path: Path) -> None:
+    outer, inner = [[0, 0], [9, 0], [9, 9], [0, 9], [0, 0]], [[3, 3], [6, 3], [6, 6], [3, 3]]
+    feature = {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [outer, inner]},
+        "properties": {"400": 0.1, "500": 0.2},
+    }
+    path = text(tmp_path / "a.geojson", json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    (spot,) = read_spots(path)
+    assert spot.points.tolist() == outer
+    assert [each.tolist() for each in spot.holes] == [inner]
+    feature["geometry"]["coordinates"][1] = [[3, 3], [6, 3]]
+    with pytest.raises(InputError, match="a hole of fewer than three corners"):
+        read_spots(text(path, json.dumps({"type": "FeatureCollection", "features": [feature]})))
+
+
+POINT = {"type": "Point", "coordinates": [1.0, 2.0]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        {"type": "FeatureCollection", "features": {"a": 1}},
+        {"type": "FeatureCollection", "features": [None]},
+        {"type": "FeatureCollection", "features": ["a"]},
+        {"features": [{"geometry": [1, 2], "properties": {"400": 0.1, "500": 0.2}}]},
+        {"features": [{"geometry": {"type": "Point", "coordinates": "here"}, "properties": {"400": 1, "500": 1}}]},
+        {"features": [{"geometry": {"type": "Point", "coordinates": [{}, 1]}, "properties": {"400": 1, "500": 1}}]},
+        {"features": [{"geometry": {"type": "Polygon", "coordinates": 7}, "properties": {"400": 1, "500": 1}}]},
+        {"features": [{"geometry": {"type": "LineString", "coordinates": [[1, 2], [3, 4]]}, "properties": {}}]},
+        {"features": [{"geometry": POINT, "properties": ["400"]}]},
+        {"features": [{"geometry": POINT, "properties": {"400": [1], "500": 0.2}}]},
+        {"features": [{"geometry": POINT, "properties": {"400": 0.1, "500": 0.2, "radius": "wide"}}]},
+        {"features": [{"geometry": POINT, "properties": {"400": 0.1}}]},
+        {"features": [{"geometry": None, "properties": {"400": 0.1, "500": 0.2}}]},
+        {"features": []},
+        {},
+    ],
+)
+def test_damaged_geojson_is_one_line(tmp_path: Path, content: object) -> None:
+    with pytest.raises(InputError) as caught:
+        read_spots(text(tmp_path / "a.geojson", json.dumps(content)))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x00\x01\x02\xff",
+        b"x,y,400,500\n1,2\n",
+        b"x,y,400,500\n1,2,.1,.2,.3,.4\n1\n",
+        b'x,y,400,500\n"1,2,.1,.2\n',
+        b"x,y,400,400\n1,2,.1,.2\n",
+        b"\xff\xfex,y,400,500\n",
+        b"x,y,400,500\n" + b"1," * 20_000,
+        b"x" * 200_000,
+    ],
+)
+def test_damaged_tables_are_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_spots(tmp_path / "a.csv")
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_geopackages_are_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    for content in (b"", b"GP", b"SQLite format 3\x00" + b"\x07" * 200):
+        path.write_bytes(content)
+        with pytest.raises(InputError) as caught:
+            read_spots(path)
+        assert "\n" not in str(caught.value)
+    head = b"GP\x00\x01" + struct.pack("<i", 32631)
+    for blob in (
+        b"GP", head, head + b"\x01", head + struct.pack("<BII", 1, 3, 9), head + struct.pack("<BII", 1, 3, 0),
+        head + struct.pack("<BIII", 1, 3, 1, 4_000_000_000), head + struct.pack("<BI", 1, 2),
+    ):  # fmt: skip
+        path.unlink()
+        connection = sqlite3.connect(path)
+        connection.executescript(
+            "CREATE TABLE gpkg_geometry_columns (table_name, column_name, geometry_type_name, srs_id, z, m);"
+            "INSERT INTO gpkg_geometry_columns VALUES ('spots', 'geom', 'GEOMETRY', 32631, 0, 0);"
+            "CREATE TABLE gpkg_spatial_ref_sys (srs_name, srs_id, organization, organization_coordsys_id, definition);"
+            'CREATE TABLE spots (fid, geom, name, "400", "500");'
+        )
+        connection.execute("INSERT INTO spots VALUES (1, ?, 'p', 0.1, 0.2)", (blob,))
+        connection.commit()
+        connection.close()
+        with pytest.raises(InputError) as caught:
+            read_spots(path)
+        assert "\n" not in str(caught.value)

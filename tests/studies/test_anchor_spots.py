@@ -8,17 +8,23 @@ import numpy as np
 import pytest
 import torch
 
-from finewave.calibration.intervals import calibrated
 from finewave.errors import InputError
-from finewave.studies.anchor_spots import PredictedScene, anchor_study, corrected_by_spots, simulated_places
-from finewave.studies.coverage import calibrate_model, coverage_with_spots, held_out_errors
+from finewave.studies.anchor_spots import (
+    PredictedScene,
+    anchor_study,
+    corrected_by_spots,
+    predicted_scenes,
+    simulated_places,
+)
+from finewave.studies.coverage import calibrate_model, coverage_with_spots
+from finewave.studies.fold_predictions import predicted_over_folds
 from finewave.systems.registry import create_model
 from finewave.zoo.model import Model, load_model
 
 COUNTS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 
-@pytest.mark.parametrize("choice", ["greedy", "kmeans"])
+@pytest.mark.parametrize("choice", ["greedy", "kmeans", "random"])
 def test_places_are_chosen_of_the_image_alone_and_again_the_same(choice: str) -> None:
     observed = torch.rand(3, 12, 12).repeat_interleave(4, 1).repeat_interleave(4, 2) * 0.8 + 0.1
     first = simulated_places(observed, 5, choice, 3, 0)
@@ -40,21 +46,82 @@ def test_spots_are_means_with_noise() -> None:
     errors, _ = kriging(spot, torch.from_numpy(kriging.places))
     # of one spot the posterior mean is its error, shrunk by its noise
     brightness = 0.9 * (correction.colour @ expected).mean() + 0.02
-    np.testing.assert_allclose(errors[:, 0], 0.1 * expected / brightness / (1 + kriging.model.noise), rtol=1e-5)
+    noise = kriging.model.noise * (1 + kriging.model.dark / brightness)
+    np.testing.assert_allclose(errors[:, 0], 0.1 * expected / brightness / (1 + noise), rtol=1e-5)
     noisy, _ = corrected_by_spots(scene, model, places, noise=0.1, **options)
     again, _ = corrected_by_spots(scene, model, places, noise=0.1, **options)
     torch.testing.assert_close(noisy, again)
 
 
+def made_up_scenes(count: int) -> list[tuple[Model, PredictedScene]]:
+    """Return scenes of some colours; in each, one of them is of two materials that are wrong in opposite ways."""
+    model = Model(create_model("ridge", ms_bands=3, hs_bands=6))
+    scenes = []
+    for number in range(count):
+        random = np.random.default_rng(number)
+        palette = torch.from_numpy(random.random((8, 6)) * 0.6 + 0.1).float()
+        labels = np.kron(random.integers(0, 8, (5, 5)), np.ones((12, 12), int))
+        truth = palette[labels].permute(2, 0, 1) * torch.linspace(0.6, 1, 60)
+        factor = torch.from_numpy(1 + 0.15 * random.standard_normal((8, 6))).float()
+        wrong = factor[labels].permute(2, 0, 1).clone()
+        doubtful = torch.from_numpy(labels == labels[30, 30])
+        wrong[:, doubtful & (torch.arange(60) < 30)] = 1.15
+        wrong[:, doubtful & (torch.arange(60) >= 30)] = 0.85
+        predicted = truth * wrong
+        observed = torch.stack([predicted[:2].mean(0), predicted[2:4].mean(0), predicted[4:].mean(0)])
+        scenes.append((model, PredictedScene(str(number), observed, predicted, truth)))
+    return scenes
+
+
+@pytest.mark.parametrize("choice", ["greedy", "kmeans", "random"])
+def test_spots_do_no_harm_wherever_they_are(choice: str) -> None:
+    rows = anchor_study(made_up_scenes(3), (0, 1, 2, 4, 8), choice=choice, size=3)["rows"]
+    assert max(row["worst"] for row in rows.values()) <= 0.1
+    assert rows["8"]["psnr"] > rows["0"]["psnr"] + 0.5
+
+
+def test_fewer_greedy_places_are_the_first_of_more() -> None:
+    ((_, scene),) = made_up_scenes(1)
+    several = simulated_places(scene.observed, 6, "greedy", 3, 0)
+    np.testing.assert_array_equal(simulated_places(scene.observed, 2, "greedy", 3, 0), several[:2])
+
+
 @pytest.mark.data
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_spots_never_make_a_scene_worse(real_images: Path) -> None:
+def test_spots_never_make_a_scene_of_the_validation_worse(real_images: Path) -> None:
     model = load_model("mstpp-cave", precision="float32")
-    rows = anchor_study(model, "cave", "val", COUNTS)["rows"]
+    scenes = [(model, scene) for scene in predicted_scenes(model, "cave", "val")]
+    rows = anchor_study(scenes, (0, 1, 2, 4, 8, 16, 32))["rows"]
     assert max(row["worst"] for row in rows.values()) <= 0.1
-    assert rows["8"]["psnr"] >= rows["0"]["psnr"] + 1.5
-    assert rows["8"]["sam"] <= rows["0"]["sam"] - 2.5
+    assert rows["8"]["psnr"] >= rows["0"]["psnr"] + 2.43
+    assert rows["8"]["sam"] <= rows["0"]["sam"] - 2.9  # what the issue measured: 31.57 / 9.25 to 34.00 / 6.35
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_spots_never_make_any_scene_worse(real_images: Path) -> None:
+    """All 26 scenes, each fitted to others; every fourth row and column, spots of 3 x 3 of those pixels."""
+    thin = [
+        (
+            model,
+            PredictedScene(each.name, *(image[:, ::4, ::4] for image in (each.observed, each.predicted, each.truth))),
+        )
+        for model, each in predicted_over_folds("quadratic+knn", "cave", 4)
+    ]
+    assert len(thin) == 26
+    for choice in ("greedy", "kmeans", "random"):
+        rows = anchor_study(thin, COUNTS, choice=choice, size=3)["rows"]
+        assert max(row["worst"] for row in rows.values()) <= 0.1, choice
+
+
+@pytest.mark.data
+def test_folds_predict_each_scene_by_the_others(real_images: Path) -> None:
+    seen = list(predicted_over_folds("ridge", "enmap", 2, splits=("val",)))
+    assert sorted(scene.name for _, scene in seen) == ["128_128", "160_96", "64_32"]
+    with pytest.raises(InputError, match="folds are for what is refitted"):
+        next(predicted_over_folds("mstpp-cave", "cave", 2))
 
 
 def test_half_widths_cover_scenes_left_out_and_shrink_with_spots() -> None:
@@ -65,10 +132,7 @@ def test_half_widths_cover_scenes_left_out_and_shrink_with_spots() -> None:
         blocks = torch.rand(6, 6, 6, generator=generator).repeat_interleave(8, 1).repeat_interleave(8, 2) * 0.5 + 0.3
         truth = blocks * (1 + 0.1 * torch.randn(6, 48, 48, generator=generator))
         scenes.append(PredictedScene(str(number), blocks[::2], blocks, truth))
-    centres, spread = [[0.7, 0.7, 0.7]], [0.1, 0.1, 0.1]
-    errors = [held_out_errors(scene, model, centres, spread) for scene in scenes]
-    intervals = calibrated(errors, centres, spread, "made up")
-    plain, measured = (coverage_with_spots(scenes, model, intervals, 0.9, spots) for spots in (0, 6))
+    plain, measured = (coverage_with_spots(scenes, model, 0.9, spots) for spots in (0, 6))
     assert list(plain) == ["0", "1", "2", "3", "4"]
     assert np.mean([each["coverage"] for each in plain.values()]) == pytest.approx(0.92, abs=0.04)
     for name, each in measured.items():

@@ -160,7 +160,8 @@ def fit_correction(
     features = features_of(colours)[:, :, 0].T.numpy()
     brightness = brightness_of(colours)[:, 0].numpy()
     errors = (measured[rest] - predicted[rest]) / brightness[:, None]
+    noisier = 1 + (start or ErrorModel()).dark / brightness
     kriging = ResidualKriging.fit(
-        features, places[rest] / side, errors, start=start, doubt=None if doubt is None else doubt[rest]
+        features, places[rest] / side, errors, start=start, doubt=noisier if doubt is None else noisier * doubt[rest]
     )
     return AnchorCorrection(colour, side, gain, kriging)

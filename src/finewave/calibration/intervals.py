@@ -1,14 +1,16 @@
 """How wrong a value may be: intervals that held on scenes the model had not seen (split conformal prediction).
 
-The absolute error of each pixel and band, divided by the pixel's brightness, is sorted into classes of brightness and
-distance from the training pixels; of each class and band the quantile that a stated share of the errors does not exceed
-is kept (V. Vovk, "Conditional validity of conformal predictors", Machine Learning 92, 2013, section 4). Errors of one
-scene go together, so that scenes, not pixels, are what is exchanged: quantiles are moved slightly outwards, until
-each scene, with the classes of the others alone, is covered as often as stated on average.
+The absolute error of each pixel and band, divided by the pixel's brightness, is compared with what is usual for pixels
+of its colour and brightness: a kernel mean over the scenes held out (J. Lei, M. G'Sell, A. Rinaldo, R. J. Tibshirani,
+L. Wasserman, "Distribution-free predictive inference for regression", Journal of the American Statistical Association
+113(523), 2018, section 5.2). Half-widths are
+one number times what is usual. Errors of one scene go together, so that scenes, not pixels, are what is exchanged: the
+number is such that each scene, judged by the errors of the others alone, is covered as often as stated on average.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,17 +18,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finewave.calibration.residual_kriging import FLOOR, FloatArray
+from finewave.calibration.residual_kriging import FloatArray, brightness_of, features_of
 from finewave.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 SHARES = (0.5, 0.8, 0.9, 0.95)
-DARK = 0.01  # added before roots are taken, as where training pixels are described
-_CLASSES = (5, 3)  # of brightness and of distance
+FORMAT = 2
+"""Of what a card stores; half-widths of the first format went by classes of brightness."""
+_NUMBERS = 4000
+"""Numbers that a card stores at most, about: bands times centres."""
+_CENTRES = (16, 128)  # at least and at most
+_PIXELS = 3000  # of a scene, so that all scenes count alike
+_LENGTH = 0.035
+"""Of the kernel, in the features' unit, where shares of three bands and `LOG_WEIGHT` times log brightness are added."""
+_FAR = 0.3
+"""Weight, beside that of a centre at no distance, of the value for colours that no scene held out had."""
+_UNUSUAL = 0.95  # for these: what is usual for all but a twentieth of the centres
 _LEAST_LEFT = 0.3
 """Part of an error's variance that remains where spots are measured: what materials of one colour differ by."""
+_AT_ONCE = 1 << 15  # pixels
 
 
 @dataclass(frozen=True)
@@ -38,14 +50,56 @@ class HeldOutErrors:
     name : str
     relative : ndarray (C, P)
         Absolute errors of its pixels, or a sample of them, by brightness.
-    brightness, distance : ndarray (P,)
-        Of each pixel, see `Intervals`.
+    features : ndarray (P, d)
+        Of each pixel, see `finewave.calibration.residual_kriging.features_of`.
     """
 
     name: str
     relative: NDArray[np.float32]
-    brightness: FloatArray
-    distance: FloatArray
+    features: FloatArray
+
+
+@dataclass(frozen=True)
+class UsualErrors:
+    """What errors are usual, by colour and brightness.
+
+    Attributes
+    ----------
+    centres : ndarray (K, d)
+        Colours of pixels of scenes held out.
+    errors : ndarray (K, C)
+        Mean relative error around each.
+    far : ndarray (C,)
+        Of colours far from all.
+    """
+
+    centres: FloatArray
+    errors: FloatArray
+    far: FloatArray
+
+    @classmethod
+    def of(cls, scenes: Sequence[HeldOutErrors]) -> UsualErrors:
+        """Return what is usual in scenes, each of the same weight."""
+        random = np.random.default_rng(0)
+        samples = [random.permutation(len(each.features))[:_PIXELS] for each in scenes]
+        features = np.concatenate([each.features[own] for each, own in zip(scenes, samples, strict=True)])
+        relative = np.concatenate([each.relative[:, own] for each, own in zip(scenes, samples, strict=True)], 1)
+        weight = np.concatenate([np.full(len(own), 1 / len(own)) for own in samples])
+        count = int(np.clip(_NUMBERS // len(relative), *_CENTRES))
+        start = features[random.permutation(len(features))[:count]]
+        found = _centres(features, start)
+        near = _kernel(found, features) * weight
+        errors = near @ relative.T / near.sum(1, keepdims=True)
+        return cls(found, errors, np.quantile(errors, _UNUSUAL, axis=0))
+
+    def at(self, features: FloatArray) -> FloatArray:
+        """Return what is usual (C, P) at features (P, d)."""
+        parts = []
+        for start in range(0, len(features), _AT_ONCE):
+            near = _kernel(features[start : start + _AT_ONCE], self.centres)
+            total = near.sum(1) + _FAR
+            parts.append((self.errors.T @ near.T + _FAR * self.far[:, None]) / total)
+        return np.concatenate(parts, 1)
 
 
 @dataclass(frozen=True)
@@ -54,42 +108,47 @@ class Intervals:
 
     Attributes
     ----------
-    centres, spread : list
-        Of training pixels: K centres of c bands in roots of ``colour + DARK``, in units of the spread of each band.
-    brightness_edges, distance_edges : list of float
-        Between classes.
-    half_widths : dict of str to list (C, classes)
-        For each share, by brightness (``+ FLOOR``).
+    usual : UsualErrors
+    factors : dict of str to float
+        For each share, by how many times what is usual that share of the errors is not exceeded.
     calibration : dict
         What it was made of: ``dataset``, ``scenes``, and ``coverage``: for each share that of each scene left out.
     """
 
-    centres: list[list[float]]
-    spread: list[float]
-    brightness_edges: list[float]
-    distance_edges: list[float]
-    half_widths: dict[str, list[list[float]]]
+    usual: UsualErrors
+    factors: dict[str, float]
     calibration: dict[str, Any]
 
     def to_card(self) -> dict[str, Any]:
         """Return it as JSON has it: each row of numbers as one text, so that a card can still be read."""
-        stored = asdict(self)
-        stored["centres"] = _as_text(self.centres)
-        stored["half_widths"] = {share: _as_text(table) for share, table in self.half_widths.items()}
-        return stored
+        return {
+            "format": FORMAT,
+            **{key: _as_text(np.atleast_2d(values)) for key, values in asdict(self.usual).items()},
+            "factors": self.factors,
+            "calibration": self.calibration,
+        }
 
     @classmethod
     def from_card(cls, stored: Mapping[str, Any]) -> Intervals:
-        """Return what `to_card` stored."""
-        tables = {share: _as_rows(table) for share, table in stored["half_widths"].items()}
-        return cls(**{**stored, "centres": _as_rows(stored["centres"]), "half_widths": tables})
+        """Return what `to_card` stored; another format is an `InputError`."""
+        if stored.get("format") != FORMAT:
+            raise InputError(
+                "the card's half-widths are of another version of finewave; finewave calibrate makes new ones"
+            )
+        centres, errors, far = (_as_array(stored[key]) for key in ("centres", "errors", "far"))
+        return cls(UsualErrors(centres, errors, far[0]), dict(stored["factors"]), dict(stored["calibration"]))
 
-    def table(self, share: float) -> FloatArray:
-        """Return the half-widths (C, classes) of a share; one that is not stored is an `InputError`."""
-        for stored, widths in self.half_widths.items():
+    @property
+    def bands(self) -> int:
+        """How many bands the model's output has."""
+        return len(self.usual.far)
+
+    def factor(self, share: float) -> float:
+        """Return the factor of a share; one that is not stored is an `InputError`."""
+        for stored, factor in self.factors.items():
             if abs(float(stored) - share) < 1e-9:
-                return np.asarray(widths)
-        raise InputError(f"uncertainty={share:g}: the card has half-widths for {', '.join(self.half_widths)}")
+                return factor
+        raise InputError(f"uncertainty={share:g}: the card has half-widths for {', '.join(self.factors)}")
 
     def half_width(self, image: Tensor, colours: Tensor, share: float, left: Tensor | None = None) -> Tensor:
         """Return half-widths (1, C, H, W) of the values of a result.
@@ -107,39 +166,16 @@ class Intervals:
         """
         import torch
 
-        brightness = colours.clamp(min=0).mean(0).double().numpy()
-        distance = distance_from(self.centres, self.spread, colours.flatten(1).T.double().numpy())
-        classes = self._classes(brightness.ravel(), distance).reshape(brightness.shape)
-        widths = self.table(share)[:, classes] * (brightness + FLOOR)
+        colours = colours.double()
+        usual = self.usual.at(features_of(colours).flatten(1).T.numpy()).reshape(image.shape[1:])
+        widths = self.factor(share) * usual * brightness_of(colours).numpy()
         result = torch.from_numpy(widths)[None].to(image)
         if left is None:
             return result
         return result * (_LEAST_LEFT + (1 - _LEAST_LEFT) * left.to(image)).sqrt()
 
-    def _classes(self, brightness: FloatArray, distance: FloatArray) -> NDArray[np.int64]:
-        return _classes(self.brightness_edges, self.distance_edges, brightness, distance)
 
-
-def _as_text(rows: list[list[float]]) -> list[str]:
-    return [" ".join(f"{value:g}" for value in row) for row in rows]
-
-
-def _as_rows(texts: list[str]) -> list[list[float]]:
-    return [[float(value) for value in text.split()] for text in texts]
-
-
-def distance_from(centres: Sequence[Any], spread: Sequence[float], pixels: FloatArray) -> FloatArray:
-    """Return how far pixels (N, c) are from the nearest centre of the training pixels (N,)."""
-    points = np.sqrt(np.maximum(pixels, 0) + DARK) / np.asarray(spread)
-    nearest = np.full(len(points), np.inf)
-    for centre in np.asarray(centres):
-        nearest = np.minimum(nearest, np.square(points - centre).sum(1))
-    return np.sqrt(nearest)
-
-
-def calibrated(
-    scenes: Sequence[HeldOutErrors], centres: list[list[float]], spread: list[float], dataset: str
-) -> Intervals:
+def calibrated(scenes: Sequence[HeldOutErrors], dataset: str) -> Intervals:
     """Return intervals from the errors of scenes held out.
 
     Raises
@@ -149,74 +185,62 @@ def calibrated(
     """
     if len(scenes) < 3:
         raise InputError(f"{len(scenes)} scenes were given; intervals need three that the model did not see, or more")
-    edges = _edges(scenes)
-    half_widths, coverage = {}, {}
-    for share in SHARES:
-        level, covered = _level_for(scenes, share)
-        half_widths[f"{share:g}"] = np.round(_quantiles(scenes, edges, level), 4).tolist()
-        coverage[f"{share:g}"] = {
-            scene.name: round(float(value), 4) for scene, value in zip(scenes, covered, strict=True)
-        }
+    ratios = ratios_left_out(scenes)
+    factors = {f"{share:g}": float(f"{factor_for(ratios, share):.4g}") for share in SHARES}
+    coverage = {
+        share: {each.name: round(float((own <= factor).mean()), 4) for each, own in zip(scenes, ratios, strict=True)}
+        for share, factor in factors.items()
+    }
     facts = {"dataset": dataset, "scenes": [scene.name for scene in scenes], "coverage": coverage}
-    return Intervals(centres, spread, edges[0].tolist(), edges[1].tolist(), half_widths, facts)
+    return Intervals(UsualErrors.of(scenes), factors, facts)
 
 
-def coverage_left_out(scenes: Sequence[HeldOutErrors], level: float) -> FloatArray:
-    """Return how large a part of each scene's errors the quantiles of the other scenes cover."""
-    covered = []
+def ratios_left_out(scenes: Sequence[HeldOutErrors]) -> list[FloatArray]:
+    """Return each scene's errors by what is usual in the other scenes, flat."""
+    found = []
     for scene in scenes:
-        others = [each for each in scenes if each is not scene]
-        edges = _edges(others)
-        table = _quantiles(others, edges, level)
-        classes = _classes(*edges, scene.brightness, scene.distance)
-        covered.append((scene.relative <= table[:, classes]).mean())
-    return np.asarray(covered)
+        usual = UsualErrors.of([each for each in scenes if each is not scene])
+        found.append((scene.relative / usual.at(scene.features).clip(min=1e-9)).ravel())
+    return found
 
 
-def _level_for(scenes: Sequence[HeldOutErrors], share: float) -> tuple[float, FloatArray]:
-    """Return the quantile by which scenes left out are covered as often as stated, and how often each is.
+def factor_for(ratios: Sequence[FloatArray], share: float) -> float:
+    """Return the factor by which scenes left out are covered as often as stated on average.
 
     Of n scenes the next one is as likely as any to be the worst: (1 - share) / n is added, as in conformal prediction.
     """
-    target_share = share + (1 - share) / len(scenes)
-    low, high = share, 1.0
-    for _ in range(7):
+    target = share + (1 - share) / len(ratios)
+    low, high = 0.0, float(max(each.max() for each in ratios))
+    for _ in range(40):
         middle = (low + high) / 2
-        if coverage_left_out(scenes, middle).mean() < target_share:
+        if np.mean([(each <= middle).mean() for each in ratios]) < target:
             low = middle
         else:
             high = middle
-    return high, coverage_left_out(scenes, high)
+    return high
 
 
-def _edges(scenes: Sequence[HeldOutErrors]) -> tuple[FloatArray, FloatArray]:
-    found = []
-    for values, classes in zip(
-        ([each.brightness for each in scenes], [each.distance for each in scenes]), _CLASSES, strict=True
-    ):
-        parts = np.linspace(0, 1, classes + 1)[1:-1]
-        found.append(np.round(np.quantile(np.concatenate(values), parts), 5))
-    return found[0], found[1]
+def _centres(features: FloatArray, start: FloatArray) -> FloatArray:
+    """Return centres (K, d) of clusters of features, those that have pixels."""
+    from scipy.cluster.vq import kmeans2
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a centre of no pixel is left out below
+        centres, labels = kmeans2(features, start, iter=8, minit="matrix", missing="warn")
+    found: FloatArray = centres[np.unique(labels)]
+    return found
 
 
-def _classes(
-    brightness_edges: Sequence[float] | FloatArray,
-    distance_edges: Sequence[float] | FloatArray,
-    brightness: FloatArray,
-    distance: FloatArray,
-) -> NDArray[np.int64]:
-    rows, columns = np.searchsorted(brightness_edges, brightness), np.searchsorted(distance_edges, distance)
-    return rows * (len(distance_edges) + 1) + columns
+def _kernel(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Return the weights (n, m) of features (m, d) around (n, d)."""
+    squares = (a * a).sum(1)[:, None] - 2 * a @ b.T + (b * b).sum(1)
+    kernel: FloatArray = np.exp(-squares.clip(min=0) / (2 * _LENGTH**2))
+    return kernel
 
 
-def _quantiles(scenes: Sequence[HeldOutErrors], edges: tuple[FloatArray, FloatArray], level: float) -> FloatArray:
-    """Return the quantiles (C, classes); a class without pixels takes the largest of its band."""
-    labels = np.concatenate([_classes(*edges, each.brightness, each.distance) for each in scenes])
-    values = np.concatenate([each.relative for each in scenes], axis=1)
-    count = (len(edges[0]) + 1) * (len(edges[1]) + 1)
-    table = np.full((len(values), count), np.nan)
-    for label in range(count):
-        own = values[:, labels == label]
-        if own.shape[1]:
-            table[:, label] = np.quantile(own, level, axis=1)
-    return np.where(np.isnan(table), np.nanmax(table, axis=1, keepdims=True), table)
+def _as_text(rows: FloatArray) -> list[str]:
+    return [" ".join(f"{value:.4g}" for value in row) for row in rows]
+
+
+def _as_array(texts: Sequence[str]) -> FloatArray:
+    return np.array([[float(value) for value in text.split()] for text in texts])

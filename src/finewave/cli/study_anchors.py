@@ -15,32 +15,46 @@ from finewave.cli.streams import json_option, print_json, working
 from finewave.cli.table import table
 
 
-@click.command("anchors", epilog=example("finewave study anchors --model jssunet-cave-x4 --split val"))
-@click.option("--model", "name", required=True, shell_complete=model_names, help="See finewave models.")
+@click.command(
+    "anchors",
+    epilog=example(
+        "finewave study anchors --model jssunet-cave-x4 --split val",
+        "finewave study anchors --model mstpp-cave+awan-cave+knn --spots 8,16,32",
+        "finewave study anchors --model quadratic+knn --folds loo",
+    ),
+)
+@click.option(
+    "--model", "name", required=True, shell_complete=model_names, help="See finewave models; or several with + between."
+)
 @click.option("--dataset", default="cave", show_default=True, shell_complete=dataset_names, help="Whose scenes.")
 @click.option("--split", default="val", show_default=True, shell_complete=choices("train", "val", "test"), help="Part.")
+@click.option("--folds", metavar="N|loo", help="Of baselines: fit and score them in turns over train and val.")
 @click.option("--spots", default="0,8,16,32", show_default=True, metavar="N,...", help="Numbers of spots.")
 @click.option(
-    "--choice", type=click.Choice(["greedy", "kmeans"]), default="greedy", show_default=True,
-    help="Where: as finewave anchors chooses, or clusters of colours.",
+    "--choice", type=click.Choice(["greedy", "kmeans", "random"]), default="greedy", show_default=True,
+    help="Where: as finewave anchors chooses, clusters of colours, or any flat places.",
 )  # fmt: skip
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Repetitions.")
+@click.option(
+    "--size", type=click.IntRange(min=1), default=9, show_default=True, help="Side of a spot in pixels of the result."
+)
 @click.option(
     "--noise", type=click.FloatRange(min=0), default=0.01, show_default=True, help="Of the spectra, relative."
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file with all figures.")
 @json_option
 def anchors(
-    name: str, dataset: str, split: str, spots: str, choice: str, seeds: int, noise: float, output: Path | None,
-    as_json: bool,
+    name: str, dataset: str, split: str, folds: str | None, spots: str, choice: str, seeds: int, size: int,
+    noise: float, output: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Score a model without and with spectra known at a few spots.
 
-    Spots of 9 x 9 pixels of the result are simulated in the scenes of a data set.
+    Spots are simulated in the scenes of a data set. With --folds each scene is predicted by what was fitted to others.
     """
     from finewave.errors import InputError
-    from finewave.studies.anchor_spots import anchor_study
-    from finewave.zoo.model import load_model
+    from finewave.evaluation.named_models import model_named
+    from finewave.studies.anchor_spots import anchor_study, predicted_scenes
+    from finewave.studies.fold_predictions import folds_of, predicted_over_folds
 
     keep_freed_memory()
     try:
@@ -49,11 +63,17 @@ def anchors(
         raise InputError(f"--spots {spots!r}: numbers with commas between are accepted, 0,8,16") from None
     if min(counts) < 0:
         raise InputError(f"--spots {spots!r}: numbers >= 0 are accepted")
-    model = load_model(name, precision="float32")
+    if size % 2 == 0:
+        raise InputError(f"--size {size}: an odd number of pixels is accepted, 9 for example")
+    dealt = None if folds is None else folds_of(folds)
     with working(as_json), Progress("study anchors") as progress:
-        result = anchor_study(
-            model, dataset, split, counts, choice=choice, seeds=seeds, noise=noise, progress=progress.note
-        )
+        if dealt is not None:
+            predictions = predicted_over_folds(name, dataset, dealt, progress=progress.note)
+        else:
+            model = model_named(name, dataset).with_precision("float32")
+            predictions = ((model, scene) for scene in predicted_scenes(model, dataset, split, progress.note))
+        result = anchor_study(predictions, counts, choice=choice, seeds=seeds, size=size, noise=noise)
+    result = {"model": name, "dataset": dataset, "split": split if folds is None else f"folds {folds}", **result}
     if output is not None:
         from finewave.io.atomic import atomic_output
 

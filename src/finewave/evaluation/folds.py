@@ -130,8 +130,8 @@ def evaluate_folds(
     blur = {"kernel": "gaussian"} if degradation is None else degradation
     spectral = tasks == {"ssr"}
     scenes = WholeScenes(source, response, 1 if spectral else scale, {} if spectral else blur)
-    thinned = spectral and not any(_looks_around(*row) for row in rows.values())
-    pairs = _thin_pairs(scenes, names) if thinned else None
+    thinned = spectral and not any(looks_around(*row) for row in rows.values())
+    pairs = thin_pairs(scenes, names) if thinned else None
     shown = seen_bands(response)
 
     scorers = {label: _Row(scenes.scale, shown) for label in rows}
@@ -142,7 +142,7 @@ def evaluate_folds(
             sensor=camera,
             scale=scenes.scale,
             degradation=blur,
-            samples=partial(_training, fold, scenes, pairs),
+            samples=partial(training_samples, fold, scenes, pairs),
         )
         models = {label: builder.build(system, **options) for label, (system, options) in rows.items()}
         for name, image in scenes.samples(fold.scored):
@@ -212,12 +212,12 @@ class _Row:
         }
 
 
-def _looks_around(system: str, options: Mapping[str, Any]) -> bool:
+def looks_around(system: str, options: Mapping[str, Any]) -> bool:
     """Return whether a system uses the surroundings of a pixel, which thinned images do not have."""
     return create_model(system, **options).receptive_field != 0
 
 
-def _thin_pairs(scenes: WholeScenes, names: Iterable[str]) -> dict[str, Sample]:
+def thin_pairs(scenes: WholeScenes, names: Iterable[str]) -> dict[str, Sample]:
     """Return the spectral training pairs of all scenes, thinned, so that a fold reads nothing again."""
     pairs = {}
     for name, image in scenes.samples(names):
@@ -225,7 +225,8 @@ def _thin_pairs(scenes: WholeScenes, names: Iterable[str]) -> dict[str, Sample]:
     return pairs
 
 
-def _training(fold: Fold, scenes: WholeScenes, pairs: Mapping[str, Sample] | None) -> Iterable[Sample]:
+def training_samples(fold: Fold, scenes: WholeScenes, pairs: Mapping[str, Sample] | None) -> Iterable[Sample]:
+    """Return the images of the scenes to which a fold's models are fitted."""
     if pairs is not None:
         return (pairs[name] for name in fold.training)
     return (scenes.sample(name) for name in fold.training)

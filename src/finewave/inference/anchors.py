@@ -140,22 +140,30 @@ def _centres(request: Request) -> NDArray[np.float64]:
 def _predicted(
     request: Request, tiling: Tiling, places: Sequence[PlacedSpot], processing: Processing
 ) -> NDArray[np.float64]:
-    """Return the model's output at the spots (n, C), each computed within the tile of its centre."""
+    """Return the mean of the model's output over each spot (n, C), from all tiles that it touches; NaN without any."""
     scale = request.model.upscaling
     by_tile: dict[int, list[int]] = {}
     for index, each in enumerate(places):
-        row, column = (int(position / scale) // tiling.side for position in each.centre)
-        by_tile.setdefault(row * tiling.grid[1] + column, []).append(index)
+        rows, columns = (
+            range(own.start // scale // tiling.side, (own.stop - 1) // scale // tiling.side + 1) for own in each.window
+        )
+        for row in rows:
+            for column in columns:
+                by_tile.setdefault(row * tiling.grid[1] + column, []).append(index)
     plain = Processing(ensemble=processing.ensemble)
     sources = request.sources()
-    result: dict[int, NDArray[np.float64]] = {}
+    sums: dict[int, NDArray[np.float64]] = {}
+    pixels = np.zeros(len(places))
     for number, indices in by_tile.items():
         tile = tiling[number]
         made = run_tile(request.model, read_tile(sources, tile, tiling), tile, tiling, plain)
-        rows, columns = enlarged(tile.core, scale)
+        own_rows, own_columns = enlarged(tile.core, scale)
         for index in indices:
-            result[index] = places[index].mean_of(made.values, (rows.start, columns.start))
-    return np.stack([result[index] for index in range(len(places))])
+            part, count = places[index].sum_in(made.values, (own_rows.start, own_columns.start))
+            sums[index] = sums.get(index, 0.0) + part
+            pixels[index] += count
+    totals = np.stack([sums[index] for index in range(len(places))])
+    return np.where(pixels[:, None] > 0, totals / np.maximum(pixels, 1)[:, None], np.nan)
 
 
 @dataclass(frozen=True)

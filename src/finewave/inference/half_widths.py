@@ -67,5 +67,5 @@ def half_widths_of(model: Model, share: float) -> HalfWidths:
             "(spread=) writes how far eight orientations are apart"
         )
     intervals = Intervals.from_card(stored)
-    table = intervals.table(share)
-    return HalfWidths(intervals, share, colour_weights(model, len(table)))
+    intervals.factor(share)
+    return HalfWidths(intervals, share, colour_weights(model, intervals.bands))

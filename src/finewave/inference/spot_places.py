@@ -44,14 +44,17 @@ class PlacedSpot:
         rows, columns = np.nonzero(self.mask)
         return self.window[0].start + float(rows.mean()) + 0.5, self.window[1].start + float(columns.mean()) + 0.5
 
-    def mean_of(self, values: NDArray[np.float32], corner: tuple[int, int]) -> NDArray[np.float64]:
-        """Return the mean (C,) over its pixels of values (C, H, W) whose first pixel is at a corner; NaN apart."""
+    def sum_in(self, values: NDArray[np.float32], corner: tuple[int, int]) -> tuple[NDArray[np.float64], int]:
+        """Return the sum (C,) over its pixels in a part of the result (C, H, W), and their number; without NaN.
+
+        The part's first pixel is at ``corner``, row and column.
+        """
         rows, columns = np.nonzero(self.mask)
         rows, columns = rows + self.window[0].start - corner[0], columns + self.window[1].start - corner[1]
         inside = (rows >= 0) & (columns >= 0) & (rows < values.shape[1]) & (columns < values.shape[2])
         found = values[:, rows[inside], columns[inside]].astype(np.float64)
         found = found[:, np.isfinite(found).all(0)]
-        return found.mean(1) if found.shape[1] else np.full(len(values), np.nan)
+        return found.sum(1), found.shape[1]
 
 
 def placed(spots: Sequence[Spot], scene: xr.DataArray, finer: int) -> list[PlacedSpot]:
@@ -70,8 +73,8 @@ def placed(spots: Sequence[Spot], scene: xr.DataArray, finer: int) -> list[Place
     height, width = scene.sizes["y"] * finer, scene.sizes["x"] * finer
     inside, outside = [], []
     for spot in spots:
-        points, radius = _in_pixels(spot, scene, finer)
-        found = _mask(points, radius, height, width)
+        (points, *holes), radius = _in_pixels(spot, scene, finer)
+        found = _mask(points, radius, height, width, holes)
         if found is None:
             outside.append(spot.name)
         else:
@@ -90,13 +93,13 @@ def placed(spots: Sequence[Spot], scene: xr.DataArray, finer: int) -> list[Place
     return inside
 
 
-def _in_pixels(spot: Spot, scene: xr.DataArray, finer: int) -> tuple[NDArray[np.float64], float]:
-    """Return points as columns and rows, and the radius in pixels."""
+def _in_pixels(spot: Spot, scene: xr.DataArray, finer: int) -> tuple[list[NDArray[np.float64]], float]:
+    """Return the points, then those of holes, as columns and rows; and the radius in pixels."""
     from finewave.scene import scene_crs, scene_transform
 
     default = max(_LEAST_RADIUS, finer / 2)
     if spot.crs == PIXELS:
-        return spot.points, spot.radius or default
+        return [spot.points, *spot.holes], spot.radius or default
     transform = scene_transform(scene)
     if transform is None:
         raise InputError(
@@ -114,7 +117,7 @@ def _in_pixels(spot: Spot, scene: xr.DataArray, finer: int) -> tuple[NDArray[np.
         rows = inverse.d * points[:, 0] + inverse.e * points[:, 1] + inverse.f
         return np.column_stack([columns, rows])
 
-    pixels = to_pixels(spot.points)
+    pixels = [to_pixels(each) for each in (spot.points, *spot.holes)]
     if spot.radius is None or len(spot.points) > 1:
         return pixels, default
     # in the unit of the spot's own CRS, such as degrees, which need not be that of the scene
@@ -137,7 +140,7 @@ def _reprojected(points: NDArray[np.float64], source_crs: str, target_crs: objec
 
 
 def _mask(
-    points: NDArray[np.float64], radius: float, height: int, width: int
+    points: NDArray[np.float64], radius: float, height: int, width: int, holes: Sequence[NDArray[np.float64]] = ()
 ) -> tuple[Window, NDArray[np.bool_]] | None:
     """Return the window and mask of a disc or polygon (column, row); None outside the image."""
     if not np.isfinite(points).all():
@@ -156,7 +159,7 @@ def _mask(
         mask = np.hypot(rows - row, columns - column) <= radius
         nearest = np.hypot(rows - row, columns - column)
     else:
-        mask = _inside(points, columns, rows)
+        mask = _inside([points, *holes], columns, rows)
         nearest = np.hypot(rows - points[:, 1].mean(), columns - points[:, 0].mean())
     if not mask.any():  # smaller than a pixel: use the pixel that contains it
         if not is_inside:
@@ -165,12 +168,13 @@ def _mask(
     return window, mask
 
 
-def _inside(corners: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _inside(rings: Sequence[NDArray[np.float64]], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return which points lie in a polygon: those from which a ray crosses its sides an odd number of times."""
     inside = np.zeros(x.shape, bool)
-    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        if y0 == y1:
-            continue
-        crosses = (y0 > y) != (y1 > y)
-        inside ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+    for corners in rings:
+        for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+            if y0 == y1:
+                continue
+            crosses = (y0 > y) != (y1 > y)
+            inside ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
     return inside

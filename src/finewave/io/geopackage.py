@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 
+Rings = list[NDArray[np.float64]]
+"""A point (1, 2), or corners (k, 2) of the outer ring of a polygon and of its holes."""
 _ENVELOPE_BYTES = (0, 32, 48, 48, 64)
 _POINT, _POLYGON, _MULTI_POINT, _MULTI_POLYGON = 1, 3, 4, 6
 
 
-def features_in(path: Path) -> Iterator[tuple[NDArray[np.float64], str | None, dict[str, Any]]]:
-    """Yield the features of the first layer that has geometries: corners (k, 2), CRS, columns by name.
+def features_in(path: Path) -> Iterator[tuple[Rings, str | None, dict[str, Any]]]:
+    """Yield the features of the first layer that has geometries: rings, CRS, columns by name.
 
     Raises
     ------
@@ -39,19 +41,19 @@ def features_in(path: Path) -> Iterator[tuple[NDArray[np.float64], str | None, d
         table = str(layer["table_name"]).replace('"', '""')
         for row in connection.execute(f'SELECT * FROM "{table}"'):
             columns = {key: row[key] for key in row.keys() if key != layer["column_name"]}  # noqa: SIM118 - a row of SQLite iterates over its values
-            yield _corners(row[layer["column_name"]], path), name, columns
+            yield _rings(row[layer["column_name"]], path), name, columns
     finally:
         connection.close()
 
 
-def _corners(blob: bytes, path: Path) -> NDArray[np.float64]:
-    """Return the point (1, 2) or the outer ring (k, 2) of a geometry."""
+def _rings(blob: bytes, path: Path) -> Rings:
+    """Return the rings of a geometry."""
     if blob is None or blob[:2] != b"GP" or (blob[3] >> 1) & 7 >= len(_ENVELOPE_BYTES):
         raise InputError(f"{path} holds a geometry that is not a GeoPackage's")
     return _from_wkb(blob, 8 + _ENVELOPE_BYTES[(blob[3] >> 1) & 7], path)
 
 
-def _from_wkb(blob: bytes, at: int, path: Path) -> NDArray[np.float64]:
+def _from_wkb(blob: bytes, at: int, path: Path) -> Rings:
     order = "<" if blob[at] else ">"
     (code,) = struct.unpack_from(f"{order}I", blob, at + 1)
     kind, dimensions = code % 1000, 2 + (1 <= code // 1000 <= 2) + 2 * (code // 1000 == 3)
@@ -61,9 +63,15 @@ def _from_wkb(blob: bytes, at: int, path: Path) -> NDArray[np.float64]:
         if count == 1:
             return _from_wkb(blob, at + 4, path)
     if kind == _POINT:
-        return np.frombuffer(blob, f"{order}f8", 2, at)[None].astype(np.float64)
+        return [np.frombuffer(blob, f"{order}f8", 2, at)[None].astype(np.float64)]
     if kind == _POLYGON:
-        (corners,) = struct.unpack_from(f"{order}I", blob, at + 4)
-        values = np.frombuffer(blob, f"{order}f8", corners * dimensions, at + 8)
-        return values.reshape(corners, dimensions)[:, :2].astype(np.float64)
+        (count,) = struct.unpack_from(f"{order}I", blob, at)
+        at, rings = at + 4, []
+        for _ in range(count):
+            (corners,) = struct.unpack_from(f"{order}I", blob, at)
+            values = np.frombuffer(blob, f"{order}f8", corners * dimensions, at + 4)
+            rings.append(values.reshape(corners, dimensions)[:, :2].astype(np.float64))
+            at += 4 + 8 * corners * dimensions
+        if rings:
+            return rings
     raise InputError(f"{path}: a spot is one point or one polygon, not a geometry of type {code}")

@@ -42,6 +42,8 @@ class Spot:
         Of a point, in the unit of its coordinates.
     crs : str, optional
         CRS of the points: `PIXELS`, any CRS, or None for that of the scene.
+    holes : tuple of ndarray (k, 2)
+        Corners of what is cut out of a polygon.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Spot:
     spectrum: Spectrum | float
     radius: float | None = None
     crs: str | None = None
+    holes: tuple[NDArray[np.float64], ...] = ()
 
 
 def read_spots(path: str | Path) -> list[Spot]:
@@ -88,7 +91,13 @@ def _from_csv(path: Path) -> list[Spot]:
         header = lines.readline()
         lines.seek(0)
         separator = ";" if header.count(";") > header.count(",") else ","  # as spreadsheets write it in Europe
-        rows = [{str(k).strip(): v for k, v in row.items()} for row in csv.DictReader(lines, delimiter=separator)]
+        read = list(csv.DictReader(lines, delimiter=separator))
+    for number, row in enumerate(read, start=1):
+        if None in row:
+            raise InputError(
+                f"{path}: row {number} has more values than there are columns; with commas in numbers, separate by ;"
+            )
+    rows = [{str(k).strip(): v for k, v in row.items()} for row in read]
     return [_spot_of_row(row, number, path) for number, row in enumerate(rows, start=1)]
 
 
@@ -126,21 +135,28 @@ def _from_geojson(path: Path) -> list[Spot]:
         feature = mapping_in(each, f"{path}: feature {number}")
         properties = mapping_in(feature.get("properties"), f"{path}: properties of feature {number}")
         name = str(properties.get("name") or f"spot {number}")
-        points = _points_of(mapping_in(feature.get("geometry"), f"{path}: geometry of {name}"), name, path)
+        points, *holes = _rings_of(mapping_in(feature.get("geometry"), f"{path}: geometry of {name}"), name, path)
         radius = _radius(properties, name, path)
-        spot = Spot(name, points, _spectrum_of(properties, name, path), radius, crs)
+        spot = Spot(name, points, _spectrum_of(properties, name, path), radius, crs, (*holes,))
         spots.append(_checked(spot, path))
     return spots
+
+
+def _radius(properties: Mapping[str, Any], name: str, path: Path) -> float | None:
+    try:
+        return None if properties.get("radius") in (None, "") else float(properties["radius"])
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: the radius of {name} is not a number") from None
 
 
 def _from_geopackage(path: Path) -> list[Spot]:
     from finewave.io.geopackage import features_in
 
     spots = []
-    for number, (points, crs, properties) in enumerate(features_in(path), start=1):
+    for number, ((points, *holes), crs, properties) in enumerate(features_in(path), start=1):
         name = str(properties.get("name") or f"spot {number}")
         radius = _radius(properties, name, path)
-        spot = Spot(name, points, _spectrum_of(properties, name, path), radius, crs)
+        spot = Spot(name, points, _spectrum_of(properties, name, path), radius, crs, (*holes,))
         spots.append(_checked(spot, path))
     return spots
 
@@ -150,20 +166,25 @@ def _radius(properties: Mapping[str, Any], name: str, path: Path) -> float | Non
     return None if value is None else number_in(value, f"{path}: radius of {name}")
 
 
-def _points_of(geometry: Mapping[str, Any], name: str, path: Path) -> NDArray[np.float64]:
+def _rings_of(geometry: Mapping[str, Any], name: str, path: Path) -> list[NDArray[np.float64]]:
+    """Return a point (1, 2), or the outer ring of a polygon and its holes."""
     kind, coordinates = geometry.get("type"), geometry.get("coordinates")
     listed = coordinates if isinstance(coordinates, list) else []
     if kind in ("MultiPoint", "MultiPolygon") and len(listed) == 1:
         kind, listed = kind.removeprefix("Multi"), listed[0]
     if kind not in ("Point", "Polygon") or not listed:
         raise InputError(f"{path}: {name} is a {kind}; points and polygons are accepted, one per spot")
-    corners = [listed] if kind == "Point" else listed[0]
-    if not isinstance(corners, list) or not all(isinstance(each, list) for each in corners):
+    rings = [[listed]] if kind == "Point" else listed
+    if not isinstance(rings, list) or not all(
+        isinstance(ring, list) and all(isinstance(corner, list) for corner in ring) for ring in rings
+    ):
         raise InputError(f"{path}: the coordinates of {name} are not those of a {kind}")
-    if not corners or min(map(len, corners)) < 2:
+    if not all(ring and min(map(len, ring)) >= 2 for ring in rings):
         raise InputError(f"{path}: {name} has no place; x and y are expected, of each corner of a polygon")
     what = f"{path}: a coordinate of {name}"
-    return np.asarray([[number_in(value, what) for value in corner[:2]] for corner in corners], np.float64)
+    return [
+        np.asarray([[number_in(value, what) for value in corner[:2]] for corner in ring], np.float64) for ring in rings
+    ]
 
 
 def _spectrum_of(row: Mapping[str, Any], name: str, path: Path) -> Spectrum | float:
@@ -213,7 +234,11 @@ def _checked(spot: Spot, path: Path) -> Spot:
     """Check a spot's place and spectrum."""
     if spot.points.ndim != 2 or spot.points.shape[1] != 2 or not len(spot.points):
         raise InputError(f"{path}: {spot.name} has no place; x and y are expected, of each corner of a polygon")
-    if not np.isfinite(spot.points).all() or (spot.radius is not None and not 0 < spot.radius < math.inf):
+    if any(each.ndim != 2 or each.shape[1] != 2 or len(each) < 3 for each in spot.holes):
+        raise InputError(f"{path}: {spot.name} has a hole of fewer than three corners")
+    if not all(np.isfinite(each).all() for each in (spot.points, *spot.holes)) or (
+        spot.radius is not None and not 0 < spot.radius < math.inf
+    ):
         raise InputError(f"{path}: {spot.name} has a place that is not a number, or a radius that is not a number > 0")
     check_spectrum(spot.spectrum, f"{path}: {spot.name}")
     return spot

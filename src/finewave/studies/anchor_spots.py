@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from finewave.physics.sensors import get_sensor
 from finewave.zoo.model import Model
 from finewave.zoo.observation_model import colour_weights
 
-CHOICES = ("greedy", "kmeans")
+CHOICES = ("greedy", "kmeans", "random")
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,17 @@ def simulated_places(observed: Tensor, count: int, choice: str, size: int, seed:
     """Return rows and columns (count, 2) in pixels of the observed image at which spectra are measured.
 
     ``"greedy"``: as ``finewave anchors`` chooses them. ``"kmeans"``: of each of ``count`` clusters of chromaticity
-    among flat places the one that is nearest to its centre.
+    among flat places the one that is nearest to its centre. ``"random"``: any flat places.
     """
     if choice == "greedy":
         return np.array([[each.row, each.column] for each in choose_places(observed, count, size=size, seed=seed)])
-    if choice != "kmeans":
+    if choice not in CHOICES:
         raise unknown_name("choice of spots", choice, CHOICES)
+    places, shares = flat_places(observed, size, seed)
+    if choice == "random":
+        return places[np.random.default_rng((seed, 7)).permutation(len(places))[:count]] + 0.5
     from scipy.cluster.vq import kmeans2
 
-    places, shares = flat_places(observed, size, seed)
     centres, labels = kmeans2(shares, count, minit="++", rng=np.random.default_rng(seed))
     selected = []
     for number in np.unique(labels):
@@ -95,7 +97,7 @@ def corrected_by_spots(
     """Return the prediction corrected by spots of ``size`` x ``size`` HR pixels, whose spectra have relative noise."""
     scale = scene.truth.shape[1] // scene.observed.shape[1]
     centres = places * scale
-    measured, predicted = (_means(image, centres, size) for image in (scene.truth, scene.predicted))
+    measured, predicted = (spectra_at(image, centres, size) for image in (scene.truth, scene.predicted))
     random = np.random.default_rng((seed, 1))
     measured = measured * (1 + noise * random.standard_normal(measured.shape))
     colour = colour_weights(model, len(scene.truth))
@@ -103,7 +105,8 @@ def corrected_by_spots(
     return correction(scene.predicted[None])[0], correction
 
 
-def _means(image: Tensor, centres: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+def spectra_at(image: Tensor, centres: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Return the mean spectra (n, C) of ``size`` x ``size`` pixels around rows and columns (n, 2) of an image."""
     rows = []
     for row, column in centres.astype(int):
         top, left = max(row - size // 2, 0), max(column - size // 2, 0)
@@ -112,34 +115,30 @@ def _means(image: Tensor, centres: NDArray[np.float64], size: int) -> NDArray[np
 
 
 def anchor_study(
-    model: Model,
-    dataset: str,
-    split: str,
+    predictions: Iterable[tuple[Model, PredictedScene]],
     counts: Sequence[int],
     *,
     choice: str = "greedy",
     seeds: int = 1,
     size: int = 9,
     noise: float = 0.01,
-    progress: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Score a model without and with spots.
+    """Score predictions without and with spots.
 
     Parameters
     ----------
-    model : Model
-    dataset, split : str
+    predictions : iterable of (Model, PredictedScene)
+        Each scene with the model that made it.
     counts : sequence of int
         Numbers of spots; 0 is the prediction itself.
-    choice : {"greedy", "kmeans"}
+    choice : {"greedy", "kmeans", "random"}
         See `simulated_places`.
     seeds : int
         How many times spots are placed and measured.
     size : int
-        Side of a spot in HR pixels, odd.
+        Side of a spot in pixels of the result, odd.
     noise : float
         Standard deviation of the measured spectra, relative to their values.
-    progress : callable
 
     Returns
     -------
@@ -148,22 +147,25 @@ def anchor_study(
         scene and seed against no spots; ``scenes``: all figures; and what made them.
     """
     scenes: dict[str, dict[str, list[dict[str, float]]]] = {}
-    for scene in predicted_scenes(model, dataset, split, progress):
+    for model, scene in predictions:
         scale = scene.truth.shape[1] // scene.observed.shape[1]
         own = scenes.setdefault(scene.name, {})
         flat = max(3, size // scale // 2 * 2 + 1)
+        chosen: dict[int, NDArray[np.float64]] = {}  # of greedy places the first ones are the places of fewer spots
         for count in counts:
             for seed in range(seeds if count else 1):
                 image = scene.predicted
                 if count:
-                    places = simulated_places(scene.observed, count, choice, flat, seed)
+                    if choice != "greedy":
+                        places = simulated_places(scene.observed, count, choice, flat, seed)
+                    else:
+                        if seed not in chosen:
+                            chosen[seed] = simulated_places(scene.observed, max(counts), choice, flat, seed)
+                        places = chosen[seed][:count]
                     image, _ = corrected_by_spots(scene, model, places, size=size, noise=noise, seed=seed)
                 figures = {"psnr": psnr(image, scene.truth), "sam": sam(image, scene.truth)}
                 own.setdefault(str(count), []).append(figures)
     return {
-        "model": model.name,
-        "dataset": dataset,
-        "split": split,
         "spots": {"choice": choice, "seeds": seeds, "size": size, "noise": noise},
         "rows": {str(count): _row(scenes, str(count)) for count in counts},
         "scenes": scenes,

@@ -3,54 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from finewave.calibration.intervals import HeldOutErrors, Intervals, calibrated, distance_from
-from finewave.calibration.residual_kriging import FLOOR
-from finewave.datasets.patches import Scene
-from finewave.datasets.registry import known_split, open_scenes
-from finewave.physics.sensors import get_sensor
+from finewave.calibration.intervals import HeldOutErrors, Intervals, calibrated
+from finewave.calibration.residual_kriging import brightness_of, features_of
+from finewave.errors import InputError
 from finewave.studies.anchor_spots import (
     PredictedScene,
     corrected_by_spots,
-    observation_of,
     predicted_scenes,
     simulated_places,
 )
+from finewave.studies.fold_predictions import predicted_over_folds
+from finewave.studies.predicted_files import predicted_files
 from finewave.zoo.model import Model
 from finewave.zoo.observation_model import colour_weights
-from finewave.zoo.seen import SeenPixels
 
 _STEP = 5  # every `_STEP`-th row and column of a scene is used
+_SMALL = 10_000  # unless it has no more pixels than these
 
 
 def calibrate_model(
-    model: Model, dataset: str, split: str = "val", *, progress: Callable[[str], None] = lambda line: None
+    model: Model,
+    dataset: str,
+    split: str = "val",
+    *,
+    files: Sequence[Path] = (),
+    progress: Callable[[str], None] = lambda line: None,
 ) -> Intervals:
-    """Return intervals for a model from the scenes of a split that it was not trained on.
+    """Return intervals for a model from scenes that it was not trained on.
 
     Parameters
     ----------
     model : Model
         Of one image; its card names sensor and degradation.
     dataset, split : str
-        ``split`` is not that of the training, which tells how far a pixel is from what was learned.
+        Whose scenes; with files, ``dataset`` is the name that they get in the card.
+    files : sequence of Path
+        Hyperspectral scenes, instead of those of a data set; see `finewave.studies.predicted_files`.
     progress : callable
+
+    Raises
+    ------
+    InputError
+        The split is that of the training; or see `finewave.studies.anchor_spots.predicted_scenes`.
     """
-    seen = _training_pixels(model, dataset)
-    scenes = [
-        held_out_errors(scene, model, seen.centres, seen.spread)
-        for scene in predicted_scenes(model, dataset, split, progress)
+    if files:
+        found = predicted_files(model, files, progress)
+        return calibrated([held_out_errors(scene, model) for scene in found], dataset)
+    if split == "train":
+        raise InputError("split train: errors on scenes of the training are too small; give val, or files of your own")
+    scenes = [held_out_errors(scene, model) for scene in predicted_scenes(model, dataset, split, progress)]
+    return calibrated(scenes, f"{dataset} {split}")
+
+
+def calibrate_over_folds(
+    name: str, dataset: str, folds: int | str, *, progress: Callable[[str], None] = lambda line: None
+) -> Intervals:
+    """Return intervals for baselines, from all scenes of train and val, each predicted by what others were fitted to.
+
+    See `finewave.studies.fold_predictions.predicted_over_folds`.
+    """
+    errors = [
+        held_out_errors(scene, model) for model, scene in predicted_over_folds(name, dataset, folds, progress=progress)
     ]
-    return calibrated(scenes, seen.centres, seen.spread, f"{dataset} {split}")
+    return calibrated(errors, f"{dataset}, folds of train and val")
 
 
 def coverage_with_spots(
-    scenes: Sequence[PredictedScene], model: Model, intervals: Intervals, share: float, spots: int
+    scenes: Sequence[PredictedScene], model: Model, share: float, spots: int
 ) -> dict[str, dict[str, float]]:
     """Return `coverage_of` of each scene, by the errors of the others alone.
 
@@ -59,33 +84,27 @@ def coverage_with_spots(
     scenes : sequence of PredictedScene
         Four or more.
     model : Model
-    intervals : Intervals
-        Whose training pixels tell distances.
     share : float
         Of the errors.
     spots : int
         At how many places spectra are measured; 0 for none.
     """
-    errors = [held_out_errors(scene, model, intervals.centres, intervals.spread) for scene in scenes]
+    errors = [held_out_errors(scene, model) for scene in scenes]
     found = {}
     for scene, own in zip(scenes, errors, strict=True):
-        others = [each for each in errors if each is not own]
-        of_others = calibrated(others, intervals.centres, intervals.spread, "others")
+        of_others = calibrated([each for each in errors if each is not own], "others")
         found[scene.name] = coverage_of(of_others, model, scene, share, spots=spots)
     return found
 
 
-def held_out_errors(
-    scene: PredictedScene, model: Model, centres: list[list[float]], spread: list[float]
-) -> HeldOutErrors:
-    """Return the errors of a scene, by brightness and distance from the training pixels."""
-    predicted, truth = (
-        each[:, ::_STEP, ::_STEP].double().flatten(1).numpy() for each in (scene.predicted, scene.truth)
-    )
-    colours = colour_weights(model, len(predicted)) @ predicted
-    brightness = colours.clip(min=0).mean(0)
-    relative = (np.abs(predicted - truth) / (brightness + FLOOR)).astype(np.float32)
-    return HeldOutErrors(scene.name, relative, brightness, distance_from(centres, spread, colours.T))
+def held_out_errors(scene: PredictedScene, model: Model) -> HeldOutErrors:
+    """Return the errors of a scene, by the colour of its pixels."""
+    step = _STEP if scene.truth[0].numel() > _SMALL else 1
+    predicted, truth = (each[:, ::step, ::step].double().flatten(1) for each in (scene.predicted, scene.truth))
+    colours = torch.from_numpy(colour_weights(model, len(predicted))) @ predicted
+    colours = colours[:, :, None]  # an image of one column
+    relative = (predicted - truth).abs() / brightness_of(colours)[:, 0]
+    return HeldOutErrors(scene.name, relative.float().numpy(), features_of(colours)[:, :, 0].T.numpy())
 
 
 def coverage_of(
@@ -108,16 +127,3 @@ def coverage_of(
 def store_intervals(card: dict[str, Any], intervals: Intervals) -> dict[str, Any]:
     """Return a card, as JSON has it, with intervals among the facts of its data."""
     return {**card, "data": {**(card.get("data") or {}), "intervals": intervals.to_card()}}
-
-
-def _training_pixels(model: Model, dataset: str) -> SeenPixels:
-    """Return what the training pixels were like, in the sensor's bands."""
-    sensor, _ = observation_of(model)
-    names = list(known_split(dataset)["train"])
-    source = open_scenes(dataset, names)
-    response = get_sensor(sensor).response(source.wavelengths)
-    pixels = []
-    for name in names:
-        scene = Scene(name, source.read(name)[:, ::4, ::4], source.full_scale(name), 1, {}).whole(response)
-        pixels.append(scene["hr_msi"][0].flatten(1).T.numpy())
-    return SeenPixels.of(np.concatenate(pixels))

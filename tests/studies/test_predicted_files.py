@@ -1,0 +1,75 @@
+"""Scenes in files for calibration: which files, and which of their bands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from finewave.cli import main
+from finewave.errors import InputError
+from finewave.io.open_save import save_scene
+from finewave.studies.coverage import calibrate_model
+from finewave.studies.predicted_files import files_named, predicted_files
+from finewave.systems.registry import create_model
+from finewave.zoo.card import describe
+from finewave.zoo.model import Model
+from tests.inference.tiny_models import scene_of
+
+BANDS = [400.0, 460.0, 520.0, 580.0, 640.0, 700.0]
+
+
+def model_of_six_bands() -> Model:
+    net = create_model("ridge", ms_bands=3, hs_bands=6)
+    card = describe(
+        net, name="tiny", sensor="nikon-d5100", wavelengths_nm=BANDS, degradation={"kernel": "gaussian", "scale": 1}
+    )
+    return Model(net, card)
+
+
+def written(folder: Path, name: str, wavelengths: list[float]) -> Path:
+    save_scene(scene_of(12, 10, bands=len(wavelengths), wavelengths=wavelengths), folder / name)
+    return folder / name
+
+
+def test_bands_are_found_by_wavelength_and_errors_become_half_widths(tmp_path: Path) -> None:
+    wider = [360.0, *BANDS, 740.0]
+    for name in ("a.tif", "bb.tif", "ccc.tif"):
+        written(tmp_path, name, wider)
+    files = files_named([str(tmp_path / "*.tif"), str(tmp_path / "a.tif")])
+    assert [each.name for each in files] == ["a.tif", "bb.tif", "ccc.tif"]
+    model = model_of_six_bands()
+    first = next(predicted_files(model, files))
+    assert first.truth.shape == first.predicted.shape == (6, 12, 10)
+    assert first.observed.shape == (3, 12, 10)
+    made = calibrate_model(model, "mine", files=files)
+    assert made.calibration["dataset"] == "mine"
+    assert list(made.calibration["coverage"]["0.9"]) == ["a.tif", "bb.tif", "ccc.tif"]
+
+
+def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no file is called"):
+        files_named([str(tmp_path / "*.tif")])
+    short = written(tmp_path, "short.tif", BANDS[:4])
+    with pytest.raises(InputError, match="has no band at 640 nm"):
+        next(predicted_files(model_of_six_bands(), [short]))
+    for arguments, words in (
+        (["--folds", "loo", "--spots", "8"], "leave out --scene and --spots"),
+        (["--scene", str(short), "--spots", "8"], "--spots needs the scenes of a data set"),
+        (["--folds", "two"], "--folds two"),
+        (["--scene", str(tmp_path / "no.tif")], "no file is called"),
+    ):
+        result = CliRunner().invoke(main, ["calibrate", str(tmp_path), *arguments])
+        assert result.exit_code == 2
+        assert words in result.stderr
+    with pytest.raises(InputError, match="split train"):
+        calibrate_model(model_of_six_bands(), "cave", "train")
+
+
+def test_values_are_those_of_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.tif", BANDS)
+    scene = scene_of(12, 10, bands=6, wavelengths=BANDS)
+    found = next(predicted_files(model_of_six_bands(), [path]))
+    np.testing.assert_allclose(found.truth.numpy(), scene.values, atol=1e-6)
