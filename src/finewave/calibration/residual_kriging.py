@@ -37,9 +37,9 @@ _PRIOR_WIDTH = (0.35, 0.7)
 class ErrorModel:
     """How errors of a model go together, in units of their own variance.
 
-    The defaults are those of a search by hand over CAVE's 26 scenes, each predicted by what was fitted to the others, by
-    which none loses more than 0.1 dB wherever 1 to 32 spots are. ``python -m benchmarks.anchor_kernel`` shows for the 20
-    training scenes what each number is worth.
+    The defaults are those of a search by hand over CAVE's 26 scenes, each predicted by what was fitted to the others:
+    none loses more than 0.1 dB wherever 1 to 32 spots are. ``python -m benchmarks.anchor_kernel`` shows for the 20 scenes
+    of the training what each number is worth.
 
     Attributes
     ----------
