@@ -38,8 +38,8 @@ class ErrorModel:
     """How errors of a model go together, in units of their own variance.
 
     The defaults are those of a search by hand over CAVE's 26 scenes, each predicted by what was fitted to the others:
-    none loses more than 0.1 dB wherever 1 to 32 spots are. ``python -m benchmarks.anchor_kernel`` shows for the 20 scenes
-    of the training what each number is worth.
+    none loses more than 0.1 dB wherever 1 to 32 spots are. ``python -m benchmarks.anchor_kernel`` shows what each
+    number is worth for the 20 training scenes.
 
     Attributes
     ----------
