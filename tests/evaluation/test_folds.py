@@ -12,7 +12,7 @@ import finewave as fw
 from finewave.datasets.store import Store
 from finewave.errors import InputError
 from finewave.evaluation.baselines import FLOORS
-from finewave.evaluation.folds import THIN, evaluate_folds, make_folds, seen_bands
+from finewave.evaluation.folds import THIN, evaluate_folds, make_folds, rows_named, seen_bands
 from finewave.evaluation.statistics import bootstrap_interval
 from finewave.physics.sensors import get_sensor
 
@@ -83,6 +83,18 @@ def test_other_tasks_have_folds_too(small_store: Path, task: str) -> None:
     assert all(len(row["images"]) == 4 for row in scores["rows"].values())
     with pytest.raises(InputError, match="folds are of one task; given: sr, ssr"):
         evaluate_folds({"a": ("bicubic", {}), "b": ("ridge", {})}, "cave", 2, store=Store(small_store))
+
+
+def test_what_is_fitted_in_one_go_has_folds(small_store: Path) -> None:
+    """Trained anew for each fold; trained weights are refused."""
+    options = {"components": 2, "features": 4, "blocks": 1, "windows": [1.0], "ridge": [1e-3], "steps": 1, "crop": 16}
+    rows, floors = rows_named("residual-fusion", baseline=True)
+    assert set(rows) == {"residual-fusion", *FLOORS["fusion"]}
+    assert set(floors) == set(FLOORS["fusion"])
+    scores = evaluate_folds({"mine": ("residual-fusion", options)}, "cave", 2, scale=2, store=Store(small_store))
+    assert len(scores["rows"]["mine"]["images"]) == 4
+    with pytest.raises(InputError, match=r"folds are for what is refitted for each \(.*kernel-ridge.*mstpp-cave"):
+        rows_named("mstpp-cave", baseline=False)
 
 
 def test_bootstrap_interval_of_a_known_spread() -> None:

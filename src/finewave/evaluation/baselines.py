@@ -25,6 +25,7 @@ FLOORS: dict[str, dict[str, Floor]] = {
     "ssr": {
         "quadratic regression": ("quadratic", {}),
         "nearest neighbours": ("knn", {}),
+        "regression + neighbours' residuals": ("ridge-knn", {}),
         "mean of both": ("ensemble-ssr", {"members": ["quadratic", "knn"]}),
     },
     "fusion": {

@@ -123,7 +123,13 @@ def _folds_command(protocol: dict[str, Any], folds: str) -> str:
     systems = {label: (system, options) for label, (system, options) in protocol["systems"].items()}
     members = [options.get("members", [system]) for system, options in systems.values()]
     names = ["+".join(each) for each in members if all(member in list_baselines() for member in each)]
-    made = ((name, all_) for name in names for all_ in (True, False) if rows_named(name, baseline=all_)[0] == systems)
+    made = (
+        (name, all_)
+        for name in names
+        for all_ in (False, True)
+        # a floor that was added since is a further row
+        if systems.items() <= rows_named(name, baseline=all_)[0].items()
+    )
     name, baseline = next(made, (None, False))
     if name is None:
         return ""
