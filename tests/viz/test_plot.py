@@ -49,6 +49,20 @@ def test_spectra_are_those_of_the_points_over_wavelength() -> None:
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["column 1, row 2", "column 40, row 30"]
 
 
+def test_half_widths_are_a_band_around_a_spectrum() -> None:
+    half = np.random.default_rng(2).uniform(0.01, 0.1, truth_values().shape)
+    with_half = scene().assign_coords(uncertainty=(("band", "y", "x"), half))  # type: ignore[attr-defined]
+    axes = fw.plot.spectra(with_half, [(1, 2)])
+    (band,) = axes.collections
+    corners = band.get_paths()[0].vertices
+    middle, width = truth_values()[:, 2, 1], half[:, 2, 1]
+    for wavelength, low, high in zip(WAVELENGTHS, middle - width, middle + width, strict=True):
+        values = corners[np.isclose(corners[:, 0], wavelength), 1]
+        assert np.isclose(values.min(), low)
+        assert np.isclose(values.max(), high)
+    assert not fw.plot.spectra(scene(), [(1, 2)]).collections
+
+
 def test_bands_flagged_bad_are_left_out() -> None:
     good = np.ones(len(WAVELENGTHS), bool)
     good[[2, 3]] = False

@@ -12,10 +12,10 @@ from finewave.extras import importing
 from finewave.physics.colour import to_rgb
 from finewave.physics.renderings import wavelengths_of
 from finewave.scene import band_values, check_scene
-from finewave.viz.figure.drawing import COLOURS, STYLES, draw_figure, spectral_axes, with_gaps
+from finewave.viz.figure.drawing import COLOURS, STYLES, draw_figure, draw_interval, spectral_axes, with_gaps
 from finewave.viz.figure.figure import check_points, drawing_of
 from finewave.viz.places import representative_points
-from finewave.viz.scene_pair import layer_of, pair_layers
+from finewave.viz.scene_pair import HALF_WIDTHS, layer_of, pair_layers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -78,7 +78,8 @@ def spectra(
     -------
     matplotlib.axes.Axes
         Over wavelength in nm, or over the number of the band if a scene has no wavelengths. Bands flagged bad are left
-        out, and lines are not drawn across wider gaps.
+        out, and lines are not drawn across wider gaps. Results of ``super_resolve(..., uncertainty=0.9)`` have a band
+        of their half-widths around them.
 
     Raises
     ------
@@ -102,8 +103,12 @@ def spectra(
             positions = np.arange(1.0, scene.sizes["band"] + 1)
         flags = band_values(scene, "good_band")
         drawn = slice(None) if flags is None or not flags.any() else flags.astype(bool)
+        half_widths = scene.coords.get(HALF_WIDTHS)
         for number, (row, column) in enumerate(pixels):
             place = f"column {column}, row {row}"
+            if half_widths is not None:
+                values, widths = scene[:, row, column].values[drawn], half_widths[:, row, column].values[drawn]
+                draw_interval(axes, positions[drawn], values, widths, COLOURS[number % len(COLOURS)])
             axes.plot(
                 *with_gaps(positions[drawn], scene[:, row, column].values[drawn]),
                 color=COLOURS[number % len(COLOURS)],

@@ -20,6 +20,8 @@ from finewave.warnings import FinewaveWarning
 if TYPE_CHECKING:
     import xarray as xr
 
+HALF_WIDTHS = "uncertainty"
+"""Coordinate of results in memory that holds half-widths of their errors, see `finewave.super_resolve`."""
 SAME_WAVELENGTH_NM = 0.5  # as the metrics have it: files round their wavelengths
 
 

@@ -90,6 +90,21 @@ def test_what_is_drawn(files: dict[str, Path], tmp_path: Path, drawn: list[Drawi
     np.testing.assert_allclose(observed.colours[11, 15], reference.colours[47, 63])
 
 
+def test_half_widths_beside_a_result_are_drawn(files: dict[str, Path], tmp_path: Path, drawn: list[Drawing]) -> None:
+    good = fw.open_scene(files["good"])
+    half = np.random.default_rng(5).uniform(0.01, 0.1, good.shape).astype(np.float32)
+    fw.save_scene(good.copy(data=half), tmp_path / "good.uncertainty.tif")
+    made = make_figure([files["good"], files["poor"]], tmp_path / "f.pdf", points=[(10, 20), (40, 8)])
+    first, second = drawn[0].columns
+    assert first.half_widths is not None
+    np.testing.assert_array_equal(first.half_widths, [half[:, 20, 10], half[:, 8, 40]])
+    assert second.half_widths is None
+    assert made.caption.endswith("Shaded: half-widths of the results' errors, as predicted.")
+    fw.save_scene(good[:, :8], tmp_path / "poor.uncertainty.tif")
+    with pytest.warns(fw.FinewaveWarning, match="belong to another result"):
+        make_figure([files["poor"]], tmp_path / "f.pdf", points=[])
+
+
 def test_without_reference_there_are_no_errors(files: dict[str, Path], tmp_path: Path, drawn: list[Drawing]) -> None:
     made = make_figure([files["poor"]], tmp_path / "f.pdf", points=[])
     assert [column.error for column in drawn[0].columns] == [None]

@@ -39,6 +39,8 @@ class Column:
         At the points of the drawing.
     wavelengths : ndarray (C,) or None
         nm, in any order; None for band numbers.
+    half_widths : ndarray (points, C) or None
+        Of the errors of the spectra, drawn as a band around them.
     error : ndarray (H, W) or None
         Of each pixel.
     scores : str
@@ -50,6 +52,7 @@ class Column:
     colours: np.ndarray
     spectra: np.ndarray | None = None
     wavelengths: np.ndarray | None = None
+    half_widths: np.ndarray | None = None
     error: np.ndarray | None = None
     scores: str = ""
 
@@ -227,6 +230,8 @@ def _spectra(figure: Any, place: Any, drawing: Drawing) -> None:
             x = column.wavelengths if with_nm else None
             x = np.arange(1, column.spectra.shape[1] + 1) if x is None else x
             axes.plot(*with_gaps(x, column.spectra[number]), label=column.label, **look)
+            if column.half_widths is not None:
+                draw_interval(axes, x, column.spectra[number], column.half_widths[number], look["color"])
         axes.set_title(f"point {number + 1}", fontsize=8.5, loc="left")
         spectral_axes(axes, with_nm)
         if number == 0:
@@ -235,6 +240,12 @@ def _spectra(figure: Any, place: Any, drawing: Drawing) -> None:
             figure.legend(
                 handles, labels, loc="outside lower center", ncols=min(len(labels), 4), fontsize=8, frameon=False
             )
+
+
+def draw_interval(axes: Axes, x: np.ndarray, values: np.ndarray, half_widths: np.ndarray, colour: str) -> None:
+    """Shade a spectrum plus and minus its half-widths."""
+    at, low = with_gaps(x, values - half_widths)
+    axes.fill_between(at, low, with_gaps(x, values + half_widths)[1], color=colour, alpha=0.16, linewidth=0)
 
 
 def spectral_axes(axes: Axes, with_nm: bool) -> None:

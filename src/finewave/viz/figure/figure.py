@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,15 @@ from finewave.scene import band_values
 from finewave.viz.error_maps import rmse_map
 from finewave.viz.figure.drawing import Column, Drawing, draw
 from finewave.viz.places import highest_contrast_window, representative_points
-from finewave.viz.scene_pair import ScenePair, open_scene_pair
+from finewave.viz.scene_pair import (
+    HALF_WIDTHS,
+    Layer,
+    ScenePair,
+    half_widths_beside,
+    half_widths_of,
+    open_scene_pair,
+)
+from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -102,12 +111,33 @@ def make_figure(
     get_convention(convention)
     names = check_labels(results, labels)
     scenes = open_scene_pair(results[0], observed, reference, results[1:])
+    for result, layer in zip(results, scenes.results, strict=True):
+        attach_half_widths(layer, Path(result))
     if rgb is not None:
         rendering_at(scenes.result.scene, rgb)  # checked before anything is drawn
     drawing, caption = drawing_of(scenes, names, rgb, region, points, convention, one_line(title))
     with atomic_output(target) as temporary:
         draw(drawing, temporary, dpi)
     return FigureResult(target, caption)
+
+
+def attach_half_widths(layer: Layer, path: Path) -> None:
+    """Give a result the half-widths that ``finewave predict --uncertainty`` has written beside it, as a coordinate.
+
+    Warns
+    -----
+    FinewaveWarning
+        That file belongs to another result, or cannot be read.
+    """
+    beside = half_widths_beside(path)
+    if beside is None:
+        return
+    try:
+        half_widths = half_widths_of(beside, layer).scene
+    except InputError as error:
+        warnings.warn(f"half-widths are not shown: {error}", FinewaveWarning, stacklevel=3)
+        return
+    layer.scene = layer.scene.assign_coords({HALF_WIDTHS: half_widths.variable})
 
 
 def check_labels(results: Sequence[str | Path], labels: Sequence[str] | None) -> list[str]:
@@ -169,7 +199,10 @@ def drawing_of(
         own_nm = wavelengths_of(scene)
         if spectra is not None and own_nm is not None and bad:
             spectra = np.where(np.isin(own_nm, list(bad)), np.nan, spectra)
-        return Column(label, role, colours, spectra, own_nm, **more)
+        half_widths = None
+        if marked and role == "result" and HALF_WIDTHS in scene.coords:
+            half_widths = np.stack([scene.coords[HALF_WIDTHS].values[:, y, x] for y, x in marked])
+        return Column(label, role, colours, spectra, own_nm, half_widths, **more)
 
     columns = []
     if reference is not None:
@@ -192,6 +225,8 @@ def drawing_of(
         note += f"PSNR (peak 1), SAM: whole\nscene, convention {convention}."
     if marked:
         caption += f" Spectra at (x, y) = {', '.join(f'({x}, {y})' for y, x in marked)}."
+        if any(column.half_widths is not None for column in columns):
+            caption += " Shaded: half-widths of the results' errors, as predicted."
     return Drawing(tuple(columns), scenes.size, part, marked, title, note), caption
 
 
