@@ -36,7 +36,7 @@ class Product:
 
 PRODUCTS: tuple[Product, ...] = (
     Product("Sentinel-2 product", "sentinel2", r"_B\d[\dA]|^MTD_|\.zip$", has_resolution=True, has_clouds=True),
-    Product("Landsat product", "landsat", "^L[COTE]0", has_resolution=True, has_clouds=True),
+    Product("Landsat product", "landsat", "^L[COTEM]0", has_resolution=True, has_clouds=True),
     Product("Zarr store of EOPF", "eopf", "^$", has_resolution=True),
     Product("EnMAP product", "enmap", "^ENMAP", has_clouds=True),
     Product("DESIS product", "desis", "^DESIS"),

@@ -20,14 +20,13 @@ from finewave.io.file_errors import reading
 from finewave.io.formats.band_files import BandFile, open_bands, read_header
 from finewave.io.open_options import OpenOptions
 from finewave.io.products.cloud_masks import IsCloud, is_flagged, no_clouds_known
-from finewave.io.products.known_bands import bands_of_sensor
 from finewave.io.products.product_files import ProductFiles, is_archive
 from finewave.physics.sensors.satellites import nominal_bands
 from finewave.warnings import FinewaveWarning
 
 # sensor, satellite, level, path and row, two dates, collection, tier, content: unique to Landsat
 _NAME = re.compile(
-    r"(?P<product>L(?P<sensor>[COTE])0(?P<satellite>[4-9])_(?P<level>[A-Z0-9]{2,4})_\d{6}_\d{8}_\d{8}_0\d"
+    r"(?P<product>L(?P<sensor>[COTEM])0(?P<satellite>[1-9])_(?P<level>[A-Z0-9]{2,4})_\d{6}_\d{8}_\d{8}_0\d"
     r"(?:_(?:T1|T2|RT|A1|A2))?)_(?P<what>[A-Z0-9_]+)\.(?P<kind>tif|txt|xml|json)$",
     re.IGNORECASE,
 )
@@ -36,6 +35,8 @@ _NOT_REFLECTANCE = re.compile(r"(?:ST_)?B(?:6|10|11)(?:_VCID_\d)?$", re.IGNORECA
 _METADATA = ("txt", "json", "xml")
 _PANCHROMATIC = "B8"
 NODATA = 0
+_SCANNER = ((500.0, 600.0), (600.0, 700.0), (700.0, 800.0), (800.0, 1100.0))
+"""Band edges in nm of the Multispectral Scanner (USGS, What are the band designations for the Landsat satellites?)."""
 SURFACE_SCALE, SURFACE_OFFSET = 2.75e-5, -0.2
 """Of all surface reflectances of Collection 2 (USGS, Landsat 8-9 Collection 2 Level 2 Science Product Guide)."""
 
@@ -45,12 +46,21 @@ def matches(path: Path) -> bool:
     if path.is_dir():
         return any((match := _NAME.match(each.name)) and _is_ours(match) for each in path.iterdir())
     if is_archive(path, (".tar",)):
-        return re.match(r"L[COTE]0[4-9]_", path.name) is not None
+        return re.match(r"L[COTEM]0[1-9]_", path.name, re.IGNORECASE) is not None
     match = _NAME.match(path.name)
     if match is None or not _is_ours(match):
         return False
     band = _BAND.match(match["what"])
-    return band is None or band[1].upper() in nominal_bands(f"landsat{match['satellite']}")
+    return band is None or band[1].upper() in _known_bands(match)
+
+
+def _known_bands(match: re.Match[str]) -> Mapping[str, tuple[float, float]]:
+    """Return centre and width of the reflective bands of a product's sensor."""
+    satellite = int(match["satellite"])
+    if match["sensor"].upper() != "M":
+        return nominal_bands(f"landsat{satellite}") if satellite >= 4 else {}
+    first = 4 if satellite <= 3 else 1
+    return {f"B{first + i}": ((low + high) / 2, high - low) for i, (low, high) in enumerate(_SCANNER)}
 
 
 def _is_ours(match: re.Match[str]) -> bool:
@@ -96,8 +106,8 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             f"{path} holds the bands of {len(products)} products ({', '.join(products[:3])}); one is expected"
         )
     first = next(iter(listed.values()))
-    sensor = f"landsat{first['satellite']}"
-    bands = _reflective(listed, sensor, path, requested)
+    sensor, known = f"landsat{first['satellite']}", _known_bands(first)
+    bands = _reflective(listed, known, path, requested)
     headers = {name: read_header(product.file(file)) for name, file in bands.items()}
     level_2 = any(name.rpartition("/")[2].upper().find("_SR_B") > 0 for name in bands.values())
     metadata = _metadata(product, listed)
@@ -112,20 +122,24 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         flags=_saturation(product, listed, list(bands)),
         clouds=_clouds(product, listed, path) if options.mask_clouds else None,
         attrs={
-            "sensor": sensor,
+            "sensor": f"{sensor}-mss" if first["sensor"].upper() == "M" else sensor,
             "product": first["product"],
             "quantity": "surface reflectance" if level_2 else "top-of-atmosphere reflectance",
             **date_attribute(stated_date(stated), date_in_name(first["product"], time=False)),
         },
-        **bands_of_sensor(list(bands), sensor),
+        wavelengths=[round(known[name][0], 1) for name in bands],
+        fwhm=[round(known[name][1], 1) for name in bands],
+        band_names=list(bands),
     )
 
 
 def _reflective(
-    listed: Mapping[str, re.Match[str]], sensor: str, path: Path, requested: re.Match[str] | None
+    listed: Mapping[str, re.Match[str]],
+    known: Mapping[str, tuple[float, float]],
+    path: Path,
+    requested: re.Match[str] | None,
 ) -> dict[str, str]:
     """Return the file of each reflective band, in the order of the bands."""
-    known = nominal_bands(sensor)
     tiffs = {name: each["what"].upper() for name, each in listed.items() if each["kind"].lower() == "tif"}
     surface = {name: kind for name, kind in tiffs.items() if kind.startswith("SR_B")}
     files = {

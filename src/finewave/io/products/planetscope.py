@@ -38,7 +38,7 @@ _UNUSABLE_BITS = 0b11111101
 
 def matches(path: Path) -> bool:
     """Whether a path is a scene's image, or a folder with one."""
-    return len(_images(path)) == 1
+    return bool(_images(path))
 
 
 def _images(path: Path) -> list[Path]:
@@ -64,11 +64,15 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     Raises
     ------
     InputError
-        The image has neither 4 nor 8 bands, or one without ``_SR`` lacks its metadata.
+        There are several images, the image has neither 4 nor 8 bands, or one without ``_SR`` lacks its metadata.
     """
     import rasterio
 
-    image = _images(path)[0]
+    images = _images(path)
+    if len(images) > 1:
+        listed = ", ".join(each.name for each in images[:3]) + (", ..." if len(images) > 3 else "")
+        raise InputError(f"{path} holds {len(images)} PlanetScope images; open one of them: {listed}")
+    image = images[0]
     name = _NAME.match(image.name)
     assert name is not None  # it was found by its name
     with reading(image, "PlanetScope image"), quiet_gdal(), rasterio.open(image, driver=driver_of(image)) as dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from finewave.io.formats.envi_header import header_fields, header_of
 from finewave.io.formats.lazy import LazyValues, Slices
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene
+from finewave.warnings import FinewaveWarning
 
 _WHITE = ("WHITEREF_{}", "{}_WHITEREF", "{}_white", "white_{}")
 _DARK = ("DARKREF_{}", "{}_DARKREF", "{}_dark", "dark_{}")
@@ -26,7 +28,7 @@ _EXPOSURE = ("tint", "integration time", "exposure time", "exposure")
 
 
 def matches(path: Path) -> bool:
-    """Return whether a path is a scan with both references beside it, or a folder with one."""
+    """Return whether a path is a scan with a white reference beside it, or a folder with one."""
     return _scan(path) is not None
 
 
@@ -48,7 +50,7 @@ def _headers(folder: Path) -> dict[str, Path]:
 
 
 def _has_references(header: Path, beside: Mapping[str, Path]) -> bool:
-    return all(_reference(header, patterns, beside) is not None for patterns in (_WHITE, _DARK))
+    return _reference(header, _WHITE, beside) is not None
 
 
 def _reference(header: Path, patterns: tuple[str, ...], beside: Mapping[str, Path]) -> Path | None:
@@ -82,15 +84,22 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     scan = envi.open_file(header, plain)
     beside = _headers(header.parent)
     white_header, dark_header = _reference(header, _WHITE, beside), _reference(header, _DARK, beside)
-    assert white_header is not None  # _scan has seen both
-    assert dark_header is not None
-    dark = _mean_line(dark_header, plain, scan, header)
+    assert white_header is not None  # _scan has seen it
+    dark = np.zeros(()) if dark_header is None else _mean_line(dark_header, plain, scan, header)
+    if dark_header is None:
+        warnings.warn(
+            f"{header} lacks its dark reference (DARKREF_{header.name}); taken as 0, which makes dark places too "
+            "bright: put it beside the scan",
+            FinewaveWarning,
+            stacklevel=4,
+        )
     white = _mean_line(white_header, plain, scan, header)
     own_dark = _reference(header, _DARK_OF_WHITE, beside)
     of_white = dark if own_dark is None else _mean_line(own_dark, plain, scan, header)
     exposures = [_exposure(each) for each in (header, white_header)]
     ratio = exposures[1] / exposures[0] if None not in exposures else 1.0  # type: ignore[operator]  # None was excluded
     with np.errstate(divide="ignore", invalid="ignore"):
+        dark = np.broadcast_to(dark, white.shape)
         gain = np.where(white > of_white, ratio / (white - of_white), np.nan)
 
     def read(key: Slices) -> NDArray[Any]:
@@ -103,7 +112,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     scene.attrs |= {
         "product": header.stem,
         "quantity": "reflectance relative to the white reference",
-        "references": f"{white_header.name}, {dark_header.name}",
+        "references": ", ".join(each.name for each in (white_header, dark_header) if each is not None),
     }
     scene.attrs.setdefault("sensor", str(scan.attrs.get("sensor_type", "line scanner")).lower())
     scene.set_close(scan.close)

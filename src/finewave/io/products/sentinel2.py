@@ -23,7 +23,8 @@ from finewave.io.products.product_files import ProductFiles, is_archive
 from finewave.physics.sensors.satellites import nominal_bands
 from finewave.warnings import FinewaveWarning
 
-_METADATA = re.compile(r"MTD_MSIL(1C|2A)\.xml$", re.IGNORECASE)
+# the second one of products before December 2016
+_METADATA = re.compile(r"(?:MTD_MSI|S2[A-Z]_(?:OPER|USER)_MTD_SAF)L(1C|2A)(?:_.*)?\.xml$", re.IGNORECASE)
 _ZIP = re.compile(r"S2[A-Z]_MSIL(1C|2A)_.*\.zip$|.*\.safe\.zip$", re.IGNORECASE)
 _BAND = re.compile(r"_B(\d\d|8A)(?:_\d\dm)?\.(?:jp2|tiff?)$", re.IGNORECASE)
 # tile, time and band in the names of the files
@@ -39,7 +40,7 @@ _CLASSES = re.compile(r"_SCL_(20|60)m\.(jp2|tiff?)$", re.IGNORECASE)
 
 def matches(path: Path) -> bool:
     """Return whether a path is a product, one of its bands, or a folder of bands with its names."""
-    if path.is_file() and _BAND.search(path.name) and "IMG_DATA" in path.parts:
+    if path.is_file() and _BAND.search(path.name) and "IMG_DATA" in map(str.upper, path.parts):
         return _root(path) is not None
     if path.is_file():
         return bool(_METADATA.match(path.name) or (is_archive(path, (".zip",)) and _ZIP.match(path.name)))
@@ -54,6 +55,8 @@ def _root(path: Path) -> Path | None:
         if each.suffix.lower() == ".safe" and each.is_dir():
             return each
         if each.is_dir() and any((each / f"MTD_MSIL{level}.xml").is_file() for level in _QUANTITIES):
+            return each
+        if each == path and each.is_dir() and any(_METADATA.match(file.name) for file in each.iterdir()):
             return each
     return None
 
@@ -134,7 +137,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     files = [
         name
         for name in product.names
-        if "/IMG_DATA/" in f"/{name}" and band_of(name) is not None and _is_inside(name, inside)
+        if "/IMG_DATA/" in f"/{name}".upper() and band_of(name) is not None and _is_inside(name, inside)
     ]
     if not files:
         raise InputError(f"{path} holds no bands under GRANULE/*/IMG_DATA (B02, B03, ...); was it unpacked wholly?")
@@ -172,10 +175,15 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             "sensor": sensor or metadata.spacecraft,
             "product": re.sub(r"(\.safe)?(\.zip)?$", "", root.name, flags=re.IGNORECASE),
             "quantity": _QUANTITIES[level],
-            **date_attribute(metadata.date, date_in_name(files[0].rpartition("/")[2])),
+            **date_attribute(metadata.date, _date_in(files[0].rpartition("/")[2])),
         },
         **known,
     )
+
+
+def _date_in(file: str) -> str | None:
+    """Return the start of the acquisition in the name of a band; names before 2016 have the time of processing."""
+    return date_in_name(file) if _NAMED.match(file) else None
 
 
 def _clouds(product: ProductFiles, tile: str, path: Path) -> tuple[Any, IsCloud]:
@@ -238,7 +246,7 @@ def _is_inside(name: str, folder: str) -> bool:
 def _before_images(name: str) -> str:
     """Return the granule's folder of a file in it."""
     parts = PurePosixPath(name).parts
-    return "/".join(parts[: parts.index("IMG_DATA")])
+    return "/".join(parts[: [part.upper() for part in parts].index("IMG_DATA")])
 
 
 def band_of(file: str) -> str | None:

@@ -16,6 +16,7 @@ from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.raster import open_raster
 from finewave.io.open_options import OpenOptions
 from finewave.physics.sensors.satellites import nominal_bands
+from finewave.stated_numbers import number_in
 
 _SENSORS = {"WV02": "worldview2", "WV03": "worldview3", "QB02": "quickbird", "GE01": "geoeye1", "WV04": "worldview4"}
 _BANDS = {
@@ -88,11 +89,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         count = dataset.count
     if count != len(bands):
         raise InputError(f"{image} has {count} bands, {imd.name} speaks of {len(bands)}; are they of one product?")
-    with reading(imd, "metadata (IMD)"):
-        factors = tuple(
-            float(groups[f"BAND_{band}"]["absCalFactor"]) / float(groups[f"BAND_{band}"]["effectiveBandwidth"])
-            for band in bands
-        )
+    factors = tuple(_factor(groups[f"BAND_{band}"], f"{imd}: band {band}") for band in bands)
     satellite = next((each["satId"] for each in groups.values() if "satId" in each), "")
     sensor = _SENSORS.get(satellite, satellite.lower() or "maxar")
     names = [_BANDS.get(band, band.lower()) for band in bands]
@@ -110,6 +107,17 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             **date_attribute(*(utc(group.get(name)) for name in _DATES for group in groups.values())),
         },
     )
+
+
+def _factor(fields: dict[str, str], what: str) -> float:
+    """Return what a number is multiplied by to be radiance."""
+    for name in ("absCalFactor", "effectiveBandwidth"):
+        if name not in fields:
+            raise InputError(f"{what} lacks {name}, by which its numbers become radiance; copy the file again")
+    factor, width = (number_in(fields[name], f"{what}: {name}") for name in ("absCalFactor", "effectiveBandwidth"))
+    if not (factor > 0 and width > 0):
+        raise InputError(f"{what} has an absCalFactor or effectiveBandwidth that is not positive")
+    return factor / width
 
 
 def read_imd(path: Path) -> dict[str, dict[str, str]]:
