@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -63,6 +65,14 @@ def _seed() -> None:
 
     torch.manual_seed(0)
     np.random.seed(0)  # noqa: NPY002 - libraries still draw from the global generator
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """Address and port of this machine where nobody listens, nor can anybody begin to while the test runs."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{reserved.getsockname()[1]}"
 
 
 @pytest.fixture(scope="session")

@@ -115,13 +115,15 @@ def test_nobody_else_can_use_the_workers() -> None:
         assert client.submit(sum, [1, 2]).result() == 3
 
 
-def test_scheduler_that_does_not_answer(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scheduler_that_does_not_answer(
+    model: Path, tmp_path: Path, nobody: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = write_scene(tmp_path / "scene.tif", 5, 7)
     monkeypatch.setattr("finewave.inference.process_pool.CONNECTION_SECONDS", 0.2)
-    with pytest.raises(InputError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
-        predict_file(source, tmp_path / "out.tif", model, cluster="tcp://127.0.0.1:9")
+    with pytest.raises(InputError, match=f"no Dask scheduler answers at tcp://{nobody}"):
+        predict_file(source, tmp_path / "out.tif", model, cluster=f"tcp://{nobody}")
     with pytest.raises(InputError, match="--cluster or --workers"):
-        predict_file(source, tmp_path / "out.tif", model, cluster="tcp://127.0.0.1:9", workers=2)
+        predict_file(source, tmp_path / "out.tif", model, cluster=f"tcp://{nobody}", workers=2)
 
 
 def test_what_a_tile_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:

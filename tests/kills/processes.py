@@ -15,7 +15,7 @@ from tests.kills.jobs import Job
 
 PATIENCE = 900.0  # seconds for a run or its end: a machine may be busy
 CHILDREN_S = 90.0
-LOOK_S = 0.004
+LOOK_S = 0.02  # seldom enough to cost nothing beside a command that waits for a processor
 _AT_START = {signal.SIGINT, signal.SIGTERM}
 
 
@@ -109,7 +109,7 @@ def end_of(pid: int) -> int:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
+        time.sleep(LOOK_S)
     send(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     return -999

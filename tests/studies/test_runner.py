@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +20,17 @@ from finewave.studies.scoring import score
 from finewave.studies.table_formats import write_table
 from finewave.studies.tables import build_table
 from tests.studies.conftest import request_of
+from tests.training.dying import dying
 
 SCRIPT = """
 import sys
 from finewave.cli import main
 from finewave import provenance
-from finewave.training import callbacks
 from finewave.training import trainer as training
 from tests.studies.tiny import register
+from tests.training.dying import die_if_asked
 register()
-callbacks.CHECKPOINT_SECONDS = 0.0
+die_if_asked()
 provenance.checkout_revision = training.checkout_revision = lambda **_: "one"  # it may change meanwhile
 main(sys.argv[1:])
 """
@@ -178,14 +178,8 @@ def test_killed_and_started_again_it_is_the_same_table(tmp_path: Path) -> None:
 
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     options = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
-    process = subprocess.Popen(command("killed"), **options)
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "killed").rglob("last.ckpt")):
-        assert process.poll() is None, "it ended before the first checkpoint"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    ended = subprocess.run(command("killed"), **{**options, "env": environment | dying("after 5")})
+    assert ended.returncode == -signal.SIGKILL
     assert len(all_results(tmp_path / "killed")) == 1  # the floor; the training had not ended
     for out in ("killed", "calm"):
         subprocess.run(command(out), check=True, **options)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from safetensors.torch import load_file
 import finewave as fw
 from finewave.scene import make_scene
 from finewave.training.fit import FitOptions, fit
+from tests.training.dying import dying
 
 WAVELENGTHS = np.linspace(450.0, 700.0, 6)
 SENSOR = """
@@ -38,8 +38,8 @@ SMALL = (
 SCRIPT = """
 import sys
 from finewave.cli import main
-from finewave.training import callbacks
-callbacks.CHECKPOINT_SECONDS = 0.0
+from tests.training.dying import die_if_asked
+die_if_asked()
 main(sys.argv[1:])
 """
 
@@ -212,17 +212,11 @@ def test_killed_and_started_again_it_ends_the_same(scene: Path, options: FitOpti
     fit([scene], tmp_path / "calm", replace(options, steps=16))
     killed = [sys.executable, "-c", SCRIPT, *command(scene, options, tmp_path / "model", 16)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    process = subprocess.Popen(killed, env=environment, stdout=subprocess.DEVNULL)
-    checkpoint = tmp_path / "model" / "training" / "phase1" / "last.ckpt"
-    deadline = time.monotonic() + 240
-    while not checkpoint.exists():
-        assert process.poll() is None, "it ended before the first checkpoint"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(killed, env=environment | dying("after 2"), cwd=root, stdout=subprocess.DEVNULL)
+    assert ended.returncode == -signal.SIGKILL
     assert not (tmp_path / "model" / "model.safetensors").exists()
-    done = subprocess.run(killed, env=environment, check=True, capture_output=True, text=True)
+    done = subprocess.run(killed, env=environment, cwd=root, check=True, capture_output=True, text=True)
     assert "continuing phase1" in done.stdout
     folders = [tmp_path / name / "training" / "model" for name in ("calm", "model")]
     calm, resumed = (load_file(folder / "model.safetensors") for folder in folders)

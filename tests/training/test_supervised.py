@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,14 +18,15 @@ import finewave as fw
 from finewave.nn.losses import LOSSES
 from finewave.training import trainer as training
 from finewave.training.trainer import train
+from tests.training.dying import dying
 
 SCRIPT = """
 import sys
-from finewave.training import callbacks
 from finewave.training import trainer as training
+from tests.training.dying import die_if_asked
 from tests.training.stand_ins import register
 register()
-callbacks.CHECKPOINT_SECONDS = 0.0
+die_if_asked()
 training.training_precision = lambda device: "bf16-mixed"
 training.train("common-cave-x4", sys.argv[1:])
 """
@@ -116,17 +116,11 @@ def test_killed_and_started_again_it_ends_the_same(
     root = Path(__file__).parents[2]
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     command = [sys.executable, "-c", SCRIPT, *killed]
-    process = subprocess.Popen(command, env=environment, cwd=root, stdout=subprocess.DEVNULL)
-    checkpoint = tmp_path / "killed" / "phase1" / "last.ckpt"
-    deadline = time.monotonic() + 240
-    while not checkpoint.exists():
-        assert process.poll() is None, "it ended before the first checkpoint"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    options = {"cwd": root, "stdout": subprocess.DEVNULL}
+    ended = subprocess.run(command, env=environment | dying("after 7"), **options)
+    assert ended.returncode == -signal.SIGKILL
     assert not (tmp_path / "killed" / "model").exists()
-    subprocess.run(command, env=environment, cwd=root, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, env=environment, check=True, **options)
     one, other = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("calm", "killed"))
     assert one.keys() == other.keys()
     for key in one:

@@ -11,6 +11,7 @@ import pytest
 
 import finewave as fw
 from finewave.errors import InputError
+from finewave.plain_text import one_line
 from finewave.scene import make_scene
 from tests.viz.scenes import WAVELENGTHS, truth_values
 
@@ -145,3 +146,20 @@ def test_a_result_is_named_after_its_model() -> None:
 def test_what_does_not_fit_is_refused(call: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         call()  # type: ignore[operator]
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.parametrize("name", ["$\\frac{$", "_hidden", "a\udcffb", "nul\x00b", "two\nlines", "%s {0}"])
+def test_names_are_text_whatever_they_hold(name: str) -> None:
+    """A formula that is none would end the drawing, others would be set as one, and "_" would hide the entry."""
+    named = {name: scene(), "other": scene()}
+    shown = one_line(name)
+    axes = fw.plot.spectra(named, [(1, 2)])
+    axes.figure.canvas.draw()
+    assert [text.get_text().strip() for text in axes.get_legend().get_texts()] == [
+        f"{shown}, column 1, row 2",
+        "other, column 1, row 2",
+    ]
+    figure = fw.plot.compare(named, scene(), points=[(1, 2)], title=name)
+    figure.canvas.draw()
+    assert [text.get_text().strip() for text in figure.legends[0].get_texts()] == ["reference", shown, "other"]

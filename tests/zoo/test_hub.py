@@ -184,7 +184,7 @@ def test_revisions(model: Model, hub: Hub) -> None:
     assert notes == {"": "new", "@v1": "old", "@next": "next", f"@{first}": "old"}
 
 
-def test_cache_serves_without_network(model: Model, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_serves_without_network(model: Model, hub: Hub, nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
     model.push_to_hub(NAME, token=TOKEN)
@@ -192,7 +192,7 @@ def test_cache_serves_without_network(model: Model, hub: Hub, monkeypatch: pytes
     before = len(hub.requests)
     load_model(f"hf:{NAME}")
     assert not [line for line in hub.requests[before:] if "/resolve/" in line]  # nothing is fetched twice
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://{nobody}")
     assert load_model(f"hf:{NAME}").name == "tiny"
     assert list(hub_module.cached()) == [f"hf:{NAME}"]
 
@@ -266,16 +266,14 @@ def test_no_such_revision(model: Model, hub: Hub) -> None:
     one_line(error)
 
 
-def test_no_network_and_nothing_cached(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_network_and_nothing_cached(hub: Hub, nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(
-        InputError, match=rf"hf:{NAME} is not in the cache, and http://127.0.0.1:9 cannot be reached"
-    ) as e:
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://{nobody}")
+    with pytest.raises(InputError, match=rf"hf:{NAME} is not in the cache, and http://{nobody} cannot be reached") as e:
         load_model(f"hf:{NAME}")
     one_line(e)
-    with pytest.raises(InputError, match=r"http://127.0.0.1:9 cannot be reached: ") as e:
+    with pytest.raises(InputError, match=rf"http://{nobody} cannot be reached: ") as e:
         Model(create_model("ridge")).push_to_hub(NAME, token=TOKEN)
     one_line(e)
 

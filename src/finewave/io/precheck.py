@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 from finewave.errors import InputError
+from finewave.io.gdal_metadata import check_metadata
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _OF_A_STORE = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
@@ -30,13 +32,22 @@ def precheck(path: Path) -> None:
     InputError
         The file is one of these.
     """
+    check_regular(path)
     if path.is_dir():
         if path.suffix.lower() == ".zarr" or any((path / name).exists() for name in _OF_A_STORE):
-            _look_at_chunks(path)
+            _look_at_store(path)
     elif _is_hdf5(path):
         from finewave.io.isolated.reader import probe_hdf5
 
         probe_hdf5(path)
+    else:
+        check_metadata(path)
+
+
+def check_regular(path: Path) -> None:
+    """Raise an error for a pipe, a socket or a device, which a library would wait for, or read without end."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"cannot read {path}: it is a pipe or a device, not a file; save its content in a file")
 
 
 def _is_hdf5(path: Path) -> bool:
@@ -55,24 +66,32 @@ def _is_hdf5(path: Path) -> bool:
     return False
 
 
-def _look_at_chunks(store: Path) -> None:
-    """Raise an error for a Zarr store with huge chunks: the library allocates a whole chunk."""
-    for file in (*store.rglob("zarr.json"), *store.rglob(".zarray")):
-        try:
-            if file.stat().st_size > _LARGEST_METADATA:
-                raise InputError(f"cannot read {file}: {file.stat().st_size} bytes are too many for metadata")
-            metadata = json.loads(file.read_text(encoding="utf-8"))
-            chunk = (
-                metadata.get("chunks")
-                or metadata.get("chunk_grid", {}).get("configuration", {}).get("chunk_shape")
-                or [1]
-            )
-            size = math.prod(int(each) for each in chunk)
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-            continue  # left to the reader
-        if size > LARGEST_CHUNK:
-            shape = " x ".join(str(each) for each in chunk)
-            raise InputError(f"cannot read {store}: its chunks of {shape} numbers are larger than memory should hold")
+def _look_at_store(store: Path) -> None:
+    """Raise an error for a Zarr store with links to other places, or huge chunks: the library allocates whole ones."""
+    inside = store.resolve()
+    for folder, folders, files in os.walk(store):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+                raise InputError(f"{store} does not hold its own values: {path} is a link to {path.resolve()}; copy it")
+            if name in ("zarr.json", ".zarray"):
+                _look_at_chunks(store, path)
+
+
+def _look_at_chunks(store: Path, file: Path) -> None:
+    try:
+        if file.stat().st_size > _LARGEST_METADATA:
+            raise InputError(f"cannot read {file}: {file.stat().st_size} bytes are too many for metadata")
+        metadata = json.loads(file.read_text(encoding="utf-8"))
+        chunk = (
+            metadata.get("chunks") or metadata.get("chunk_grid", {}).get("configuration", {}).get("chunk_shape") or [1]
+        )
+        size = math.prod(int(each) for each in chunk)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return  # left to the reader
+    if size > LARGEST_CHUNK:
+        shape = " x ".join(str(each) for each in chunk)
+        raise InputError(f"cannot read {store}: its chunks of {shape} numbers are larger than memory should hold")
 
 
 def check_declared(path: Path, declared: int) -> None:

@@ -11,8 +11,17 @@ from finewave.errors import InputError
 from finewave.extras import importing
 from finewave.physics.colour import to_rgb
 from finewave.physics.renderings import wavelengths_of
+from finewave.plain_text import one_line
 from finewave.scene import band_values, check_scene
-from finewave.viz.figure.drawing import COLOURS, STYLES, draw_figure, draw_interval, spectral_axes, with_gaps
+from finewave.viz.figure.drawing import (
+    COLOURS,
+    STYLES,
+    draw_figure,
+    draw_interval,
+    legend_entry,
+    spectral_axes,
+    with_gaps,
+)
 from finewave.viz.figure.figure import check_points, drawing_of
 from finewave.viz.places import representative_points
 from finewave.viz.scene_pair import HALF_WIDTHS, layer_of, pair_layers
@@ -114,11 +123,12 @@ def spectra(
                 color=COLOURS[number % len(COLOURS)],
                 linestyle=STYLES[style % len(STYLES)],
                 marker="." if len(positions) < 16 else "",
-                label=place if len(named) == 1 else f"{label}, {place}",
+                label=place if len(named) == 1 else legend_entry(f"{label}, {place}"),
             )
     spectral_axes(axes, with_nm)
     axes.set_ylabel("value", fontsize=8)
-    axes.legend(fontsize=7, frameon=False)
+    for text in axes.legend(fontsize=7, frameon=False).get_texts():
+        text.set_parse_math(False)  # a name is text, whatever it holds: "$x$" is no formula
     return axes
 
 
@@ -164,7 +174,7 @@ def compare(
         None if observed is None else layer_of("input", "input", check_scene(observed)),
         None if reference is None else layer_of("reference", "reference", check_scene(reference)),
     )
-    drawing, _ = drawing_of(pair, list(named), rgb, region, points, convention, title)
+    drawing, _ = drawing_of(pair, list(named), rgb, region, points, convention, one_line(title))
     return draw_figure(drawing)
 
 
@@ -173,9 +183,9 @@ def _named(scenes: xr.DataArray | Mapping[str, xr.DataArray]) -> dict[str, xr.Da
     if isinstance(scenes, Mapping):
         if not scenes:
             raise InputError("there is no scene to plot")
-        return {label: check_scene(scene) for label, scene in scenes.items()}
+        return {one_line(str(label)): check_scene(scene) for label, scene in scenes.items()}
     scene = check_scene(scenes)
-    return {str(scene.attrs.get("model", "result")): scene}
+    return {one_line(str(scene.attrs.get("model", "result"))): scene}
 
 
 def _size(scene: xr.DataArray) -> tuple[int, int]:

@@ -229,7 +229,7 @@ def _spectra(figure: Any, place: Any, drawing: Drawing) -> None:
                 look = {"color": INK, "linestyle": "none", "marker": "D", "markersize": 4, "markerfacecolor": "white"}
             x = column.wavelengths if with_nm else None
             x = np.arange(1, column.spectra.shape[1] + 1) if x is None else x
-            axes.plot(*with_gaps(x, column.spectra[number]), label=column.label, **look)
+            axes.plot(*with_gaps(x, column.spectra[number]), label=legend_entry(column.label), **look)
             if column.half_widths is not None:
                 draw_interval(axes, x, column.spectra[number], column.half_widths[number], look["color"])
         axes.set_title(f"point {number + 1}", fontsize=8.5, loc="left")
@@ -246,6 +246,11 @@ def draw_interval(axes: Axes, x: np.ndarray, values: np.ndarray, half_widths: np
     """Shade a spectrum plus and minus its half-widths."""
     at, low = with_gaps(x, values - half_widths)
     axes.fill_between(at, low, with_gaps(x, values + half_widths)[1], color=colour, alpha=0.16, linewidth=0)
+
+
+def legend_entry(label: str) -> str:
+    """Return a label that matplotlib shows: it leaves those out that begin with an underscore."""
+    return f" {label}" if label.startswith("_") else label
 
 
 def spectral_axes(axes: Axes, with_nm: bool) -> None:
