@@ -71,8 +71,16 @@ def test_only_those_with_the_token_see_the_page(port: int) -> None:
     assert status(answer) == 200
     assert f"Set-Cookie: finewave-{port}={token(port)}; Path=/; HttpOnly; SameSite=Strict".encode() in answer
     assert status(ask(port, "/", Cookie=f"finewave-{port}={token(port)}")) == 200
+    assert status(ask(port, "/saves/nothing")) == 403
     assert status(ask(port, "/page/page.js")) == 200
     assert status(ask(port, "/static/js/bokeh.min.js")) == 200
+
+
+def test_the_page_says_what_it_waits_for(port: int) -> None:
+    page = ask(port, f"/?token={token(port)}").decode()
+    assert '<p id="loading" class="cover" role="status">Reading result.tif …</p>' in page
+    assert '<output id="band-name" for="band">550 nm</output>' in page  # before any script runs
+    assert 'aria-busy="true"' in page
 
 
 def test_headers_bound_the_page(port: int) -> None:
@@ -136,6 +144,9 @@ def test_other_pages_cannot_send(port: int, method: str) -> None:
         "/static/extensions/../../etc/passwd",
         "/results/../../etc/passwd",
         "/results/..%2f..%2fetc%2fpasswd",
+        "/saves/../../etc/passwd",
+        "/saves/..%2f..%2fetc%2fpasswd",
+        "/saves/nothing",
         "/jobs/%2e%2e",
         "//etc/passwd",
         "/autoload.js",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tornado.ioloop import IOLoop
 
     from finewave.viz.server.jobs import Jobs
-    from finewave.viz.server.library import LibrarySpectrum
+    from finewave.viz.server.library import Library, LibrarySpectrum
     from finewave.viz.server.viewer_session import ViewerSession
 
 LOCAL = "127.0.0.1"
@@ -221,7 +221,10 @@ class Site:
         self.downloads = Downloads()
         self._uploads: dict[str, ScenePair] = {}
         self._pages: set[ViewerSession] = set()
+        self._on_bands: dict[bytes, Library] = {}
         jobs.forgotten = self._forget
+        if view is not None:
+            self._library_for(view)  # before the first page, as large libraries take seconds
 
     def end(self, seconds: float) -> bool:
         """Stop all work; return whether it stopped in time."""
@@ -262,12 +265,24 @@ class Site:
             state_from_query(query, view),
             facts,
             self.downloads,
-            self.library,
+            self._library_for(view),
             partial(self._left, facts),
         )
         self._pages.add(page)
         if uploaded:
             self.jobs.jobs[scene].shown += 1
+
+    def _library_for(self, view: ScenePair) -> Library | None:
+        """Return the library on the bands of a view; None without one, or without wavelengths."""
+        from finewave.viz.server.library import Library
+
+        centres = view.result.wavelengths
+        if not self.library or centres is None:
+            return None
+        key = centres.tobytes()
+        if key not in self._on_bands:
+            self._on_bands[key] = Library(self.library, centres)
+        return self._on_bands[key]
 
     def _left(self, facts: dict[str, Any], page: ViewerSession) -> None:
         """Handle a closed page."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from finewave.viz.server import plots
 from finewave.viz.server.commands import Command, command_of
 from finewave.viz.server.downloads import Downloads
 from finewave.viz.server.latest_only_worker import LatestOnlyWorker
-from finewave.viz.server.library import Library, LibrarySpectrum
+from finewave.viz.server.library import Library
 from finewave.viz.server.picture_file import picture_png
 from finewave.viz.server.pictures import Painter, Picture
 from finewave.viz.server.pins import clean_label, with_pin
@@ -54,7 +54,7 @@ class ViewerSession:
         Further variables of the template.
     downloads : Downloads
         Where files go that the page makes to be saved.
-    library : sequence of LibrarySpectrum
+    library : Library, optional
         Spectra to compare with.
     ended : callable
         Called with the page when its tab was closed.
@@ -67,7 +67,7 @@ class ViewerSession:
         state: State,
         facts: dict[str, Any],
         downloads: Downloads,
-        library: Sequence[LibrarySpectrum] = (),
+        library: Library | None = None,
         ended: Callable[[ViewerSession], None] = lambda page: None,
     ) -> None:
         from bokeh.models import ColumnDataSource, Range1d
@@ -91,9 +91,7 @@ class ViewerSession:
             loading=f"Reading {view.result.title} …",
             **{name: getattr(state, name) for name in _controls()},
         )
-        centres = view.result.wavelengths
-        entries = Library(library, centres) if library and centres is not None else None
-        self.panel = SpectraPanel(view, entries, self.settings, self._soon, self._failed)
+        self.panel = SpectraPanel(view, library, self.settings, self._soon, self._failed)
 
         self.ranges: tuple[Any, Any] = Range1d(start=0, end=1), Range1d(start=1, end=0)
         # they follow those of the picture in the browser; the server has no need of them
