@@ -26,12 +26,14 @@ def band_widths(centres: FloatArray) -> FloatArray:
 def on_bands(
     wavelengths: FloatArray, values: FloatArray, centres: FloatArray, widths: FloatArray | None = None
 ) -> FloatArray:
-    """Return a spectrum on bands.
+    """Return a spectrum, or several, on bands.
 
     Parameters
     ----------
-    wavelengths, values : ndarray (m,)
-        In nm, ascending, m >= 2; values may be NaN.
+    wavelengths : ndarray (m,)
+        In nm, ascending, m >= 2.
+    values : ndarray (..., m)
+        May be NaN, in all spectra at the same wavelengths: where one has no value, none is used.
     centres : ndarray (C,)
         Of the bands, in nm.
     widths : ndarray (C,), optional
@@ -39,13 +41,13 @@ def on_bands(
 
     Returns
     -------
-    ndarray (C,)
+    ndarray (..., C)
         NaN in bands of which less than `LEAST_COVERED` is measured. Where a spectrum no finer than the bands has a
         sample at a band's centre, it is taken as it is.
     """
-    known = np.isfinite(values)
-    wavelengths, values = wavelengths[known], values[known]
-    result = np.full(len(centres), np.nan)
+    known = np.isfinite(values).reshape(-1, len(wavelengths)).all(0)
+    wavelengths, values = wavelengths[known], values[..., known]
+    result = np.full((*values.shape[:-1], len(centres)), np.nan)
     if len(wavelengths) < 2:
         return result
     widths = band_widths(centres) if widths is None else widths
@@ -53,7 +55,7 @@ def on_bands(
     direct = np.abs(wavelengths[nearest] - centres) <= _SAME_NM
     averaged = np.ones(len(centres), bool)
     if np.median(np.diff(wavelengths)) >= 0.8 * np.median(widths):
-        result[direct] = values[nearest[direct]]
+        result[..., direct] = values[..., nearest[direct]]
         averaged = ~direct & (centres > wavelengths[0]) & (centres < wavelengths[-1])  # nothing beyond its last samples
     for band in np.flatnonzero(averaged):
         sigma = widths[band] * _SIGMA_OF_FWHM
@@ -62,5 +64,5 @@ def on_bands(
         weights, covered = integrate_over_bands(samples, curve[None], wavelengths)
         total = weights.sum()
         if covered[0] >= LEAST_COVERED and total > 0:
-            result[band] = weights[0] @ values / total
+            result[..., band] = values @ weights[0] / total
     return result

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from finewave.errors import InputError
-from finewave.viz.server.library import Library, read_library, spectral_angle
+from finewave.io.spectral_library import Spectrum
+from finewave.physics.band_resampling import on_bands
+from finewave.viz.server.library import Library, LibrarySpectrum, read_library, spectral_angle
 
 CENTRES = np.array([560.0, 540.0, 550.0])  # an image's bands may be in any order
 
@@ -22,6 +24,21 @@ def test_angles_are_those_of_the_common_bands(tmp_path: Path) -> None:
     angles = library.angles(3 * CENTRES)  # of another brightness
     flat = np.degrees(np.arccos(CENTRES.sum() / np.linalg.norm(CENTRES) / np.sqrt(3)))
     np.testing.assert_allclose(angles, [0, flat], atol=1e-4)
+
+
+def test_spectra_of_several_grids_are_each_on_the_bands() -> None:
+    random = np.random.default_rng(6)
+    centres = np.array([700.0, 500.0, 600.0])
+    fine, coarse = np.arange(400.0, 801.0), np.arange(450.0, 760.0, 7.0)
+    entries = []
+    for number, grid in enumerate((fine, coarse, fine, fine)):
+        values = random.random(len(grid))
+        values[: 60 * (number == 3)] = np.nan
+        entries.append(LibrarySpectrum(str(number), Spectrum(grid, values)))
+    found = Library(entries, centres).angles(np.array([0.4, 0.9, 0.2]))
+    for entry, angle in zip(entries, found, strict=True):
+        alone = on_bands(entry.spectrum.wavelengths, entry.spectrum.values, np.sort(centres))[[2, 0, 1]]
+        assert angle == pytest.approx(spectral_angle(alone, np.array([0.4, 0.9, 0.2])))
 
 
 def test_an_angle_needs_three_bands_and_light() -> None:

@@ -42,10 +42,16 @@ class Library:
     def __init__(self, entries: Sequence[LibrarySpectrum], centres: NDArray[np.float64]) -> None:
         self.entries, self.centres = list(entries), centres
         order = np.argsort(centres, kind="stable")
-        rows = [on_bands(each.spectrum.wavelengths, each.spectrum.values, centres[order]) for each in entries]
-        self._on_bands = np.full((len(rows), len(centres)), np.nan)
-        if rows:
-            self._on_bands[:, order] = np.stack(rows)
+        self._on_bands = np.full((len(self.entries), len(centres)), np.nan)
+        alike: dict[tuple[bytes, bytes], list[int]] = {}  # most spectra of a library have one grid, done at once
+        for number, each in enumerate(self.entries):
+            known = np.isfinite(each.spectrum.values)
+            alike.setdefault((each.spectrum.wavelengths.tobytes(), known.tobytes()), []).append(number)
+        for numbers in alike.values():
+            values = np.stack([self.entries[number].spectrum.values for number in numbers])
+            self._on_bands[np.ix_(numbers, order)] = on_bands(
+                self.entries[numbers[0]].spectrum.wavelengths, values, centres[order]
+            )
 
     def angles(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the spectral angle to each entry in degrees, over the bands that both have.
