@@ -19,6 +19,7 @@ from finewave.inference.super_resolve import super_resolve
 from finewave.inference.tiling.plan import plan_tiles
 from finewave.inference.tiling.sources import OpenScene
 from finewave.io.open_save import load_scene, save_scene
+from finewave.metrics.khan import Khan
 from finewave.metrics.qnr import qnr
 from finewave.scene import make_scene
 from finewave.systems.registry import create_model
@@ -99,6 +100,20 @@ def test_fusion_is_scored_against_both_images_and_by_qnr() -> None:
     low = torch.from_numpy(scene.values)
     high = torch.from_numpy(guide.values)
     expected = qnr(torch.from_numpy(result.values), low, high, fw.degrade(high, 2), 2)
+    khan = Khan()
+    degraded = fw.degrade(torch.from_numpy(result.values), 2)
+    for row in range(0, 32, 16):  # blocks end where tiles do
+        for column in range(0, 48, 16):
+            part = (slice(None), slice(row, row + 16), slice(column, column + 16))
+            khan.add(degraded[part], low[part])
+    distortion = khan.compute()
+    assert expected is not None
+    assert distortion is not None
+    assert 0 < told["tiles"][0]["khan"]["d_lambda"] < 1
+    hqnr = told["whole"]["qnr"].pop("hqnr")
+    assert hqnr == pytest.approx((1 - told["whole"]["khan"]["d_lambda"]) * (1 - expected["d_s"]), rel=1e-4)
+    assert told["whole"]["khan"]["d_lambda"] == pytest.approx(distortion, rel=1e-3)
+    assert "may be wrong however good the scores are" in told["limits"]
     assert told["whole"]["qnr"] == pytest.approx(expected, rel=1e-4)
     assert 0 < told["tiles"][0]["qnr"]["qnr"] < 1
     sums = told["whole"]["consistency"]

@@ -1,4 +1,4 @@
-"""No-reference quality of a result: consistency with its inputs; for fusion, QNR.
+"""No-reference quality of a result: consistency with its inputs; where they are defined, Khan's distortion, QNR, HQNR.
 
 Scores are computed from the written values, after rounding and clipping, across tile borders. One tile is in memory at
 a time.
@@ -27,8 +27,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from finewave.inference.request import Request
+    from finewave.metrics.khan import Khan
     from finewave.metrics.qnr import QNR
     from finewave.zoo.model import Model
+
+
+LIMITS = (
+    "No score here compares with the truth. They tell whether the result agrees with its inputs; details and spectral "
+    "features that the inputs do not show may be wrong however good the scores are."
+)
+"""What a quality file says of itself."""
 
 
 @dataclass
@@ -136,17 +144,19 @@ class Scorer:
             In pixels of the first input; halos do not matter.
         """
         whole = self._differences()
-        quality = self._qnr()
+        quality, khan = self._qnr(), self._khan()
         tiles = []
         for tile in tiling:
             parts = self._differences()
-            own = self._qnr()
-            self._add(parts, [each for each in (quality, own) if each is not None], result, sources, tile.core, tiling)
+            own, own_khan = self._qnr(), self._khan()
+            qualities = [each for each in (quality, own) if each is not None]
+            khans = [each for each in (khan, own_khan) if each is not None]
+            self._add(parts, qualities, khans, result, sources, tile.core, tiling)
             for name, part in parts.items():
                 whole[name].merge(part)
             rows, columns = ([each.start, each.stop] for each in tile.core)
-            tiles.append({"rows": rows, "columns": columns, **self._scores(parts, own)})
-        return self._scores(whole, quality), tiles
+            tiles.append({"rows": rows, "columns": columns, **self._scores(parts, own, own_khan)})
+        return self._scores(whole, quality, khan), tiles
 
     def _differences(self) -> dict[str, Differences]:
         return {name: Differences(bands) for name, bands in self.bands.items()}
@@ -156,10 +166,26 @@ class Scorer:
 
         return QNR(self.model.scale) if len(self.operators) == 2 else None
 
-    def _scores(self, parts: Mapping[str, Differences], quality: QNR | None) -> dict[str, Any]:
+    def _khan(self) -> Khan | None:
+        from finewave.metrics.khan import Khan
+
+        return Khan() if self._same_bands is not None else None
+
+    @property
+    def _same_bands(self) -> ForwardOperator | None:
+        """The low-resolution input that has the bands of the result, if there is one."""
+        found = (each for each in self.operators if each.observation is not None and each.response is None)
+        return next(found, None)
+
+    def _scores(self, parts: Mapping[str, Differences], quality: QNR | None, khan: Khan | None) -> dict[str, Any]:
         scores: dict[str, Any] = {"consistency": {name: part.scores(self.peak) for name, part in parts.items()}}
+        distortion = None if khan is None else khan.compute()
+        if khan is not None:
+            scores["khan"] = None if distortion is None else {"d_lambda": _number(distortion)}
         if quality is not None:
             values = quality.compute()
+            if values is not None and distortion is not None:
+                values["hqnr"] = (1 - distortion) * (1 - values["d_s"])
             scores["qnr"] = None if values is None else {key: _number(value) for key, value in values.items()}
         return scores
 
@@ -167,6 +193,7 @@ class Scorer:
         self,
         parts: Mapping[str, Differences],
         qualities: Sequence[QNR],
+        khans: Sequence[Khan],
         result: Source,
         sources: Mapping[str, tuple[Source, int]],
         core: Window,
@@ -182,9 +209,11 @@ class Scorer:
             source, ratio = sources[operator.name]
             supplied[operator.name] = torch.from_numpy(source.read(enlarged(near, ratio)))[None]
             observed = operator(image)
-            parts[operator.name].add(
-                _cut(observed, core, near, ratio)[0], _cut(supplied[operator.name], core, near, ratio)[0]
-            )
+            seen, given = (_cut(each, core, near, ratio)[0] for each in (observed, supplied[operator.name]))
+            parts[operator.name].add(seen, given)
+            if operator is self._same_bands:
+                for khan in khans:
+                    khan.add(seen, given)
         if qualities:
             low, guide = self.operators
             coarse = low.observation(supplied[guide.name]) if low.observation is not None else supplied[guide.name]
@@ -228,8 +257,9 @@ def quality_of(result: xr.DataArray, request: Request, scorer: Scorer, tiling: T
     Returns
     -------
     dict
-        ``model``, ``observation`` (sensor, degradation, scale), ``peak`` (of PSNR), ``whole`` and ``tiles``. Each of
-        the last two has ``consistency``, by input, and for fusion ``qnr``; a tile also its ``rows`` and ``columns`` in
+        ``model``, ``observation`` (sensor, degradation, scale), ``peak`` (of PSNR), ``limits`` (what no score here can
+        see), ``whole`` and ``tiles``. Each of the last two has ``consistency``, by input; with a low-resolution input
+        of the result's bands ``khan``; for fusion ``qnr``, with HQNR; a tile also its ``rows`` and ``columns`` in
         pixels of the scene. Undefined values are None: a PSNR without error, an angle of one band, a tile without
         a pixel to compare.
     """
@@ -243,6 +273,7 @@ def quality_of(result: xr.DataArray, request: Request, scorer: Scorer, tiling: T
             "scale": request.model.scale,
         },
         "peak": scorer.peak,
+        "limits": LIMITS,
         "whole": whole,
         "tiles": tiles,
     }

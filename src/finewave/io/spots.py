@@ -142,13 +142,6 @@ def _from_geojson(path: Path) -> list[Spot]:
     return spots
 
 
-def _radius(properties: Mapping[str, Any], name: str, path: Path) -> float | None:
-    try:
-        return None if properties.get("radius") in (None, "") else float(properties["radius"])
-    except (TypeError, ValueError):
-        raise InputError(f"{path}: the radius of {name} is not a number") from None
-
-
 def _from_geopackage(path: Path) -> list[Spot]:
     from finewave.io.geopackage import features_in
 
@@ -163,7 +156,7 @@ def _from_geopackage(path: Path) -> list[Spot]:
 
 def _radius(properties: Mapping[str, Any], name: str, path: Path) -> float | None:
     value = properties.get("radius")
-    return None if value is None else number_in(value, f"{path}: radius of {name}")
+    return None if value in (None, "") else number_in(value, f"{path}: radius of {name}")
 
 
 def _rings_of(geometry: Mapping[str, Any], name: str, path: Path) -> list[NDArray[np.float64]]:

@@ -68,8 +68,8 @@ class QNR:
             raise InputError(f"qnr: images of shapes {shapes} do not belong together at scale {s}")
         if guide.shape[0] != guide_low.shape[0]:
             raise InputError(f"qnr: the guide has {guide.shape[0]} bands, at low resolution {guide_low.shape[0]}")
-        sharp = _blocks(torch.cat((fused, guide)), self.low_block * s)
-        coarse = _blocks(torch.cat((low, guide_low)), self.low_block)
+        sharp = blocks_of(torch.cat((fused, guide)), self.low_block * s)
+        coarse = blocks_of(torch.cat((low, guide_low)), self.low_block)
         whole = torch.isfinite(sharp).all(2).all(1) & torch.isfinite(coarse).all(2).all(1)
         self.blocks += int(whole.sum())
         self._bands = fused.shape[0]
@@ -94,7 +94,7 @@ def qnr(fused: Tensor, low: Tensor, guide: Tensor, guide_low: Tensor, scale: int
     return scores.compute()
 
 
-def _blocks(image: Tensor, side: int) -> Tensor:
+def blocks_of(image: Tensor, side: int) -> Tensor:
     """Return an image (n, h, w) as blocks (b, n, pixels), float64."""
     rows, columns = (min(side, length) for length in image.shape[1:])
     cut = image.double().unfold(1, rows, rows).unfold(2, columns, columns)
