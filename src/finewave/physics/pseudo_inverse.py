@@ -87,11 +87,11 @@ def separable_taps(observation: Observation, owner: str) -> tuple[NDArray[np.flo
     import torch
 
     side = 2 * observation.reach + 3  # what is beyond the border stays unseen
-    image = torch.zeros(1, 1, side * observation.scale, side * observation.scale, dtype=torch.float64)
-    image.requires_grad_()
-    with torch.enable_grad():
+    with torch.device("cpu"), torch.enable_grad():  # also while a network without values is built, on "meta"
+        image = torch.zeros(1, 1, side * observation.scale, side * observation.scale, dtype=torch.float64)
+        image.requires_grad_()
         middle = observation(image)[0, 0, side // 2, side // 2]
-    (gradient,) = torch.autograd.grad(middle, image)
+        (gradient,) = torch.autograd.grad(middle, image)
     kernel = gradient[0, 0].numpy()
     down, across = kernel.sum(1), kernel.sum(0)
     separable = np.abs(kernel - np.outer(down, across)).max() < 1e-9
