@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from finewave.cli.completion import model_names
-from finewave.cli.options import example, numbers_or_file
+from finewave.cli.options import COUNT, example, numbers_or_file
 from finewave.cli.streams import json_option, print_json
 from finewave.cli.table import table
 
@@ -17,7 +17,7 @@ from finewave.cli.table import table
     epilog=example("finewave anchors scene.tif -n 8 --model jssunet-cave-x4 -o places.gpx --picture places.png")
 )
 @click.argument("scene", type=click.Path(path_type=Path))
-@click.option("-n", "--number", type=click.IntRange(min=1), default=8, show_default=True, help="How many places.")
+@click.option("-n", "--number", type=COUNT, default=8, show_default=True, help="How many places.")
 @click.option("--model", required=True, shell_complete=model_names, help="Whose result will be corrected.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Places: .csv, .geojson or .gpx.")
 @click.option("--picture", type=click.Path(path_type=Path), help="Image with the places, .png or .jpg.")

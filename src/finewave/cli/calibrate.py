@@ -9,7 +9,7 @@ import click
 
 from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import choices, dataset_names
-from finewave.cli.options import example
+from finewave.cli.options import COUNT, example
 from finewave.cli.progress import Progress
 from finewave.cli.streams import json_option, print_json, working
 from finewave.cli.table import table
@@ -32,7 +32,7 @@ from finewave.cli.table import table
 )
 @click.option("--folds", metavar="N|loo", help="FOLDER names baselines: fit them in turns over train and val.")
 @click.option("--dry-run", is_flag=True, help="Print the coverage alone, and leave the card as it is.")
-@click.option("--spots", type=click.IntRange(min=1), help="Print the coverage with so many measured spots, too.")
+@click.option("--spots", type=COUNT, help="Print the coverage with so many measured spots, too.")
 @click.option(
     "--picture", type=click.Path(path_type=Path), help="Coverage by stated share, each scene a line (.png or .pdf)."
 )

@@ -9,7 +9,7 @@ import click
 
 from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import datasets_and_files, model_names, sensor_names
-from finewave.cli.options import example, numbers_or_file
+from finewave.cli.options import COUNT, PROCESSES, example, numbers_or_file
 from finewave.cli.streams import json_option, note, print_json, working
 from finewave.cli.table import table
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 )
 @click.option("--mtf", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="At Nyquist, of LR pixels.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Length of the training.")
-@click.option("--steps", type=click.IntRange(min=1), help="The same in steps; with --minutes, at most.")
+@click.option("--steps", type=COUNT, help="The same in steps; with --minutes, at most.")
 @click.option("--wavelengths", help="Band centres in nm of the scenes, comma-separated, or a CSV file.")
 @click.option("--full-scale", type=float, help="The stored number that represents 1.0.")
-@click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="GPUs that share the work.")
+@click.option("--devices", type=PROCESSES, default=1, show_default=True, help="GPUs that share the work.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the recipe.")
 @json_option
 def fit(

@@ -7,6 +7,12 @@ from typing import Any
 
 import click
 
+MOST = 2**31 - 1
+"""Largest count of an option: beyond it libraries overflow."""
+COUNT = click.IntRange(1, MOST)
+PROCESSES = click.IntRange(1, 1024)
+PIXEL = click.IntRange(-MOST, MOST)
+
 
 def example(*lines: str) -> str:
     """Return the epilog of a command's help: example commands."""

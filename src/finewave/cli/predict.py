@@ -9,7 +9,15 @@ import click
 
 from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import model_names, output_formats, sensor_names
-from finewave.cli.options import example, numbers_or_file, numbers_or_names, pooling_option, precision_option
+from finewave.cli.options import (
+    PIXEL,
+    PROCESSES,
+    example,
+    numbers_or_file,
+    numbers_or_names,
+    pooling_option,
+    precision_option,
+)
 from finewave.cli.progress import Progress
 from finewave.cli.streams import json_option, print_json, working
 from finewave.collector import paused_collector
@@ -51,7 +59,7 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @click.option(
     "--spectra", type=click.Path(path_type=Path), help="Of a baseline: HS scene or dataset that it learns from."
 )
-@click.option("--window", type=(int, int, int, int), metavar="C0 R0 C1 R1", help="Part of the input, in pixels.")
+@click.option("--window", type=(PIXEL, PIXEL, PIXEL, PIXEL), metavar="C0 R0 C1 R1", help="Part of the input in pixels.")
 @click.option("--bbox", type=(float, float, float, float), metavar="X0 Y0 X1 Y1", help="The same in map coordinates.")
 @click.option("--bands", metavar="BAND,...", help="Bands of the output to keep: wavelengths in nm, or names.")
 @click.option("--tile", type=click.IntRange(min=16), help="Tile side, in input pixels.  [default: 512 output pixels]")
@@ -78,7 +86,7 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @click.option("--output-full-scale", type=float, help="The number to store for 1.0 in the output.")
 @click.option("--nodata", type=float, help="The stored number for missing pixels.")
 @click.option("--interleave", type=click.Choice(["band", "pixel"]), help="Interleaving; beyond 4 bands: band.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes that share the work.")
+@click.option("--workers", type=PROCESSES, help="Processes that share the work.")
 @click.option("--cluster", help="Dask scheduler to use, e.g. tcp://host:8786.")
 @click.option("--device", help="Where the network runs, e.g. cuda.")
 @click.option("--restart", is_flag=True, help="Throw away the tiles of an earlier, unfinished run.")

@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import choices, dataset_names, protocol_names, study_rows, study_scales
-from finewave.cli.options import example
+from finewave.cli.options import COUNT, PROCESSES, example
 from finewave.cli.streams import json_option, note, print_json, working
 from finewave.cli.study_anchors import anchors
 
@@ -193,12 +193,12 @@ _OPTIONS: tuple[click.Option, ...] = (
                  help="published, a part (0.05, 5%), steps (800), HR pixels seen (2e7px)."),
     click.Option(["--protocol"], shell_complete=protocol_names,
                  help="finewave, jssunet, sspsr, mulsr or ssc-hsr.  [default: the study's]"),
-    click.Option(["--seeds"], type=click.IntRange(min=1), default=1, show_default=True, help="Trainings of each row."),
+    click.Option(["--seeds"], type=COUNT, default=1, show_default=True, help="Trainings of each row."),
     click.Option(["--out"], type=click.Path(path_type=Path), default=Path("studies"), show_default=True,
                  help="Folder of results."),
     click.Option(["--dry-run"], is_flag=True, help="Show what will be trained, how long, and how much disk."),
     click.Option(["--measure"], is_flag=True, help="With --dry-run: time each recipe here, stored costs or not."),
-    click.Option(["--workers"], type=click.IntRange(min=1), help="Trainings at a time, as processes on this machine."),
+    click.Option(["--workers"], type=PROCESSES, help="Trainings at a time, as processes on this machine."),
     click.Option(["--cluster"], metavar="ADDRESS", help="Of a Dask scheduler: trainings run on its workers."),
     click.Option(["--no-train"], is_flag=True, help="Only the table of existing results."),
     click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document, and nothing else."),

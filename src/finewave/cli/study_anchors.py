@@ -9,7 +9,7 @@ import click
 
 from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import choices, dataset_names, model_names
-from finewave.cli.options import example
+from finewave.cli.options import COUNT, example
 from finewave.cli.progress import Progress
 from finewave.cli.streams import json_option, print_json, working
 from finewave.cli.table import table
@@ -34,7 +34,7 @@ from finewave.cli.table import table
     "--choice", type=click.Choice(["greedy", "kmeans", "random"]), default="greedy", show_default=True,
     help="Where: as finewave anchors chooses, clusters of colours, or any flat places.",
 )  # fmt: skip
-@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Repetitions.")
+@click.option("--seeds", type=COUNT, default=1, show_default=True, help="Repetitions.")
 @click.option(
     "--size", type=click.IntRange(min=1), default=9, show_default=True, help="Side of a spot in pixels of the result."
 )

@@ -16,6 +16,7 @@ import numpy as np
 from finewave.datasets.base import PARTS, Dataset, Region, RemoteFile, Split
 from finewave.errors import InputError, unknown_name
 from finewave.warnings import FinewaveWarning
+from finewave.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,12 +74,7 @@ def read_description(path: Path) -> CustomDatasetOptions:
     InputError
         If it cannot be read, or has a key that does not exist.
     """
-    import yaml
-
-    try:
-        description = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    description = read_yaml(path) or {}
     if not isinstance(description, dict):
         raise InputError(f"{path} is not a mapping of keys to values")
     known = [field.name for field in fields(CustomDatasetOptions)]

@@ -175,7 +175,7 @@ def rendering_at(scene: xr.DataArray, positions: Sequence[float]) -> Rendering:
     wavelengths = wavelengths_of(scene)
     axis = np.arange(1.0, scene.sizes["band"] + 1) if wavelengths is None else wavelengths
     distance = np.abs(axis[None] - np.asarray(positions, float)[:, None])
-    if (distance.min(axis=1) > (FAR_NM if wavelengths is not None else 0.5)).any():
+    if not (distance.min(axis=1) <= (FAR_NM if wavelengths is not None else 0.5)).all():  # NaN is near none
         unit = "nm" if wavelengths is not None else "(band numbers, as it has no wavelengths)"
         raise InputError(f"the scene ({_range(scene)}) has no band near each of {_numbers(positions)} {unit}")
     return rendering_of_bands(scene, [int(i) for i in distance.argmin(axis=1)])

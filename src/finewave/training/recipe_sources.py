@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from finewave.training.recipes import PART_DATA, PROTOCOL_OPTIONS, find_recipe, load_recipe
+from finewave.yaml_text import checked_text
 
 PUBLISHED = "as published"
 LETTERS = {
@@ -67,7 +68,7 @@ def sources_of(recipe: str | Path) -> dict[str, Source]:
     import yaml
 
     path = find_recipe(recipe)
-    text = path.read_text(encoding="utf-8")
+    text = checked_text(path)
     own = dict(_own_sources(text))
     tree = yaml.safe_load(text) or {}
     base, parts = tree.get("base"), tree.get("parts")

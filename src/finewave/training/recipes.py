@@ -21,6 +21,7 @@ from finewave.systems.registry import SYSTEMS, check_options, options_of, system
 from finewave.systems.signatures import annotations_of, phase_options_of
 from finewave.training.phase_options import PhaseOptions, SupervisedOptions
 from finewave.training.recipe_options import CropOptions, ModelOptions, RecipeOptions
+from finewave.yaml_text import checked_text, read_yaml
 
 PROTOCOL_OPTIONS = ("scale", "ms_bands", "hs_bands")
 PARTS = ("sr", "ssr", "fusion")
@@ -65,15 +66,10 @@ def list_keys(recipe: str | Path) -> list[str]:
     InputError
         If there is no such recipe, or it is not YAML.
     """
-    import yaml
-
     keys: dict[str, None] = {}
     while recipe:
         path = find_recipe(recipe)
-        try:
-            tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (OSError, yaml.YAMLError) as error:
-            raise InputError(f"recipe {path} cannot be read: {_first_line(error)}") from error
+        tree = read_yaml(path) or {}
         recipe = tree.pop("base", "")
         keys |= dict.fromkeys(_keys(_of_parts(tree.pop("parts", {}))))
         keys |= dict.fromkeys(_keys(tree))
@@ -263,6 +259,7 @@ def _store(data: dict[str, Any]) -> Path | None:
 def _read(path: Path) -> Any:
     from omegaconf import DictConfig, OmegaConf
 
+    checked_text(path)
     try:
         config = OmegaConf.load(path)
     except Exception as error:

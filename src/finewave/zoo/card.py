@@ -155,8 +155,8 @@ class Card:
         """
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{source} is not JSON: {error}") from error
+        except (ValueError, RecursionError) as error:  # ValueError: of a number that is too long, too
+            raise InputError(f"{source} is not JSON that can be read: {error}") from error
         if not isinstance(values, dict):
             raise InputError(f"{source} is not a card: a JSON object is expected, not a {type(values).__name__}")
         recipe = values.get("recipe")

@@ -26,6 +26,7 @@ from finewave.errors import InputError, unknown_name
 from finewave.physics.sensors.csv_response import read_csv_sensor
 from finewave.physics.sensors.satellites import sampled_bands
 from finewave.physics.sensors.sensor import Sensor
+from finewave.yaml_text import read_yaml
 
 _KEYS = ("name", "source", "description", "bands", "response", "shape", "mtf", "gsd_m")
 _BAND_KEYS = ("centre_nm", "width_nm", "mtf", "gsd_m")
@@ -87,12 +88,7 @@ def read_yaml_sensor(path: str | Path) -> Sensor:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"cannot read the sensor file {path}: {' '.join(str(error).split())}") from error
+    entries = read_yaml(path)
     if not isinstance(entries, dict):
         raise InputError(f"{path} is not a mapping of keys to values; its keys are {', '.join(_KEYS)}")
     for key in entries:

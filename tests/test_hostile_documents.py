@@ -1,0 +1,67 @@
+"""Cards, recipes and descriptions from anywhere: refused in one line where they are none; nothing in them runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import finewave as fw
+from finewave.datasets.custom import read_description
+from finewave.errors import InputError
+from finewave.physics.sensors.yaml_sensor import read_yaml_sensor
+from finewave.training.recipes import load_recipe
+
+DEEP = 100_000
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9)
+)
+YAML = {
+    "program": "name: !!python/object/apply:os.system ['touch RAN']\n",
+    "aliases": BOMB,
+    "brackets": "name: " + "[" * DEEP,
+    "dashes": "- " * DEEP,
+    "nul": 'name: "\\0"\n',
+    "control characters": "\x00\x01",
+    "digits": "seed: " + "9" * 5000,
+    "no text": "\udcff",
+}
+
+
+def refused(read, *arguments: object) -> None:
+    with pytest.raises(InputError) as error:
+        read(*arguments)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", YAML)
+def test_yaml_that_is_hostile(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the check of levels the brackets end the process: the parser in C calls itself."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "a.yaml"
+    path.write_bytes(YAML[kind].encode(errors="surrogateescape"))
+    refused(load_recipe, str(path))
+    refused(read_yaml_sensor, path)
+    refused(read_description, path)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.yaml"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda card: "[" * DEEP,
+        lambda card: card[:-1] + ',"recipe": ' + '{"a":' * 5000 + "1" + "}" * 5001,
+        lambda card: card.replace('"scale": ', '"scale": 1e999, "old": ', 1),
+        lambda card: card.replace('"scale": ', '"scale": ' + "9" * 5000 + ', "old": ', 1),
+        lambda card: json.dumps(json.loads(card) | {"name": "\ud800"}),
+        lambda card: json.dumps(json.loads(card) | {"name": "a\0b"}),
+        lambda card: json.dumps(json.loads(card) | {"name": "../../a"}),
+    ],
+)
+def test_cards_that_are_hostile(change, tiny_weights: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_weights, tmp_path / "tiny"))
+    card = folder / "card.json"
+    card.write_text(change(json.dumps(json.loads(card.read_text()))))
+    refused(fw.load_model, folder)
