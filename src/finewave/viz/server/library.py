@@ -49,7 +49,7 @@ class Library:
             alike.setdefault((each.spectrum.wavelengths.tobytes(), known.tobytes()), []).append(number)
         for numbers in alike.values():
             values = np.stack([self.entries[number].spectrum.values for number in numbers])
-            self._on_bands[np.ix_(numbers, order)] = on_bands(
+            self._on_bands[np.ix_(np.asarray(numbers), order)] = on_bands(
                 self.entries[numbers[0]].spectrum.wavelengths, values, centres[order]
             )
 
