@@ -10,6 +10,7 @@ from torch import nn
 
 import finewave as fw
 from finewave.errors import InputError
+from finewave.systems.sschsr import guided_attention
 from finewave.systems.sschsr.matching import match
 from finewave.systems.sschsr.network import SSCHSR
 
@@ -136,3 +137,22 @@ def test_the_reference_matters() -> None:
 def test_values_out_of_range_are_refused(options: dict[str, Any], named: str) -> None:
     with pytest.raises(InputError, match=named):
         build(**options)
+
+
+@pytest.mark.parametrize(("height", "width"), [(9, 7), (16, 5), (1, 6)])
+def test_strips_of_the_feed_forward_network_equal_the_whole(
+    height: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    part = guided_attention.FeedForward(8)
+    x = torch.randn(2, 8, height, width)
+    with torch.no_grad():
+        whole = part(x)
+        for rows in (1, 2, 4):
+            monkeypatch.setattr(guided_attention, "STRIP", rows * 2 * part.project_in.out_channels * width)
+            calls: list[int] = []
+            handle = part.project_in.register_forward_hook(lambda m, i, o, calls=calls: calls.append(o.shape[2]))
+            torch.testing.assert_close(part(x), whole)
+            handle.remove()
+            assert len(calls) == -(-height // rows)
+            assert max(calls) <= rows + 2

@@ -38,7 +38,7 @@ def deformable_conv(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bia
     taps = size * size
     groups = mask.shape[1] // taps
     wide = torch.promote_types(x.dtype, torch.float32)
-    shifts = offset.to(wide).reshape(batch * groups, taps, 2, height, width).flip(2)
+    shifts = offset.to(wide).reshape(batch * groups, taps, 2, height, width)
     mask = mask.reshape(batch, groups, taps, 1, height, width)
     grouped = x.reshape(batch * groups, channels // groups, height, width)
     centre = pixel_grid(height, width, grouped)
@@ -46,7 +46,7 @@ def deformable_conv(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bia
     for k in range(taps):  # one tap at a time: all together would need K copies of the image
         row, column = divmod(k, size)
         step = torch.tensor([column, row], dtype=wide, device=x.device).view(1, 2, 1, 1) - size // 2
-        sampled = sample_at(grouped, centre + step + shifts[:, k])
+        sampled = sample_at(grouped, centre + step + shifts[:, k].flip(1))
         sampled = sampled.reshape(batch, groups, -1, height, width) * mask[:, :, k]
         term = F.conv2d(sampled.reshape(batch, channels, height, width), weight[:, :, row, column, None, None])
         out = term if out is None else out + term

@@ -10,6 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from finewave.nn.exporting import exporting
+
+STRIP = 1 << 24
+"""Values between the layers of a feed-forward network that prediction holds at a time."""
+
 
 class LayerNorm(nn.Module):
     """Normalisation over the channels of each pixel."""
@@ -36,6 +41,19 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the network; (B, C, H, W) to the same shape."""
+        batch, _, height, width = x.shape
+        rows = max(1, STRIP // (batch * self.project_in.out_channels * width))
+        if torch.is_grad_enabled() or exporting() or rows >= height:
+            return self._all_rows(x)
+        # inside there are five times the features: for a whole image they would be the network's peak of memory
+        result = torch.empty_like(x)
+        for top in range(0, height, rows):
+            seen = slice(max(top - 1, 0), min(top + rows + 1, height))  # the depthwise convolution sees a row more
+            kept = slice(top - seen.start, top - seen.start + min(rows, height - top))
+            result[:, :, top : top + rows] = self._all_rows(x[:, :, seen])[:, :, kept]
+        return result
+
+    def _all_rows(self, x: Tensor) -> Tensor:
         a, b = self.depthwise(self.project_in(x)).chunk(2, 1)
         return self.project_out(F.gelu(a) * b)
 

@@ -74,12 +74,14 @@ def _best(a: Tensor, b: Tensor) -> Tensor:
     along = pixels[:, :columns, :, :width].clone()
     for d in range(1, PATCH):
         along += pixels[:, d : d + columns, :, d : d + width]
+    del pixels  # each of these is as large as the largest of the network
     total = along[:rows, :, :height].clone()
     for d in range(1, PATCH):
         total += along[d : d + rows, :, d : d + height]
+    del along
     # the norm of the patch in ``a`` is the same for all candidates
     squares = F.avg_pool2d(b.square().sum(0)[None, None], PATCH, 1, divisor_override=1)[0, 0]
-    return (total / (squares.sqrt() + 1e-5)).flatten(2).argmax(2)
+    return total.div_(squares.sqrt() + 1e-5).flatten(2).argmax(2)
 
 
 def match(features: Tensor, reference: Tensor, levels: int = 3) -> list[Correspondence]:

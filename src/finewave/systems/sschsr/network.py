@@ -136,12 +136,16 @@ class DeformableAggregation(nn.Module):
         offsets, similarity : Tensor (B, 9, 2, H, W) and (B, 1, H, W)
             See `finewave.systems.sschsr.matching.Correspondence`.
         """
-        offset = self.offset_mask(guide)
-        y, x, m = offset.chunk(3, 1)
-        residue = self.max_residue * torch.cat((y, x), 1).to(offsets.dtype).tanh()
-        before = offsets.flip(2).flatten(1, 2).repeat(1, self.groups, 1, 1)
+        predicted = self.offset_mask(guide)
+        y, x, m = predicted.chunk(3, 1)
         mask = (m * similarity).sigmoid()
-        return deformable_conv(reference, residue + before, mask, self.weight, self.bias)
+        residue = torch.cat((y, x), 1).to(offsets.dtype)
+        del predicted, y, x, m  # with the residue the largest values of the network, at full size
+        residue = residue.tanh_().unflatten(1, (self.groups, -1))
+        before = offsets.flip(2).flatten(1, 2)[:, None]
+        offset = torch.add(before, residue, alpha=self.max_residue).flatten(1, 2)
+        del residue, before
+        return deformable_conv(reference, offset, mask, self.weight, self.bias)
 
 
 class IDFA(nn.Module):
