@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from finewave.nn.exporting import exporting
 
-STRIP = 1 << 24
+STRIP = 1 << 22
 """Values between the layers of a feed-forward network that prediction holds at a time."""
 
 

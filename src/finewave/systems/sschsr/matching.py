@@ -56,11 +56,18 @@ def best_patches(features: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
                 for a, b in zip(features, reference, strict=True)
             ]
         )
-    patches = F.unfold(reference, PATCH)
-    selected = patches.gather(2, index.flatten(1)[:, None].expand(-1, patches.shape[1], -1))
-    own = F.unfold(features, PATCH)
-    norms = [torch.linalg.vector_norm(x, dim=1) + 1e-5 for x in (own, selected)]
-    return index, ((own * selected).sum(1) / (norms[0] * norms[1])).view(-1, height, width)
+    columns = reference.shape[3] - PATCH + 1
+    corner = torch.div(index, columns, rounding_mode="floor") * reference.shape[3] + index % columns
+    products: list[list[Tensor]] = []
+    for dy in range(PATCH):  # one tap at a time: all together would need nine copies of the features
+        for dx in range(PATCH):
+            own = features[:, :, dy : dy + height, dx : dx + width]
+            pixels = (corner + dy * reference.shape[3] + dx).flatten(1)[:, None].expand(-1, features.shape[1], -1)
+            selected = reference.flatten(2).gather(2, pixels).view_as(own)
+            products.append([(own * selected).sum(1), own.square().sum(1), selected.square().sum(1)])
+    inner, *squares = (torch.stack(each).sum(0) for each in zip(*products, strict=True))
+    norms = [each.clamp_min(1e-24).sqrt() + 1e-5 for each in squares]
+    return index, inner / (norms[0] * norms[1])
 
 
 def _best(a: Tensor, b: Tensor) -> Tensor:

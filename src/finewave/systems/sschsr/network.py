@@ -136,14 +136,13 @@ class DeformableAggregation(nn.Module):
         offsets, similarity : Tensor (B, 9, 2, H, W) and (B, 1, H, W)
             See `finewave.systems.sschsr.matching.Correspondence`.
         """
-        predicted = self.offset_mask(guide)
-        y, x, m = predicted.chunk(3, 1)
-        mask = (m * similarity).sigmoid()
-        residue = torch.cat((y, x), 1).to(offsets.dtype)
-        del predicted, y, x, m  # with the residue the largest values of the network, at full size
-        residue = residue.tanh_().unflatten(1, (self.groups, -1))
+        # two thirds are offsets, y before x; apart and in place, as at full size they are the network's largest values
+        weight, bias = self.offset_mask.weight, _given(self.offset_mask.bias)
+        first = 2 * len(bias) // 3
+        mask = (F.conv2d(guide, weight[first:], bias[first:], padding=1) * similarity).sigmoid()
+        residue = F.conv2d(guide, weight[:first], bias[:first], padding=1).to(offsets.dtype).tanh_()
         before = offsets.flip(2).flatten(1, 2)[:, None]
-        offset = torch.add(before, residue, alpha=self.max_residue).flatten(1, 2)
+        offset = torch.add(before, residue.unflatten(1, (self.groups, -1)), alpha=self.max_residue).flatten(1, 2)
         del residue, before
         return deformable_conv(reference, offset, mask, self.weight, self.bias)
 
