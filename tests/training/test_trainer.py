@@ -149,6 +149,31 @@ def test_weights_can_be_the_start_of_another_run(overrides: list[str], tmp_path:
     assert json.loads((second / "card.json").read_text())["sensor"] == "srgb"
 
 
+def test_weights_of_one_part_start_a_composition_and_the_others_are_prepared(tmp_path: Path) -> None:
+    part = fw.create_model("residual-sr", scale=2, hs_bands=3, features=4, blocks=1)
+    torch.nn.init.normal_(part.tail.weight, std=0.1)
+    fw.Model(part).save(tmp_path / "part")
+    random = torch.Generator().manual_seed(0)
+    hr_hsi = torch.rand(1, 5, 12, 12, generator=random)
+    response = torch.rand(3, 5, generator=random)
+
+    class Whole:
+        def whole(self, response: torch.Tensor) -> dict[str, torch.Tensor]:
+            hr_msi = torch.einsum("kc,bchw->bkhw", response, hr_hsi)
+            return {"hr_hsi": hr_hsi, "hr_msi": hr_msi, "lr_msi": fw.degrade(hr_msi, 2)}
+
+    model = {"system": "sr-ssr", "scale": 2, "ms_bands": 3, "hs_bands": 5, "sr": "residual-sr", "ssr": "quadratic"}
+    model["sr_options"] = {"features": 4, "blocks": 1}
+    config = {"model": model, "init_from": str(tmp_path / "part"), "seed": 0, "data": {"degradation": {}}}
+    net = training.build_network(config, [Whole()], response)
+    for key, value in part.state_dict().items():
+        torch.testing.assert_close(net.part("sr").state_dict()[key], value)
+    made = Whole().whole(response)
+    with torch.no_grad():
+        error = (net.eval()(made["lr_msi"]) - hr_hsi).square().mean()
+    assert error < 0.99 * hr_hsi.var(), "the regression was not fitted"
+
+
 def test_the_checkpoint_is_never_half_written(tmp_path: Path) -> None:
     class Trainer:
         global_step, sanity_checking = 1, False
