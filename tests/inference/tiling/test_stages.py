@@ -18,6 +18,8 @@ from finewave.inference.tiling.plan import CHEAP, halos_of, plan_tiles
 from finewave.inference.tiling.smallest_halos import TOLERANCE, smallest_halos
 from finewave.inference.tiling.tiles import Tiling
 from finewave.nn.kernels import fused_conv
+from finewave.systems.awan.network import AWAN
+from finewave.systems.baselines.nearest_neighbours import NearestNeighbours
 from finewave.systems.tile_stages import Margins
 from finewave.zoo.bundled_weights import weight_folders
 from finewave.zoo.card import Card, describe
@@ -26,6 +28,8 @@ from tests.inference.tiny_models import scene_of
 from tests.test_conformity import build
 
 OUTPUT_TILE = 512
+ONE_STAGE = {"residual-sr-cave-x4": 0.5}
+"""Compositions run in one stage: all of it is done around a tile, though only the first part has to look so far."""
 SMALL = {"hs_bands": 4, "stages": 1, "patch": 3, "window": 3, "heads": 1, "features": 8, "initialisation": "framework"}
 
 
@@ -58,14 +62,16 @@ def test_tiles_of_shipped_models_cost_little_more_than_the_scene_in_one_piece(
         return
     side = OUTPUT_TILE // model.upscaling
     halos = halos_of(model, "auto", side)
-    if model.net.system == "awan":  # looks at values to choose how it attends; all it does is done pixel by pixel
+    by_values = (AWAN, NearestNeighbours)  # to choose how it attends, to look up neighbours; all is done pixel by pixel
+    if any(isinstance(each, by_values) for each in model.net.modules()):
         overhead = (side + 2 * halos[0]) ** 2 / side**2 - 1
     else:
         overhead = arithmetic(model, side, halos) / arithmetic(model, side, [0] * len(halos)) - 1
         shares = [stage.share for stage in model.tile_stages]
         said = sum(share * (side + 2 * each) ** 2 for share, each in zip(shares, halos, strict=True)) / side**2 - 1
         assert overhead == pytest.approx(said, abs=0.03)
-    assert 0 <= overhead < 0.25, "python -m benchmarks.halos --write finds smaller halos"
+    most = ONE_STAGE.get(name, 0.25)
+    assert 0 <= overhead < most, "python -m benchmarks.halos --write finds smaller halos"
 
 
 @pytest.mark.parametrize("name", ["jssunet", "bicubic"])

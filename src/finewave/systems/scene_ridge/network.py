@@ -29,8 +29,8 @@ BRIGHTNESS = 0.1
 """Weight of the logarithm of brightness against twice the root of chromaticity."""
 LEAST_EIGENVALUE = 1e-7
 """Of the kernels between centres, relative to the largest: below it, centres are alike."""
-AT_ONCE = 1 << 14
-"""Pixels whose kernels are held at a time: 52 MB at 800 kernels."""
+AT_ONCE = 1 << 10
+"""Pixels whose kernels are held at a time: 3 MB at 800 kernels, which stay in a processor's cache."""
 
 
 class Scene(NamedTuple):
@@ -123,8 +123,9 @@ class SceneRidge(SRNetwork):
     def kernels(self, features: Tensor) -> Tensor:
         """Return the kernels (N, M) of features (N, F)."""
         points, centres = features - self.middle.to(features), self.centres.to(features)
-        squares = points.square().sum(1, keepdim=True) + centres.square().sum(1) - 2 * points @ centres.T
-        return torch.exp(-self.sharpness * squares.clamp(min=0))
+        squares = torch.addmm(centres.square().sum(1), points, centres.T, alpha=-2)
+        squares.add_(points.square().sum(1, keepdim=True)).clamp_(min=0)
+        return squares.mul_(-self.sharpness).exp_()
 
     def forward(self, hr_msi: Tensor) -> Tensor:
         """Return the HR-HSI (B, C, H, W) of ``hr_msi`` (B, c, H, W)."""
