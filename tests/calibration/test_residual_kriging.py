@@ -21,7 +21,7 @@ def test_it_is_the_posterior_mean_of_a_gaussian_process() -> None:
     asked, there = random.random((7, 4)) / 5, random.random((7, 2))
 
     def covariance(a: np.ndarray, b: np.ndarray, p: np.ndarray, q: np.ndarray) -> np.ndarray:
-        shared = 0.7 / (1 + model.few / 5**2)
+        shared = 0.7 / (1 + model.few / 5**1.5)
         near = np.exp(-0.5 * (cdist(p, q) / 0.4) ** 2)
         return np.exp(-0.5 * (cdist(a, b) / 0.1) ** 2) * (shared + (1 - shared) * near)
 

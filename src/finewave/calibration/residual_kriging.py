@@ -52,7 +52,7 @@ class ErrorModel:
     reach : float
         Distance, in sides of the scene, over which they share the rest.
     few : float
-        ``shared`` is divided by (1 + this / square of the number of spots): few spots do not show whether their
+        ``shared`` is divided by (1 + this / number of spots to the power of 1.5): few spots do not show whether their
         colour is of one material, and are trusted around themselves only.
     dark : float
         Brightness at which a spot counts as twice as noisy as a bright one: its relative error is less certain, and
@@ -61,10 +61,10 @@ class ErrorModel:
 
     length: float = 0.07
     noise: float = 0.12
-    shared: float = 0.6
+    shared: float = 0.5
     reach: float = 0.22
-    few: float = 20.0
-    dark: float = 0.05
+    few: float = 12.0
+    dark: float = 0.08
 
     def covariance(self, a: Any, b: Any, places_a: Any, places_b: Any) -> Any:
         """Return the covariance (n, m) of errors at features (n, d) and (m, d) and places (n, 2) and (m, 2).
@@ -145,11 +145,9 @@ class ResidualKriging:
             Let the spots change length and noise, as far as they are many.
         """
         model = start or ErrorModel()
-        count = len(features)
+        fewness = len(features) ** -1.5
         model = replace(
-            model,
-            shared=model.shared / (1 + model.few / count**2),
-            noise=model.noise * (1 + _FEW_NOISE / count**1.5),
+            model, shared=model.shared / (1 + model.few * fewness), noise=model.noise * (1 + _FEW_NOISE * fewness)
         )
         doubt = np.ones(len(features)) if doubt is None else doubt
         if estimate and len(features) > 2:
