@@ -87,7 +87,7 @@ def sweep(
 ) -> dict[str, Any]:
     """Score all rows of a task in all cases, and write them to a file after each; what is there is not made again.
 
-    Rows of trained models hold the sha256 of their weights: those of other weights are made anew.
+    Rows of trained models hold the sha256 of their weights: those of other weights are made again.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ class System:
     """A network's class (``"module:Class"``) and task, known without importing it.
 
     A ``baseline`` needs no training: it has no weights, or a closed-form fit. What is ``fitted`` is trained by its
-    `prepare_from` alone, without phases, so that folds can train it anew.
+    `prepare_from` alone, without phases, so that folds can train it again.
     """
 
     home: str
