@@ -86,7 +86,7 @@ def test_other_tasks_have_folds_too(small_store: Path, task: str) -> None:
 
 
 def test_what_is_fitted_in_one_go_has_folds(small_store: Path) -> None:
-    """Trained anew for each fold; trained weights are refused."""
+    """Trained again for each fold; trained weights are refused."""
     options = {"components": 2, "features": 4, "blocks": 1, "windows": [1.0], "ridge": [1e-3], "steps": 1, "crop": 16}
     rows, floors = rows_named("residual-fusion", baseline=True)
     assert set(rows) == {"residual-fusion", *FLOORS["fusion"]}

@@ -34,7 +34,7 @@ EXPORT_LACKS = "its regressions solve a system of equations at every pixel"
 
 
 class LocalRegression(SRNetwork):
-    """``H = A(p) x + b(p)`` at every HR pixel p, then the nearest image that gives back the LR-HSI.
+    """``H = A(p) x + b(p)`` at every HR pixel p, then the nearest image that reproduces the LR-HSI.
 
     x are the MS bands and, of up to four bands, the geometric means of two of them: what root-polynomial regression
     uses, whose maps do not depend on the light (see `finewave.systems.baselines.pixel_regression`). A and b are found
