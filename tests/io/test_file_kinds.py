@@ -249,6 +249,31 @@ def test_scale_per_band_and_of_the_file(
     np.testing.assert_allclose(scene.values[:, 0, 0], expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("attrs", "expected", "match"),
+    [
+        ({"gain": 2e-4, "offset": 0.1}, [0.12, 0.72, 1.32, 1.92], None),
+        ({"gain": 2.0}, FIRST, "10000 represents 1.0"),
+        ({"offset": 0.0}, FIRST, "10000 represents 1.0"),
+    ],
+)
+def test_gain_and_offset(tmp_path: Path, attrs: dict[str, float], expected: list[float], match: str | None) -> None:
+    scene = opened(h5(tmp_path / "a.h5", STORED.astype("u2"), attrs), match)
+    np.testing.assert_allclose(scene.values[:, 0, 0], expected, rtol=1e-6)
+
+
+def test_variables_in_different_units(tmp_path: Path) -> None:
+    units = ["%", "%", "K", "K"]
+    arrays = {f"C0{i}": (("y", "x"), floats(VALUES[i]), {"units": units[i]}) for i in range(4)}
+    xr.Dataset(arrays).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    opened(tmp_path / "a.nc", "are in different units (%, K)")
+
+
+def test_names_that_rioxarray_keeps(tmp_path: Path) -> None:
+    scene = opened(nc(tmp_path / "a.nc", floats(VALUES), {"long_name": ["nir", "red", "green", "blue"]}))
+    assert scene.band_name.values.tolist() == ["nir", "red", "green", "blue"]
+
+
 def test_scales_for_another_number_of_bands(tmp_path: Path) -> None:
     path = h5(tmp_path / "a.h5", STORED.astype("u2"), {"scale_factor": [1e-4, 2e-4, 3e-4]})
     with pytest.raises(InputError, match="states 3 scale factors for 4 bands"):
@@ -365,6 +390,36 @@ def test_a_band_of_255_is_not_alpha(tmp_path: Path) -> None:
     stored = np.concatenate([STORED, np.full((1, 5, 6), 255)]).astype("u2")
     colours = [ColorInterp.gray, *[ColorInterp.undefined] * 4]
     assert opened(tif(tmp_path / "a.tif", stored, colorinterp=colours), "10000 represents").shape == (5, 5, 6)
+
+
+BYTES = np.random.default_rng(1).integers(1, 250, (4, 40, 40)).astype("u1")
+
+
+@pytest.mark.parametrize(
+    "described", [{"names": ["red", "green", "blue", "nir"]}, {"of_bands": [{"wavelength": str(nm)} for nm in NM]}]
+)
+def test_near_infrared_that_gdal_declares_as_alpha(tmp_path: Path, described: dict[str, Any]) -> None:
+    assert opened(tif(tmp_path / "a.tif", BYTES, **described), "255 represents").shape == (4, 40, 40)
+
+
+def test_declared_alpha_with_many_numbers(tmp_path: Path) -> None:
+    assert opened(tif(tmp_path / "a.tif", BYTES), "band 4 is declared as alpha").shape == (3, 40, 40)
+    soft = BYTES.copy()
+    soft[3] = np.where(np.arange(40) < 20, 0, 255)
+    soft[3, 20] = 128
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert open_scene(tif(tmp_path / "b.tif", soft)).shape == (3, 40, 40)
+    assert not any("declared as alpha" in str(each.message) for each in caught)
+
+
+def test_fill_value_of_a_bare_zarr_array(tmp_path: Path) -> None:
+    import zarr
+
+    array = zarr.create_array(tmp_path / "a.zarr", shape=STORED.shape, dtype="u2", zarr_format=3, fill_value=65535)
+    array[:] = holes(STORED, 65535, "u2")
+    array.attrs["scale_factor"] = 1e-4
+    assert int(np.isnan(opened(tmp_path / "a.zarr").values).sum()) == ROWS
 
 
 def test_pages_have_place_scale_nodata_and_orientation(tmp_path: Path) -> None:
@@ -578,6 +633,19 @@ def test_orientation_of_a_png_of_16_bits(tmp_path: Path) -> None:
     scene = opened(png_with(tmp_path / "a.png", pixels, {b"eXIf": exif.tobytes()[6:]}), linearise=False)
     expected = np.rot90(np.moveaxis(pixels, -1, 0), -1, (1, 2)) / 65535
     np.testing.assert_allclose(scene.values, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_transparent_grey_of_16_bits_under_any_name(tmp_path: Path, name: str) -> None:
+    grey = np.full((5, 6), 30000, np.uint16)
+    grey[0, 0] = 7
+    Image.fromarray(grey).save(tmp_path / "b.png")
+    content, transparent = (tmp_path / "b.png").read_bytes(), struct.pack(">H", 7)
+    chunk = struct.pack(">I", 2) + b"tRNS" + transparent + struct.pack(">I", zlib.crc32(b"tRNS" + transparent))
+    (tmp_path / name).write_bytes(content[:33] + chunk + content[33:])
+    scene = opened(tmp_path / name, linearise=False)
+    assert np.isnan(scene.values[0, 0, 0])
+    assert float(scene.values[0, 1, 1]) == pytest.approx(30000 / 65535, abs=1e-6)
 
 
 def test_orientation_of_tiffs_in_a_folder(tmp_path: Path) -> None:

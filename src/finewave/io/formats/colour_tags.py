@@ -40,12 +40,11 @@ def warn_of_other_colours(path: Path) -> None:
 
 
 def _why_not_srgb(path: Path) -> str:
-    suffix = path.suffix.lower()
-    if suffix == ".png":
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if head.startswith(b"\x89PNG"):
         return _by_chunks(dict(_chunks(path)))
-    if suffix in (".heic", ".heif", ".avif"):
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
+    if head[4:8] == b"ftyp":
         start = head.find(b"colrnclx") + 8
         return _by_code_points(*struct.unpack(">HH", head[start : start + 4])) if 8 <= start <= len(head) - 4 else ""
     return ""

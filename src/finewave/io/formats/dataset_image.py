@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from finewave.errors import InputError
 from finewave.io.formats import arrays
 from finewave.io.formats.band_lists import Listed, attribute
-from finewave.io.formats.stated import states_numbers
+from finewave.io.formats.stated import stated_in, states_numbers
 from finewave.io.open_options import OpenOptions
 from finewave.warnings import FinewaveWarning
 
@@ -185,7 +185,16 @@ def _stacked(names: list[str], variables: Mapping[str, tuple[str, xr.DataArray]]
         if all(repr(each) == repr(value) for each in values):
             common[key] = value
         elif states_numbers({key: value}) and all(each is not None and np.size(each) == 1 for each in values):
-            common[key] = values  # one scale per band
+            common[key] = values  # one scale per band, or the fill values of all
+    percent = [stated_in(each.attrs).percent for each in arrays_]
+    if any(percent) and not all(percent):
+        units = dict.fromkeys(str(attribute(each.attrs, "units", "unit")) for each in arrays_)
+        warnings.warn(
+            f"the arrays {', '.join(names[:4])}{', ...' if len(names) > 4 else ''} are in different units "
+            f"({', '.join(units)}), and not reflectance in the same; they are taken as they are",
+            FinewaveWarning,
+            stacklevel=5,
+        )
 
     def read(key: tuple[slice, ...]) -> NDArray[Any]:
         return np.stack([each.variable[key[1:]].values for each in arrays_[key[0]]])

@@ -181,6 +181,9 @@ def _lists(groups: Groups, image: DatasetImage) -> list[tuple[Listed, Hashable |
     """Return the file's lists about bands, with the axis of each list; the nearest first."""
     lists: list[tuple[Listed, Hashable | None]] = [(each, None) for each in image.lists]
     lists += [(each, None) for each in listed_in(image.attrs)]
+    long_name = image.attrs.get("long_name")
+    if isinstance(long_name, (list, tuple, np.ndarray)):  # where rioxarray keeps the names of bands
+        lists.append((Listed("band_names", list(long_name)), None))
     order = sorted(groups, key=lambda group: not image.group.startswith(group))
     for group in [image.group, *(each for each in order if each != image.group)]:
         for name, each in groups[group].variables.items():

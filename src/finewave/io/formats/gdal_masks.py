@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from finewave.band_names import colour_of
+from finewave.io.formats.band_lists import Listed
 from finewave.io.formats.gdal_drivers import driver_of
 from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.lazy import Slices
 from finewave.io.network.location import leads_to_network
 from finewave.warnings import FinewaveWarning
+from finewave.wavelengths import wavelength_in_text
 
 _SIDE = 256  # side of the windows in which a possible alpha band is checked
 _OFTEN = 16  # at this many pixels, only two distinct numbers are no accident
@@ -124,6 +127,8 @@ def alpha_band(dataset: Any) -> int | None:
     from rasterio.enums import ColorInterp
 
     declared = [i for i, each in enumerate(dataset.colorinterp) if each == ColorInterp.alpha]
+    # GDAL declares any fourth byte per pixel so, also near infrared
+    declared = [i for i in declared if not _is_a_band(dataset, i)]
     if dataset.count < 2 or len(declared) > 1:
         return None
     named = [i for i, each in enumerate(dataset.descriptions) if _ALPHA.fullmatch((each or "").strip().lower())]
@@ -139,6 +144,13 @@ def warn_of_undeclared_alpha(dataset: Any, path: Path | str) -> None:
     from rasterio.enums import ColorInterp
 
     alpha = alpha_band(dataset)
+    if alpha is not None and not leads_to_network(dataset.name) and _has_many_levels(dataset, alpha):
+        warnings.warn(
+            f"{path}: band {alpha + 1} is declared as alpha and was taken as a mask, but holds many numbers; if "
+            "it is a band, such as near infrared, give it a description in the file, or another colour interpretation",
+            FinewaveWarning,
+            stacklevel=5,
+        )
     if ColorInterp.alpha not in dataset.colorinterp and alpha is not None and not dataset.descriptions[alpha]:
         warnings.warn(
             f"{path}: band {dataset.count} holds nothing but 0 and {_opaque(dataset):g} and was taken as a mask "
@@ -174,6 +186,28 @@ def _opaque(dataset: Any) -> float:
     if seen < _OFTEN or (largest not in tops and not holes):  # a band may be 255 everywhere
         return 0.0
     return float(next(iter(tops)))
+
+
+def _is_a_band(dataset: Any, index: int) -> bool:
+    """Return whether a band has the name of a colour, or a wavelength."""
+    name, tags = dataset.descriptions[index], dataset.tags(index + 1)
+    has_list = any(Listed(key, ()).kind == "wavelength" for key in tags)
+    return colour_of(name) is not None or wavelength_in_text(name) is not None or has_list
+
+
+_SOFT = 0.2
+"""Share of pixels that may be half transparent, at the edges of an image."""
+
+
+def _has_many_levels(dataset: Any, alpha: int) -> bool:
+    from rasterio.windows import Window
+
+    height, width = dataset.shape
+    row, column = max(0, height // 2 - _SIDE // 2), max(0, width // 2 - _SIDE // 2)
+    window = Window(column, row, min(_SIDE, width - column), min(_SIDE, height - row))
+    numbers = dataset.read(alpha + 1, window=window)
+    between = (numbers != 0) & (numbers != numbers.max())
+    return bool(between.mean() > _SOFT and len(np.unique(numbers)) > _OFTEN)
 
 
 def _looks_like_alpha(dataset: Any) -> bool:

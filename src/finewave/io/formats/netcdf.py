@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from finewave.io.formats.dataset_image import Groups
 from finewave.io.formats.datasets import open_groups
 from finewave.io.formats.hdf5_output import write_hdf5
 from finewave.io.formats.lazy import few_blocks_at_once, in_blocks
+from finewave.io.formats.stated import numbers_of
 from finewave.io.formats.storage import Storage, choose_interleave, choose_storage
 from finewave.io.open_options import OpenOptions, SaveOptions
 from finewave.scene import STRUCTURE, attribute_to_text, band_values, scene_transform
@@ -38,7 +40,30 @@ def groups_of(path: Path) -> Groups:
     with warnings.catch_warnings():
         # of one in another group, which is found later
         warnings.filterwarnings("ignore", message="Variable.*referenced in grid_mapping")
-        return xr.open_groups(path, engine="h5netcdf", **keywords)
+        # names of axes without one, of plain HDF5
+        return _with_numbers(
+            lambda **more: xr.open_groups(path, engine="h5netcdf", phony_dims="access", **keywords, **more)
+        )
+
+
+def _with_numbers(open_them: Callable[..., Groups]) -> Groups:
+    """Open groups whose scale factors and the like may be texts, with which xarray decodes nothing."""
+    groups = open_them()
+    names = ("scale_factor", "add_offset", "_FillValue", "missing_value")
+    if not any(
+        isinstance(each.encoding.get(name), str)
+        for dataset in groups.values()
+        for each in dataset.variables.values()
+        for name in names
+    ):
+        return groups
+    decoded = {}
+    for group, dataset in open_them(mask_and_scale=False).items():
+        for each in dataset.variables.values():
+            texts = {name: numbers_of(each.attrs[name]) for name in names if isinstance(each.attrs.get(name), str)}
+            each.attrs.update({name: numbers[0] for name, numbers in texts.items() if len(numbers) == 1})
+        decoded[group] = xr.decode_cf(dataset, decode_times=False)
+    return decoded
 
 
 def dataset_from_scene(scene: xr.DataArray, storage: Storage) -> tuple[xr.Dataset, dict[str, Any]]:

@@ -77,6 +77,15 @@ def _warn_of_world_file(path: Path) -> None:
                 stacklevel=4,
             )
 
+    sidecar = path.with_name(path.name + ".aux.xml")
+    if sidecar.is_file() and b"<GeoTransform>" in sidecar.read_bytes():
+        warnings.warn(
+            f"{path}: the georeference in {sidecar.name} is not read, photographs have no place; convert it to GeoTIFF "
+            "to keep it",
+            FinewaveWarning,
+            stacklevel=4,
+        )
+
 
 def open_tiff(path: Path, options: OpenOptions) -> xr.DataArray:
     """Open a plain RGB TIFF of bytes, lazily.
@@ -143,7 +152,7 @@ def read_channels(path: Path, *, by_profile: bool = True) -> tuple[NDArray[Any],
     from PIL import Image, ImageOps
 
     with reading(path, "image"):
-        deep = _read_16_bits(path) if path.suffix.lower() == ".png" else None
+        deep = _read_16_bits(path)
         with Image.open(path) as opened:
             profile = opened.info.get("icc_profile")
             if by_profile and profile is None:
@@ -206,11 +215,23 @@ def _mode(image: Any) -> str:
 
 
 def _read_16_bits(path: Path) -> NDArray[Any] | None:
-    """Read a PNG of 16 bits a channel; None for others. Pillow would cut its colours to 8 bits."""
+    """Read a PNG of 16 bits a channel, whatever its name; None for others. Pillow would cut its colours to 8 bits."""
     import rasterio
 
+    with path.open("rb") as file:
+        if file.read(len(_PNG)) != _PNG:
+            return None
     with quiet_gdal(), rasterio.open(path, driver="PNG") as dataset:
-        return dataset.read() if dataset.dtypes[0] == "uint16" else None
+        if dataset.dtypes[0] != "uint16":
+            return None
+        pixels: NDArray[Any] = dataset.read()
+        if dataset.nodata is not None and dataset.count in (1, 3):  # one colour is transparent
+            opaque = np.any(pixels != dataset.nodata, axis=0, keepdims=True)
+            pixels = np.concatenate([pixels, np.where(opaque, np.uint16(65535), np.uint16(0))])
+        return pixels
+
+
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:

@@ -16,7 +16,9 @@ _FACTORS = frozenset({"scalefactor", "reflectancescale", "reflectancemult", "mul
 _OFFSETS = frozenset({"addoffset", "reflectanceadd", "reflectanceoffset", "additiveoffset"})
 #: Unambiguous for an array or a band; among the attributes of a file they could be a map's scale.
 _SHORT_FACTORS = frozenset({"scale", "slope"})
-_SHORT_OFFSETS = frozenset({"offset", "intercept"})
+_SHORT_OFFSETS = frozenset({"offset", "intercept", "bias"})
+#: Only beside an offset.
+_GAINS = frozenset({"gain"})
 #: The stored number that represents 1.0.
 _DIVISORS = frozenset({"reflectancescalefactor", "quantificationvalue", "boaquantificationvalue", "fullscale"})
 #: Offsets in stored numbers, as in the metadata of Sentinel-2.
@@ -103,12 +105,16 @@ def stated_in(attributes: Mapping[Any, Any], *, of_whole_file: bool = False, flo
     Stated
     """
     known = {plain_key(str(name)): value for name, value in attributes.items()}
-    factors, offsets = (_FACTORS, _OFFSETS) if of_whole_file else (_FACTORS | _SHORT_FACTORS, _OFFSETS | _SHORT_OFFSETS)
+    factors = _FACTORS if of_whole_file else _FACTORS | _SHORT_FACTORS
     factor = _one_or_per_band(_list(known, factors), as_factor)
     divisors = _list(known, _DIVISORS)
     if divisors and min(divisors) > 0:
         factor = _one_or_per_band(divisors, lambda number: 1.0 / number)
-    offset = _one_or_per_band(_list(known, offsets), float)
+    offset = _one_or_per_band(_list(known, _OFFSETS), float)
+    if not of_whole_file and offset is None and (short := _list(known, _SHORT_OFFSETS)):
+        # "gain" alone may be that of a camera, and "offset" alone where its numbers begin
+        factor = factor if factor is not None else _one_or_per_band(_list(known, _GAINS), float)
+        offset = _one_or_per_band(short, float) if factor is not None else None
     if offset is None and isinstance(factor, float):
         offset = _one_or_per_band([factor * each for each in _list(known, _STORED_OFFSETS)], float)
     if floats and of_whole_file:
@@ -156,9 +162,9 @@ def _one_or_per_band(numbers: list[float], convert: Callable[[float], float]) ->
 
 
 def states_numbers(attributes: Mapping[Any, Any]) -> bool:
-    """Return whether attributes have a scale factor or an offset."""
-    stated = stated_in(attributes)
-    return stated.scale_factor is not None or stated.offset is not None
+    """Return whether attributes have a scale factor, an offset or a fill value."""
+    known = {plain_key(str(name)) for name in attributes}
+    return bool(known & (_FACTORS | _SHORT_FACTORS | _OFFSETS | _SHORT_OFFSETS | _DIVISORS | _MISSING))
 
 
 def as_factor(stated: float) -> float:

@@ -81,9 +81,14 @@ def _stored(array: Any) -> StoredArray:
         shape=tuple(array.shape),
         dtype=dtype if dtype.kind in "fiu" else None,
         read=lambda key: np.asarray(array[key]),
-        attrs=dict(array.attrs),
+        attrs=_fill_value(array.fill_value) | dict(array.attrs),
         is_text=dtype.kind in "SUO",
     )
+
+
+def _fill_value(number: Any) -> dict[str, Any]:
+    """Return the fill value of an array as an attribute; 0 is the default, and a value like others."""
+    return {"_FillValue": number} if isinstance(number, (int, float, np.number)) and number != 0 else {}
 
 
 def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
