@@ -501,10 +501,10 @@ def test_widths_in_another_unit(tmp_path: Path, header: str, match: str | None) 
     np.testing.assert_allclose(scene.fwhm.values, WIDTHS)
 
 
-def test_narrow_bands_stay_narrow(tmp_path: Path) -> None:
-    """Of an imaging spectrometer for fluorescence: 0.3 nm, every 0.1 nm."""
-    path = tmp_path / "a.h5"
-    h5(path, floats(VALUES), wavelength=[759.9, 760.0, 760.1, 760.2], fwhm=[0.3] * 4)
+@pytest.mark.parametrize("centres", [[759.9, 760.0, 760.1, 760.2], [677.0, 686.9, 760.5, 865.0]])
+def test_narrow_bands_stay_narrow(tmp_path: Path, centres: list[float]) -> None:
+    """Of spectrometers for fluorescence: 0.3 nm, close together or far apart."""
+    path = h5(tmp_path / "a.h5", floats(VALUES), wavelength=centres, fwhm=[0.3] * 4)
     assert opened(path).fwhm.values.tolist() == [0.3] * 4
 
 

@@ -313,31 +313,39 @@ def _widths(
     problems.pop("width", None)
     own = nanometres_per_unit(stated)
     unit_nm = own or nanometres_per_unit(shared) or factor
-    if own is None and (unit_nm is None or not _plausible(numbers * unit_nm, wavelengths)):
-        fitting = [unit for unit in ("nm", "um") if _plausible(numbers * (nanometres_per_unit(unit) or 1), wavelengths)]
-        if len(fitting) != 1:
-            problems.setdefault(
-                "width", f"its widths {each.name} are in no unit that fits the wavelengths; none is used"
-            )
+    if own is None and (unit_nm is None or not _is_usual(numbers * unit_nm, wavelengths)):
+        others = {unit: nanometres_per_unit(unit) or 1.0 for unit in ("nm", "um")}
+        fitting = [unit for unit, nm in others.items() if _is_usual(numbers * nm, wavelengths, at_most=_WIDEST)]
+        if len(fitting) == 1:
+            if unit_nm is not None:
+                problems["width"] = (
+                    f"its widths {each.name} cannot be in the unit of the wavelengths; taken as {fitting[0]}"
+                )
+            unit_nm = others[fitting[0]]
+        elif unit_nm is None or not _is_possible(numbers * unit_nm, wavelengths):
+            problems["width"] = f"its widths {each.name} are in no unit that fits the wavelengths; none is used"
             return None
-        if unit_nm is not None:
-            problems.setdefault(
-                "width", f"its widths {each.name} cannot be in the unit of the wavelengths; taken as {fitting[0]}"
-            )
-        unit_nm = nanometres_per_unit(fitting[0])
     return np.round(numbers * (unit_nm or 1.0), 9)
 
 
-def _plausible(widths: NDArray[np.float64], wavelengths: NDArray[np.float64] | None) -> bool:
-    """Whether bands can be so wide: at least a fiftieth of their usual distance, at most twice their wavelength."""
+_NARROWEST, _WIDEST = 0.02, 5.0
+"""Width of bands, as part of their distance: below the first they are in another unit, unless one of a true unit would
+be beyond the second."""
+
+
+def _is_possible(widths: NDArray[np.float64], wavelengths: NDArray[np.float64] | None) -> bool:
+    """Whether bands can be so wide: from a fiftieth of a nanometre to twice their wavelength."""
     top = 2 * wavelengths if wavelengths is not None else np.float64(2000.0)
+    return bool(np.all(widths <= top) and np.all(widths >= 0.02))
+
+
+def _is_usual(
+    widths: NDArray[np.float64], wavelengths: NDArray[np.float64] | None, at_most: float = float("inf")
+) -> bool:
+    """Whether bands can be so wide and are not far narrower, or wider, than their distance."""
     apart = np.empty(0) if wavelengths is None else np.diff(np.unique(wavelengths))
-    least = max(0.02, _NARROWEST * float(np.median(apart))) if apart.size else 0.02
-    return bool(np.all(widths <= top) and np.median(widths) >= least and np.all(widths > 0))
-
-
-_NARROWEST = 0.02
-"""Width of a band, as part of the distance of bands, below which its unit cannot be right: micrometres beside nm."""
+    ratio = float(np.median(widths) / np.median(apart)) if apart.size else 1.0
+    return _is_possible(widths, wavelengths) and _NARROWEST <= ratio <= at_most
 
 
 def _flags(each: Listed, bands: int, problems: dict[str, str]) -> NDArray[np.bool_] | None:
