@@ -274,6 +274,21 @@ def test_names_that_rioxarray_keeps(tmp_path: Path) -> None:
     assert scene.band_name.values.tolist() == ["nir", "red", "green", "blue"]
 
 
+@pytest.mark.parametrize("ending", [".nc", ".tif", ".img", ".zarr"])
+@pytest.mark.parametrize(
+    ("attrs", "stored"),
+    [
+        ({"units": "%"}, PERCENT),
+        ({"slope": [1e-4, 1e-4, 1e-4, 1e-5]}, np.array([1, 1, 1, 10])[:, None, None] * STORED.astype("u4")),
+        ({"quantification_value": 10000}, STORED.astype("u2")),
+    ],
+)
+def test_scales_are_applied_once(tmp_path: Path, ending: str, attrs: dict[str, Any], stored: np.ndarray) -> None:
+    scene = opened(nc(tmp_path / "a.nc", stored, attrs), "percent" if "units" in attrs else None)
+    save_scene(scene, tmp_path / f"b{ending}", dtype="float32")
+    np.testing.assert_allclose(opened(tmp_path / f"b{ending}").values, VALUES, rtol=1e-5)
+
+
 def test_scales_for_another_number_of_bands(tmp_path: Path) -> None:
     path = h5(tmp_path / "a.h5", STORED.astype("u2"), {"scale_factor": [1e-4, 2e-4, 3e-4]})
     with pytest.raises(InputError, match="states 3 scale factors for 4 bands"):
@@ -527,6 +542,10 @@ def test_lists_in_tags_of_bands(tmp_path: Path) -> None:
     assert wavelengths(opened(path, "3 wavelengths for 4 bands")) is None
 
 
+def test_names_for_another_number_of_bands(tmp_path: Path) -> None:
+    opened(h5(tmp_path / "a.h5", floats(VALUES), band_names=np.array([b"red", b"green"])), "2 names for 4 bands")
+
+
 def test_flags_that_are_true_and_false(tmp_path: Path) -> None:
     scene = opened(h5(tmp_path / "a.h5", floats(VALUES), good_bands=np.array([True, True, False, True])))
     assert scene.good_band.values.tolist() == [True, True, False, True]
@@ -568,6 +587,16 @@ def test_units_of_coordinates(tmp_path: Path, mapping: dict[str, Any], unit: str
     dataset["r"].attrs["grid_mapping"] = "crs"
     dataset.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     np.testing.assert_allclose(tuple(scene_transform(opened(tmp_path / "a.nc")) or ())[:6], PLACE[:6], rtol=1e-6)
+
+
+def test_crs_that_is_none(tmp_path: Path) -> None:
+    dataset = xr.DataArray(
+        floats(VALUES), {"x": np.arange(6.0), "y": np.arange(5.0)}, ("band", "y", "x"), "r"
+    ).to_dataset()
+    dataset["crs"] = ((), 0, {"crs_wkt": "PROJCS[garbage"})
+    dataset["r"].attrs["grid_mapping"] = "crs"
+    dataset.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    assert opened(tmp_path / "a.nc", "its CRS is not understood").rio.crs is None
 
 
 def test_kilometres_without_a_map(tmp_path: Path) -> None:

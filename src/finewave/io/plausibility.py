@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from finewave.io.formats.stated import is_about_numbers
 from finewave.io.precheck import check_declared
 from finewave.warnings import FinewaveWarning
 
@@ -44,6 +45,9 @@ def drop_implausible(scene: xr.DataArray, path: object) -> xr.DataArray:
         check_declared(Path(str(path)), scene.size * int(np.dtype(scene.encoding.get("dtype", np.uint8)).itemsize))
     close = getattr(scene, "_close", None)
     encoding, attrs = dict(scene.encoding), dict(scene.attrs)
+    if any(is_about_numbers(str(key), value) for key, value in attrs.items()):
+        attrs = {key: value for key, value in attrs.items() if not is_about_numbers(str(key), value)}
+        scene.attrs = attrs
     checked = _with_usable_wavelengths(_with_usable_place(scene, path), path)
     if checked is not scene:
         checked.encoding, checked.attrs = encoding, attrs
@@ -54,6 +58,9 @@ def drop_implausible(scene: xr.DataArray, path: object) -> xr.DataArray:
 def _with_usable_place(scene: xr.DataArray, path: object) -> xr.DataArray:
     from finewave.scene import scene_crs, scene_transform, with_georeference
 
+    if not _has_usable_crs(scene):
+        _warn(f"{path}: its CRS is not understood and was left out; state it again in the file")
+        scene = scene.drop_vars("spatial_ref")
     transform = scene_transform(scene)
     if transform is None or (np.all(np.isfinite(tuple(transform))) and transform.determinant != 0):
         return scene
@@ -64,6 +71,22 @@ def _with_usable_place(scene: xr.DataArray, path: object) -> xr.DataArray:
     crs = scene_crs(scene)
     placed = [name for name in ("x", "y", "spatial_ref") if name in scene.coords]
     return with_georeference(scene.drop_vars(placed), crs, None)
+
+
+def _has_usable_crs(scene: xr.DataArray) -> bool:
+    """Return whether the CRS can be read, if there is one."""
+    if "spatial_ref" not in scene.coords:
+        return True
+    from pyproj.exceptions import CRSError as ProjError
+    from rasterio.errors import CRSError
+
+    from finewave.scene import scene_crs
+
+    try:
+        scene_crs(scene)
+    except (CRSError, ProjError):
+        return False
+    return True
 
 
 def _with_usable_wavelengths(scene: xr.DataArray, path: object) -> xr.DataArray:

@@ -192,7 +192,7 @@ def describe_bands(
             flags = _flags(each, bands, problems)
             metadata |= {} if flags is None else {"good_bands": flags if each.kind == "good" else ~flags}
         elif each.kind in ("name", "perhaps") and "band_names" not in metadata:
-            metadata |= _names(each, bands, metadata)
+            metadata |= _names(each, bands, metadata, problems)
     for problem in problems.values():
         warnings.warn(f"{path}: {problem}", FinewaveWarning, stacklevel=4)
     return metadata
@@ -363,12 +363,15 @@ def _flags(each: Listed, bands: int, problems: dict[str, str]) -> NDArray[np.boo
     return flags != 0
 
 
-def _names(each: Listed, bands: int, metadata: Mapping[str, Any]) -> dict[str, Any]:
+def _names(each: Listed, bands: int, metadata: Mapping[str, Any], problems: dict[str, str]) -> dict[str, Any]:
     if _numbers(each) is not None:
         return {}
     texts = [str(item).strip() for item in _texts(each)]
     if len(texts) != bands:
+        if each.kind == "name":
+            problems.setdefault("name", f"its list {each.name} has {len(texts)} names for {bands} bands; not used")
         return {}
+    problems.pop("name", None)
     read = [wavelength_in_text(text) for text in texts]
     if "wavelengths" not in metadata and None not in read:
         return {"wavelengths": np.asarray(read, np.float64), "band_names": texts}

@@ -31,6 +31,10 @@ _MISSING = frozenset(
 )
 _SATURATED = frozenset({"saturated", "saturatedvalue", "saturationvalue", "saturationdn"})
 
+_NUMBERS = frozenset().union(
+    _FACTORS, _OFFSETS, _SHORT_FACTORS, _SHORT_OFFSETS, _GAINS, _DIVISORS, _STORED_OFFSETS, _MISSING, _SATURATED
+)
+
 LARGEST_FACTOR = 100.0
 """Larger "scale factors" are divisors, such as NEON's 10000."""
 
@@ -165,6 +169,18 @@ def states_numbers(attributes: Mapping[Any, Any]) -> bool:
     """Return whether attributes have a scale factor, an offset or a fill value."""
     known = {plain_key(str(name)) for name in attributes}
     return bool(known & (_FACTORS | _SHORT_FACTORS | _OFFSETS | _SHORT_OFFSETS | _DIVISORS | _MISSING))
+
+
+def is_about_numbers(name: str, value: Any) -> bool:
+    """Return whether an attribute describes stored numbers; a scene, whose values are decoded, has no use for it.
+
+    Saved with the scene, it would be applied a second time.
+    """
+    key = plain_key(name)
+    if key in _UNITS:
+        return _is_percent({key: value})
+    of_numbers = key in _NUMBERS or key in ("validrange", "validmin", "validmax")
+    return of_numbers and bool(numbers_of(value))
 
 
 def as_factor(stated: float) -> float:
