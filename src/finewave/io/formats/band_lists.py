@@ -328,7 +328,7 @@ def _widths(
     return np.round(numbers * (unit_nm or 1.0), 9)
 
 
-_NARROWEST, _WIDEST = 0.02, 5.0
+_NARROWEST, _WIDEST = 0.02, 3.0
 """Width of bands, as part of their distance: below the first they are in another unit, unless one of a true unit would
 be beyond the second."""
 

@@ -124,7 +124,7 @@ def dataset_from_scene(scene: xr.DataArray, storage: Storage) -> tuple[xr.Datase
 
 
 def side_of_chunk(depth: int, dtype: np.dtype[Any]) -> int:
-    """Return the side in pixels of a chunk with so many bands: 512, of many bands fewer, so that it has 4 MiB."""
+    """Return the side in pixels of a chunk: 512, and fewer if that would be more than 4 MiB for its bands."""
     side = math.isqrt(_CHUNK_BYTES // (depth * dtype.itemsize))
     return max(16, min(512, side - side % 16))
 
