@@ -5,11 +5,11 @@ PYTHON ?= python3
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test fuzz kills lint types audit sizes docs clean
+.PHONY: help demo test test-avx2 fuzz kills lint types audit sizes docs clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(STAMP): pyproject.toml constraints.txt
 	@rm -f $@
@@ -30,6 +30,13 @@ test: $(STAMP)  ## the test suite, on up to four processor cores
 
 fuzz: $(STAMP)  ## five thousand changed files of all formats through the readers, and what came of them
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.campaign
+
+test-avx2: $(STAMP)  ## the tests that depend on arithmetic, as on a processor with AVX2 only, on one thread and on four
+	for threads in 1 4; do \
+	  ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=$$threads $(BIN)/python -m pytest \
+	    tests/nn tests/metrics tests/physics tests/systems tests/calibration tests/evaluation tests/inference \
+	    tests/training || exit 1; \
+	done
 
 kills: $(STAMP)  ## commands killed at random moments and run out of disk, then given again: a table
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.kills.campaign

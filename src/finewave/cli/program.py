@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
+from finewave import interruption
 from finewave.cli.streams import quietness
 from finewave.errors import InputError
 from finewave.warnings import FinewaveWarning
@@ -104,17 +105,25 @@ def _interruptible() -> Iterator[None]:
         for each in ours:
             signal.signal(each, stop_at_once)
         _write_to_terminal("stopping; press Ctrl-C again to stop immediately\n")
+        interruption.ask()
         raise KeyboardInterrupt
 
     def stop_at_once(number: int, frame: FrameType | None) -> None:
         _write_to_terminal("error: interrupted\n")
         os._exit(FAILED)
 
+    def ignored(about: sys.UnraisableHookArgs) -> None:
+        if about.exc_type is not KeyboardInterrupt:  # that one is asked for again
+            unraisable(about)
+
+    interruption.forget()
+    unraisable, sys.unraisablehook = sys.unraisablehook, ignored
     for each in ours:
         signal.signal(each, stop)
     try:
         yield
     finally:
+        sys.unraisablehook = unraisable
         for each in ours:
             signal.signal(each, usual[each])
 

@@ -11,6 +11,7 @@ from typing import Any
 import lightning as L
 import torch
 
+from finewave.interruption import raise_if_asked
 from finewave.io.atomic import flush_to_disk
 from finewave.systems.weights import write_weights
 from finewave.training.phase import Phase
@@ -32,6 +33,7 @@ class MinuteCheckpoint(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Save when the minute is over; of several processes, when it is for one of them."""
+        raise_if_asked()
         due = time.monotonic() - self._last > CHECKPOINT_SECONDS
         if trainer.strategy.reduce_boolean_decision(due, all=False):
             self._save(trainer)
@@ -42,6 +44,7 @@ class MinuteCheckpoint(L.Callback):
             self._save(trainer)
 
     def _save(self, trainer: L.Trainer) -> None:
+        raise_if_asked()
         temporary = self.path.with_suffix(".tmp")
         trainer.save_checkpoint(temporary)
         if trainer.is_global_zero:
@@ -65,6 +68,7 @@ class BestWeights(L.Callback):
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Compare and keep."""
         assert isinstance(pl_module, Phase)
+        raise_if_asked()
         if not trainer.is_global_zero:
             return  # its weights are the same
         metrics = pl_module.last_metrics

@@ -30,6 +30,9 @@ def phase_loggers(folder: Path, name: str, services: Sequence[str] = ()) -> Iter
         Names of `SERVICES`. Address and credentials are set by their own environment variables, e.g.
         ``WANDB_MODE``, ``MLFLOW_TRACKING_URI``.
     """
+    if not (folder / "done").exists():
+        # Lightning keeps one that is there, also what a full disk left of it
+        (folder / "tensorboard" / "hparams.yaml").unlink(missing_ok=True)
     files = [CSVLogger(folder, name="", version="csv"), TensorBoardLogger(folder, name="", version="tensorboard")]
     loggers = [*files, *(SERVICES[service](folder, f"{name}/{folder.name}") for service in services)]
     try:
