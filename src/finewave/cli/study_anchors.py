@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,10 @@ from finewave.cli.options import COUNT, example
 from finewave.cli.progress import Progress
 from finewave.cli.streams import json_option, print_json, working
 from finewave.cli.table import table
+
+if TYPE_CHECKING:
+    from finewave.studies.anchor_spots import PredictedScene
+    from finewave.zoo.model import Model
 
 
 @click.command(
@@ -41,11 +46,15 @@ from finewave.cli.table import table
 @click.option(
     "--noise", type=click.FloatRange(min=0), default=0.01, show_default=True, help="Of the spectra, relative."
 )
+@click.option("--scene", help="Of the split, this one alone.")
+@click.option(
+    "--picture", type=click.Path(path_type=Path), help="The scene with the most spots, and the angle before and after."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file with all figures.")
 @json_option
 def anchors(
     name: str, dataset: str, split: str, folds: str | None, spots: str, choice: str, seeds: int, size: int,
-    noise: float, output: Path | None, as_json: bool,
+    noise: float, scene: str | None, picture: Path | None, output: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Score a model without and with spectra known at a few spots.
 
@@ -65,13 +74,25 @@ def anchors(
         raise InputError(f"--spots {spots!r}: numbers >= 0 are accepted")
     if size % 2 == 0:
         raise InputError(f"--size {size}: an odd number of pixels is accepted, 9 for example")
+    if folds is not None and scene is not None:
+        raise InputError("--folds is over all scenes: leave out --scene")
+    if picture is not None:
+        from finewave.viz.reliability import check_picture
+
+        if scene is None:
+            raise InputError("--picture is of one scene: name it by --scene")
+        check_picture(picture)
     dealt = None if folds is None else folds_of(folds)
     with working(as_json), Progress("study anchors") as progress:
         if dealt is not None:
             predictions = predicted_over_folds(name, dataset, dealt, progress=progress.note)
         else:
             model = model_named(name, dataset).with_precision("float32")
-            predictions = ((model, scene) for scene in predicted_scenes(model, dataset, split, progress.note))
+            found = predicted_scenes(model, dataset, split, progress.note, scene)
+            predictions = ((model, each) for each in found)
+            if picture is not None:
+                predictions = iter([(model, predicted := next(found))])
+                _draw(predicted, model, max(counts), choice, size, noise, picture)
         result = anchor_study(predictions, counts, choice=choice, seeds=seeds, size=size, noise=noise)
     result = {"model": name, "dataset": dataset, "split": split if folds is None else f"folds {folds}", **result}
     if output is not None:
@@ -87,3 +108,19 @@ def anchors(
     ]
     click.echo(table(("spots", "psnr / dB", "sam / degrees", "worst gain / dB"), rows, right=range(4)))
     return None
+
+
+def _draw(scene: PredictedScene, model: Model, count: int, choice: str, size: int, noise: float, path: Path) -> None:
+    """Draw a scene, and its spectral angle without and with spots."""
+    import numpy as np
+
+    from finewave.studies.anchor_spots import corrected_by_spots, simulated_places
+    from finewave.viz.spot_gain import draw_spot_gain
+
+    scale = scene.truth.shape[1] // scene.observed.shape[1]
+    places = simulated_places(scene.observed, count, choice, max(3, size // scale // 2 * 2 + 1), 0)
+    after, correction = corrected_by_spots(scene, model, places, size=size, noise=noise, seed=0)
+    truth, before = scene.truth.numpy(), scene.predicted.numpy()
+    colours = np.einsum("kc,chw->hwk", correction.colour[:3], truth)
+    bright = np.quantile(colours, 0.99) or 1.0
+    draw_spot_gain((colours / bright).clip(0, 1) ** 0.45, truth, before, after.numpy(), places * scale, path)

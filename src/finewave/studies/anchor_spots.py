@@ -50,13 +50,21 @@ def observation_of(model: Model) -> tuple[str, dict[str, Any]]:
 
 
 def predicted_scenes(
-    model: Model, dataset: str, split: str, progress: Callable[[str], None] = lambda line: None
+    model: Model,
+    dataset: str,
+    split: str,
+    progress: Callable[[str], None] = lambda line: None,
+    only: str | None = None,
 ) -> Iterator[PredictedScene]:
-    """Yield the scenes of a split, each predicted once, degraded as the model's card says."""
+    """Yield the scenes of a split, each predicted once, degraded as the model's card says; or only one of them."""
     sensor, degradation = observation_of(model)
     if split not in known_split(dataset):
         raise unknown_name("split", split, known_split(dataset))
     names = list(known_split(dataset)[split])
+    if only is not None:
+        if only not in names:
+            raise unknown_name("scene", only, names)
+        names = [only]
     source = open_scenes(dataset, names)
     response = get_sensor(sensor).response(source.wavelengths)
     for name in names:
