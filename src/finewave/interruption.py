@@ -13,7 +13,7 @@ def ask() -> None:
 
 
 def forget() -> None:
-    """Begin anew, for the next command of a process."""
+    """Start again, for the next command of a process."""
     _asked.clear()
 
 
