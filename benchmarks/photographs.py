@@ -75,11 +75,11 @@ class Crops:
     def _one(self) -> Image:
         random = self.random
         if random.random() < PHOTOGRAPHS:
-            crop = self._cut(self.photographs[random.integers(len(self.photographs))])
+            crop = self._cut(self.photographs[int(random.integers(len(self.photographs)))])
             share = random.uniform(0, 0.6)  # a camera's channels have more in common than those of sRGB
             mix = (1 - share) * np.eye(3) + share * random.dirichlet(np.full(3, 0.5), 3)
             return self._mixed(mix, crop) * np.float32(np.exp(random.uniform(-1.2, 0.2)))
-        scene = self.scenes[random.integers(len(self.scenes))]
+        scene = self.scenes[int(random.integers(len(self.scenes)))]
         for _ in range(3):
             crop = self._cut(scene)
             if crop[len(crop) // 2, ::4, ::4].std() > DULL:
@@ -128,6 +128,8 @@ def scenes_of(store: Store, split: str) -> list[Image]:
 def train(net: ResidualSR, crops: Crops, validation: Sequence[Tensor], folder: Path, minutes: float) -> None:
     """Train for a time, and leave the running average of the weights in ``net``."""
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE))
+    averaged = average.module
+    assert isinstance(averaged, ResidualSR)
     optimiser = torch.optim.Adam(net.parameters(), lr=RATE, betas=(0.9, 0.99))
     state, step, before = folder / "last.pt", 0, 0.0
     if state.exists():
@@ -157,11 +159,11 @@ def train(net: ResidualSR, crops: Crops, validation: Sequence[Tensor], folder: P
         done = (before + now - start) / (60 * minutes)
         if now - shown > EVERY or done >= 1:
             shown = now
-            print(f"step {step}, {done:.0%}: {psnr_of(average.module, validation):.2f} dB", flush=True)
+            print(f"step {step}, {done:.0%}: {psnr_of(averaged, validation):.2f} dB", flush=True)
             saved = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
             with atomic_output(state) as temporary:
                 torch.save({**saved, "step": step, "seconds": before + now - start}, temporary)
-    net.load_state_dict(average.module.state_dict())
+    net.load_state_dict(averaged.state_dict())
 
 
 @torch.no_grad()
