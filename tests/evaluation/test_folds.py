@@ -105,3 +105,12 @@ def test_bootstrap_interval_of_a_known_spread() -> None:
     assert (low, high) == pytest.approx((values.mean() - error, values.mean() + error), abs=0.02)
     assert bootstrap_interval([3.0, float("nan")]) == (3.0, 3.0)
     assert np.isnan(bootstrap_interval([])).all()
+
+
+def test_what_looks_around_a_pixel_is_fitted_to_whole_images(small_store: Path) -> None:
+    """Every fourth pixel has other surroundings than the pixels of the scenes that are scored."""
+    told = []
+    for windows in ([3], []):
+        rows = {"row": ("scene-ridge", {"centres": 20, "windows": windows})}
+        told.append(evaluate_folds(rows, "cave", 2, store=Store(small_store))["protocol"]["fitted_to"])
+    assert told == ["all pixels", f"every {THIN}th row and column"]
