@@ -544,6 +544,7 @@ def test_lists_in_tags_of_bands(tmp_path: Path) -> None:
 
 def test_names_for_another_number_of_bands(tmp_path: Path) -> None:
     opened(h5(tmp_path / "a.h5", floats(VALUES), band_names=np.array([b"red", b"green"])), "2 names for 4 bands")
+    opened(envi(tmp_path / "a.img", floats(VALUES), "band names = {red, green}"), "2 band names for 4 bands")
 
 
 def test_flags_that_are_true_and_false(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import tempfile
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from finewave.scene import (
     scene_transform,
     with_georeference,
 )
+from finewave.warnings import FinewaveWarning
 
 _DATA_SUFFIXES = ("", ".img", ".dat", ".bsq", ".bil", ".bip", ".raw", ".envi", ".bin")
 
@@ -110,7 +112,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         if dataset.driver == "ENVI":
             _check_complete(data, header, dataset)
     if header:
-        metadata["band_names"] = _band_names(header)
+        metadata["band_names"] = _band_names(header, path)
         attrs = {k: attribute_from_text(v) for k, v in header.items() if k not in _STRUCTURAL}
         attrs.update(_our_attributes(header))
     scene = open_raster(
@@ -202,11 +204,19 @@ def _check_complete(path: Path, header: dict[str, str], dataset: Any) -> None:
         )
 
 
-def _band_names(header: dict[str, str]) -> list[str] | None:
+def _band_names(header: dict[str, str], path: Path) -> list[str] | None:
     text = header.get("band_names")
     names = [each.strip() for each in text.strip("{}").split(",")] if text else []
     made_up = all(name == f"Band {i}" for i, name in enumerate(names, start=1))
-    return None if not names or made_up or len(names) != int(header.get("bands", 0)) else names
+    if not names or made_up:
+        return None
+    bands = int(header.get("bands", 0))
+    if len(names) != bands:
+        warnings.warn(
+            f"{path}: its header has {len(names)} band names for {bands} bands; not used", FinewaveWarning, stacklevel=4
+        )
+        return None
+    return names
 
 
 def _our_attributes(header: dict[str, str]) -> dict[str, Any]:
