@@ -242,6 +242,8 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     if interleave not in ("bsq", "bil", "bip"):
         raise InputError(f"unknown interleave {interleave!r}; ENVI knows bsq (band), bil and bip (pixel)")
     storage = choose_storage(scene, options)
+    if storage.nodata is not None and np.isnan(storage.nodata):
+        storage.nodata = None  # NaN is missing by itself, a header does not say so
     if storage.dtype == np.int8:
         raise InputError("ENVI has no signed 8-bit values; choose dtype='int16' or 'float32'")
     sheared = tuple(scene_transform(scene) or ())[:6] if _is_sheared(scene) else None
