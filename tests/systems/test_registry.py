@@ -13,7 +13,7 @@ from finewave.zoo.listing import list_models
 def test_names_and_tasks() -> None:
     assert "jssunet" in list_models()
     assert "jssunet" in list_models(task="sssr")
-    assert list_models(task="fusion", trained=True) == []
+    assert "residual-fusion-cave-x4" in list_models(task="fusion", trained=True)
     assert "awan-cave" in list_models(task="ssr", trained=True)
     with pytest.raises(ValueError, match=r"unknown task 'sssrr'; did you mean 'sssr'\?"):
         list_models(task="sssrr")
