@@ -13,6 +13,8 @@ from finewave.io.gdal_metadata import check_metadata
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _OF_A_STORE = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
 LARGEST_CHUNK = 2**30
+MOST_DIMENSIONS = 10_000
+_DIMENSIONS = 10  # tag of their list in NetCDF 3
 _LARGEST_METADATA = 2**26
 _SMALL_BYTES = 2**28
 _LARGEST_RATIO = 1200
@@ -42,12 +44,27 @@ def precheck(path: Path) -> None:
         probe_hdf5(path)
     else:
         check_metadata(path)
+        _check_dimensions(path)
 
 
 def check_regular(path: Path) -> None:
     """Raise an error for a pipe, a socket or a device, which a library would wait for, or read without end."""
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise InputError(f"cannot read {path}: it is a pipe or a device, not a file; save its content in a file")
+
+
+def _check_dimensions(path: Path) -> None:
+    """Raise an error for a NetCDF 3 file with thousands of dimensions: its reader takes time with their square."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(24).ljust(24, b"\0")
+    except OSError:
+        return  # left to the reader
+    start, width = (12, 8) if head[3] == 5 else (8, 4)
+    if head[:3] == b"CDF" and int.from_bytes(head[start : start + 4], "big") == _DIMENSIONS:
+        count = int.from_bytes(head[start + 4 : start + 4 + width], "big")
+        if count > MOST_DIMENSIONS:
+            raise InputError(f"cannot read {path}: it has {count} dimensions, more than {MOST_DIMENSIONS}")
 
 
 def _is_hdf5(path: Path) -> bool:
