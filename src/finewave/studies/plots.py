@@ -87,8 +87,8 @@ def draw(picture: StudyPicture, title: str, path: Path) -> None:
             _colours(panel.values, shown, limits),
             spectra(panel.values),
             picture.wavelengths,
-            rmse_map(panel.values, truth),
-            in_words({"psnr": panel.psnr, "sam": panel.sam}),
+            error=rmse_map(panel.values, truth),
+            scores=in_words({"psnr": panel.psnr, "sam": panel.sam}),
         )
         for panel in picture.panels
     ]
