@@ -26,6 +26,7 @@ from finewave.acquisition import date_in_name, stated_date, utc
         (20240501, "2024-05-01"),
         (datetime(2024, 5, 1, 1, tzinfo=timezone(timedelta(hours=2))), "2024-04-30T23:00:00Z"),
         ("0000-00-00", None),
+        ("9999-12-31T23:59:59-05:00", None),  # in UTC a year later
         ("0001-01-01T00:00:00", None),
         ("DATE(yy): 1-2-3", None),
         ("noon", None),

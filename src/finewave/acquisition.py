@@ -45,11 +45,11 @@ def utc(text: object) -> str | None:
     plain = re.sub(r"(\.\d{6})\d+", r"\1", plain)  # Landsat has seven digits
     try:
         found = datetime.fromisoformat(plain)
-    except ValueError:
+        if found.year < 1900:
+            return None
+        return found.date().isoformat() if re.fullmatch(r"\d{4}-?\d\d-?\d\d", plain) else _written(found)
+    except (ValueError, OverflowError):  # the second of the end of the year 9999 in another zone
         return None
-    if found.year < 1900:
-        return None
-    return found.date().isoformat() if re.fullmatch(r"\d{4}-?\d\d-?\d\d", plain) else _written(found)
 
 
 def _year_first(text: str) -> str:

@@ -17,7 +17,7 @@ def checked_text(path: Path) -> str:
     Raises
     ------
     InputError
-        It cannot be read, is no YAML, or is nested more than `DEEPEST` levels deep.
+        It cannot be read, is not YAML, or is nested more than `DEEPEST` levels deep.
     """
     import yaml
 

@@ -17,6 +17,7 @@ import rasterio
 import tifffile
 import xarray as xr
 from PIL import Image
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine, from_origin
 
@@ -203,6 +204,11 @@ def test_scale_that_remains_in_tags_of_floats(tmp_path: Path) -> None:
     np.testing.assert_allclose(opened(path, "was not applied").values, VALUES, rtol=1e-6)
 
 
+def test_a_factor_of_1_in_tags_of_floats_says_nothing(tmp_path: Path) -> None:
+    tags = [{"scale_factor": "1.0", "add_offset": "0.0"}] * 4
+    np.testing.assert_allclose(opened(tif(tmp_path / "a.tif", floats(VALUES), of_bands=tags)).values, VALUES, rtol=1e-6)
+
+
 def test_floats_that_seem_to_be_scaled_already(tmp_path: Path) -> None:
     opened(envi(tmp_path / "a.img", floats(VALUES), "reflectance scale factor = 10000"), "if they are reflectance")
     opened(envi(tmp_path / "b.img", floats(STORED), "reflectance scale factor = 10000"))
@@ -289,6 +295,14 @@ def test_scales_are_applied_once(tmp_path: Path, ending: str, attrs: dict[str, A
     np.testing.assert_allclose(opened(tmp_path / f"b{ending}").values, VALUES, rtol=1e-5)
 
 
+def test_scale_of_a_group_whose_name_begins_alike(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_group("refl").attrs["scale_factor"] = 0.5
+        file["reflectance/image"] = STORED.astype("u2")
+    scene = opened(tmp_path / "a.h5", "10000 represents 1.0")
+    np.testing.assert_allclose(scene.values, VALUES, rtol=1e-6)
+
+
 def test_scales_for_another_number_of_bands(tmp_path: Path) -> None:
     path = h5(tmp_path / "a.h5", STORED.astype("u2"), {"scale_factor": [1e-4, 2e-4, 3e-4]})
     with pytest.raises(InputError, match="states 3 scale factors for 4 bands"):
@@ -344,6 +358,13 @@ def test_fill_values_that_netcdf_has_by_default(tmp_path: Path, dtype: str, numb
     stated = {"scale_factor": 1e-4, "_FillValue": np.dtype(dtype).type(5)}
     scene = opened(nc(tmp_path / "b.nc", holes(STORED, number, dtype), stated))
     assert not np.isnan(scene.values).any()
+
+
+@pytest.mark.parametrize("ending", ["nc", "h5", "zarr", "tif"])
+def test_white_is_a_value_where_the_largest_number_represents_it(tmp_path: Path, ending: str) -> None:
+    white = xr.DataArray(np.linspace(0, 1, 24).reshape(2, 3, 4), dims=("band", "y", "x"))
+    save_scene(white, tmp_path / f"a.{ending}", dtype="uint16", full_scale=65535)
+    np.testing.assert_allclose(opened(tmp_path / f"a.{ending}").values, white.values, atol=1e-5)
 
 
 def test_valid_range_in_values(tmp_path: Path) -> None:
@@ -590,6 +611,16 @@ def test_units_of_coordinates(tmp_path: Path, mapping: dict[str, Any], unit: str
     np.testing.assert_allclose(tuple(scene_transform(opened(tmp_path / "a.nc")) or ())[:6], PLACE[:6], rtol=1e-6)
 
 
+def test_kilometres_of_a_map_in_kilometres(tmp_path: Path) -> None:
+    coordinates = {name: (name, np.arange(n) * 10.0, {"units": "km"}) for name, n in (("x", 6), ("y", 5))}
+    dataset = xr.DataArray(floats(VALUES), coordinates, ("band", "y", "x"), "r").to_dataset()
+    wkt = CRS.from_string("+proj=laea +lat_0=52 +lon_0=10 +datum=WGS84 +units=km").to_wkt()
+    dataset["crs"] = ((), 0, {"crs_wkt": wkt})
+    dataset["r"].attrs["grid_mapping"] = "crs"
+    dataset.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    assert tuple(scene_transform(opened(tmp_path / "a.nc")) or ())[:6] == (10, 0, -5, 0, 10, -5)
+
+
 def test_crs_that_is_none(tmp_path: Path) -> None:
     dataset = xr.DataArray(
         floats(VALUES), {"x": np.arange(6.0), "y": np.arange(5.0)}, ("band", "y", "x"), "r"
@@ -676,6 +707,18 @@ def test_transparent_grey_of_16_bits_under_any_name(tmp_path: Path, name: str) -
     scene = opened(tmp_path / name, linearise=False)
     assert np.isnan(scene.values[0, 0, 0])
     assert float(scene.values[0, 1, 1]) == pytest.approx(30000 / 65535, abs=1e-6)
+
+
+def test_transparent_colour_of_16_bits(tmp_path: Path) -> None:
+    pixels = np.full((3, 4, 5), 30000, np.uint16)
+    pixels[:, 0, 0], pixels[:, 1, 1] = (7, 8, 9), 7
+    with rasterio.open(tmp_path / "b.png", "w", driver="PNG", count=3, height=4, width=5, dtype="uint16") as file:
+        file.write(pixels)
+    content = (tmp_path / "b.png").read_bytes()
+    head = b"tRNS" + struct.pack(">HHH", 7, 8, 9)
+    chunk = struct.pack(">I", 6) + head + struct.pack(">I", zlib.crc32(head))
+    (tmp_path / "a.png").write_bytes(content[:33] + chunk + content[33:])
+    assert np.argwhere(np.isnan(opened(tmp_path / "a.png").values[0])).tolist() == [[0, 0]]
 
 
 def test_orientation_of_tiffs_in_a_folder(tmp_path: Path) -> None:

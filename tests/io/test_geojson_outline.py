@@ -62,6 +62,15 @@ def _holds(geometry: dict, lon: float, lat: float) -> bool:
     return not geometry_mask([geometry], (1, 1), pixel)[0, 0]
 
 
+def test_a_rounding_error_does_not_cross_the_antimeridian() -> None:
+    below = -180 - 3e-14
+    for width, end in ((3600, 180), (100, -170)):
+        found = outline_of(CRS.from_epsg(4326), Affine(0.1, 0, below, 0, -0.1, 10), width, 100)
+        assert found is not None
+        assert found[0]["type"] == "Polygon"
+        assert found[1] == [-180, 0, end, 10]
+
+
 def test_the_whole_globe_and_what_cannot_be_projected() -> None:
     world = outline_of(CRS.from_epsg(4326), Affine(1, 0, 0, 0, -1, 90), 360, 180)
     assert world is not None

@@ -170,6 +170,11 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         read_spots(text(tmp_path / "a.geojson", "{"))
 
 
+def test_separators_at_the_end_of_rows_are_no_values(tmp_path: Path) -> None:
+    (spot,) = read_spots(text(tmp_path / "a.csv", "x,y,400,410\n1,2,0.1,0.2,, \n"))
+    assert spot.points.tolist() == [[1, 2]]
+
+
 def test_a_hole_of_a_polygon_is_kept(tmp_path: Path) -> None:
     outer, inner = [[0, 0], [9, 0], [9, 9], [0, 9], [0, 0]], [[3, 3], [6, 3], [6, 6], [3, 3]]
     feature = {

@@ -35,7 +35,7 @@ def outline_of(crs: Any, transform: Affine, width: int, height: int) -> tuple[di
     ring = _projected(crs, transform, width, height)
     if ring is None:
         return None
-    lons = np.unwrap(ring[:, 0], period=360)
+    lons = np.unwrap(ring[:, 0], period=360).round(_DIGITS + 2)  # 180 and a rounding error is 180
     turns = round((lons[-1] + (ring[0, 0] - lons[-1] + 180) % 360 - 180 - lons[0]) / 360)
     south, north = float(ring[:, 1].min()), float(ring[:, 1].max())
     if turns:

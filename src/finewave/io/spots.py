@@ -93,7 +93,7 @@ def _from_csv(path: Path) -> list[Spot]:
         separator = ";" if header.count(";") > header.count(",") else ","  # as spreadsheets write it in Europe
         read = list(csv.DictReader(lines, delimiter=separator))
     for number, row in enumerate(read, start=1):
-        if None in row:
+        if any(value.strip() for value in row.pop(None, ())):  # what has no column
             raise InputError(
                 f"{path}: row {number} has more values than there are columns; with commas in numbers, separate by ;"
             )

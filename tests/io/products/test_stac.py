@@ -211,6 +211,13 @@ def test_bands_of_one_name_are_told_apart_by_their_colours(folder: Path) -> None
     assert fw.open_scene(write(folder, item_of(told))).sizes["band"] == 3
 
 
+def test_begin_of_an_item_without_a_moment(folder: Path) -> None:
+    band_file(folder / "red.tif", 2000)
+    item = item_of({"red": asset("red")})
+    item["properties"] |= {"datetime": None, "start_datetime": "2024-05-01T00:00:00Z"}
+    assert fw.open_scene(write(folder, item)).attrs["datetime"] == "2024-05-01T00:00:00Z"
+
+
 def test_assets_that_are_known_by_their_keys_alone(folder: Path) -> None:
     told = {key: {"href": f"{key}.tif", "type": "image/tiff", "roles": ["data"]} for key in BANDS}
     scene = fw.open_scene(write(folder, item_of(told)), full_scale=10000)

@@ -171,7 +171,7 @@ def _lists(stored: Mapping[str, StoredArray], image: str, file_attrs: Mapping[st
 
 def _around(image: str, file_attrs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the attributes of the file and of the groups that an array is in, by their own names; the nearest win."""
-    inside = [key for key in file_attrs if image.startswith(key.rpartition("/")[0])]
+    inside = [key for key in file_attrs if image.startswith(key[: key.rfind("/") + 1])]
     return {key.rpartition("/")[2]: file_attrs[key] for key in sorted(inside, key=lambda key: key.count("/"))}
 
 

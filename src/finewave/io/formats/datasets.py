@@ -244,6 +244,7 @@ def _decoding(
     stated = stated.otherwise(stated_in(around, of_whole_file=True, floats=floats))
     stated = stated.check(image.shape[axes[0]] if len(axes) == 3 else 1, path)
     fills = () if floats or stated.missing or kind != "NetCDF file" else _DEFAULT_FILLS.get(stored_dtype.str[1:], ())
+    fills = tuple(each for each in fills if not 0 <= each * factor + offset < 1 + abs(factor))  # white is a value
     undecoded = Decoding(image.dtype, nodata=np.nan)  # xarray decodes missing values to NaN
     decoding = choose_decoding(
         stored_dtype,
@@ -350,6 +351,8 @@ def _in_units_of_the_map(scene: xr.DataArray, path: Path | str) -> xr.DataArray:
     with reading(path, "CRS"):
         crs = scene_crs(scene)
     factor = _METRES.get(unit)
+    if factor is not None and crs is not None and crs.is_projected and crs.linear_units_factor[1] == factor:
+        return scene
     if unit in _RADIANS:
         height = attributes.get("perspective_point_height")
         factor = None if height is None else float(np.ravel(height)[0])

@@ -65,7 +65,8 @@ def stated_of(dataset: Any) -> StatedByGdal:
         _pair(scale, offset, band, whole.of_band(i), floats=floats)
         for i, (scale, offset, band) in enumerate(zip(dataset.scales, dataset.offsets, bands, strict=True))
     ]
-    if floats and any(each.scale_factor is not None for each in bands) and all(each == (None, None) for each in pairs):
+    has_factor = any(each.scale_factor not in (None, 1.0) for each in bands)
+    if floats and has_factor and all(each == (None, None) for each in pairs):
         warnings.warn(
             f"{dataset.name}: the scale factor in its tags was not applied, as its numbers are floats; if they are "
             "stored numbers, state the one that represents 1.0: full_scale= of open_scene, --full-scale of commands",

@@ -226,7 +226,7 @@ def _read_16_bits(path: Path) -> NDArray[Any] | None:
             return None
         pixels: NDArray[Any] = dataset.read()
         if dataset.nodata is not None and dataset.count in (1, 3):  # one colour is transparent
-            opaque = np.any(pixels != dataset.nodata, axis=0, keepdims=True)
+            opaque = np.any(pixels != np.reshape(dataset.nodatavals, (-1, 1, 1)), axis=0, keepdims=True)
             pixels = np.concatenate([pixels, np.where(opaque, np.uint16(65535), np.uint16(0))])
         return pixels
 

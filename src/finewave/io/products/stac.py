@@ -139,11 +139,12 @@ def open_item(item: Any, base: Location, options: OpenOptions) -> xr.DataArray:
         properties = mapping_in(item.get("properties"), f"{base}: properties")
     selected = _chosen([each for each in found if each is not None], base, options)
     sensor = re.sub(r"[^a-z0-9]", "", str(properties.get("platform") or "").lower())
+    # an item that does not know it may have the time of its own making there
+    is_own = properties.get("datetime") is not None and properties["datetime"] == properties.get("created")
     attrs = {
         "product": str(item.get("id", "")),
         **({"sensor": sensor} if sensor else {}),
-        # an item that does not know it may have the time of its own making there
-        **({} if properties.get("datetime") == properties.get("created") else date_attribute(stated_date(properties))),
+        **({} if is_own else date_attribute(stated_date(properties))),
     }
     applied = properties.get("earthsearch:boa_offset_applied") is True
     if applied and any(band.offset for each in selected for band in each.bands):
