@@ -162,6 +162,12 @@ def test_a_spot_across_tiles_is_used_whole(model: Model) -> None:
     np.testing.assert_allclose(tiles.values, whole.values, atol=2e-5)
 
 
+def test_places_in_degrees_on_a_grid_that_is_not_of_the_earth_are_refused() -> None:
+    scene = image().rio.write_crs('LOCAL_CS["site",UNIT["metre",1]]')
+    with pytest.raises(InputError, match="a: there is no way from EPSG:4326 to the scene's CRS"):
+        placed([Spot("a", np.array([[3.0, 45.0]]), 0.5, None, "EPSG:4326")], scene, 1)
+
+
 @pytest.mark.parametrize(("column", "row"), [(-9, 3), (3, -9), (1e5, 3), (3, 1e30)])
 def test_a_polygon_beside_the_image_is_outside(column: float, row: float) -> None:
     corners = np.array([[column, row], [column + 4, row], [column + 4, row + 5], [column, row + 5]])

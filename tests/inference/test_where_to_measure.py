@@ -44,6 +44,14 @@ def test_each_patch_gets_a_place_and_the_gain_grows(tmp_path: Path) -> None:
         assert (each.x, each.y) == pytest.approx((5e5 + 5 * each.column, 4e6 - 5 * each.row))
 
 
+def test_a_scene_on_a_grid_of_its_own_has_places_without_degrees(tmp_path: Path) -> None:
+    scene = patches(**PLACE | {"crs": 'LOCAL_CS["site",UNIT["metre",1]]'})
+    (place,) = where_to_measure(scene, load_model(save_model(tmp_path / "tiny")), 1)
+    assert place.longitude is None
+    assert place.latitude is None
+    assert place.x == pytest.approx(5e5 + 5 * place.column)
+
+
 def test_a_large_scene_is_looked_at_reduced(tmp_path: Path) -> None:
     model = load_model(save_model(tmp_path / "tiny"))
     small = patches().values

@@ -73,3 +73,11 @@ def test_without_a_crs_there_are_coordinates_only() -> None:
     assert (facts["crs"], facts["grid"]) == ("", None)
     assert position.words(0.5, 0.5) == "x 366015, y 5809985"
     assert map_position(make_scene(np.zeros((1, 4, 4), np.float32))) is None
+
+
+@pytest.mark.parametrize("crs", ['LOCAL_CS["site",UNIT["metre",1]]', "+proj=longlat +R=1737400 +no_defs"])
+def test_a_grid_that_is_not_of_the_earth_has_no_degrees(crs: str) -> None:
+    position = placed(crs, Affine(0.1, 0.0, 10.0, 0.0, -0.1, 20.0))
+    assert position.degrees([1.0], [2.0]) is None
+    assert position.facts()["grid"] is None
+    assert position.words(10, 20).startswith("x 11.00, y 18.00")

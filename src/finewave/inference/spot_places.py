@@ -136,6 +136,10 @@ def _reprojected(points: NDArray[np.float64], source_crs: str, target_crs: objec
         x, y = transform(CRS.from_user_input(source_crs), target_crs, points[:, 0].tolist(), points[:, 1].tolist())
     except CRSError as error:
         raise InputError(f"{name}: {source_crs!r} does not name a CRS") from error
+    except Exception as error:  # errors of GDAL have no public class
+        raise InputError(
+            f"{name}: there is no way from {source_crs} to the scene's CRS; give places in that, or column and row"
+        ) from error
     return np.column_stack([x, y])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -130,7 +131,9 @@ def _placed(number: int, place: ChosenPlace, scene: xr.DataArray, finer: int, fa
         if crs is not None:
             from rasterio.warp import transform as reproject
 
-            found = reproject(crs, "EPSG:4326", [x], [y])
-            longitude, latitude = float(found[0][0]), float(found[1][0])
+            # a CRS may have no relation to the earth; errors of GDAL have no public class
+            with suppress(Exception):
+                found = reproject(crs, "EPSG:4326", [x], [y])
+                longitude, latitude = float(found[0][0]), float(found[1][0])
     gain = -10 * math.log10(max(place.left, 1e-6))
     return MeasuringPlace(number, column, row, size * factor * finer / 2, x, y, longitude, latitude, gain)

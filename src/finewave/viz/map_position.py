@@ -72,14 +72,13 @@ class MapPosition:
         """Return longitudes and latitudes (2, n) in WGS 84; None without a CRS, or where they are not defined."""
         if self.crs is None:
             return None
-        from rasterio.errors import CRSError
         from rasterio.warp import transform
 
         t, column, row = self.transform, np.asarray(columns, np.float64), np.asarray(rows, np.float64)
         x, y = t.a * column + t.b * row + t.c, t.d * column + t.e * row + t.f
         try:
             found = np.asarray(transform(self.crs, "EPSG:4326", np.ravel(x).tolist(), np.ravel(y).tolist())[:2])
-        except CRSError:  # it has no relation to the earth
+        except Exception:  # it has no relation to the earth; errors of GDAL have no public class
             return None
         return found if np.isfinite(found).all() else None
 

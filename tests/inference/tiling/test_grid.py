@@ -75,6 +75,12 @@ def test_swaths_are_used_as_they_lie_only_where_they_lie_on_each_other() -> None
         aligned_guide(picture(10, 18, 21, top=1e5), swath(30, 6, 7), 3)
 
 
+def test_a_guide_of_another_planet_is_refused() -> None:
+    guide = picture(10, 18, 21).rio.write_crs("+proj=longlat +R=1737400 +no_defs")
+    with pytest.raises(InputError, match="show different places"):
+        aligned_guide(guide, picture(30, 6, 7), 3)
+
+
 def test_windows_are_those_of_the_whole() -> None:
     scene = on_grid(picture(10, 30, 33, left=-15, top=-25), grid_of(picture(7, 25, 31)))
     whole = scene.values

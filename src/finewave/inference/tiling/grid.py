@@ -276,7 +276,10 @@ def _places(columns: Any, rows: Any, start: Grid, end: Grid) -> tuple[NDArray[np
     if start.crs is not None and end.crs is not None and start.crs != end.crs:
         from rasterio.warp import transform
 
-        xs, ys = (np.asarray(each, float) for each in transform(start.crs, end.crs, xs, ys))
+        try:
+            xs, ys = (np.asarray(each, float) for each in transform(start.crs, end.crs, xs, ys))
+        except Exception:  # there is no way from one to the other; errors of GDAL have no public class
+            xs = ys = np.full(np.shape(xs), np.nan)
     finite = np.isfinite(xs) & np.isfinite(ys)
     across, down = ~end.affine * (np.where(finite, xs, np.nan), np.where(finite, ys, np.nan))
     return np.asarray(across, float), np.asarray(down, float)
