@@ -49,6 +49,11 @@ def read_spectra(path: Path) -> dict[str, Spectrum]:
         ``.sli`` (ENVI spectral library with its header), or text: rows of a wavelength and one value for each spectrum,
         separated by tabs, semicolons, commas or spaces; the last line of text before the numbers names the columns.
 
+    Returns
+    -------
+    dict of str to Spectrum
+        In the order of the file; of spectra with one name the second is ``name (2)``, and so on.
+
     Raises
     ------
     InputError
@@ -107,7 +112,8 @@ def _from_envi(path: Path) -> dict[str, Spectrum]:
     names = [each.strip() for each in fields.get("spectra names", "").split(",")]
     if len(names) != count:
         names = [f"spectrum {number}" for number in range(1, count + 1)]
-    return {name: ascending(np.asarray(wavelengths), row, str(path)) for name, row in zip(names, scaled, strict=True)}
+    named = zip(_told_apart(names), scaled, strict=True)
+    return {name: ascending(np.asarray(wavelengths), row, str(path)) for name, row in named}
 
 
 def _from_text(path: Path) -> dict[str, Spectrum]:
@@ -135,5 +141,17 @@ def _from_text(path: Path) -> dict[str, Spectrum]:
         names = [f"spectrum {number}" for number in range(1, columns + 1)]
     return {
         name: ascending(np.asarray(wavelengths), table[:, number], str(path))
-        for number, name in enumerate(names, start=1)
+        for number, name in enumerate(_told_apart(names), start=1)
     }
+
+
+def _told_apart(names: list[str]) -> list[str]:
+    """Return names of which none is there twice: a number follows those that are."""
+    found: list[str] = []
+    for name in names:
+        number, own = 1, name
+        while own in found:
+            number += 1
+            own = f"{name} ({number})"
+        found.append(own)
+    return found

@@ -61,6 +61,15 @@ def test_files_of_libraries_and_spots(tmp_path: Path) -> None:
     np.testing.assert_allclose(found[2].spectrum.wavelengths, [450, 550, 650])
 
 
+def test_spectra_with_one_name_are_all_there(tmp_path: Path) -> None:
+    (tmp_path / "spots.csv").write_text("name,column,row,450,550,650\ngrass,1,1,0.1,0.2,0.3\ngrass,9,9,0.5,0.4,0.3\n")
+    (tmp_path / "text.csv").write_text("wavelength,grass,grass\n450,0.1,0.5\n550,0.2,0.4\n650,0.3,0.3\n")
+    for name, names in (("spots.csv", ["grass", "grass"]), ("text.csv", ["grass", "grass (2)"])):
+        found = read_library([tmp_path / name])
+        assert [each.name for each in found] == names
+        np.testing.assert_allclose([each.spectrum.values for each in found], [[0.1, 0.2, 0.3], [0.5, 0.4, 0.3]])
+
+
 def test_what_is_no_library_is_refused(tmp_path: Path) -> None:
     (tmp_path / "white.csv").write_text("name,column,row,spectrum\npanel,3.5,4.5,white\n")
     with pytest.raises(InputError, match="no spectrum over wavelengths"):

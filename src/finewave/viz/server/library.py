@@ -95,10 +95,10 @@ def read_library(paths: Sequence[Path]) -> list[LibrarySpectrum]:
     found: list[LibrarySpectrum] = []
     for path in paths:
         if _has_places(path):
-            spectra = {spot.name: spot.spectrum for spot in read_spots(path)}
+            spectra = [(spot.name, spot.spectrum) for spot in read_spots(path)]  # spots may share a name
         else:
-            spectra = dict(read_spectra(path))
-        entries = [LibrarySpectrum(one_line(name), s) for name, s in spectra.items() if isinstance(s, Spectrum)]
+            spectra = list(read_spectra(path).items())
+        entries = [LibrarySpectrum(one_line(name), s) for name, s in spectra if isinstance(s, Spectrum)]
         if not entries:
             raise InputError(f"{path} has no spectrum over wavelengths")
         found += entries
