@@ -35,7 +35,7 @@ def test_amounts_of_memory(text: object, count: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "much", "-4G", "4X", True, "4 G 5", float("nan"), "1e9"])
 def test_what_is_no_amount(text: object) -> None:
-    with pytest.raises(InputError, match="is no amount of memory"):
+    with pytest.raises(InputError, match="is not an amount of memory"):
         bytes_of(text)
 
 

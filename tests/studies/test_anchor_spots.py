@@ -32,6 +32,12 @@ def test_places_are_chosen_of_the_image_alone_and_again_the_same(choice: str) ->
     np.testing.assert_array_equal(first, simulated_places(observed, 5, choice, 3, 0))
 
 
+@pytest.mark.parametrize("choice", ["greedy", "kmeans", "random"])
+def test_an_image_without_a_flat_place_is_refused(choice: str) -> None:
+    with pytest.raises(InputError, match="flat place"):
+        simulated_places(torch.full((3, 12, 12), 0.5), 2, choice, 99, 0)
+
+
 def test_spots_are_means_with_noise() -> None:
     truth = torch.rand(4, 20, 20) * 0.5 + 0.3
     scene = PredictedScene("a", truth[:3, ::2, ::2], truth * 0.9, truth)
@@ -95,7 +101,7 @@ def test_spots_never_make_a_scene_of_the_validation_worse(real_images: Path) -> 
     rows = anchor_study(scenes, (0, 1, 2, 4, 8, 16, 32))["rows"]
     assert max(row["worst"] for row in rows.values()) <= 0.1
     assert rows["8"]["psnr"] >= rows["0"]["psnr"] + 1.5
-    assert rows["8"]["sam"] <= rows["0"]["sam"] - 2.3
+    assert rows["8"]["sam"] <= rows["0"]["sam"] - 2.5
 
 
 @pytest.mark.data

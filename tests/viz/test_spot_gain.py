@@ -32,6 +32,7 @@ def test_angles_of_the_maps_follow_the_errors(tmp_path: Path) -> None:
     [
         (["--picture", "a.png"], "--picture is of one scene"),
         (["--scene", "beads", "--picture", "a.xyz"], "unknown extension of a figure"),
+        (["--scene", "beads", "--picture", "a.png", "--spots", "0"], "--picture shows spots"),
         (["--scene", "beads", "--folds", "loo"], "leave out --scene"),
         (["--size", "4"], "an odd number of pixels"),
         (["--folds", "two"], "--folds two"),

@@ -81,6 +81,8 @@ def anchors(
 
         if scene is None:
             raise InputError("--picture is of one scene: name it by --scene")
+        if max(counts) == 0:
+            raise InputError(f"--spots {spots!r}: --picture shows spots; give a number >= 1")
         check_picture(picture)
     dealt = None if folds is None else folds_of(folds)
     with working(as_json), Progress("study anchors") as progress:

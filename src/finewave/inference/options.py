@@ -327,7 +327,7 @@ def bytes_of(memory: object) -> int:
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?\s*", str(memory), re.IGNORECASE)
     if found is None or isinstance(memory, bool) or found[2].lower() not in _UNITS:
-        raise InputError(f"memory={memory!r} is no amount of memory; 4G, 1.5GB or 800MiB are accepted")
+        raise InputError(f"memory={memory!r} is not an amount of memory; 4G, 1.5GB or 800MiB are accepted")
     return int(float(found[1]) * _UNITS[found[2].lower()])
 
 

@@ -86,6 +86,8 @@ def simulated_places(observed: Tensor, count: int, choice: str, size: int, seed:
     if choice not in CHOICES:
         raise unknown_name("choice of spots", choice, CHOICES)
     places, shares = flat_places(observed, size, seed)
+    if not len(places):
+        raise InputError(f"the image has no flat place of {size} x {size} pixels; give a smaller size of spots")
     if choice == "random":
         return places[np.random.default_rng((seed, 7)).permutation(len(places))[:count]] + 0.5
     from scipy.cluster.vq import kmeans2
