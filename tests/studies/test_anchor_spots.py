@@ -122,6 +122,13 @@ def test_spots_never_make_any_scene_worse(real_images: Path) -> None:
         assert max(row["worst"] for row in rows.values()) <= 0.1, choice
 
 
+@pytest.mark.parametrize("name", ["gsa", "bicubic", "residual-fusion"])
+def test_folds_of_other_tasks_are_refused_by_that(name: str) -> None:
+    """Not by a scale that nobody gave: the folds are those of spectra, whose scale is 1."""
+    with pytest.raises(InputError, match=f"{name} is not a baseline of spectra from one image"):
+        next(predicted_over_folds(name, "cave", 2))
+
+
 @pytest.mark.data
 def test_folds_predict_each_scene_by_the_others(real_images: Path) -> None:
     seen = list(predicted_over_folds("ridge", "enmap", 2, splits=("val",)))

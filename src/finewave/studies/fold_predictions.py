@@ -19,6 +19,7 @@ from finewave.evaluation.folds import (
 from finewave.evaluation.whole_scenes import WholeScenes
 from finewave.physics.sensors import get_sensor
 from finewave.studies.anchor_spots import PredictedScene
+from finewave.systems.registry import SYSTEMS
 from finewave.zoo.model import Model
 
 
@@ -53,6 +54,8 @@ def predicted_over_folds(
     """
     rows, _ = rows_named(name, baseline=False)
     ((system, options),) = rows.values()
+    if SYSTEMS[system].inputs != ("hr_msi",):
+        raise InputError(f"{name} is not a baseline of spectra from one image; quadratic and knn are, for example")
     known = known_split(dataset)
     for split in splits:
         if split not in known:
@@ -71,8 +74,6 @@ def predicted_over_folds(
             samples=partial(training_samples, fold, scenes, pairs),
         )
         model = builder.build(system, **options).with_precision("float32")
-        if model.inputs != ("hr_msi",):
-            raise InputError(f"{name} is not a baseline of spectra from one image; quadratic and knn are, for example")
         for scene, image in scenes.samples(fold.scored):
             progress(scene)
             observed = image["hr_msi"]

@@ -24,9 +24,9 @@ from finewave.training.recipe_options import CropOptions, ModelOptions, RecipeOp
 from finewave.yaml_text import checked_text, read_yaml
 
 PROTOCOL_OPTIONS = ("scale", "ms_bands", "hs_bands")
+"""Options of a network that belong to the experiment."""
 PARTS = ("sr", "ssr", "fusion")
 """Options of compositions that name a system; its own options are in ``<part>_options``."""
-"""Options of a network that belong to the experiment."""
 PART_DATA = tuple(field.name for field in dataclasses.fields(CropOptions))
 """Keys of ``data`` that a phase may override under ``phaseN.data``."""
 

@@ -93,12 +93,25 @@ def test_a_blur_without_a_pseudo_inverse_is_iterated() -> None:
     blur = {"kernel": "anisotropic-gaussian", "size": 7, "variances": [2.0, 0.5], "angle": 0.6}
     h, x, _ = pair(3, 10, 10, 2, **blur)
     net = LocalRegression(2, 2, 3, degradation=blur)
-    assert net.receptive_field == 39 + 2 + ITERATIONS * (2 + net.observation.reach)
+    assert net.receptive_field == 39 + 2 + net.observation.reach + ITERATIONS * (2 + net.observation.reach)
     known = with_roots(x)
     torch.testing.assert_close(known, torch.cat([x, (x[:, :1] * x[:, 1:]).sqrt()], 1))
     plain = regressed(h, known, net.observation(known), net.windows, net.ridge)
     before, after = (relative(degrade(image, 2, **blur), h) for image in (plain, net(h, x)))
     assert after < 0.3 * before
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_nothing_acts_from_farther_than_it_says(scale: int) -> None:
+    """The maps at a pixel see windows of the degraded MSI, which sees a little farther than the windows."""
+    net = LocalRegression(scale, 2, 2, windows=(0.3,), ridge=(1e-3,), degradation={"kernel": "bicubic"})
+    width = 2 * net.receptive_field + 6
+    h, x, _ = pair(2, 3, width, scale, kernel="bicubic")
+    x.requires_grad_()
+    middle = width // 2
+    (slope,) = torch.autograd.grad(net(h, x)[0, 0, scale, middle * scale], x)
+    columns = (slope.abs().sum((0, 1, 2)) > 0).nonzero()[:, 0] // scale
+    assert (columns - middle).abs().max() <= net.receptive_field
 
 
 def test_flat_and_black_surroundings_are_no_division_by_zero() -> None:

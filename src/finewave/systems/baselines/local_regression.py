@@ -84,7 +84,7 @@ class LocalRegression(SRNetwork):
         self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
         self.windows, self.ridge = tuple(windows), tuple(ridge)
         self.correction = SpatialCorrection(self.observation)
-        self.receptive_field = regression_reach(windows) + self.correction.reach
+        self.receptive_field = regression_reach(windows) + self.observation.reach + self.correction.reach
 
     def forward(self, lr_hsi: Tensor, hr_msi: Tensor) -> Tensor:
         """Return (B, C, s h, s w) of ``lr_hsi`` (B, C, h, w) and ``hr_msi`` (B, c, s h, s w)."""
