@@ -320,6 +320,12 @@ def test_variables_with_a_scale_each_and_a_time_of_one(tmp_path: Path) -> None:
     assert wavelengths(scene) == NM
 
 
+def test_one_variable_with_a_time_of_one(tmp_path: Path) -> None:
+    dataset = xr.Dataset({"r": (("time", "y", "x"), floats(VALUES[:1])), "angle": (("y", "x"), floats(VALUES[1]))})
+    dataset.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    np.testing.assert_allclose(opened(tmp_path / "a.nc").values, VALUES[:1], rtol=1e-6)
+
+
 def test_0_is_white(tmp_path: Path) -> None:
     grey = np.arange(30, dtype=np.uint8).reshape(5, 6)
     tifffile.imwrite(tmp_path / "a.tif", 255 - grey, photometric="miniswhite")

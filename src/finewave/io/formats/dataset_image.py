@@ -91,12 +91,12 @@ def choose_image(groups: Groups, path: Path | str, options: OpenOptions) -> Data
     """
     variables = variables_of(groups)
     numeric = [name for name, (_, each) in variables.items() if each.dtype.kind in "fiub"]
-    shapes = {name: _without_ones(each) for name, (_, each) in variables.items()}
+    as_stored = shapes = {name: _without_ones(each) for name, (_, each) in variables.items()}
     if any(_is_moment(variables[name][1]) for name in numeric) and not any(
         len(shapes[name]) == 3 and not _is_moment(variables[name][1]) for name in numeric
     ):
-        # a time of one, of arrays that are one band each
-        shapes |= {name: shapes[name][1:] for name in numeric if _is_moment(variables[name][1])}
+        # a time of one, of arrays that are one band each; a single one is an image of one band, as it is
+        shapes = shapes | {name: shapes[name][1:] for name in numeric if _is_moment(variables[name][1])}
     series = _series({name: variables[name] for name in numeric if len(shapes[name]) == 2})
     requested = None if options.variable is None else options.variable.strip("/").rstrip("*")
     if requested is not None and requested not in variables and requested.rstrip("_") in series:
@@ -116,6 +116,8 @@ def choose_image(groups: Groups, path: Path | str, options: OpenOptions) -> Data
             stacklevel=4,
         )
         return _stacked(coloured, variables)
+    if requested is None and not any(len(shapes[name]) == 3 for name in numeric):
+        shapes = as_stored
     selected = arrays.choose_variable(shapes, numeric, options.variable, path)
     group, array = variables[selected]
     if len(shapes[selected]) < array.ndim:

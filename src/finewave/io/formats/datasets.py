@@ -243,8 +243,9 @@ def _decoding(
     stated = stated_in({**image.attrs, **applied}, floats=floats)
     stated = stated.otherwise(stated_in(around, of_whole_file=True, floats=floats))
     stated = stated.check(image.shape[axes[0]] if len(axes) == 3 else 1, path)
-    fills = () if floats or stated.missing or kind != "NetCDF file" else _DEFAULT_FILLS.get(stored_dtype.str[1:], ())
-    fills = tuple(each for each in fills if not 0 <= each * factor + offset < 1 + abs(factor))  # white is a value
+    has_default = not floats and not stated.missing and kind == "NetCDF file"
+    by_default = _DEFAULT_FILLS.get(stored_dtype.str[1:], ()) if has_default else ()
+    fills = tuple(n for n in by_default if not 0 <= n * factor + offset < 1 + abs(factor))  # white is a value
     undecoded = Decoding(image.dtype, nodata=np.nan)  # xarray decodes missing values to NaN
     decoding = choose_decoding(
         stored_dtype,
