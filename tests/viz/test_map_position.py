@@ -20,12 +20,13 @@ def placed(crs: str | None, transform: Affine, size: tuple[int, int] = (40, 60))
 
 def interpolated(position: MapPosition, column: float, row: float) -> np.ndarray:
     """Do what the page does with the nodes."""
-    grid = np.asarray(position.degree_grid())
+    grid = np.asarray(position.direction_grid())
     cells, (height, width) = grid.shape[1] - 1, position.size
     x, y = column / width * cells, row / height * cells
     i, j = min(int(x), cells - 1), min(int(y), cells - 1)
     corners = grid[:, j : j + 2, i : i + 2]
-    return np.array([1 - (y - j), y - j]) @ corners @ np.array([1 - (x - i), x - i])
+    ex, ey, ez = np.array([1 - (y - j), y - j]) @ corners @ np.array([1 - (x - i), x - i])
+    return np.degrees([np.arctan2(ey, ex), np.arctan2(ez, np.hypot(ex, ey))])
 
 
 @pytest.mark.parametrize("size", [(40, 60), (3000, 5000)])
@@ -60,11 +61,24 @@ def test_degrees_are_said_once() -> None:
     assert position.words(0, 0) == "x 13.0000, y 52.0000 (WGS 84 (EPSG:4326))"
 
 
-def test_longitudes_do_not_jump_at_the_antimeridian() -> None:
-    position = placed("EPSG:3832", Affine(1000.0, 0.0, 3_300_000.0, 0.0, -1000.0, 100_000.0), (100, 100))
-    grid = np.asarray(position.degree_grid())
-    assert np.abs(np.diff(grid[0], axis=1)).max() < 1
-    assert grid[0].min() < 180 < grid[0].max()
+@pytest.mark.parametrize(
+    ("crs", "corner", "pixel", "size"),
+    [
+        ("EPSG:3832", (3_290_000.0, 100_000.0), 1000.0, (100, 100)),  # across 180 degrees
+        ("EPSG:3413", (-3_850_000.0, 5_850_000.0), 25_000.0, (448, 304)),  # around the pole, sea ice as it is published
+        ("EPSG:3031", (-40_000.0, 30_000.0), 250.0, (200, 300)),
+    ],
+)
+def test_nothing_jumps_at_180_degrees_and_at_the_poles(
+    crs: str, corner: tuple[float, float], pixel: float, size: tuple[int, int]
+) -> None:
+    position = placed(crs, Affine(pixel, 0.0, corner[0], 0.0, -pixel, corner[1]), size)
+    back = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    places = np.random.default_rng(2).uniform(0, 1, (12, 2)) * np.array(size)[::-1]
+    singular = np.array([3_339_584.7 if crs == "EPSG:3832" else 0.0, 0.0]) - corner  # 180 degrees, or the pole
+    for column, row in (*places, (singular[0] / pixel + 0.2, -singular[1] / pixel - 0.3)):
+        x, y = back.transform(*interpolated(position, column, row))
+        assert (x, y) == pytest.approx(position.xy(column, row), abs=0.2 * pixel)
 
 
 def test_without_a_crs_there_are_coordinates_only() -> None:

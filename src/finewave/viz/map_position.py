@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from affine import Affine
     from rasterio.crs import CRS
 
-_NEAR_PIXELS = 0.1  # error of interpolated degrees
+_NEAR_PIXELS = 0.1  # error of interpolated directions
 _MOST_CELLS = 64
 
 
@@ -91,29 +91,31 @@ class MapPosition:
             parts.append(f"longitude {degrees[0, 0]:.6f}, latitude {degrees[1, 0]:.6f}")
         return ", ".join(parts)
 
-    def degree_grid(self) -> list[list[list[float]]] | None:
-        """Return longitudes and latitudes (2, n, n) of nodes between which a page interpolates; None where unknown.
+    def direction_grid(self) -> list[list[list[float]]] | None:
+        """Return unit vectors (3, n, n) of nodes between which a page interpolates; None where unknown.
 
-        The nodes lie evenly from edge to edge, close enough for errors below a tenth of a pixel, unless the image
-        spans much of the earth. Longitudes do not jump at 180 degrees.
+        They point from the centre of a sphere to longitude and latitude, so that nothing jumps at 180 degrees and at
+        the poles. The nodes lie evenly from edge to edge, close enough for errors below a tenth of a pixel, unless the
+        image spans much of the earth.
         """
         cells = 2
         while True:
-            fine = self._nodes(2 * cells)
+            fine = self._nodes(4 * cells)
             if fine is None:
                 return None
-            coarse = fine[:, ::2, ::2]
-            middles = (coarse[:, 1:, 1:] + coarse[:, 1:, :-1] + coarse[:, :-1, 1:] + coarse[:, :-1, :-1]) / 4
-            apart = np.abs(fine[:, 1::2, 1::2] - middles).max(axis=(1, 2))
-            height, width = self.size
-            pixel = (fine.max(axis=(1, 2)) - fine.min(axis=(1, 2))) / max(height, width)
-            if (apart <= _NEAR_PIXELS * pixel).all() or 2 * cells > _MOST_CELLS:
-                return np.round(coarse, 8).tolist()
+            coarse = fine[:, ::4, ::4]
+            weights = np.clip(1 - np.abs(np.arange(4 * cells + 1)[:, None] / 4 - np.arange(cells + 1)), 0, None)
+            between = weights @ coarse @ weights.T
+            apart = np.linalg.norm(between / np.linalg.norm(between, axis=0) - fine, axis=0)
+            ends = np.linalg.norm(fine[:, 1:, 1:] - fine[:, :-1, :-1], axis=0)  # of quarters of cells
+            pixel = ends / (math.hypot(*self.size) / (4 * cells))
+            if (apart <= _NEAR_PIXELS * np.pad(pixel, ((0, 1), (0, 1)), "edge")).all() or 2 * cells > _MOST_CELLS:
+                return np.round(coarse, 11).tolist()
             cells *= 2
 
     def facts(self) -> dict[str, Any]:
         """Return all that a page needs to show coordinates, ready for JSON."""
-        grid = None if self.is_in_degrees else self.degree_grid()
+        grid = None if self.is_in_degrees else self.direction_grid()
         return {
             "transform": list(self.transform)[:6],
             "size": list(self.size),
@@ -129,9 +131,9 @@ class MapPosition:
         found = self.degrees(columns.ravel(), rows.ravel())
         if found is None:
             return None
-        nodes = found.reshape(2, cells + 1, cells + 1)
-        nodes[0] = np.unwrap(np.unwrap(nodes[0], period=360, axis=0), period=360, axis=1)
-        return nodes
+        longitude, latitude = np.radians(found).reshape(2, cells + 1, cells + 1)
+        across = np.cos(latitude)
+        return np.stack([across * np.cos(longitude), across * np.sin(longitude), np.sin(latitude)])
 
 
 def map_position(scene: xr.DataArray) -> MapPosition | None:

@@ -28,8 +28,8 @@
       const bottom = grid[j + 1][i] + (grid[j + 1][i + 1] - grid[j + 1][i]) * (x - i);
       return top + (bottom - top) * (y - j);
     };
-    const [longitude, latitude] = facts.grid.map(between);
-    return [((((longitude + 180) % 360) + 360) % 360) - 180, latitude];
+    const [ex, ey, ez] = facts.grid.map(between), degree = Math.PI / 180;
+    return [Math.atan2(ey, ex) / degree, Math.atan2(ez, Math.hypot(ex, ey)) / degree];
   }
 
   const side = (value, positive, negative, digits) => `${Math.abs(value).toFixed(digits)}° ${value < 0 ? negative : positive}`;
