@@ -226,6 +226,7 @@ PERCENT = floats(VALUES * 100)
         lambda path: nc(path / "a.nc", PERCENT, {"units": "%"}),
         lambda path: h5(path / "a.h5", PERCENT, {"Unit": "Reflectance [%]"}),
         lambda path: envi(path / "a.img", PERCENT, "data units = Reflectance (%)"),
+        lambda path: envi(path / "a.img", PERCENT, "data units = {Reflectance (%)}"),
     ],
 )
 def test_percent(tmp_path: Path, make: Callable[[Path], Path]) -> None:
@@ -554,6 +555,12 @@ def test_narrow_bands_stay_narrow(tmp_path: Path, centres: list[float]) -> None:
 def test_lists_in_a_header_that_do_not_fit(tmp_path: Path, numbers: str) -> None:
     header = f"wavelength = {{{numbers}}}\nwavelength units = Nanometers"
     assert wavelengths(opened(envi(tmp_path / "a.img", floats(VALUES), header), "none is used")) is None
+
+
+@pytest.mark.parametrize("fields", ["wavelength = {490, 560}", "wavelength = {1, 2, 3, 4}\nwavelength units = Index"])
+def test_names_in_a_header_state_what_its_list_does_not(tmp_path: Path, fields: str) -> None:
+    names = "band names = {490 nm, 560 nm, 665 nm, 842 nm}"
+    assert wavelengths(opened(envi(tmp_path / "a.img", floats(VALUES), f"{fields}\n{names}"))) == NM
 
 
 def test_lists_in_tags_of_bands(tmp_path: Path) -> None:

@@ -47,6 +47,10 @@ def band_metadata(dataset: Any, *, wavelengths_given: bool = False, path: object
     if dataset.driver == "ENVI":
         # GDAL repeats lists of the header in tags and names of the bands, also those that do not fit
         lists = [each for each in lists if each.kind not in {other.kind for other in of_file}]
+        names = dataset.tags(ns="ENVI").get("band_names", "").strip("{}").split(",")
+        in_header = [wavelength_in_text(name) for name in names]
+        if len(names) == dataset.count and None not in in_header:
+            lists.append(Listed("wavelength", in_header, "nm"))
     description = describe_bands(
         [each for each in of_file + lists if each.kind != "name"],
         dataset.count,

@@ -135,7 +135,7 @@ _PERCENT = re.compile(r"(?:[a-z ]*reflectance)?[\s\[(]*(?:%|percent|per cent|pct
 
 def _is_percent(known: Mapping[str, Any]) -> bool:
     """Whether the unit of the values is percent."""
-    return any(_PERCENT.fullmatch(str(known[key]).strip().lower()) for key in _UNITS.intersection(known))
+    return any(_PERCENT.fullmatch(str(known[key]).strip(" {}").lower()) for key in _UNITS.intersection(known))
 
 
 _UNITS = frozenset({"unit", "units", "dataunit", "dataunits", "unittype"})
