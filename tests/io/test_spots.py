@@ -170,6 +170,15 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         read_spots(text(tmp_path / "a.geojson", "{"))
 
 
+def test_decimal_commas_between_semicolons(tmp_path: Path) -> None:
+    """As the message about too many values advises."""
+    (spot,) = read_spots(text(tmp_path / "a.csv", "name;x;y;400;410,5 nm\na, b;1,5;-2,25;0,1;,2\n"))
+    assert spot.name == "a, b"
+    assert spot.points.tolist() == [[1.5, -2.25]]
+    assert spot.spectrum.wavelengths.tolist() == [400, 410.5]
+    assert spot.spectrum.values.tolist() == [0.1, 0.2]
+
+
 def test_separators_at_the_end_of_rows_are_no_values(tmp_path: Path) -> None:
     (spot,) = read_spots(text(tmp_path / "a.csv", "x,y,400,410\n1,2,0.1,0.2,, \n"))
     assert spot.points.tolist() == [[1, 2]]

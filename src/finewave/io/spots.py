@@ -97,8 +97,15 @@ def _from_csv(path: Path) -> list[Spot]:
             raise InputError(
                 f"{path}: row {number} has more values than there are columns; with commas in numbers, separate by ;"
             )
+    if separator == ";":
+        read = [{_with_point(str(k)): _with_point(v) for k, v in row.items()} for row in read]
     rows = [{str(k).strip(): v for k, v in row.items()} for row in read]
     return [_spot_of_row(row, number, path) for number, row in enumerate(rows, start=1)]
+
+
+def _with_point(text: str | None) -> str | None:
+    """Return a number with a decimal comma with a point; other texts as they are."""
+    return text.replace(",", ".") if text and re.fullmatch(r"\s*[-+]?\d*,\d+\s*(?:nm)?\s*", text) else text
 
 
 def _spot_of_row(row: Mapping[str, Any], number: int, path: Path) -> Spot:
