@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from finewave.errors import InputError
+from finewave.io import atomic
 from finewave.io.atomic import atomic_output, remove_folder, workshop_for
 
 
@@ -91,6 +92,18 @@ def test_what_gets_its_final_name_is_on_the_disk(tmp_path: Path, monkeypatch: py
         (temporary / "c" / "0").write_text("chunk")
     assert {name for kind, name in events if kind == "flushed"} >= {"a.zarr", "c", "0", tmp_path.name}
     assert events.index(("flushed", "0")) < events.index(("renamed", "a.zarr"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked there")
+def test_a_forked_child_closes_no_file_of_its_own_in_place_of_the_folder(tmp_path: Path) -> None:
+    handle = atomic._hold(tmp_path)
+    assert handle is not None
+    atomic._let_go_in_fork()
+    own = os.open(tmp_path, os.O_RDONLY)
+    os.dup2(own, handle)  # the system gives the number again
+    atomic._let_go(handle)
+    for each in {own, handle}:
+        os.close(each)  # an error, if it has been closed
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked there")

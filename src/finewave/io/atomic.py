@@ -139,8 +139,9 @@ def _hold(folder: Path) -> int | None:
 
 
 def _let_go(handle: int) -> None:
-    _held.discard(handle)
-    os.close(handle)
+    if handle in _held:  # otherwise its number may be of another file, after a fork
+        _held.discard(handle)
+        os.close(handle)
 
 
 def _let_go_in_fork() -> None:

@@ -56,6 +56,16 @@ def test_scaled_integers_stay_so(tmp_path: Path) -> None:
     assert (again.encoding["scale_factor"], again.encoding["_FillValue"]) == (1e-4, 0)
 
 
+@pytest.mark.parametrize(
+    ("quantity", "unit"), [("reflectance", "1"), ("radiance in W/(m2 sr um)", "W/(m2 sr um)"), ("radiance", None)]
+)
+def test_units(quantity: str, unit: str | None, tmp_path: Path) -> None:
+    first = scene(attrs={"datetime": "2024-05-01T10:20:30Z", "quantity": quantity})
+    fw.save_scene(first, tmp_path / "a.zarr", layout="eopf")
+    with xr.open_dataset(tmp_path / "a.zarr", group="measurements/reflectance/r2.5m", engine="zarr") as dataset:
+        assert dataset["b001"].attrs.get("units") == unit
+
+
 def test_names_of_sentinel_2_and_what_xarray_finds(tmp_path: Path) -> None:
     names = ["B2", "B8", "B8A", "B12"]
     first = scene(wavelengths=None, fwhm=None, band_names=names, attrs={"sensor": "sentinel2b", "product": "p"})

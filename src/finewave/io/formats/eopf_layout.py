@@ -131,7 +131,9 @@ def _place(scene: xr.DataArray) -> dict[str, Any]:
 
 
 def _band(scene: xr.DataArray, index: int) -> dict[str, Any]:
-    attrs: dict[str, Any] = {"units": "1"}
+    quantity = str(scene.attrs.get("quantity", "reflectance"))
+    unit = quantity.partition(" in ")[2] if quantity.startswith("radiance") else "1"
+    attrs: dict[str, Any] = {"units": unit} if unit else {}
     nm, width = band_values(scene, "wavelength"), band_values(scene, "fwhm")
     good, names = band_values(scene, "good_band"), band_values(scene, "band_name")
     if nm is not None:
@@ -143,7 +145,6 @@ def _band(scene: xr.DataArray, index: int) -> dict[str, Any]:
     label = str(names[index]) if names is not None else f"band {index + 1}"
     if names is not None:
         attrs["band_name"] = label
-    quantity = str(scene.attrs.get("quantity", "reflectance"))
     attrs["long_name"] = f"{quantity} of {label}" + ("" if nm is None else f", {float(nm[index]):g} nm")
     return attrs
 
