@@ -11,6 +11,7 @@ from torch import Tensor
 
 from finewave.nn.sampling import bicubic
 from finewave.physics.degradation import degrade
+from finewave.systems.baselines import local_regression
 from finewave.systems.baselines.local_regression import ITERATIONS, LocalRegression, regressed, with_roots
 from finewave.systems.registry import create_model
 
@@ -59,6 +60,24 @@ def test_maps_are_weighted_ridge_regressions() -> None:
         up = bicubic(torch.from_numpy(slopes[:, :, band]).permute(2, 0, 1)[None], size)
         expected = expected + up * x[:, band : band + 1]
     torch.testing.assert_close(regressed(h, x, low, windows, ridges), expected, rtol=1e-6, atol=5e-8)
+
+
+def test_few_images_are_smoothed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch copies each of them for every tap: of all together a scene of 512 x 512 pixels took gigabytes."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(2, 19, 6, 5, generator=generator, dtype=torch.float64)
+    sizes, convolve = [], local_regression.F.conv2d
+
+    def counted(image: Tensor, *more: Any, **options: Any) -> Tensor:
+        sizes.append(len(image))
+        return convolve(image, *more, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local_regression.F, "conv2d", counted)
+        smoothed = local_regression._smooth(images, 1.2)
+    assert max(sizes) == local_regression.AT_ONCE
+    one = torch.stack([local_regression._smooth(images[:, i : i + 1], 1.2)[:, 0] for i in range(19)], 1)
+    assert torch.equal(smoothed, one)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])

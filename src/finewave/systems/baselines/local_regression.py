@@ -30,6 +30,8 @@ DARK = 1e-6
 """Added to the mean square of the MS bands, so that black surroundings have a ridge, too."""
 ITERATIONS = 10
 """Back-projections for blurs that have no pseudo-inverse in closed form."""
+AT_ONCE = 8
+"""Images smoothed together: on the CPU, PyTorch's convolution in double precision copies them for every tap."""
 EXPORT_LACKS = "its regressions solve a system of equations at every pixel"
 
 
@@ -193,9 +195,11 @@ def _smooth(image: Tensor, window: float) -> Tensor:
     """Return Gaussian-weighted sums (B, n, h, w); beyond the border there is nothing."""
     radius = _radius(window)
     taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / window) ** 2).to(image)
-    flat = image.flatten(0, 1)[:, None]
-    flat = F.conv2d(flat, taps.view(1, 1, -1, 1), padding=(radius, 0))
-    return F.conv2d(flat, taps.view(1, 1, 1, -1), padding=(0, radius))[:, 0].view_as(image)
+    sums = []
+    for some in image.flatten(0, 1)[:, None].split(AT_ONCE):
+        down = F.conv2d(some, taps.view(1, 1, -1, 1), padding=(radius, 0))
+        sums.append(F.conv2d(down, taps.view(1, 1, 1, -1), padding=(0, radius)))
+    return torch.cat(sums)[:, 0].view_as(image)
 
 
 def _radius(window: float) -> int:
