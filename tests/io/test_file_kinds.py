@@ -374,6 +374,13 @@ def test_white_is_a_value_where_the_largest_number_represents_it(tmp_path: Path,
     np.testing.assert_allclose(opened(tmp_path / f"a.{ending}").values, white.values, atol=1e-5)
 
 
+def test_white_is_a_value_by_the_scale_that_is_given_or_assumed(tmp_path: Path) -> None:
+    raw = nc(tmp_path / "a.nc", np.linspace(30000, 65535, 120).reshape(4, 5, 6).astype("u2"))
+    assert float(opened(raw, full_scale=65535).max()) == 1
+    assert float(opened(raw, "65535 represents 1.0").max()) == 1
+    assert np.isnan(opened(raw, full_scale=10000).values[-1, -1, -1])
+
+
 def test_valid_range_in_values(tmp_path: Path) -> None:
     attrs = {"scale_factor": 1e-4, "valid_range": np.array([0.0, 1.6])}
     scene = opened(nc(tmp_path / "a.nc", holes(STORED, 30000, "i2"), attrs))

@@ -245,7 +245,6 @@ def _decoding(
     stated = stated.check(image.shape[axes[0]] if len(axes) == 3 else 1, path)
     has_default = not floats and not stated.missing and kind == "NetCDF file"
     by_default = _DEFAULT_FILLS.get(stored_dtype.str[1:], ()) if has_default else ()
-    fills = tuple(n for n in by_default if not 0 <= n * factor + offset < 1 + abs(factor))  # white is a value
     undecoded = Decoding(image.dtype, nodata=np.nan)  # xarray decodes missing values to NaN
     decoding = choose_decoding(
         stored_dtype,
@@ -254,7 +253,7 @@ def _decoding(
         scale_factor=stated.scale_factor,
         offset=stated.offset,
         nodata=stated.missing[0] if stated.missing else None,
-        special=(*stated.missing[1:], *fills),
+        special=(*stated.missing[1:], *by_default),
         valid_range=stated.valid_range,
         percent=stated.percent,
         sample=LazyValues(image.read, image.shape, axes, undecoded, path, kind).sample,
@@ -271,12 +270,15 @@ def _decoding(
         margin = abs(factor) / 2 if stored_dtype.kind in "iu" else 0.0
         ends = (low - margin, high + margin)
     file_factor, added = np.asarray(decoding.scale_factor), np.asarray(decoding.offset)
+    represented = {n: n * file_factor + added for n in by_default}
+    white = {n for n, value in represented.items() if np.all((value >= 0) & (value < 1 + np.abs(file_factor)))}
+    missing = (*stated.missing, *(n for n in decoding.special if n not in white))
     same = bool(np.all(file_factor == factor) and np.all(added == offset))
     rest = Decoding(
         stored_dtype,
         1.0 if np.all(file_factor == factor) else _number(file_factor / factor),
         0.0 if same else _number(added - offset * file_factor / factor),
-        special=tuple(after(each) for each in (*stated.missing, *decoding.special) if not np.isnan(each)),
+        special=tuple(after(each) for each in missing if not np.isnan(each)),
         valid_range=ends,
     )
     return rest, decoding.encoding
