@@ -42,6 +42,7 @@ TEXTS = list(texts())
 # the remedy is made elsewhere: a table of words, or an advice that is put at the end
 MADE_ELSEWHERE = {"{} {}", "{}: {}", "the scene is {}, but {} was trained on the sensor {}; {}"}
 MADE_ELSEWHERE |= {"without Numba, window attention on a processor is slower: {}"}
+MADE_ELSEWHERE |= {"half-widths are not shown: {}"}
 
 # what was asked for, by ``clip=``, needs no remedy
 ASKED_FOR = {"{} values were cut to {} to {}{}"}

@@ -37,7 +37,8 @@ def read_yaml(path: Path) -> Any:
     """Return the values of a YAML file; errors as of `checked_text`, and tags that are not YAML's own."""
     import yaml
 
+    text = checked_text(path)
     try:
-        return yaml.safe_load(checked_text(path))
+        return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: of a number that is too long
         raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from error

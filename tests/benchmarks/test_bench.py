@@ -212,7 +212,7 @@ def test_processor_time_is_that_of_all_processes() -> None:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert used == sorted(used)
     accounted = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime  # by the system, at their end
-    assert 1.0 < used[-1] <= accounted + 0.05
+    assert 0.9 < used[-1] <= accounted + 0.05  # what ran after the last look is not seen
 
 
 def test_a_tile_that_nobody_saw_is_part_of_the_start(tmp_path: Path) -> None:

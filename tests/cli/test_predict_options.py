@@ -16,7 +16,7 @@ from finewave.physics import degradation
 from finewave.scene import make_scene
 from tests.cli.command_line import assert_refused, run
 
-OWN = {"source", "output", "model", "as_json"}
+OWN = {"sources", "output", "model", "as_json"}
 
 
 def test_options_and_defaults_are_those_of_python() -> None:

@@ -202,7 +202,7 @@ def test_a_description_in_the_folder(folder: Path) -> None:
             "share pixels of 'a'",
         ),
         ("- a", "not a mapping"),
-        ("a: [", "cannot read"),
+        ("a: [", "cannot be read"),
     ],
 )
 def test_a_description_that_will_not_do(folder: Path, text: str, message: str) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from finewave.errors import InputError, unknown_name
+from finewave.physics.blur_options import BLUR
 from finewave.physics.degradation import ANISOTROPIC, degrade, gaussian_width, kernel_taps
 
-BLUR = ("kernel", "fwhm", "mtf", "size", "variances", "angle", "sampling", "centred")
 RANDOM = ("noise", "clip", "seed", "scale")
 
 

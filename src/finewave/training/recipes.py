@@ -14,7 +14,7 @@ from finewave.datasets.block_split import measured_bands
 from finewave.datasets.registry import get_dataset, open_dataset, rgb_sensor, sensor_of
 from finewave.datasets.store import Store
 from finewave.errors import InputError, unknown_name
-from finewave.physics.observation import BLUR
+from finewave.physics.blur_options import BLUR
 from finewave.physics.sensors import get_sensor
 from finewave.sections import checked, keys_of, unknown_key
 from finewave.systems.registry import SYSTEMS, check_options, options_of, system_named, takes_reference

@@ -28,8 +28,8 @@ from tests.inference.tiny_models import scene_of
 from tests.test_conformity import build
 
 OUTPUT_TILE = 512
-ONE_STAGE = {"residual-sr-cave-x4": 0.5}
-"""Compositions run in one stage: all of it is done around a tile, though only the first part has to look so far."""
+ONE_STAGE = {"residual-sr-cave-x4": 0.5, "residual-fusion-cave-x4": 5, "residual-fusion-cave-x8": 13}
+"""These run in one stage: all of it is done around a tile, though only the first part looks so far (docs/scenes.md)."""
 SMALL = {"hs_bands": 4, "stages": 1, "patch": 3, "window": 3, "heads": 1, "features": 8, "initialisation": "framework"}
 
 
@@ -45,7 +45,8 @@ def arithmetic(model: Model, side: int, halos: list[int]) -> int:
     margins = [Margins(*[halos[0] - each] * 4) for each in halos]
     with FakeTensorMode(allow_non_fake_inputs=True), FlopCounterMode(display=False) as counter:
         whole = side + 2 * halos[0]
-        image = {name: torch.empty(1, model.bands_of(name), whole, whole) for name in model.inputs}
+        finer = {"hr_msi": model.scale if "lr_hsi" in model.inputs else 1}  # a guide, beside the image at LR
+        image = {name: torch.empty(1, model.bands_of(name), *[whole * finer.get(name, 1)] * 2) for name in model.inputs}
         model.run(image, margins if any(halos) else ())
     return counter.get_total_flops()
 

@@ -67,7 +67,7 @@ def test_bands_as_a_list(tmp_path: Path) -> None:
         ("name: x", "neither bands with centre_nm and width_nm nor response"),
         ("bands: 3", "bands is not of the form"),
         ("response: curves.csv", "curves.csv"),
-        ("{", "cannot read the sensor file"),
+        ("{", "cannot be read"),
     ],
 )
 def test_what_is_no_sensor_is_refused(tmp_path: Path, text: str, message: str) -> None:

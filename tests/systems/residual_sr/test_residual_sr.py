@@ -79,7 +79,7 @@ def test_it_learns_edges_that_interpolation_blurs() -> None:
             return float((net(lr[:4]) - hr[:4]).square().mean())
 
     start = error()
-    for step in range(60):
+    for step in range(120):
         some = slice(4 + 5 * (step % 4), 9 + 5 * (step % 4))
         optimiser.zero_grad()
         (net(lr[some]) - hr[some]).square().mean().backward()

@@ -193,7 +193,8 @@ def _stacked(names: list[str], variables: Mapping[str, tuple[str, xr.DataArray]]
         units = dict.fromkeys(str(attribute(each.attrs, "units", "unit")) for each in arrays_)
         warnings.warn(
             f"the arrays {', '.join(names[:4])}{', ...' if len(names) > 4 else ''} are in different units "
-            f"({', '.join(units)}), and not reflectance in the same; they are taken as they are",
+            f"({', '.join(units)}), and not reflectance in the same; they are taken as they are; "
+            "give --variable to take one",
             FinewaveWarning,
             stacklevel=5,
         )

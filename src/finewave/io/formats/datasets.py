@@ -361,7 +361,8 @@ def _in_units_of_the_map(scene: xr.DataArray, path: Path | str) -> xr.DataArray:
         factor = None if height is None else float(np.ravel(height)[0])
     if factor is None or crs is None or not crs.is_projected or crs.linear_units_factor[1] != 1:
         warnings.warn(
-            f"{path}: its x and y are in {unit}, which does not fit its CRS; the scene has no place on the ground",
+            f"{path}: its x and y are in {unit}, which does not fit its CRS; the scene has no place on the "
+            "ground; state the unit that belongs to the CRS",
             FinewaveWarning,
             stacklevel=5,
         )

@@ -213,7 +213,10 @@ def _band_names(header: dict[str, str], path: Path) -> list[str] | None:
     bands = int(header.get("bands", 0))
     if len(names) != bands:
         warnings.warn(
-            f"{path}: its header has {len(names)} band names for {bands} bands; not used", FinewaveWarning, stacklevel=4
+            f"{path}: its header has {len(names)} band names for {bands} bands; they are not used, "
+            "give one for each band",
+            FinewaveWarning,
+            stacklevel=4,
         )
         return None
     return names

@@ -57,7 +57,8 @@ def write_eopf(scene: xr.DataArray, path: Path, storage: Storage, version: int, 
     """
     if control_points(scene):
         warnings.warn(
-            f"{final_name}: EOPF has no place for ground control points, they are left out; GeoTIFF holds them",
+            f"{final_name}: EOPF has no place for ground control points, they are left out; "
+            "save a GeoTIFF to keep them",
             FinewaveWarning,
             stacklevel=4,
         )

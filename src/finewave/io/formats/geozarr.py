@@ -85,13 +85,16 @@ def place_in(attrs: Mapping[Any, Any], size: tuple[int, int], path: Path | str) 
     transform = _transform(attrs, size)
     stated = attrs.get("spatial:transform") is not None or attrs.get("spatial:bbox") is not None
     if stated and transform is None:
-        _warn(f"{path}: its spatial:transform or spatial:bbox cannot be used; the scene has no place on a map")
+        _warn(
+            f"{path}: its spatial:transform or spatial:bbox cannot be used; the scene has no place on a map; "
+            "give six numbers, or four and the shape"
+        )
     for key in ("proj:code", "proj:wkt2", "proj:projjson"):
         if attrs.get(key):
             crs = _crs(attrs[key])
             if crs is not None:
                 return crs, transform
-            _warn(f"{path}: its {key} is not a known CRS, none is used")
+            _warn(f"{path}: its {key} is not a known CRS, none is used; give a code such as EPSG:32632")
     return None, transform
 
 

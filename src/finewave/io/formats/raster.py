@@ -132,7 +132,10 @@ def open_raster(
         factor, offset = scales_of(facts.factors, facts.offsets, path)
     if facts.white_is_zero and factor is None and offset is None and (top := _black(raw.dtype, facts.bits)):
         factor, offset = -1.0 / top, 1.0
-        _warn(f"{path}: 0 is white in it, and {top:g} black, by its tag; its numbers were turned around")
+        _warn(
+            f"{path}: 0 is white in it, and {top:g} black, by its tag; its numbers were turned around "
+            "(give --full-scale to take them as they are stored)"
+        )
     if has_palette and not facts.white_is_zero:
         _warn(
             f"{path} holds indices of a colour table (palette), which are not measurements; if it is a picture, "
