@@ -45,6 +45,9 @@ def test_yaml_that_is_hostile(kind: str, tmp_path: Path, monkeypatch: pytest.Mon
     refused(load_recipe, str(path))
     refused(read_yaml_sensor, path)
     refused(read_description, path)
+    with pytest.raises(InputError) as error:
+        read_yaml_sensor(path)
+    assert str(error.value).count("cannot be read") <= 1  # not once for each of two functions
     assert [each.name for each in tmp_path.iterdir()] == ["a.yaml"]
 
 
