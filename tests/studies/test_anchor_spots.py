@@ -34,8 +34,9 @@ def test_places_are_chosen_of_the_image_alone_and_again_the_same(choice: str) ->
 
 @pytest.mark.parametrize("choice", ["greedy", "kmeans", "random"])
 def test_an_image_without_a_flat_place_is_refused(choice: str) -> None:
-    with pytest.raises(InputError, match="flat place"):
-        simulated_places(torch.full((3, 12, 12), 0.5), 2, choice, 99, 0)
+    for value, size in ((0.5, 99_999), (0.0, 3)):
+        with pytest.raises(InputError, match="flat place"):
+            simulated_places(torch.full((3, 12, 12), value), 2, choice, size, 0)
 
 
 def test_spots_are_means_with_noise() -> None:

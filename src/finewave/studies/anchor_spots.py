@@ -81,13 +81,16 @@ def simulated_places(observed: Tensor, count: int, choice: str, size: int, seed:
     ``"greedy"``: as ``finewave anchors`` chooses them. ``"kmeans"``: of each of ``count`` clusters of chromaticity
     among flat places the one that is nearest to its centre. ``"random"``: any flat places.
     """
+    too_few = f"flat place of {size} x {size} pixels, bright and away from its borders; give smaller spots"
+    if min(observed.shape[1:]) <= 2 * size:  # said before means over so many pixels are computed, which may take hours
+        raise InputError(f"the image has no {too_few}")
     if choice == "greedy":
         return np.array([[each.row, each.column] for each in choose_places(observed, count, size=size, seed=seed)])
     if choice not in CHOICES:
         raise unknown_name("choice of spots", choice, CHOICES)
     places, shares = flat_places(observed, size, seed)
     if not len(places):
-        raise InputError(f"the image has no flat place of {size} x {size} pixels; give a smaller size of spots")
+        raise InputError(f"the image has no {too_few}")
     if choice == "random":
         return places[np.random.default_rng((seed, 7)).permutation(len(places))[:count]] + 0.5
     from scipy.cluster.vq import kmeans2
