@@ -23,6 +23,7 @@ from finewave.systems.baselines.local_regression import (
     SpatialCorrection,
     check_windows,
     regressed,
+    regression_memory,
     regression_reach,
     with_roots,
 )
@@ -105,6 +106,7 @@ class ResidualFusion(SRNetwork):
         check_windows(name, windows, ridge)
         self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
         self.windows, self.ridge = tuple(windows), tuple(ridge)
+        self.working_memory = regression_memory(scale, ms_bands, hs_bands)
         self.fitting = Fitting(steps, crop, batch_size, learning_rate)
         self.correction = SpatialCorrection(self.observation)
         self.block = max((n for n in range(2, LARGEST_BLOCK + 1) if scale % n == 0), default=scale)
