@@ -296,6 +296,18 @@ def test_scales_are_applied_once(tmp_path: Path, ending: str, attrs: dict[str, A
     np.testing.assert_allclose(opened(tmp_path / f"b{ending}").values, VALUES, rtol=1e-5)
 
 
+@pytest.mark.parametrize("ending", [".nc", ".h5", ".zarr", ".tif", ".img", ".mat"])
+def test_attributes_that_values_in_memory_kept_are_not_applied_to_them(tmp_path: Path, ending: str) -> None:
+    """As xarray keeps them when percents are divided by 100."""
+    attrs = {"units": "%", "scale_factor": 0.5, "gain": 2.0, "offset": 1.0, "note": "a"}
+    scene = xr.DataArray(floats(VALUES), dims=("band", "y", "x"), attrs=attrs)
+    save_scene(scene, tmp_path / f"a{ending}")
+    again = opened(tmp_path / f"a{ending}")
+    np.testing.assert_allclose(again.values, VALUES, rtol=1e-6)
+    assert again.attrs == {"note": "a"}
+    assert scene.attrs == attrs
+
+
 def test_scale_of_a_group_whose_name_begins_alike(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_group("refl").attrs["scale_factor"] = 0.5

@@ -387,6 +387,7 @@ def save_scene(
     FinewaveWarning
         Values were clipped to the range of the stored type, or missing values could not be marked.
     """
+    from finewave.io.formats.stated import without_numbers
     from finewave.io.open_options import SaveOptions
     from finewave.scene import check_scene
 
@@ -403,8 +404,10 @@ def save_scene(
             )
     if target.is_dir() and format_.module != "zarr_store":
         raise InputError(f"cannot write {target}: it is a folder; give the name of a file")
+    scene = check_scene(scene).copy(deep=False)
+    scene.attrs = without_numbers(scene.attrs)  # of a file that the values come from
     _module(format_).save_file(
-        check_scene(scene),
+        scene,
         target,
         SaveOptions(
             dtype=dtype,

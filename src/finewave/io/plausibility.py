@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from finewave.io.formats.stated import is_about_numbers
+from finewave.io.formats.stated import without_numbers
 from finewave.io.precheck import check_declared
 from finewave.warnings import FinewaveWarning
 
@@ -44,10 +44,8 @@ def drop_implausible(scene: xr.DataArray, path: object) -> xr.DataArray:
     if not scene.variable._in_memory:
         check_declared(Path(str(path)), scene.size * int(np.dtype(scene.encoding.get("dtype", np.uint8)).itemsize))
     close = getattr(scene, "_close", None)
-    encoding, attrs = dict(scene.encoding), dict(scene.attrs)
-    if any(is_about_numbers(str(key), value) for key, value in attrs.items()):
-        attrs = {key: value for key, value in attrs.items() if not is_about_numbers(str(key), value)}
-        scene.attrs = attrs
+    encoding, attrs = dict(scene.encoding), without_numbers(scene.attrs)
+    scene.attrs = attrs
     checked = _with_usable_wavelengths(_with_usable_place(scene, path), path)
     if checked is not scene:
         checked.encoding, checked.attrs = encoding, attrs

@@ -183,6 +183,11 @@ def is_about_numbers(name: str, value: Any) -> bool:
     return of_numbers and bool(numbers_of(value))
 
 
+def without_numbers(attributes: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return the attributes of a scene without those that `is_about_numbers` finds."""
+    return {key: value for key, value in attributes.items() if not is_about_numbers(str(key), value)}
+
+
 def as_factor(stated: float) -> float:
     """Return the number to multiply by, of one that some files mean to divide by.
 
