@@ -151,6 +151,15 @@ def test_half_widths_cover_scenes_left_out_and_shrink_with_spots() -> None:
     assert np.mean([each["coverage"] for each in plain.values()]) == pytest.approx(0.92, abs=0.04)
     for name, each in measured.items():
         assert each["half_width"] < plain[name]["half_width"]
+    with pytest.raises(InputError, match="3 scenes are given"):
+        coverage_with_spots(scenes[:3], model, 0.9, 6)
+
+
+def test_numbers_of_folds_are_refused_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINEWAVE_DATA", str(tmp_path))
+    for folds in (1, 99):
+        with pytest.raises(InputError, match=f"folds={folds} is out of range"):
+            next(predicted_over_folds("ridge", "cave", folds))
 
 
 def test_a_model_of_no_sensor_is_refused_before_anything_is_read() -> None:

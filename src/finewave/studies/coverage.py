@@ -88,7 +88,16 @@ def coverage_with_spots(
         Of the errors.
     spots : int
         At how many places spectra are measured; 0 for none.
+
+    Raises
+    ------
+    InputError
+        There are fewer.
     """
+    if len(scenes) < 4:
+        raise InputError(
+            f"{len(scenes)} scenes are given; the coverage with spots is that of one by three others or more"
+        )
     errors = [held_out_errors(scene, model) for scene in scenes]
     found = {}
     for scene, own in zip(scenes, errors, strict=True):

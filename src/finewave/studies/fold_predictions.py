@@ -61,11 +61,12 @@ def predicted_over_folds(
         if split not in known:
             raise unknown_name("split", split, known)
     names = [each for split in splits for each in known[split]]
+    dealt = make_folds(names, folds)
     source = open_scenes(dataset, names)
     camera = sensor or sensor_of(get_dataset(dataset))
     scenes = WholeScenes(source, get_sensor(camera).response(source.wavelengths), 1, {})
     pairs = None if looks_around(system, options) else thin_pairs(scenes, names)
-    for fold in make_folds(names, folds):
+    for fold in dealt:
         builder = BaselineBuilder(
             wavelengths=source.wavelengths,
             sensor=camera,
