@@ -82,7 +82,7 @@ def simulated_places(observed: Tensor, count: int, choice: str, size: int, seed:
     among flat places the one that is nearest to its centre. ``"random"``: any flat places.
     """
     too_few = f"flat place of {size} x {size} pixels, bright and away from its borders; give smaller spots"
-    if min(observed.shape[1:]) <= 2 * size:  # said before means over so many pixels are computed, which may take hours
+    if min(observed.shape[1:]) <= 2 * size:  # before means over large spots, which may take hours
         raise InputError(f"the image has no {too_few}")
     if choice == "greedy":
         return np.array([[each.row, each.column] for each in choose_places(observed, count, size=size, seed=seed)])
