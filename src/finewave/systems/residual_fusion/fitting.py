@@ -95,7 +95,7 @@ def fit(net: ResidualFusion, samples: Iterable[Mapping[str, Tensor]], seed: int)
             root = net.brightness(x).sqrt().repeat_interleave(net.block, 2).repeat_interleave(net.block, 3)
             loss = ((net.change(x, z, low) - residual) / root).abs().mean()
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), LARGEST_GRADIENT)
             optimizer.step()
             yield step, float(loss.detach())
@@ -125,7 +125,8 @@ def _in_components(net: ResidualFusion, sample: Mapping[str, Tensor], side: int)
     error = F.avg_pool2d(residual.abs().mean(1, keepdim=True), net.block) / net.brightness(x).sqrt()
     error = F.avg_pool2d(error, net.scale // net.block)
     chances = F.avg_pool2d(error, side, stride=1)[0, 0] + 1e-9  # of a perfect regression all places are alike
-    return _Components(*(image[0].half() for image in (x, z, h, residual)), chances)
+    x, z, low, residual = (image[0].half() for image in (x, z, h, residual))
+    return _Components(x, z, low, residual, chances)
 
 
 def _set_spread(net: ResidualFusion, known: list[_Components]) -> None:
