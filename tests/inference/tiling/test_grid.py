@@ -75,6 +75,29 @@ def test_swaths_are_used_as_they_lie_only_where_they_lie_on_each_other() -> None
         aligned_guide(picture(10, 18, 21, top=1e5), swath(30, 6, 7), 3)
 
 
+def test_a_wide_swath_in_degrees_lies_on_its_scene_in_metres() -> None:
+    """Over 100 km degrees bend by 280 m from any plane: no reason to refuse what lies on each other."""
+    from finewave.control_points import with_control_points
+
+    for moved, refused in ((0.0, False), (5000.0, True)):
+        points = []
+        for row, column in np.ndindex(5, 5):
+            x, y = CORNER[0] + 25_000.0 * column + moved, CORNER[1] - 25_000.0 * row
+            points.append((row * 250.0, column * 250.0, *np.ravel(transform(CRS, "EPSG:4326", [x], [y])[:2])))
+        guide = make_scene(np.broadcast_to(np.float32(0.5), (1, 1000, 1000)))
+        guide = with_control_points(guide, points, "EPSG:4326")
+        scene = make_scene(
+            np.broadcast_to(np.float32(0.5), (1, 500, 500)),
+            crs=CRS,
+            transform=Affine(200, 0, CORNER[0], 0, -200, CORNER[1]),
+        )
+        if refused:
+            with pytest.raises(InputError, match="do not lie on each other"):
+                aligned_guide(guide, scene, 2)
+        else:
+            assert aligned_guide(guide, scene, 2)[0] is guide
+
+
 def test_a_guide_of_another_planet_is_refused() -> None:
     guide = picture(10, 18, 21).rio.write_crs("+proj=longlat +R=1737400 +no_defs")
     with pytest.raises(InputError, match="show different places"):

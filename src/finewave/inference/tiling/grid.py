@@ -120,7 +120,7 @@ def _place_of(scene: xr.DataArray, finer: int = 1) -> Grid | None:
 def _refuse_other_control_points(guide: xr.DataArray, scene: xr.DataArray, finer: int) -> None:
     """Raise an error if scene or guide have control points that put the guide elsewhere, since they are not resampled.
 
-    One pixel of the guide is left for the bends of a swath, which a fitted plane lacks.
+    One pixel of the guide is left, and the bends of a swath or of degrees, which a fitted plane lacks.
     """
     if grid_of(scene) is not None and grid_of(guide) is not None:
         return
@@ -131,12 +131,24 @@ def _refuse_other_control_points(guide: xr.DataArray, scene: xr.DataArray, finer
     across, down = _places(ends[:, 0], ends[:, 1], target, own)
     stretch = own.width / target.width, own.height / target.height  # a size that does not fit is refused by itself
     apart = np.maximum(np.abs(across - ends[:, 0] * stretch[0]), np.abs(down - ends[:, 1] * stretch[1]))
-    if not np.isfinite(apart).all() or apart.max() > 1:
+    if not np.isfinite(apart).all() or apart.max() > 1 + _bend(scene, target) + _bend(guide, own):
         raise InputError(
             "scene and guide do not lie on each other by their control points"
             + (f": {apart.max():.1f} pixels of the guide" if np.isfinite(apart).all() else "")
             + "; bring both to one map first, with gdalwarp or --orthorectify"
         )
+
+
+def _bend(scene: xr.DataArray, place: Grid) -> float:
+    """Return how many pixels of a place that `_place_of` fitted the control points of a scene are off it at most."""
+    from finewave.control_points import control_points
+
+    if grid_of(scene) is not None:
+        return 0.0
+    finer = place.width / scene.sizes["x"]
+    given = np.array([(each.col * finer, each.row * finer, each.x, each.y) for each in control_points(scene)]).T
+    across, down = ~place.affine * (given[2], given[3])
+    return float(np.hypot(across - given[0], down - given[1]).max())
 
 
 def on_grid(scene: xr.DataArray, grid: Grid) -> xr.DataArray:
