@@ -83,6 +83,11 @@ def test_another_level_is_warned_of(model: Model) -> None:
     assert other.attrs["quantity"] == "surface reflectance as land makes it of top-of-atmosphere reflectance"
 
 
+def test_a_corrected_topography_is_not_the_top_of_the_atmosphere(model: Model) -> None:
+    result = fw.super_resolve(scene_of(0.11, 0.29, quantity="topographically corrected reflectance"), model)
+    assert result.attrs["quantity"] == "topographically corrected reflectance"
+
+
 def test_bands_that_were_noise_are_flagged_in_the_result_and_its_file(model: Model, tmp_path: Path) -> None:
     result = fw.super_resolve(scene_of(0.11, 0.29), model)
     assert result.good_band.values.tolist() == [True, True, True, False, False, True]

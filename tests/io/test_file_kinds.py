@@ -316,6 +316,18 @@ def test_scale_of_a_group_whose_name_begins_alike(tmp_path: Path) -> None:
     np.testing.assert_allclose(scene.values, VALUES, rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["gain", "scale_factor", "Offset"])
+def test_scales_in_an_array_beside_the_image_are_said(tmp_path: Path, name: str) -> None:
+    path = h5(tmp_path / "a.h5", floats(VALUES), {})
+    with h5py.File(path, "a") as file:
+        file[name] = np.full(len(VALUES), 2.0)
+    np.testing.assert_allclose(opened(path, f"{name} stands beside the image").values, VALUES, rtol=1e-6)
+    assert open_scene(path, full_scale=2.0).values == pytest.approx(VALUES / 2, rel=1e-6)  # said: nothing to warn of
+    arrays = {"cube": (("band", "y", "x"), floats(VALUES)), name: ("band", np.full(len(VALUES), 2.0))}
+    xr.Dataset(arrays).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    np.testing.assert_allclose(opened(tmp_path / "a.nc", f"{name} stands beside").values, VALUES, rtol=1e-6)
+
+
 def test_scales_for_another_number_of_bands(tmp_path: Path) -> None:
     path = h5(tmp_path / "a.h5", STORED.astype("u2"), {"scale_factor": [1e-4, 2e-4, 3e-4]})
     with pytest.raises(InputError, match="states 3 scale factors for 4 bands"):

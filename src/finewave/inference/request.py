@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -163,7 +164,11 @@ def _quantity(scene: xr.DataArray, model: Model) -> str | None:
 
 
 def _is_other_level(given: Any, learned: Any) -> bool:
-    return ("top" in str(given)) != ("top" in str(learned))
+    return _of_the_top(given) != _of_the_top(learned)
+
+
+def _of_the_top(quantity: object) -> bool:
+    return re.search(r"\btop[- ]of\b|\btoa\b", str(quantity), re.IGNORECASE) is not None
 
 
 def _warn_of_other_level(scene: xr.DataArray, model: Model) -> None:

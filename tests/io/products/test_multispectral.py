@@ -134,6 +134,10 @@ class TestWorldView:
         )
         scene = open_scene(tmp_path / "21MAR18-M2AS-1.TIL")
         np.testing.assert_allclose(scene.values[:, 1:], numbers[:, 1:] * 0.2, rtol=1e-6)
+        scene.close()
+        (tmp_path / "21MAR18-M2AS_R1C1-1.TIF").unlink()
+        with pytest.raises(InputError, match=r"lists tiles that are not in its folder: 21MAR18-M2AS_R1C1-1\.TIF; copy"):
+            open_scene(tmp_path / "21MAR18-M2AS-1.TIL")
 
 
 class TestEopf:

@@ -25,7 +25,7 @@ from finewave.io.formats.band_lists import (
 )
 from finewave.io.formats.decoding import Decoding, choose_decoding
 from finewave.io.formats.lazy import LazyValues
-from finewave.io.formats.stated import stated_in
+from finewave.io.formats.stated import stated_in, warn_of_numbers_beside
 from finewave.io.open_options import OpenOptions
 from finewave.scene import attribute_from_text, make_scene
 
@@ -125,6 +125,8 @@ def open_image(
     stated = stated_in(storage, floats=floats)
     stated = stated.otherwise(stated_in(_around(name, file_attrs or {}), of_whole_file=True, floats=floats))
     stated = stated.check(image.shape[axes[0]] if len(axes) == 3 else 1, path)
+    if options.scale is None and stated.scale_factor is None and stated.offset is None:
+        warn_of_numbers_beside({n: each.shape for n, each in beside.items()}, image.shape[axes[0]], path)
     values = LazyValues(image.read, image.shape, axes, Decoding(image.dtype, special=stated.missing), path, kind)
     decoding = choose_decoding(
         image.dtype,

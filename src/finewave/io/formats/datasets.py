@@ -27,7 +27,7 @@ from finewave.io.formats.band_lists import (
 from finewave.io.formats.dataset_image import DatasetImage, Groups, choose_image
 from finewave.io.formats.decoding import Decoding, Number, choose_decoding
 from finewave.io.formats.lazy import LazyValues
-from finewave.io.formats.stated import stated_in
+from finewave.io.formats.stated import stated_in, warn_of_numbers_beside
 from finewave.io.open_options import OpenOptions
 from finewave.scene import (
     STRUCTURE,
@@ -127,6 +127,9 @@ def scene_from_groups(groups: Groups, path: Path | str, kind: str, options: Open
         for key, each in image.attrs.items()
         if key not in STRUCTURE and not geozarr.is_of_place(key)
     }
+    if options.scale is None and stated_in({**image.attrs, **image.encoding}).scale_factor is None:
+        beside = {str(n): each.shape for n, each in groups[image.group].variables.items() if each.dtype.kind in "iuf"}
+        warn_of_numbers_beside(beside, image.shape[axes[0]] if len(axes) == 3 else 1, path)
     if "datetime" not in attrs:
         attrs |= date_attribute(stated_date(attrs), _date(groups, image))
     scene = make_scene(values.as_variable(), attrs=attrs, encoding=encoding, **metadata)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 
 from finewave.errors import InputError
 from finewave.io.formats.decoding import Number
+from finewave.warnings import FinewaveWarning
 
 _FACTORS = frozenset({"scalefactor", "reflectancescale", "reflectancemult", "multiplicativefactor"})
 _OFFSETS = frozenset({"addoffset", "reflectanceadd", "reflectanceoffset", "additiveoffset"})
@@ -128,6 +131,30 @@ def stated_in(attributes: Mapping[Any, Any], *, of_whole_file: bool = False, flo
     if valid is not None and not floats and isinstance(factor, float) and isinstance(offset, float | None):
         valid = _as_stored(valid, factor, offset or 0.0)
     return Stated(factor, offset, tuple(dict.fromkeys(missing)), valid, _is_percent(known))
+
+
+def warn_of_numbers_beside(shapes: Mapping[str, tuple[int, ...]], bands: int, path: object) -> None:
+    """Warn of scale factors or offsets in arrays beside an image: whether they belong to it, nobody says.
+
+    Parameters
+    ----------
+    shapes : mapping of str to tuple of int
+        Of the arrays of numbers beside an image that states no scale of its own.
+    bands : int
+        Of the image.
+    path : object
+        The file, for the message.
+    """
+    known = _FACTORS | _SHORT_FACTORS | _DIVISORS | _OFFSETS | _SHORT_OFFSETS | _GAINS
+    for name, shape in shapes.items():
+        size = math.prod(shape)
+        if plain_key(name.rsplit("/", 1)[-1]) in known and size in (1, bands) and size == max(shape, default=1):
+            warnings.warn(
+                f"{path}: {name} stands beside the image and is not applied to its numbers; if it belongs to "
+                "them, give full_scale= (--full-scale, the stored number that represents 1.0) or apply it before",
+                FinewaveWarning,
+                stacklevel=5,
+            )
 
 
 _PERCENT = re.compile(r"(?:[a-z ]*reflectance)?[\s\[(]*(?:%|percent|per cent|pct)[\s\])]*")

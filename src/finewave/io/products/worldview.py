@@ -83,6 +83,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     if pair is None:
         raise InputError(f"{path} has no image with an IMD file of the same name")
     image, imd = pair
+    _check_tiles(image)
     groups = read_imd(imd)
     bands = [name.removeprefix("BAND_") for name in groups if name.startswith("BAND_")]
     with reading(image, "WorldView image"), quiet_gdal(), rasterio.open(image, driver=driver_of(image)) as dataset:
@@ -107,6 +108,17 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             **date_attribute(*(utc(group.get(name)) for name in _DATES for group in groups.values())),
         },
     )
+
+
+def _check_tiles(image: Path) -> None:
+    """Refuse a list of tiles (TIL) some of which are not there."""
+    if image.suffix.lower() != ".til":
+        return
+    with reading(image, "list of tiles (TIL)"):
+        names = re.findall(r'filename\s*=\s*"([^"/\\]+)"', image.read_text(encoding="utf-8", errors="replace"))
+    missing = [name for name in names if not (image.parent / name).exists()]
+    if missing:
+        raise InputError(f"{image} lists tiles that are not in its folder: {', '.join(missing[:3])}; copy them there")
 
 
 def _factor(fields: dict[str, str], what: str) -> float:
