@@ -82,6 +82,8 @@ def test_peak_does_not_grow_with_the_scene(suffix: str, model: Path, tmp_path: P
 
 MOST = 1.5e9
 """Bytes of a process that predicts with a model that ships, everything that is loaded included."""
+MORE = {"residual-fusion-cave-x4": 2.2e9}
+"""Its tile is seen with a halo of 87 pixels of the hyperspectral image, all of it at the size of the output."""
 WHOLE = """
 import sys
 from finewave.allocator import keep_freed_memory
@@ -101,18 +103,18 @@ with open("/proc/self/status") as lines:
 def test_peak_with_the_models_that_ship(name: str, tmp_path: Path) -> None:
     """With nine tiles, one of which no border cuts; at once what is never in tiles, of the size it was trained for."""
     model = load_model(name)
-    guided = "ref_rgb" in model.inputs
-    side = 128 if guided else 2 * 512 // model.upscaling + 16
+    side = 128 if "ref_rgb" in model.inputs else 2 * 512 // model.upscaling + 16
     generator = np.random.default_rng(0)
     first, source, guide = model.inputs[0], tmp_path / "scene.tif", ""
     wavelengths = model.card.wavelengths_nm if first.endswith("hsi") else model.card.ms_wavelengths_nm
     values = generator.random((model.bands_of(first), side, side), dtype=np.float32)
     save_scene(make_scene(values, wavelengths=wavelengths), source)
-    if guided:
-        values = generator.random((3, side * model.scale, side * model.scale), dtype=np.float32)
+    for second in model.inputs[1:]:
+        values = generator.random((model.bands_of(second), *[side * model.scale] * 2), dtype=np.float32)
         guide = str(tmp_path / "guide.tif")
-        save_scene(make_scene(values, wavelengths=[600.0, 550.0, 450.0]), guide)
+        of_guide = [600.0, 550.0, 450.0] if second == "ref_rgb" else model.card.ms_wavelengths_nm
+        save_scene(make_scene(values, wavelengths=of_guide), guide)
     command = [sys.executable, "-c", WHOLE, str(source), str(tmp_path / "out.tif"), name, guide]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < MOST
+    assert int(done.stdout) < MORE.get(name, MOST)
