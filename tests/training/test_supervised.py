@@ -45,7 +45,7 @@ def test_every_task_learns(common: list[str], tmp_path: Path, system: str) -> No
         "common-cave-x4", [*common, *longer, f"model.system={system}", *(small if system == "jssunet" else [])]
     )
     losses = logged(tmp_path / "run", "loss_l1")
-    assert losses[-1] < 0.9 * losses[0]  # eighty steps round differently on each processor: 0.75 to 0.83
+    assert losses[-1] < 0.9 * losses[0]  # eighty steps round differently on each processor: JSSUNet 0.60 to 0.83
     model = fw.load_model(folder)
     assert (model.name, model.card.system) == (f"{system}-common-cave-x4", system)
     assert model.card.degradation == {"kernel": "gaussian", "scale": 1 if system == "plain-ssr" else 4}
