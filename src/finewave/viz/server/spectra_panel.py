@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -154,7 +155,7 @@ class SpectraPanel:
                 found = self._spectra_of(region, superseded)
             except Superseded:  # the newer request reads those that are missing then
                 return
-            self._soon(lambda region=region, found=found: self._keep(region, found))  # type: ignore[misc]
+            self._soon(partial(self._keep, region, found))
 
     def _keep(self, region: Region, found: Spectra) -> None:
         if region in {pin.region for pin in self.pins}:
