@@ -112,15 +112,16 @@ def test_a_forked_child_does_not_hold_the_folder_of_its_killed_parent(tmp_path: 
     script = (
         "import os, signal, sys, time; from pathlib import Path; from finewave.io.atomic import workshop_for\n"
         "with workshop_for(Path(sys.argv[1])):\n"
-        "    if (child := os.fork()) == 0:\n"
-        "        sys.stdin.read(); os._exit(0)\n"  # until the test is over
-        "    print(child, flush=True); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    if os.fork() == 0:\n"
+        "        print('forked', flush=True); sys.stdin.read(); os._exit(0)\n"  # until the test is over
+        "    time.sleep(60)\n"
     )
     final = tmp_path / "out.tif"
     command = [sys.executable, "-c", script, str(final)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
-        assert parent.stdout.readline().strip().isdigit()
+        assert parent.stdout.readline() == "forked\n"  # so it has let go of what it inherited
+        parent.kill()
         assert parent.wait() == -signal.SIGKILL
         assert [each.name[:14] for each in tmp_path.iterdir()] == [".out.tif.finew"]
         with workshop_for(final) as workshop:

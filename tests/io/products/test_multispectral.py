@@ -123,6 +123,18 @@ class TestWorldView:
 
     @pytest.mark.filterwarnings("ignore:.*holds radiance")
     def test_tiles(self, tmp_path: Path) -> None:
+        numbers = self.tiles(tmp_path)
+        scene = open_scene(tmp_path / "21MAR18-M2AS-1.TIL")
+        np.testing.assert_allclose(scene.values[:, 1:], numbers[:, 1:] * 0.2, rtol=1e-6)
+
+    def test_a_tile_that_is_missing(self, tmp_path: Path) -> None:
+        self.tiles(tmp_path)
+        (tmp_path / "21MAR18-M2AS_R1C1-1.TIF").unlink()
+        with pytest.raises(InputError, match=r"lists tiles that are not in its folder: 21MAR18-M2AS_R1C1-1\.TIF; copy"):
+            open_scene(tmp_path / "21MAR18-M2AS-1.TIL")
+
+    def tiles(self, tmp_path: Path) -> np.ndarray:
+        """Write a list of one tile and return its numbers."""
         numbers = self.make(tmp_path, ["B", "G", "R", "N"], "WV02")
         (tmp_path / "21MAR18-M2AS-1.TIF").rename(tmp_path / "21MAR18-M2AS_R1C1-1.TIF")
         imd = tmp_path / "21MAR18-M2AS-1.IMD"
@@ -132,12 +144,7 @@ class TestWorldView:
             'tileOverlap = 0;\nBEGIN_GROUP = TILE_1\n\tfilename = "21MAR18-M2AS_R1C1-1.TIF";\n'
             "\tULColOffset = 0;\n\tULRowOffset = 0;\n\tLRColOffset = 6;\n\tLRRowOffset = 7;\nEND_GROUP = TILE_1\nEND;\n"
         )
-        scene = open_scene(tmp_path / "21MAR18-M2AS-1.TIL")
-        np.testing.assert_allclose(scene.values[:, 1:], numbers[:, 1:] * 0.2, rtol=1e-6)
-        scene.close()
-        (tmp_path / "21MAR18-M2AS_R1C1-1.TIF").unlink()
-        with pytest.raises(InputError, match=r"lists tiles that are not in its folder: 21MAR18-M2AS_R1C1-1\.TIF; copy"):
-            open_scene(tmp_path / "21MAR18-M2AS-1.TIL")
+        return numbers
 
 
 class TestEopf:
