@@ -255,6 +255,17 @@ def test_consistency_spread_and_quality(tiny_weights: Path, tmp_path: Path) -> N
     assert load_scene(tmp_path / "out.spread.tif").shape == (31, 40, 80)
 
 
+def test_noise_and_blur_of_a_consistent_result_are_given(tiny_weights: Path, tmp_path: Path) -> None:
+    source, damped = large(tmp_path), "--consistent=noise=0.02,doubt=0.3"
+    predict(source, tmp_path / "out.tif", tiny_weights, damped, "--quality", "--tile", "16")
+    facts = json.loads(load_scene(tmp_path / "out.tif").attrs["consistency"])
+    assert facts["inputs"]["lr_msi"]["noise"] == 0.02
+    assert facts["inputs"]["lr_msi"]["given"] == ["noise", "doubt"]
+    assert json.loads((tmp_path / "out.quality.json").read_text())["consistent"] == facts
+    result = run("predict", source, "-o", tmp_path / "x.tif", "--model", tiny_weights, "--consistent", "roughly")
+    assert_refused(result, "consistent='roughly' is out of range", "noise=0.01,doubt=0.1")
+
+
 def test_values_are_cut_where_that_is_asked_for(tiny_weights: Path, tmp_path: Path) -> None:
     source = large(tmp_path)
     predict(source, tmp_path / "plain.nc", tiny_weights)

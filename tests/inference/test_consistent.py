@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -282,10 +284,92 @@ def test_by_default_noise_is_left_out_in_tiles_too() -> None:
     scene.values[:] += 1e-4 * np.random.default_rng(1).standard_normal(scene.shape)
     plain, damped, exact = (super_resolve(scene, model, consistent=each) for each in (False, True, "exact"))
     change, whole = (np.abs(each.values - plain.values) for each in (damped, exact))
-    assert (change <= 0.3 * np.abs(plain.values) + 1e-6).all()
+    lifted = np.maximum(0.3 * plain.values, -plain.values)  # what is negative becomes 0
+    assert (change <= lifted + 1e-6).all()
     assert change.max() > 0
     assert change.mean() < whole.mean()
     tiled = super_resolve(scene, model, consistent=True, tile=12)
     np.testing.assert_allclose(tiled.values, damped.values, atol=1e-5)
-    with pytest.raises(InputError, match="True, False or 'exact'"):
-        super_resolve(scene, model, consistent="roughly")
+
+
+@pytest.mark.parametrize(("height", "width"), [(37, 53), (5, 5), (1, 40)])
+def test_odd_sizes_in_tiles(height: int, width: int) -> None:
+    model, scene = jssunet("float32"), scene_of(height, width)
+    known = {"noise": 0.001, "doubt": 0.1}  # an estimate from few pixels may be anything
+    whole, tiled = (super_resolve(scene, model, consistent=known, tile=tile) for tile in (64, 12))
+    assert whole.shape == (len(OUTPUT_NM), 2 * height, 2 * width)
+    assert whole.values.min() >= 0
+    np.testing.assert_allclose(tiled.values, whole.values, atol=5e-5)
+
+
+def blocks(height: int, width: int, fwhm: float, scale: int = 2) -> xr.DataArray:
+    """Return a scene of sharp rectangles, seen through a blur of a width in pixels of the result."""
+    random, image = np.random.default_rng(7), np.full((3, scale * height, scale * width), 0.3, np.float32)
+    for _ in range(height * width // 12):
+        top, left = random.integers(0, scale * height), random.integers(0, scale * width)
+        rows, columns = random.integers(4, 30, 2)
+        image[:, top : top + rows, left : left + columns] = random.uniform(0.1, 0.9, (3, 1, 1))
+    scene = scene_of(height, width)
+    return scene.copy(data=fw.degrade(torch.from_numpy(image), scale, fwhm=fwhm).numpy())
+
+
+def test_what_it_went_by_is_said_and_a_contradiction_is_warned_of() -> None:
+    model = joint()  # trained for a Gaussian of FWHM 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = super_resolve(blocks(96, 101, 2.0), model, consistent=True)
+    facts = json.loads(result.attrs["consistency"])
+    assert facts["kind"] == "damped"
+    found = facts["inputs"]["lr_msi"]
+    assert found["blur"] == pytest.approx(2, rel=0.1)
+    assert found["estimated_blur"] == pytest.approx(2, rel=0.3)
+    assert found["given"] == []
+    assert found["noise"] < 0.01
+    for consistent, words in ((True, "corrected less"), ("exact", "take --consistent$")):
+        with pytest.warns(FinewaveWarning, match=f"lr_msi looks more blurred than it should: FWHM about .*{words}"):
+            result = super_resolve(blocks(96, 101, 4.0), model, consistent=consistent)
+    with pytest.warns(FinewaveWarning, match="looks more blurred"):
+        result = super_resolve(blocks(96, 101, 4.0), model, consistent=True)
+    assert json.loads(result.attrs["consistency"])["inputs"]["lr_msi"]["doubt"] > 0.4
+    assert "consistency" not in super_resolve(blocks(9, 9, 2.0), model).attrs
+
+
+def test_noise_blur_and_doubt_are_given() -> None:
+    model, scene = joint(), blocks(40, 41, 3.0)
+    result = super_resolve(scene, model, consistent="noise=0.02, blur=3,doubt=0")
+    found = json.loads(result.attrs["consistency"])["inputs"]["lr_msi"]
+    assert (found["noise"], found["doubt"]) == (0.02, 0)
+    assert found["blur"] == pytest.approx(3, rel=0.05)
+    assert found["given"] == ["noise", "blur", "doubt"]
+    same = super_resolve(scene, model, consistent={"noise": np.float32(0.02), "blur": 3, "doubt": 0.0})
+    np.testing.assert_allclose(same.values, result.values, rtol=0, atol=1e-6)
+    plain = super_resolve(scene, model)
+    deaf = super_resolve(scene, model, consistent={"noise": 10.0})
+    np.testing.assert_allclose(deaf.values, np.maximum(plain.values, 0), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "roughly",
+        "noise",
+        "noise=",
+        "noise=-1",
+        "noise=nan",
+        "blur=0",
+        "doubt=inf",
+        "haste=1",
+        {"noise": True},
+        0.5,
+        [1],
+    ],
+)
+def test_other_ways_to_ask_are_refused_in_one_line(wrong: Any) -> None:
+    with pytest.raises(InputError, match="True, False, 'exact', or noise=, blur= and doubt=") as error:
+        PredictOptions(consistent=wrong)
+    assert "\n" not in str(error.value)
+
+
+def test_a_blur_is_refused_where_there_is_none() -> None:
+    with pytest.raises(InputError, match=r"a blur was given.*leave it out"):
+        super_resolve(scene_of(6, 5), model_of("ridge", ms_bands=3), consistent={"blur": 3})

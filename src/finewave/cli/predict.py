@@ -69,8 +69,8 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @precision_option(default="auto")
 @click.option("--anchors", type=click.Path(path_type=Path), help="Spots with known spectra: .csv, .geojson or .gpkg.")
 @click.option(
-    "--consistent", is_flag=False, flag_value="damped", type=click.Choice(["damped", "exact"]), metavar="[exact]",
-    help="Bring the degraded result nearer to the input, noise left out; exact: make it equal the input.",
+    "--consistent", is_flag=False, flag_value="damped", metavar="[exact|noise=SD,blur=FWHM,doubt=PART]",
+    help="Bring the degraded result nearer to the input, without noise and doubtful blur; exact: make it equal.",
 )  # fmt: skip
 @click.option("--self-ensemble", is_flag=True, help="Mean over eight flips and rotations.")
 @click.option("--spread", is_flag=True, help="Their standard deviation, in OUTPUT.spread.EXTENSION.")
@@ -109,8 +109,7 @@ def predict(sources: tuple[str, ...], output: Path, model: str, as_json: bool, *
     keep_freed_memory()
     options["wavelengths"] = numbers_or_file(options["wavelengths"])
     options["bands"] = numbers_or_names(options["bands"])
-    if options["consistent"] != "exact":
-        options["consistent"] = options["consistent"] is not None
+    options["consistent"] = {None: False, "damped": True}.get(options["consistent"], options["consistent"])
     halo = options["halo"]
     options["halo"] = int(halo) if halo.isdecimal() else halo
     with working(as_json), paused_collector(), Progress("predict") as progress:

@@ -14,6 +14,7 @@ from finewave.cli.completion import choices, dataset_names, protocol_names, stud
 from finewave.cli.options import COUNT, PROCESSES, example
 from finewave.cli.streams import json_option, note, print_json, working
 from finewave.cli.study_anchors import anchors
+from finewave.cli.study_consistency import consistency
 
 if TYPE_CHECKING:
     from finewave.studies.experiment import Request
@@ -119,6 +120,7 @@ def merge(folders: tuple[Path, ...], out: Path, as_json: bool) -> None:
 
 
 study.add_command(anchors)
+study.add_command(consistency)
 
 
 @study.command(epilog=example("finewave study robustness --task ssr --split val -o ssr.json"))

@@ -47,6 +47,8 @@ OF_FILES = frozenset(
 
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
+_OF_INPUTS = {"noise": 0.0, "blur": 0.1, "doubt": 0.0}  # what `consistent` accepts, with the least value
+
 USUAL_SHARE = 0.9
 """Default share of the errors within the half-widths."""
 
@@ -112,11 +114,14 @@ class PredictOptions:
     anchors : str, Path or sequence of Spot, optional
         Spectra measured in the scene, by which the result is corrected: a file with places and spectra, see
         `finewave.io.spots.read_spots`.
-    consistent : bool or "exact"
+    consistent : bool, "exact", mapping or str
         Bring the result nearer to reproducing the input when it is degraded by the model's card, as far as the
-        difference is not the input's noise, and without changing any value by more than 30 %. ``"exact"``: change it
-        as little as possible, in the least-squares sense, so that it does reproduce the input, noise and all. A guide
-        is reproduced as far as it is consistent with the input.
+        difference is neither the input's noise nor the effect of another blur, and without changing any value by more
+        than 30 %. Noise and blur are estimated from the input, or given by a mapping or text with some of ``noise``
+        (standard deviation, in the input's unit), ``blur`` (FWHM in pixels of the result, of the Gaussian that blurred
+        the input) and ``doubt`` (the part of it by which the FWHM may be wrong): ``{"noise": 0.01, "doubt": 0.1}`` or
+        ``"noise=0.01,doubt=0.1"``. ``"exact"``: change it as little as possible, in the least-squares sense, so that it
+        does reproduce the input, noise and all. A guide is reproduced as far as it is consistent with the input.
     self_ensemble : bool
         Take the mean over the eight flips and rotations of the input, each turned back: eight times the work.
     spread : bool
@@ -184,7 +189,7 @@ class PredictOptions:
     pooling: str = "local"
     precision: str = "auto"
     anchors: Any = None
-    consistent: bool | str = False
+    consistent: bool | str | Mapping[str, float] = False
     self_ensemble: bool = False
     spread: bool = False
     uncertainty: float | bool | None = None
@@ -231,8 +236,8 @@ class PredictOptions:
             raise InputError(f"bands={self.bands!r} names no band; wavelengths in nm or names are accepted")
         if self.bands is not None and self.quality:
             raise InputError("a quality file is of all bands: leave out --bands (bands=) or --quality (quality=)")
-        if self.consistent not in (False, True, "exact"):
-            raise InputError(f"consistent={self.consistent!r} is out of range; True, False or 'exact' is accepted")
+        if not isinstance(self.consistent, bool) and self.consistent != "exact":
+            object.__setattr__(self, "consistent", _known_inputs(self.consistent))
         if not isinstance(self.uncertainty, Real | None) or (self.share is not None and not 0 < self.share < 1):
             raise InputError(
                 f"uncertainty={self.uncertainty!r} is out of range; a share of errors, 0 to 1, is accepted"
@@ -258,6 +263,11 @@ class PredictOptions:
             if name not in known:
                 raise unknown_name("option", name, known)
         return cls(**options)
+
+    @property
+    def consistency(self) -> dict[str, float]:
+        """What the user gave of the inputs' ``noise``, ``blur`` and ``doubt``."""
+        return dict(self.consistent) if isinstance(self.consistent, Mapping) else {}
 
     @property
     def share(self) -> float | None:
@@ -329,6 +339,28 @@ def bytes_of(memory: object) -> int:
     if found is None or isinstance(memory, bool) or found[2].lower() not in _UNITS:
         raise InputError(f"memory={memory!r} is not an amount of memory; 4G, 1.5GB or 800MiB are accepted")
     return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+def _known_inputs(given: Any) -> dict[str, float] | bool:
+    """Return what was given for ``consistent``; True of nothing, an `InputError` of anything else."""
+    accepted = "True, False, 'exact', or noise=, blur= and doubt= with numbers, 'noise=0.01,doubt=0.1', are accepted"
+    pairs = given
+    if isinstance(given, str):
+        parts = [part.partition("=") for part in given.split(",")]
+        pairs = {name: value for name, _, value in parts}
+    if not isinstance(pairs, Mapping):
+        raise InputError(f"consistent={given!r} is out of range; {accepted}")
+    known = {}
+    for key, value in pairs.items():
+        name = str(key).strip()
+        try:
+            number = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if name not in _OF_INPUTS or not _OF_INPUTS[name] <= number < math.inf:
+            raise InputError(f"consistent={given!r} is out of range; {accepted}, none negative, a blur of 0.1 or more")
+        known[name] = number
+    return known or True
 
 
 def _check_integer(name: str, value: Any, least: int) -> None:

@@ -91,10 +91,10 @@ def run_file(
         files.open_as_trained(model)
         request = make_request(files.scene, model, files.guide, options)
         processing = choose_processing(model, options, request.kept)
-        if options.consistent is True:
+        if options.consistent:
             from finewave.inference.damping import with_damping
 
-            processing = with_damping(processing, request)
+            processing = with_damping(processing, request, options)
         height, width = request.first.shape[1:]
         tile = options.tile or tile_within(
             options.memory, request, halo=options.halo, beyond=processing.reach, workers=options.workers or 1

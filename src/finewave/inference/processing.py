@@ -86,7 +86,7 @@ def choose_processing(model: Model, options: PredictOptions, kept_bands: tuple[i
 
     clip = options.clip
     return Processing(
-        projection_of(model) if options.consistent else None,
+        projection_of(model, options.consistency.get("blur")) if options.consistent else None,
         options.self_ensemble or options.spread,
         options.spread,
         None if clip is None else (float(clip[0]), float(clip[1])),

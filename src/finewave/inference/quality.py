@@ -258,10 +258,10 @@ def quality_of(result: xr.DataArray, request: Request, scorer: Scorer, tiling: T
     -------
     dict
         ``model``, ``observation`` (sensor, degradation, scale), ``peak`` (of PSNR), ``limits`` (what no score here can
-        see), ``whole`` and ``tiles``. Each of the last two has ``consistency``, by input; with a low-resolution input
-        of the result's bands ``khan``; for fusion ``qnr``, with HQNR; a tile also its ``rows`` and ``columns`` in
-        pixels of the scene. Undefined values are None: a PSNR without error, an angle of one band, a tile without
-        a pixel to compare.
+        see), of a consistent result ``consistent`` (what it went by), ``whole`` and ``tiles``. Each of the last two has
+        ``consistency``, by input; with a low-resolution input of the result's bands ``khan``; for fusion ``qnr``, with
+        HQNR; a tile also its ``rows`` and ``columns`` in pixels of the scene. Undefined values are None: a PSNR without
+        error, an angle of one band, a tile without a pixel to compare.
     """
     card = request.model.card
     whole, tiles = scorer.score(OpenScene(result, list(range(result.sizes["band"]))), request.sources(), tiling)
@@ -274,6 +274,7 @@ def quality_of(result: xr.DataArray, request: Request, scorer: Scorer, tiling: T
         },
         "peak": scorer.peak,
         "limits": LIMITS,
+        **({} if request.consistency is None else {"consistent": request.consistency}),
         "whole": whole,
         "tiles": tiles,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections.abc import Sequence
@@ -48,6 +49,8 @@ class Request:
         Target grids of inputs that are resampled.
     window : Window or None
         Part of the first input's file, or of the grid of a later one, that is the scene; None for all.
+    consistency : dict or None
+        What a consistent result went by, see `finewave.inference.damping`; None for any other.
     """
 
     model: Model
@@ -56,6 +59,7 @@ class Request:
     kept: tuple[int, ...] | None = None
     grids: dict[str, Grid] = field(default_factory=dict)
     window: Window | None = None
+    consistency: dict[str, Any] | None = None
 
     @property
     def first(self) -> xr.DataArray:
@@ -97,6 +101,8 @@ class Request:
         attributes["model"] = model.name
         attributes["model_precision"] = model.arithmetic
         attributes["upscaling"] = model.upscaling
+        if self.consistency is not None:
+            attributes["consistency"] = json.dumps(self.consistency)
         if model.card is not None:
             attributes["model_card"] = model.card.to_json()
         wavelengths = output_wavelengths(model, scene, list(self.bands[model.inputs[0]].indices))

@@ -133,10 +133,10 @@ def _resolved(
     model = model.with_pooling(options.pooling).with_resolved_precision()
     request = make_request(scene, model, guide, options)
     processing = choose_processing(model, options, request.kept)
-    if options.consistent is True:
+    if options.consistent:
         from finewave.inference.damping import with_damping
 
-        processing = with_damping(processing, request)
+        processing = with_damping(processing, request, options)
     height, width = request.first.sizes["y"], request.first.sizes["x"]
     tiling = plan_tiles(model, height, width, tile=options.tile, halo=options.halo, beyond=processing.reach)
     request.warn_of_range()

@@ -33,6 +33,11 @@ class ForwardOperator:
     observation: Observation | None
 
     @property
+    def scale(self) -> int:
+        """Pixels of the output on one of the input, along an axis."""
+        return 1 if self.observation is None else self.observation.scale
+
+    @property
     def reach(self) -> int:
         """Distance in pixels of the input up to which an output pixel acts on one of its pixels."""
         return 0 if self.observation is None else self.observation.reach

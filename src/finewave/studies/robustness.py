@@ -204,7 +204,7 @@ def _scored(
     response = get_sensor(case.sensor).response(source.wavelengths)
     scenes = WholeScenes(source, response, scale, case.degradation)
     for name, whole in scenes.samples(names):
-        image = whole if crop is None else _middle(whole, crop, scale)
+        image = whole if crop is None else middle(whole, crop, scale)
         inputs = {each: _noisy(image[each], case.snr, f"{name}/{each}") for each in model.inputs}
         estimate = model.predict(**inputs)[0]
         yield name, {"psnr": psnr(estimate, image["hr_hsi"][0]), "sam": sam(estimate, image["hr_hsi"][0])}
@@ -219,7 +219,7 @@ def _noisy(image: Tensor, snr: float | None, words: str) -> Tensor:
     return image + noise * image.square().mean().sqrt() * 10 ** (-snr / 20)
 
 
-def _middle(whole: Sample, crop: int, scale: int) -> Sample:
+def middle(whole: Sample, crop: int, scale: int) -> Sample:
     """Return the part in the middle, ``crop`` HR pixels a side, of what is there."""
     rows, columns = whole["hr_hsi"].shape[2:]
     side = crop // scale

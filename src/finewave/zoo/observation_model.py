@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from finewave.zoo.model import Model
 
 
-def forward_operators(model: Model, purpose: str) -> list[ForwardOperator]:
+def forward_operators(model: Model, purpose: str, blur: float | None = None) -> list[ForwardOperator]:
     """Return how each input of a model is observed of its output, in the order of the inputs.
 
     A reference that is not aligned is not an observation of the output, and is left out.
@@ -26,13 +26,15 @@ def forward_operators(model: Model, purpose: str) -> list[ForwardOperator]:
         Model whose card states sensor, degradation and wavelengths.
     purpose : str
         Purpose, for messages.
+    blur : float, optional
+        FWHM in pixels of the output of the Gaussian that blurred the low-resolution input, in place of the card's.
 
     Raises
     ------
     InputError
         If the card lacks a needed fact, or the sensor lacks the model's bands.
     """
-    return [_operator_of(model, name, purpose) for name in model.inputs if name != "ref_rgb"]
+    return [_operator_of(model, name, purpose, blur) for name in model.inputs if name != "ref_rgb"]
 
 
 def colour_weights(model: Model, bands: int) -> NDArray[np.float64]:
@@ -48,29 +50,34 @@ def colour_weights(model: Model, bands: int) -> NDArray[np.float64]:
     return np.stack([np.isin(np.arange(bands), part) / len(part) for part in thirds])
 
 
-def projection_of(model: Model) -> Projection:
-    """Return the projection on the images consistent with a model's inputs, by its card.
+def projection_of(model: Model, blur: float | None = None) -> Projection:
+    """Return the projection on the images consistent with a model's inputs, by its card; ``blur`` as there.
 
     Raises
     ------
     InputError
-        As `forward_operators` and `finewave.physics.projection.constraint_of`.
+        As `forward_operators` and `finewave.physics.projection.constraint_of`; or a blur is given and no input has one.
     """
     from finewave.physics.projection import Projection, constraint_of
 
-    operators = forward_operators(model, "a consistent result")
+    operators = forward_operators(model, "a consistent result", blur)
+    if blur is not None and all(operator.observation is None for operator in operators):
+        raise InputError(f"consistent: a blur was given; {model.name} takes no image of lower resolution: leave it out")
     return Projection(tuple(constraint_of(operator, model.name) for operator in reversed(operators)))
 
 
-def _operator_of(model: Model, name: str, purpose: str) -> ForwardOperator:
+def _operator_of(model: Model, name: str, purpose: str, blur: float | None) -> ForwardOperator:
     from finewave.physics.observation import Observation
 
     card = model.card
     observation = response = None
     if name.startswith("lr_") and model.output.startswith("hr_"):
-        if card is None or card.degradation is None:
+        degradation = None if card is None else card.degradation
+        if blur is not None:
+            degradation = {"kernel": "gaussian", "fwhm": blur}
+        if degradation is None:
             raise _untold(model, "degradation", purpose)
-        observation = Observation(model.scale, card.degradation, model.name)
+        observation = Observation(model.scale, degradation, model.name)
     if name.endswith("msi") and model.output.endswith("hsi"):
         response = _response(model, name, purpose)
     return ForwardOperator(name, response, observation)

@@ -1,0 +1,86 @@
+"""The width of a blur, estimated from the image alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from finewave.physics.blur_estimate import Curvatures, equivalent_fwhm, variance_of
+from finewave.physics.degradation import degrade
+from finewave.physics.observation import Observation
+
+STEPS = 4000
+
+
+def steps(seed: int = 0) -> torch.Tensor:
+    """Return a scene (1, 8, 16384) of sharp steps at random places: the one for which the estimate is exact."""
+    random = np.random.default_rng(seed)
+    heights = np.zeros((8, 16384))
+    for row in heights:
+        row[random.choice(len(row), STEPS // 8, replace=False)] = random.standard_normal(STEPS // 8)
+    return torch.from_numpy(np.cumsum(heights, 1))[None]
+
+
+def along_rows(image: torch.Tensor) -> Curvatures:
+    found = Curvatures()
+    for row in image[0, :, :]:
+        found.add(row[None, None])  # one row high: no differences between rows
+    return found
+
+
+@pytest.mark.parametrize("fwhm", [3.0, 4.0, 6.0, 8.0])
+def test_steps_tell_their_blur(fwhm: float) -> None:
+    observed = degrade(steps(), 4, fwhm=fwhm)
+    assert along_rows(observed).fwhm(0.0) == pytest.approx(fwhm / 4, rel=0.1)
+
+
+def test_noise_is_taken_out_and_too_much_of_it_tells_nothing() -> None:
+    observed = degrade(steps(), 4, fwhm=4.0)
+    observed = observed + 0.08 * torch.randn(observed.shape, generator=torch.Generator().manual_seed(1))
+    clean, raw = along_rows(observed).fwhm(0.08), along_rows(observed).fwhm(0.0)
+    assert clean == pytest.approx(1.0, rel=0.15)
+    assert raw is not None
+    assert clean is not None
+    assert raw < 0.8 * clean
+    assert along_rows(observed).fwhm(3.0) is None
+
+
+def test_what_cannot_be_told() -> None:
+    flat, empty, small = Curvatures(), Curvatures(), Curvatures()
+    flat.add(torch.ones(3, 9, 9))
+    small.add(torch.rand(3, 4, 2))
+    assert flat.fwhm(0.0) is None
+    assert empty.fwhm(0.0) is None
+    assert small.fwhm(0.0) is None
+
+
+def test_missing_pixels_are_left_out() -> None:
+    image = torch.rand(2, 20, 31, generator=torch.Generator().manual_seed(2))
+    holes = image.clone()
+    holes[:, 4, 5] = torch.nan
+    whole, without = Curvatures(), Curvatures()
+    whole.add(image)
+    without.add(holes)
+    assert whole.fine_count == 2 * (18 * 31 + 20 * 29)
+    assert whole.fine_count - without.fine_count == 2 * 6  # three second differences along each axis
+    assert math.isfinite(without.fine)
+
+
+@pytest.mark.parametrize("fwhm", [3.0, 4.0, 5.5, 7.0])
+def test_a_gaussian_is_its_own_equivalent(fwhm: float) -> None:
+    observation = Observation(4, {"kernel": "gaussian", "fwhm": fwhm}, "test")
+    assert equivalent_fwhm(observation, "test") == pytest.approx(fwhm / 4, rel=0.03)
+
+
+def test_kernels_are_ordered_by_their_blur() -> None:
+    kernels = ("bilinear-no-antialias", "bicubic", "gaussian")
+    widths = [equivalent_fwhm(Observation(4, {"kernel": kernel}, "test"), "test") for kernel in kernels]
+    assert widths == sorted(widths)
+    assert widths[1] < 0.95 * widths[2]
+
+
+def test_variance_of_a_width() -> None:
+    assert variance_of(2 * math.sqrt(2 * math.log(2))) == pytest.approx(1)
