@@ -46,6 +46,14 @@ def missing_package(purpose: str, package: str | None, extra: str) -> InputError
     return InputError(f"{purpose} needs the package {package}, which is not installed: {how_to_install(extra)}")
 
 
+def missing_torch() -> InputError:
+    """Return the error for an installation without PyTorch, which runs exported models alone."""
+    return InputError(
+        "this needs the package torch, which is not installed: finewave-run only predicts with exported models "
+        "(--model NAME.onnx, see finewave export); install finewave for everything else"
+    )
+
+
 @contextmanager
 def importing(extra: str, purpose: str) -> Iterator[None]:
     """Raise an `InputError` in place of the ImportError of a package of an extra.

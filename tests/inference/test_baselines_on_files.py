@@ -127,10 +127,8 @@ def test_bands_flagged_bad_are_left_out(files: tuple[Path, Path, Path]) -> None:
 
 def test_work_of_another_scale_is_not_resumed(files: tuple[Path, Path, Path], tmp_path: Path) -> None:
     """Baselines have no weights to tell them apart: how they were built does."""
-    from finewave.inference.predict_file import _weights_of
-
     one, other = (Model(create_model("bicubic", scale=s, hs_bands=4)) for s in (2, 3))
-    assert _weights_of(one) != _weights_of(other)
+    assert one.fingerprint() != other.fingerprint()
 
 
 def test_a_data_set_is_learned_from_by_its_name(

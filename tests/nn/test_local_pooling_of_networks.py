@@ -9,7 +9,8 @@ import torch
 
 from finewave.errors import InputError
 from finewave.zoo.card import describe
-from finewave.zoo.model import USUAL_CROP, Model
+from finewave.zoo.model import Model
+from finewave.zoo.runnable import USUAL_CROP
 from tests.test_conformity import build
 
 POOLING: dict[str, dict[str, Any]] = {

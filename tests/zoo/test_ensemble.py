@@ -16,8 +16,9 @@ from finewave.io.open_save import load_scene, save_scene
 from finewave.scene import make_scene
 from finewave.systems.registry import create_model
 from finewave.zoo.card import describe
-from finewave.zoo.ensemble import ensemble, member_names
+from finewave.zoo.ensemble import ensemble
 from finewave.zoo.model import Model
+from finewave.zoo.names import member_names
 
 NM = np.arange(400.0, 701.0, 20.0)
 SENSOR = "nikon-d5100"

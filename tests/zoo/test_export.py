@@ -17,7 +17,7 @@ from finewave.cli import main
 from finewave.errors import InputError
 from finewave.nn.exporting import export_paths
 from finewave.systems.registry import create_model
-from finewave.zoo.card import Card
+from finewave.zoo.card import Card, describe
 from finewave.zoo.export import TOLERANCE, compare, export, trace, write_onnx, write_pt2
 from finewave.zoo.listing import list_models
 from finewave.zoo.model import Model
@@ -88,10 +88,12 @@ def test_paths_for_export_are_equal(system: str) -> None:
         torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_local_pooling_is_exported_for_one_size(tmp_path: Path) -> None:
-    model = Model(create_model("sspsr", **SMALL["sspsr"], scale=2, hs_bands=5), pooling="local")
-    with pytest.raises(InputError, match="size="):
-        export(model, tmp_path / "net.pt2")
+def test_local_pooling_is_exported_for_any_size(tmp_path: Path) -> None:
+    """Windows of 4 pixels in images of 17 x 25 and 9 x 17: `export` compares both with PyTorch."""
+    model = Model(create_model("sspsr", **SMALL["sspsr"], scale=2, hs_bands=5))
+    model = Model(model.net, describe(model.net, training_crop=8), pooling="local")
+    written = export(model, tmp_path / "net.onnx")
+    assert (written.size, model.pooling_window) == (None, 4)
 
 
 # --- What is in a file --------------------------------------------------------------------------------------------

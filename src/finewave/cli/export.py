@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from finewave.cli.completion import model_names
-from finewave.cli.options import example
+from finewave.cli.options import example, pooling_option
 from finewave.cli.streams import json_option, print_json, working
 from finewave.errors import InputError
 
@@ -17,6 +17,7 @@ from finewave.errors import InputError
 @click.argument("model", shell_complete=model_names)
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File, .onnx or .pt2.")
 @click.option("--size", metavar="HEIGHTxWIDTH", help="Of the first input, for a file that takes this size alone.")
+@pooling_option(default="image")
 @click.option("--for", "target", type=click.Choice(("deepness",)), help="Fit the plugin Deepness of QGIS.")
 @click.option(
     "--full-scale", type=float, help="For Deepness: the layer's number that represents 1.  [default: 255, of 8 bits]"
@@ -24,7 +25,14 @@ from finewave.errors import InputError
 @click.option("--stac", is_flag=True, help="Write a STAC item of the model beside it.")
 @json_option
 def export(
-    model: str, output: Path, size: str | None, target: str | None, full_scale: float | None, stac: bool, as_json: bool
+    model: str,
+    output: Path,
+    size: str | None,
+    pooling: str,
+    target: str | None,
+    full_scale: float | None,
+    stac: bool,
+    as_json: bool,
 ) -> None:
     """Write a network for other programs: as ONNX (.onnx) or for torch.export (.pt2).
 
@@ -34,7 +42,9 @@ def export(
     from finewave.zoo.export import export as run
 
     with working(as_json):
-        written = run(model, output, size=_pixels(size), target=target, full_scale=full_scale, stac=stac)
+        written = run(
+            model, output, size=_pixels(size), pooling=pooling, target=target, full_scale=full_scale, stac=stac
+        )
     if as_json:
         return print_json({"written": written.path, "size": written.size, "difference": written.difference})
     size_text = "any size" if written.size is None else f"{written.size[0]} x {written.size[1]} pixels"

@@ -19,6 +19,7 @@ import click
 from finewave import interruption
 from finewave.cli.streams import quietness
 from finewave.errors import InputError
+from finewave.extras import missing_torch
 from finewave.warnings import FinewaveWarning
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
@@ -76,6 +77,10 @@ class Program(click.Group):
             return _say("interrupted", FAILED, debug)
         except InputError as error:
             return _say(str(error), BAD_INPUT, debug)
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                return _say(_unexpected(error), FAILED, debug)
+            return _say(str(missing_torch()), BAD_INPUT, debug)
         except BrokenPipeError:  # the reader of our output, e.g. `head`, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED

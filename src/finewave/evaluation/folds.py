@@ -25,7 +25,7 @@ from finewave.evaluation.whole_scenes import WholeScenes
 from finewave.metrics import Summary, psnr, sam
 from finewave.physics.sensors import get_sensor
 from finewave.systems.registry import SYSTEMS, create_model
-from finewave.zoo.ensemble import member_names
+from finewave.zoo.names import member_names
 
 LEAVE_ONE_OUT = "loo"
 SEEN = 0.25

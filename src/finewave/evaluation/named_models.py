@@ -9,8 +9,9 @@ from finewave.errors import InputError
 from finewave.evaluation.baselines import list_baselines
 from finewave.evaluation.evaluator import baseline_for
 from finewave.systems.registry import SYSTEMS
-from finewave.zoo.ensemble import ensemble, joined, member_names
+from finewave.zoo.ensemble import ensemble, joined
 from finewave.zoo.model import Model, load_model
+from finewave.zoo.names import member_names
 
 
 def model_named(name: str | Path, dataset: str, **options: Any) -> Model:

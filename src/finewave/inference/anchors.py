@@ -69,7 +69,7 @@ def with_anchors(
     FinewaveWarning
         Spots lie outside, or contradict the image: they are named, and count less.
     """
-    model = request.model
+    model = request.model.in_pytorch("--anchors (anchors=)")
     if not model.output.endswith("hsi") or model.task == "sr":
         raise InputError(f"anchors correct spectra that a model makes; {model.name} ({model.task}) makes none")
     spots = read_spots(anchors) if isinstance(anchors, str | Path) else _list_of_spots(anchors)
@@ -185,7 +185,9 @@ def _doubt(
     source, ratio = request.sources()[name]
     high = model.card.value_range[1] if model.card is not None else 1.0
     try:
-        operator = next(each for each in forward_operators(model, "anchors") if each.name == name)
+        operator = next(
+            each for each in forward_operators(model.in_pytorch("--anchors (anchors=)"), "anchors") if each.name == name
+        )
     except (InputError, StopIteration):
         operator = None
     for index, each in enumerate(places):

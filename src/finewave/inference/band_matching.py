@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from finewave.zoo.card import Card
-    from finewave.zoo.model import Model
+    from finewave.zoo.runnable import RunnableModel
 
 SAME_BAND_NM = 15.0
 """Maximum difference of centres, in nm, for bands of two sensors to match, or..."""
@@ -27,7 +27,7 @@ OTHER_BAND_NM = 60.0
 """If the number of bands is as expected, larger differences of centres in nm trigger a warning."""
 
 
-def match_bands(scene: xr.DataArray, model: Model, name: str | None = None) -> list[int]:
+def match_bands(scene: xr.DataArray, model: RunnableModel, name: str | None = None) -> list[int]:
     """Return, for each band of the model's input ``name`` (by default the first), the index of the matching scene band.
 
     Bands are matched by the first applicable rule: by wavelength, if both scene and card have them (in order of
@@ -74,7 +74,9 @@ def match_bands(scene: xr.DataArray, model: Model, name: str | None = None) -> l
     return list(range(count))
 
 
-def _by_wavelength(scene: xr.DataArray, model: Model, scene_nm: np.ndarray, model_nm: np.ndarray) -> list[int] | None:
+def _by_wavelength(
+    scene: xr.DataArray, model: RunnableModel, scene_nm: np.ndarray, model_nm: np.ndarray
+) -> list[int] | None:
     """Return the bands by their wavelengths: of the good ones, if those will do; None where too few are near."""
     flags = band_values(scene, "good_band")
     everything = np.arange(scene_nm.size)
@@ -114,7 +116,7 @@ def _same_band(model_nm: np.ndarray) -> np.ndarray:
     return np.maximum(SAME_BAND_NM, SAME_BAND_PART * model_nm)
 
 
-def _warn_of_others(scene: xr.DataArray, model: Model, selected: list[int]) -> None:
+def _warn_of_others(scene: xr.DataArray, model: RunnableModel, selected: list[int]) -> None:
     labels, wavelengths = band_labels(scene), wavelengths_of(scene)
     flags = band_values(scene, "good_band")
     bad = [i for i in range(scene.sizes["band"]) if flags is not None and not flags[i] and i not in selected]
@@ -128,7 +130,9 @@ def _warn_of_others(scene: xr.DataArray, model: Model, selected: list[int]) -> N
     )
 
 
-def _by_name(scene: xr.DataArray, model: Model, names: list[str], model_nm: np.ndarray | None) -> list[int] | None:
+def _by_name(
+    scene: xr.DataArray, model: RunnableModel, names: list[str], model_nm: np.ndarray | None
+) -> list[int] | None:
     """Return the bands matched by name or colour; None if names and colours do not identify them."""
     labels = _names_of(scene)
     colours = [each if each is not None else _colours_of(scene)[i] for i, each in enumerate(map(colour_of, labels))]
@@ -208,7 +212,7 @@ def _nominal(scene: xr.DataArray) -> dict[str | None, float]:
     return {k: v[0] for k, v in nominal_bands(sensor).items()} if sensor in satellite_names() else {}
 
 
-def _may_be_of(scene: xr.DataArray, model: Model) -> bool:
+def _may_be_of(scene: xr.DataArray, model: RunnableModel) -> bool:
     """Return whether band numbers may be compared: scene and model do not have different known sensors."""
     scene_sensor = scene.attrs.get("sensor")
     model_sensor = model.card.sensor if model.card is not None else None
@@ -247,7 +251,7 @@ def _colour_at(wavelength: float) -> str:
     return [colour for start, colour in _COLOURS_FROM if wavelength >= start][-1]
 
 
-def warn_of_other_sensor(scene: xr.DataArray, model: Model) -> None:
+def warn_of_other_sensor(scene: xr.DataArray, model: RunnableModel) -> None:
     """Warn if the scene is from another sensor than the model's, and suggest a better model."""
     scene_sensor = scene.attrs.get("sensor")
     trained_on = model.card.sensor if model.card is not None else None
@@ -269,7 +273,7 @@ def wavelengths_of(scene: xr.DataArray) -> np.ndarray | None:
     return values if values.size == scene.sizes["band"] and np.isfinite(values).all() else None
 
 
-def input_wavelengths(model: Model, name: str | None = None) -> np.ndarray | None:
+def input_wavelengths(model: RunnableModel, name: str | None = None) -> np.ndarray | None:
     """Return the band centres in nm of an input (by default the first), from the model's card or the card's sensor."""
     name = name or model.inputs[0]
     if model.card is None or name == "ref_rgb":
@@ -285,7 +289,7 @@ def input_wavelengths(model: Model, name: str | None = None) -> np.ndarray | Non
     return np.asarray(values, dtype=float)
 
 
-def output_wavelengths(model: Model, scene: xr.DataArray, bands: list[int]) -> np.ndarray | None:
+def output_wavelengths(model: RunnableModel, scene: xr.DataArray, bands: list[int]) -> np.ndarray | None:
     """Return the band centres in nm of the output: the card's, or the scene's where bands do not change."""
     if model.card is not None:
         values = model.card.wavelengths_nm if model.output.endswith("hsi") else model.card.ms_wavelengths_nm
@@ -296,7 +300,7 @@ def output_wavelengths(model: Model, scene: xr.DataArray, bands: list[int]) -> n
     return scene_nm[bands] if scene_nm is not None and same_kind else None
 
 
-def expected_names(model: Model, name: str | None = None) -> list[str] | None:
+def expected_names(model: RunnableModel, name: str | None = None) -> list[str] | None:
     """Return the names of the bands of an input (the first), None where the model does not know them."""
     name = name or model.inputs[0]
     if name == "ref_rgb":
@@ -311,14 +315,14 @@ def expected_names(model: Model, name: str | None = None) -> list[str] | None:
     return list(names) if names and len(names) == model.bands_of(name) else None
 
 
-def expected_bands(model: Model, name: str | None = None) -> str:
+def expected_bands(model: RunnableModel, name: str | None = None) -> str:
     """Return the names or the wavelengths of the bands of an input (by default the first), in brackets."""
     if names := expected_names(model, name):
         return f" ({', '.join(names)})"
     return _in_brackets(input_wavelengths(model, name))
 
 
-def _other_models(scene: xr.DataArray, model: Model, name: str) -> str:
+def _other_models(scene: xr.DataArray, model: RunnableModel, name: str) -> str:
     """Return advice for a scene with other bands: models of the same task that fit, or `fit`."""
     from finewave.zoo.bundled_weights import CARD, weight_folders
     from finewave.zoo.card import Card
@@ -344,7 +348,7 @@ def _takes(card: Card, scene: xr.DataArray) -> bool:
     return count == scene.sizes["band"] and (not scene_sensor or str(card.sensor).partition(":")[0] == scene_sensor)
 
 
-def _models_of_sensor(sensor: str, model: Model) -> list[str]:
+def _models_of_sensor(sensor: str, model: RunnableModel) -> list[str]:
     from finewave.zoo.bundled_weights import CARD, weight_folders
     from finewave.zoo.card import Card
 

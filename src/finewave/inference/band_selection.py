@@ -16,7 +16,7 @@ from finewave.warnings import FinewaveWarning
 if TYPE_CHECKING:
     import xarray as xr
 
-    from finewave.zoo.model import Model
+    from finewave.zoo.runnable import RunnableModel
 
 Fill = tuple[int, tuple[tuple[int, float], ...]]
 """Position of a band, and the positions and weights of those that it is filled from."""
@@ -59,7 +59,7 @@ def filled(values: Any, fills: tuple[Fill, ...]) -> Any:
     return da.stack(bands)
 
 
-def select_bands(scene: xr.DataArray, model: Model, name: str | None = None) -> BandSelection:
+def select_bands(scene: xr.DataArray, model: RunnableModel, name: str | None = None) -> BandSelection:
     """Return the bands for a model's input ``name`` (by default the first), see `match_bands`.
 
     Warns

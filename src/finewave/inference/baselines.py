@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.systems.registry import SYSTEMS
-from finewave.zoo.ensemble import member_names
+from finewave.zoo.names import member_names
+from finewave.zoo.onnx_model import OnnxModel, is_exported
+from finewave.zoo.runnable import RunnableModel
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,7 +43,7 @@ def _is_one(name: str) -> bool:
     return name in SYSTEMS and SYSTEMS[name].baseline
 
 
-def model_to_run(model: Any, scene: xr.DataArray, guide: xr.DataArray | None, options: PredictOptions) -> Model:
+def model_to_run(model: Any, scene: xr.DataArray, guide: xr.DataArray | None, options: PredictOptions) -> RunnableModel:
     """Return a model, loaded by its name if that is given, or the baseline of that name for a scene and its guide.
 
     Raises
@@ -49,9 +51,6 @@ def model_to_run(model: Any, scene: xr.DataArray, guide: xr.DataArray | None, op
     InputError
         As `load_model`; or a baseline lacks an input or option, or another model gets options of baselines.
     """
-    from finewave.zoo.ensemble import load_models
-    from finewave.zoo.model import Model, as_model
-
     if is_baseline(model):
         members = member_names(model)
         if members:
@@ -59,11 +58,18 @@ def model_to_run(model: Any, scene: xr.DataArray, guide: xr.DataArray | None, op
         return build_baseline_for(str(model), scene, guide, options)
     stated = [name for name in _OPTIONS if getattr(options, name) is not None]
     if stated:
-        name = model.name if isinstance(model, Model) else model
+        name = model.name if isinstance(model, RunnableModel) else model
         raise InputError(
             f"{' and '.join(f'--{each} ({each}=)' for each in stated)} {'is' if len(stated) == 1 else 'are'} for "
             f"baselines ({', '.join(sorted(n for n in SYSTEMS if SYSTEMS[n].baseline))}); {name} states its own"
         )
+    if isinstance(model, RunnableModel):
+        return model
+    if is_exported(model):
+        return OnnxModel(Path(model)).with_precision(options.precision)
+    from finewave.zoo.ensemble import load_models
+    from finewave.zoo.model import as_model
+
     return load_models(model) if isinstance(model, str | Path) else as_model(model)
 
 

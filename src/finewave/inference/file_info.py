@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,6 +144,9 @@ def _plain(value: Any) -> Any:
 
 def _fitting(scene: xr.DataArray) -> list[dict[str, Any]]:
     """Say of each set of trained weights whether its bands are in the scene."""
+    if importlib.util.find_spec("torch") is None:
+        return []  # an installation that runs exported models alone
+
     import torch
 
     from finewave.inference.band_matching import match_bands

@@ -14,7 +14,7 @@ from finewave.inference.tiling.tiles import Tiling
 
 if TYPE_CHECKING:
     from finewave.inference.request import Request
-    from finewave.zoo.model import Model
+    from finewave.zoo.runnable import RunnableModel
 
 LONG_PIXELS = 4_000_000
 """Output pixels from which on a run is long."""
@@ -24,7 +24,7 @@ _ORIENTATIONS = 8
 
 
 def forecast(
-    model: Model,
+    model: RunnableModel,
     request: Request,
     tiling: Tiling,
     processing: Processing,
@@ -50,20 +50,18 @@ def forecast(
     return [f"the output has {size} before packing; {missing} tiles take about {_in_words(whole)}"]
 
 
-def _seconds(model: Model, request: Request, side: int) -> float:
+def _seconds(model: RunnableModel, request: Request, side: int) -> float:
     """Return how long the network takes for one pixel of the first input, by the faster one of two runs."""
-    import torch
-
-    generator = torch.Generator().manual_seed(0)
+    generator = np.random.default_rng(0)
     images = {}
     for name in model.inputs:
         ratio = 1 if name == "ref_rgb" else request.ratio(name)
-        shape = (1, len(request.bands[name].indices), side * ratio, side * ratio)
-        images[name] = torch.rand(shape, generator=generator)
+        shape = (len(request.bands[name].indices), side * ratio, side * ratio)
+        images[name] = generator.random(shape, np.float32)
     fastest = math.inf
     for _ in range(2):
         start = time.perf_counter()
-        model.run(images)
+        model.run_arrays(images)
         fastest = min(fastest, time.perf_counter() - start)
     return fastest / side**2
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from finewave.inference.request import Request
-    from finewave.zoo.model import Model
+    from finewave.zoo.runnable import RunnableModel
 
 PROGRAM = 550_000_000
 """Bytes of the libraries, the weights of a network, and what GDAL and Zarr keep."""
@@ -77,7 +77,7 @@ def tile_within(
                 stacklevel=3,
             )
         return None
-    default = default_side(model.bands_of(model.output)) // model.upscaling
+    default = min(model.largest_tile, default_side(model.bands_of(model.output)) // model.upscaling)
     if memory is None and needed(max(default, 1)) <= budget:
         return None
     step = max(1, STEP // model.upscaling)
@@ -93,7 +93,7 @@ def tile_within(
     return side
 
 
-def peak_bytes(model: Model, side: int, halos: list[int]) -> float:
+def peak_bytes(model: RunnableModel, side: int, halos: list[int]) -> float:
     """Return about how many bytes a process needs at most for tiles of a side with the halo of each stage.
 
     The network's part is `SRNetwork.working_memory` for each output pixel that it sees, as measured by ``python -m
@@ -102,7 +102,7 @@ def peak_bytes(model: Model, side: int, halos: list[int]) -> float:
     finer = model.upscaling**2
     seen = sum(stage.share * (side + 2 * each) ** 2 for stage, each in zip(model.tile_stages, halos, strict=True))
     bands = model.bands_of(model.output) or 1
-    work = model.net.working_memory + 4 * bands  # the output is one of its tensors
+    work = model.working_memory + 4 * bands  # the output is one of its tensors
     return PROGRAM + finer * (work * seen + COPIES * 4 * bands * side**2)
 
 

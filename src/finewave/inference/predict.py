@@ -18,14 +18,15 @@ from finewave.io.network.location import Location, Remote, location_of
 from finewave.io.path_checks import keep_inputs
 from finewave.io.products import product_of
 from finewave.warnings import FinewaveWarning
-from finewave.zoo.ensemble import load_models, member_names
-from finewave.zoo.model import Model
+from finewave.zoo.names import member_names
+from finewave.zoo.onnx_model import OnnxModel, is_exported
+from finewave.zoo.runnable import RunnableModel
 
 
 def predict_file(
     source: str | Path | Sequence[str | Path],
     output: str | Path,
-    model: Model | str | Path,
+    model: RunnableModel | str | Path,
     *,
     progress: Callable[[int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
@@ -45,7 +46,8 @@ def predict_file(
         With an extension, a file in that format; without, a folder, made if missing for several scenes, in
         which ``a.png`` becomes ``a`` + ``suffix``.
     model : Model, str or Path
-        From `load_model`, or its argument; or the name of a baseline, see `finewave.inference.baselines`.
+        From `load_model`, or its argument; a file that `finewave.export` wrote, ``.onnx``, which needs no PyTorch; or
+        the name of a baseline, see `finewave.inference.baselines`.
     progress : callable, optional
         Called with the number done and the total: tiles of one file, or files of a folder.
     say : callable, optional
@@ -84,10 +86,9 @@ def predict_file(
     if not settings.overwrite:
         _keep_inputs(places, output, pairs if many else None, settings)
     _check_beside(pairs, settings)
-    model_path = None if isinstance(model, Model) or is_baseline(model) or member_names(model) else str(model)
+    model_path = None if isinstance(model, RunnableModel) or is_baseline(model) or member_names(model) else str(model)
     if not is_baseline(model):
-        loaded = model if isinstance(model, Model) else load_models(model, precision=settings.precision)
-        model = loaded if settings.device is None else _on_device(loaded, settings.device)
+        model = _loaded(model, settings)
     with _client(settings) as client:
         run = partial(run_file, model=model, options=settings, client=client, model_path=model_path, say=say)
         if many:
@@ -162,11 +163,23 @@ def _client(options: PredictOptions) -> AbstractContextManager[Any | None]:
     return connected(options.cluster, options.workers)
 
 
-def _on_device(model: Model, device: str) -> Model:
+def _loaded(model: RunnableModel | str | Path, options: PredictOptions) -> RunnableModel:
+    """Return a model that is not a baseline, on the device of the options."""
+    if is_exported(model):
+        model = OnnxModel(Path(str(model))).with_precision(options.precision)
+        if options.workers is not None or options.cluster is not None:
+            model.in_pytorch("--workers and --cluster (workers=, cluster=)")
+    elif isinstance(model, str | Path):
+        from finewave.zoo.ensemble import load_models
+
+        model = load_models(model, precision=options.precision)
+    if options.device is None:
+        return model
+    network = model.in_pytorch("--device (device=)")
     try:
-        return model.to(device)
+        return network.to(options.device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"the model cannot be moved to {device!r}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"the model cannot be moved to {options.device!r}: {str(error).splitlines()[0]}") from error
 
 
 def _all_of(

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from finewave.inference.engine import ProgressCallback
     from finewave.inference.process_pool import SavedModel
     from finewave.inference.quality import Scorer
-    from finewave.zoo.model import Model
+    from finewave.zoo.runnable import RunnableModel
 
 COG_EXTENSIONS = (".tif", ".tiff", ".gtiff")
 _ARITHMETIC = "arithmetic"
@@ -55,7 +55,7 @@ _ARITHMETIC = "arithmetic"
 def run_file(
     source: Location,
     output: Path,
-    model: Model | str | Path,
+    model: RunnableModel | str | Path,
     *,
     guide: Location | None = None,
     options: PredictOptions,
@@ -179,7 +179,7 @@ class InputFiles:
         """The second file."""
         return self.opened[1] if len(self.opened) > 1 else None
 
-    def open_as_trained(self, model: Model) -> None:
+    def open_as_trained(self, model: RunnableModel) -> None:
         """Reopen a product at the resolution of the model's bands, if that is not its finest."""
         resolution = None if self.keywords[0]["resolution"] else _own_resolution(self.scene, model)
         if resolution is not None:
@@ -254,7 +254,7 @@ def _tile_by_tile(
     if options.quality:
         from finewave.inference.quality import scorer_of
 
-        scorer = scorer_of(request.model)
+        scorer = scorer_of(request.model.in_pytorch("--quality (quality=)"))
     description = _description(files, request, tiling, options, processing)
     with locked(output) as folder:
         with writing(output):
@@ -310,7 +310,7 @@ def _check_target(output: Path) -> None:
         raise InputError(f"cannot write {output}: it is a folder; give the name of a file")
 
 
-def _own_resolution(scene: xr.DataArray, model: Model) -> float | None:
+def _own_resolution(scene: xr.DataArray, model: RunnableModel) -> float | None:
     """Return the finest resolution of the bands that the model uses, where that is not the scene's grid.
 
     A product may have finer bands, which are no reason to interpolate those that the model was trained on.
@@ -348,7 +348,7 @@ def _description(
         "variable": [options.variable, options.guide_variable, options.engine, options.band_axis],
         "resolution": [options.resolution, options.orthorectify, options.mask_clouds],
         "full scale": [options.full_scale, options.guide_full_scale],
-        "model": f"{model.name} {_weights_of(model)}",
+        "model": f"{model.name} {model.fingerprint()}",
         "pooling": model.pooling,
         "precision": model.precision,
         "tile": [tiling.side, tiling.height, tiling.width],
@@ -358,19 +358,6 @@ def _description(
         "storage": {key: None if value is None else str(value) for key, value in options.storage.items()},
     }
     return json.loads(json.dumps(job))
-
-
-def _weights_of(model: Model) -> str:
-    """Return a checksum of the network's values, and of how it was built."""
-    import hashlib
-
-    digest = hashlib.sha256()
-    if model.card is not None:
-        digest.update(json.dumps(model.card.config, sort_keys=True, default=str).encode())
-    for name, tensor in model.net.state_dict().items():
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(tensor.detach().cpu().double().numpy()).tobytes())
-    return digest.hexdigest()
 
 
 def _prepare(
@@ -438,16 +425,15 @@ def _try_out(template: xr.DataArray, folder: Path, output: Path, storage: dict[s
             each.unlink()
 
 
-def _model_for_workers(model: Model, path: str | None, folder: Path) -> SavedModel:
+def _model_for_workers(model: RunnableModel, path: str | None, folder: Path) -> SavedModel:
     """Return the model as workers load it."""
     from finewave.inference.process_pool import SavedModel
 
     if path is None or path.startswith(hub.PREFIX):  # workers may have no network, and a branch may move
-        path = str(model.save(folder / "model").absolute())
+        path = str(model.in_pytorch("--workers and --cluster (workers=, cluster=)").save(folder / "model").absolute())
     elif os.path.exists(path):  # noqa: PTH110 - a name such as jssunet-cave-x4 is not a path
         path = str(Path(path).absolute())
-    device = next((p.device.type for p in model.net.parameters()), "cpu")
-    return SavedModel(path, model.precision, model.pooling, device, _weights_of(model))
+    return SavedModel(path, model.precision, model.pooling, model.device, model.fingerprint())
 
 
 def _finish(

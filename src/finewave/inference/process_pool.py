@@ -13,7 +13,7 @@ from finewave.errors import InputError
 from finewave.extras import check_extra
 
 if TYPE_CHECKING:
-    from finewave.zoo.model import Model
+    from finewave.zoo.runnable import RunnableModel
 
 CONNECTION_SECONDS = 20
 WORKER_START = "finewave.inference.process_entry"
@@ -23,7 +23,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 class ModelSource(Protocol):
     """Something that has a model."""
 
-    def get(self) -> Model:
+    def get(self) -> RunnableModel:
         """Return the model."""
 
 
@@ -31,9 +31,9 @@ class ModelSource(Protocol):
 class LoadedModel:
     """A model of this process."""
 
-    model: Model
+    model: RunnableModel
 
-    def get(self) -> Model:
+    def get(self) -> RunnableModel:
         """Return the model."""
         return self.model
 
@@ -60,13 +60,13 @@ class SavedModel:
     device: str
     sha256: str
 
-    def get(self) -> Model:
+    def get(self) -> RunnableModel:
         """Return the model."""
         return _loaded(self)
 
 
 @lru_cache(maxsize=2)
-def _loaded(source: SavedModel) -> Model:
+def _loaded(source: SavedModel) -> RunnableModel:
     from finewave.zoo.model import load_model
 
     return load_model(source.which, precision=source.precision).with_pooling(source.pooling).to(source.device)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from finewave.inference.options import PredictOptions
     from finewave.physics.damped_projection import DampedProjection
     from finewave.physics.projection import Projection
-    from finewave.zoo.model import Model
+    from finewave.zoo.runnable import RunnableModel
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class Processing:
     intervals: HalfWidths | None = None
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the network's output is at most cut to bands and a range, which needs no PyTorch."""
+        return self.projection is None and self.anchors is None and self.intervals is None and not self.ensemble
+
+    @property
     def makes_second(self) -> bool:
         """Whether an image beside the result is made: the spread or half-widths."""
         return self.spread or self.intervals is not None
@@ -71,7 +76,9 @@ PLAIN = Processing()
 """No processing."""
 
 
-def choose_processing(model: Model, options: PredictOptions, kept_bands: tuple[int, ...] | None = None) -> Processing:
+def choose_processing(
+    model: RunnableModel, options: PredictOptions, kept_bands: tuple[int, ...] | None = None
+) -> Processing:
     """Return the processing that options ask for, and the bands of the output to keep.
 
     Raises
@@ -84,12 +91,18 @@ def choose_processing(model: Model, options: PredictOptions, kept_bands: tuple[i
     if options.consistent:
         from finewave.zoo.observation_model import projection_of
 
+    if options.self_ensemble or options.spread:
+        model.in_pytorch("--self-ensemble and --spread (self_ensemble=, spread=)")
     clip = options.clip
     return Processing(
-        projection_of(model, options.consistency.get("blur")) if options.consistent else None,
+        projection_of(model.in_pytorch("--consistent (consistent=)"), options.consistency.get("blur"))
+        if options.consistent
+        else None,
         options.self_ensemble or options.spread,
         options.spread,
         None if clip is None else (float(clip[0]), float(clip[1])),
         kept_bands,
-        intervals=None if options.share is None else half_widths_of(model, options.share),
+        intervals=None
+        if options.share is None
+        else half_widths_of(model.in_pytorch("--uncertainty (uncertainty=)"), options.share),
     )

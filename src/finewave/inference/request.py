@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from finewave.inference.processing import Processing
     from finewave.inference.tiling.grid import Grid
     from finewave.inference.tiling.tile_run import TileFacts
-    from finewave.zoo.model import Model
+    from finewave.zoo.runnable import RunnableModel
 
 SPREAD = "standard deviation over eight flips and rotations"
 """Attribute ``quantity`` of a spread's file."""
@@ -38,7 +38,7 @@ class Request:
 
     Attributes
     ----------
-    model : Model
+    model : RunnableModel
     scenes : dict of str to xarray.DataArray
         The inputs by name, dims (band, y, x).
     bands : dict of str to BandSelection
@@ -53,7 +53,7 @@ class Request:
         What a consistent result went by, see `finewave.inference.damping`; None for any other.
     """
 
-    model: Model
+    model: RunnableModel
     scenes: dict[str, xr.DataArray]
     bands: dict[str, BandSelection]
     kept: tuple[int, ...] | None = None
@@ -150,7 +150,7 @@ class Request:
                 )
 
 
-def _good_bands(model: Model, wavelengths: Any) -> list[bool] | None:
+def _good_bands(model: RunnableModel, wavelengths: Any) -> list[bool] | None:
     """Return which output bands are reliable according to the card; None if all are."""
     ranges = model.data_facts.get("unreliable_nm")
     if not ranges or wavelengths is None:
@@ -158,7 +158,7 @@ def _good_bands(model: Model, wavelengths: Any) -> list[bool] | None:
     return [not any(low <= each <= high for low, high in ranges) for each in wavelengths]
 
 
-def _quantity(scene: xr.DataArray, model: Model) -> str | None:
+def _quantity(scene: xr.DataArray, model: RunnableModel) -> str | None:
     """Return what the result holds: what the scene does, unless the model learned another quantity.
 
     Spectra of the top of the atmosphere that went through a model of surface reflectance are neither.
@@ -177,7 +177,7 @@ def _of_the_top(quantity: object) -> bool:
     return re.search(r"\btop[- ]of\b|\btoa\b", str(quantity), re.IGNORECASE) is not None
 
 
-def _warn_of_other_level(scene: xr.DataArray, model: Model) -> None:
+def _warn_of_other_level(scene: xr.DataArray, model: RunnableModel) -> None:
     """Warn of reflectance at the top of the atmosphere for a model of surface reflectance, and the reverse."""
     given, learned = scene.attrs.get("quantity"), model.data_facts.get("quantity")
     if given and learned and _is_other_level(given, learned):
@@ -191,7 +191,7 @@ def _warn_of_other_level(scene: xr.DataArray, model: Model) -> None:
 
 def make_request(
     scene: xr.DataArray,
-    model: Model,
+    model: RunnableModel,
     guide: xr.DataArray | None = None,
     options: PredictOptions | None = None,
 ) -> Request:
@@ -222,7 +222,7 @@ def make_request(
     return request
 
 
-def _check(scene: xr.DataArray, model: Model) -> None:
+def _check(scene: xr.DataArray, model: RunnableModel) -> None:
     _check_values(scene, "scene")
     multiple = model.size_multiple
     height, width = scene.sizes["y"], scene.sizes["x"]
@@ -231,6 +231,7 @@ def _check(scene: xr.DataArray, model: Model) -> None:
             f"scene of {height} x {width} pixels; {model.name} takes heights and widths that are multiples "
             f"of {multiple}: crop it"
         )
+    model.check_size(height, width)
 
 
 def _check_values(scene: xr.DataArray, which: str) -> None:
@@ -239,7 +240,7 @@ def _check_values(scene: xr.DataArray, which: str) -> None:
 
 
 def _checked_guide(
-    guide: xr.DataArray | None, scene: xr.DataArray, model: Model
+    guide: xr.DataArray | None, scene: xr.DataArray, model: RunnableModel
 ) -> tuple[xr.DataArray | None, Grid | None]:
     """Return the second image, if the model takes one, on the scene's grid; and that grid, if it was brought there."""
     from finewave.scene import check_scene

@@ -23,12 +23,12 @@ from finewave.inference.tiling.tiles import Tile, Tiling, enlarged
 if TYPE_CHECKING:
     import xarray as xr
 
-    from finewave.zoo.model import Model
+    from finewave.zoo.runnable import RunnableModel
 
 
 def super_resolve(
     scene: xr.DataArray,
-    model: Model | str,
+    model: RunnableModel | str,
     guide: xr.DataArray | None = None,
     *,
     progress: Callable[[int, int], None] | None = None,
@@ -44,8 +44,8 @@ def super_resolve(
     scene : xarray.DataArray with dims (band, y, x)
         Reflectance-like values in the model's range, as `open_scene` returns them.
     model : Model, str or torch.nn.Module
-        From `load_model`, or its argument; the name of a baseline, see `finewave.inference.baselines`; or a network,
-        see `finewave.Model`.
+        From `load_model`, or its argument; a file of `finewave.export`, ``.onnx``; the name of a
+        baseline, see `finewave.inference.baselines`; or a network, see `finewave.Model`.
     guide : xarray.DataArray, optional
         The second image of a model that takes two: the HR-MSI (band, y, x) of ``fusion``, s times as many rows and
         columns, aligned with the scene; or the RGB reference of ``refsr``, of any size and viewpoint, with which the
@@ -90,7 +90,7 @@ def super_resolve(
 
 def super_resolve_with_spread(
     scene: xr.DataArray,
-    model: Model | str,
+    model: RunnableModel | str,
     guide: xr.DataArray | None = None,
     *,
     progress: Callable[[int, int], None] | None = None,
@@ -120,7 +120,7 @@ def super_resolve_with_spread(
 
 def _resolved(
     scene: xr.DataArray,
-    model: Model | str,
+    model: RunnableModel | str,
     guide: xr.DataArray | None,
     options: PredictOptions,
     progress: Callable[[int, int], None] | None,
@@ -129,8 +129,8 @@ def _resolved(
     from finewave.inference.baselines import model_to_run
     from finewave.scene import check_scene
 
-    model = model_to_run(model, check_scene(scene), guide, options)
-    model = model.with_pooling(options.pooling).with_resolved_precision()
+    runnable = model_to_run(model, check_scene(scene), guide, options)
+    model = runnable.with_pooling(options.pooling).with_resolved_precision()
     request = make_request(scene, model, guide, options)
     processing = choose_processing(model, options, request.kept)
     if options.consistent:
@@ -223,7 +223,7 @@ def _as_dask(image: xr.DataArray) -> Any:
 
 
 def _run(
-    model: Model, images: Mapping[str, NDArray[Any]], tile: Tile, tiling: Tiling, processing: Processing
+    model: RunnableModel, images: Mapping[str, NDArray[Any]], tile: Tile, tiling: Tiling, processing: Processing
 ) -> TileResult:
     return run_tile(model, images, tile, tiling, processing)
 

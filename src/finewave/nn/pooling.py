@@ -66,10 +66,18 @@ def image_mean(x: Tensor) -> Tensor:
     mode = _POOLING.get()
     if mode is None:
         return x.mean((2, 3), keepdim=True)
-    sides = [max(1, round(mode.window * n / whole)) for n, whole in zip(x.shape[2:], mode.size, strict=True)]
+    sides = [_side(mode.window, n, whole) for n, whole in zip(x.shape[2:], mode.size, strict=True)]
     if sides[0] >= x.shape[2] and sides[1] >= x.shape[3]:
         return x.mean((2, 3), keepdim=True)
     return window_mean(x, (sides[0], sides[1]))
+
+
+def _side(window: int, n: int, whole: int) -> int:
+    """Return the side of a window in features of n pixels where the first input has ``whole``."""
+    factor = n // whole
+    if factor * whole == n:  # a number that does not depend on the size, for exports
+        return window * int(factor)
+    return max(1, round(window * n / whole))
 
 
 def window_mean(x: Tensor, window: tuple[int, int]) -> Tensor:
@@ -89,7 +97,7 @@ def window_mean(x: Tensor, window: tuple[int, int]) -> Tensor:
     Tensor (B, F, H, W)
     """
     for dim, size in ((2, window[0]), (3, window[1])):
-        side = min(size, x.shape[dim])
+        side = size if size < x.shape[dim] else x.shape[dim]  # min() would depend on the size in exports
         before, after = (side - 1) // 2, side // 2
         x = _window_sum(x, side, dim) / side
         x = F.pad(x, (0, 0, before, after) if dim == 2 else (before, after, 0, 0), mode="replicate")

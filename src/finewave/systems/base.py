@@ -119,6 +119,9 @@ class SRNetwork(nn.Module):
     export_multiple: int = 1
     export_fixed: str | None = None
     export_lacks: Mapping[str, str] = {}
+    export_largest_tile: int | None = None
+    """Side in pixels of the first input from which on an exported network takes gigabytes; None: none is known."""
+
     parts: tuple[str, ...] = ()
     prepares: bool = False
     """Whether `prepare_from` has to be called; it reads all training scenes."""

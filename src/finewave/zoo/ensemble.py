@@ -10,6 +10,7 @@ from finewave.systems.ensembles.network import FROM_THE_WHOLE, Ensemble
 from finewave.systems.registry import config_of, create_model, options_of
 from finewave.zoo.card import describe
 from finewave.zoo.model import Model, load_model
+from finewave.zoo.names import member_names
 from finewave.zoo.observation_model import forward_operators
 
 TASKS = ("ssr", "sr", "sssr", "fusion")
@@ -83,14 +84,6 @@ def ensemble(*models: Model, consistent: bool = True, name: str = "ensemble") ->
                 net.set_response(operator.response)
         net.projection  # noqa: B018 - what cannot be made consistent shows here
     return made
-
-
-def member_names(which: Any) -> list[str]:
-    """Return the parts of a name like ``"mstpp-cave+awan-cave"``; empty for a single name or path."""
-    if not isinstance(which, str) or "+" not in which or Path(which).exists():
-        return []
-    parts = which.split("+")
-    return parts if all(parts) else []
 
 
 def load_models(which: str | Path, *, precision: str = "auto") -> Model:

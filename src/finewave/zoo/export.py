@@ -7,6 +7,7 @@ supported formats are in a network's description (`finewave.systems.base.Descrip
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import logging
 import math
@@ -29,6 +30,7 @@ from finewave.nn.pooling import local_pooling
 from finewave.zoo.card import Card, describe
 from finewave.zoo.deepness import INPUT, deepness_metadata, for_deepness
 from finewave.zoo.model import Model, load_model
+from finewave.zoo.onnx_model import network_facts
 from finewave.zoo.stac_mlm import write_item
 
 FORMATS = {".onnx": "onnx", ".pt2": "pt2"}
@@ -66,6 +68,7 @@ class Traced(NamedTuple):
     size: tuple[int, int] | None
     card: Card
     metadata: Mapping[str, str] = {}
+    least: int = 0
 
 
 def export(
@@ -73,6 +76,7 @@ def export(
     path: str | Path,
     *,
     size: tuple[int, int] | None = None,
+    pooling: str = "image",
     target: str | None = None,
     full_scale: float | None = None,
     stac: bool = False,
@@ -88,6 +92,9 @@ def export(
     size : tuple of int, optional
         Height and width in pixels of the first input that the file is made for. By default it takes any size from 8 up,
         or, where the network does not allow that, the size of its training crops.
+    pooling : {"image", "local"}
+        Region of the means in channel attention, see `Model`; as ``model`` has it where that is a `Model`. Files that
+        run scenes in tiles pool over windows.
     target : {"deepness"}, optional
         A program whose input conventions the file follows. ``"deepness"``: the plugin of QGIS, see
         `finewave.zoo.deepness`; ONNX, for square tiles of ``size`` or of about 128 pixels.
@@ -121,7 +128,7 @@ def export(
     if target is not None and kind != "onnx":
         raise InputError(f"Deepness reads ONNX; {path.name} is not a name of such a file: give it the extension .onnx")
     if not isinstance(model, Model):
-        model = load_model(model)
+        model = load_model(model).with_pooling(pooling)
     lacks = model.net.export_lacks
     if kind in lacks:
         other = next((f"; {suffix} is possible" for suffix, each in FORMATS.items() if each not in lacks), "")
@@ -146,13 +153,34 @@ def _trace_for_deepness(model: Model, size: tuple[int, int] | None, full_scale: 
     plain = trace(model, (rows, columns))
     net = for_deepness(model, plain.net, full_scale)
     inputs = {INPUT: next(iter(plain.inputs.values()))}
-    with torch.no_grad(), export_paths(), _silence(), _windows(_window(model), (rows, columns)):
+    with torch.no_grad(), export_paths(), _silence():
         program = torch.export.export(net, (), inputs, strict=False)
     return Traced(program, net, inputs, (rows, columns), plain.card, deepness_metadata(plain.card, rows))
 
 
-def _window(model: Model) -> int | None:
-    return model.pooling_window if model.pooling == "local" else None
+def _pool_over_windows(net: nn.Module, window: int, first: str) -> None:
+    """Make a network take its means over windows, of images that are larger than a window."""
+    forward = net.forward
+
+    @functools.wraps(forward)  # exports read the names of the inputs from it
+    def over_windows(**images: Tensor) -> Any:
+        height, width = images[first].shape[2:]
+        with local_pooling(window, (height, width)):
+            return forward(**images)
+
+    net.forward = over_windows
+
+
+def _pools_over_windows(model: Model) -> bool:
+    return model.pooling == "local" and model.n_global_poolings > 0
+
+
+def least_size(model: Model) -> int:
+    """Return the least height and width in pixels that a network exported for any size takes."""
+    multiple = math.lcm(model.net.export_multiple, model.size_multiple)
+    # one pixel more than a window, so that the means do not depend on which of the two is larger
+    least = max(LEAST_SIZE, model.pooling_window + 1) if _pools_over_windows(model) else LEAST_SIZE
+    return -(-least // multiple) * multiple
 
 
 def trace(model: Model, size: tuple[int, int] | None = None) -> Traced:
@@ -166,20 +194,23 @@ def trace(model: Model, size: tuple[int, int] | None = None) -> Traced:
     net = copy.deepcopy(model.net).cpu().float().eval().requires_grad_(False)
     net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing in torch's overloads
     multiple = math.lcm(net.export_multiple, model.size_multiple)
-    if model.pooling == "local" and size is None:
-        raise InputError('a network that pools over windows is exported for one size: give size=, or pooling="image"')
     fixed = size is not None or net.export_fixed is not None
     if size is None:
-        rows, columns = (model.pooling_window,) * 2 if fixed else _TRACED_AT
+        more = least_size(model) - LEAST_SIZE
+        rows, columns = (model.pooling_window,) * 2 if fixed else (more + _TRACED_AT[0], more + _TRACED_AT[1])
         size = (-(-rows // multiple) * multiple, -(-columns // multiple) * multiple)
     elif min(size) < 1 or any(n % model.size_multiple for n in size):
         raise InputError(f"{size=} is out of range; positive multiples of {model.size_multiple} are accepted")
     inputs = random_inputs(model, *size)
     shapes = None if fixed else _dynamic_shapes(model, multiple)
-    with torch.no_grad(), export_paths(), _silence(), _windows(_window(model), size):
+    if _pools_over_windows(model):
+        _pool_over_windows(net, model.pooling_window, model.inputs[0])
+    with torch.no_grad(), export_paths(), _silence():
         program = torch.export.export(net, (), inputs, dynamic_shapes=shapes, strict=False)
     card = model.card if model.card is not None else describe(model.net)
-    return Traced(program, net, inputs, size if fixed else None, card)
+    least = least_size(model)
+    facts = {"finewave.network": json.dumps(network_facts(model, size if fixed else None, least))}
+    return Traced(program, net, inputs, size if fixed else None, card, facts, least)
 
 
 def random_inputs(model: Model, rows: int, columns: int) -> dict[str, Tensor]:
@@ -237,7 +268,8 @@ def compare(traced: Traced, path: Path) -> float:
     run = _runner(path)
     examples = [traced.inputs]
     if traced.size is None:  # another size than the one that was seen
-        examples.append({name: _cut(x) for name, x in traced.inputs.items()})
+        rows = next(iter(traced.inputs.values())).shape[2]
+        examples.append({name: _cut(x, x.shape[2] // rows, traced.least, rows) for name, x in traced.inputs.items()})
     largest = 0.0
     for inputs in examples:
         with torch.no_grad():
@@ -252,9 +284,9 @@ def compare(traced: Traced, path: Path) -> float:
     return largest
 
 
-def _cut(x: Tensor) -> Tensor:
-    """Return two thirds of an image's columns, and half of its rows."""
-    return x[..., : x.shape[2] // 2, : x.shape[3] // 3 * 2].contiguous()
+def _cut(x: Tensor, ratio: int, height: int, width: int) -> Tensor:
+    """Return the upper left part of an image that has ``ratio`` times the first input's size."""
+    return x[..., : ratio * height, : ratio * width].contiguous()
 
 
 def _runner(path: Path) -> Any:
@@ -272,22 +304,13 @@ def _runner(path: Path) -> Any:
 
 def _dynamic_shapes(model: Model, multiple: int) -> dict[str, dict[int, Any]]:
     """Return for each input which axes are free, as multiples of the same height and width."""
-    least = -(-LEAST_SIZE // multiple)
+    least = least_size(model) // multiple
     free = {2: Dim("height", min=least), 3: Dim("width", min=least)}
     shapes = {}
     for name in model.inputs:
         factor = multiple * (1 if name.startswith("lr_") else model.upscaling)
         shapes[name] = {axis: factor * n if factor > 1 else n for axis, n in free.items()}
     return shapes
-
-
-@contextmanager
-def _windows(side: int | None, size: tuple[int, int]) -> Iterator[None]:
-    if side is None:
-        yield
-        return
-    with local_pooling(side, size):
-        yield
 
 
 @contextmanager

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from finewave.errors import InputError, unknown_name
@@ -22,20 +24,17 @@ from finewave.systems.registry import SYSTEMS, create_model, was_created
 from finewave.systems.tile_stages import Margins, TileStage, run_in_stages
 from finewave.systems.weights import fill_network, read_weights, write_weights
 from finewave.types import OTHER_NAMES
-from finewave.warnings import FinewaveWarning
 from finewave.zoo import hub
 from finewave.zoo.bundled_weights import CARD, WEIGHTS, folder_with_weights, missing_weights, weight_folders
 from finewave.zoo.card import Card, describe
 from finewave.zoo.invalid_pixels import blank, fill_invalid
 from finewave.zoo.precision import check_precision, uses_bfloat16
-from finewave.zoo.seen import SeenPixels
+from finewave.zoo.runnable import RunnableModel
 
 POOLINGS = ("image", "local")
-USUAL_CROP = 128
-"""Default side of training crops in output pixels, if a card does not state it: that of arXiv 2505.24605, section V."""
 
 
-class Model:
+class Model(RunnableModel):
     """A network and its card: ``fw.Model(net)`` makes a model of any network.
 
     Parameters
@@ -87,37 +86,18 @@ class Model:
         self.card = describe(net) if card is None and was_created(net) else card
         self.name = card.name if card is not None else type(net).__name__
         self.task = net.task
-        self.inputs: tuple[str, ...] = net.inputs
-        self.output: str = net.output
+        self.inputs = net.inputs
+        self.output = net.output
         self.size_multiple = net.size_multiple
         self.precision = check_precision(precision)
         if pooling not in POOLINGS:
             raise unknown_name("pooling", pooling, POOLINGS)
         self.pooling = pooling
 
-    def __repr__(self) -> str:
-        return f"Model({self.name}: {', '.join(self.inputs)} -> {self.output}, scale {self.scale})"
-
-    @property
-    def data_facts(self) -> Mapping[str, Any]:
-        """The card's facts about the training data; empty without a card."""
-        return (self.card.data if self.card is not None else None) or {}
-
-    @cached_property
-    def seen(self) -> SeenPixels | None:
-        """Distribution of the training pixels of its first input; None if the card lacks it."""
-        stored = self.data_facts.get("seen")
-        return None if stored is None else SeenPixels.from_card(stored)
-
     @property
     def scale(self) -> int:
         """Ratio s between HR and LR images."""
         return self.net.scale
-
-    @property
-    def upscaling(self) -> int:
-        """Output pixels per pixel of the first input along an axis: s or 1."""
-        return self.scale if self.output.startswith("hr_") and self.inputs[0].startswith("lr_") else 1
 
     @property
     def receptive_field(self) -> int | None:
@@ -131,12 +111,6 @@ class Model:
     def n_global_poolings(self) -> int:
         """Number of global poolings of the network."""
         return self.net.n_global_poolings
-
-    @property
-    def pooling_window(self) -> int:
-        """Side in input pixels of the windows of ``pooling="local"``: the training crop's, by the card."""
-        crop = self.card.training_crop if self.card is not None else None
-        return max(1, (crop or USUAL_CROP) // self.upscaling)
 
     @property
     def reach(self) -> int | None:
@@ -153,18 +127,6 @@ class Model:
         return self.net.tile_stages(self.pooling_window if self.n_global_poolings else 0)
 
     @property
-    def measured_halos(self) -> list[int] | None:
-        """Measured sufficient halo of each of `tile_stages`, from the card; see `Card`.
-
-        None if the card lacks it, or with another pooling than in the measurement.
-        """
-        halos = None if self.card is None else self.card.halos
-        names = [stage.name for stage in self.tile_stages]
-        if not halos or set(halos) != set(names) or (self.n_global_poolings and self.pooling != "local"):
-            return None
-        return [halos[name] for name in names]
-
-    @property
     def shift_equivariant(self) -> bool:
         """Whether the network is equivariant to shifts by multiples of `size_multiple`.
 
@@ -177,12 +139,30 @@ class Model:
         """Whether each band of the output depends on the same band of the input alone, as bicubic interpolation's."""
         return self.net.band_by_band
 
-    def bands_of(self, name: str) -> int | None:
-        """Return the number of bands of ``"lr_msi"``, ``"hr_hsi"``, ...; None if the network does not state it."""
-        name = OTHER_NAMES.get(self.task, {}).get(name, name)
-        if name == "ref_rgb":
-            return 3
-        return self.net.ms_bands if name.endswith("msi") else self.net.hs_bands
+    @property
+    def ms_bands(self) -> int | None:
+        """Number of multispectral bands; None if the network does not state it."""
+        return self.net.ms_bands
+
+    @property
+    def hs_bands(self) -> int | None:
+        """Number of hyperspectral bands; None if the network does not state it."""
+        return self.net.hs_bands
+
+    @property
+    def attention_window(self) -> int:
+        """Side in output pixels of the widest window that its attention compares; 0 without."""
+        return self.net.attention_window
+
+    @property
+    def working_memory(self) -> int:
+        """Bytes that it needs for each output pixel that it sees."""
+        return self.net.working_memory
+
+    @property
+    def device(self) -> str:
+        """Kind of device that the network runs on, ``"cpu"`` for instance."""
+        return next((p.device.type for p in self.net.parameters()), "cpu")
 
     def predict(self, *unnamed: object, **inputs: Tensor) -> Tensor:
         """Run the network: evaluation mode, no gradients.
@@ -258,6 +238,28 @@ class Model:
         finally:
             self.net.train(was_training)
         return output.to(first.device, like.dtype).contiguous()
+
+    def run_arrays(
+        self, images: Mapping[str, NDArray[np.float32]], margins: Sequence[Margins] = ()
+    ) -> NDArray[np.float32]:
+        """Run the network on valid, finite images (c, h, w) by name, and return its output (C, H, W); see `run`."""
+        output = self.run({name: torch.from_numpy(image)[None] for name, image in images.items()}, margins)
+        return output.float()[0].numpy()
+
+    def in_pytorch(self, purpose: str) -> Model:
+        """Return this model."""
+        del purpose
+        return self
+
+    def fingerprint(self) -> str:
+        """Return a checksum of the network's values, and of how it was built."""
+        digest = hashlib.sha256()
+        if self.card is not None:
+            digest.update(json.dumps(self.card.config, sort_keys=True, default=str).encode())
+        for name, tensor in self.net.state_dict().items():
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(tensor.detach().cpu().double().numpy()).tobytes())
+        return digest.hexdigest()
 
     def _pooling(self, size: tuple[int, int]) -> AbstractContextManager[None]:
         """Return the context to run the network in, for a first input of this size."""
@@ -411,31 +413,6 @@ class Model:
             holes = invalid[name].any(dim=1)
             self.warn_of_values(name, int(holes.sum()), holes.numel(), not image.any())
             self.warn_of_size(name, image.shape[2], image.shape[3])
-
-    def warn_of_values(self, name: str, holes: int, pixels: int, dark: bool) -> None:
-        """Warn if an input has missing pixels or only zeros."""
-        if holes:
-            _warn(
-                f"{name}: {holes} of {pixels} pixels are NaN or infinite; "
-                "they were filled from their nearest neighbours for the network and are NaN in the output; "
-                "fill them yourself to have values there"
-            )
-        if dark:
-            _warn(
-                f"{name} is zero everywhere; the output is what the network answers to darkness; "
-                "check that it is the right image"
-            )
-
-    def warn_of_size(self, name: str, rows: int, columns: int) -> None:
-        """Warn if an input of this size is smaller than the attention window."""
-        window = self.net.attention_window
-        height, width = rows * self.upscaling, columns * self.upscaling
-        if min(height, width) < window:
-            _warn(
-                f"{name} of {rows} x {columns} pixels makes an output of {height} x {width}, smaller than "
-                f"the attention window of {window}; much of what the network sees is beyond the border; "
-                "take a larger image"
-            )
 
     def _by_own_names(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return inputs by the network's own names, see `OTHER_NAMES`."""
@@ -592,7 +569,3 @@ def prefers_channels_last(net: nn.Module) -> bool:
 
 def _size(x: Tensor) -> str:
     return f"{x.shape[2]} x {x.shape[3]}"
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, FinewaveWarning, stacklevel=4)

@@ -16,17 +16,17 @@ from finewave.inference.tiling.tiles import Tiling
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
-    from finewave.zoo.model import Model
+    from finewave.zoo.runnable import RunnableModel
 
 
 def halo_difference(
-    model: Model, sources: Mapping[str, tuple[Source, int]], tiling: Tiling, exact: Tiling
+    model: RunnableModel, sources: Mapping[str, tuple[Source, int]], tiling: Tiling, exact: Tiling
 ) -> tuple[float, float] | None:
     """Return root mean square and largest absolute difference in the middle tile between two halos.
 
     Parameters
     ----------
-    model : Model
+    model : RunnableModel
     sources : mapping of str to (Source, int)
         The inputs by name, with how many of their pixels stand on one of the tiling, per axis.
     tiling, exact : Tiling
@@ -51,7 +51,9 @@ def halo_difference(
     return float(np.sqrt(np.square(difference).mean())), float(np.abs(difference).max())
 
 
-def warn_halo_error(model: Model, sources: Mapping[str, tuple[Source, int]], tiling: Tiling, beyond: int = 0) -> None:
+def warn_halo_error(
+    model: RunnableModel, sources: Mapping[str, tuple[Source, int]], tiling: Tiling, beyond: int = 0
+) -> None:
     """Warn about the effect of an inexact halo, unless the halo is exact or known from the card, or none can be exact.
 
     ``beyond`` is that of `plan_tiles`; only the network's output is measured.

@@ -11,7 +11,7 @@ from finewave.inference.tiling.tiles import Tiling
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
-    from finewave.zoo.model import Model
+    from finewave.zoo.runnable import RunnableModel
 
 OUTPUT_TILE = 512
 """Side of a tile in output pixels, where it has few bands."""
@@ -30,13 +30,13 @@ As much as a quarter of the arithmetic pays at the size of the output. `mstpp-ca
 
 
 def plan_tiles(
-    model: Model, height: int, width: int, *, tile: int | None = None, halo: str | int = "auto", beyond: int = 0
+    model: RunnableModel, height: int, width: int, *, tile: int | None = None, halo: str | int = "auto", beyond: int = 0
 ) -> Tiling:
     """Decide how a scene is cut.
 
     Parameters
     ----------
-    model : Model
+    model : RunnableModel
         Says its reach.
     height, width : int
         Of the scene, in pixels.
@@ -70,7 +70,7 @@ def plan_tiles(
     whole = Tiling(height, width, max(height, width), 0, model.size_multiple)
     if "ref_rgb" in model.inputs:
         return whole  # the reference is not aligned, so it cannot be tiled
-    side = tile or max(1, default_side(model.bands_of(model.output)) // model.upscaling)
+    side = tile or min(model.largest_tile, max(1, default_side(model.bands_of(model.output)) // model.upscaling))
     if max(height, width) <= side:
         return whole
     reach = model.reach
@@ -102,7 +102,7 @@ def default_side(bands: int | None) -> int:
     return side
 
 
-def what_comes_closest(model: Model) -> str:
+def what_comes_closest(model: RunnableModel) -> str:
     """Return advice for a network whose tiles cannot be exact."""
     if (
         model.receptive_field is not None
@@ -114,12 +114,12 @@ def what_comes_closest(model: Model) -> str:
     return "a tile as large as memory allows comes closest"
 
 
-def halos_of(model: Model, halo: str | int, side: int) -> list[int]:
+def halos_of(model: RunnableModel, halo: str | int, side: int) -> list[int]:
     """Return the halo of each of the model's stages, in pixels of the first input; none larger than those before.
 
     Parameters
     ----------
-    model : Model
+    model : RunnableModel
     halo : {"auto", "exact", "fast"} or int
         As in `plan_tiles`.
     side : int

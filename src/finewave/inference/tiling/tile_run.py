@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from finewave.inference.tiling.sources import Source
     from finewave.zoo.model import Model
+    from finewave.zoo.runnable import RunnableModel
 
 FARTHEST_FILL = 256
 """Maximum distance in input pixels beyond the network's input to search values for empty pixels."""
@@ -61,13 +62,17 @@ def read_window(tile: Tile, tiling: Tiling) -> Window:
 
 
 def run_tile(
-    model: Model, images: Mapping[str, NDArray[Any]], tile: Tile, tiling: Tiling, processing: Processing = PLAIN
+    model: RunnableModel,
+    images: Mapping[str, NDArray[Any]],
+    tile: Tile,
+    tiling: Tiling,
+    processing: Processing = PLAIN,
 ) -> TileResult:
     """Return the model's output for a tile's core.
 
     Parameters
     ----------
-    model : Model
+    model : RunnableModel
         Run by one thread at a time: it uses all cores by itself.
     images : mapping of str to ndarray (c, h, w), float
         The inputs by name, within `read_window`; images at the finer size within that window there, a ``ref_rgb``
@@ -82,17 +87,14 @@ def run_tile(
     TileResult
         Of the core; NaN where a pixel of an aligned input is not finite.
     """
-    import torch
-
-    from finewave.zoo.invalid_pixels import blank, fill_invalid
+    from finewave.zoo.invalid_pixels import blank_pixels, fill_pixels
 
     read = read_window(tile, tiling)
     facts = TileFacts()
-    tensors, holes_of = {}, []
+    arrays, holes_of = {}, []
     all_empty = False
     for name, values in images.items():
-        image = torch.from_numpy(np.array(values, dtype=np.float32))[None]
-        filled, invalid = fill_invalid(image, band_by_band=model.band_by_band)
+        filled, invalid = fill_pixels(np.array(values, dtype=np.float32), band_by_band=model.band_by_band)
         if name == "ref_rgb":
             core = invalid
         else:
@@ -101,12 +103,12 @@ def run_tile(
             core = _cut(seen_holes, tile.seen, tile.core, s)
             holes_of.append(core)
             all_empty = all_empty or bool(core.all())
-        facts.holes[name] = int(core.any(dim=1).sum())
+        facts.holes[name] = int(core.any(axis=0).sum())
         facts.dark[name] = not bool(filled.any())
         if name == model.inputs[0] and model.seen is not None:
-            known = _cut(filled, tile.seen, tile.core, s)[0].numpy()
-            facts.unlike = int((model.seen.unlike(known) & ~core[0].any(dim=0).numpy()).sum())
-        tensors[name] = filled
+            known = _cut(filled, tile.seen, tile.core, s)
+            facts.unlike = int((model.seen.unlike(known) & ~core.any(axis=0)).sum())
+        arrays[name] = filled
     scale = model.upscaling
     height, width = ((each.stop - each.start) * scale for each in tile.core)
     if all_empty and (bands := model.bands_of(model.output)) is not None:
@@ -117,20 +119,42 @@ def run_tile(
         if len(tiling) > 1:
             # blocks that do not fit into the gaps of the tile before would add half as much again to the peak
             release_freed_memory()
-        result, deviation = _output(model, tensors, tile, tiling, processing)
+        result, deviation = _output(model, arrays, tile, tiling, processing)
     for holes in holes_of:
-        if processing.bands is not None and holes.shape[1] > 1:  # one mask per band, of which some are kept
-            holes = holes[:, list(processing.bands)]
-        result = blank(result, holes)
-        deviation = None if deviation is None else blank(deviation, holes)
+        if processing.bands is not None and len(holes) > 1:  # one mask per band, of which some are kept
+            holes = holes[list(processing.bands)]
+        result = blank_pixels(result, holes)
+        deviation = None if deviation is None else blank_pixels(deviation, holes)
     if processing.clip is not None:
         low, high = processing.clip
         facts.cut = int(((result < low) | (result > high)).sum())
-        result = result.clamp(low, high)
-    return TileResult(result[0].numpy(), facts, None if deviation is None else deviation[0].numpy())
+        result = np.clip(result, low, high)
+    return TileResult(result, facts, deviation)
 
 
 def _output(
+    model: RunnableModel,
+    arrays: Mapping[str, NDArray[np.float32]],
+    tile: Tile,
+    tiling: Tiling,
+    processing: Processing,
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Return the output (C, s h, s w) of the core, and what goes beside it if requested."""
+    if processing.is_plain:
+        made = tiling.windows(tile)[-1]
+        result = _cut(model.run_arrays(arrays, tiling.margins(tile)), made, tile.core, model.upscaling)
+        return (result if processing.bands is None else result[list(processing.bands)]), None
+    import torch
+
+    from finewave.zoo.model import Model
+
+    assert isinstance(model, Model), "others refuse processing by PyTorch"
+    tensors = {name: torch.from_numpy(image)[None] for name, image in arrays.items()}
+    output, beside = _processed(model, tensors, tile, tiling, processing)
+    return output[0].numpy(), None if beside is None else beside[0].numpy()
+
+
+def _processed(
     model: Model, tensors: Mapping[str, Tensor], tile: Tile, tiling: Tiling, processing: Processing
 ) -> tuple[Tensor, Tensor | None]:
     """Return the output (1, C, s h, s w) of the core, and the spread of the orientations if requested."""
@@ -186,9 +210,9 @@ def _half_width(
 
 
 def _cut(x: Any, outer: Window, inner: Window, scale: int) -> Any:
-    """Crop an image (B, c, h, w) from window ``outer`` to ``inner``, both in pixels before scaling."""
+    """Crop an image (..., h, w) from window ``outer`` to ``inner``, both in pixels before scaling."""
     rows, columns = (within(w, g, scale) for w, g in zip(inner, outer, strict=True))
-    return x[:, :, rows, columns]
+    return x[..., rows, columns]
 
 
 def window_of(name: str, tile: Tile, tiling: Tiling, ratio: int) -> Window | None:

@@ -178,6 +178,7 @@ class AWAN(SRNetwork):
     scale = 1
     receptive_field = None
     export_multiple = 2  # for halves of equal size
+    export_largest_tile = 64  # with its halo, 52 MB for a number for each pair of pixels of a quadrant
 
     def __init__(
         self,

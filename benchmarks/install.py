@@ -1,0 +1,43 @@
+"""Sizes of installations: ``python -m benchmarks.install``, a clean environment for finewave-run.
+
+Prints what is downloaded and what is on disk, in MB (10^6 bytes), packages by size. Needs an index of packages.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MB = 1e6
+
+
+def size_of(folder: Path) -> float:
+    """Return the megabytes of the files in a folder."""
+    return sum(each.lstat().st_size for each in folder.rglob("*") if each.is_file()) / MB
+
+
+def main() -> None:
+    """Install into a new environment and print sizes."""
+    with tempfile.TemporaryDirectory(prefix="finewave-install-") as name:
+        folder = Path(name)
+        venv.create(folder / "env", with_pip=True)
+        pip: list[str | Path] = [folder / "env/bin/python", "-m", "pip", "-q", "--disable-pip-version-check"]
+        limits: list[str | Path] = ["-c", ROOT / "constraints.txt"]
+        libraries = next((folder / "env/lib").glob("python3*/site-packages"))
+        before = size_of(libraries)
+        subprocess.run([*pip, "download", *limits, "-d", folder / "wheels", ROOT / "packages/run"], check=True)
+        subprocess.run([*pip, "install", "--no-compile", *limits, ROOT / "packages/run"], check=True)
+        print(f"finewave-run on Python {sys.version_info.major}.{sys.version_info.minor}, {sys.platform}")
+        print(f"downloaded: {size_of(folder / 'wheels'):.0f} MB")
+        print(f"installed: {size_of(libraries) - before:.0f} MB, of which")
+        parts = {each.name: size_of(each) for each in libraries.iterdir() if each.is_dir()}
+        for each, size in sorted(parts.items(), key=lambda part: -part[1])[:12]:
+            print(f"  {each}: {size:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
