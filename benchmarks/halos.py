@@ -1,7 +1,8 @@
 """What each of the shipped models has to see around a tile: ``python -m benchmarks.halos [MODEL ...] [--write]``.
 
-Measured on CAVE's validation scenes in ``FINEWAVE_DATA``, in the middle of each, at full resolution; with ``--write``
-the halos go into the cards in ``weights/``.
+Measured on CAVE's validation scenes in ``FINEWAVE_DATA``, in the middle of each, at full resolution; a hyperspectral
+image that is fused with a sharper one is made of it by the card's degradation. With ``--write`` the halos go into the
+cards in ``weights/``.
 """
 
 from __future__ import annotations
@@ -22,25 +23,46 @@ from finewave.zoo.card import Card
 from finewave.zoo.model import Model, load_model
 
 SCENES = ("balloons", "beads", "cloth", "fake_and_real_food", "jelly_beans", "pompoms")
-MODELS = ("jssunet-cave-x4", "jssunet-photo-x4", "sspsr-cave-x4")
+MODELS = (
+    "jssunet-cave-x4",
+    "jssunet-photo-x4",
+    "sspsr-cave-x4",
+    "residual-sr-cave-x4",
+    "residual-fusion-cave-x4",
+    "residual-fusion-cave-x8",
+)
 """Those whose tiles can be exact."""
 CORE = 32
 """Side of the tile measured on, in pixels of the first input."""
 
 
 def windows(model: Model, side: int) -> Iterator[dict[str, Tensor]]:
-    """Yield a window of each scene as the model's input: as the hyperspectral camera sees it, or another sensor."""
-    (name,) = model.inputs
+    """Yield a window of each scene as the model's inputs: as the hyperspectral camera sees it, or another sensor.
+
+    Where it is larger than the scene it goes on as in a mirror.
+    """
+    fused = len(model.inputs) > 1
+    finer = model.scale if fused else 1
+    degradation = {} if model.card is None or model.card.degradation is None else dict(model.card.degradation)
+    degradation.pop("scale", None)
     source = open_scenes("cave", SCENES)
     for scene in SCENES:
         whole = source.read(scene)
-        top, left = ((n - side) // 2 for n in whole.shape[1:])
-        values = whole[:, top : top + side, left : left + side].astype(np.float32) / source.full_scale(scene)
-        image = torch.from_numpy(values)
-        if name.endswith("msi"):
-            sensor = "nikon-d5100" if model.card is None else model.card.sensor
-            image = degrade(image, 1, sensor=sensor, wavelengths=source.wavelengths)
-        yield {name: image[None]}
+        more = [max(0, side * finer - n) for n in whole.shape[1:]]
+        whole = np.pad(whole, ((0, 0), *((n - n // 2, n // 2) for n in more)), mode="symmetric")
+        top, left = ((n - side * finer) // 2 for n in whole.shape[1:])
+        values = whole[:, top : top + side * finer, left : left + side * finer].astype(np.float32)
+        image = torch.from_numpy(values / source.full_scale(scene))
+        images = {}
+        for name in model.inputs:
+            each = image
+            if name.endswith("msi"):
+                sensor = "nikon-d5100" if model.card is None else model.card.sensor
+                each = degrade(each, 1, sensor=sensor, wavelengths=source.wavelengths)
+            if fused and name.startswith("lr_"):
+                each = degrade(each, finer, **degradation)
+            images[name] = each[None]
+        yield images
 
 
 def main(arguments: list[str]) -> None:

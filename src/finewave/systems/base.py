@@ -114,6 +114,8 @@ class SRNetwork(nn.Module):
     band_by_band: bool = False
     attention_window: int = 0
     mixed_precision: bool = False
+    products: float | None = None
+    """About how many multiplications it does for a pixel of its first input; None where it does not say."""
     working_memory: int = 2300
     """Bytes for each output pixel that the network needs at most while it runs, apart from its output."""
     export_multiple: int = 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from finewave.nn.sampling import bicubic
 from finewave.physics.degradation import degrade
@@ -63,22 +65,16 @@ def test_maps_are_weighted_ridge_regressions() -> None:
     torch.testing.assert_close(regressed(h, x, low, windows, ridges), expected, rtol=1e-6, atol=5e-8)
 
 
-def test_few_images_are_smoothed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyTorch copies each of them for every tap: of all together a scene of 512 x 512 pixels took gigabytes."""
+@pytest.mark.parametrize(("window", "size"), [(1.2, (6, 5)), (8.0, (9, 30))])
+def test_smoothing_is_a_convolution_without_a_border(window: float, size: tuple[int, int]) -> None:
+    """Of more images than are done at once; a window may be larger than the image."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.rand(2, 19, 6, 5, generator=generator, dtype=torch.float64)
-    sizes, convolve = [], local_regression.F.conv2d
-
-    def counted(image: Tensor, *more: Any, **options: Any) -> Tensor:
-        sizes.append(len(image))
-        return convolve(image, *more, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(local_regression.F, "conv2d", counted)
-        smoothed = local_regression._smooth(images, 1.2)
-    assert max(sizes) == local_regression.AT_ONCE
-    one = torch.stack([local_regression._smooth(images[:, i : i + 1], 1.2)[:, 0] for i in range(19)], 1)
-    assert torch.equal(smoothed, one)
+    images = torch.rand(2, 3 * local_regression.AT_ONCE + 1, *size, generator=generator, dtype=torch.float64)
+    reach = math.ceil(3 * window)
+    taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / window) ** 2)
+    kernel = torch.outer(taps, taps)[None, None]
+    expected = F.conv2d(images.flatten(0, 1)[:, None], kernel, padding=reach).view_as(images)
+    torch.testing.assert_close(local_regression._smooth(images, window), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from finewave.inference.options import check_tiling
@@ -11,6 +12,7 @@ from finewave.inference.tiling.tiles import Tiling
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
+    from finewave.systems.tile_stages import TileStage
     from finewave.zoo.runnable import RunnableModel
 
 OUTPUT_TILE = 512
@@ -19,8 +21,8 @@ OUTPUT_VALUES = 64 * OUTPUT_TILE**2
 """Numbers of a tile's output, 67 MB: of an image with hundreds of bands, several copies would take gigabytes."""
 FAST_OVERHEAD = 0.25
 """Pixels that the fast halo adds to a tile, relative to the tile."""
-CHEAP = 0.05
-"""Share of a stage's arithmetic that does not depend on the halo."""
+CHEAP = 0.03
+"""More arithmetic for a tile, relative to that of the network without a halo, that a stage's exact halo may cost."""
 HALO_WITHOUT_REACH = 28
 """Halo in input pixels for networks that use the whole image, whose tiles are never exact.
 
@@ -133,10 +135,24 @@ def halos_of(model: RunnableModel, halo: str | int, side: int) -> list[int]:
         return most
     if halo == "fast":
         few = int(side * (math.sqrt(1 + FAST_OVERHEAD) - 1) / 2)
-        halos = [each if stage.share < CHEAP else min(each, few) for stage, each in zip(stages, most, strict=True)]
-        return _never_growing(halos)
+        exact = n_cheap(stages, side)
+        return _never_growing([each if i < exact else min(each, few) for i, each in enumerate(most)])
     assert isinstance(halo, int)
     return [halo, *(min(halo, each) for each in most[1:])]
+
+
+def n_cheap(stages: Sequence[TileStage], side: int) -> int:
+    """Return how many of the first stages add next to nothing to the work for a tile by their exact halo.
+
+    Only the first: no stage's halo is smaller than those of later ones.
+    """
+    number = 0
+    for stage in stages:
+        more = math.inf if stage.halo is None else (1 + 2 * stage.halo / side) ** 2 - 1
+        if stage.share * more >= CHEAP:
+            break
+        number += 1
+    return number
 
 
 def _never_growing(halos: list[int]) -> list[int]:

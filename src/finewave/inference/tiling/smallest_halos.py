@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from finewave.errors import InputError
-from finewave.inference.tiling.plan import CHEAP
+from finewave.inference.tiling.plan import default_side, n_cheap
 from finewave.systems.tile_stages import Margins
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ SPARE = 2
 def smallest_halos(model: Model, images: Iterable[Mapping[str, Tensor]], core: int) -> dict[str, int]:
     """Return the smallest halo of each stage with which tiles equal the whole to `TOLERANCE`, as measured.
 
-    Stages with next to no arithmetic keep the halo with which they are exact. The others share the tolerance.
+    Stages whose exact halo costs next to nothing keep it. Of the others the smallest halo is found with an equal part
+    of the tolerance for each; what together they leave of it is used for the stage that costs most.
 
     Parameters
     ----------
@@ -45,16 +46,26 @@ def smallest_halos(model: Model, images: Iterable[Mapping[str, Tensor]], core: i
     if model.reach is None or not model.shift_equivariant or None in most:
         raise InputError(f"{model.name} looks at the whole image: no halo makes its tiles equal the scene in one piece")
     exact = [halo for halo in most if halo is not None]
-    dear = [i for i, stage in enumerate(stages) if stage.share >= CHEAP]
+    side = max(1, default_side(model.bands_of(model.output)) // model.upscaling)
+    dear = range(n_cheap(stages, side), len(stages))
     low, high = (0.0, 1.0) if model.card is None else model.card.value_range
-    allowed = TOLERANCE * (high - low) / SPARE / max(1, len(dear))
+    allowed = TOLERANCE * (high - low) / SPARE
     found = dict.fromkeys(dear, 0)
-    for each in images:
-        expected = _core_of(model, each, exact, core)
+    kept = list(images)
+    expected = [_core_of(model, each, exact, core) for each in kept]
+    for each, whole in zip(kept, expected, strict=True):
         for i in dear:
-            found[i] = _smallest(model, each, exact, core, expected, i, allowed, found[i])
+            found[i] = _smallest(model, each, exact, core, whole, i, allowed / len(dear), found[i])
     halos = [found.get(i, exact[i]) for i in range(len(stages))]
-    return {stage.name: max(halos[i:]) for i, stage in enumerate(stages)}
+    halos = [max(halos[i:]) for i in range(len(halos))]
+    for i in sorted(dear, key=lambda i: -stages[i].share):
+        while halos[i] > max([0, *halos[i + 1 :]]):
+            less = [*halos[:i], halos[i] - 1, *halos[i + 1 :]]
+            pairs = zip(kept, expected, strict=True)
+            if any(_difference(model, each, less, core, whole) > allowed for each, whole in pairs):
+                break
+            halos = less
+    return {stage.name: halo for stage, halo in zip(stages, halos, strict=True)}
 
 
 def _smallest(
@@ -69,14 +80,20 @@ def _smallest(
 ) -> int:
     """Return the smallest halo of a stage, at least ``least``, with which the core is as expected; by bisection."""
     low, high = least - 1, exact[stage]  # too small, enough
-    multiple = model.size_multiple
+    halo = least  # what was enough for another image is so for most
     while high - low > 1:
-        halo = (low + high) // 2
         tried = [max(each if i < stage else 0, min(each, halo)) for i, each in enumerate(exact)]
-        tried = [-(-each // multiple) * multiple for each in tried]
-        difference = (_core_of(model, images, tried, core) - expected).abs().max()
+        difference = _difference(model, images, tried, core, expected)
         low, high = (low, halo) if difference <= allowed else (halo, high)
+        halo = (low + high) // 2
     return high
+
+
+def _difference(model: Model, images: Mapping[str, Tensor], halos: Sequence[int], core: int, expected: Tensor) -> float:
+    """Return the largest difference of the core with these halos, each enlarged to what the model's sizes allow."""
+    multiple = model.size_multiple
+    whole = [-(-each // multiple) * multiple for each in halos]
+    return float((_core_of(model, images, whole, core) - expected).abs().max())
 
 
 def _core_of(model: Model, images: Mapping[str, Tensor], halos: Sequence[int], core: int) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,8 +30,12 @@ DARK = 1e-6
 """Added to the mean square of the MS bands, so that black surroundings have a ridge, too."""
 ITERATIONS = 10
 """Back-projections for blurs that have no pseudo-inverse in closed form."""
-AT_ONCE = 8
-"""Images smoothed together: on the CPU, PyTorch's convolution in double precision copies them for every tap."""
+AT_ONCE = 4
+"""Images smoothed together: as few as stay in a processor's cache."""
+BICUBIC_PRODUCTS = 20
+"""Multiplications for each number that bicubic interpolation makes."""
+CORRECTION_PRODUCTS = 15
+"""The same of a spatial correction: blur, and spreading of differences, along two axes; what is at LR is little."""
 EXPORT_LACKS = "its regressions solve a system of equations at every pixel"
 
 
@@ -135,7 +139,7 @@ def check_windows(system: str, windows: Sequence[float], ridge: Sequence[float])
 
 def regression_reach(windows: Sequence[float]) -> int:
     """Return the distance in LR pixels up to which `regressed` looks: windows, bicubic interpolation and blur."""
-    return sum(_radius(window) for window in windows) + 2
+    return sum(window_radius(window) for window in windows) + 2
 
 
 def regression_memory(scale: int, ms_bands: int, hs_bands: int) -> int:
@@ -144,9 +148,21 @@ def regression_memory(scale: int, ms_bands: int, hs_bands: int) -> int:
     At LR the means of all products, some copies of them in double precision, and what is smoothed at a time; at HR some
     images of the result. Measured at scales 2 to 8, with 31 and 100 bands.
     """
-    known = ms_bands * (ms_bands + 1) // 2 if ms_bands <= MOST_WITH_ROOTS else ms_bands
+    known = n_with_roots(ms_bands)
     means = (known + hs_bands) * (known + 1)
     return max(SRNetwork.working_memory, (36 * means + 4000) // scale**2 + 14 * hs_bands)
+
+
+def n_with_roots(bands: int) -> int:
+    """Return how many bands `with_roots` makes."""
+    return bands * (bands + 1) // 2 if bands <= MOST_WITH_ROOTS else bands
+
+
+def map_products(window: float, known: int, hs_bands: int) -> float:
+    """Return how many multiplications a window's maps take for an LR pixel: means of products, and systems solved."""
+    smoothed = known + hs_bands + known * known + known * hs_bands
+    solved = known**3 / 3 + known * known * hs_bands
+    return (2 * (2 * window_radius(window) + 1) + 2) * smoothed + solved
 
 
 def with_roots(x: Tensor) -> Tensor:
@@ -173,16 +189,45 @@ def regressed(h: Tensor, x: Tensor, low: Tensor, windows: Sequence[float], ridge
     windows, ridge : sequence of float
         See `LocalRegression`.
     """
-    m, left = low.double(), h.double()  # variances are differences of means of squares
-    slopes, constants = torch.zeros_like(left)[:, None] * m[:, :, None], torch.zeros_like(left)
+    m = low.double()  # variances are differences of means of squares
+    maps = no_maps(h.double(), m)
     for window, each in zip(windows, ridge, strict=True):
-        slope, constant = _affine_maps(left, m, window, each)
-        left = left - constant - (slope * m[:, :, None]).sum(1)
-        slopes, constants = slopes + slope, constants + constant
+        maps = maps.refined(m, window, each)
+    return applied(maps.slopes.to(x.dtype), maps.constants.to(x.dtype), x)
+
+
+class Maps(NamedTuple):
+    """Affine maps at LR, in double precision, and what they leave over of the LR-HSI.
+
+    Attributes
+    ----------
+    slopes : Tensor (B, c, C, h, w)
+    constants : Tensor (B, C, h, w)
+    left : Tensor (B, C, h, w)
+    """
+
+    slopes: Tensor
+    constants: Tensor
+    left: Tensor
+
+    def refined(self, m: Tensor, window: float, ridge: float) -> Maps:
+        """Return maps to which those of one window, for what is left over, are added; m (B, c, h, w)."""
+        slope, constant = _affine_maps(self.left, m, window, ridge)
+        left = self.left - constant - (slope * m[:, :, None]).sum(1)
+        return Maps(self.slopes + slope, self.constants + constant, left)
+
+
+def no_maps(h: Tensor, m: Tensor) -> Maps:
+    """Return the maps to nothing, which leave all of h (B, C, h, w) over; m (B, c, h, w); both double."""
+    return Maps(torch.zeros_like(h)[:, None] * m[:, :, None], torch.zeros_like(h), h)
+
+
+def applied(slopes: Tensor, constants: Tensor, x: Tensor) -> Tensor:
+    """Return (B, C, s h, s w): the maps (B, c, C, h, w) and (B, C, h, w), interpolated, of x (B, c, s h, s w)."""
     size = (x.shape[2], x.shape[3])
-    result = bicubic(constants.to(x.dtype), size)
+    result = bicubic(constants, size)
     for band in range(x.shape[1]):
-        result = result.addcmul_(bicubic(slopes[:, band].to(x.dtype), size), x[:, band : band + 1])
+        result = result.addcmul_(bicubic(slopes[:, band], size), x[:, band : band + 1])
     return result
 
 
@@ -190,29 +235,41 @@ def _affine_maps(h: Tensor, m: Tensor, window: float, ridge: float) -> tuple[Ten
     """Return slopes (B, c, C, h, w) and constants (B, C, h, w) of h on m around each pixel."""
     c, C = m.shape[1], h.shape[1]
     weight = _smooth(torch.ones_like(m[:, :1]), window)
-    squares = (m[:, :, None] * m[:, None]).flatten(1, 2)
-    products = (m[:, :, None] * h[:, None]).flatten(1, 2)
-    means = _smooth(torch.cat([m, h, squares, products], 1), window) / weight
-    m_mean, h_mean, squares, products = means.split((c, C, c * c, c * C), 1)
-    squares, products = squares.unflatten(1, (c, c)), products.unflatten(1, (c, C))
+    m_mean, h_mean = _smooth(m, window) / weight, _smooth(h, window) / weight
+    squares = (_smooth((m[:, :, None] * m[:, None]).flatten(1, 2), window) / weight).unflatten(1, (c, c))
+    products = (_smooth((m[:, :, None] * h[:, None]).flatten(1, 2), window) / weight).unflatten(1, (c, C))
     penalty = ridge * (squares.diagonal(dim1=1, dim2=2).mean(-1) + DARK)  # (B, h, w)
     cov = (squares - m_mean[:, :, None] * m_mean[:, None]).permute(0, 3, 4, 1, 2)
-    cross = (products - m_mean[:, :, None] * h_mean[:, None]).permute(0, 3, 4, 1, 2)
+    cross = products.sub_(m_mean[:, :, None] * h_mean[:, None]).permute(0, 3, 4, 1, 2)
     cov = cov + penalty[..., None, None] * torch.eye(c).to(cov)
     slope = torch.linalg.solve(cov, cross).permute(0, 3, 4, 1, 2)
     return slope, h_mean - (slope * m_mean[:, :, None]).sum(1)
 
 
 def _smooth(image: Tensor, window: float) -> Tensor:
-    """Return Gaussian-weighted sums (B, n, h, w); beyond the border there is nothing."""
-    radius = _radius(window)
-    taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / window) ** 2).to(image)
+    """Return Gaussian-weighted sums (B, n, h, w); beyond the border there is nothing.
+
+    By adding shifted images, some at a time: PyTorch's convolution in double precision on the CPU copies them for every
+    tap, which takes five to ten times as long.
+    """
+    radius = window_radius(window)
+    taps = [math.exp(-0.5 * (offset / window) ** 2) for offset in range(-radius, radius + 1)]
     sums = []
-    for some in image.flatten(0, 1)[:, None].split(AT_ONCE):
-        down = F.conv2d(some, taps.view(1, 1, -1, 1), padding=(radius, 0))
-        sums.append(F.conv2d(down, taps.view(1, 1, 1, -1), padding=(0, radius)))
-    return torch.cat(sums)[:, 0].view_as(image)
+    for some in image.flatten(0, 1).split(AT_ONCE):
+        down = _weighted(F.pad(some, (0, 0, radius, radius)), taps, 1)
+        sums.append(_weighted(F.pad(down, (radius, radius)), taps, 2))
+    return torch.cat(sums).view_as(image)
 
 
-def _radius(window: float) -> int:
+def _weighted(image: Tensor, taps: Sequence[float], axis: int) -> Tensor:
+    """Return the weighted sum of an image's shifts along an axis, shorter by all taps but one."""
+    length = image.shape[axis] - len(taps) + 1
+    result = image.narrow(axis, 0, length) * taps[0]
+    for offset, tap in enumerate(taps[1:], start=1):
+        result = result.add_(image.narrow(axis, offset, length), alpha=tap)
+    return result
+
+
+def window_radius(window: float) -> int:
+    """Return how many pixels to either side a Gaussian window sees."""
     return math.ceil(REACH * window)

@@ -46,6 +46,8 @@ class NearestNeighbours(SRNetwork):
 
     task = "ssr"
     prepares = True
+    products = 100_000
+    """A look-up in the tree takes as long, 13 microseconds on one core with AVX-512."""
     receptive_field = 0
     export_lacks: ClassVar = dict.fromkeys(("onnx", "pt2"), "it looks up neighbours in a tree of SciPy")
     nodes: Tensor

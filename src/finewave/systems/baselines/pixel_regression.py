@@ -44,6 +44,7 @@ class PixelRegression(SRNetwork):
         at_least(self.name, 0, penalty=penalty)
         self.ms_bands, self.hs_bands, self.penalty = ms_bands, hs_bands, penalty
         self.monomials = self.choose_monomials()
+        self.products = len(self.monomials) * (1 + hs_bands)
         self.coefficients = nn.Parameter(torch.empty(len(self.monomials), hs_bands))
         nn.init.normal_(self.coefficients, std=0.1)
 

@@ -17,6 +17,7 @@ from finewave.errors import InputError, unknown_name
 from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least
 from finewave.systems.registry import SYSTEMS, create_model, options_of, system_named
+from finewave.systems.tile_stages import TileStage
 
 PROTOCOL = ("scale", "ms_bands", "hs_bands")
 """Options of a part that follow from the composition."""
@@ -164,6 +165,33 @@ class Composition(SRNetwork):
                 return None
             reach[step.makes] = -(-own // s) + max(reach[image] for image in step.reads.values())
         return reach[self.output]
+
+    def tile_stages(self, window: int = 0) -> tuple[TileStage, ...]:
+        """Return the parts, if each says how much it does; they follow each other, with ever less around a tile."""
+        every = [self.part(step.part).products for step in self.steps]
+        work = [each for each in every if each is not None]
+        reach = self.receptive_field_with_pooling(window)
+        if reach is None or len(work) < len(every):
+            return super().tile_stages(window)
+        beyond: dict[str, int] = {self.output: 0}  # how far around a tile an image is needed, in LR pixels
+        stages = []
+        for step, products in zip(reversed(self.steps), reversed(work), strict=True):
+            s = 1 if self._reads_low(step) else self.scale
+            own = self.part(step.part).receptive_field_with_pooling(s * window)
+            assert own is not None
+            halo = beyond[step.makes] + -(-own // s)
+            beyond |= {image: max(halo, beyond.get(image, 0)) for image in step.reads.values()}
+            stages.append((step.part, halo, products * s * s))
+        whole = sum(amount for _, _, amount in stages)
+        found = [TileStage(part, halo, amount / whole) for part, halo, amount in reversed(stages)]
+        return tuple(sorted(found, key=lambda stage: -(stage.halo or 0)))
+
+    def run_tile_stage(self, name: str, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Run a part, see `SRNetwork.run_tile_stage`."""
+        if name not in self.parts:
+            return super().run_tile_stage(name, images)
+        step = self.step_of(name)
+        return {step.makes: self.part(name)(**{own: images[image] for own, image in step.reads.items()})}
 
     @staticmethod
     def _reads_low(step: Step) -> bool:

@@ -163,6 +163,12 @@ class Ensemble(SRNetwork):
         return max(known) + (self.projection.reach if self.consistent else 0)
 
     @property
+    def products(self) -> float | None:
+        """See `SRNetwork`: those of all members."""
+        every = [net.products for net in self.members]
+        return None if None in every else sum(each for each in every if each is not None)
+
+    @property
     def n_global_poolings(self) -> int:
         """How many poolings over the image the members have."""
         return sum(net.n_global_poolings for net in self.members)

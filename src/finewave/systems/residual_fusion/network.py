@@ -19,21 +19,31 @@ from finewave.nn.sampling import bicubic
 from finewave.physics.observation import Observation
 from finewave.systems.base import SRNetwork
 from finewave.systems.baselines.local_regression import (
+    BICUBIC_PRODUCTS,
+    CORRECTION_PRODUCTS,
     EXPORT_LACKS,
+    Maps,
     SpatialCorrection,
+    applied,
     check_windows,
+    map_products,
+    n_with_roots,
+    no_maps,
     regressed,
     regression_memory,
-    regression_reach,
+    window_radius,
     with_roots,
 )
 from finewave.systems.option_checks import at_least, require
 from finewave.systems.residual_fusion.fitting import Fitting, fit
+from finewave.systems.tile_stages import TileStage, convolution_weights
 
 DARK = 0.01
 """Added to the brightness by which everything is divided: below it noise decides about relative spectra."""
 LARGEST_BLOCK = 4
 """Side in HR pixels of the blocks that the network works on, where the scale has such a divisor."""
+CUBIC_REACH = 2
+"""LR pixels that bicubic interpolation looks at to either side."""
 
 
 class ResidualFusion(SRNetwork):
@@ -126,17 +136,80 @@ class ResidualFusion(SRNetwork):
     @property
     def receptive_field(self) -> int:
         """Distance in LR pixels up to which an input pixel acts on an output pixel."""
-        network = -(-(2 * len(self.blocks) + 4) * self.block // self.scale)  # and brightness, interpolated components
-        return regression_reach(self.windows) + 2 * self.correction.reach + self.observation.reach + network
+        halo = self.tile_stages()[0].halo
+        assert halo is not None
+        return halo
+
+    def tile_stages(self, window: int = 0) -> tuple[TileStage, ...]:
+        """Return the maps of each window at LR, the regression, the network, and the correction of its change."""
+        del window
+        correction = self.correction.reach
+        network = correction + -(-(2 * len(self.blocks) + 4) * self.block // self.scale)  # see `change`
+        regression = network + correction
+        halos = {"regression": regression, "network": network, "correction": correction}
+        maps, reach = {}, regression + CUBIC_REACH
+        for name, each in reversed(list(zip(self._maps, self.windows, strict=True))):
+            reach += window_radius(each)
+            maps[name] = reach
+        maps[self._maps[0]] += self.observation.reach
+        products = self._products()
+        every = sum(products.values())
+        halos = {**dict(reversed(maps.items())), **halos}
+        return tuple(TileStage(name, halo, products[name] / every) for name, halo in halos.items())
+
+    @property
+    def _maps(self) -> list[str]:
+        """Names of the stages that find maps, one for each window."""
+        return [f"maps{number}" for number in range(1, len(self.windows) + 1)]
+
+    def _products(self) -> dict[str, float]:
+        """Return about how many multiplications each stage does for an LR pixel."""
+        known, finer = n_with_roots(self.ms_bands), self.scale**2
+        K, C = self.basis.shape[1], self.hs_bands
+        convolutions = convolution_weights(self) * (self.scale // self.block) ** 2
+        maps = (map_products(window, known, C) for window in self.windows)
+        return {
+            **dict(zip(self._maps, maps, strict=True)),
+            "regression": ((known + 1) * C * (BICUBIC_PRODUCTS + 1) + C * CORRECTION_PRODUCTS) * finer,
+            "network": convolutions + 2 * K * C * finer,
+            "correction": K * (CORRECTION_PRODUCTS + C) * finer,
+        }
+
+    def run_tile_stage(self, name: str, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Run one of `tile_stages`, see `SRNetwork.run_tile_stage`."""
+        wide = torch.promote_types(images["lr_hsi"].dtype, torch.float32)
+        h, x = images["lr_hsi"].to(wide), images["hr_msi"].to(wide)
+        if name in self._maps:
+            return self._refined(self._maps.index(name), h, x, images)
+        if name == "regression":
+            slopes = images["slopes"].unflatten(1, (-1, self.hs_bands)).to(wide)
+            return {"regression": self.correction(applied(slopes, images["constants"].to(wide), with_roots(x)), h)}
+        if name == "network":
+            return {"change": self.change(x, self.components(images["regression"]), self.components(h))}
+        assert name == "correction"
+        change = images["change"]
+        change = self.correction(change, torch.zeros_like(h[:, :1]).expand(-1, change.shape[1], -1, -1))
+        output = images["regression"] + torch.einsum("ck,bkhw->bchw", self.basis.to(wide), change)
+        return {"hr_hsi": output.to(images["lr_hsi"].dtype)}
+
+    def _refined(self, number: int, h: Tensor, x: Tensor, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the maps of `images`, none before the first window, with those of a window added."""
+        if number == 0:
+            m = self.observation(with_roots(x)).double()
+            maps = no_maps(h.double(), m)
+        else:
+            m = images["known"]
+            maps = Maps(images["slopes"].unflatten(1, (m.shape[1], -1)), images["constants"], images["left"])
+        maps = maps.refined(m, self.windows[number], self.ridge[number])
+        made = {"slopes": maps.slopes.flatten(1, 2), "constants": maps.constants}
+        return made if number == len(self.windows) - 1 else {**made, "left": maps.left, "known": m}
 
     def forward(self, lr_hsi: Tensor, hr_msi: Tensor) -> Tensor:
         """Return (B, C, s h, s w) of ``lr_hsi`` (B, C, h, w) and ``hr_msi`` (B, c, s h, s w)."""
-        wide = torch.promote_types(lr_hsi.dtype, torch.float32)
-        h, x = lr_hsi.to(wide), hr_msi.to(wide)
-        regression = self.regression(h, x)
-        change = self.change(x, self.components(regression), self.components(h))
-        change = self.correction(change, torch.zeros_like(h[:, :1]).expand(-1, change.shape[1], -1, -1))
-        return (regression + torch.einsum("ck,bkhw->bchw", self.basis.to(wide), change)).to(lr_hsi.dtype)
+        images = {"lr_hsi": lr_hsi, "hr_msi": hr_msi}
+        for stage in (*self._maps, "regression", "network", "correction"):
+            images.update(self.run_tile_stage(stage, images))
+        return images["hr_hsi"]
 
     def regression(self, h: Tensor, x: Tensor) -> Tensor:
         """Return L (B, n, s h, s w) of h (B, n, h, w), HS bands or components of them, and x (B, c, s h, s w)."""

@@ -24,6 +24,7 @@ from finewave.physics.observation import Observation
 from finewave.physics.pseudo_inverse import PseudoInverse
 from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least
+from finewave.systems.tile_stages import convolution_weights
 
 CUBIC_REACH = 2
 """LR pixels that bicubic interpolation looks at to either side."""
@@ -94,6 +95,11 @@ class ResidualSR(SRNetwork):
         """Distance in LR pixels up to which an input pixel acts on an output pixel."""
         convolutions = 2 + 2 * len(self.blocks)
         return max(convolutions, CUBIC_REACH) + 2 * self.observation.reach + self.inverse.reach
+
+    @property
+    def products(self) -> float:
+        """See `SRNetwork`: the convolutions, all at LR."""
+        return float(convolution_weights(self))
 
     def forward(self, lr_hsi: Tensor) -> Tensor:
         """Return the HR-HSI (B, C, s h, s w) of ``lr_hsi`` (B, C, h, w)."""

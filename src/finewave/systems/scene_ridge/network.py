@@ -29,6 +29,8 @@ BRIGHTNESS = 0.1
 """Weight of the logarithm of brightness against twice the root of chromaticity."""
 LEAST_EIGENVALUE = 1e-7
 """Of the kernels between centres, relative to the largest: below it, centres are alike."""
+EXPONENTIAL = 10
+"""Multiplications of an exponential, about."""
 AT_ONCE = 1 << 10
 """Pixels whose kernels are held at a time: 3 MB at 800 kernels, which stay in a processor's cache."""
 
@@ -100,6 +102,7 @@ class SceneRidge(SRNetwork):
         self.ms_bands, self.hs_bands, self.windows = ms_bands, hs_bands, tuple(windows)
         self.context, self.sharpness, self.pixels = context, sharpness, pixels
         self.penalty, self.scene_penalty = penalty, scene_penalty
+        self.products = centres * ((ms_bands + 1) * (1 + len(self.windows)) + EXPONENTIAL + hs_bands)
         self.receptive_field = max((side // 2 for side in windows), default=0)
         features = (ms_bands + 1) * (1 + len(self.windows))
         # a network that has seen nothing answers in grey, about
