@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +76,31 @@ def test_pixels_unlike_the_training_are_counted_from_file_to_file(
     fw.save_scene(scene, tmp_path / "scene.tif")
     with pytest.warns(FinewaveWarning, match=r"12 of 1200 pixels \(1.0%\) are unlike all that land has seen"):
         predict_file(tmp_path / "scene.tif", tmp_path / "out.tif", model, tile=tile)
+
+
+def test_the_quality_file_has_the_distance_of_each_tile(model: Model, tmp_path: Path) -> None:
+    scene = scene_of(0.11, 0.29, size=(32, 47))
+    scene[:, 2:5, 7:11] = 0.8
+    scene[:, :, 32:] = np.nan
+    fw.save_scene(scene, tmp_path / "scene.tif")
+    silent = Model(model.net, replace(model.card, sensor="sentinel2a"))
+    with pytest.warns(FinewaveWarning, match="12 of 1504 pixels"):
+        predict_file(tmp_path / "scene.tif", tmp_path / "out.tif", silent, tile=16, quality=True)
+    found = json.loads((tmp_path / "out.quality.json").read_text())
+    tiles = {(each["rows"][0], each["columns"][0]): each["training_distance"] for each in found["tiles"]}
+    assert (tiles[0, 0]["pixels"], tiles[0, 0]["unlike"]) == (256, pytest.approx(12 / 256, abs=1e-4))
+    assert (tiles[16, 16]["unlike"], tiles[0, 32]) == (0, None)
+    # by its definition, from the card alone
+    card = model.data_facts["seen"]
+    points = np.sqrt(scene.values[:, :16, :16].reshape(3, -1).T.astype(float) + 0.01) / card["spread"]
+    nearest = np.linalg.norm(points[:, None] - np.array(card["centres"]), axis=2).min(1) / card["limit"]
+    assert tiles[0, 0]["mean"] == pytest.approx(nearest.mean(), rel=1e-3)
+    assert tiles[0, 0]["largest"] == pytest.approx(nearest.max(), rel=1e-3)
+    assert tiles[16, 16]["largest"] < 1 < tiles[0, 0]["largest"]
+    whole = found["whole"]["training_distance"]
+    assert (whole["pixels"], whole["largest"]) == (32 * 32, tiles[0, 0]["largest"])
+    assert whole["unlike"] == pytest.approx(12 / 1024, abs=1e-4)
+    assert "wrong blur" in found["limits"]
 
 
 def test_another_level_is_warned_of(model: Model) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from finewave.errors import InputError
 from finewave.inference.tiling.sources import OpenScene, Source
 from finewave.inference.tiling.tiles import Tiling, Window, enlarged, widened, within
+from finewave.inference.training_distance import TrainingDistance
 from finewave.physics.forward_operator import ForwardOperator
 from finewave.zoo.observation_model import forward_operators
 
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 LIMITS = (
     "No score here compares with the truth. They tell whether the result agrees with its inputs; details and spectral "
-    "features that the inputs do not show may be wrong however good the scores are."
+    "features that the inputs do not show may be wrong however good the scores are. Nor do they see what a wrong blur "
+    "or sensor in the model's card does, or materials that look like others in the inputs' bands."
 )
 """What a quality file says of itself."""
 
@@ -144,19 +146,21 @@ class Scorer:
             In pixels of the first input; halos do not matter.
         """
         whole = self._differences()
-        quality, khan = self._qnr(), self._khan()
+        quality, khan, distance = self._qnr(), self._khan(), self._distance()
         tiles = []
         for tile in tiling:
             parts = self._differences()
-            own, own_khan = self._qnr(), self._khan()
+            own, own_khan, own_distance = self._qnr(), self._khan(), self._distance()
             qualities = [each for each in (quality, own) if each is not None]
             khans = [each for each in (khan, own_khan) if each is not None]
-            self._add(parts, qualities, khans, result, sources, tile.core, tiling)
+            self._add(parts, qualities, khans, own_distance, result, sources, tile.core, tiling)
             for name, part in parts.items():
                 whole[name].merge(part)
+            if distance is not None and own_distance is not None:
+                distance.merge(own_distance)
             rows, columns = ([each.start, each.stop] for each in tile.core)
-            tiles.append({"rows": rows, "columns": columns, **self._scores(parts, own, own_khan)})
-        return self._scores(whole, quality, khan), tiles
+            tiles.append({"rows": rows, "columns": columns, **self._scores(parts, own, own_khan, own_distance)})
+        return self._scores(whole, quality, khan, distance), tiles
 
     def _differences(self) -> dict[str, Differences]:
         return {name: Differences(bands) for name, bands in self.bands.items()}
@@ -171,14 +175,24 @@ class Scorer:
 
         return Khan() if self._same_bands is not None else None
 
+    def _distance(self) -> TrainingDistance | None:
+        return None if self.model.seen is None else TrainingDistance(self.model.seen)
+
     @property
     def _same_bands(self) -> ForwardOperator | None:
         """The low-resolution input that has the bands of the result, if there is one."""
         found = (each for each in self.operators if each.observation is not None and each.response is None)
         return next(found, None)
 
-    def _scores(self, parts: Mapping[str, Differences], quality: QNR | None, khan: Khan | None) -> dict[str, Any]:
+    def _scores(
+        self,
+        parts: Mapping[str, Differences],
+        quality: QNR | None,
+        khan: Khan | None,
+        distance: TrainingDistance | None,
+    ) -> dict[str, Any]:
         scores: dict[str, Any] = {"consistency": {name: part.scores(self.peak) for name, part in parts.items()}}
+        scores["training_distance"] = None if distance is None else distance.scores()
         distortion = None if khan is None else khan.compute()
         if khan is not None:
             scores["khan"] = None if distortion is None else {"d_lambda": _number(distortion)}
@@ -194,6 +208,7 @@ class Scorer:
         parts: Mapping[str, Differences],
         qualities: Sequence[QNR],
         khans: Sequence[Khan],
+        distance: TrainingDistance | None,
         result: Source,
         sources: Mapping[str, tuple[Source, int]],
         core: Window,
@@ -211,6 +226,8 @@ class Scorer:
             observed = operator(image)
             seen, given = (_cut(each, core, near, ratio)[0] for each in (observed, supplied[operator.name]))
             parts[operator.name].add(seen, given)
+            if distance is not None and operator.name == self.model.inputs[0]:
+                distance.add(given.numpy())
             if operator is self._same_bands:
                 for khan in khans:
                     khan.add(seen, given)
@@ -259,9 +276,10 @@ def quality_of(result: xr.DataArray, request: Request, scorer: Scorer, tiling: T
     dict
         ``model``, ``observation`` (sensor, degradation, scale), ``peak`` (of PSNR), ``limits`` (what no score here can
         see), of a consistent result ``consistent`` (what it went by), ``whole`` and ``tiles``. Each of the last two has
-        ``consistency``, by input; with a low-resolution input of the result's bands ``khan``; for fusion ``qnr``, with
-        HQNR; a tile also its ``rows`` and ``columns`` in pixels of the scene. Undefined values are None: a PSNR without
-        error, an angle of one band, a tile without a pixel to compare.
+        ``consistency``, by input; ``training_distance``, see `finewave.inference.training_distance`, None if the card
+        does not describe the training pixels; with a low-resolution input of the result's bands ``khan``; for fusion
+        ``qnr``, with HQNR; a tile also its ``rows`` and ``columns`` in pixels of the scene. Undefined values are None:
+        a PSNR without error, an angle of one band, a tile without a pixel to compare.
     """
     card = request.model.card
     whole, tiles = scorer.score(OpenScene(result, list(range(result.sizes["band"]))), request.sources(), tiling)

@@ -32,6 +32,8 @@ _FWHM = 2 * math.sqrt(2 * math.log(2))  # of a Gaussian, in standard deviations
 _WIDTHS = np.linspace(0.05, 6, 1191)  # in pixels of the image
 _LARGEST_NOISE = 0.75
 """Part of the finest differences that may be noise."""
+LEAST_PIXELS = 96 * 96
+"""In fewer there are too few edges: of 48 x 48 pixels of CAVE scenes a quarter is off by twice the usual error."""
 
 
 @dataclass
@@ -42,11 +44,13 @@ class Curvatures:
     coarse: float = 0.0
     fine_count: int = 0
     coarse_count: int = 0
+    pixels: int = 0
 
     def add(self, image: Tensor) -> None:
         """Take in an image (c, h, w); NaN is left out."""
         import torch
 
+        self.pixels += int(image[0].isfinite().sum())
         for lag in (1, 2):
             for axis in (-2, -1):
                 length = image.shape[axis] - 2 * lag
@@ -71,9 +75,9 @@ class Curvatures:
         Returns
         -------
         float or None
-            None where it cannot be told: the image is flat, or most of its finest differences may be noise.
+            None where it cannot be told: the image is small or flat, or most of its finest differences may be noise.
         """
-        if not self.fine_count or not self.coarse_count:
+        if self.pixels < LEAST_PIXELS or not self.fine_count or not self.coarse_count:
             return None
         fine, coarse = self.fine / self.fine_count, self.coarse / self.coarse_count
         if not 6 * noise**2 < _LARGEST_NOISE * fine:

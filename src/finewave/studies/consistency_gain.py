@@ -47,7 +47,8 @@ def consistency_study(
     noise : float
         Standard deviation of white noise.
     crop : int, optional
-        Side of the part that is scored, from the middle of each scene, in pixels of the result.
+        Side of the part that is scored, from the middle of each scene, in pixels of the result. Noise and blur are
+        estimated from the whole scene.
     say : callable
         Called with a line for each case.
 
@@ -76,9 +77,14 @@ def consistency_study(
         images: dict[float, dict[str, Any]] = {0.0: {}, noise: {}}
         projections = {"damped": projection_of(model), "blur given": projection_of(model, width)}
         for name, whole in scenes.samples(known[split]):
-            sample = whole if crop is None else middle(whole, crop, model.scale)
             for level, found in images.items():
-                found[name] = _figures(model, projections, _noisy(model, sample, level, name), sample["hr_hsi"][0])
+                inputs = _noisy(model, whole, level, name)
+                # of the whole scene, as `predict` has it, whatever part is scored
+                facts = {way: _facts(model, projection, inputs) for way, projection in projections.items()}
+                part = {**inputs, "hr_hsi": whole["hr_hsi"]}
+                found[name] = _figures(
+                    model, projections, facts, part if crop is None else middle(part, crop, model.scale)
+                )
         for level, found in images.items():
             cases.append({"fwhm": width, "noise": level, "images": found, "rows": _means(list(found.values()))})
             say(f"FWHM {width:g}, noise {level:g}: {len(found)} scenes")
@@ -86,12 +92,15 @@ def consistency_study(
 
 
 def _figures(
-    model: Model, projections: Mapping[str, Projection], inputs: Mapping[str, Tensor], truth: Tensor
+    model: Model,
+    projections: Mapping[str, Projection],
+    facts: Mapping[str, Mapping[str, InputFacts]],
+    part: Mapping[str, Tensor],
 ) -> dict[str, Any]:
     """Return the figures of one scene: those of each row, the estimated blur, and whether it contradicts the card's."""
+    inputs, truth = {name: part[name] for name in model.inputs}, part["hr_hsi"][0]
     plain = model.predict(**inputs)
     card = projections["damped"]
-    facts = {way: _facts(model, projection, inputs) for way, projection in projections.items()}
     results = {way: damped(each, facts[way])(plain, inputs)[0] for way, each in projections.items()}
     results = {"plain": plain[0], **results, "exact": card(plain, inputs)[0]}
     first = facts["damped"][model.inputs[0]]

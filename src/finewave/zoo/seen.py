@@ -70,9 +70,16 @@ class SeenPixels:
 
     def unlike(self, image: NDArray[Any]) -> NDArray[np.bool_]:
         """Tell of each pixel of an image (c, h, w) whether it is unlike all that was seen; False where not finite."""
+        return self.distances(image) > 1  # of NaN: no
+
+    def distances(self, image: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the distance (h, w) of each pixel of an image (c, h, w) from the nearest centre; 1 is the limit.
+
+        NaN where a pixel is not finite.
+        """
         pixels = image.reshape(len(image), -1).T
-        distances = _distances(_roots(pixels) / self.spread, self.centres)
-        return (np.isfinite(distances) & (distances > self.limit)).reshape(image.shape[1:])
+        distances = _distances(_roots(pixels) / self.spread, self.centres) / self.limit
+        return np.where(np.isfinite(distances), distances, np.nan).reshape(image.shape[1:])
 
 
 def _roots(pixels: NDArray[Any]) -> NDArray[np.float64]:
