@@ -103,10 +103,10 @@ def test_where_the_observation_is_met_nothing_changes() -> None:
 @pytest.mark.parametrize("name", ["jssunet-cave-x4", "residual-sr-cave-x4", "sspsr-cave-x4", "sschsr-cave-x4"])
 def test_right_and_wrong_blur_with_and_without_noise(real_images: Path, name: str) -> None:
     model = load_model(name, precision="float32")
-    study = consistency_study(model, "cave", "val", widths=(4.0, 6.0, 3.0), noise=0.01, crop=128)
+    study = consistency_study(model, "cave", "val", widths=(4.0, 6.0), noise=0.01, crop=128)
     for case in study["cases"]:
         row, bound = case["rows"]["damped"], 0.0 if case["fwhm"] == 4 else 0.05
         assert row["psnr"] >= -bound - 1e-4, case["rows"]
         assert row["sam"] <= bound + 1e-4, case["rows"]
         assert row["least"] >= 0
-        assert row["bumps"] < 1.2 < case["rows"]["exact"]["bumps"] or not case["noise"]
+        assert row["bumps"] < 1.2
