@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from finewave.physics.blur_estimate import Curvatures, equivalent_fwhm, variance_of
+from finewave.datasets.registry import known_split, open_scenes
+from finewave.physics.blur_estimate import USUAL_ERROR, Curvatures, equivalent_fwhm, variance_of
+from finewave.physics.damped_projection import noise_of
 from finewave.physics.degradation import degrade
 from finewave.physics.observation import Observation
+from finewave.physics.sensors import apply_response, get_sensor
 
 STEPS = 4000
 
@@ -84,3 +88,36 @@ def test_kernels_are_ordered_by_their_blur() -> None:
 
 def test_variance_of_a_width() -> None:
     assert variance_of(2 * math.sqrt(2 * math.log(2))) == pytest.approx(1)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_estimates_of_real_scenes_are_as_precise_as_is_said(
+    real_images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The usual error, of the scenes of all other folds, holds for each fold of the training scenes."""
+    names = sorted(known_split("cave")["train"])
+    source = open_scenes("cave", names)
+    response = get_sensor("nikon-d5100").response(source.wavelengths)
+    ratios: dict[float, list[float]] = {fwhm: [] for fwhm in (3.0, 4.0, 5.0, 6.0)}
+    for name in names:
+        scene = torch.from_numpy(source.read(name).astype(np.float32) / source.full_scale(name))
+        seen = apply_response(response, scene[None])
+        for fwhm, found in ratios.items():
+            low, curvatures = degrade(seen, 4, fwhm=fwhm)[0], Curvatures()
+            curvatures.add(low)
+            found.append(4 * (curvatures.fwhm(noise_of(low)) or math.nan) / fwhm)
+    medians = {fwhm: float(fwhm * np.median(found)) for fwhm, found in ratios.items()}
+    right = np.array(ratios[4.0])
+    folds = np.arange(len(right)) % 4
+    spreads = [float(np.std(right[folds != fold], ddof=1)) for fold in range(4)]
+    within = [float((np.abs(right[folds == fold] - 1) <= 2 * USUAL_ERROR).mean()) for fold in range(4)]
+    wide = float((np.array(ratios[6.0]) * 1.5 > 1 + 2 * USUAL_ERROR).mean())
+    with capsys.disabled():
+        print(f"\nmedians {medians}, at 4 a tenth below and above {4 * np.quantile(right, [0.1, 0.9])}")
+        print(f"spread without each fold {spreads}, within twice the usual error {within}; 6 told {wide:.0%}")
+    assert all(median == pytest.approx(fwhm, rel=0.1) for fwhm, median in medians.items())
+    assert all(spread == pytest.approx(USUAL_ERROR, abs=0.07) for spread in spreads)
+    assert np.mean(within) >= 0.9
+    assert wide >= 0.6
