@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from finewave.nn.sampling import bicubic
 from finewave.physics.degradation import degrade
 from finewave.systems.base import SRNetwork
-from finewave.systems.baselines import local_regression
+from finewave.systems.baselines import gaussian_windows, white_noise
 from finewave.systems.baselines.local_regression import ITERATIONS, LocalRegression, regressed, with_roots
 from finewave.systems.registry import create_model
 
@@ -69,12 +69,12 @@ def test_maps_are_weighted_ridge_regressions() -> None:
 def test_smoothing_is_a_convolution_without_a_border(window: float, size: tuple[int, int]) -> None:
     """Of more images than are done at once; a window may be larger than the image."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.rand(2, 3 * local_regression.AT_ONCE + 1, *size, generator=generator, dtype=torch.float64)
+    images = torch.rand(2, 3 * gaussian_windows.AT_ONCE + 1, *size, generator=generator, dtype=torch.float64)
     reach = math.ceil(3 * window)
     taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / window) ** 2)
     kernel = torch.outer(taps, taps)[None, None]
     expected = F.conv2d(images.flatten(0, 1)[:, None], kernel, padding=reach).view_as(images)
-    torch.testing.assert_close(local_regression._smooth(images, window), expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(gaussian_windows.smooth(images, window), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
@@ -155,9 +155,68 @@ def test_flat_and_black_surroundings_are_no_division_by_zero() -> None:
         ({"ridge": [1e-6, 0.0, 1e-3, 1e-3]}, "ridge="),
         ({"hs_bands": 0}, "hs_bands=0"),
         ({"scale": 1}, "scale=1"),
+        ({"noise": "white"}, "unknown noise of local-regression 'white'"),
         ({"degradation": {"kernle": "gaussian"}}, "did you mean 'kernel'"),
     ],
 )
 def test_options_out_of_range(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         create_model("local-regression", **options)
+
+
+def noisy(image: Tensor, deviation: float, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return image + deviation * torch.randn(image.shape, generator=generator, dtype=image.dtype)
+
+
+def smooth_pair(scale: int = 4) -> tuple[Tensor, Tensor, Tensor]:
+    """As `pair`, but smooth over the bands, as spectra are, with flat places and edges."""
+    rows, columns = torch.meshgrid(torch.arange(36.0 * scale), torch.arange(40.0 * scale), indexing="ij")
+    share = ((rows / scale - 15) ** 2 + (columns / scale - 18) ** 2 < 90).double()
+    light = 0.3 + 0.2 * torch.sin(columns.double() / (9 * scale))
+    bands = torch.linspace(0, 1, 12, dtype=torch.float64)
+    spectra = torch.stack([0.3 + 0.5 * bands, 0.9 - 0.6 * bands**2])
+    hsi = (light * share * spectra[0][:, None, None] + light * (1 - share) * spectra[1][:, None, None])[None]
+    response = torch.exp(-0.5 * ((bands - torch.tensor([[0.15], [0.5], [0.85]])) / 0.12) ** 2)
+    return degrade(hsi, scale), torch.einsum("ck,bkhw->bchw", response / response.sum(1, keepdim=True), hsi), hsi
+
+
+def test_noise_is_estimated_where_there_is_some_and_nearly_none_elsewhere() -> None:
+    h, x, _ = smooth_pair()
+    for image, estimate in (
+        (h, white_noise.noise_of_spectra),
+        (x, lambda each: white_noise.noise_of_bands(each, 4)),
+        (x[:, :1], lambda each: white_noise.noise_of_bands(each, 4)),
+        (h[:, :2], white_noise.noise_of_spectra),
+    ):
+        clean, with_noise = estimate(image).sqrt(), estimate(noisy(image, 0.02, 1)).sqrt()
+        assert clean.shape == (1, 1, 36, 40)
+        assert clean.median() < 0.002
+        assert with_noise.median() == pytest.approx(0.02, rel=0.5)  # the calmest place is calm by chance, too
+
+
+def test_the_filter_takes_noise_out_of_flat_places_and_leaves_what_has_none() -> None:
+    _, x, _ = smooth_pair()
+    image = noisy(x, 0.02, 2)
+    filtered = white_noise.wiener(image, torch.full((1, 1, 36, 40), 4e-4, dtype=torch.float64), 4)
+    assert (filtered - x).square().mean() < 0.15 * 4e-4
+    torch.testing.assert_close(white_noise.wiener(x, torch.zeros(1, 1, 36, 40, dtype=torch.float64), 4), x)
+
+
+def test_estimated_noise_is_kept_out_and_clean_images_are_left_alone() -> None:
+    h, x, hsi = smooth_pair()
+    aware, plain = (LocalRegression(4, 3, 12, noise=each) for each in ("estimated", "ignored"))
+    a, b = noisy(h, 0.02, 3), noisy(x, 0.02, 4)
+    assert relative(aware(a, b), hsi) < 0.5 * relative(plain(a, b), hsi)
+    assert relative(aware(h, x), plain(h, x)) < 1e-2 * relative(plain(a, b), hsi)
+
+
+def test_estimated_noise_reaches_no_farther_than_it_says() -> None:
+    net = LocalRegression(2, 2, 3, windows=(0.3,), ridge=(1e-3,), degradation={"kernel": "bicubic"}, noise="estimated")
+    width = 2 * net.receptive_field + 6
+    h, x, _ = pair(3, 3, width, 2, kernel="bicubic")
+    h, x = noisy(h, 0.1, 5).requires_grad_(), noisy(x, 0.1, 6).requires_grad_()
+    middle = width // 2
+    for image, slope in zip((1, 2), torch.autograd.grad(net(h, x)[0, 0, 2, middle * 2], (h, x)), strict=True):
+        columns = (slope.abs().sum((0, 1, 2)) > 0).nonzero()[:, 0] // image
+        assert (columns - middle).abs().max() <= net.receptive_field

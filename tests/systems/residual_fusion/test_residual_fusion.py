@@ -129,3 +129,19 @@ def test_images_that_cannot_be_fitted_to() -> None:
 def test_options_out_of_range(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         create_model("residual-fusion", **options)
+
+
+def test_noise_that_is_estimated_is_kept_out() -> None:
+    """Of the same weights: closer to the truth with noise, the same without but for a little."""
+    images = sample(4, bands=6, height=16, width=18)
+    plain = build(initialisation="framework", steps=0, crop=8)
+    plain.prepare_from([images], 0)
+    aware = build(initialisation="framework", noise="estimated")
+    aware.load_state_dict(plain.state_dict())
+    assert aware.receptive_field > plain.receptive_field
+    random = torch.Generator().manual_seed(3)
+    noisy = {key: image + 0.05 * torch.randn(image.shape, generator=random) for key, image in images.items()}
+    with torch.no_grad():
+        results = [net(noisy["lr_hsi"], noisy["hr_msi"]) for net in (plain, aware)]
+    before, after = ((result - images["hr_hsi"]).square().mean() for result in results)
+    assert after < 0.7 * before

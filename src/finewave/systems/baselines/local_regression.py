@@ -7,35 +7,37 @@ are found at low resolution, where both images are known, and applied to the sha
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from finewave.errors import InputError
 from finewave.nn.sampling import bicubic
 from finewave.physics.observation import Observation
 from finewave.physics.pseudo_inverse import PseudoInverse
 from finewave.systems.base import SRNetwork
+from finewave.systems.baselines import white_noise
+from finewave.systems.baselines.gaussian_windows import smooth, window_radius
 from finewave.systems.option_checks import at_least, require
 
 MOST_WITH_ROOTS = 4
 """MS bands of which geometric means are taken, too; of ten there would be 45."""
-REACH = 3
-"""Standard deviations at which a Gaussian window ends."""
 DARK = 1e-6
 """Added to the mean square of the MS bands, so that black surroundings have a ridge, too."""
 ITERATIONS = 10
 """Back-projections for blurs that have no pseudo-inverse in closed form."""
-AT_ONCE = 4
-"""Images smoothed together: as few as stay in a processor's cache."""
 BICUBIC_PRODUCTS = 20
 """Multiplications for each number that bicubic interpolation makes."""
 CORRECTION_PRODUCTS = 15
 """The same of a spatial correction: blur, and spreading of differences, along two axes; what is at LR is little."""
+SLOPES = 30.0
+"""Variance of the LR-HSI's noise, over that of slopes: the ridge that noise adds in a window that averages nothing."""
+NEARBY = 1.5
+"""Standard deviation in LR pixels of the windows in which what a map or the correction adds is compared with noise."""
+WIDE = 2.0
+"""Windows from which on noise is averaged out: their maps are not compared with it."""
 EXPORT_LACKS = "its regressions solve a system of equations at every pixel"
 
 
@@ -63,6 +65,9 @@ class LocalRegression(SRNetwork):
     degradation : dict, optional
         D: keyword arguments of `degrade`; by default its Gaussian. Where it has no pseudo-inverse that is known in
         closed form, the correction is iterated, as in ``ibp``.
+    noise : {"ignored", "estimated"}
+        Whether the white noise of both images is estimated around every pixel: the MSI is then filtered, ridges grow
+        with the noise, and maps and correction change only what stands out of it. Without noise it is about the same.
 
     Raises
     ------
@@ -82,6 +87,7 @@ class LocalRegression(SRNetwork):
         windows: Sequence[float] = (8.0, 3.0, 1.2, 0.6),
         ridge: Sequence[float] = (1e-5, 1e-4, 1e-3, 1e-3),
         degradation: dict[str, Any] | None = None,
+        noise: Literal["ignored", "estimated"] = "ignored",
     ) -> None:
         super().__init__()
         self.observation = Observation(scale, degradation, "local-regression")
@@ -91,14 +97,46 @@ class LocalRegression(SRNetwork):
         self.windows, self.ridge = tuple(windows), tuple(ridge)
         self.correction = SpatialCorrection(self.observation)
         self.working_memory = regression_memory(scale, ms_bands, hs_bands)
+        self.noise_aware = noise == "estimated"
         self.receptive_field = regression_reach(windows) + self.observation.reach + self.correction.reach
+        if self.noise_aware:
+            self.receptive_field += noise_reach(windows)
+            self.working_memory += noise_memory(ms_bands)
 
     def forward(self, lr_hsi: Tensor, hr_msi: Tensor) -> Tensor:
         """Return (B, C, s h, s w) of ``lr_hsi`` (B, C, h, w) and ``hr_msi`` (B, c, s h, s w)."""
         wide = torch.promote_types(lr_hsi.dtype, torch.float32)
-        h, x = lr_hsi.to(wide), with_roots(hr_msi.to(wide))
-        estimate = regressed(h, x, self.observation(x), self.windows, self.ridge)
-        return self.correction(estimate, h).to(lr_hsi.dtype)
+        h, x = lr_hsi.to(wide), hr_msi.to(wide)
+        noise = None
+        if self.noise_aware:
+            x, noise = without_noise(h, x, self.scale)
+        known = with_roots(x)
+        estimate = regressed(h, known, self.observation(known), self.windows, self.ridge, noise)
+        return self.correction(estimate, h, noise).to(lr_hsi.dtype)
+
+
+class Noise(NamedTuple):
+    """Variances of white noise (B, 1, h, w), float64: of the LR-HSI, and of the MSI when it is filtered."""
+
+    hs: Tensor
+    ms: Tensor
+
+
+def without_noise(h: Tensor, x: Tensor, scale: int) -> tuple[Tensor, Noise]:
+    """Return the MSI x (B, c, s h, s w) filtered, and the noise of the LR-HSI h (B, C, h, w) and of that."""
+    hs, ms = white_noise.noise_of_spectra(h).double(), white_noise.noise_of_bands(x, scale)
+    return white_noise.wiener(x, ms, scale), Noise(hs, white_noise.LEFT * ms.double())
+
+
+def noise_reach(windows: Sequence[float]) -> int:
+    """Return by how many LR pixels the reach of regression and correction grows with estimated noise."""
+    narrow = sum(window < WIDE for window in windows)
+    return white_noise.noise_reach() + (narrow + 1) * window_radius(NEARBY)
+
+
+def noise_memory(ms_bands: int) -> int:
+    """Return the bytes for each HR pixel that filtering the MSI needs: ten matrices of its bands."""
+    return 40 * ms_bands**2
 
 
 class SpatialCorrection:
@@ -120,8 +158,12 @@ class SpatialCorrection:
             self.inverse = None
             self.reach = ITERATIONS * (2 + observation.reach)
 
-    def __call__(self, image: Tensor, lr: Tensor) -> Tensor:
+    def __call__(self, image: Tensor, lr: Tensor, noise: Noise | None = None) -> Tensor:
         """Return the corrected image (B, C, s h, s w), given the LR one (B, C, h, w)."""
+        if noise is not None:
+            low = self.observation(image)
+            difference = (lr - low).double()
+            lr = low + (difference * white_noise.signal_share(difference, noise.hs, NEARBY)).to(low)
         if self.inverse is not None:
             return image + self.inverse(lr - self.observation(image))
         size = (image.shape[2], image.shape[3])
@@ -175,7 +217,14 @@ def with_roots(x: Tensor) -> Tensor:
     return torch.cat([x, (positive[:, first] * positive[:, second]).sqrt()], 1)
 
 
-def regressed(h: Tensor, x: Tensor, low: Tensor, windows: Sequence[float], ridge: Sequence[float]) -> Tensor:
+def regressed(
+    h: Tensor,
+    x: Tensor,
+    low: Tensor,
+    windows: Sequence[float],
+    ridge: Sequence[float],
+    noise: Noise | None = None,
+) -> Tensor:
     """Return (B, C, s h, s w), the local affine maps between LR images applied to the sharp one.
 
     Parameters
@@ -188,11 +237,13 @@ def regressed(h: Tensor, x: Tensor, low: Tensor, windows: Sequence[float], ridge
         The same, degraded.
     windows, ridge : sequence of float
         See `LocalRegression`.
+    noise : Noise, optional
+        Of h and x.
     """
     m = low.double()  # variances are differences of means of squares
     maps = no_maps(h.double(), m)
     for window, each in zip(windows, ridge, strict=True):
-        maps = maps.refined(m, window, each)
+        maps = maps.refined(m, window, each, noise)
     return applied(maps.slopes.to(x.dtype), maps.constants.to(x.dtype), x)
 
 
@@ -210,11 +261,20 @@ class Maps(NamedTuple):
     constants: Tensor
     left: Tensor
 
-    def refined(self, m: Tensor, window: float, ridge: float) -> Maps:
-        """Return maps to which those of one window, for what is left over, are added; m (B, c, h, w)."""
-        slope, constant = _affine_maps(self.left, m, window, ridge)
-        left = self.left - constant - (slope * m[:, :, None]).sum(1)
-        return Maps(self.slopes + slope, self.constants + constant, left)
+    def refined(self, m: Tensor, window: float, ridge: float, noise: Noise | None = None) -> Maps:
+        """Return maps to which those of one window, for what is left over, are added; m (B, c, h, w).
+
+        A window that averages n pixels has a ridge of `SLOPES` times the noise over n besides, and its map is
+        multiplied, unless it is `WIDE`, by the share of what it changes that does not come from noise.
+        """
+        averaged = white_noise.averaged(window)
+        more = 0.0 if noise is None else (SLOPES * noise.hs / averaged + noise.ms)[:, 0]
+        slope, constant = _affine_maps(self.left, m, window, ridge, more)
+        change = constant + (slope * m[:, :, None]).sum(1)
+        if noise is not None and window < WIDE:
+            share = white_noise.signal_share(change, 2 * noise.hs / averaged, NEARBY)
+            slope, constant, change = slope * share[:, None], constant * share, change * share
+        return Maps(self.slopes + slope, self.constants + constant, self.left - change)
 
 
 def no_maps(h: Tensor, m: Tensor) -> Maps:
@@ -231,45 +291,16 @@ def applied(slopes: Tensor, constants: Tensor, x: Tensor) -> Tensor:
     return result
 
 
-def _affine_maps(h: Tensor, m: Tensor, window: float, ridge: float) -> tuple[Tensor, Tensor]:
-    """Return slopes (B, c, C, h, w) and constants (B, C, h, w) of h on m around each pixel."""
+def _affine_maps(h: Tensor, m: Tensor, window: float, ridge: float, more: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Return slopes (B, c, C, h, w) and constants (B, C, h, w) of h on m around each pixel; ``more`` is ridge, too."""
     c, C = m.shape[1], h.shape[1]
-    weight = _smooth(torch.ones_like(m[:, :1]), window)
-    m_mean, h_mean = _smooth(m, window) / weight, _smooth(h, window) / weight
-    squares = (_smooth((m[:, :, None] * m[:, None]).flatten(1, 2), window) / weight).unflatten(1, (c, c))
-    products = (_smooth((m[:, :, None] * h[:, None]).flatten(1, 2), window) / weight).unflatten(1, (c, C))
-    penalty = ridge * (squares.diagonal(dim1=1, dim2=2).mean(-1) + DARK)  # (B, h, w)
+    weight = smooth(torch.ones_like(m[:, :1]), window)
+    m_mean, h_mean = smooth(m, window) / weight, smooth(h, window) / weight
+    squares = (smooth((m[:, :, None] * m[:, None]).flatten(1, 2), window) / weight).unflatten(1, (c, c))
+    products = (smooth((m[:, :, None] * h[:, None]).flatten(1, 2), window) / weight).unflatten(1, (c, C))
+    penalty = ridge * (squares.diagonal(dim1=1, dim2=2).mean(-1) + DARK) + more  # (B, h, w)
     cov = (squares - m_mean[:, :, None] * m_mean[:, None]).permute(0, 3, 4, 1, 2)
     cross = products.sub_(m_mean[:, :, None] * h_mean[:, None]).permute(0, 3, 4, 1, 2)
     cov = cov + penalty[..., None, None] * torch.eye(c).to(cov)
     slope = torch.linalg.solve(cov, cross).permute(0, 3, 4, 1, 2)
     return slope, h_mean - (slope * m_mean[:, :, None]).sum(1)
-
-
-def _smooth(image: Tensor, window: float) -> Tensor:
-    """Return Gaussian-weighted sums (B, n, h, w); beyond the border there is nothing.
-
-    By adding shifted images, some at a time: PyTorch's convolution in double precision on the CPU copies them for every
-    tap, which takes five to ten times as long.
-    """
-    radius = window_radius(window)
-    taps = [math.exp(-0.5 * (offset / window) ** 2) for offset in range(-radius, radius + 1)]
-    sums = []
-    for some in image.flatten(0, 1).split(AT_ONCE):
-        down = _weighted(F.pad(some, (0, 0, radius, radius)), taps, 1)
-        sums.append(_weighted(F.pad(down, (radius, radius)), taps, 2))
-    return torch.cat(sums).view_as(image)
-
-
-def _weighted(image: Tensor, taps: Sequence[float], axis: int) -> Tensor:
-    """Return the weighted sum of an image's shifts along an axis, shorter by all taps but one."""
-    length = image.shape[axis] - len(taps) + 1
-    result = image.narrow(axis, 0, length) * taps[0]
-    for offset, tap in enumerate(taps[1:], start=1):
-        result = result.add_(image.narrow(axis, offset, length), alpha=tap)
-    return result
-
-
-def window_radius(window: float) -> int:
-    """Return how many pixels to either side a Gaussian window sees."""
-    return math.ceil(REACH * window)

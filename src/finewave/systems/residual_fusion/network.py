@@ -23,16 +23,20 @@ from finewave.systems.baselines.local_regression import (
     CORRECTION_PRODUCTS,
     EXPORT_LACKS,
     Maps,
+    Noise,
     SpatialCorrection,
     applied,
     check_windows,
     map_products,
     n_with_roots,
     no_maps,
+    noise_memory,
+    noise_reach,
     regressed,
     regression_memory,
     window_radius,
     with_roots,
+    without_noise,
 )
 from finewave.systems.option_checks import at_least, require
 from finewave.systems.residual_fusion.fitting import Fitting, fit
@@ -69,6 +73,8 @@ class ResidualFusion(SRNetwork):
         D: keyword arguments of `degrade`; by default its Gaussian.
     initialisation : {"regression", "framework"}
         Whether the network starts as L, its last layer being zero.
+    noise : {"ignored", "estimated"}
+        Of the regression, see `LocalRegression`; f then sees the filtered MSI, and D L for h. The fit ignores noise.
     steps, crop, batch_size : int
         Of the fit to the training scenes: steps of Adam, side of the crops in HR pixels, and their number.
     learning_rate : float
@@ -100,6 +106,7 @@ class ResidualFusion(SRNetwork):
         ridge: Sequence[float] = (1e-5, 1e-4, 1e-3, 1e-3),
         degradation: dict[str, Any] | None = None,
         initialisation: Literal["regression", "framework"] = "regression",
+        noise: Literal["ignored", "estimated"] = "ignored",
         steps: int = 600,
         crop: int = 64,
         batch_size: int = 6,
@@ -114,9 +121,11 @@ class ResidualFusion(SRNetwork):
         at_least(name, scale, crop=crop)
         require(name, learning_rate > 0, "> 0", learning_rate=learning_rate)
         check_windows(name, windows, ridge)
+        self.noise_aware = noise == "estimated"
         self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
         self.windows, self.ridge = tuple(windows), tuple(ridge)
         self.working_memory = regression_memory(scale, ms_bands, hs_bands)
+        self.working_memory += noise_memory(ms_bands) if self.noise_aware else 0
         self.fitting = Fitting(steps, crop, batch_size, learning_rate)
         self.correction = SpatialCorrection(self.observation)
         self.block = max((n for n in range(2, LARGEST_BLOCK + 1) if scale % n == 0), default=scale)
@@ -141,8 +150,17 @@ class ResidualFusion(SRNetwork):
         return halo
 
     def tile_stages(self, window: int = 0) -> tuple[TileStage, ...]:
-        """Return the maps of each window at LR, the regression, the network, and the correction of its change."""
-        del window
+        """Return the maps of each window at LR, the regression, the network, and the correction of its change.
+
+        With estimated noise, which all of them need, one stage.
+        """
+        if self.noise_aware:
+            halo = self._stages()[0].halo
+            assert halo is not None
+            return (TileStage("fusion", halo + noise_reach(self.windows), 1.0),)
+        return self._stages()
+
+    def _stages(self) -> tuple[TileStage, ...]:
         correction = self.correction.reach
         network = correction + -(-(2 * len(self.blocks) + 4) * self.block // self.scale)  # see `change`
         regression = network + correction
@@ -179,6 +197,8 @@ class ResidualFusion(SRNetwork):
         """Run one of `tile_stages`, see `SRNetwork.run_tile_stage`."""
         wide = torch.promote_types(images["lr_hsi"].dtype, torch.float32)
         h, x = images["lr_hsi"].to(wide), images["hr_msi"].to(wide)
+        if name == "fusion":
+            return {"hr_hsi": self._without_noise(h, x).to(images["lr_hsi"].dtype)}
         if name in self._maps:
             return self._refined(self._maps.index(name), h, x, images)
         if name == "regression":
@@ -207,14 +227,22 @@ class ResidualFusion(SRNetwork):
     def forward(self, lr_hsi: Tensor, hr_msi: Tensor) -> Tensor:
         """Return (B, C, s h, s w) of ``lr_hsi`` (B, C, h, w) and ``hr_msi`` (B, c, s h, s w)."""
         images = {"lr_hsi": lr_hsi, "hr_msi": hr_msi}
-        for stage in (*self._maps, "regression", "network", "correction"):
-            images.update(self.run_tile_stage(stage, images))
+        for stage in self.tile_stages():
+            images.update(self.run_tile_stage(stage.name, images))
         return images["hr_hsi"]
 
-    def regression(self, h: Tensor, x: Tensor) -> Tensor:
+    def _without_noise(self, h: Tensor, x: Tensor) -> Tensor:
+        """Return the result of h and x with the noise of both estimated."""
+        x, noise = without_noise(h, x, self.scale)
+        regression = self.regression(h, x, noise)
+        change = self.change(x, self.components(regression), self.components(self.observation(regression)))
+        change = self.correction(change, torch.zeros_like(h[:, :1]).expand(-1, change.shape[1], -1, -1))
+        return regression + torch.einsum("ck,bkhw->bchw", self.basis.to(x), change)
+
+    def regression(self, h: Tensor, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Return L (B, n, s h, s w) of h (B, n, h, w), HS bands or components of them, and x (B, c, s h, s w)."""
         known = with_roots(x)
-        return self.correction(regressed(h, known, self.observation(known), self.windows, self.ridge), h)
+        return self.correction(regressed(h, known, self.observation(known), self.windows, self.ridge, noise), h, noise)
 
     def components(self, image: Tensor) -> Tensor:
         """Return Vᵀ G (B, K, ...) of an image G (B, C, ...)."""
