@@ -6,8 +6,10 @@ import hashlib
 import itertools
 import json
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,13 @@ from torch import Tensor, nn
 from finewave.errors import InputError, unknown_name
 from finewave.io.atomic import flush_to_disk, workshop_for
 from finewave.nn.pooling import local_pooling
+from finewave.physics.blur_of_pair import contradicting_blur
 from finewave.systems.base import SRNetwork
-from finewave.systems.registry import SYSTEMS, create_model, was_created
+from finewave.systems.registry import SYSTEMS, config_of, create_model, options_of, was_created
 from finewave.systems.tile_stages import Margins, TileStage, run_in_stages
 from finewave.systems.weights import fill_network, read_weights, write_weights
 from finewave.types import OTHER_NAMES
+from finewave.warnings import FinewaveWarning
 from finewave.zoo import hub
 from finewave.zoo.bundled_weights import CARD, WEIGHTS, folder_with_weights, missing_weights, weight_folders
 from finewave.zoo.card import Card, describe
@@ -203,7 +207,7 @@ class Model(RunnableModel):
         for name in self.inputs:
             filled[name], masks[name] = fill_invalid(inputs[name], band_by_band=self.band_by_band)
         self.warn_about(filled, masks)
-        output = self.run(filled)
+        output = self.matching_blur(filled).run(filled)
         for name in aligned:
             output = blank(output, masks[name])
         return output
@@ -290,6 +294,63 @@ class Model(RunnableModel):
     def with_pooling(self, pooling: str) -> Model:
         """Return this model, on the same network, with another ``pooling``."""
         return Model(self.net, None if self.untrained else self.card, precision=self.precision, pooling=pooling)
+
+    @property
+    def has_blur_of_its_own(self) -> bool:
+        """Whether its network inverts a blur that two images can contradict."""
+        return self.task == "fusion" and self.net.system is not None and "degradation" in options_of(self.net.system)
+
+    def with_degradation(self, degradation: Mapping[str, Any]) -> Model:
+        """Return this model with the same weights for LR images of another blur: keyword arguments of `degrade`.
+
+        Raises
+        ------
+        InputError
+            If its network has no degradation among its options, or none of that kind.
+        """
+        system, config = config_of(self.net)
+        if "degradation" not in options_of(system):
+            raise InputError(f"{self.name} has no degradation that could be another one")
+        net = create_model(system, **{**config, "degradation": dict(degradation)})
+        net.load_state_dict(self.net.state_dict())
+        net.to(self._like(torch.empty(0)))
+        card = self.card
+        if card is not None:
+            facts = {"config": net.config, "receptive_field": net.receptive_field, "halos": None}
+            card = replace(card, **facts, degradation={**degradation, "scale": self.scale})
+        return Model(net, card, precision=self.precision, pooling=self.pooling)
+
+    def matching_blur(self, images: Mapping[str, Tensor]) -> Model:
+        """Return this model, or, of fusion, one for the blur that two images clearly have if it is not the model's.
+
+        Parameters
+        ----------
+        images : mapping of str to Tensor
+            Both inputs by the network's own names, finite.
+
+        Warns
+        -----
+        FinewaveWarning
+            If the blur is another one: it names both. See `finewave.physics.blur_of_pair`.
+        """
+        if not self.has_blur_of_its_own:
+            return self
+        lr, hr = (images[name] for name in self.inputs)
+        stated = dict((self.net.config or {}).get("degradation") or {"kernel": "gaussian"})
+        found = contradicting_blur(lr, hr, stated)
+        if found is None:
+            return self
+        try:
+            matching = self.with_degradation(found)
+        except InputError:  # of an ensemble that inverts the blur, which this one does not allow
+            return self
+        warnings.warn(
+            f"the images contradict the blur that {self.name} is for ({_in_words(stated)}): they have about "
+            f"{_in_words(found)}, which is used",
+            FinewaveWarning,
+            stacklevel=3,
+        )
+        return matching
 
     def to(self, *args: Any, **kwargs: Any) -> Model:
         """Move the network to a device or dtype, as ``torch.nn.Module.to`` does, and return this model."""
@@ -569,3 +630,9 @@ def prefers_channels_last(net: nn.Module) -> bool:
 
 def _size(x: Tensor) -> str:
     return f"{x.shape[2]} x {x.shape[3]}"
+
+
+def _in_words(degradation: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in degradation.items()
+    )

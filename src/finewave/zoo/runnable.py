@@ -130,6 +130,11 @@ class RunnableModel:
         raise NotImplementedError
 
     @property
+    def has_blur_of_its_own(self) -> bool:
+        """Whether its network inverts a blur that two images can contradict."""
+        return False
+
+    @property
     def band_by_band(self) -> bool:
         """Whether each band of the output depends on the same band of the input alone, as bicubic interpolation's."""
         raise NotImplementedError
