@@ -9,11 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-import finewave as fw
 from finewave.physics.blur_of_pair import BlurMisfit, contradicting_blur
 from finewave.physics.degradation import degrade
-from finewave.warnings import FinewaveWarning
-from finewave.zoo.model import Model
 
 
 def images(scale: int, blur: dict[str, Any], noise: float = 0.0, side: int = 40) -> dict[str, Tensor]:
@@ -70,18 +67,3 @@ def test_nothing_is_concluded_from_little_or_from_nothing() -> None:
     random = torch.Generator().manual_seed(0)
     unrelated = torch.rand(1, 5, 20, 20, generator=random), torch.rand(1, 2, 40, 40, generator=random)
     assert contradicting_blur(*unrelated, {}) is None
-
-
-def test_a_model_of_fusion_takes_the_blur_of_its_images() -> None:
-    blur = {"kernel": "gaussian", "fwhm": 3.0}
-    pair = {key: image.float() for key, image in images(4, blur).items()}
-    inputs = {key: pair[key] for key in ("lr_hsi", "hr_msi")}
-    options = {"scale": 4, "ms_bands": 2, "hs_bands": 5}
-    stated, right = (Model(fw.create_model("local-regression", **options, degradation=each)) for each in (None, blur))
-    with pytest.warns(FinewaveWarning, match=r"contradict the blur .* \(kernel gaussian\): .*fwhm (3|2\.9)"):
-        result = stated.predict(**inputs)
-    torch.testing.assert_close(result, right.predict(**inputs), rtol=0, atol=0.01)
-    wrong = stated.run(inputs)
-    after, before = ((each - pair["hr_hsi"]).square().mean() for each in (result, wrong))
-    assert after < 0.5 * before
-    assert stated.net.config["degradation"] is None  # itself it stays as it was

@@ -14,8 +14,8 @@ import numpy as np
 
 from finewave.collector import resume_collector
 from finewave.errors import InputError
+from finewave.inference.adaptation import adapted
 from finewave.inference.baselines import model_to_run
-from finewave.inference.blur_check import with_matching_blur
 from finewave.inference.memory import tile_within
 from finewave.inference.options import PredictOptions, eopf_store, quality_file, stac_file, unfinished_folder
 from finewave.inference.processing import Processing, choose_processing
@@ -90,7 +90,7 @@ def run_file(
     try:
         model = model_to_run(model, files.scene, files.guide, options).with_pooling(options.pooling)
         files.open_as_trained(model)
-        request = with_matching_blur(make_request(files.scene, model, files.guide, options))
+        request = adapted(make_request(files.scene, model, files.guide, options))
         if request.model is not model:
             model, model_path = request.model, None  # workers load it from what is saved for them
         processing = choose_processing(model, options, request.kept)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
+from finewave.inference.adaptation import adapted
 from finewave.inference.band_selection import filled
-from finewave.inference.blur_check import with_matching_blur
 from finewave.inference.options import PredictOptions
 from finewave.inference.processing import Processing, choose_processing
 from finewave.inference.request import Request, make_request, warn_of_facts
@@ -132,7 +132,7 @@ def _resolved(
 
     runnable = model_to_run(model, check_scene(scene), guide, options)
     model = runnable.with_pooling(options.pooling).with_resolved_precision()
-    request = with_matching_blur(make_request(scene, model, guide, options))
+    request = adapted(make_request(scene, model, guide, options))
     model = request.model
     processing = choose_processing(model, options, request.kept)
     if options.consistent:

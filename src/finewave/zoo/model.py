@@ -23,6 +23,7 @@ from finewave.io.atomic import flush_to_disk, workshop_for
 from finewave.nn.pooling import local_pooling
 from finewave.physics.blur_of_pair import contradicting_blur
 from finewave.systems.base import SRNetwork
+from finewave.systems.baselines.white_noise import signal_to_noise
 from finewave.systems.registry import SYSTEMS, config_of, create_model, options_of, was_created
 from finewave.systems.tile_stages import Margins, TileStage, run_in_stages
 from finewave.systems.weights import fill_network, read_weights, write_weights
@@ -36,6 +37,8 @@ from finewave.zoo.precision import check_precision, uses_bfloat16
 from finewave.zoo.runnable import RunnableModel
 
 POOLINGS = ("image", "local")
+NOISY = 38.0
+"""Signal-to-noise ratio in dB below which fusion keeps noise out: of photographs at base ISO it is above."""
 
 
 class Model(RunnableModel):
@@ -207,7 +210,7 @@ class Model(RunnableModel):
         for name in self.inputs:
             filled[name], masks[name] = fill_invalid(inputs[name], band_by_band=self.band_by_band)
         self.warn_about(filled, masks)
-        output = self.matching_blur(filled).run(filled)
+        output = self.adapted_to(filled).run(filled)
         for name in aligned:
             output = blank(output, masks[name])
         return output
@@ -296,32 +299,34 @@ class Model(RunnableModel):
         return Model(self.net, None if self.untrained else self.card, precision=self.precision, pooling=pooling)
 
     @property
-    def has_blur_of_its_own(self) -> bool:
-        """Whether its network inverts a blur that two images can contradict."""
+    def looks_at_its_images(self) -> bool:
+        """Whether its network inverts a blur that two images can contradict, or can estimate their noise."""
         return self.task == "fusion" and self.net.system is not None and "degradation" in options_of(self.net.system)
 
-    def with_degradation(self, degradation: Mapping[str, Any]) -> Model:
-        """Return this model with the same weights for LR images of another blur: keyword arguments of `degrade`.
+    def with_options(self, **options: Any) -> Model:
+        """Return this model with the same weights and other options of its network, such as ``degradation``.
 
         Raises
         ------
         InputError
-            If its network has no degradation among its options, or none of that kind.
+            If its network lacks one of these options, or a value is not accepted.
         """
         system, config = config_of(self.net)
-        if "degradation" not in options_of(system):
-            raise InputError(f"{self.name} has no degradation that could be another one")
-        net = create_model(system, **{**config, "degradation": dict(degradation)})
+        for name in options:
+            if name not in options_of(system):
+                raise unknown_name(f"option of {system}", name, sorted(options_of(system)))
+        net = create_model(system, **{**config, **options})
         net.load_state_dict(self.net.state_dict())
         net.to(self._like(torch.empty(0)))
         card = self.card
         if card is not None:
-            facts = {"config": net.config, "receptive_field": net.receptive_field, "halos": None}
-            card = replace(card, **facts, degradation={**degradation, "scale": self.scale})
+            card = replace(card, config=net.config, receptive_field=net.receptive_field, halos=None)
+            if "degradation" in options:
+                card = replace(card, degradation={**options["degradation"], "scale": self.scale})
         return Model(net, card, precision=self.precision, pooling=self.pooling)
 
-    def matching_blur(self, images: Mapping[str, Tensor]) -> Model:
-        """Return this model, or, of fusion, one for the blur that two images clearly have if it is not the model's.
+    def adapted_to(self, images: Mapping[str, Tensor]) -> Model:
+        """Return this model, or, of fusion, one for what its two images clearly have: another blur, or noise.
 
         Parameters
         ----------
@@ -331,26 +336,33 @@ class Model(RunnableModel):
         Warns
         -----
         FinewaveWarning
-            If the blur is another one: it names both. See `finewave.physics.blur_of_pair`.
+            If the blur is another one, see `finewave.physics.blur_of_pair`, or if there is noise above `NOISY` and the
+            network has the option ``noise``.
         """
-        if not self.has_blur_of_its_own:
+        if not self.looks_at_its_images:
             return self
         lr, hr = (images[name] for name in self.inputs)
-        stated = dict((self.net.config or {}).get("degradation") or {"kernel": "gaussian"})
+        _, config = config_of(self.net)
+        stated = dict(config.get("degradation") or {"kernel": "gaussian"})
+        options: dict[str, Any] = {}
+        reasons = []
         found = contradicting_blur(lr, hr, stated)
-        if found is None:
+        if found is not None:
+            options["degradation"] = found
+            reasons.append(f"a blur of about {_in_words(found)}, not the one that it is for ({_in_words(stated)})")
+        if config.get("noise") == "ignored" and (ratio := signal_to_noise(lr, hr)) < NOISY:
+            options["noise"] = "estimated"
+            reasons.append(f"noise, a signal-to-noise ratio of {ratio:.0f} dB")
+        if not options:
             return self
         try:
-            matching = self.with_degradation(found)
+            adapted = self.with_options(**options)
         except InputError:  # of an ensemble that inverts the blur, which this one does not allow
             return self
         warnings.warn(
-            f"the images contradict the blur that {self.name} is for ({_in_words(stated)}): they have about "
-            f"{_in_words(found)}, which is used",
-            FinewaveWarning,
-            stacklevel=3,
+            f"{self.name}: the images have {' and '.join(reasons)}; used as such", FinewaveWarning, stacklevel=3
         )
-        return matching
+        return adapted
 
     def to(self, *args: Any, **kwargs: Any) -> Model:
         """Move the network to a device or dtype, as ``torch.nn.Module.to`` does, and return this model."""

@@ -130,8 +130,8 @@ class RunnableModel:
         raise NotImplementedError
 
     @property
-    def has_blur_of_its_own(self) -> bool:
-        """Whether its network inverts a blur that two images can contradict."""
+    def looks_at_its_images(self) -> bool:
+        """Whether its network inverts a blur that two images can contradict, or can estimate their noise."""
         return False
 
     @property

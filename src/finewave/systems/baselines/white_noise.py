@@ -53,6 +53,18 @@ def noise_of_bands(image: Tensor, scale: int) -> Tensor:
     return _calmest(least)
 
 
+def signal_to_noise(lr_hsi: Tensor, hr_msi: Tensor) -> float:
+    """Return the ratio in dB of the mean square of images (B, C, h, w), (B, c, s h, s w) to noise, the lower one."""
+    ratios = []
+    for image, noise in (
+        (lr_hsi, noise_of_spectra(lr_hsi)),
+        (hr_msi, noise_of_bands(hr_msi, hr_msi.shape[2] // lr_hsi.shape[2])),
+    ):
+        least = torch.finfo(image.dtype).tiny
+        ratios.append(10 * torch.log10(image.square().mean().clamp(min=least) / noise.median().clamp(min=least)))
+    return float(min(ratios))
+
+
 def noise_reach() -> int:
     """Return the distance in LR pixels up to which a pixel acts on estimated noise and on what it is filtered by."""
     return window_radius(SPREAD) + 1 + CALM + window_radius(WINDOW)  # two windows of HR pixels, at s = 2

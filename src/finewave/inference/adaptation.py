@@ -1,4 +1,4 @@
-"""Whether two images have the blur that a model states, looked at in their middle before a scene is cut into tiles."""
+"""What two images have that a model is not for, looked at in their middle before a scene is cut into tiles."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _SAMPLE = 256
 """Side in pixels of the first input of the part that is looked at."""
 
 
-def with_matching_blur(request: Request) -> Request:
-    """Return the request with the model for the blur of its images, see `Model.matching_blur`, for all tiles alike."""
-    if not request.model.has_blur_of_its_own:
+def adapted(request: Request) -> Request:
+    """Return the request with the model for what its images have, see `Model.adapted_to`, for all tiles alike."""
+    if not request.model.looks_at_its_images:
         return request
     import torch
 
-    model = request.model.in_pytorch("another blur")
+    model = request.model.in_pytorch("another blur, or noise,")
     first, later = model.inputs
     rows, columns = (_middle(request.first.sizes[axis]) for axis in ("y", "x"))
     images = {}
@@ -28,7 +28,7 @@ def with_matching_blur(request: Request) -> Request:
     sides = (images[first].shape[2] * model.scale, images[first].shape[3] * model.scale)
     if tuple(images[later].shape[2:]) != sides:
         return request
-    return replace(request, model=model.matching_blur({name: image.nan_to_num() for name, image in images.items()}))
+    return replace(request, model=model.adapted_to({name: image.nan_to_num() for name, image in images.items()}))
 
 
 def _middle(length: int) -> slice:
