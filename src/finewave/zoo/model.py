@@ -37,8 +37,8 @@ from finewave.zoo.precision import check_precision, uses_bfloat16
 from finewave.zoo.runnable import RunnableModel
 
 POOLINGS = ("image", "local")
-NOISY = 38.0
-"""Signal-to-noise ratio in dB below which fusion keeps noise out: of photographs at base ISO it is above."""
+NOISY = 37.0
+"""Signal-to-noise ratio in dB below which fusion keeps noise out; all scenes of CAVE are above 40."""
 
 
 class Model(RunnableModel):
@@ -320,7 +320,7 @@ class Model(RunnableModel):
         net.to(self._like(torch.empty(0)))
         card = self.card
         if card is not None:
-            card = replace(card, config=net.config, receptive_field=net.receptive_field, halos=None)
+            card = replace(card, config={**config, **options}, receptive_field=net.receptive_field, halos=None)
             if "degradation" in options:
                 card = replace(card, degradation={**options["degradation"], "scale": self.scale})
         return Model(net, card, precision=self.precision, pooling=self.pooling)
