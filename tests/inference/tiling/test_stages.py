@@ -23,7 +23,7 @@ from finewave.inference.tiling.tiles import Tiling
 from finewave.nn.kernels import fused_conv
 from finewave.physics.degradation import degrade
 from finewave.systems.awan.network import AWAN
-from finewave.systems.baselines import local_regression
+from finewave.systems.baselines import gaussian_windows
 from finewave.systems.baselines.nearest_neighbours import NearestNeighbours
 from finewave.systems.tile_stages import Margins, TileStage
 from finewave.zoo.bundled_weights import weight_folders
@@ -85,7 +85,7 @@ def test_tiles_of_shipped_models_cost_little_more_than_the_scene_in_one_piece(
 ) -> None:
     """A tile of 512 output pixels inside a scene, with the default halo: below 25 % more arithmetic."""
     monkeypatch.setattr(fused_conv, "_onednn_takes", lambda x: False)  # PyTorch does not count its convolutions
-    monkeypatch.setattr(local_regression, "AT_ONCE", 1000)  # fewer operations to be counted
+    monkeypatch.setattr(gaussian_windows, "AT_ONCE", 1000)  # fewer operations to be counted
     model = load_model(name, precision="float32").with_pooling("local")
     if "ref_rgb" in model.inputs:
         assert len(plan_tiles(model, 2048, 2048)) == 1  # never in tiles
