@@ -32,9 +32,7 @@ def test_noise_is_kept_out_where_there_is_some() -> None:
     model = Model(fw.create_model("local-regression", **options))
     pair = {key: image.float() for key, image in images(4, {"kernel": "gaussian"}, noise=0.03).items()}
     inputs = {key: pair[key] for key in ("lr_hsi", "hr_msi")}
-    with pytest.warns(
-        FinewaveWarning, match=r"LocalRegression: .* noise, a signal-to-noise ratio of \d+ dB"
-    ):
+    with pytest.warns(FinewaveWarning, match=r"LocalRegression: .* noise, a signal-to-noise ratio of \d+ dB"):
         result = model.predict(**inputs)
     aware = model.with_options(noise="estimated")
     torch.testing.assert_close(result, aware.predict(**inputs))
