@@ -20,25 +20,28 @@ def checkout_revision(*, short: bool = False) -> str | None:
     return revision + ("+changes" if changed else "")
 
 
-def processor() -> tuple[str, set[str]]:
-    """Return the processor's name and, where the system reports them, its features under their Linux kernel names."""
+def processor() -> str:
+    """Return the processor's name, as the system reports it."""
     path = Path("/proc/cpuinfo")
     text = path.read_text().split("\n\n")[0] if path.exists() else ""
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
-    return facts.get("model name", platform.processor()), set(facts.get("flags", "").split())
+    return facts.get("model name", platform.processor())
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return processor, cores, threads, matrix units, GPU, versions, load, date and commit."""
+    """Return processor, cores, threads, the instructions that may be used, GPU, versions, load, date and commit."""
     import torch
 
-    model, flags = processor()
+    from finewave.instructions import bfloat16_instructions, vectors
+
+    usable = bfloat16_instructions()
     return {
-        "processor": model,
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "amx_bf16": "amx_bf16" in flags,
-        "avx512_bf16": "avx512_bf16" in flags,
+        "amx_bf16": "amx_bf16" in usable,
+        "avx512_bf16": "avx512_bf16" in usable,
+        "vectors": vectors(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "torch": torch.__version__,
         "python": platform.python_version(),

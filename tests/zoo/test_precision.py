@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from finewave import instructions
 from finewave.datasets.patches import Scene
 from finewave.datasets.registry import open_scenes
 from finewave.errors import InputError
 from finewave.metrics import MetricAccumulator
 from finewave.physics.sensors import get_sensor
+from finewave.provenance import describe_machine
 from finewave.systems.base import SRNetwork
 from finewave.training.precision import training_precision
 from finewave.zoo import precision as module
@@ -100,20 +102,43 @@ def test_the_choice_is_the_models(tiny_weights: Path) -> None:
     assert torch.equal(again.predict(lr_msi=x), single.predict(lr_msi=x))
 
 
+AVX512 = {"avx512_bf16": True, "amx_bf16": False}
+AMX = {"avx512_bf16": True, "amx_bf16": True}
+
+
 @pytest.mark.parametrize(
-    ("capabilities", "gains"),
+    ("capabilities", "vectors", "limits", "gains"),
     [
-        ({"avx2": True, "avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, False),
-        ({"avx512_bf16": True, "amx_bf16": False}, True),
-        ({"avx512_bf16": True, "amx_bf16": True}, True),
-        ({"neon": True}, False),
-        ({}, False),
+        ({"avx2": True, "avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, "AVX512", {}, False),
+        (AVX512, "AVX512", {}, True),
+        (AMX, "AVX512", {}, True),
+        ({"neon": True}, "DEFAULT", {}, False),
+        ({}, "AVX2", {}, False),
+        (AMX, "AVX2", {}, False),  # what ATEN_CPU_CAPABILITY says
+        (AMX, "DEFAULT", {}, False),
+        (AVX512, "AVX512", {"ONEDNN_MAX_CPU_ISA": "AVX2"}, False),
+        (AMX, "AVX512", {"ONEDNN_MAX_CPU_ISA": "avx512_core_vnni"}, False),
+        (AMX, "AVX512", {"DNNL_MAX_CPU_ISA": "AVX512_CORE"}, False),
+        (AMX, "AVX512", {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16", "DNNL_MAX_CPU_ISA": "AVX2"}, True),
+        (AMX, "AVX512", {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_AMX"}, True),
+        (AVX512, "AVX512", {"ONEDNN_MAX_CPU_ISA": "anything"}, True),  # as oneDNN, which takes no notice of it
     ],
 )
-def test_the_processor_decides_not_the_clock(
-    capabilities: dict[str, bool], gains: bool, monkeypatch: pytest.MonkeyPatch
+def test_the_processor_and_its_limits_decide_not_the_clock(
+    capabilities: dict[str, bool],
+    vectors: str,
+    limits: dict[str, str],
+    gains: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "processor_capabilities", lambda: capabilities)
+    monkeypatch.setattr(instructions, "capabilities", lambda: capabilities)
+    monkeypatch.setattr(instructions, "vectors", lambda: vectors)
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in limits.items():
+        monkeypatch.setenv(name, value)
+    usable = describe_machine()
+    assert (usable["avx512_bf16"] or usable["amx_bf16"], usable["vectors"]) == (gains, vectors)
     assert bfloat16_gains("cpu") == gains
     assert training_precision("cpu") == ("bf16-mixed" if gains else "32-true")
     chosen = "bfloat16" if gains else "float32"

@@ -405,4 +405,4 @@ def _ms_bands(config: dict[str, Any], store: Store) -> tuple[list[str], list[flo
 def _hardware() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f"{os.cpu_count()} cores of {processor()[0]}"
+    return f"{os.cpu_count()} cores of {processor()}"

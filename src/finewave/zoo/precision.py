@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 
 from finewave.errors import unknown_name
+from finewave.instructions import bfloat16_instructions
 from finewave.systems.base import SRNetwork
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -16,9 +16,6 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 MOST_LOST = {"psnr": 0.01, "ssim": 0.0005, "sam": 0.05}
 """In dB, 1 and degrees: what bfloat16 may change of the mean over images for ``"auto"`` to take it."""
-
-CAPABILITIES = ("amx_bf16", "avx512_bf16")
-"""Instructions of processors, by PyTorch's names, with which bfloat16 is faster than float32."""
 
 
 def check_precision(name: str) -> str:
@@ -63,15 +60,10 @@ def bfloat16_gains(device_type: str) -> bool:
     """Return whether convolutions are clearly faster in bfloat16 than in float32, by the chip's instructions.
 
     On processors, instructions for bfloat16: AMX's tiles, or AVX-512's dot products; with either, convolutions of 64
-    features are faster than in float32. CPUs without either emulate bfloat16; False for unknown ones. The result does
-    not depend on the machine's load.
+    features are faster than in float32. CPUs without either emulate bfloat16, and so does oneDNN where the environment
+    limits the instructions (`finewave.instructions`); False for unknown ones. The result does not depend on the
+    machine's load.
     """
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device_type == "cpu" and any(processor_capabilities().get(name, False) for name in CAPABILITIES)
-
-
-def processor_capabilities() -> Mapping[str, Any]:
-    """Return PyTorch's report of CPU features; empty in versions without it."""
-    report = getattr(torch.cpu, "get_capabilities", None)
-    return {} if report is None else report()
+    return device_type == "cpu" and bool(bfloat16_instructions())
