@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from finewave.errors import InputError
 from finewave.inference.options import bytes_of
-from finewave.inference.tiling.plan import default_side, halos_of
+from finewave.inference.tiling.plan import STEP, default_side, halos_of
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ SHARE = 0.5
 
 Not of what is free at the moment: the same command would cut other tiles when it is given again, and not resume.
 """
-STEP = 64
-"""Sides of tiles that a budget chooses are multiples of it, in pixels of the output."""
 
 
 def tile_within(
@@ -77,7 +75,7 @@ def tile_within(
                 stacklevel=3,
             )
         return None
-    default = min(model.largest_tile, default_side(model.bands_of(model.output)) // model.upscaling)
+    default = min(model.largest_tile, default_side(model) // model.upscaling)
     if memory is None and needed(max(default, 1)) <= budget:
         return None
     step = max(1, STEP // model.upscaling)

@@ -155,6 +155,11 @@ class RunnableModel:
         raise NotImplementedError
 
     @property
+    def memory_share(self) -> float:
+        """Memory that the network takes in its arithmetic, relative to that in which it runs by default."""
+        return 1.0
+
+    @property
     def working_memory(self) -> int:
         """Bytes that it needs for each output pixel that it sees."""
         raise NotImplementedError

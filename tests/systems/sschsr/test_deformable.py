@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from finewave.systems.sschsr import network
 from finewave.systems.sschsr.deformable import deformable_conv
+from finewave.systems.sschsr.network import DeformableAggregation
 
 
 def bilinear(image: Tensor, y: float, x: float) -> Tensor:
@@ -67,3 +70,30 @@ def test_gradients() -> None:
     mask = torch.rand(1, 9, 3, 4, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(2, 2, 3, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(deformable_conv, (x, offset, mask, weight))
+
+
+@pytest.mark.parametrize(("height", "width"), [(9, 7), (16, 5), (1, 6)])
+def test_strips_of_the_aggregation_equal_the_whole(height: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(1)
+    part = DeformableAggregation(8, groups=2).double()
+    part.offset_mask.weight.data.normal_(std=0.3)
+    reference, guide = torch.randn(2, 2, 8, height, width, dtype=torch.float64)
+    offsets = 3 * torch.randn(2, 9, 2, height, width, dtype=torch.float64)
+    similarity = torch.rand(2, 1, height, width, dtype=torch.float64)
+    whole = part(reference, guide, offsets, similarity)  # with gradient: in one piece
+    with torch.no_grad():
+        for rows in (1, 2, 4):
+            monkeypatch.setattr(network, "STRIP", rows * 2 * 2 * 27 * width)
+            calls: list[int] = []
+            given = network.deformable_conv
+            with monkeypatch.context() as patch:
+                patch.setattr(
+                    network,
+                    "deformable_conv",
+                    lambda x, offset, *rest, given=given, calls=calls: (
+                        calls.append(offset.shape[2]),
+                        given(x, offset, *rest),
+                    )[1],
+                )
+                torch.testing.assert_close(part(reference, guide, offsets, similarity), whole)
+            assert calls == [min(rows, height - top) for top in range(0, height, rows)]

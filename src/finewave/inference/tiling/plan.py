@@ -19,6 +19,8 @@ OUTPUT_TILE = 512
 """Side of a tile in output pixels, where it has few bands."""
 OUTPUT_VALUES = 64 * OUTPUT_TILE**2
 """Numbers of a tile's output, 67 MB: of an image with hundreds of bands, several copies would take gigabytes."""
+STEP = 64
+"""Sides of tiles that memory limits are multiples of it, in pixels of the output."""
 FAST_OVERHEAD = 0.25
 """Pixels that the fast halo adds to a tile, relative to the tile."""
 CHEAP = 0.03
@@ -44,7 +46,7 @@ def plan_tiles(
         Of the scene, in pixels.
     tile : int, optional
         Side of a tile in pixels of the scene; by default as many as make `OUTPUT_TILE` pixels of the output, or a
-        half or a quarter of it where there are many bands.
+        half or a quarter of it where there are many bands, and fewer where it has to work in float32.
     halo : {"auto", "exact", "fast"} or int
         Input of the network around a tile. ``"exact"``: its receptive field, so that tiles equal the untiled
         prediction. ``"auto"``: the halo in the model's card, with which measured tiles differ by at most 1e-4 of the
@@ -72,7 +74,7 @@ def plan_tiles(
     whole = Tiling(height, width, max(height, width), 0, model.size_multiple)
     if "ref_rgb" in model.inputs:
         return whole  # the reference is not aligned, so it cannot be tiled
-    side = tile or min(model.largest_tile, max(1, default_side(model.bands_of(model.output)) // model.upscaling))
+    side = tile or min(model.largest_tile, max(1, default_side(model) // model.upscaling))
     if max(height, width) <= side:
         return whole
     reach = model.reach
@@ -96,11 +98,14 @@ def plan_tiles(
     return tiling
 
 
-def default_side(bands: int | None) -> int:
-    """Return the side of a tile in output pixels by the number of bands; None where that is not known."""
+def default_side(model: RunnableModel) -> int:
+    """Return the side of a tile in output pixels, by the number of bands and the memory of the network's arithmetic."""
     side = OUTPUT_TILE
-    while (bands or 1) * side**2 > OUTPUT_VALUES and side > OUTPUT_TILE // 4:
+    bands = model.bands_of(model.output) or 1  # unknown for networks of any bands
+    while bands * side**2 > OUTPUT_VALUES and side > OUTPUT_TILE // 4:
         side //= 2
+    if model.memory_share > 1:
+        side = max(STEP, int(side / math.sqrt(model.memory_share)) // STEP * STEP)
     return side
 
 

@@ -13,14 +13,16 @@ from torch.nn import functional as F
 from finewave.nn.warping import pixel_grid, sample_at
 
 
-def deformable_conv(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def deformable_conv(
+    x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None, top: int = 0
+) -> Tensor:
     """Convolve ``x`` with taps displaced by ``offset`` and weighted by ``mask``; stride 1, same size.
 
     y(p) = sum_k w_k m_k(p) x(p + p_k + d_k(p)), with bilinear sampling and zeros outside of the image.
 
     Parameters
     ----------
-    x : Tensor (B, C, H, W)
+    x : Tensor (B, C, H', W)
     offset : Tensor (B, 2 G K, H, W)
         d, for K taps in row-major order and G groups of channels: group by group, tap by tap, y before x; in pixels.
     mask : Tensor (B, G K, H, W)
@@ -28,20 +30,23 @@ def deformable_conv(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bia
     weight : Tensor (D, C, k, k)
         k odd, K = k^2.
     bias : Tensor (D,), optional
+    top : int
+        Row of ``x`` at which the result begins: H = H' rows of it, or fewer.
 
     Returns
     -------
     Tensor (B, D, H, W)
     """
-    batch, channels, height, width = x.shape
+    batch, channels, _, width = x.shape
+    height = offset.shape[2]
     size = weight.shape[-1]
     taps = size * size
     groups = mask.shape[1] // taps
     wide = torch.promote_types(x.dtype, torch.float32)
     shifts = offset.to(wide).reshape(batch * groups, taps, 2, height, width)
     mask = mask.reshape(batch, groups, taps, 1, height, width)
-    grouped = x.reshape(batch * groups, channels // groups, height, width)
-    centre = pixel_grid(height, width, grouped)
+    grouped = x.reshape(batch * groups, channels // groups, *x.shape[2:])
+    centre = pixel_grid(top + height, width, grouped)[:, :, top:]
     out = None
     for k in range(taps):  # one tap at a time: all together would need K copies of the image
         row, column = divmod(k, size)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 PATCH = 3
-CHUNK = 1 << 25  # correlations computed at a time
+CHUNK = 1 << 24  # correlations computed at a time
 
 
 class Correspondence(NamedTuple):

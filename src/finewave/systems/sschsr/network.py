@@ -26,12 +26,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from finewave.nn.exporting import exporting
 from finewave.nn.sampling import bicubic
 from finewave.nn.warping import backward_warp
 from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least, one_of, require
 from finewave.systems.sschsr.deformable import deformable_conv
-from finewave.systems.sschsr.guided_attention import FusionBlock
+from finewave.systems.sschsr.guided_attention import STRIP, FusionBlock
 from finewave.systems.sschsr.histogram import match_histograms
 from finewave.systems.sschsr.matching import Correspondence, match
 from finewave.systems.sschsr.raft import RAFT
@@ -136,15 +137,27 @@ class DeformableAggregation(nn.Module):
         offsets, similarity : Tensor (B, 9, 2, H, W) and (B, 1, H, W)
             See `finewave.systems.sschsr.matching.Correspondence`.
         """
-        # two thirds are offsets, y before x; apart and in place, as at full size they are the network's largest values
+        height, width = guide.shape[2:]
+        rows = max(1, STRIP // (guide.shape[0] * len(_given(self.offset_mask.bias)) * width))
+        if torch.is_grad_enabled() or exporting():
+            rows = height
+        guide = F.pad(guide, (1, 1, 1, 1))
+        strips = []
+        for top in range(0, height, rows):  # the offsets of all groups are at full size the network's largest values
+            seen, kept = slice(top, top + rows + 2), slice(top, top + rows)
+            strips.append(self._rows(reference, guide[:, :, seen], offsets[..., kept, :], similarity[:, :, kept], top))
+        return torch.cat(strips, 2) if len(strips) > 1 else strips[0]
+
+    def _rows(self, reference: Tensor, guide: Tensor, offsets: Tensor, similarity: Tensor, top: int) -> Tensor:
+        # two thirds are offsets, y before x; apart and in place
         weight, bias = self.offset_mask.weight, _given(self.offset_mask.bias)
         first = 2 * len(bias) // 3
-        mask = (F.conv2d(guide, weight[first:], bias[first:], padding=1) * similarity).sigmoid()
-        residue = F.conv2d(guide, weight[:first], bias[:first], padding=1).to(offsets.dtype).tanh_()
+        mask = (F.conv2d(guide, weight[first:], bias[first:]) * similarity).sigmoid()
+        residue = F.conv2d(guide, weight[:first], bias[:first]).to(offsets.dtype).tanh_()
         before = offsets.flip(2).flatten(1, 2)[:, None]
         offset = torch.add(before, residue.unflatten(1, (self.groups, -1)), alpha=self.max_residue).flatten(1, 2)
         del residue, before
-        return deformable_conv(reference, offset, mask, self.weight, self.bias)
+        return deformable_conv(reference, offset, mask, self.weight, self.bias, top)
 
 
 class IDFA(nn.Module):
