@@ -13,8 +13,9 @@ from finewave.inference.memory import STEP, machine_memory, peak_bytes, tile_wit
 from finewave.inference.options import bytes_of
 from finewave.inference.predict import predict_file
 from finewave.inference.request import make_request
-from finewave.inference.tiling.plan import halos_of
+from finewave.inference.tiling.plan import default_side, halos_of, plan_tiles
 from finewave.io.open_save import load_scene
+from finewave.systems.registry import create_model
 from finewave.zoo.model import Model, load_model
 from tests.inference.tiny_models import save_model, scene_of, write_scene
 
@@ -47,7 +48,7 @@ def test_largest_tile_within_the_budget(halo: str | int, model: Model) -> None:
         return request.first.nbytes + peak_bytes(model, side, [each + 3 for each in halos_of(model, halo, side)])
 
     sides = list[int]()
-    for budget in (0.7e9, 1e9, 2e9):
+    for budget in (0.9e9, 1.4e9, 3e9):
         side = tile_within(budget, request, halo=halo, beyond=3)
         assert side is not None
         step = STEP // model.upscaling
@@ -95,7 +96,7 @@ def test_limits_of_control_groups(tmp_path: Path) -> None:
 def test_same_values_whatever_the_budget(model: Model, tmp_path: Path) -> None:
     source = write_scene(tmp_path / "scene.tif", 70, 90)
     results = []
-    for name, budget in (("one", "1T"), ("small", "0.6G"), ("plain", None)):
+    for name, budget in (("one", "1T"), ("small", "0.75G"), ("plain", None)):
         predict_file(source, tmp_path / f"{name}.tif", model, memory=budget)
         results.append(load_scene(tmp_path / f"{name}.tif").values)
     for other in results[1:]:
@@ -109,3 +110,14 @@ def test_too_little_and_both(model: Model, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="give --tile or --memory"):
         predict_file(source, tmp_path / "out.tif", model, memory="4G", tile=20)
     assert not (tmp_path / "out.tif").exists()
+
+
+def test_a_network_that_has_to_work_in_float32_gets_smaller_tiles() -> None:
+    """Its features take twice as much: by default it works in bfloat16, where the processor has it."""
+    net = create_model("jssunet", scale=4, features=8, stages=1, post=False)
+    halves, whole = (Model(net, precision=each) for each in ("bfloat16", "float32"))
+    assert [plan_tiles(each, 1000, 1000).tile for each in (halves, whole)] == [128, 80]
+    assert peak_bytes(whole, 80, [8]) < peak_bytes(halves, 128, [8]) < peak_bytes(whole, 128, [8])
+    assert plan_tiles(whole, 1000, 1000, tile=128).tile == 128  # as stated
+    other = Model(create_model("mst++"), precision="float32")
+    assert default_side(other) == 512

@@ -116,6 +116,8 @@ SAID = {"transform_nan.tif": "leads nowhere"} | dict.fromkeys(
     ("wl_nan.tif", "wl_inf.tif", "wl_neg.tif", "neg_wl.h5"), "not a wavelength"
 )
 
+ENDED = {"segfault.mat": "crashed", "hang.nc": "did not come back"}
+
 
 @pytest.mark.skipif(not CASES.is_dir(), reason=f"there is no folder {CASES}")
 @pytest.mark.parametrize("name", REFUSED)
@@ -139,6 +141,12 @@ def test_cases_that_are_read_with_a_word(name: str) -> None:
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason=f"there is no folder {CASES}")
+def test_every_case_has_its_answer() -> None:
+    answered = {*REFUSED, *SAID, "nest.zarr", *ENDED}
+    assert {each.name for each in CASES.iterdir()} - {"README.md"} == answered
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason=f"there is no folder {CASES}")
 def test_attributes_nested_without_end() -> None:
     scene = load_scene(CASES / "nest.zarr")
     assert scene.shape == (3, 16, 16)
@@ -146,7 +154,7 @@ def test_attributes_nested_without_end() -> None:
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason=f"there is no folder {CASES}")
-@pytest.mark.parametrize(("name", "words"), [("segfault.mat", "crashed"), ("hang.nc", "did not come back")])
+@pytest.mark.parametrize(("name", "words"), ENDED.items())
 def test_cases_that_end_a_library(name: str, words: str) -> None:
     with pytest.raises(InputError, match=rf"{name} .*the library that reads it {words}"):
         load_scene(CASES / name)

@@ -277,3 +277,56 @@ def test_damaged_geopackages_are_one_line(tmp_path: Path) -> None:
         with pytest.raises(InputError) as caught:
             read_spots(path)
         assert "\n" not in str(caught.value)
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        f"CREATE VIEW gpkg_geometry_columns AS {ENDLESS} SELECT max(i) table_name, 1 column_name, 1 srs_id FROM n",
+        "CREATE TABLE gpkg_geometry_columns (table_name, column_name, srs_id);"
+        "INSERT INTO gpkg_geometry_columns VALUES ('spots', 'geom', 0);"
+        "CREATE TABLE gpkg_spatial_ref_sys (srs_id, organization, organization_coordsys_id);"
+        f"CREATE VIEW spots AS {ENDLESS} SELECT count(i) AS geom FROM n",
+        "CREATE TABLE gpkg_geometry_columns (table_name, column_name, srs_id);"
+        "INSERT INTO gpkg_geometry_columns VALUES ('spots', 'geom', 0);"
+        "CREATE TABLE gpkg_spatial_ref_sys (srs_id, organization, organization_coordsys_id);"
+        "CREATE VIEW spots AS SELECT zeroblob(900000000) AS geom",
+        "CREATE TABLE gpkg_geometry_columns (table_name, column_name, srs_id);"
+        "INSERT INTO gpkg_geometry_columns VALUES ('x\" UNION SELECT \"', 'geom', 0);"
+        "CREATE TABLE gpkg_spatial_ref_sys (srs_id, organization, organization_coordsys_id);",
+        "CREATE TABLE gpkg_geometry_columns (table_name, column_name, srs_id);"
+        "INSERT INTO gpkg_geometry_columns VALUES ('spots', 'geom', 0);"
+        "CREATE TABLE gpkg_spatial_ref_sys (srs_id, organization, organization_coordsys_id);"
+        "CREATE TABLE spots (geom); INSERT INTO spots VALUES ('text')",
+    ],
+    ids=["endless layer", "endless table", "a gigabyte", "a name with quotes", "a text for a geometry"],
+)
+def test_queries_in_the_place_of_tables_end(statements: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    connection = sqlite3.connect(path)
+    connection.executescript(statements)
+    connection.close()
+    with pytest.raises(InputError) as caught:
+        read_spots(path)
+    assert "\n" not in str(caught.value)
+    assert "a.gpkg" in str(caught.value)
+
+
+def test_geometries_in_geometries_without_end(tmp_path: Path) -> None:
+    nested = struct.pack("<BII", 1, 4, 1) * 5000 + struct.pack("<BI2d", 1, 1, 1.0, 2.0)
+    path = tmp_path / "a.gpkg"
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        "CREATE TABLE gpkg_geometry_columns (table_name, column_name, srs_id);"
+        "INSERT INTO gpkg_geometry_columns VALUES ('spots', 'geom', 0);"
+        "CREATE TABLE gpkg_spatial_ref_sys (srs_id, organization, organization_coordsys_id);"
+        'CREATE TABLE spots (geom, "400");'
+    )
+    connection.execute("INSERT INTO spots VALUES (?, 0.5)", (b"GP\x00\x01" + struct.pack("<i", 0) + nested,))
+    connection.commit()
+    connection.close()
+    with pytest.raises(InputError, match=r"a\.gpkg"):
+        read_spots(path)

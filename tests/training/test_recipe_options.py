@@ -17,6 +17,8 @@ from omegaconf import OmegaConf
 
 import finewave as fw
 from finewave.sections import keys_of
+from finewave.systems.registry import list_systems, system_named
+from finewave.systems.signatures import phase_options_of
 from finewave.training.recipe_options import RecipeOptions
 from finewave.training.recipes import check_recipe, load_recipe, phase_sections
 
@@ -227,6 +229,11 @@ def _keys() -> list[tuple[str, str]]:
         sections = phase_sections(system, kind, "kind")
         keys += [(recipe, key) for each in sections for key in keys_of(each, f"{phase}.")]
     return keys
+
+
+def test_no_kind_of_phase_is_left_out() -> None:
+    own = {kind for name in list_systems() for kind in phase_options_of(system_named(name))}
+    assert {"supervised", *own} == set(OF_KIND)
 
 
 numbers = st.one_of(st.integers(-(2**40), 2**40), st.floats(width=32), st.sampled_from([0, 1, -1, 2, 0.5]))

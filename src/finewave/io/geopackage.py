@@ -16,6 +16,10 @@ from finewave.errors import InputError
 Rings = list[NDArray[np.float64]]
 """A point (1, 2), or corners (k, 2) of the outer ring of a polygon and of its holes."""
 _ENVELOPE_BYTES = (0, 32, 48, 48, 64)
+_STEPS = 20_000_000
+"""Instructions of SQLite for a file, about a second: what is called a table may be a query that never ends."""
+_LARGEST = 2**26
+"""Bytes of a value."""
 _POINT, _POLYGON, _MULTI_POINT, _MULTI_POLYGON = 1, 3, 4, 6
 
 
@@ -25,11 +29,14 @@ def features_in(path: Path) -> Iterator[tuple[Rings, str | None, dict[str, Any]]
     Raises
     ------
     InputError
-        It has no such layer, or a geometry is neither one point nor one polygon.
+        It has no such layer, a geometry is neither one point nor one polygon, or a query stands where a table should.
     """
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     try:
         connection.row_factory = sqlite3.Row
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.set_progress_handler(lambda: 1, _STEPS)  # a number other than 0 ends the query
         layer = connection.execute("SELECT table_name, column_name, srs_id FROM gpkg_geometry_columns").fetchone()
         if layer is None:
             raise InputError(f"{path} has no layer of points or polygons")

@@ -12,6 +12,9 @@ import rasterio
 
 import finewave as fw
 from finewave.errors import InputError
+from finewave.io.network.location import Remote
+from finewave.io.open_options import OpenOptions
+from finewave.io.products.stac import open_item
 from tests.http_server import file_server
 
 BANDS = {"blue": ("B02", 0.49, 0.098), "green": ("B03", 0.56, 0.045), "red": ("B04", 0.665, 0.038)}
@@ -195,6 +198,25 @@ def test_an_item_of_elsewhere_leads_to_no_file_of_this_machine(
     write(folder, item_of({"blue": asset("blue") | {"href": href}}))
     with file_server(folder) as served, pytest.raises(InputError, match="leads to a file of this machine"):
         fw.open_scene(f"{served.url}/item.json")
+
+
+METADATA = ("169.254.169.254", "2852039166", "0xa9fea9fe", "[::ffff:169.254.169.254]", "[fe80::1]", "169.254.43518")
+
+
+@pytest.mark.parametrize("host", METADATA)
+def test_an_item_does_not_lead_to_the_metadata_of_a_cloud(host: str, folder: Path) -> None:
+    """Whose answers hold the keys of the machine; nothing is asked, so that nothing can answer."""
+    for scheme in ("http://", "/vsicurl/http://", "https://a:b@"):
+        item = item_of({"blue": asset("blue") | {"href": f"{scheme}{host}/latest/meta-data/blue.tif"}})
+        with pytest.raises(InputError, match="an address of this machine or its network"):
+            fw.open_scene(write(folder, item))
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "127.1", "127.0.0.2", "10.0.0.1", "[::1]", "a.localhost"])
+def test_an_item_of_elsewhere_leads_to_no_server_of_this_network(host: str) -> None:
+    item = item_of({"blue": asset("blue") | {"href": f"http://{host}:8000/blue.tif"}})
+    with pytest.raises(InputError, match="an address of this machine or its network"):
+        open_item(item, Remote("https://data.example/item.json"), OpenOptions())
 
 
 def test_a_virtual_raster_of_elsewhere_is_not_opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,7 +97,30 @@ def test_headers_bound_the_page(port: int) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example", "evil@127.0.0.1", "[::ffff:1]", "a b", "127.1"],
+    [
+        "evil.example",
+        "evil.example:{port}",
+        "127.0.0.1.evil.example",
+        "evil@127.0.0.1",
+        "[::ffff:1]",
+        "a b",
+        "127.1",
+        "localhost.",
+        "127.0.0.1.:{port}",
+        "localhost:evil",
+        "localhost:{port}:80",
+        "localhost:",
+        "[::1",
+        "[::1]evil",
+        "[127.0.0.1]",
+        "localhost/evil.example",
+        "localhost#@evil.example",
+        "localhost, evil.example",
+        "2130706433",
+        "0x7f.1",
+        "0.0.0.0",
+        "\xe9localhost",
+    ],
 )
 def test_another_name_is_refused(port: int, host: str) -> None:
     known = f"?token={token(port)}"
@@ -106,7 +131,7 @@ def test_another_name_is_refused(port: int, host: str) -> None:
     assert status(raw(port, b"GET / HTTP/1.0\r\n\r\n", half=True)) in (0, 400, 403)
 
 
-@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "LOCALHOST:9"])
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "LOCALHOST:9", "[::1]:9", "[::1]"])
 def test_a_tunnel_has_another_port(port: int, host: str) -> None:
     assert status(ask(port, f"/?token={token(port)}", host=host)) == 200
 
@@ -122,13 +147,37 @@ def test_sockets_open_for_own_pages_only(port: int) -> None:
         assert status(ask(port, known, **{**SOCKET, "Sec_WebSocket_Protocol": offered}, Origin=own)) in (400, 403)
 
 
+def test_a_session_does_not_open_for_another_page(port: int) -> None:
+    """Even with the token and a session that the server has made."""
+    page = ask(port, f"/?token={token(port)}").decode()
+    session = re.search(r'"token":"([\w.-]+)"', page) or re.search(r"[\w-]{40,}\.[\w-]{20,}", page)
+    assert session is not None
+    key = session[session.re.groups]
+    known, own = f"/ws?token={token(port)}", f"http://127.0.0.1:{port}"
+    offered = {**SOCKET, "Connection": "Upgrade", "Sec_WebSocket_Protocol": f"bokeh, {key}"}
+    others = (
+        "http://evil.example",
+        "null",
+        "file://",
+        "file:///tmp/a.html",
+        f"http://127.0.0.1:{port + 1}",
+        "",
+        own + "/",
+    )
+    for origin in (*others, f"{own}, http://evil.example", own.upper(), f"http://127.0.0.1:{port}.evil.example"):
+        assert status(ask(port, known, **offered, Origin=origin)) == 403, origin
+    assert status(ask(port, known, **offered)) == 403
+    assert status(ask(port, known, **offered, Origin=own)) == 101
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_other_pages_cannot_send(port: int, method: str) -> None:
     known = f"?token={token(port)}&name=a.png&model=jssunet-photo-x4"
     for path in (f"/upload{known}", f"/jobs/a{known}"):
         assert status(ask(port, path, method, body=b"x")) == 403
         assert status(ask(port, path, method, body=b"x", X_Finewave="1", Origin="http://evil.example")) == 403
-        assert status(ask(port, path, method, body=b"x", X_Finewave="1", Origin="null")) == 403
+        for origin in ("null", "file://", "", f"http://localhost:{port}", f"https://127.0.0.1:{port}"):
+            assert status(ask(port, path, method, body=b"x", X_Finewave="1", Origin=origin)) == 403
 
 
 @pytest.mark.parametrize(
@@ -149,6 +198,18 @@ def test_other_pages_cannot_send(port: int, method: str) -> None:
         "/saves/nothing",
         "/jobs/%2e%2e",
         "//etc/passwd",
+        "/page/....//server.py",
+        "/page/%252e%252e/server.py",
+        "/page/..\\server.py",
+        "/page/page.js/",
+        "/page/page.js%00.png",
+        "/page/",
+        "/page/.",
+        "/static/js/",
+        "/./page/../upload/..",
+        "/%2f%2fevil.example/..",
+        "/;/upload",
+        "/results/a/../../jobs",
         "/autoload.js",
         "/metadata",
     ],
@@ -177,6 +238,34 @@ def test_paths_lead_nowhere_else(port: int, path: str) -> None:
         b"GET / HTTP/1.1\r\nHost: H\r\nHost: evil.example\r\n\r\n",
         b"GET http://evil.example/?token=T HTTP/1.1\r\nHost: H\r\n\r\n",
         b"GET /?" + b"a" * 20000 + b" HTTP/1.1\r\nHost: H\r\n\r\n",
+        b"GET http://H/?token=T HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost:\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: H\r\nhost: H\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost: H\r\n\r\n",
+        b"GET  /?token=T  HTTP/1.1\r\nHost: H\r\n\r\n",
+        b"BREW /?token=T HTTP/1.1\r\nHost: H\r\n\r\n",
+        b"CONNECT evil.example:80 HTTP/1.1\r\nHost: H\r\n\r\n",
+        b"TRACE /?token=T HTTP/1.1\r\nHost: H\r\n\r\n",
+        b"GET /?token=T HTTP/1.1\r\nHost: H\r\nX: a\x00b\r\n\r\n",
+        b"GET /?token=T HTTP/1.1\r\nHost: H\r\nX : a\r\n\r\n",
+        b"GET /?token=T HTTP/1.1\r\n Host: H\r\n\r\n",
+        b"GET /jobs/a?token=T HTTP/1.1\r\nHost: H\r\nRange: bytes=0-,0-,0-,5-1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: H\r\n" + b"X: a\r\n" * 4000 + b"\r\n",
+        b"GET / HTTP/1.1\r\nHost: H\r\nX: " + b"a" * 20000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: H\r\nCookie: " + b"a=b; " * 3000 + b"\r\n\r\n",
+        b"POST /upload?token=T HTTP/1.1\r\nHost: H\r\nX-Finewave: 1\r\n"
+        b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxy",
+        b"POST /upload?token=T HTTP/1.1\r\nHost: H\r\nX-Finewave: 1\r\nContent-Length: +1\r\n\r\nx",
+        b"POST /upload?token=T HTTP/1.1\r\nHost: H\r\nX-Finewave: 1\r\nContent-Length: 0x1\r\n\r\nx",
+        b"POST /upload?token=T HTTP/1.1\r\nHost: H\r\nX-Finewave: 1\r\n"
+        b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"POST /upload?token=T HTTP/1.1\r\nHost: H\r\nX-Finewave: 1\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n-1\r\nx\r\n0\r\n\r\n",
+        b"POST /upload?token=T HTTP/1.1\r\nHost: H\r\nX-Finewave: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"f" * 5000 + b"\r\nx",
+        b"POST /upload?token=T HTTP/1.1\r\nHost: H\r\nX-Finewave: 1\r\nContent-Encoding: gzip\r\n"
+        b"Content-Length: 4\r\n\r\n\x1f\x8b\x08\x00",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"\xff\xff\xff\xff\r\n\r\n",
     ],
@@ -186,6 +275,65 @@ def test_malformed_requests_are_no_fault_of_the_server(port: int, data: bytes) -
     answer = raw(port, data, half=True)
     assert status(answer) < 500
     assert status(answer) != 200
+
+
+@pytest.mark.parametrize("path", ["/", "/upload", "/page/page.js"])
+def test_no_request_hides_in_the_body_of_another(port: int, path: str) -> None:
+    """Length and chunks that contradict each other: what follows is not read as a request of its own."""
+    hidden = f"GET /?token={token(port)} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    for lengths in (
+        f"Content-Length: {5 + len(hidden)}\r\nTransfer-Encoding: chunked",
+        f"Transfer-Encoding: chunked\r\nContent-Length: {5 + len(hidden)}",
+        "Content-Length: 5\r\nTransfer-Encoding: xchunked",
+        "Content-Length: 5, 5\r\nContent-Length: 4",
+    ):
+        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Finewave: 1\r\n{lengths}\r\n\r\n0\r\n\r\n"
+        answer = raw(port, head.encode() + hidden, half=True)
+        assert status(answer) in (0, 400, 403, 405), answer[:200]
+        assert answer.count(b"HTTP/1.1 ") <= 1
+
+
+def test_idle_connections_hold_nobody_up(port: int) -> None:
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(400)]
+    assert status(ask(port, f"/?token={token(port)}")) == 200
+    for connection in idle:
+        connection.close()
+    assert status(ask(port, f"/?token={token(port)}")) == 200
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_who_sends_without_end_is_given_up(port: int) -> None:
+    """A head byte by byte, a body byte by byte, and none at all: each is closed, by the server's limit of a minute."""
+    known = f"?token={token(port)}"
+    head = f" HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Finewave: 1\r\n"
+    begun = {
+        "head": f"GET /{known}{head}X: ",
+        "page": f"POST /{known}{head}Content-Length: 60000\r\n\r\n",
+        "job": f"DELETE /jobs/a{known}{head}Content-Length: 60000\r\n\r\n",
+        "nothing": "",
+    }
+    open_still = {name: socket.create_connection(("127.0.0.1", port)) for name in begun}
+    for name, connection in open_still.items():
+        connection.sendall(begun[name].encode())
+        connection.setblocking(False)
+    for _ in range(200):
+        for name, connection in list(open_still.items()):
+            try:
+                if name != "nothing":
+                    connection.send(b"a")
+                ended = connection.recv(65536) == b""
+            except BlockingIOError:
+                continue
+            except OSError:
+                ended = True
+            if ended:
+                open_still.pop(name).close()
+        if not open_still:
+            break
+        time.sleep(1)
+    assert not open_still
+    assert status(ask(port, f"/{known}")) == 200
 
 
 NAMES = ["left", "mode", "rgb", "band", "at", "pick", "theme", "scene", "swipe", "stretch", "map"]

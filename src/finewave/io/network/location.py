@@ -51,6 +51,11 @@ class Remote:
         return PurePosixPath(unquote(path.partition("?")[0]))
 
     @property
+    def host(self) -> str:
+        """Name or address of its server in small letters; empty for a GDAL path."""
+        return (urlsplit(self.url).hostname or "").rstrip(".")
+
+    @property
     def name(self) -> str:
         """Name of the file."""
         return self.path.name or urlsplit(self.url).netloc.rpartition("@")[2]

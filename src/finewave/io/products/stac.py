@@ -6,8 +6,10 @@ After the specification of items and its extensions ``eo``, ``raster`` and ``pro
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
+import socket
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -260,6 +262,7 @@ def _source(asset: Asset, base: Location) -> Location:
     if remote is not None:
         if remote.suffix.lower() == ".vrt":  # which could lead to files of this machine
             raise InputError(f"{base}: its asset {asset.key} is a virtual raster, not read where it lies: download it")
+        _check_address(remote, base, asset)
         return remote
     href = re.sub(r"^file:(//)?", "", asset.href, flags=re.IGNORECASE)
     assert not isinstance(base, Remote)  # whose assets are remote
@@ -267,6 +270,37 @@ def _source(asset: Asset, base: Location) -> Location:
     if not file.exists() and not href.startswith("/vsi"):
         raise InputError(f"{base} leads to {file} with its asset {asset.key}, which is missing; put it there")
     return file
+
+
+def _check_address(remote: Remote, base: Location, asset: Asset) -> None:
+    """Refuse an asset at an address of this machine, or of its cloud, that somebody else's item names.
+
+    Requests to them are those of a user of this machine; an item that lies on the same server may lead to it.
+    """
+    host = remote.host
+    if isinstance(base, Remote) and base.host == host:
+        return
+    address = _address(host)
+    near = address is not None and address.is_link_local
+    if isinstance(base, Remote):
+        near = near or (address is not None and not address.is_global) or f".{host}".endswith(".localhost")
+    if near:
+        raise InputError(
+            f"{base} leads to {host}, an address of this machine or its network, with its asset {asset.key}"
+        )
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address that a host is; None for names. One number, or fewer than four, is an address, too."""
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        try:
+            found = ipaddress.ip_address(socket.inet_aton(host))
+        except (OSError, ValueError):
+            return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found
 
 
 def _open_bands(

@@ -489,6 +489,7 @@ class JSSUNet(SRNetwork):
 
     task = "sssr"
     mixed_precision = True
+    float32_share = 2.2  # 4.4 to 5.2 kB per pixel in float32, of `jssunet-cave-x4` and `jssunet-photo-x4`
     objectives: ClassVar[Mapping[str, str]] = {
         "unfolding": "finewave.systems.jssunet.phases:Unfolding",
         "post": "finewave.systems.jssunet.phases:PostProcessing",

@@ -31,6 +31,7 @@ HEADERS = {
 }
 EVERYWHERE = ("", "0.0.0.0", "::")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[\w.-]+)(:\d{1,5})?", re.IGNORECASE | re.ASCII)
 _CODE = re.compile(r"/(static/js|page)/[\w.-]+|/favicon\.ico")
 """Paths of static files, which need no token."""
 _DATA = re.compile(r"/|/ws|/upload|/(jobs|results|saves)/[\w-]+")
@@ -93,7 +94,9 @@ class Access:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             return False
-        if name in self._names and re.fullmatch(r"[\w.:\[\]-]+", host):
+        if not _HOST.fullmatch(host):
+            return False
+        if name in self._names:
             return True
         if not self._anywhere:
             return False
