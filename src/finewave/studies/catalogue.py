@@ -1,17 +1,68 @@
-"""The studies by name."""
+"""The studies by name: finewave's, and those of other packages by their entry points."""
 
 from __future__ import annotations
 
+import importlib.metadata
+import warnings
+from dataclasses import replace
+from typing import TypeVar
+
 from finewave.errors import unknown_name
-from finewave.studies.definition import Figure, Study
+from finewave.studies.definition import Figure, Row, Study
 from finewave.studies.jssunet_tables import FIGURES as JSSUNET_FIGURES
 from finewave.studies.jssunet_tables import TABLES as JSSUNET
 from finewave.studies.other_systems import TABLES as OTHERS
+from finewave.warnings import FinewaveWarning
+
+_Kind = TypeVar("_Kind", Study, Row)
+
+PLUGINS = "finewave.studies"
+"""Group of entry points by which other packages add a `Study`, or a `Row` to one: ``finewave.studies.<study>``."""
 
 STUDIES: dict[str, Study] = {study.name: study for study in (*JSSUNET, *OTHERS)}
 
-
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in JSSUNET_FIGURES}
+
+
+def add_plugins(studies: dict[str, Study]) -> None:
+    """Add the studies and rows of other packages.
+
+    What cannot be loaded, is of another kind or has a name that is in use is left out with a warning: a package that is
+    broken must not stop the studies of others.
+    """
+    for point in importlib.metadata.entry_points(group=PLUGINS):
+        found = _loaded(point, Study)
+        if found is not None and found.name not in studies:
+            studies[found.name] = found
+        elif found is not None:
+            _warn(f"the study {found.name!r} of {point.value} is ignored: the name is already in use")
+    for name, study in list(studies.items()):
+        for point in importlib.metadata.entry_points(group=f"{PLUGINS}.{name}"):
+            row = _loaded(point, Row)
+            if row is not None and row.key not in [each.key for each in studies[name].rows]:
+                studies[name] = replace(studies[name], rows=(*studies[name].rows, row))
+            elif row is not None:
+                _warn(f"the row {row.key!r} of {point.value} is ignored: {study.name} has one of that name")
+
+
+def _loaded(point: importlib.metadata.EntryPoint, kind: type[_Kind]) -> _Kind | None:
+    """Return what an entry point names."""
+    try:
+        found = point.load()
+    except Exception as error:  # any of the other package's
+        _warn(f"the entry point {point.group}: {point.value} is ignored: {type(error).__name__}: {error}")
+        return None
+    if isinstance(found, kind):
+        return found
+    _warn(f"the entry point {point.group}: {point.value} is ignored: it is not a {kind.__name__}")
+    return None
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FinewaveWarning, stacklevel=4)
+
+
+add_plugins(STUDIES)
 
 
 def get_study(name: str) -> Study:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.metadata
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -21,6 +23,7 @@ from finewave.systems.registry import SYSTEMS, check_options, options_of, system
 from finewave.systems.signatures import annotations_of, phase_options_of
 from finewave.training.phase_options import PhaseOptions, SupervisedOptions
 from finewave.training.recipe_options import CropOptions, ModelOptions, RecipeOptions
+from finewave.warnings import FinewaveWarning
 from finewave.yaml_text import checked_text, read_yaml
 
 PROTOCOL_OPTIONS = ("scale", "ms_bands", "hs_bands")
@@ -33,11 +36,21 @@ PART_DATA = tuple(field.name for field in dataclasses.fields(CropOptions))
 _PHASE = re.compile(r"phase\d+")
 
 
+PLUGINS = "finewave.recipes"
+"""Group of entry points by which other packages add recipes: each names a package with YAML files."""
+
+
 def recipe_folders() -> Iterator[Path]:
-    """Yield the folders of the included recipes: of an installation, of a checkout."""
+    """Yield the folders of recipes by name: of an installation, of a checkout, of other packages."""
     installed = Path(str(resources.files("finewave"))) / "_recipes"
     checkout = Path(__file__).parents[3] / "recipes"
     yield from (folder for folder in (installed, checkout) if folder.is_dir())
+    for point in importlib.metadata.entry_points(group=PLUGINS):
+        try:
+            yield Path(str(resources.files(point.value)))
+        except Exception as error:  # any of the other package's
+            message = f"the recipes of {point.value} are ignored: {type(error).__name__}: {error}"
+            warnings.warn(message, FinewaveWarning, stacklevel=3)
 
 
 def list_recipes() -> list[str]:
