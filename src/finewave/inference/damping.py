@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 CONTRADICTION = 2.0
 """How many times the usual error of an estimate a blur may be off before it contradicts the model's."""
+LEAST_NOISE = 1 / (255 * 12**0.5)
+"""Of an estimate: rounding to eight bits of full scale. Less is not told apart from what the observation model leaves
+out, and in dark pixels turns spectra: there the least correction has the shape of the sensor's bands."""
 _SAMPLE = 128  # pixels on a side of a sample
 _SAMPLES = 3  # along each axis
 
@@ -34,7 +37,7 @@ class InputFacts:
     Attributes
     ----------
     noise : float
-        Standard deviation, in the input's unit.
+        Standard deviation, in the input's unit; an estimate is at least `LEAST_NOISE`.
     blur : float or None
         FWHM of the blur, in pixels of the result, by which the result is degraded; None for an input without one.
     estimated_blur : float or None
@@ -130,15 +133,15 @@ def facts_of(
     from finewave.physics.blur_estimate import USUAL_ERROR, Curvatures, equivalent_fwhm
 
     given = given or {}
-    noise = given["noise"] if "noise" in given else float(np.median([noise_of(sample) for sample in samples]))
-    noise = _number(noise)
+    found_noise = given["noise"] if "noise" in given else float(np.median([noise_of(sample) for sample in samples]))
+    noise = _number(found_noise if "noise" in given else max(found_noise, LEAST_NOISE))
     if operator.observation is None:
         return InputFacts(noise, given=tuple(key for key in given if key == "noise"))
     curvatures = Curvatures()
     for sample in samples:
         curvatures.add(sample)
     scale = operator.observation.scale
-    blur, found = equivalent_fwhm(operator.observation, owner), curvatures.fwhm(noise)
+    blur, found = equivalent_fwhm(operator.observation, owner), curvatures.fwhm(found_noise)
     doubt = given["doubt"] if "doubt" in given else max(USUAL_ERROR, 0.0 if found is None else abs(found / blur - 1))
     estimated = None if found is None else _number(found * scale)
     return InputFacts(noise, _number(blur * scale), estimated, _number(doubt), tuple(given))
