@@ -117,9 +117,9 @@ def _how(run: dict[str, Any]) -> list[str]:
             "Each row is one run of `finewave predict`, from GeoTIFF to Zarr (uint16), with an untrained JSSUNet of",
             "one stage and 32 features at s = 4. Time is from the start of the command to its end: *start* is up to",
             "the first finished tile, *tiles* from there to the last, *file* the rest. Memory is the sum of the peaks",
-            "of all its processes. *Cores* is their processor time by time while tiles are made. Workers have one",
-            "thread each. Load is the machine's before the run, in processes that want a core; that of the run before",
-            "it is still in it.",
+            "of all its processes. *Processor* is their user and system time, which other work on the machine hardly",
+            "changes; *cores* is processor time by time while tiles are made. Workers have one thread each. Load is",
+            "the machine's before the run, in processes that want a core; that of the run before it is still in it.",
             "",
             "A GeoTIFF takes longer in the end, when one process packs it and its overviews: see",
             "[whole scenes](scenes.md#measured).",
@@ -254,16 +254,14 @@ def _scenes(results: Sequence[dict[str, Any]]) -> Table:
                 f"{o.get('workers', 'threads')}",
                 f"{r['load']:g}",
                 _time(r["seconds"]),
+                _time(r["processor_seconds"]) if "processor_seconds" in r else "",  # runs before it was measured
                 *(_time(r[f"{phase}_seconds"]) for phase in ("start", "tiles", "file")),
                 f"{r['cores']:.2f}" if r["tiles_seconds"] else "",
                 _memory(r["peak_bytes"]),
             )
         )
-    return Table(
-        "Whole scenes",
-        ("scene", "output", "halo", "workers", "load", "time", "start", "tiles", "file", "cores", "peak memory"),
-        rows,
-    )
+    times = ("time", "processor", "start", "tiles", "file")
+    return Table("Whole scenes", ("scene", "output", "halo", "workers", "load", *times, "cores", "peak memory"), rows)
 
 
 def _stages(results: Sequence[dict[str, Any]]) -> Table:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +30,12 @@ SIDE = 256
 """Of the middle of each scene, in pixels."""
 
 
-def pairs(model: Model) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+def pairs(model: Model, scenes: Sequence[str] = SCENES) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
     """Yield the model's input and the HR-HSI (C, H, W) of each scene."""
     (name,) = model.inputs
-    source = open_scenes("cave", SCENES)
+    source = open_scenes("cave", scenes)
     sensor = model.card.sensor if model.card is not None and name.endswith("msi") else None
-    for scene in SCENES:
+    for scene in scenes:
         whole = source.read(scene)
         top, left = ((n - SIDE) // 2 for n in whole.shape[1:])
         values = whole[:, top : top + SIDE, left : left + SIDE].astype(np.float32) / source.full_scale(scene)

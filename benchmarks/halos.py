@@ -2,7 +2,7 @@
 
 Measured on CAVE's validation scenes in ``FINEWAVE_DATA``, in the middle of each, at full resolution; a hyperspectral
 image that is fused with a sharper one is made of it by the card's degradation. With ``--write`` the halos go into the
-cards in ``weights/``.
+cards in ``weights/``; ``--check`` looks for none, but prints by how much those of the card change each scene.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from finewave.datasets.registry import open_scenes
-from finewave.inference.tiling.smallest_halos import smallest_halos
+from finewave.inference.tiling.plan import halos_of
+from finewave.inference.tiling.smallest_halos import difference_of, smallest_halos
 from finewave.physics.degradation import degrade
 from finewave.zoo.bundled_weights import CARD
 from finewave.zoo.card import Card
@@ -68,9 +69,16 @@ def windows(model: Model, side: int) -> Iterator[dict[str, Tensor]]:
 def main(arguments: list[str]) -> None:
     """Print, and write if asked to, the halos of models."""
     weights = Path(__file__).parents[1] / "weights"
-    for name in [each for each in arguments if each != "--write"] or MODELS:
+    for name in [each for each in arguments if not each.startswith("--")] or MODELS:
         model = load_model(name, precision="float32").with_pooling("local")
         assert model.reach is not None, f"{name} looks at the whole image"
+        if "--check" in arguments:
+            halos_of_card = halos_of(model, "auto", CORE)
+            images = windows(model, CORE + 2 * model.reach)
+            changes = (f"{difference_of(model, each, halos_of_card, CORE):.1e}" for each in images)
+            for scene, change in zip(SCENES, changes, strict=True):
+                print(name, halos_of_card, scene, change, flush=True)
+            continue
         halos = smallest_halos(model, windows(model, CORE + 2 * model.reach), CORE)
         print(name, halos, "exact:", {stage.name: stage.halo for stage in model.tile_stages}, flush=True)
         if "--write" in arguments:

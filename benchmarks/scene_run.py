@@ -1,8 +1,13 @@
-"""A whole scene through ``finewave predict``, as a process of its own: time, and memory of all its processes."""
+"""A whole scene through ``finewave predict``, as a process of its own: time, and memory of all its processes.
+
+``python -m benchmarks.scene_run`` prints the figures of a user who sets no options, which are the first rows of
+``finewave bench scenes``.
+"""
 
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -13,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cases import Case
+from benchmarks.cases import Case, scene_cases
 from finewave.inference.resume import finished_tiles
 
 SAMPLING_SECONDS = 0.05
@@ -21,6 +26,9 @@ SAMPLING_SECONDS = 0.05
 
 def measure_scene(case: Case) -> dict[str, Any]:
     """Return ``seconds``, ``peak_bytes`` of all processes together, ``pixels`` of the output and the ``load`` before.
+
+    ``processor_seconds`` is user and system time of all of them: on a machine that does other work, too, only this and
+    the memory mean something.
 
     Of the seconds, ``tiles_seconds`` are those from the first finished tile to the last, in which ``tiles`` more were
     made and ``cores`` were busy, processor time by time; ``start_seconds`` were before, ``file_seconds`` after, when
@@ -46,7 +54,7 @@ def measure_scene(case: Case) -> dict[str, Any]:
         said += ["--workers", str(o["workers"])] if o.get("workers") else []
         command = [sys.executable, "-m", "finewave", "predict", source, "-o", output, "--model", model, *said]
         threads = {"OMP_NUM_THREADS": str(o["threads"])} if o.get("threads") else {}
-        start = time.perf_counter()
+        start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         with (Path(folder) / "said.txt").open("w+") as words:
             process = subprocess.Popen(command, env=os.environ | threads, stdout=words, stderr=words)
             clock = _Tiles(output)
@@ -55,9 +63,12 @@ def measure_scene(case: Case) -> dict[str, Any]:
             words.seek(0)
             if process.returncode != 0:
                 raise RuntimeError((words.read().strip().splitlines() or ["no output"])[-1])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     pixels = o["size"][0] * o["size"][1] * scale**2
     phases = clock.phases(start, start + seconds)
-    return {"seconds": seconds, "peak_bytes": peak, "pixels": pixels, "load": load, **phases}
+    figures = {"seconds": seconds, "processor_seconds": processor, "peak_bytes": peak, "pixels": pixels, "load": load}
+    return {**figures, **phases}
 
 
 class _Tiles:
@@ -169,3 +180,21 @@ def _own_processor_seconds(pid: int) -> float:
         return 0.0
     user, system = fields[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def main() -> None:
+    """Print the figures of the default options."""
+    for case in scene_cases(quick=False, device="cpu"):
+        if weights := case.options.get("weights"):
+            found = measure_scene(case)
+            rows, columns = case.options["size"]
+            print(
+                f"{weights}, {rows} x {columns} pixels to {case.options['format']}: "
+                f"{found['processor_seconds']:.1f} s of processor time, {found['peak_bytes'] / 1e9:.2f} GB; "
+                f"{found['seconds']:.1f} s by the clock at a load of {found['load']}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

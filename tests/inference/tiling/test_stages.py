@@ -251,3 +251,15 @@ def test_what_the_card_does_not_know_is_measured_once_and_said() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_halo_error(model, {}, tiling)
+
+
+@pytest.mark.parametrize("name", sorted(weight_folders()))
+def test_with_default_options_no_tile_is_computed_to_check_the_halo(name: str) -> None:
+    """Where tiles can be exact, the card says which halo is enough; there are no images here to check it with."""
+    model = load_model(name).with_pooling("local")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of networks that look at the whole image
+        tiling = plan_tiles(model, 2048, 2048)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_halo_error(model, {}, tiling)

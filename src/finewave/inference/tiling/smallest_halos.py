@@ -68,6 +68,12 @@ def smallest_halos(model: Model, images: Iterable[Mapping[str, Tensor]], core: i
     return {stage.name: halo for stage, halo in zip(stages, halos, strict=True)}
 
 
+def difference_of(model: Model, images: Mapping[str, Tensor], halos: Sequence[int], core: int) -> float:
+    """Return by how much halos, one of each stage, change the core in the middle of images as of `smallest_halos`."""
+    exact = [stage.halo for stage in model.tile_stages if stage.halo is not None]
+    return _difference(model, images, halos, core, _core_of(model, images, exact, core))
+
+
 def _smallest(
     model: Model,
     images: Mapping[str, Tensor],
