@@ -5,7 +5,7 @@ PYTHON ?= python3
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test test-avx2 fuzz kills lint types audit sizes docs clean
+.PHONY: help demo test test-avx2 fuzz kills lint types audit sizes docs notebooks clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -57,6 +57,9 @@ sizes: $(STAMP)  ## the wheel, and a base installation of it in an empty environ
 
 docs: $(STAMP)  ## the documentation as a site, in build/site
 	$(BIN)/python docs/theme/build.py build/site
+
+notebooks: $(STAMP)  ## the notebooks of the gallery executed, and stored with their outputs
+	$(BIN)/python docs/notebooks/execute.py
 
 clean:  ## remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build/site

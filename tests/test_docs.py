@@ -208,7 +208,7 @@ def test_wrong_names_are_noticed() -> None:
 
 def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
-    pages = [page.relative_to(ROOT / "docs") for page in (ROOT / "docs").rglob("*.md")]
+    pages = [page.relative_to(ROOT / "docs") for page in (ROOT / "docs").rglob("*") if page.suffix in (".md", ".ipynb")]
     results = ROOT / "docs" / "results" / "README.md"  # tables of studies have an index of their own
     told = results.read_text(encoding="utf-8") if results.exists() else ""
     missing = [

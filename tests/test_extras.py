@@ -35,6 +35,7 @@ def test_a_message_names_what_installs() -> None:
     for file in (ROOT / "src").rglob("*.py"):
         text = file.read_text(encoding="utf-8")
         named |= set(re.findall(r'(?:check_extra|importing|how_to_install)\(["\']([a-z]+)["\']', text))
+        named |= set(re.findall(r'missing_package\(.*, "([a-z]+)"\)', text))
     assert named == set(extras.PACKAGES)
 
 

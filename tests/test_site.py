@@ -87,11 +87,22 @@ def test_every_page_of_the_index_is_in_the_navigation(site: Path) -> None:
         for link in re.findall(r"<a [^>]*md-nav__link[^>]*>", home)
         for target in re.findall(r'href="([^"]+)"', link)
     }
-    pages = sorted((ROOT / "docs").rglob("*.md"))
+    pages = sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.ipynb")])
     written = [page.relative_to(ROOT / "docs") for page in pages if "results" not in page.parts]
-    wanted = {str(page.with_suffix(".html")) for page in written if str(page) != "README.md"}
+    names = ("index" if page.name == "README.md" else page.stem for page in written)
+    wanted = {str(page.with_name(f"{name}.html")) for page, name in zip(written, names, strict=True)} - {"index.html"}
     assert wanted | {"CONTRIBUTING.html", "CHANGELOG.html"} <= told
     assert len(written) > 20
+
+
+def test_a_notebook_is_a_page_with_its_outputs(site: Path) -> None:
+    text = (site / "notebooks" / "fusion.html").read_text(encoding="utf-8")
+    assert "residual-fusion-cave-x4" in text
+    assert "PSNR" in text
+    pictures = [address for address in resources(text) if address.endswith(".png")]
+    assert pictures
+    assert [address for address in pictures if not (site / "notebooks" / address).is_file()] == []
+    assert 'href="notebooks/fusion.html"' in (site / "index.html").read_text(encoding="utf-8")
 
 
 def test_pages_at_the_root_lead_back(site: Path) -> None:

@@ -1,7 +1,8 @@
 """The documentation as a site: ``python docs/theme/build.py [FOLDER]``.
 
 The pages are those of ``docs/`` and two of the repository's root. The navigation is taken from the tables of
-``docs/README.md``, so that both have the same pages. A link or an anchor that leads nowhere is an error.
+``docs/README.md``, so that both have the same pages. Notebooks become pages by nbconvert, with the outputs that are
+stored in them. A link or an anchor that leads nowhere is an error.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ INDEX = "README.md"
 OUTSIDE = ("CONTRIBUTING.md", "CHANGELOG.md")
 """Pages at the root of the repository; in the site they stand beside the index."""
 
-_ROW = re.compile(r"^\| \[(?P<title>[^]]+)\]\((?P<path>[^)]+\.md)\) \|", re.MULTILINE)
+_ROW = re.compile(r"^\| \[(?P<title>[^]]+)\]\((?P<path>[^)]+\.(?:md|ipynb))\) \|", re.MULTILINE)
 _LINK = re.compile(r"(?<=\]\()(?!\w+:|#)(?P<path>[^)\s#]+)(?P<anchor>#[^)\s]*)?(?=\))")
 
 
@@ -33,8 +34,28 @@ def navigation(index: str) -> list[dict[str, Any]]:
     for title, body in zip(sections[::2], sections[1::2], strict=True):
         rows = [(row["title"], row["path"]) for row in _ROW.finditer(body)]
         if rows:
-            nav.append({title: [{name: path.removeprefix("../")} for name, path in rows]})
+            nav.append({title: [{name: _page(path.removeprefix("../"))} for name, path in rows]})
     return nav
+
+
+def _page(path: str) -> str:
+    """Return the page of a file: a notebook is converted."""
+    return path.removesuffix(".ipynb") + ".md" if path.endswith(".ipynb") else path
+
+
+def convert(notebook: Path) -> None:
+    """Write a notebook as a page of Markdown, its pictures in a folder beside it, and remove it."""
+    from nbconvert.exporters.markdown import MarkdownExporter
+
+    pictures = f"{notebook.stem}-pictures"
+    text, resources = MarkdownExporter().from_filename(str(notebook), resources={"output_files_dir": pictures})
+    for name, picture in resources["outputs"].items():
+        place = notebook.parent / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(picture)
+    text = re.sub(r"!\[png\]", "![What the code above shows]", text)
+    notebook.with_suffix(".md").write_text(text, encoding="utf-8")
+    notebook.unlink()
 
 
 def moved_links(markdown: str, page: str) -> str:
@@ -56,7 +77,7 @@ def moved_links(markdown: str, page: str) -> str:
             inside = target.removeprefix("docs/")
         else:
             return link[0]  # which is an error: it leads out of the site
-        return posixpath.relpath(inside, posixpath.dirname(page) or ".") + (link["anchor"] or "")
+        return posixpath.relpath(_page(inside), posixpath.dirname(page) or ".") + (link["anchor"] or "")
 
     return _LINK.sub(moved, markdown)
 
@@ -69,6 +90,8 @@ def build(site: Path) -> int:
         shutil.copytree(ROOT / "docs", pages, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
         for outside in OUTSIDE:
             shutil.copy(ROOT / outside, pages / outside)
+        for notebook in sorted(pages.rglob("*.ipynb")):
+            convert(notebook)
         for page in pages.rglob("*.md"):
             text = page.read_text(encoding="utf-8")
             page.write_text(moved_links(text, page.relative_to(pages).as_posix()), encoding="utf-8")

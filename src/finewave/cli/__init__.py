@@ -28,12 +28,24 @@ from finewave.cli.train import train
 from finewave.cli.view import view
 
 
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Print the version, in a clone with the revision, and stop."""
+    if not wanted or context.resilient_parsing:
+        return
+    from finewave.locations import checkout
+    from finewave.provenance import checkout_revision
+
+    revision = checkout_revision(short=True) if checkout() is not None else None
+    click.echo(f"finewave, version {finewave.__version__}" + (f" (revision {revision})" if revision else ""))
+    context.exit()
+
+
 @click.group(
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=example("finewave predict photo.jpg -o photo.tif --model jssunet-photo-x4"),
 )
-@click.version_option(finewave.__version__, prog_name="finewave")
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help="Show it.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks and all warnings.")
 @click.option("--quiet", is_flag=True, expose_value=False, help="Print results, warnings and errors alone.")
 def main() -> None:

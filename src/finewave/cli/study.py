@@ -234,6 +234,7 @@ def _run(out: Path, as_json: bool, **options: Any) -> None:
 
 def _draw(out: Path, scene: str | None, as_json: bool, **options: Any) -> None:
     """Make a figure."""
+    from finewave.extras import check_extra
     from finewave.studies.catalogue import FIGURES
     from finewave.studies.figures import make_figure
     from finewave.studies.request import ask
@@ -245,6 +246,7 @@ def _draw(out: Path, scene: str | None, as_json: bool, **options: Any) -> None:
     request = ask(figure.table, **study_request)
     if options["dry_run"]:
         return _forecast(request, out, as_json, measure=options["measure"])
+    check_extra("view", f"finewave study {figure.name}")
     with working(as_json):
         failures = _make(request, out, **options)
         written = make_figure(figure, request, out, scene)
@@ -265,12 +267,15 @@ def _make(
     request: Request, out: Path, *, no_train: bool, workers: int | None, cluster: str | None, **_: Any
 ) -> dict[str, str]:
     """Compute the missing cells of a request; return failures."""
+    from finewave.extras import check_extra
     from finewave.studies.runner import missing_groups, run_groups
 
     if no_train:
         return {}
     keep_freed_memory()
     groups = missing_groups(request.cells(), out)
+    if any(group[0].recipe is not None for group in groups):
+        check_extra("train", "a study with trainings")
     if workers is None and cluster is None:
         return run_groups(groups, out, note)
     from finewave.studies.cluster import run_spread

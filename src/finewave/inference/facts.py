@@ -41,6 +41,10 @@ class Facts(dict[str, Any]):
         width = max(map(len, rows))
         return "\n".join(f"{name:<{width}}  {text}" for name, text in rows.items())
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Let IPython print the summary: it would list a dict, a line for each wavelength."""
+        printer.text(str(self))
+
     def _repr_html_(self) -> str:
         """Return the summary as a table for notebooks; what files say is escaped."""
         rows = "".join(

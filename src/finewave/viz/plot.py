@@ -166,8 +166,6 @@ def compare(
     InputError
         If sizes or bands do not fit, a region or point lies outside, or matplotlib is missing.
     """
-    with importing("view", "a plot"):
-        import matplotlib.pyplot  # noqa: F401 - notebooks show figures once it is imported
     named = _named(results)
     pair = pair_layers(
         [layer_of("result", label, scene) for label, scene in named.items()],

@@ -9,8 +9,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from finewave.errors import InputError
-from finewave.extras import how_to_install
+from finewave.extras import missing_package
 from finewave.io.file_errors import reading
 
 
@@ -39,7 +38,4 @@ def _package(name: str, path: Path) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise InputError(
-            f"{path}: {path.suffix.lower()} photographs need the package {name.replace('_', '-')}: "
-            f"{how_to_install('photos')}"
-        ) from error
+        raise missing_package(f"{path}: a {path.suffix.lower()} photograph", name, "photos") from error

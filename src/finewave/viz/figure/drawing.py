@@ -114,11 +114,12 @@ def draw_figure(drawing: Drawing, dpi: int = 100) -> Figure:
     """
     with importing("view", "a figure"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+
+        from finewave.viz.figure.shown_figure import ShownFigure
 
     with _fonts():
         heights = _heights(drawing)
-        figure = Figure(
+        figure = ShownFigure(
             figsize=(_width(drawing) * len(drawing.columns), sum(heights.values()) + (0.35 if drawing.title else 0.1)),
             dpi=dpi,
             facecolor="white",
