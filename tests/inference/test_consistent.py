@@ -325,7 +325,7 @@ def test_what_it_went_by_is_said_and_a_contradiction_is_warned_of() -> None:
     assert found["estimated_blur"] == pytest.approx(2, rel=0.3)
     assert found["given"] == []
     assert found["noise"] < 0.01
-    for consistent, words in ((True, "corrected less"), ("exact", "take --consistent$")):
+    for consistent, words in ((True, "corrected less"), ("exact", "exact brings")):
         with pytest.warns(FinewaveWarning, match=f"lr_msi looks more blurred than it should: FWHM about .*{words}"):
             result = super_resolve(blocks(96, 101, 4.0), model, consistent=consistent)
     with pytest.warns(FinewaveWarning, match="looks more blurred"):

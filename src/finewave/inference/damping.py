@@ -151,16 +151,12 @@ def _warn_of_blur(facts: InputFacts, name: str, model: str, exact: bool) -> None
     if facts.contradiction <= CONTRADICTION or facts.blur is None or facts.estimated_blur is None:
         return
     wider = facts.estimated_blur > facts.blur
-    whose = "the one given is" if "blur" in facts.given else f"{model} was trained for"
-    consequence = (
-        "--consistent exact brings that into the result: take --consistent"
-        if exact
-        else "the result is corrected less for that; blur=FWHM in --consistent (consistent=) states the width"
-    )
+    expected = "the one given is" if "blur" in facts.given else f"{model} was trained for"
+    consequence = "exact brings the difference into the result" if exact else "the result is corrected less for that"
     warnings.warn(
         f"{name} looks {'more blurred' if wider else 'sharper'} than it should: FWHM about {facts.estimated_blur:.1f} "
-        f"pixels of the result, {whose} {facts.blur:.1f} (or the scene has {'no' if wider else 'very many'} sharp "
-        f"edges); {consequence}",
+        f"pixels of the result, {expected} {facts.blur:.1f} (or the scene has {'no' if wider else 'very many'} sharp "
+        f"edges); {consequence}: state the width, if it is known, by --consistent blur=FWHM (consistent=)",
         FinewaveWarning,
         stacklevel=4,
     )
