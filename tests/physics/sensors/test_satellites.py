@@ -59,14 +59,18 @@ def test_a_shape_of_two_is_a_gaussian() -> None:
         ("enmap", "100", 982.851, 10.16, 30),
         ("desis", "1", 402.0, 3.5, 30),
         ("emit", "285", 2493.1, 7.5, 60),
+        ("micasense-rededge-mx", "nir", 842.0, 57, None),
+        ("micasense-rededge-mx-dual", "red_edge_705", 705.0, 10, None),
+        ("dji-mavic3m", "red_edge", 730.0, 32, None),
+        ("dji-p4m", "blue", 450.0, 32, None),
     ],
 )
-def test_centre_and_width(name: str, band: str, centre: float, width: float, distance: float) -> None:
+def test_centre_and_width(name: str, band: str, centre: float, width: float, distance: float | None) -> None:
     sensor = get_sensor(name, bands=band)
     assert sensor.centres[0] == pytest.approx(centre, abs=0.05)
     upper = sensor.wavelengths[sensor.curves[0] >= 0.5]
     assert upper[-1] - upper[0] == pytest.approx(width, abs=1.5)
-    assert sensor.ground_sampling_distances == (distance,)
+    assert sensor.ground_sampling_distances == (None if distance is None else (distance,))
 
 
 def test_numbers_of_bands() -> None:
@@ -74,6 +78,8 @@ def test_numbers_of_bands() -> None:
     assert counts == {
         "aster": 9,
         "desis": 235,
+        "dji-mavic3m": 4,
+        "dji-p4m": 5,
         "dove": 4,
         "dove-r": 4,
         "emit": 285,
@@ -84,6 +90,9 @@ def test_numbers_of_bands() -> None:
         "landsat7": 7,
         "landsat8": 9,
         "landsat9": 9,
+        "micasense-altum-pt": 5,
+        "micasense-rededge-mx": 5,
+        "micasense-rededge-mx-dual": 10,
         "modis": 7,
         "planetscope-ps2": 4,
         "planetscope-ps2.sd": 4,
@@ -103,11 +112,15 @@ def test_numbers_of_bands() -> None:
     }
 
 
-def test_every_band_has_a_distance_and_the_curves_end_where_the_bands_do() -> None:
+ON_DRONES = ("micasense", "dji")
+
+
+def test_every_satellite_band_has_a_distance_and_the_curves_end_where_the_bands_do() -> None:
     for name in satellite_names():
         sensor = get_sensor(name)
-        assert sensor.ground_sampling_distances is not None
-        assert len(sensor.ground_sampling_distances) == len(sensor.bands)
+        if not name.startswith(ON_DRONES):
+            assert sensor.ground_sampling_distances is not None
+            assert len(sensor.ground_sampling_distances) == len(sensor.bands)
         assert sensor.curves[:, 0].any()
         assert sensor.curves[:, -1].any()
 

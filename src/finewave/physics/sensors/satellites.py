@@ -110,7 +110,7 @@ def satellite(name: str) -> Sensor:
         curves=curves,
         description=entry["description"],
         source=f"{source}; MTF: {entry['mtf_source']}" if any(mtf) else source,
-        ground_sampling_distances=tuple(float(band["gsd"]) for band in bands.values()),
+        ground_sampling_distances=tuple(float(band["gsd"]) for band in bands.values() if "gsd" in band) or None,
         mtf=mtf if any(mtf) else None,
     )
 
