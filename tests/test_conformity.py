@@ -37,6 +37,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "jssunet-fusion": {"features": 12, "stages": 2, "fusion_blocks": 1},
     "ssjsr": {"features": 8},
     "residual-sr": {"features": 8, "blocks": 1},
+    "bandwise-sr": {"features": 8, "blocks": 1},
     "edsr": {"features": 12, "blocks": 2},
     "gdrrn": {"features": 12, "units": 2},
     "3d-fcnn": {"features": 8},

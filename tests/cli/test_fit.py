@@ -34,7 +34,7 @@ def sensor(tmp_path: Path) -> Path:
 
 
 def test_fit_then_predict(scene: Path, sensor: Path, tmp_path: Path) -> None:
-    small = ["model.features=4", "model.stages=1", "data.crop=16", "data.batch_size=1"]
+    small = ["--system", "jssunet", "model.features=4", "model.stages=1", "data.crop=16", "data.batch_size=1"]
     out = tmp_path / "model"
     fitted = run("fit", scene, *small, "--sensor", sensor, "--scale", 2, "--steps", 3, "-o", out)
     assert fitted.exit_code == 0, fitted.output
@@ -69,7 +69,7 @@ def test_fit_then_predict(scene: Path, sensor: Path, tmp_path: Path) -> None:
 
 def test_spatial_super_resolution_needs_no_sensor(scene: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
-    small = ("model.features=6", "model.group_size=3", "model.overlap=1", "model.blocks=1", "data.crop=16")
+    small = ("model.features=6", "model.blocks=1", "data.crop=16")
     fitted = run("fit", scene, *small, "data.batch_size=1", "--scale", 2, "--steps", 2, "-o", out)
     assert fitted.exit_code == 0, fitted.output
     card = fw.load_model(out).card
@@ -98,7 +98,7 @@ def test_what_may_go_wrong(scene: Path, sensor: Path, tmp_path: Path) -> None:
     refuse(scene, "--scale", 1, words="a sensor is needed")
     refuse(scene, *usual, "--sensor-bands", "red,blue", words="unknown band of sensor mine")
     refuse(scene, "--sensor", "worldview3:swir1,swir2", "--scale", 2, words="does not overlap")
-    refuse(scene, *usual, "model.feature=3", words="did you mean 'model.features'")
+    refuse(scene, *usual, "--system", "jssunet", "model.feature=3", words="did you mean 'model.features'")
     refuse(scene, *usual, "--from", tmp_path / "none", words="no such file or folder")
     refuse(scene, *usual, "--system", "bicubik", words="did you mean 'bicubic'")
     bare = tmp_path / "bare.tif"

@@ -67,7 +67,7 @@ def scene(tmp_path: Path) -> Path:
 @pytest.fixture
 def options(tmp_path: Path) -> FitOptions:
     (tmp_path / "mine.yaml").write_text(SENSOR)
-    return FitOptions(2, str(tmp_path / "mine.yaml"), steps=8, overrides=SMALL)
+    return FitOptions(2, str(tmp_path / "mine.yaml"), system="jssunet", steps=8, overrides=SMALL)
 
 
 def test_scenes_become_a_model_with_its_scores(scene: Path, options: FitOptions, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_finished_fit_is_not_run_again_and_another_not_mixed_in(
 
 
 def test_spectra_alone(scene: Path, options: FitOptions, tmp_path: Path) -> None:
-    model = fit([scene], tmp_path / "model", replace(options, scale=1, mtf=None))
+    model = fit([scene], tmp_path / "model", replace(options, scale=1, mtf=None, system=None))
     assert fw.load_model(tmp_path / "model" / "training" / "model").card.system == "jssunet-ssr"
     assert model.card.degradation == {"kernel": "gaussian", "scale": 1}
     (scores,) = model.card.metrics.values()
@@ -135,7 +135,7 @@ def test_measured_images_take_the_place_of_a_sensor(scene: Path, options: FitOpt
     pair = tmp_path / "msi.tif"
     bands = {"band_names": ["first", "noise"], "wavelengths": [450.0, 600.0]}
     fw.save_scene(make_scene(np.concatenate((cube[:1], noise)), **bands), pair)
-    chosen = replace(options, scale=1, sensor=None, msi=(str(pair),))
+    chosen = replace(options, scale=1, sensor=None, msi=(str(pair),), system=None)
     model = fit([scene], tmp_path / "model", chosen)
     card = model.card
     assert (card.sensor, card.ms_bands, card.ms_wavelengths_nm) == (None, ["first", "noise"], [450.0, 600.0])
@@ -204,7 +204,7 @@ def test_a_folder_with_something_else_is_left_alone(scene: Path, options: FitOpt
 
 def command(scene: Path, options: FitOptions, out: Path, steps: int) -> list[str]:
     words = ["fit", str(scene), "--sensor", str(options.sensor), "--scale", "2", "-o", str(out), "--steps", str(steps)]
-    return [*words, *SMALL]
+    return [*words, "--system", "jssunet", *SMALL]
 
 
 @pytest.mark.slow

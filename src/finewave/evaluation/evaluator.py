@@ -88,7 +88,7 @@ def evaluate_model(
     source = open_scenes(dataset, names) if store is None else store
     wavelengths = source.wavelengths
     bands = model.bands_of("hr_hsi")
-    if bands != len(wavelengths):
+    if bands not in (None, len(wavelengths)):  # None: of any number
         raise InputError(f"{model.name} makes {bands} bands; {dataset} has {len(wavelengths)}")
     # of measured multispectral images no response is needed
     nothing = np.empty((0, len(wavelengths)))

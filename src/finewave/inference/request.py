@@ -69,7 +69,12 @@ class Request:
     @property
     def output_bands(self) -> int | None:
         """Number of bands of the result; None if the network does not state it."""
-        return self.model.bands_of(self.model.output) if self.kept is None else len(self.kept)
+        if self.kept is not None:
+            return len(self.kept)
+        stated = self.model.bands_of(self.model.output)
+        if stated is None and self.model.task == "sr":  # of any number: what comes in goes out
+            return len(self.bands[self.model.inputs[0]].indices)
+        return stated
 
     def ratio(self, name: str) -> int:
         """Return the pixels of an input per pixel of the first input along an axis."""

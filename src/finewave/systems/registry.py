@@ -82,6 +82,7 @@ SYSTEMS: dict[str, System] = {
     "jssunet-fusion": System("finewave.systems.jssunet.branches:JSSUNetFusion", "fusion"),
     "ssjsr": System("finewave.systems.ssjsr.network:SSJSR", "sssr"),
     "residual-sr": System("finewave.systems.residual_sr.network:ResidualSR", "sr"),
+    "bandwise-sr": System("finewave.systems.residual_sr.bandwise:BandwiseSR", "sr"),
     "edsr": System("finewave.systems.edsr.network:EDSR", "sr"),
     "gdrrn": System("finewave.systems.gdrrn.network:GDRRN", "sr"),
     "3d-fcnn": System("finewave.systems.fcnn3d.network:FCNN3D", "sr"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -21,21 +22,31 @@ from finewave.extras import check_extra
 from finewave.physics.sensors import Sensor, get_sensor
 from finewave.plain_numbers import as_plain
 from finewave.systems.registry import config_of, system_named
+from finewave.training.fit_size import FEWEST, size_for
 from finewave.training.processes import is_first_process, sole_run
 from finewave.training.recipes import list_recipes, load_recipe
 from finewave.types import TASKS
 from finewave.warnings import FinewaveWarning
-from finewave.zoo.bundled_weights import CARD, WEIGHTS
+from finewave.zoo.bundled_weights import CARD, WEIGHTS, weight_folders
 from finewave.zoo.card import Card
 from finewave.zoo.listing import list_models
 from finewave.zoo.model import Model, load_model
 
 TRAINING = "training"
 """Subfolder of the training run."""
-JOINT, SPECTRAL, SPATIAL = "jssunet", "jssunet-ssr", "sspsr"
+JOINT, SPECTRAL, SPATIAL = "sr-ssr", "jssunet-ssr", "bandwise-sr"
+FUSING = "residual-fusion"
+ENLARGING = "bandwise-sr-any-x{scale}"
+"""Weights for any sensor, from which the part that enlarges starts."""
+CLOSED_FORMS = {"sssr": JOINT, "sr": SPATIAL, "ssr": "kernel-ridge", "fusion": FUSING}
+"""By task what is fitted where the time is too short for steps."""
 KERNELS: Mapping[str, Mapping[str, Floor]] = {
     "ssr": {"kernel ridge regression": ("kernel-ridge", {})},
-    "sssr": {"bicubic + kernel ridge regression": ("sr-ssr", {"sr": "bicubic", "ssr": "kernel-ridge"})},
+    "sssr": {
+        "bicubic + kernel ridge regression": ("sr-ssr", {"sr": "bicubic", "ssr": "kernel-ridge"}),
+        "back-projection + kernel ridge regression": ("sr-ssr", {"sr": "ibp", "ssr": "kernel-ridge"}),
+    },
+    "fusion": {"residual fusion": (FUSING, {})},
 }
 """Beside the floors: fitted to the training blocks in seconds, and hard to beat with few of them."""
 UNBOUNDED = 1_000_000
@@ -64,13 +75,15 @@ class FitOptions:
     mtf : float or None
         MTF at the Nyquist frequency of the low-resolution pixels; None: the sensor's, if known.
     system : str or None
-        Network; None: `JOINT`, or `SPECTRAL` at scale 1, or `SPATIAL` without multispectral images.
+        Network; None: `JOINT`, or `SPECTRAL` at scale 1, or `SPATIAL` without multispectral images. The parts of the
+        first and last that enlarge start from weights for any sensor, where there are some of the scale.
     start : str or None
         Trained model to start from: a name or a folder.
     wavelengths, full_scale
         See `finewave.datasets.block_split.BlockSplit`.
     minutes : float or None
-        Length of the training; None: the recipe's steps.
+        Length of the training; None: the recipe's steps. The network becomes as small as some hundred steps in that
+        time require, see `finewave.training.fit_size`; where none is small enough, a closed form is fitted.
     steps : int or None
         The same in steps; with ``minutes``, at most.
     devices : int
@@ -155,26 +168,32 @@ def _fit(scenes: Sequence[str | Path], out: Path, options: FitOptions, progress:
         raise InputError(
             f"{system} is a system for {task}, which does not go with scale {options.scale}; that takes one of {others}"
         )
-    recipe = f"fit-{system}" if f"fit-{system}" in list_recipes() else "fit"
+    recipe = _recipe_of(system)
+    if options.start is None and system in (JOINT, SPATIAL):
+        options = replace(options, start=_weights_for_any_sensor(recipe, options))
     known = load_recipe(recipe)
-    overrides = [f"model.system={system}", f"model.scale={options.scale}", *_start(known, options, network)]
-    overrides += [f"data.degradation={json.dumps(_degradation(options, sensor))}"]
-    if options.msi:  # augmentation would hide how the two instruments' pixels lie to each other
-        overrides += ["data.augment=false", "data.gain=[1.0, 1.0]"]
-    overrides += _length(known, options)
     crop = _crop(recipe, system, options)
     store, companion = _store(scenes, out, options, crop, sensor, progress)
-    name = store.attributes["dataset"]
-    overrides += [f"data.dataset={name}", f"data.store={json.dumps(str(store.path))}", f"data.crop={crop}"]
-    if system == SPATIAL and options.start is None:  # begins at the bicubic image if no band has to share a feature
+    experiment = [f"model.scale={options.scale}", f"data.degradation={json.dumps(_degradation(options, sensor))}"]
+    if options.msi:  # augmentation would hide how the two instruments' pixels lie to each other
+        experiment += ["data.augment=false", "data.gain=[1.0, 1.0]"]
+    experiment += [f"data.dataset={store.attributes['dataset']}", f"data.store={json.dumps(str(store.path))}"]
+    experiment += [f"data.crop={crop}"]
+    experiment += [f"data.msi={companion}"] if companion else [f"data.sensor={json.dumps(_spec(options))}"]
+    experiment += [f"name={json.dumps(out.resolve().name)}", f"out={json.dumps(str(out / TRAINING))}"]
+    overrides = [f"model.system={system}", *experiment, *_start(known, options, network), *_length(known, options)]
+    if system == "sspsr" and options.start is None:  # begins at the bicubic image if no band has to share a feature
         overrides += [f"model.features={max(known['model']['features'], len(store.wavelengths))}"]
-    overrides += [f"data.msi={companion}"] if companion else [f"data.sensor={json.dumps(_spec(options))}"]
-    overrides += [f"name={json.dumps(out.resolve().name)}", f"out={json.dumps(str(out / TRAINING))}"]
+    if system == FUSING:
+        overrides += [f"model.crop={_fusion_crop(store, options.scale)}"]
     if sensor is not None and not companion:
         _warn_of_pixel_size(scenes, options.scale, sensor)
+    overrides += options.overrides
+    if options.minutes is not None and not network and not system_named(system).fitted:
+        recipe, overrides = _in_time(recipe, overrides, experiment, task, store, out, options, progress)
     from finewave.training.trainer import train
 
-    outcome = train(recipe, [*overrides, *options.overrides], devices=options.devices)
+    outcome = train(recipe, overrides, devices=options.devices)
     if not is_first_process():
         raise SystemExit(0)  # only the first process continues
     trained = load_model(outcome)
@@ -187,11 +206,94 @@ def _fit(scenes: Sequence[str | Path], out: Path, options: FitOptions, progress:
     return model
 
 
+def _recipe_of(system: str) -> str:
+    """Return the recipe that a system is fitted by."""
+    if f"fit-{system}" in list_recipes():
+        return f"fit-{system}"
+    return "fit-closed-form" if system_named(system).fitted else "fit"
+
+
+def _weights_for_any_sensor(recipe: str, options: FitOptions) -> str | None:
+    """Return the weights that the enlarging starts from, if there are some of this scale and network."""
+    name = ENLARGING.format(scale=options.scale)
+    if name not in weight_folders():
+        return None
+    model = load_recipe(recipe, list(options.overrides))["model"]
+    own = Card.read(weight_folders()[name] / CARD).config
+    network = model["sr_options"] if model["system"] == JOINT else model
+    same = model.get("sr", SPATIAL) == SPATIAL and all(network.get(key, own[key]) == own[key] for key in _NETWORK)
+    return name if same else None
+
+
+_NETWORK = ("features", "blocks", "neighbours")
+
+
+def _in_time(
+    recipe: str,
+    overrides: list[str],
+    experiment: list[str],
+    task: str,
+    store: Store,
+    out: Path,
+    options: FitOptions,
+    progress: Callable[[str], None],
+) -> tuple[str, list[str]]:
+    """Return recipe and overrides of a network that can be trained in the time; if none can, those of a closed form."""
+    assert options.minutes is not None
+    smaller = size_for(options.minutes, recipe, overrides, options.overrides, out / TRAINING)
+    if smaller:
+        progress(f"sized to {options.minutes:g} minutes: {' '.join(smaller)}")
+    if smaller is not None or task not in CLOSED_FORMS:
+        return recipe, [*overrides, *(smaller or [])]
+    system = CLOSED_FORMS[task]
+    progress(
+        f"{options.minutes:g} minutes are too few for {FEWEST} steps of even a small network: {system} is fitted in "
+        "closed form instead; give more --minutes for a network"
+    )
+    closed = [f"model.system={system}", *experiment]
+    if system == FUSING:
+        closed += [f"model.crop={_fusion_crop(store, options.scale)}"]
+    if system == JOINT:
+        closed += [
+            f"model.{key}={json.dumps(value)}"
+            for key, value in load_recipe("fit-sr-ssr")["model"].items()
+            if key in ("sr", "ssr", "sr_options", "ssr_options")
+        ]
+    if system in (JOINT, SPATIAL) and (
+        start := _weights_for_any_sensor(_recipe_of(system), replace(options, overrides=()))
+    ):
+        closed += [f"init_from={start}"]
+    return "fit-closed-form", closed
+
+
+def _floors(model: Model, store: Store) -> dict[str, Floor]:
+    """Return what a network has to beat, with the blur of the experiment and crops that its blocks hold."""
+    assert model.card is not None
+    blur = {key: value for key, value in (model.card.degradation or {}).items() if key != "scale"}
+    floors = {**SMALL_FLOORS.get(model.task, FLOORS[model.task]), **KERNELS.get(model.task, {})}
+    result = {}
+    for name, (system, options) in floors.items():
+        if options.get("sr") == "ibp":
+            options = {**options, "sr_options": {"degradation": blur}}
+        if system == FUSING:
+            options = {**options, "crop": _fusion_crop(store, model.scale)}
+        if (system, model.card.system) != (FUSING, FUSING):  # would be the same once more
+            result[name] = (system, options)
+    return result
+
+
+def _fusion_crop(store: Store, scale: int) -> int:
+    """Return the side of the crops of `FUSING`: its own, or the largest that the training blocks hold."""
+    sides = [min(store.size(name)) for name in store.attributes["split"]["train"]]
+    multiple = math.lcm(4, scale)
+    return max(multiple, min(64, max(sides)) // multiple * multiple)
+
+
 def _best(model: Model, store: Store) -> Model:
     """Return the network or a floor, whichever has the higher PSNR on the validation blocks, all scores in its card."""
     from finewave.evaluation.evaluator import with_scores
 
-    floors = {**SMALL_FLOORS.get(model.task, FLOORS[model.task]), **KERNELS.get(model.task, {})}
+    floors = _floors(model, store)
     scored = with_scores(model, store, floors)
     assert model.card is not None
     assert scored.card is not None

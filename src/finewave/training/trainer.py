@@ -120,7 +120,7 @@ def _train(config: dict[str, Any], services: Sequence[str], devices: int) -> Pat
     for name, phase in phases.items():
         crops = _crops(config, phase, train_scenes, response)
         with phase_loggers(out / name, config["name"], services) as loggers:
-            _run_phase(net, phase, out / name, crops, validation, loggers, devices)
+            _run_phase(net, phase, out / name, crops, validation, loggers, devices, started=bool(config["init_from"]))
     if not is_first_process():
         return finished
     return _export(net, config, out, store, list(phases), _seen(net, train_scenes, response))
@@ -278,8 +278,9 @@ def _run_phase(
     validation: DataLoader[Any],
     loggers: list[L.pytorch.loggers.Logger],
     devices: int = 1,
+    started: bool = False,
 ) -> None:
-    """Train one phase, or the rest of it, and load its best weights into ``net``."""
+    """Train one phase, or the rest of it, and load its best weights into ``net``; ``started``: from trained ones."""
     best = folder / "best.safetensors"
     done = folder / "done"
     if not done.exists():
@@ -312,8 +313,8 @@ def _run_phase(
         # the module also holds the averaged copy; only the trained network is changed
         crops.share(trainer.global_rank, trainer.world_size)
         with _interruptible(trainer):
-            if phase.get("output_start") and resume is None:
-                trainer.validate(module, validation, verbose=False)  # the closed form may be hard to beat
+            if (phase.get("output_start") or started) and resume is None:
+                trainer.validate(module, validation, verbose=False)  # where it starts may be hard to beat
             with recomputing(net, phase.get("checkpoint")), compiling(net, phase.get("compile", False)):
                 trainer.fit(module, crops, validation, ckpt_path=resume, weights_only=True)
             if not trainer.interrupted and module.validated_at != trainer.global_step:

@@ -1,0 +1,186 @@
+"""Train `bandwise-sr` on photographs, CAVE and AVIRIS: enlarging for any sensor and any number of bands.
+
+    python -m benchmarks.any_bands --scale 2 -o runs/bandwise-sr-any-x2
+
+Crops are of a band and its two neighbours. No crop is of the images that the weights are scored on, nor of their
+instruments: ROSIS, ProSpecTIR and SAMSON (``vnir100``), EnMAP, Hyperion. The length is given in minutes of processor
+time, so that a busy machine trains no less. A run that was killed continues where it was when it last printed figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from benchmarks.photographs import CLIP, Image, linear_photographs, scenes_of
+from finewave.datasets.registry import open_dataset
+from finewave.evaluation.evaluator import with_scores
+from finewave.io.atomic import atomic_output
+from finewave.locations import data_folder
+from finewave.nn.sampling import bicubic
+from finewave.systems.registry import create_model
+from finewave.systems.residual_sr.bandwise import BandwiseSR
+from finewave.zoo.card import describe
+from finewave.zoo.model import Model
+
+CROP, BATCH = {2: 64, 3: 72, 4: 96}, 16
+SHARES = {"photographs": 0.4, "cave": 0.3, "aviris": 0.3}
+"""Parts of the crops."""
+SPREAD = 0.15
+"""Spread of a crop's middle band that crops are scaled to, up to a random factor: the loss sees dark scenes, too."""
+SOFT = 0.02
+"""Errors below it count by their square, larger ones by their size: sqrt(e² + SOFT²)."""
+RATE, AVERAGE = 1e-3, 0.998
+EVERY = 120.0
+"""Seconds of processor time between figures."""
+
+
+class Crops:
+    """Random crops (3, crop, crop) of neighbouring bands.
+
+    Parameters
+    ----------
+    pools : dict of str to list of ndarray (C, y, x)
+        Images by the names of `SHARES`; those smaller than a crop are left out.
+    crop, seed : int
+    """
+
+    def __init__(self, pools: dict[str, list[Image]], crop: int, seed: int) -> None:
+        self.pools = {name: [each for each in pool if min(each.shape[1:]) >= crop] for name, pool in pools.items()}
+        self.crop, self.random = crop, np.random.default_rng(seed)
+
+    def batch(self) -> Tensor:
+        """Return the next crops (BATCH, 3, crop, crop), flipped and turned at random, of similar contrast."""
+        return torch.stack([torch.from_numpy(np.ascontiguousarray(self._turned(self._one()))) for _ in range(BATCH)])
+
+    def _one(self) -> Image:
+        random = self.random
+        pool = str(random.choice(list(SHARES), p=list(SHARES.values())))
+        image = self.pools[pool][int(random.integers(len(self.pools[pool])))]
+        for _ in range(3):  # flat ones teach little
+            i, j = (int(random.integers(side - self.crop + 1)) for side in image.shape[1:])
+            crop = image[:, i : i + self.crop, j : j + self.crop]
+            if crop[len(crop) // 2, ::4, ::4].std() > 0.01:
+                break
+        if pool == "photographs":  # neighbouring bands are mixtures that differ a little
+            own = random.dirichlet(np.ones(3))
+            weights = np.stack([own + random.uniform(0, 0.3) * (random.dirichlet(np.ones(3)) - own) for _ in range(3)])
+            weights[1] = own
+            group = np.einsum("kc,cyx->kyx", weights.astype(np.float32), crop)
+        else:
+            middle = int(random.integers(len(crop)))
+            group = crop[np.clip(np.arange(middle - 1, middle + 2), 0, len(crop) - 1)]
+        target = SPREAD * np.exp(random.uniform(-1.0, 0.5))
+        return np.asarray(group * np.float32(target / max(float(group[1].std()), 0.005)))
+
+    def _turned(self, crop: Image) -> Image:
+        rows, columns, swapped = self.random.random(3) < 0.5
+        crop = crop[:, :: -1 if rows else 1, :: -1 if columns else 1]
+        return crop.transpose(0, 2, 1) if swapped else crop
+
+
+def train(net: BandwiseSR, crops: Crops, validation: Sequence[Tensor], folder: Path, minutes: float) -> None:
+    """Train for a time, and leave the running average of the weights in ``net``."""
+    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE))
+    averaged = average.module
+    assert isinstance(averaged, BandwiseSR)
+    optimiser = torch.optim.Adam(net.parameters(), lr=RATE, betas=(0.9, 0.99))
+    state, step, before = folder / "last.pt", 0, 0.0
+    if state.exists():
+        kept = torch.load(state, weights_only=True)
+        net.load_state_dict(kept["net"])
+        average.load_state_dict(kept["average"])
+        optimiser.load_state_dict(kept["optimiser"])
+        step, before = kept["step"], kept["seconds"]
+    start = shown = time.process_time()
+    done = before / (60 * minutes)
+    while done < 1:
+        falling = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
+        for group in optimiser.param_groups:
+            group["lr"] = RATE * min(1.0, (step + 1) / 100) * falling
+        groups = crops.batch()
+        hr = groups[:, 1:2]
+        lr = net.observation(groups)
+        middle = lr[:, 1:2]
+        with torch.autocast("cpu", torch.bfloat16):
+            residual = net.residual(lr)
+        image = bicubic(middle, (hr.shape[2], hr.shape[3])) + residual.float()
+        error = net.completed(image, middle) - hr
+        loss = (error.square() + SOFT**2).sqrt().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
+        optimiser.step()
+        average.update_parameters(net)
+        step += 1
+        now = time.process_time()
+        done = (before + now - start) / (60 * minutes)
+        if now - shown > EVERY or done >= 1:
+            shown = now
+            print(f"step {step}, {done:.0%}: {gain_of(averaged, validation):.2f} dB above bicubic", flush=True)
+            saved = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
+            with atomic_output(state) as temporary:
+                torch.save({**saved, "step": step, "seconds": before + now - start}, temporary)
+    net.load_state_dict(averaged.state_dict())
+
+
+@torch.no_grad()
+def gain_of(net: BandwiseSR, images: Sequence[Tensor]) -> float:
+    """Return the mean gain in dB over bicubic interpolation on images (1, C, y, x)."""
+    plain = create_model("bicubic", scale=net.scale, hs_bands=1)
+    gains = []
+    for image in images:
+        lr = net.observation(image)
+        errors = [float((each(lr) - image).square().mean()) for each in (plain, net)]
+        gains.append(10 * math.log10(errors[0] / errors[1]))
+    return float(np.mean(gains))
+
+
+def _validation(scale: int) -> list[Tensor]:
+    """Return every eighth band of the validation scene of AVIRIS and of two of CAVE's, small enough to be quick."""
+    images = []
+    for name in ("aviris", "cave"):
+        for scene in scenes_of(open_dataset(name), "val")[:2]:
+            rows, columns = (min(144, side) // scale * scale for side in scene.shape[1:])
+            images.append(torch.from_numpy(np.ascontiguousarray(scene[::8, :rows, :columns]))[None])
+    return images
+
+
+def main() -> None:
+    """Train for a given processor time and save the running average of the weights with a card."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the weights")
+    parser.add_argument("--scale", type=int, default=2, choices=sorted(CROP))
+    parser.add_argument("--photographs", type=Path, default=data_folder() / "photos", help="folder of JPEG files")
+    parser.add_argument("--minutes", type=float, default=15.0, help="of processor time")
+    parser.add_argument("--features", type=int, default=48)
+    parser.add_argument("--blocks", type=int, default=6)
+    options = parser.parse_args()
+    torch.set_flush_denormal(True)
+    torch.manual_seed(0)
+    pools = {"photographs": linear_photographs(options.photographs)}
+    pools |= {name: scenes_of(open_dataset(name), "train") for name in ("cave", "aviris")}
+    crops = Crops(pools, CROP[options.scale], seed=0)
+    net = create_model(
+        "bandwise-sr", scale=options.scale, hs_bands=None, features=options.features, blocks=options.blocks
+    )
+    assert isinstance(net, BandwiseSR)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
+    options.output.mkdir(parents=True, exist_ok=True)
+    train(net, crops, _validation(options.scale), options.output, options.minutes)
+    degradation = {"kernel": "gaussian", "scale": options.scale}
+    data = {"datasets": ["BSDS500 photographs", "cave train", "aviris train"]}
+    card = describe(net.eval(), name=options.output.name, degradation=degradation, data=data)
+    with_scores(Model(net, card), open_dataset("vnir100")).save(options.output)
+
+
+if __name__ == "__main__":
+    main()
