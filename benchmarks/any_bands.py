@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,14 +22,15 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from benchmarks.photographs import CLIP, Image, linear_photographs, scenes_of
-from finewave.datasets.registry import open_dataset
+from finewave.datasets.registry import get_dataset, open_dataset
 from finewave.evaluation.evaluator import with_scores
 from finewave.io.atomic import atomic_output
 from finewave.locations import data_folder
 from finewave.nn.sampling import bicubic
+from finewave.provenance import checkout_revision, processor
 from finewave.systems.registry import create_model
 from finewave.systems.residual_sr.bandwise import BandwiseSR
-from finewave.zoo.card import describe
+from finewave.zoo.card import Card, describe
 from finewave.zoo.model import Model
 
 CROP, BATCH = {2: 64, 3: 72, 4: 96}, 16
@@ -154,6 +156,37 @@ def _validation(scale: int) -> list[Tensor]:
     return images
 
 
+def card_of(net: BandwiseSR, name: str, options: Mapping[str, Any], minutes: float) -> Card:
+    """Return the card of trained weights: it has no wavelengths and no sensor, as they are for any."""
+    stores = {each: open_dataset(each) for each in ("cave", "aviris")}
+    sums = {
+        scene: store.attributes["sha256"][scene]
+        for store in stores.values()
+        for scene in store.attributes["split"]["train"]
+    }
+    return describe(
+        net,
+        name=name,
+        degradation={"kernel": "gaussian", "scale": net.scale},
+        data={
+            "dataset": "cave",
+            "also": ["aviris", "photographs of BSDS500"],
+            "citation": "; ".join(get_dataset(each).citation for each in stores),
+            "split": {each: list(store.attributes["split"]["train"]) for each, store in stores.items()},
+            "sha256": sums,
+        },
+        recipe={"command": "python -m benchmarks.any_bands", **{key: str(value) for key, value in options.items()}},
+        commit=checkout_revision(),
+        seed=0,
+        trained=time.strftime("%Y-%m-%d"),
+        hours=round(minutes / 60, 2),
+        hardware=processor()[0],
+        licence="Apache-2.0",
+        notes="For any number of bands of any sensor. No crop was of vnir100, which the scores are of. Hours are of "
+        "processor time.",
+    )
+
+
 def main() -> None:
     """Train for a given processor time and save the running average of the weights with a card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -176,9 +209,7 @@ def main() -> None:
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
     options.output.mkdir(parents=True, exist_ok=True)
     train(net, crops, _validation(options.scale), options.output, options.minutes)
-    degradation = {"kernel": "gaussian", "scale": options.scale}
-    data = {"datasets": ["BSDS500 photographs", "cave train", "aviris train"]}
-    card = describe(net.eval(), name=options.output.name, degradation=degradation, data=data)
+    card = card_of(net.eval(), options.output.name, vars(options), options.minutes)
     with_scores(Model(net, card), open_dataset("vnir100")).save(options.output)
 
 
