@@ -1,5 +1,6 @@
-"""How large the wheel and a base installation are, by making both: ``make sizes``.
+"""How large the wheel and an installation are, and how long they take: ``make sizes``, ``python -m benchmarks.sizes``.
 
+With ``--extras`` each extra is then added to the base installation, one after the other, and what it adds is printed.
 The wheel is built, installed with PyTorch for processors into an empty environment (uv where it is there, else pip; the
 versions are those of constraints.txt), and used there. Sizes are in 10^6 bytes of the files themselves, with the
 bytecode that pip compiles; pip itself is not counted.
@@ -12,6 +13,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+import tomllib
 import venv
 from pathlib import Path
 
@@ -21,12 +24,18 @@ MOST_WHEEL, MOST_INSTALLED = 3.0, 1500.0
 LARGEST = 8
 
 
-def main() -> int:
-    """Print the sizes; 1 if one is above what was set out for it."""
+def main(arguments: list[str]) -> int:
+    """Print sizes and times; 1 if a size is above what was set out for it."""
+    if arguments not in ([], ["--extras"]):
+        print("python -m benchmarks.sizes [--extras]", file=sys.stderr)
+        return 2
     with tempfile.TemporaryDirectory(prefix="finewave-sizes-") as folder:
+        begun = time.perf_counter()
         wheel = build(Path(folder))
+        built = time.perf_counter()
         environment = Path(folder) / "environment"
-        packages = install(wheel, environment)
+        packages = install(wheel, environment, keep_pip=bool(arguments))
+        done = time.perf_counter()
         check(environment)
         files = [path for path in packages.rglob("*") if path.is_file() and not path.is_symlink()]
         bytecode = megabytes([path for path in files if path.suffix == ".pyc"])
@@ -37,7 +46,12 @@ def main() -> int:
         largest = sorted(((megabytes(paths), name) for name, paths in shares.items()), reverse=True)[:LARGEST]
         print(f"wheel          {megabytes([wheel]):8.2f} MB   at most {MOST_WHEEL:g}")
         print(f"base install   {installed:8.1f} MB   at most {MOST_INSTALLED:g}; bytecode is {bytecode:.1f} of it")
+        first = seconds_of(environment / "bin" / "python", "-c", "import torch, finewave, finewave.cli")
+        times = f"built in {built - begun:.0f} s, installed in {done - built:.0f} s, imported in {first:.1f} s"
+        print(f"times          {times}")
         print("of it          " + ", ".join(f"{name} {size:.0f}" for size, name in largest))
+        if arguments:
+            print_extras(wheel, environment, packages)
         return int(megabytes([wheel]) > MOST_WHEEL or installed > MOST_INSTALLED)
 
 
@@ -51,7 +65,42 @@ def build(folder: Path) -> Path:
     return wheel
 
 
-def install(wheel: Path, environment: Path) -> Path:
+def print_extras(wheel: Path, environment: Path, packages: Path) -> None:
+    """Add each extra but those of developers, and print what it adds to those before it."""
+    extras = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    before = folder_size(packages)
+    for extra in sorted(set(extras) - {"dev", "docs"}):
+        begun = time.perf_counter()
+        add(environment / "bin" / "python", f"{wheel}[{extra}]")
+        after = folder_size(packages)
+        print(f"extra {extra:8} {after - before:8.1f} MB   in {time.perf_counter() - begun:.0f} s", flush=True)
+        before = after
+
+
+def add(python: Path, requirement: str) -> None:
+    """Install something in an environment that has finewave."""
+    versions: list[str | Path] = ["--constraint", CHECKOUT / "constraints.txt", requirement]
+    if shutil.which("uv"):
+        run("uv", "pip", "install", "--quiet", "--python", python, *versions)
+    else:
+        run(python, "-m", "pip", "-qq", "--disable-pip-version-check", "install", *versions)
+
+
+def folder_size(folder: Path) -> float:
+    """Return the size of all files below a folder."""
+    return megabytes([path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()])
+
+
+def seconds_of(*command: str | Path) -> float:
+    """Return how long a command takes."""
+    begun = time.perf_counter()
+    run(*command)
+    return time.perf_counter() - begun
+
+
+def install(wheel: Path, environment: Path, *, keep_pip: bool = False) -> Path:
     """Install it into a new environment, and return the folder of its packages."""
     with_uv = shutil.which("uv") is not None
     venv.create(environment, with_pip=not with_uv)
@@ -63,7 +112,8 @@ def install(wheel: Path, environment: Path) -> Path:
         pip: list[str | Path] = [python, "-m", "pip", "-qq", "--disable-pip-version-check"]
         run(*pip, "install", "--no-deps", "--retries", "1", "--index-url", CPU_INDEX, *versions, "torch")
         run(*pip, "install", *versions, wheel)
-        run(*pip, "uninstall", "--yes", "setuptools", "pip")
+        if not keep_pip:
+            run(*pip, "uninstall", "--yes", "setuptools", "pip")
     return Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"))
 
 
@@ -93,4 +143,4 @@ def megabytes(paths: list[Path]) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import itertools
 import os
@@ -22,6 +23,7 @@ from click.testing import CliRunner
 
 from finewave.cli import main
 from finewave.training.recipes import load_recipe
+from finewave.types import TASKS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -302,6 +304,19 @@ def test_weights_are_those_that_ship() -> None:
             f"{floor['psnr']:.2f}",
             f"{floor['sam']:.2f}",
         ]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_page_of_a_task_has_its_weights(task: str) -> None:
+    path = ROOT / "docs" / "theme" / "weights.py"
+    spec = importlib.util.spec_from_file_location("weights", path)
+    assert spec is not None
+    assert spec.loader is not None
+    weights = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(weights)
+    text = weights.page_of(task).read_text(encoding="utf-8")
+    assert weights.updated(text, task) == text, "python docs/theme/weights.py writes it"
+    assert re.search(r"^\| \[`", text, re.MULTILINE)
 
 
 def test_protocols_are_those_of_the_code() -> None:
