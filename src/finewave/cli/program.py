@@ -20,6 +20,7 @@ from finewave import interruption
 from finewave.cli.streams import quietness
 from finewave.errors import InputError
 from finewave.extras import missing_torch
+from finewave.plain_text import one_line
 from finewave.warnings import FinewaveWarning
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
@@ -146,7 +147,7 @@ class _WarningLines:
         self.shown: set[str] = set()
 
     def __call__(self, message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        text = _one_line(str(message))
+        text = one_line(str(message))
         if not issubclass(category, FinewaveWarning):
             text = f"{category.__name__}: {text}"
         if text not in self.shown:
@@ -160,7 +161,7 @@ def _say(message: str, status: int, debug: bool) -> int:
         import traceback
 
         traceback.print_exc()
-    click.echo(f"error: {_one_line(message)}", err=True)
+    click.echo(f"error: {one_line(message)}", err=True)
     return status
 
 
@@ -172,7 +173,3 @@ def _usage(error: click.ClickException) -> str:
 
 def _unexpected(error: BaseException) -> str:
     return f"unexpected {type(error).__name__}: {error}; --debug shows where"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -34,6 +34,7 @@ PART_DATA = tuple(field.name for field in dataclasses.fields(CropOptions))
 """Keys of ``data`` that a phase may override under ``phaseN.data``."""
 
 _PHASE = re.compile(r"phase\d+")
+_KEY = re.compile(r"\$\{[\w.\[\]-]+\}")
 
 
 PLUGINS = "finewave.recipes"
@@ -128,9 +129,11 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, 
         if re.fullmatch(r"phase\d+\.losses\.\w+", key):
             _check_loss(key, list(_keys(OmegaConf.to_container(config))), source)
         try:
-            config = OmegaConf.merge(config, OmegaConf.from_dotlist([override]))
+            given = OmegaConf.from_dotlist([override])
+            config = OmegaConf.merge(config, given)
         except Exception as error:
             raise InputError(f"override {' '.join(override.split())}: {_first_line(error)}") from error
+        _check_references(OmegaConf.to_container(given), f"override {' '.join(override.split())}")
     _steps_for_epochs(config, [override.partition("=")[0] for override in overrides])
     try:
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]  # a mapping
@@ -280,6 +283,7 @@ def _read(path: Path) -> Any:
     if not OmegaConf.is_dict(config):
         raise InputError(f"recipe {path} is not a mapping of keys to values")
     assert isinstance(config, DictConfig)
+    _check_references(OmegaConf.to_container(config), f"recipe {path}")
     base = config.pop("base", None)
     if base is None:
         return config
@@ -298,6 +302,21 @@ def _read(path: Path) -> Any:
             parent[key] = OmegaConf.to_container(parent["phase1"])
     _steps_for_epochs(parent, list(_keys(OmegaConf.to_container(config))))
     return OmegaConf.merge(parent, config)
+
+
+def _check_references(values: Any, source: str) -> None:
+    """Refuse references to anything but other keys: ``${oc.env:NAME}`` would put the environment into a card."""
+    if isinstance(values, dict):
+        values = list(values.values())
+    if isinstance(values, list):
+        for each in values:
+            _check_references(each, source)
+    elif isinstance(values, str) and "${" in values:
+        rest, before = values, ""
+        while rest != before:
+            rest, before = _KEY.sub("", rest), rest
+        if "${" in rest:
+            raise InputError(f"{source}: {values!r} refers to something else than a key; ${{name}} is accepted")
 
 
 def _steps_for_epochs(config: Any, overrides: Sequence[str]) -> None:

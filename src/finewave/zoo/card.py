@@ -184,6 +184,8 @@ class Card:
     @classmethod
     def read(cls, path: Path) -> Card:
         """Return the card in a file; see `from_json`."""
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is a folder, a pipe or a device, not a file with a card")
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:

@@ -46,7 +46,7 @@ def smallest_halos(model: Model, images: Iterable[Mapping[str, Tensor]], core: i
     if model.reach is None or not model.shift_equivariant or None in most:
         raise InputError(f"{model.name} looks at the whole image: no halo makes its tiles equal the scene in one piece")
     exact = [halo for halo in most if halo is not None]
-    side = max(1, default_side(model.bands_of(model.output)) // model.upscaling)
+    side = max(1, default_side(model) // model.upscaling)
     dear = range(n_cheap(stages, side), len(stages))
     low, high = (0.0, 1.0) if model.card is None else model.card.value_range
     allowed = TOLERANCE * (high - low) / SPARE
