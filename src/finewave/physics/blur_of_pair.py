@@ -19,7 +19,7 @@ from finewave.physics.degradation import ANISOTROPIC
 from finewave.physics.observation import Observation
 
 PIXELS_PER_BAND = 10
-"""LR pixels for each HS band below which nothing is concluded: a response would fit to any blur."""
+"""LR pixels for each HS band below which nothing is concluded: a response fits to any blur."""
 AGREES = 5e-5
 """Part of the MSI's variance that may remain unexplained without any doubt about the blur."""
 CLEARLY = 0.5

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from finewave.errors import InputError, unknown_name
 from finewave.io.atomic import flush_to_disk, workshop_for
 from finewave.nn.pooling import local_pooling
-from finewave.physics.blur_of_pair import contradicting_blur
+from finewave.physics.blur_of_pair import PIXELS_PER_BAND, contradicting_blur
 from finewave.systems.base import SRNetwork
 from finewave.systems.baselines.white_noise import signal_to_noise
 from finewave.systems.registry import SYSTEMS, config_of, create_model, options_of, was_created
@@ -333,6 +333,8 @@ class Model(RunnableModel):
     def adapted_to(self, images: Mapping[str, Tensor]) -> Model:
         """Return this model, or, of fusion, one for what its two images clearly have: another blur, or noise.
 
+        Images of few pixels tell nothing.
+
         Parameters
         ----------
         images : mapping of str to Tensor
@@ -347,6 +349,8 @@ class Model(RunnableModel):
         if not self.looks_at_its_images:
             return self
         lr, hr = (images[name] for name in self.inputs)
+        if lr[:, 0].numel() < PIXELS_PER_BAND * (lr.shape[1] + 1):
+            return self
         _, config = config_of(self.net)
         stated = dict(config.get("degradation") or {"kernel": "gaussian"})
         options: dict[str, Any] = {}
