@@ -224,9 +224,12 @@ def _robustness(result: dict[str, Any]) -> str:
     command += f" --split {protocol['split']}"
     command += "" if protocol["task"] == "ssr" else f" --scale {protocol['scale']}"
     command += "" if protocol["crop"] is None else f" --crop {protocol['crop']}"
+    own = " All but bicubic interpolation look at their images first: they take the blur that these have, and"
+    own += " regressions keep noise out, see [baselines](baselines.md#another-blur-than-the-one-stated)."
     return (
         f"## Worst cases: {TITLES[protocol['task']]}\n\nRows are trained, or fitted, for the nominal case; "
-        f"{protocol['dataset'].upper()}, {protocol['split']}, {part}. The order is that of the worst case.\n\n"
+        f"{protocol['dataset'].upper()}, {protocol['split']}, {part}. The order is that of the worst case."
+        f"{own if protocol['task'] == 'fusion' else ''}\n\n"
         f"{_table(heads, lines)}\n{_table([_head('sam'), *cases, ''], sam)}\n```console\n{command}\n```\n"
     )
 
