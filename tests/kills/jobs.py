@@ -92,7 +92,7 @@ def _train(inputs: Path, outputs: Path) -> list[str]:
 
 def _fit(inputs: Path, outputs: Path) -> list[str]:
     told = [word for each in _SMALL for word in ("--set", each)]
-    about = ["--sensor", str(inputs / "mine.yaml"), "--scale", "2", "--steps", "6"]
+    about = ["--sensor", str(inputs / "mine.yaml"), "--scale", "2", "--steps", "6", "--system", "jssunet"]
     return ["fit", str(inputs / "flight.tif"), "-o", str(outputs / "model"), *about, *told]
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--scale", required=True, type=int, help="s >= 2, or 1 for spectra alone.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the model.")
 @click.option("--msi", multiple=True, metavar="FILE", help="Measured MS image of the same pixels, one for each SCENE.")
-@click.option("--system", help="Network.  [default: jssunet; jssunet-ssr at scale 1; sspsr without MS images]")
+@click.option("--system", help="Network.  [default: sr-ssr; jssunet-ssr at scale 1; bandwise-sr without MS images]")
 @click.option(
     "--from",
     "start",
