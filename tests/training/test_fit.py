@@ -116,6 +116,8 @@ def test_a_finished_fit_is_not_run_again_and_another_not_mixed_in(
     monkeypatch.chdir(tmp_path)
     for same in (Path("model"), Path("./model"), tmp_path / "x" / ".." / "model"):  # is the same run
         fit([scene], same, options)
+    for spelling in ("mine.yaml", "./mine.yaml", str(out / ".." / "mine.yaml")):  # is the same sensor
+        fit([scene], out, replace(options, sensor=spelling))
     assert (out / "model.safetensors").stat().st_mtime_ns == before
 
 

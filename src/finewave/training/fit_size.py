@@ -91,7 +91,7 @@ def seconds_of_a_step(config: dict[str, Any]) -> float:
         loss = sum(terms.values(), torch.zeros((), device=device))
         if output is not None:
             loss = loss + (output - images[net.output]).abs().mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if device == "cuda":
             torch.cuda.synchronize()
         spent = time.perf_counter() - started

@@ -201,7 +201,15 @@ def _with_plain_paths(config: dict[str, Any]) -> dict[str, Any]:
     def plain(path: Any) -> Any:
         return os.path.relpath(path, str(out)) if isinstance(path, str) and out else path
 
-    listed = {**data, "store": plain(data.get("store"))} if isinstance(data, dict) else data
+    def plain_sensor(sensor: Any) -> Any:
+        file, colon, bands = sensor.rpartition(":") if isinstance(sensor, str) else ("", "", "")
+        if colon and Path(file).exists():
+            return f"{plain(file)}:{bands}"
+        return plain(sensor) if isinstance(sensor, str) and Path(sensor).exists() else sensor
+
+    listed = data
+    if isinstance(data, dict):
+        listed = {**data, "store": plain(data.get("store")), "sensor": plain_sensor(data.get("sensor"))}
     is_name = not isinstance(start, str) or not Path(start).exists()
     return {**config, "data": listed, "init_from": start if is_name else plain(start)}
 

@@ -28,7 +28,7 @@ AT_ONCE = 1 << 16
 
 BANDS_A_STEP = 16
 """Bands whose error a training step looks at, next to each other."""
-USUAL = ({}, {"kernel": "gaussian"})
+USUAL: tuple[dict[str, Any], ...] = ({}, {"kernel": "gaussian"})
 """Degradations that the weights are trained for."""
 
 
