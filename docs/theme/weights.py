@@ -26,10 +26,12 @@ def page_of(task: str) -> Path:
 def section(task: str) -> str:
     """Return the section of a task's page: one row for each of its weights, the best first."""
     cards = [Card.read(folder / CARD) for name, folder in weight_folders().items() if _ships(folder)]
-    rows = sorted((_row(card) for card in cards if card.task == task), key=lambda row: (row[1], row[2], -float(row[5])))
+    rows = sorted(
+        (_row(card) for card in cards if card.task == task), key=lambda row: (row[1], row[2], -float(row[5].split()[0]))
+    )
     lines = [
-        "| weights | data set | scale | input | bands | PSNR (dB) | SAM (°) | floor: PSNR | floor: SAM |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| weights | data set | scale | input | bands | PSNR, SAM | floor |",
+        "|---|---|---|---|---|---|---|",
         *("| " + " | ".join(row) + " |" for row in rows),
     ]
     text = (
@@ -44,6 +46,11 @@ def updated(text: str, task: str) -> str:
     if not _SECTION.search(text):
         return text.replace("## From file to file\n", f"{section(task)}\n## From file to file\n", 1)
     return _SECTION.sub(lambda _: section(task), text, count=1)
+
+
+def _rank(row: list[str]) -> tuple[str, str, float]:
+    """Order by data set, scale and PSNR."""
+    return row[1], row[2], -float(row[5].split()[0])
 
 
 def _ships(folder: Path) -> bool:
@@ -63,11 +70,9 @@ def _row(card: Card) -> list[str]:
         place.partition("/")[0],
         str(card.scale),
         f"{sensor}: {bands.replace(',', ', ')}" if bands else sensor or "the same bands",
-        f"{count}, {min(nm):.0f} to {max(nm):.0f} nm" if count else str(card.hs_bands),
-        f"{mean['psnr']:.2f}",
-        f"{mean['sam']:.2f}",
-        f"{floor['psnr']:.2f}",
-        f"{floor['sam']:.2f}",
+        f"{count}, {min(nm):.0f} to {max(nm):.0f} nm" if count else "any",
+        f"{mean['psnr']:.2f} dB, {mean['sam']:.2f}°",
+        f"{floor['psnr']:.2f} dB, {floor['sam']:.2f}°",
     ]
 
 
