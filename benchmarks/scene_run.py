@@ -184,9 +184,11 @@ def _own_processor_seconds(pid: int) -> float:
 
 def main() -> None:
     """Print the figures of the default options."""
+    from benchmarks.measure import measure  # which imports this module, and resolves the precision
+
     for case in scene_cases(quick=False, device="cpu"):
         if weights := case.options.get("weights"):
-            found = measure_scene(case)
+            found = measure(case)
             rows, columns = case.options["size"]
             print(
                 f"{weights}, {rows} x {columns} pixels to {case.options['format']}: "

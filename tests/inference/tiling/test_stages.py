@@ -34,7 +34,7 @@ from tests.inference.tiny_models import scene_of
 from tests.test_conformity import build
 
 OUTPUT_TILE = 512
-MORE = {"residual-fusion-cave-x4": 0.28, "residual-fusion-cave-x8": 0.4}
+MORE = {"residual-fusion-cave-x4": 0.28, "residual-fusion-cave-x8": 0.42}
 """Their last correction sees 4 to 5 pixels of the first input around a tile of 128 or 64 (docs/scenes.md)."""
 EXACT = {2: 0.65, 4: 1.4}
 """By scale, of what enlarges by bandwise-sr: no smaller halos were measured, so it sees its whole receptive field."""
