@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finewave.calibration.residual_kriging import (
+    FLOOR,
+    OF_DARK_PIXELS,
     ErrorModel,
     FloatArray,
     ResidualKriging,
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 LARGEST_GAIN = 4.0
 """Of a band, and its inverse the smallest: beyond, panel and image do not belong together."""
+DARK = 0.05
+"""Brightness (full scale 1) at which the two models of errors count alike."""
 _AT_ONCE = 1 << 16  # pixels, so that distances to the spots stay small beside the image
 
 
@@ -38,12 +42,15 @@ class AnchorCorrection:
         By which bands are multiplied first.
     kriging : ResidualKriging or None
         Errors that are added then.
+    in_the_dark : ResidualKriging or None
+        Errors that are added instead the more, the darker a pixel is below `DARK`.
     """
 
     colour: FloatArray
     side: int
     gain: FloatArray | None = None
     kriging: ResidualKriging | None = None
+    in_the_dark: ResidualKriging | None = None
 
     def __call__(self, image: Tensor, row: int = 0, column: int = 0) -> Tensor:
         """Return an image (1, C, H, W) corrected; its first pixel is at ``row``, ``column`` of the result."""
@@ -63,7 +70,7 @@ class AnchorCorrection:
         result = image[0].flatten(1).clone()
         for start in range(0, height * width, _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
-            errors, _ = self.kriging(features[part], places[part])
+            errors, _ = self._errors(features[part], places[part], brightness[part])
             before = result[:, part]
             after = before + errors * brightness[part]
             result[:, part] = torch.maximum(after, before.clamp(max=0))  # no value is made negative
@@ -78,13 +85,24 @@ class AnchorCorrection:
         _, _, height, width = image.shape
         if self.kriging is None:
             return torch.ones(height, width)
-        features = features_of(apply_response(self.colour, image)[0]).flatten(1).T
+        colours = apply_response(self.colour, image)[0]
+        features = features_of(colours).flatten(1).T
         places = self._places(image, row, column)
-        parts = [
-            self.kriging(features[start : start + _AT_ONCE], places[start : start + _AT_ONCE])[1]
-            for start in range(0, height * width, _AT_ONCE)
-        ]
-        return torch.cat(parts).reshape(height, width)
+        brightness = brightness_of(colours).flatten()
+        starts = range(0, height * width, _AT_ONCE)
+        parts = [slice(start, start + _AT_ONCE) for start in starts]
+        left = [self._errors(features[part], places[part], brightness[part])[1] for part in parts]
+        return torch.cat(left).reshape(height, width)
+
+    def _errors(self, features: Tensor, places: Tensor, brightness: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `ResidualKriging` does, by the brightness (P,) of pixels between two of them."""
+        assert self.kriging is not None
+        errors, left = self.kriging(features, places)
+        if self.in_the_dark is None:
+            return errors, left
+        dark_errors, dark_left = self.in_the_dark(features, places)
+        weight = 1 / (1 + ((brightness - FLOOR) / DARK) ** 2)
+        return errors + (dark_errors - errors) * weight, left + (dark_left - left) * weight
 
     def _places(self, image: Tensor, row: int, column: int) -> Tensor:
         import torch
@@ -95,10 +113,11 @@ class AnchorCorrection:
 
     def identity(self) -> str:
         """Return a text that changes with the correction."""
-        digest = hashlib.sha256(repr((self.side, self.kriging and self.kriging.model)).encode())
+        solved = [each for each in (self.kriging, self.in_the_dark) if each is not None]
+        digest = hashlib.sha256(repr((self.side, [each.model for each in solved])).encode())
         arrays = [self.colour, self.gain]
-        if self.kriging is not None:
-            arrays += [self.kriging.features, self.kriging.places, self.kriging.weights]
+        for each in solved:
+            arrays += [each.features, each.places, each.weights]
         for values in arrays:
             digest.update(b"-" if values is None else np.ascontiguousarray(values, np.float64).tobytes())
         return digest.hexdigest()
@@ -126,6 +145,7 @@ def fit_correction(
     panels: FloatArray | None = None,
     doubt: FloatArray | None = None,
     start: ErrorModel | None = None,
+    dark_start: ErrorModel | None = None,
 ) -> AnchorCorrection:
     """Return the correction that spots ask for.
 
@@ -143,8 +163,8 @@ def fit_correction(
         Which spots are targets of known reflectance: they set the gain of each band, the others what remains.
     doubt : ndarray (n,), optional
         See `ResidualKriging.fit`.
-    start : ErrorModel, optional
-        Likewise.
+    start, dark_start : ErrorModel, optional
+        Likewise, of pixels as they are, and of dark ones.
     """
     import torch
 
@@ -160,8 +180,10 @@ def fit_correction(
     features = features_of(colours)[:, :, 0].T.numpy()
     brightness = brightness_of(colours)[:, 0].numpy()
     errors = (measured[rest] - predicted[rest]) / brightness[:, None]
-    noisier = 1 + (start or ErrorModel()).dark / brightness
-    kriging = ResidualKriging.fit(
-        features, places[rest] / side, errors, start=start, doubt=noisier if doubt is None else noisier * doubt[rest]
-    )
-    return AnchorCorrection(colour, side, gain, kriging)
+    doubt = np.ones(len(rest)) if doubt is None else doubt
+
+    def solved(model: ErrorModel) -> ResidualKriging:
+        noisier = doubt[rest] * (1 + model.dark / brightness)
+        return ResidualKriging.fit(features, places[rest] / side, errors, start=model, doubt=noisier)
+
+    return AnchorCorrection(colour, side, gain, solved(start or ErrorModel()), solved(dark_start or OF_DARK_PIXELS))

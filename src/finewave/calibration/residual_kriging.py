@@ -27,8 +27,6 @@ LOG_WEIGHT = 0.12
 _DARKEST = 1e-4
 _LENGTHS = (0.06, 0.08, 0.1, 0.13)
 _NOISES = (0.05, 0.1, 0.2, 0.4)
-_FEW_NOISE = 2.0
-"""Noise is counted (1 + this / number of spots to the power of 1.5) times."""
 _PRIOR_WIDTH = (0.35, 0.7)
 """Standard deviations of the logarithms of length and noise around their start, over scenes."""
 
@@ -54,9 +52,13 @@ class ErrorModel:
     few : float
         ``shared`` is divided by (1 + this / number of spots to the power of 1.5): few spots do not show whether their
         colour is of one material, and are trusted around themselves only.
+    few_noise : float
+        ``noise`` is multiplied by the same with this number.
     dark : float
         Brightness at which a spot counts as twice as noisy as a bright one: its relative error is less certain, and
         would be added to bright pixels.
+    brightness : float
+        How many times the features' last, of brightness, counts.
     """
 
     length: float = 0.07
@@ -64,17 +66,34 @@ class ErrorModel:
     shared: float = 0.5
     reach: float = 0.22
     few: float = 12.0
+    few_noise: float = 2.0
     dark: float = 0.08
+    brightness: float = 1.0
 
     def covariance(self, a: Any, b: Any, places_a: Any, places_b: Any) -> Any:
         """Return the covariance (n, m) of errors at features (n, d) and (m, d) and places (n, 2) and (m, 2).
 
         NumPy arrays or tensors.
         """
-        colour = _squared_distances(a, b) / (-2 * self.length**2)
+        colour = _squared_distances(self._scaled(a), self._scaled(b)) / (-2 * self.length**2)
         ground = _squared_distances(places_a, places_b) / (-2 * self.reach**2)
         exp = np.exp if isinstance(colour, np.ndarray) else _exp
         return exp(colour) * (self.shared + (1 - self.shared) * exp(ground))
+
+    def _scaled(self, features: Any) -> Any:
+        """Return features whose last counts as often as `brightness` says."""
+        if self.brightness == 1:
+            return features
+        scaled = features * 1
+        scaled[:, -1] *= self.brightness
+        return scaled
+
+
+OF_DARK_PIXELS = ErrorModel(
+    length=0.12, noise=0.06, shared=0.9, few=4.0, few_noise=12.0, dark=0.0, brightness=0.5
+)
+"""Trusts spots further. For dark pixels: there a wrong correction costs little in squared error, and a right one gains
+as much in the angle as anywhere."""
 
 
 def features_of(image: Tensor) -> Tensor:
@@ -147,7 +166,7 @@ class ResidualKriging:
         model = start or ErrorModel()
         fewness = len(features) ** -1.5
         model = replace(
-            model, shared=model.shared / (1 + model.few * fewness), noise=model.noise * (1 + _FEW_NOISE * fewness)
+            model, shared=model.shared / (1 + model.few * fewness), noise=model.noise * (1 + model.few_noise * fewness)
         )
         doubt = np.ones(len(features)) if doubt is None else doubt
         if estimate and len(features) > 2:

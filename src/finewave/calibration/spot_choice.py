@@ -21,7 +21,7 @@ _CANDIDATES = 1500
 _SCENE = 2500
 _DARK = 0.01  # of full scale: a spectrometer sees little there, and so does the image
 _FLATTEST = 0.5  # part of the places that count as flat
-_BRIGHT_COUNTS = 0.5  # exponent: between areas as they are (0) and squared errors (2)
+_BRIGHT_COUNTS = 0.25  # exponent: between areas as they are (0) and squared errors (2)
 
 
 @dataclass(frozen=True)
