@@ -210,6 +210,7 @@ def test_bad_spots_are_refused_in_one_line(model: Model) -> None:
         ([spot("a", 5, 5, Spectrum(np.array([300.0, 400.0]), np.array([0.1, 0.2])))], "covers 1 of 7 bands"),
         ([spot("a", 5, 5, measured(np.arange(40, 47)))], "percent"),
         ([spot("a", 5, 5, measured([np.nan] * 7))], "zeros or of nothing"),
+        ([spot("a", 5, 5, measured(np.zeros(7)))], "zeros or of nothing"),
         ([Spot("a", np.array([[5.0, 5.0]]), ok, None, "EPSG:0")], "EPSG:0"),
         ([{"x": 5.0, "y": 5.0}], "a list of finewave.io.spots.Spot is accepted"),
         (5, "a list of finewave.io.spots.Spot is accepted"),

@@ -89,9 +89,7 @@ class ErrorModel:
         return scaled
 
 
-OF_DARK_PIXELS = ErrorModel(
-    length=0.12, noise=0.06, shared=0.9, few=4.0, few_noise=12.0, dark=0.0, brightness=0.5
-)
+OF_DARK_PIXELS = ErrorModel(length=0.12, noise=0.06, shared=0.9, few=4.0, few_noise=12.0, dark=0.0, brightness=0.5)
 """Trusts spots further. For dark pixels: there a wrong correction costs little in squared error, and a right one gains
 as much in the angle as anywhere."""
 

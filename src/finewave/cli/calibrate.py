@@ -9,7 +9,7 @@ import click
 
 from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import choices, dataset_names
-from finewave.cli.options import COUNT, example
+from finewave.cli.options import COUNT, example, refuse_with_folds
 from finewave.cli.progress import Progress
 from finewave.cli.streams import json_option, print_json, working
 from finewave.cli.table import table
@@ -59,6 +59,8 @@ def calibrate(
     path = folder / "card.json"
     if folds is not None and (scenes or spots):
         raise InputError("--folds is over the scenes of a data set, without spots: leave out --scene and --spots")
+    if folds is not None:
+        refuse_with_folds("split")
     if scenes and spots:
         raise InputError("--spots needs the scenes of a data set: leave out --scene")
     dealt, files = None if folds is None else folds_of(folds), files_named(scenes)

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import baselines_and_models, choices, dataset_names, sensor_names
-from finewave.cli.options import example, pooling_option, precision_option
+from finewave.cli.options import example, pooling_option, precision_option, refuse_with_folds
 from finewave.cli.progress import Progress
 from finewave.cli.streams import json_option, print_json, working
 from finewave.cli.table import table
@@ -131,10 +130,7 @@ def _over_folds(
     from finewave.io.atomic import atomic_output
     from finewave.metrics import METRICS
 
-    context = click.get_current_context()
-    for option in ("split", "precision", "pooling"):
-        if context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
-            raise InputError(f"--{option} has no meaning with --folds, which are of train and val, in float32")
+    refuse_with_folds("split", "precision", "pooling")
     if folds != LEAVE_ONE_OUT and not folds.isdecimal():
         raise InputError(f"--folds {folds}: a number of folds, or loo for leaving out one scene at a time, is accepted")
     rows, floors = rows_named(name, baseline=baseline)

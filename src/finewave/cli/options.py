@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 MOST = 2**31 - 1
 """Largest count of an option: beyond it libraries overflow."""
@@ -62,3 +63,13 @@ def numbers_or_names(text: str | None) -> list[float | str] | None:
         except ValueError:
             bands.append(part)
     return bands
+
+
+def refuse_with_folds(*options: str) -> None:
+    """Refuse options that are given beside --folds, which decide them: an `InputError`."""
+    from finewave.errors import InputError
+
+    context = click.get_current_context()
+    for option in options:
+        if context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+            raise InputError(f"--{option} has no meaning with --folds, which are of train and val, in float32")

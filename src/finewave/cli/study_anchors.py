@@ -10,7 +10,7 @@ import click
 
 from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import choices, dataset_names, model_names
-from finewave.cli.options import COUNT, example
+from finewave.cli.options import COUNT, example, refuse_with_folds
 from finewave.cli.progress import Progress
 from finewave.cli.streams import json_option, print_json, working
 from finewave.cli.table import table
@@ -74,6 +74,8 @@ def anchors(
         raise InputError(f"--spots {spots!r}: numbers >= 0 are accepted")
     if size % 2 == 0:
         raise InputError(f"--size {size}: an odd number of pixels is accepted, 9 for example")
+    if folds is not None:
+        refuse_with_folds("split")
     if folds is not None and scene is not None:
         raise InputError("--folds is over all scenes: leave out --scene")
     if picture is not None:
