@@ -1,8 +1,9 @@
-"""What the numbers of the errors' model are worth over folds of CAVE: ``python -m benchmarks.anchor_kernel [CAMERA]``.
+"""What the numbers of the errors' models are worth over folds of CAVE: ``python -m benchmarks.anchor_kernel [CAMERA]``.
 
-Each of the 20 training scenes is predicted by regression and neighbours fitted to the other 19, and corrected by 1 to
-32 simulated spots at places that are chosen, of clusters of colours, and random. One number after the other is changed
-from its default: the defaults are right if no row gains more without losing more than 0.1 dB in some scene.
+The 20 training scenes are predicted by regression and neighbours in four folds, each by what was fitted to the other
+three, and corrected by 1 to 32 simulated spots at places that are chosen, of clusters of colours, and random. One
+number after the other is changed from its default: the defaults are right if no row gains more without losing more than
+0.1 dB in some scene. Every sixteenth row and column is scored. Scenes of the validation are neither fitted nor scored.
 """
 
 from __future__ import annotations
@@ -10,30 +11,43 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from types import ModuleType
 
 import numpy as np
 from torch import Tensor
 
-from finewave.calibration import residual_kriging
+from finewave.calibration import anchor_correction, spot_choice
 from finewave.calibration.anchor_correction import fit_correction
-from finewave.calibration.residual_kriging import ErrorModel, FloatArray
-from finewave.studies.anchor_spots import CHOICES, simulated_places, spectra_at
+from finewave.calibration.residual_kriging import OF_DARK_PIXELS, ErrorModel, FloatArray
+from finewave.metrics import sam
+from finewave.studies.anchor_spots import simulated_places, spectra_at
 from finewave.studies.fold_predictions import predicted_over_folds
 from finewave.zoo.observation_model import colour_weights
 
 COUNTS = (1, 2, 4, 8, 16, 32)
+FOLDS = 4
 SIZE = 9
-THIN = 8  # every eighth row and column is scored
+THIN = 16  # rows and columns of which one is scored
+WEIGHTS = (0.0, 0.5)  # exponents of brightness in the choice of places, beside the default
 TRIED = {
-    "length": (0.05, 0.06, 0.085, 0.1),
-    "noise": (0.06, 0.09, 0.18, 0.25),
-    "shared": (0.2, 0.6, 0.8),
+    "length": (0.05, 0.07, 0.1),
+    "noise": (0.06, 0.25),
+    "shared": (0.2, 0.8),
     "reach": (0.15, 0.4),
-    "few": (2.0, 6.0, 24.0),
-    "dark": (0.0, 0.04, 0.16),
-    "log weight": (0.08, 0.18),
+    "few": (6.0, 12.0, 40.0),
+    "dark": (0.0, 0.16),
+    "brightness": (0.5, 1.0),
 }
+TRIED_IN_THE_DARK = {
+    "length": (0.08, 0.12, 0.24),
+    "noise": (0.02, 0.12),
+    "shared": (0.5, 1.0),
+    "few": (2.0, 12.0),
+    "few_noise": (2.0, 30.0),
+    "brightness": (0.1, 1.0),
+}
+DARKNESS = (0.001, 0.04, 0.16)
 
 
 @dataclass(frozen=True)
@@ -59,64 +73,82 @@ class Case:
 
 def cases(camera: str | None) -> Iterator[Case]:
     """Yield the training scenes with their spots."""
-    for model, scene in predicted_over_folds("quadratic+knn", "cave", "loo", splits=("train",), sensor=camera):
+    for model, scene in predicted_over_folds("quadratic+knn", "cave", FOLDS, splits=("train",), sensor=camera):
         tries = []
-        for choice in CHOICES:
-            for count in COUNTS:
-                places = simulated_places(scene.observed, count, choice, SIZE, 0)
-                measured, predicted = (spectra_at(image, places, SIZE) for image in (scene.truth, scene.predicted))
-                measured *= 1 + 0.01 * np.random.default_rng((0, 1)).standard_normal(measured.shape)
-                tries.append(Try(choice, places, measured, predicted))
+        for label, count, places in places_of(scene.observed):
+            measured, predicted = (spectra_at(image, places, SIZE) for image in (scene.truth, scene.predicted))
+            measured *= 1 + 0.01 * np.random.default_rng((0, 1)).standard_normal(measured.shape)
+            counts = COUNTS if count is None else (count,)
+            tries += [Try(label, places[:n], measured[:n], predicted[:n]) for n in counts]
         thin = slice(THIN // 2, None, THIN)
         colour = colour_weights(model, len(scene.truth))
+        print(scene.name, file=sys.stderr, flush=True)
         yield Case(
             scene.predicted[:, thin, thin], scene.truth[:, thin, thin], colour, max(scene.truth.shape[1:]), tries
         )
 
 
-def gain(case: Case, each: Try, model: ErrorModel) -> float:
-    """Return what spots gain in dB."""
-    found = fit_correction(each.measured, each.predicted, case.colour, each.places, case.side, start=model)
+def places_of(observed: Tensor) -> Iterator[tuple[str, int | None, FloatArray]]:
+    """Yield choices of places: of most spots, if the first of them are the places of fewer; else of each number."""
+    yield "greedy", None, simulated_places(observed, max(COUNTS), "greedy", SIZE, 0)
+    for weight in WEIGHTS:
+        with changed(spot_choice, "_BRIGHT_COUNTS", weight):
+            yield f"greedy {weight:g}", None, simulated_places(observed, max(COUNTS), "greedy", SIZE, 0)
+    for count in COUNTS:
+        yield "kmeans", count, simulated_places(observed, count, "kmeans", SIZE, 0)
+    yield "random", None, simulated_places(observed, max(COUNTS), "random", SIZE, 0)
+
+
+def gains(case: Case, each: Try, model: ErrorModel, dark: ErrorModel) -> tuple[float, float]:
+    """Return what spots gain in dB, and in degrees."""
+    found = fit_correction(
+        each.measured, each.predicted, case.colour, each.places, case.side, start=model, dark_start=dark
+    )
     corrected = replace(found, side=case.side // THIN)(case.predicted[None])[0]
     before, after = ((image - case.truth).square().mean() for image in (case.predicted, corrected))
-    return float(10 * (before / after).log10())
+    return float(10 * (before / after).log10()), sam(case.predicted, case.truth) - sam(corrected, case.truth)
 
 
 @contextmanager
-def log_weight(value: float) -> Iterator[None]:
-    """Set what brightness counts among the features."""
-    usual = residual_kriging.LOG_WEIGHT
-    residual_kriging.LOG_WEIGHT = value
+def changed(module: ModuleType, name: str, value: float) -> Iterator[None]:
+    """Set a number of a module."""
+    usual = getattr(module, name)
+    setattr(module, name, value)
     try:
         yield
     finally:
-        residual_kriging.LOG_WEIGHT = usual
+        setattr(module, name, usual)
 
 
-def line(label: str, scenes: list[Case], model: ErrorModel) -> str:
+def line(label: str, scenes: list[Case], model: ErrorModel, dark: ErrorModel, every_choice: bool = False) -> str:
     """Return mean gains by choice of places, and the largest loss of any scene."""
-    gains: dict[str, list[float]] = {choice: [] for choice in CHOICES}
+    by_choice: dict[str, list[tuple[float, float]]] = {}
     for case in scenes:
         for each in case.tries:
-            gains[each.choice].append(gain(case, each, model))
-    worst = min(min(values) for values in gains.values())
-    means = "  ".join(f"{choice} {np.mean(values):+.2f}" for choice, values in gains.items())
-    return f"{label:18s} {means}  least {worst:+.2f}{'' if worst >= -0.1 else ' (loses more than 0.1 dB)'}"
+            if every_choice or each.choice in ("greedy", "kmeans", "random"):
+                by_choice.setdefault(each.choice, []).append(gains(case, each, model, dark))
+    means = "  ".join(
+        f"{choice} {np.mean([db for db, _ in found]):+.2f} dB {np.mean([angle for _, angle in found]):.2f} deg"
+        for choice, found in by_choice.items()
+    )
+    worst = min(db for found in by_choice.values() for db, _ in found)
+    return f"{label:24s} {means}  least {worst:+.2f}{'' if worst >= -0.1 else ' (loses more than 0.1 dB)'}"
 
 
 def main(arguments: list[str]) -> None:
     """Print the defaults, and one row for each number changed."""
     scenes = list(cases(arguments[0] if arguments else None))
-    usual = ErrorModel()
-    print(line("defaults", scenes, usual), flush=True)
+    usual, dark = ErrorModel(), OF_DARK_PIXELS
+    print(line("defaults", scenes, usual, dark, every_choice=True), flush=True)
+    for brightness in DARKNESS:
+        with changed(anchor_correction, "DARK", brightness):
+            print(line(f"dark below {brightness:g}", scenes, usual, dark), flush=True)
+    for name, values in TRIED_IN_THE_DARK.items():
+        for value in values:
+            print(line(f"in the dark, {name} {value:g}", scenes, usual, replace(dark, **{name: value})), flush=True)
     for name, values in TRIED.items():
         for value in values:
-            label = f"{name} {value:g}"
-            if name in asdict(usual):
-                print(line(label, scenes, replace(usual, **{name: value})), flush=True)
-            else:
-                with log_weight(value):
-                    print(line(label, scenes, usual), flush=True)
+            print(line(f"{name} {value:g}", scenes, replace(usual, **{name: value}), dark), flush=True)
 
 
 if __name__ == "__main__":

@@ -16,14 +16,15 @@ COLOUR = np.array([[0.5, 0.5, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0.5, 0.5]])
 def test_it_is_the_posterior_mean_of_a_gaussian_process() -> None:
     random = np.random.default_rng(1)
     features, places, errors = random.random((5, 4)) / 5, random.random((5, 2)), random.normal(size=(5, 3))
-    model = ErrorModel(length=0.1, noise=0.3, shared=0.7, reach=0.4)
+    model = ErrorModel(length=0.1, noise=0.3, shared=0.7, reach=0.4, brightness=0.5)
+    scale = [1, 1, 1, 0.5]
     kriging = ResidualKriging.fit(features, places, errors, start=model, estimate=False)
     asked, there = random.random((7, 4)) / 5, random.random((7, 2))
 
     def covariance(a: np.ndarray, b: np.ndarray, p: np.ndarray, q: np.ndarray) -> np.ndarray:
         shared = 0.7 / (1 + model.few / 5**1.5)
         near = np.exp(-0.5 * (cdist(p, q) / 0.4) ** 2)
-        return np.exp(-0.5 * (cdist(a, b) / 0.1) ** 2) * (shared + (1 - shared) * near)
+        return np.exp(-0.5 * (cdist(a * scale, b * scale) / 0.1) ** 2) * (shared + (1 - shared) * near)
 
     own = covariance(features, features, places, places) + kriging.model.noise * np.eye(5)
     cross = covariance(asked, features, there, places)
@@ -73,6 +74,18 @@ def test_spots_correct_what_is_of_their_colour_and_nothing_else() -> None:
     before, after = ((each - truth).square().mean((0, 1)) for each in (predicted, corrected))
     assert after[:16].mean() < 0.6 * before[:16].mean()
     np.testing.assert_allclose(after[16:], before[16:], rtol=1e-3)
+
+
+def test_dark_pixels_trust_a_spot_further_than_bright_ones_of_its_colour() -> None:
+    """Of 64 times its brightness a spot says little; of a sixty-fourth it says most of its relative error."""
+    material = torch.tensor([0.1, 0.2, 0.6, 0.5])
+    truth = material[:, None, None] * torch.tensor([[0.01, 0.2, 1.5]])
+    predicted = truth * torch.tensor([1.2, 0.9, 1.1, 0.8])[:, None, None]
+    spot = [each[:, 0, 1].double().numpy()[None] for each in (truth, predicted)]
+    corrected = fit_correction(*spot, COLOUR, np.array([[0.5, 1.5]]), 3)(predicted[None])[0]
+    left = ((corrected - truth).norm(dim=0) / (predicted - truth).norm(dim=0))[0]
+    assert left[0] < left[2] - 0.05
+    assert left[1] < 0.8
 
 
 def test_tiles_are_corrected_as_the_whole() -> None:
