@@ -47,7 +47,7 @@ TRIED_IN_THE_DARK = {
     "few_noise": (2.0, 30.0),
     "brightness": (0.1, 1.0),
 }
-DARKNESS = (0.001, 0.04, 0.16)
+DARKNESS = (0.001, 0.03, 0.12)
 
 
 @dataclass(frozen=True)
