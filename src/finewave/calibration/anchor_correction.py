@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LARGEST_GAIN = 4.0
 """Of a band, and its inverse the smallest: beyond, panel and image do not belong together."""
-DARK = 0.06
+DARK = 0.065
 """Brightness (full scale 1) at which the two models of errors count alike."""
 _AT_ONCE = 1 << 16  # pixels, so that distances to the spots stay small beside the image
 

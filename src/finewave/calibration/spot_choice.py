@@ -17,6 +17,8 @@ from finewave.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
+FOR_PLACES = ErrorModel(brightness=1.0)
+"""Counts brightness more than the correction does, so that light and dark parts of a scene get places."""
 _CANDIDATES = 1500
 _SCENE = 2500
 _DARK = 0.01  # of full scale: a spectrometer sees little there, and so does the image
@@ -74,7 +76,7 @@ def choose_places(
     """
     if count < 1:
         raise InputError(f"{count} places were asked for; give a number >= 1")
-    model = model or ErrorModel()
+    model = model or FOR_PLACES
     values = image.double()
     means, roughness = _flatness(values, size)
     candidates = _candidates(values, means, roughness, size, usable, seed)
