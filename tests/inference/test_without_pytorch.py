@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 import venv
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from finewave.inference.super_resolve import super_resolve
 from finewave.io.open_save import load_scene, save_scene
 from finewave.scene import make_scene
 from finewave.systems.registry import create_model
+from finewave.warnings import FinewaveWarning
 from finewave.zoo.card import describe
 from finewave.zoo.export import export
 from finewave.zoo.model import Model, load_model
@@ -224,6 +226,25 @@ def test_a_file_for_one_size_takes_that_alone(weights: Path, tmp_path: Path) -> 
     assert super_resolve(scene_of(12, 14), path).shape == (5, 24, 28)
     with pytest.raises(InputError, match="exported for 12 x 14 alone: export it without --size"):
         super_resolve(scene_of(14, 14), path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", ["sentinel2-enmap", "mstpp-cave", "sspsr-cave-x4"])
+def test_shipped_models_have_the_same_numbers(name: str, tmp_path: Path) -> None:
+    """In tiles, with the poolings and halos of `finewave predict`."""
+    model = load_model(name, precision="float32").with_pooling("local")
+    path = export(model, tmp_path / "net.onnx").path
+    bands = model.bands_of(model.inputs[0])
+    assert model.card is not None
+    centres = model.card.ms_wavelengths_nm if model.inputs[0].endswith("msi") else model.card.wavelengths_nm
+    values = np.random.default_rng(3).random((bands or 1, 70, 83), np.float32)
+    scene = make_scene(values, centres)
+    options: dict[str, Any] = {"tile": 40, "halo": 32}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FinewaveWarning)  # about tiles that are not exact, and pixels unlike training
+        expected, result = (super_resolve(scene, each, **options).values for each in (model, path))
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4)
 
 
 def test_requirements_are_those_of_finewave() -> None:

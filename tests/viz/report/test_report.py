@@ -277,3 +277,16 @@ def test_what_does_not_fit_is_refused(files: dict[str, Path], tmp_path: Path) ->
     refuse(files["poor"], *end, words=("poor.tif",))
     (tmp_path / "folder").mkdir()
     refuse(tmp_path / "folder", *end, words=("neither", "cells", "folder"))
+
+
+def test_half_widths_beside_the_result_are_embedded(files: dict[str, Path], tmp_path: Path) -> None:
+    result = fw.open_scene(files["poor"]).load()
+    plain = data_of(parsed(write_report(files["poor"], tmp_path / "plain.html")))
+    assert "half_widths" not in plain
+    halves = result.copy(data=np.linspace(0.01, 0.2, result.size, dtype=np.float32).reshape(result.shape))
+    fw.save_scene(halves, files["poor"].with_name(f"{files['poor'].stem}.uncertainty{files['poor'].suffix}"))
+    page = parsed(write_report(files["poor"], tmp_path / "with.html"))
+    decoded = decode_spectra(data_of(page)["half_widths"])
+    np.testing.assert_allclose(decoded, halves.values, atol=0.2 / 65534)
+    assert "half-widths around points" in page.words
+    assert "drawn around the result at points" in page.words

@@ -254,3 +254,28 @@ def test_a_photograph_beside_a_result(files: dict[str, Path], tmp_path: Path) ->
     assert [name.split(",")[1].strip() for name in said["names"]] == ["B", "G", "R"]
     assert said["lines"] == 1  # the photograph has no wavelengths to be drawn over
     assert said["maps"] == ["result", "input"]
+
+
+def test_half_widths_are_drawn_around_points_and_saved(files: dict[str, Path], tmp_path: Path) -> None:
+    result = fw.open_scene(files["poor"]).load()
+    halves = result.copy(data=np.full(result.shape, 0.05, np.float32))
+    fw.save_scene(halves, files["poor"].with_name(f"{files['poor'].stem}.uncertainty{files['poor'].suffix}"))
+    said = in_browser(
+        write_report(files["poor"], tmp_path / "r.html"),
+        """
+        $("clear").click();
+        press(12, 30); release(12, 30);
+        said.shade = lastPlot().querySelectorAll("svg .spread").length;
+        said.box = lastPlot().querySelector("svg .spread").getBBox().height;
+        const make = URL.createObjectURL;
+        URL.createObjectURL = (blob) => { said.blob = blob; return make.call(URL, blob); };
+        $("save").click();
+        said.table = await said.blob.text();
+        delete said.blob;
+        """,
+    )
+    assert said["shade"] == 1
+    assert said["box"] > 5
+    lines = said["table"].splitlines()
+    assert lines[0].endswith("mean,standard_deviation,half_width")
+    assert all(line.endswith(",0,0.05") for line in lines[1:])

@@ -31,6 +31,7 @@
 
   const spectra = new Map();
   for (const layer of data.layers) spectra.set(layer.role, await unpack(layer.spectra));
+  if (data.half_widths) spectra.set("half-width", await unpack(data.half_widths));
 
   // A place is a pixel [x, y] or a region [x, y, width, height], of the result.
   function spectrumAt(layer, [x, y, across = 1, down = 1]) {
@@ -291,7 +292,12 @@
     return data.layers.filter((layer) => !withNm || layer.wavelengths).map((layer) => {
       const { mean, spread } = spectrumAt(layer, place);
       const across = withNm ? layer.wavelengths : mean.map((_, i) => i + 1);
-      const points = mean.map((value, i) => [across[i], value, spread[i]]).sort((p, q) => p[0] - q[0]);
+      const halves = layer.role === "result" && data.half_widths ? spectrumAt({ ...layer, role: "half-width" }, place).mean : [];
+      // around a point, what is drawn is where the truth is expected; around a mean, how its pixels differ
+      const around = (i) => (place.length === 2 && Number.isFinite(halves[i]) ? halves[i] : spread[i]);
+      const points = mean
+        .map((value, i) => [across[i], value, around(i), spread[i], halves[i]])
+        .sort((p, q) => p[0] - q[0]);
       return { layer, points };
     });
   }
@@ -382,7 +388,7 @@
         change();
         ($("plots").querySelector("button") || canvas).focus();
       });
-      let words = kind === "Region" ? `${across} × ${down} pixels from x ${x}, y ${y}: mean ± SD` : `x ${x}, y ${y}`;
+      let words = kind === "Region" ? `${across} × ${down} pixels from x ${x}, y ${y}: mean ± SD` : `x ${x}, y ${y}${data.half_widths ? ": result ± half-width" : ""}`;
       if (reference) {
         const { rmse, angle } = compared(spectrumAt(result, place).mean, spectrumAt(reference, place).mean);
         words += ` · error ${short(rmse)} · angle ${Number.isFinite(angle) ? angle.toFixed(2) + "°" : "none"}`;
@@ -415,11 +421,13 @@
   function save() {
     const stops = result.wavelengths ? "wavelength_nm" : "band";
     const lines = [["place", "x", "y", "width", "height", "image", stops, "mean", "standard_deviation"]];
+    if (data.half_widths) lines[0].push("half_width");
     state.points.forEach((place, i) => {
       const [x, y, across = 1, down = 1] = place;
       for (const { layer, points } of curves(place)) {
-        for (const [stop, value, spread] of points) {
-          lines.push([i + 1, x, y, across, down, layer.role, stop, short(value), short(spread)]);
+        for (const [stop, value, , spread, half] of points) {
+          const line = [i + 1, x, y, across, down, layer.role, stop, short(value), short(spread)];
+          lines.push(data.half_widths ? [...line, half === undefined ? "" : short(half)] : line);
         }
       }
     });

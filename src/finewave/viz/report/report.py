@@ -11,7 +11,7 @@ from finewave.io.file_errors import reading
 from finewave.physics.renderings import wavelengths_of
 from finewave.viz.report.frame import check_extension, page, table
 from finewave.viz.report.scene_data import METRIC_SAMPLES, ReportData, ReportLayer, gather
-from finewave.viz.scene_pair import open_scene_pair
+from finewave.viz.scene_pair import half_widths_beside, open_scene_pair
 
 if TYPE_CHECKING:
     from finewave.viz.scene_pair import ScenePair
@@ -69,7 +69,7 @@ def write_report(
     target = check_extension(path)
     keep_inputs([each for each in (result, observed, reference) if each is not None], [target])
     get_convention(convention)
-    scenes = open_scene_pair(result, observed, reference)
+    scenes = open_scene_pair(result, observed, reference, half_width=half_widths_beside(Path(result)))
     with atomic_output(target) as temporary:
         with reading(result, "scene"):
             data = gather(scenes, rgb=rgb, convention=convention)
@@ -116,6 +116,8 @@ def _legend(data: ReportData) -> str:
             continue
         picture = swatches[layer["role"]].format(dashes=dashes)
         items += f'<li><svg viewBox="0 0 32 12" aria-hidden="true">{picture}</svg>{layer["role"]}</li>'
+    if "half_widths" in data.data:
+        items += f'<li><svg viewBox="0 0 32 12" aria-hidden="true">{_SHADE}</svg>half-widths around points</li>'
     return f'<ul class="legend" aria-label="Legend">{items}</ul>'
 
 
@@ -207,6 +209,11 @@ def _how(data: ReportData, scenes: ScenePair) -> str:
         notes.insert(
             2, f"Input: spectra {blocks(step)} of the input. A band of the result shows the input's nearest one."
         )
+    if scenes.half_width is not None:
+        notes.append(
+            f"Half-widths ({scenes.half_width.scene.attrs.get('quantity', 'of the errors')}): drawn around the result at "
+            "points, in the saved table everywhere; of blocks and regions the mean of their pixels'."
+        )
     if scenes.reference is not None:
         notes.append(
             "Error map: root mean square over bands (and pixels of a block). Angle map: spectral angle, mean over a "
@@ -215,6 +222,7 @@ def _how(data: ReportData, scenes: ScenePair) -> str:
     return "<h2>What is shown</h2>\n<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>\n"
 
 
+_SHADE = '<rect x="0" y="1" width="32" height="10" fill="var(--result)" opacity="0.18"/>'
 _BAR = """<div class="bar" id="bar" hidden><span id="bar-name"></span><span>0</span>
 <span class="shades" id="shades" role="img" aria-label="Colour scale from dark (0) to bright"></span>
 <span id="bar-high"></span></div>

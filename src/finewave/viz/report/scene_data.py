@@ -126,12 +126,22 @@ def gather(scenes: ScenePair, *, rgb: Sequence[float] | None = None, convention:
     whites = _pictures(data["layers"], layers, main, composites)
     for composite_data, white in zip(data["composites"], whites, strict=True):
         composite_data["white"] = white
+    if scenes.half_width is not None:
+        data["half_widths"] = _half_widths(scenes.half_width.scene, layers[0], step)
     if maps is not None:
         data["maps"], data["colours"] = _maps(maps)
     report = ReportData(data, layers, step, layers[0].pictures.step, layers[0].bands.step)
     if reference is not None:
         report.scores = _scores(scenes, convention)
     return report
+
+
+def _half_widths(scene: xr.DataArray, result: ReportLayer, step: int) -> dict[str, Any]:
+    """Return half-widths of the result's errors on the blocks of its spectra: the mean of a block's, which is wider."""
+    means = BlockMeans(scene.sizes["band"], scene.sizes["y"], scene.sizes["x"], result.bands.step)
+    for top, bottom in strips(scene, result.bands.step):
+        means.add(top, read_rows(scene, top, bottom))
+    return encode_spectra(means.coarser(step // result.bands.step).values)
 
 
 def choose_composites(scene: xr.DataArray, rgb: Sequence[float] | None) -> list[Rendering]:
