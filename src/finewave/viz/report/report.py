@@ -212,8 +212,8 @@ def _how(data: ReportData, scenes: ScenePair) -> str:
     if scenes.half_width is not None:
         what = scenes.half_width.scene.attrs.get("quantity", "of the errors")
         notes.append(
-            f"Half-widths ({what}): drawn around the result at points, in the saved table everywhere; of blocks and regions "
-            "the mean of their pixels'."
+            f"Half-widths ({what}): drawn around the result at points, in the saved table everywhere; of blocks and "
+            "regions the mean of their pixels'."
         )
     if scenes.reference is not None:
         notes.append(
