@@ -11,8 +11,8 @@ import pytest
 import finewave
 
 ROOT = Path(__file__).parents[1]
-# parity and plain are references, not tests of one package; a browser drives the whole page
-OTHERS = {Path("parity"), Path("plain"), Path("viz/browser"), Path("benchmarks"), Path("fuzz"), Path("kills")}
+# parity and plain are references, not tests of one package; a browser drives the whole page, QGIS its plugin
+OTHERS = {Path(each) for each in ("parity", "plain", "viz/browser", "benchmarks", "fuzz", "kills", "qgis")}
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in (ROOT / "tests").rglob("*.py")}))
