@@ -107,7 +107,7 @@ def test_peak_with_the_models_that_ship(name: str, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     first, source, guide = model.inputs[0], tmp_path / "scene.tif", ""
     wavelengths = model.card.wavelengths_nm if first.endswith("hsi") else model.card.ms_wavelengths_nm
-    values = generator.random((model.bands_of(first) or 31, side, side), dtype=np.float32)
+    values = generator.random((model.bands_of(first) or 4, side, side), dtype=np.float32)
     save_scene(make_scene(values, wavelengths=wavelengths), source)
     for second in model.inputs[1:]:
         values = generator.random((model.bands_of(second), *[side * model.scale] * 2), dtype=np.float32)
