@@ -100,7 +100,7 @@ def test_photographs_of_telephones(tmp_path: Path, extension: str) -> None:
 def test_photographs_need_their_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "rawpy", None)
     (tmp_path / "a.dng").write_bytes(b"II*\0")
-    with pytest.raises(InputError, match=r"need the package rawpy: pip install .*photos"):
+    with pytest.raises(InputError, match=r"needs the package rawpy, which is not installed: pip install .*photos"):
         open_scene(tmp_path / "a.dng")
 
 

@@ -139,11 +139,13 @@ def local_cluster(workers: int) -> Iterator[Any]:
                 security=keys,
                 protocol="tls://",
                 dashboard_address=None,
+                # without a dashboard Dask listens on its port 8787 all the same, and warns if another run has it
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
                 silence_logs="CRITICAL",
                 preload=[WORKER_START],
             ) as local,
         ):
-            # without a dashboard Dask listens on its port all the same; `process_entry` does this for the workers
+            # `process_entry` does this for the workers
             local.scheduler.http_server.stop()
             yield local
     finally:  # restore the environment, which Dask changes in this process too
