@@ -35,14 +35,14 @@ def add_plugins(studies: dict[str, Study]) -> None:
         if found is not None and found.name not in studies:
             studies[found.name] = found
         elif found is not None:
-            _warn(f"the study {found.name!r} of {point.value} is ignored: the name is already in use")
-    for name, study in list(studies.items()):
+            _warn(f"the study {found.name!r} of {point.value} is ignored: the name is already in use; choose another")
+    for name in list(studies):
         for point in importlib.metadata.entry_points(group=f"{PLUGINS}.{name}"):
             row = _loaded(point, Row)
             if row is not None and row.key not in [each.key for each in studies[name].rows]:
                 studies[name] = replace(studies[name], rows=(*studies[name].rows, row))
             elif row is not None:
-                _warn(f"the row {row.key!r} of {point.value} is ignored: {study.name} has one of that name")
+                _warn(f"the row {row.key!r} of {point.value} is ignored: {name} has one of that key; choose another")
 
 
 def _loaded(point: importlib.metadata.EntryPoint, kind: type[_Kind]) -> _Kind | None:
@@ -50,11 +50,13 @@ def _loaded(point: importlib.metadata.EntryPoint, kind: type[_Kind]) -> _Kind | 
     try:
         found = point.load()
     except Exception as error:  # any of the other package's
-        _warn(f"the entry point {point.group}: {point.value} is ignored: {type(error).__name__}: {error}")
+        cause = f"{type(error).__name__}: {error}"
+        _warn(f"the entry point {point.group}: {point.value} is ignored: {cause}; check the package that has it")
         return None
     if isinstance(found, kind):
         return found
-    _warn(f"the entry point {point.group}: {point.value} is ignored: it is not a {kind.__name__}")
+    wrong = f"it is not a {kind.__name__}"
+    _warn(f"the entry point {point.group}: {point.value} is ignored: {wrong}; check the package that has it")
     return None
 
 

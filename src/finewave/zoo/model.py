@@ -369,7 +369,10 @@ class Model(RunnableModel):
         except InputError:  # of an ensemble that inverts the blur, which this one does not allow
             return self
         warnings.warn(
-            f"{self.name}: the images have {' and '.join(reasons)}; used as such", FinewaveWarning, stacklevel=3
+            f"{self.name}: the images have {' and '.join(reasons)}; that is what the result goes by: check that they "
+            "are aligned and have the same values",
+            FinewaveWarning,
+            stacklevel=3,
         )
         return adapted
 
