@@ -18,10 +18,12 @@ from finewave.inference.options import PredictOptions
 from finewave.inference.processing import choose_processing
 from finewave.inference.super_resolve import super_resolve
 from finewave.inference.tiling.plan import plan_tiles
+from finewave.physics.damped_projection import DampedProjection
 from finewave.systems.registry import create_model
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.card import describe
 from finewave.zoo.model import Model
+from finewave.zoo.observation_model import projection_of
 from tests.inference.tiny_models import WAVELENGTHS, scene_of
 
 OUTPUT_NM = np.arange(400.0, 701.0, 50.0)
@@ -346,6 +348,14 @@ def test_noise_blur_and_doubt_are_given() -> None:
     plain = super_resolve(scene, model)
     deaf = super_resolve(scene, model, consistent={"noise": 10.0})
     np.testing.assert_allclose(deaf.values, np.maximum(plain.values, 0), rtol=0, atol=1e-6)
+
+
+def test_unfinished_work_with_another_blur_is_told_apart() -> None:
+    """Tiles of two blurs must not be mixed when a run is resumed, even if nothing else differs."""
+    noise = {"lr_msi": 0.01}
+    kinds = [DampedProjection(projection_of(joint(), blur), noise).kind for blur in (4.0, 4.1, 4.1, None)]
+    assert kinds[1] == kinds[2]
+    assert len(set(kinds)) == 3
 
 
 @pytest.mark.parametrize(

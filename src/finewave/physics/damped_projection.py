@@ -49,7 +49,13 @@ class DampedProjection:
     @property
     def kind(self) -> str:
         """What tells its results from those of another projection."""
-        return " ".join(f"{name} {noise:.6g} {self.doubt.get(name, 0):.6g}" for name, noise in self.noise.items())
+        blurs = {
+            each.operator.name: "" if each.operator.observation is None else f" {each.operator.observation.options}"
+            for each in self.projection.constraints
+        }
+        return " ".join(
+            f"{name} {noise:.6g} {self.doubt.get(name, 0):.6g}{blurs[name]}" for name, noise in self.noise.items()
+        )
 
     @property
     def reach(self) -> int:
