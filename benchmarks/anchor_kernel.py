@@ -1,4 +1,6 @@
-"""What the numbers of the errors' models are worth over folds of CAVE: ``python -m benchmarks.anchor_kernel [CAMERA]``.
+"""What the numbers of the errors' models are worth over folds of CAVE.
+
+    python -m benchmarks.anchor_kernel [--camera NAME] [--scenes N]
 
 The 20 training scenes are predicted by regression and neighbours in four folds, each by what was fitted to the other
 three, and corrected by 1 to 32 simulated spots at places that are chosen, of clusters of colours, and random. One
@@ -8,10 +10,12 @@ number after the other is changed from its default: the defaults are right if no
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from types import ModuleType
 
 import numpy as np
@@ -135,9 +139,13 @@ def line(label: str, scenes: list[Case], model: ErrorModel, dark: ErrorModel, ev
     return f"{label:24s} {means}  least {worst:+.2f}{'' if worst >= -0.1 else ' (loses more than 0.1 dB)'}"
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     """Print the defaults, and one row for each number changed."""
-    scenes = list(cases(arguments[0] if arguments else None))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.anchor_kernel")
+    parser.add_argument("--camera", help="sensor that sees the scenes, the data set's by default")
+    parser.add_argument("--scenes", type=int, help="only the first ones, to try it out")
+    arguments = parser.parse_args()
+    scenes = list(islice(cases(arguments.camera), arguments.scenes))
     usual, dark = ErrorModel(), OF_DARK_PIXELS
     print(line("defaults", scenes, usual, dark, every_choice=True), flush=True)
     for brightness in DARKNESS:
@@ -152,4 +160,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
