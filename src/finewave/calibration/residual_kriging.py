@@ -35,8 +35,10 @@ _PRIOR_WIDTH = (0.35, 0.7)
 class ErrorModel:
     """How errors of a model go together, in units of their own variance.
 
-    The defaults were chosen over CAVE's 20 training scenes, each predicted by what was fitted to others, so that few
-    lose wherever 1 to 32 spots are. ``python -m benchmarks.anchor_kernel`` shows what each number is worth there.
+    Most defaults were chosen over CAVE's 20 training scenes, each predicted by what was fitted to others, so that few
+    lose wherever 1 to 32 spots are. ``python -m benchmarks.anchor_kernel`` shows what each number is worth there. What
+    counts as dark, and the model by which places are chosen, were settled after looks at its validation scenes and at
+    tiles of EnMAP as well.
 
     Attributes
     ----------
