@@ -29,6 +29,8 @@ MODELS = (
     "jssunet-photo-x4",
     "sspsr-cave-x4",
     "residual-sr-cave-x4",
+    "bandwise-sr-any-x2",
+    "bandwise-sr-any-x4",
     "residual-fusion-cave-x4",
     "residual-fusion-cave-x8",
 )

@@ -45,6 +45,17 @@ def blur_of(psf: NDArray[Any], scale: int) -> float:
     return FWHM * math.sqrt(max(variance, 0.01))
 
 
+def seen(psf: NDArray[Any], rows: int, columns: int, scale: int) -> NDArray[np.float64]:
+    """Return the part (rows, columns, 1) of a PSF and the area behind it that lies in the image, for every LR pixel.
+
+    What lies beyond the border is zero, so that pixels there are darker by it.
+    """
+    from scipy.signal import convolve2d
+
+    inside = convolve2d(np.ones((rows * scale, columns * scale)), psf, mode="same", boundary="fill")
+    return inside.reshape(rows, scale, columns, scale).mean((1, 3))[..., None]
+
+
 def fused(
     system: str, hr_msi: NDArray[Any], lr_hsi: NDArray[Any], psf: NDArray[Any] | None = None
 ) -> NDArray[np.float32]:
@@ -57,6 +68,7 @@ def fused(
     hr_msi : ndarray (H, W, c)
     lr_hsi : ndarray (h, w, C)
     psf : ndarray (k, k), optional
+        The LR-HSI is divided by `seen`, as systems take an image to go on beyond its border as in a mirror.
 
     Returns
     -------
@@ -70,7 +82,9 @@ def fused(
     scale = hr_msi.shape[0] // lr_hsi.shape[0]
     degradation: dict[str, Any] = {"kernel": "gaussian"}
     if psf is not None:
-        degradation["fwhm"] = blur_of(np.asarray(psf, np.float64), scale)
+        psf = np.asarray(psf, np.float64)
+        degradation["fwhm"] = blur_of(psf, scale)
+        lr_hsi = lr_hsi / seen(psf / psf.sum(), lr_hsi.shape[0], lr_hsi.shape[1], scale)
     net = create_model(system, scale=scale, ms_bands=hr_msi.shape[2], hs_bands=lr_hsi.shape[2], degradation=degradation)
     images = {
         name: torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), np.float32))[None]

@@ -10,6 +10,7 @@ with differences mirrored likewise, the convolutions give the pseudo-inverse at 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +45,8 @@ class PseudoInverse:
     ----------
     reach : int
         Distance in LR pixels up to which a difference acts on the correction.
+    noise_gain : float
+        Variance that white noise of variance 1 in the difference has in the correction.
 
     Raises
     ------
@@ -57,6 +60,8 @@ class PseudoInverse:
         for taps in separable_taps(observation, owner):
             self._axes.append((_inverse(taps, self.scale, owner), _phases(taps, self.scale)))
         self.reach = max(len(inverse) // 2 + phases.shape[1] // 2 for inverse, phases in self._axes)
+        middles = [float(inverse[len(inverse) // 2]) for inverse, _ in self._axes]
+        self.noise_gain = math.prod(middles) / self.scale**2  # D⁺ᵀ D⁺ = (D Dᵀ)⁻¹
 
     def __call__(self, difference: Tensor) -> Tensor:
         """Return the correction (B, c, s h, s w) that changes an image's observation by (B, c, h, w)."""

@@ -27,7 +27,9 @@ MOST_WITH_ROOTS = 4
 DARK = 1e-6
 """Added to the mean square of the MS bands, so that black surroundings have a ridge, too."""
 ITERATIONS = 10
-"""Back-projections for blurs that have no pseudo-inverse in closed form."""
+"""Back-projections for blurs whose pseudo-inverse is not used, see `SpatialCorrection`."""
+LARGEST_GAIN = 25.0
+"""Of noise by D⁺: where it enlarges variances more, the correction is iterated; ten iterations enlarge no more."""
 BICUBIC_PRODUCTS = 20
 """Multiplications for each number that bicubic interpolation makes."""
 CORRECTION_PRODUCTS = 15
@@ -63,8 +65,8 @@ class LocalRegression(SRNetwork):
     ridge : sequence of float
         Of each window, > 0.
     degradation : dict, optional
-        D: keyword arguments of `degrade`; by default its Gaussian. Where it has no pseudo-inverse that is known in
-        closed form, the correction is iterated, as in ``ibp``.
+        D: keyword arguments of `degrade`; by default its Gaussian. Where its pseudo-inverse is not known in closed
+        form or enlarges noise beyond `LARGEST_GAIN`, the correction is iterated, as in ``ibp``.
     noise : {"ignored", "estimated"}
         Whether the white noise of both images is estimated around every pixel: the MSI is then filtered, ridges grow
         with the noise, and maps and correction change only what stands out of it. Without noise it is about the same.
@@ -140,7 +142,7 @@ def noise_memory(ms_bands: int) -> int:
 
 
 class SpatialCorrection:
-    """Makes an image consistent with its LR version: ``G + D⁺ (h - D G)``, in one step where D⁺ is known.
+    """Makes an image consistent with its LR version: ``G + D⁺ (h - D G)``, in one step where D⁺ is usable.
 
     Attributes
     ----------
@@ -150,12 +152,16 @@ class SpatialCorrection:
 
     def __init__(self, observation: Observation) -> None:
         self.observation = observation
-        self.inverse: PseudoInverse | None
+        self.inverse: PseudoInverse | None = None
         try:
-            self.inverse = PseudoInverse(observation, "the degradation")
+            inverse = PseudoInverse(observation, "the degradation")
+        except InputError:  # not separable, not symmetric, or far too wide a blur
+            pass
+        else:
+            self.inverse = inverse if inverse.noise_gain <= LARGEST_GAIN else None
+        if self.inverse is not None:
             self.reach = self.inverse.reach + observation.reach
-        except InputError:  # not separable, not symmetric, or too wide a blur
-            self.inverse = None
+        else:
             self.reach = ITERATIONS * (2 + observation.reach)
 
     def __call__(self, image: Tensor, lr: Tensor, noise: Noise | None = None) -> Tensor:
