@@ -15,7 +15,7 @@ from finewave.zoo.card import Card
 ROOT = Path(__file__).parents[2]
 HEADING = "## Trained weights"
 _SECTION = re.compile(rf"{HEADING}\n.*?(?=\n## )", re.DOTALL)
-_PAGES = {"mst++": "mstpp", "sr-ssr": "residual-sr", "ensemble-ssr": "scene-ridge"}
+_PAGES = {"mst++": "mstpp", "ensemble-ssr": "scene-ridge"}
 
 
 def page_of(task: str) -> Path:
@@ -26,9 +26,7 @@ def page_of(task: str) -> Path:
 def section(task: str) -> str:
     """Return the section of a task's page: one row for each of its weights, the best first."""
     cards = [Card.read(folder / CARD) for name, folder in weight_folders().items() if _ships(folder)]
-    rows = sorted(
-        (_row(card) for card in cards if card.task == task), key=lambda row: (row[1], row[2], -float(row[5].split()[0]))
-    )
+    rows = sorted((_row(card) for card in cards if card.task == task), key=_rank)
     lines = [
         "| weights | data set | scale | input | bands | PSNR, SAM | floor |",
         "|---|---|---|---|---|---|---|",
@@ -60,7 +58,8 @@ def _ships(folder: Path) -> bool:
 def _row(card: Card) -> list[str]:
     (place, scores), *_ = (card.metrics or {}).items()
     mean, floor = scores["mean"], scores["baseline"]["mean"]
-    page = _PAGES.get(card.system, card.system)
+    system = card.config["sr"] if card.system == "sr-ssr" else card.system
+    page = _PAGES.get(system, system)
     nm = card.wavelengths_nm or []
     count = len(nm)
     sensor = "" if card.sensor is None or card.task == "sr" else f"`{card.sensor.partition(':')[0]}`"

@@ -41,6 +41,17 @@ def test_a_network_becomes_as_small_as_the_time_requires(tmp_path: Path) -> None
     assert sized(tmp_path / "fixed", 0.1 * whole, "model.features=32", "data.batch_size=4") is None
 
 
+def test_a_network_that_starts_from_weights_keeps_its_width(tmp_path: Path) -> None:
+    def cost(config: dict) -> float:
+        return 1e3 * (config["model"]["features"] > 12)
+
+    narrow = ["data.batch_size=1", "model.features=12"]
+    overrides = ["model.scale=2", "model.hs_bands=6"]
+    assert size_for(1, "fit-bandwise-sr", overrides, (), tmp_path / "new", cost) == narrow
+    started = [*overrides, "init_from=bandwise-sr-any-x2"]
+    assert size_for(1, "fit-bandwise-sr", started, (), tmp_path / "started", cost) is None
+
+
 def test_wider_networks_take_longer() -> None:
     sizes = [[*JSSUNET, f"model.features={features}", "data.crop=16"] for features in (8, 64)]
     narrow, wide = (min(seconds_of_a_step(load_recipe("fit-jssunet", size)) for _ in range(3)) for size in sizes)

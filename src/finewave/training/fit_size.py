@@ -41,7 +41,7 @@ def size_for(
     minutes : float
         Of the training.
     recipe, overrides
-        See `load_recipe`.
+        See `load_recipe`. A network that starts from trained weights keeps its width.
     given : sequence of str
         Overrides of the user, which stay as they are.
     folder : Path
@@ -55,6 +55,8 @@ def size_for(
         return choice
     cost = cost or seconds_of_a_step
     fixed = {override.partition("=")[0] for override in given}
+    if load_recipe(recipe, [*overrides, *given]).get("init_from") is not None:
+        fixed.add("model.features")  # the weights that it starts from have a width
     chosen: list[str] | None = None
     for smaller in _ladder(load_recipe(recipe, [*overrides, *given]), fixed):
         if cost(load_recipe(recipe, [*overrides, *smaller, *given])) * FEWEST <= 60 * SHARE * minutes:
