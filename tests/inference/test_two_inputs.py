@@ -14,13 +14,17 @@ import finewave as fw
 from finewave.inference.predict import predict_file
 from finewave.inference.super_resolve import super_resolve
 from finewave.inference.tiling.grid import grid_of, on_grid
+from finewave.io.open_save import load_scene
 from finewave.scene import make_scene, scene_transform
 from finewave.systems.registry import SYSTEMS, create_model
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.model import Model
+from tests.physics.test_blur_of_pair import images
 from tests.training.stand_ins import STAND_INS
 
 PLACE = {"crs": "EPSG:32631", "transform": (30.0, 0.0, 5e5, 0.0, -30.0, 4e6)}
+COARSE = {"crs": "EPSG:32631", "transform": (20.0, 0.0, 5e5, 0.0, -20.0, 4e6)}
+FINE = {"crs": "EPSG:32631", "transform": (10.0, 0.0, 5e5, 0.0, -10.0, 4e6)}
 FINER = {"crs": "EPSG:32631", "transform": (10.0, 0.0, 5e5, 0.0, -10.0, 4e6)}
 
 
@@ -135,3 +139,27 @@ def test_a_reference_of_another_viewpoint_has_any_size(model: Model) -> None:
         result = super_resolve(scene, Model(net), reference, tile=16)
     assert result.shape == (4, 60, 63)
     assert np.isfinite(result.values).all()
+
+
+@pytest.mark.slow
+def test_workers_use_the_model_that_was_adapted_to_the_images(tmp_path: Path) -> None:
+    """Noise: workers load the adapted model, not the one that was named."""
+    model = Model(create_model("local-regression", scale=2, ms_bands=2, hs_bands=5))
+    model.save(tmp_path / "model")
+    pair = images(2, {"kernel": "gaussian"}, noise=0.02)
+    files = {}
+    for name, place in (("lr_hsi", COARSE), ("hr_msi", FINE)):
+        files[name] = tmp_path / f"{name}.nc"
+        fw.save_scene(make_scene(pair[name][0].float().numpy(), **place), files[name])
+    made = []
+    for workers in (None, 2):
+        output = tmp_path / f"workers_{workers}.nc"
+        with pytest.warns(FinewaveWarning, match="the images have noise"):
+            predict_file(
+                files["lr_hsi"], output, tmp_path / "model", guide=files["hr_msi"], tile=16, halo=8, workers=workers
+            )
+        made.append(load_scene(output).values)
+    np.testing.assert_allclose(made[1], made[0], rtol=0, atol=1e-5)
+    inputs = {name: pair[name].float() for name in files}
+    plain, truth = model.run(inputs)[0].numpy(), pair["hr_hsi"][0].numpy()
+    assert np.square(made[1] - truth).mean() < 0.7 * np.square(plain - truth).mean()
