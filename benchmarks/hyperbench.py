@@ -53,7 +53,8 @@ def seen(psf: NDArray[Any], rows: int, columns: int, scale: int) -> NDArray[np.f
     from scipy.signal import convolve2d
 
     inside = convolve2d(np.ones((rows * scale, columns * scale)), psf, mode="same", boundary="fill")
-    return inside.reshape(rows, scale, columns, scale).mean((1, 3))[..., None]
+    part: NDArray[np.float64] = inside.reshape(rows, scale, columns, scale).mean((1, 3))
+    return part[..., None]
 
 
 def fused(
