@@ -132,6 +132,11 @@ class TestWorldView:
         (tmp_path / "21MAR18-M2AS_R1C1-1.TIF").unlink()
         with pytest.raises(InputError, match=r"lists tiles that are not in its folder: 21MAR18-M2AS_R1C1-1\.TIF; copy"):
             open_scene(tmp_path / "21MAR18-M2AS-1.TIL")
+        listed = tmp_path / "21MAR18-M2AS-1.TIL"
+        listed.write_text(listed.read_text().replace("_R1C1-1.TIF", "_R1\x00\x1b[2J.TIF"))
+        with pytest.raises(InputError, match="not in its folder") as refused:
+            open_scene(listed)
+        assert str(refused.value).isprintable()
 
     def tiles(self, tmp_path: Path) -> np.ndarray:
         """Write a list of one tile and return its numbers."""

@@ -16,6 +16,7 @@ from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.raster import open_raster
 from finewave.io.open_options import OpenOptions
 from finewave.physics.sensors.satellites import nominal_bands
+from finewave.plain_text import one_line
 from finewave.stated_numbers import number_in
 
 _SENSORS = {"WV02": "worldview2", "WV03": "worldview3", "QB02": "quickbird", "GE01": "geoeye1", "WV04": "worldview4"}
@@ -115,10 +116,10 @@ def _check_tiles(image: Path) -> None:
     if image.suffix.lower() != ".til":
         return
     with reading(image, "list of tiles (TIL)"):
-        names = re.findall(r'filename\s*=\s*"([^"/\\]+)"', image.read_text(encoding="utf-8", errors="replace"))
+        names = re.findall(r'filename\s*=\s*"([^"/\\\n]+)"', image.read_text(encoding="utf-8", errors="replace"))
     missing = [name for name in names if not (image.parent / name).exists()]
     if missing:
-        raise InputError(f"{image} lists tiles that are not in its folder: {', '.join(missing[:3])}; copy them there")
+        raise InputError(f"{image} lists tiles that are not in its folder: {one_line(', '.join(missing[:3]))}; copy them there")
 
 
 def _factor(fields: dict[str, str], what: str) -> float:
