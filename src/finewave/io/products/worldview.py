@@ -119,7 +119,8 @@ def _check_tiles(image: Path) -> None:
         names = re.findall(r'filename\s*=\s*"([^"/\\\n]+)"', image.read_text(encoding="utf-8", errors="replace"))
     missing = [name for name in names if not (image.parent / name).exists()]
     if missing:
-        raise InputError(f"{image} lists tiles that are not in its folder: {one_line(', '.join(missing[:3]))}; copy them there")
+        names_of_some = one_line(", ".join(missing[:3]))
+        raise InputError(f"{image} lists tiles that are not in its folder: {names_of_some}; copy them there")
 
 
 def _factor(fields: dict[str, str], what: str) -> float:
