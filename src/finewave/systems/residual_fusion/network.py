@@ -18,6 +18,7 @@ from finewave.nn.residual import conv
 from finewave.nn.sampling import bicubic
 from finewave.physics.observation import Observation
 from finewave.systems.base import SRNetwork
+from finewave.systems.baselines.gaussian_windows import window_radius
 from finewave.systems.baselines.local_regression import (
     BICUBIC_PRODUCTS,
     CORRECTION_PRODUCTS,
@@ -34,7 +35,6 @@ from finewave.systems.baselines.local_regression import (
     noise_reach,
     regressed,
     regression_memory,
-    window_radius,
     with_roots,
     without_noise,
 )
