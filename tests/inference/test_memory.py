@@ -82,8 +82,8 @@ def test_peak_does_not_grow_with_the_scene(suffix: str, model: Path, tmp_path: P
 
 MOST = 1.5e9
 """Bytes of a process that predicts with a model that ships, everything that is loaded included."""
-MORE = dict.fromkeys(("residual-fusion-cave-x4", "residual-fusion-cave-x8"), 2.3e9)
-"""The values here are white noise, which fusion estimates and keeps out, with halos that no card has: 1.90 GB at x4."""
+MORE = {"residual-fusion-cave-x4": 1.8e9}
+"""1.35 GB was measured on one kind of processor; noise in the images takes 1.9, with halos that no card has."""
 WHOLE = """
 import sys
 from finewave.allocator import keep_freed_memory
@@ -97,6 +97,17 @@ with open("/proc/self/status") as lines:
 """
 
 
+def white_noise(bands: int, side: int, generator: np.random.Generator) -> np.ndarray:
+    return generator.random((bands, side, side), dtype=np.float32)
+
+
+def waves(bands: int, side: int, generator: np.random.Generator) -> np.ndarray:
+    """Return an image without noise: six long waves, the same for every side, with random weights in each band."""
+    y, x = np.meshgrid(*[(np.arange(side) + 0.5) / side] * 2, indexing="ij")
+    six = np.stack([np.cos(2 * np.pi * (i * y + j * x)) for i, j in ((1, 0), (0, 1), (2, 1), (1, 3), (4, 2), (3, 5))])
+    return (0.5 + np.tensordot(generator.uniform(-0.08, 0.08, (bands, 6)), six, 1)).astype(np.float32)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", sorted(weight_folders()))
@@ -107,10 +118,10 @@ def test_peak_with_the_models_that_ship(name: str, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     first, source, guide = model.inputs[0], tmp_path / "scene.tif", ""
     wavelengths = model.card.wavelengths_nm if first.endswith("hsi") else model.card.ms_wavelengths_nm
-    values = generator.random((model.bands_of(first) or 4, side, side), dtype=np.float32)
-    save_scene(make_scene(values, wavelengths=wavelengths), source)
+    made = waves if "hr_msi" in model.inputs else white_noise
+    save_scene(make_scene(made(model.bands_of(first) or 4, side, generator), wavelengths=wavelengths), source)
     for second in model.inputs[1:]:
-        values = generator.random((model.bands_of(second), *[side * model.scale] * 2), dtype=np.float32)
+        values = made(model.bands_of(second), side * model.scale, generator)
         guide = str(tmp_path / "guide.tif")
         of_guide = [600.0, 550.0, 450.0] if second == "ref_rgb" else model.card.ms_wavelengths_nm
         save_scene(make_scene(values, wavelengths=of_guide), guide)
