@@ -18,6 +18,8 @@ from finewave.zoo.bundled_weights import weight_folders
 NAMES = fw.list_models(trained=True)
 BELOW_THE_FLOOR = ("awan-cave", "mstpp-cave")
 """As README says: a regression and nearest neighbours together are better."""
+WORSE_ANGLE = ("ikonos-aviris-x2",)
+"""As docs/models/bandwise-sr.md says: better in PSNR than its floor, half a degree worse in angle."""
 
 
 def test_the_promised_weights_are_there() -> None:
@@ -82,8 +84,8 @@ def test_a_grey_ramp_stays_in_range(name: str) -> None:
 def test_the_card_tells_the_truth(name: str, real_images: Path) -> None:
     """The validation scenes give the card's figures again, and the floor is as far below as it says."""
     model = fw.load_model(name)
-    dataset = model.card.data["dataset"]
-    said = model.card.metrics[f"{dataset}/val"]
+    ((where, said),) = model.card.metrics.items()
+    dataset = where.removesuffix("/val")  # not always that of the training
     scores = evaluate_model(model, dataset, "val", baseline=True)
     for metric, value in said["mean"].items():
         assert scores["mean"][metric] == pytest.approx(value, rel=2e-3), metric
@@ -93,6 +95,9 @@ def test_the_card_tells_the_truth(name: str, real_images: Path) -> None:
         assert scores["mean"]["psnr"] < scores["baseline"]["mean"]["psnr"]
         return
     assert scores["mean"]["psnr"] > scores["baseline"]["mean"]["psnr"]
+    if name in WORSE_ANGLE:
+        assert scores["mean"]["sam"] > scores["baseline"]["mean"]["sam"]
+        return
     # a reference in three bands adds detail, hardly spectra
     tolerance = 1.01 if model.task == "refsr" else 1.0
     assert scores["mean"]["sam"] < tolerance * scores["baseline"]["mean"]["sam"]
