@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -25,7 +26,7 @@ USUAL_CROP = 128
 """Default side of training crops in output pixels, if a card does not state it: that of arXiv 2505.24605, section V."""
 
 
-class RunnableModel:
+class RunnableModel(ABC):
     """A network and its card, ready to run on arrays.
 
     Attributes
@@ -71,9 +72,9 @@ class RunnableModel:
         return None if stored is None else SeenPixels.from_card(stored)
 
     @property
+    @abstractmethod
     def scale(self) -> int:
         """Ratio s between HR and LR images."""
-        raise NotImplementedError
 
     @property
     def upscaling(self) -> int:
@@ -81,17 +82,17 @@ class RunnableModel:
         return self.scale if self.output.startswith("hr_") and self.inputs[0].startswith("lr_") else 1
 
     @property
+    @abstractmethod
     def receptive_field(self) -> int | None:
         """Largest distance in input pixels at which a pixel affects the output; None for the whole image.
 
         Without global pooling, see `reach`.
         """
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def n_global_poolings(self) -> int:
         """Number of global poolings of the network."""
-        raise NotImplementedError
 
     @property
     def pooling_window(self) -> int:
@@ -100,9 +101,9 @@ class RunnableModel:
         return max(1, (crop or USUAL_CROP) // self.upscaling)
 
     @property
+    @abstractmethod
     def reach(self) -> int | None:
         """`receptive_field` with the windows of local pooling; None for the whole image."""
-        raise NotImplementedError
 
     @property
     def tile_stages(self) -> tuple[TileStage, ...]:
@@ -122,12 +123,12 @@ class RunnableModel:
         return [halos[name] for name in names]
 
     @property
+    @abstractmethod
     def shift_equivariant(self) -> bool:
         """Whether the network is equivariant to shifts by multiples of `size_multiple`.
 
         Otherwise tiled and untiled prediction differ, whatever the receptive field.
         """
-        raise NotImplementedError
 
     @property
     def looks_at_its_images(self) -> bool:
@@ -135,24 +136,24 @@ class RunnableModel:
         return False
 
     @property
+    @abstractmethod
     def band_by_band(self) -> bool:
         """Whether each band of the output depends on the same band of the input alone, as bicubic interpolation's."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def ms_bands(self) -> int | None:
         """Number of multispectral bands; None if the network does not state it."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def hs_bands(self) -> int | None:
         """Number of hyperspectral bands; None if the network does not state it."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def attention_window(self) -> int:
         """Side in output pixels of the widest window that its attention compares; 0 without."""
-        raise NotImplementedError
 
     @property
     def memory_share(self) -> float:
@@ -160,14 +161,14 @@ class RunnableModel:
         return 1.0
 
     @property
+    @abstractmethod
     def working_memory(self) -> int:
         """Bytes that it needs for each output pixel that it sees."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def arithmetic(self) -> str:
         """Precision of inner features on this machine: ``"bfloat16"``, or the network's dtype."""
-        raise NotImplementedError
 
     @property
     def device(self) -> str:
@@ -181,6 +182,7 @@ class RunnableModel:
             return 3
         return self.ms_bands if name.endswith("msi") else self.hs_bands
 
+    @abstractmethod
     def run_arrays(
         self, images: Mapping[str, NDArray[np.float32]], margins: Sequence[Margins] = ()
     ) -> NDArray[np.float32]:
@@ -188,7 +190,6 @@ class RunnableModel:
 
         ``margins`` is what each of `tile_stages` does not need; the output lacks the last ones.
         """
-        raise NotImplementedError
 
     def with_resolved_precision(self) -> Self:
         """Return this model with ``precision="auto"`` resolved on this machine, for other processes."""
@@ -204,9 +205,9 @@ class RunnableModel:
         del pooling
         return self
 
+    @abstractmethod
     def fingerprint(self) -> str:
         """Return a checksum of the network's values, and of how it was built."""
-        raise NotImplementedError
 
     def in_pytorch(self, purpose: str) -> Model:
         """Return the model as PyTorch runs it, or raise an `InputError` that names what needs it."""
@@ -217,6 +218,7 @@ class RunnableModel:
 
     def check_size(self, rows: int, columns: int) -> None:
         """Raise an `InputError` if the network does not take images of this size of its first input."""
+        del rows, columns  # in PyTorch, any: `size_multiple` is padded
 
     def warn_of_values(self, name: str, holes: int, pixels: int, dark: bool) -> None:
         """Warn if an input has missing pixels or only zeros."""
