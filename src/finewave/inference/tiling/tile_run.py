@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from finewave.allocator import release_freed_memory
+from finewave.allocator import release_freed_memory, return_large_blocks
 from finewave.inference.processing import PLAIN, Processing
 from finewave.inference.tiling.tiles import Tile, Tiling, Window, enlarged, widened, within
 
@@ -119,6 +119,8 @@ def run_tile(
         if len(tiling) > 1:
             # blocks that do not fit into the gaps of the tile before would add half as much again to the peak
             release_freed_memory()
+        elif "ref_rgb" in model.inputs:  # never in tiles, so its tensors are as large as the image
+            return_large_blocks()
         result, deviation = _output(model, arrays, tile, tiling, processing)
     for holes in holes_of:
         if processing.bands is not None and len(holes) > 1:  # one mask per band, of which some are kept
