@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 import finewave as fw
 from finewave.datasets.store import Store
 from finewave.errors import InputError
+from finewave.evaluation import folds as folds_module
 from finewave.evaluation.baselines import FLOORS
 from finewave.evaluation.folds import THIN, evaluate_folds, make_folds, rows_named, seen_bands
 from finewave.evaluation.statistics import bootstrap_interval
@@ -73,6 +75,37 @@ def test_leave_one_out_by_hand(small_store: Path) -> None:
     against = rows[other]["against_floor"]["psnr"]
     assert against["difference"] == pytest.approx(rows[other]["mean"]["psnr"] - rows[scores["floor"]]["mean"]["psnr"])
     assert (against["scenes"], scores["protocol"]["seen_nm"]) == (4, [420.0, 650.0])
+
+
+def test_an_interrupted_run_goes_on_from_its_finished_scores(
+    small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, kept = {"quadratic": ("quadratic", {}), "ridge": ("ridge", {})}, tmp_path / "scores.unfinished"
+    run = partial(evaluate_folds, rows, "cave", 2, store=Store(small_store))
+    whole = run()
+
+    class KilledError(Exception): ...
+
+    def kill(done: int, total: int) -> None:
+        if done == 5:  # of eight: the first scene of the second fold by its first row
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run(resume=kept, count=kill)
+    kept.write_text(kept.read_text() + '{"row": "ridge", "scene"')
+    made = []
+    monkeypatch.setattr(
+        folds_module, "_scores", lambda *args, scored=folds_module._scores: made.append(1) or scored(*args)
+    )
+    told: list[str] = []
+    assert run(resume=kept, progress=told.append) == whole
+    assert (len(made), told[0]) == (3, "5 of 8 scores are there already")
+    made.clear()
+    assert run(resume=kept) == whole
+    assert not made
+    # of another protocol nothing is taken
+    evaluate_folds(rows, "cave", 4, store=Store(small_store), resume=kept)
+    assert len(made) == 8
 
 
 @pytest.mark.parametrize("task", ["sr", "fusion"])

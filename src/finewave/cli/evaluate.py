@@ -135,6 +135,7 @@ def _over_folds(
         raise InputError(f"--folds {folds}: a number of folds, or loo for leaving out one scene at a time, is accepted")
     rows, floors = rows_named(name, baseline=baseline)
     target = output or Path(f"{name}-{dataset}-folds-{folds}.json")
+    unfinished = target.with_name(f"{target.name}.unfinished")
     keep_freed_memory()
     with atomic_output(target) as temporary, working(as_json), Progress("evaluate") as progress:
         scores = evaluate_folds(
@@ -142,11 +143,13 @@ def _over_folds(
             dataset,
             folds if folds == LEAVE_ONE_OUT else int(folds),
             floors=floors,
+            resume=unfinished,
             progress=progress.note,
             count=progress,
             **options,
         )
         temporary.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    unfinished.unlink(missing_ok=True)
     if as_json:
         return print_json({**scores, "written": target})
     low, high = scores["protocol"]["seen_nm"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,12 @@ from finewave.datasets.registry import get_dataset, known_split, open_scenes, se
 from finewave.datasets.store import Store
 from finewave.errors import InputError
 from finewave.evaluation.baselines import FLOORS, BaselineBuilder, Floor, best_of, list_baselines
+from finewave.evaluation.finished_scores import FinishedScores, Scores
 from finewave.evaluation.scorer import Scorer
 from finewave.evaluation.statistics import bootstrap_interval, paired_test
 from finewave.evaluation.whole_scenes import WholeScenes
-from finewave.metrics import Summary, psnr, sam
+from finewave.metrics import psnr, sam
+from finewave.metrics.evaluate_images import mean_values
 from finewave.physics.sensors import get_sensor
 from finewave.systems.registry import SYSTEMS, create_model
 from finewave.zoo.names import member_names
@@ -84,6 +87,7 @@ def evaluate_folds(
     sensor: str | None = None,
     degradation: dict[str, Any] | None = None,
     store: Store | None = None,
+    resume: Path | None = None,
     progress: Callable[[str], None] = lambda line: None,
     count: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
@@ -101,6 +105,9 @@ def evaluate_folds(
         The rows of which the best is the floor; by default all.
     scale, sensor, degradation, store
         See `finewave.evaluation.evaluator.baseline_for`.
+    resume : Path, optional
+        File that every score is added to as soon as it is made, and that those of an interrupted run are taken from;
+        see `FinishedScores`. The caller removes it once the result is kept.
     progress, count : callable
         See `evaluate_model`.
 
@@ -131,12 +138,30 @@ def evaluate_folds(
     spectral = tasks == {"ssr"}
     scenes = WholeScenes(source, response, 1 if spectral else scale, {} if spectral else blur)
     thinned = spectral and not any(looks_around(*row) for row in rows.values())
-    pairs = thin_pairs(scenes, names) if thinned else None
     shown = seen_bands(response)
 
-    scorers = {label: _Row(scenes.scale, shown) for label in rows}
-    done, total = 0, len(names) * len(rows)
-    for fold in dealt:
+    nm = source.wavelengths[shown]
+    protocol = {
+        "dataset": dataset,
+        "task": tasks.pop(),
+        "folds": [list(fold.scored) for fold in dealt],
+        "images": "whole scenes",
+        "scale": scenes.scale,
+        "sensor": camera,
+        "degradation": None if spectral else blur,
+        "seen_nm": [float(nm.min()), float(nm.max())],
+        "fitted_to": f"every {THIN}th row and column" if thinned else "all pixels",
+        "systems": {label: [system, options] for label, (system, options) in rows.items()},
+        "scenes_sha256": {name: source.checksum(name) for name in names},
+    }
+    finished = FinishedScores(resume, protocol)
+    every = [(label, name) for label in rows for name in names]
+    missing = {key for key in every if key not in finished}
+    done = len(every) - len(missing)
+    if finished:
+        progress(f"{done} of {len(every)} scores are there already")
+    pairs = thin_pairs(scenes, names) if thinned and missing else None
+    for number, fold in enumerate(dealt, 1):
         builder = BaselineBuilder(
             wavelengths=source.wavelengths,
             sensor=camera,
@@ -144,36 +169,22 @@ def evaluate_folds(
             degradation=blur,
             samples=partial(training_samples, fold, scenes, pairs),
         )
-        models = {label: builder.build(system, **options) for label, (system, options) in rows.items()}
-        for name, image in scenes.samples(fold.scored):
-            for label, model in models.items():
+        left = {name: [label for label in rows if (label, name) in missing] for name in fold.scored}
+        wanted = {label for labels in left.values() for label in labels}
+        models = {label: builder.build(rows[label][0], **rows[label][1]) for label in rows if label in wanted}
+        for name, image in scenes.samples(name for name in fold.scored if left[name]):
+            for label in left[name]:
+                model = models[label]
                 estimate = model.with_precision("float32").predict(**{each: image[each] for each in model.inputs})
-                scorers[label].add(name, estimate, image["hr_hsi"])
+                finished.add(label, name, _scores(estimate, image["hr_hsi"], scenes.scale, shown))
                 done += 1
-                count(done, total)
-            progress(f"fold {dealt.index(fold) + 1} of {len(dealt)}: {name}")
-    result = {label: scorer.result() for label, scorer in scorers.items()}
+                count(done, len(every))
+            progress(f"fold {number} of {len(dealt)}: {name}")
+    result = {label: _row({name: finished[label, name] for name in names}) for label in rows}
     floor = best_of({label: result[label]["mean"] for label in (floors or rows)})
     for label, row in result.items():
         row["against_floor"] = None if label == floor else compare(row["images"], result[floor]["images"])
-    nm = source.wavelengths[shown]
-    return {
-        "rows": result,
-        "floor": floor,
-        "protocol": {
-            "dataset": dataset,
-            "task": tasks.pop(),
-            "folds": [list(fold.scored) for fold in dealt],
-            "images": "whole scenes",
-            "scale": scenes.scale,
-            "sensor": camera,
-            "degradation": None if spectral else blur,
-            "seen_nm": [float(nm.min()), float(nm.max())],
-            "fitted_to": f"every {THIN}th row and column" if thinned else "all pixels",
-            "systems": {label: [system, options] for label, (system, options) in rows.items()},
-            "scenes_sha256": {name: source.checksum(name) for name in names},
-        },
-    }
+    return {"rows": result, "floor": floor, "protocol": protocol}
 
 
 def compare(mine: Mapping[str, Mapping[str, float]], other: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
@@ -187,29 +198,25 @@ def compare(mine: Mapping[str, Mapping[str, float]], other: Mapping[str, Mapping
     return found
 
 
-class _Row:
-    """Scores of one row over all scenes, on all bands and on those that the camera sees."""
+def _scores(estimate: Tensor, truth: Tensor, scale: int, shown: np.ndarray) -> Scores:
+    """Return the metrics of a scene (1, C, H, W) on all bands, and on those that the camera sees."""
+    whole = Scorer(lambda pair: (pair["estimate"], pair["truth"]), scale)
+    whole.add({"estimate": estimate, "truth": truth}, "scene")
+    a, b = estimate[0, shown], truth[0, shown]
+    return {"whole": whole.summary().by_image["scene"], "seen": {"psnr": psnr(a, b), "sam": sam(a, b)}}
 
-    def __init__(self, scale: int, shown: np.ndarray) -> None:
-        self.shown = shown
-        self.whole = Scorer(lambda pair: (pair["estimate"], pair["truth"]), scale)
-        self.seen: dict[str, dict[str, float]] = {}
 
-    def add(self, name: str, estimate: Tensor, truth: Tensor) -> None:
-        self.whole.add({"estimate": estimate, "truth": truth}, name)
-        a, b = estimate[0, self.shown], truth[0, self.shown]
-        self.seen[name] = {"psnr": psnr(a, b), "sam": sam(a, b)}
-
-    def result(self) -> dict[str, Any]:
-        summary: Summary = self.whole.summary()
-        images = summary.by_image
-        values = {metric: [row[metric] for row in images.values()] for metric in RANKED}
-        return {
-            "images": images,
-            "mean": summary.means,
-            "interval": {metric: list(bootstrap_interval(each)) for metric, each in values.items()},
-            "seen": {metric: float(np.nanmean([row[metric] for row in self.seen.values()])) for metric in RANKED},
-        }
+def _row(by_scene: Mapping[str, Scores]) -> dict[str, Any]:
+    """Return a row's metrics by scene, and what they say together."""
+    images = {name: scores["whole"] for name, scores in by_scene.items()}
+    values = {metric: [row[metric] for row in images.values()] for metric in RANKED}
+    seen = [scores["seen"] for scores in by_scene.values()]
+    return {
+        "images": images,
+        "mean": mean_values(list(images.values())),
+        "interval": {metric: list(bootstrap_interval(each)) for metric, each in values.items()},
+        "seen": {metric: float(np.nanmean([row[metric] for row in seen])) for metric in RANKED},
+    }
 
 
 def looks_around(system: str, options: Mapping[str, Any]) -> bool:
