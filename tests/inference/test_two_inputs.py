@@ -11,12 +11,16 @@ import pytest
 import torch
 
 import finewave as fw
+from finewave.inference.adaptation import adapted
+from finewave.inference.options import PredictOptions
 from finewave.inference.predict import predict_file
+from finewave.inference.request import make_request
 from finewave.inference.super_resolve import super_resolve
 from finewave.inference.tiling.grid import grid_of, on_grid
 from finewave.io.open_save import load_scene
+from finewave.physics.degradation import degrade
 from finewave.scene import make_scene, scene_transform
-from finewave.systems.registry import SYSTEMS, create_model
+from finewave.systems.registry import SYSTEMS, config_of, create_model
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.model import Model
 from tests.physics.test_blur_of_pair import images
@@ -139,6 +143,29 @@ def test_a_reference_of_another_viewpoint_has_any_size(model: Model) -> None:
         result = super_resolve(scene, Model(net), reference, tile=16)
     assert result.shape == (4, 60, 63)
     assert np.isfinite(result.values).all()
+
+
+def test_every_window_goes_by_what_the_whole_scene_has() -> None:
+    """A window of few pixels alone tells nothing of its blur, and missing values look like edges without any."""
+    pair = images(2, {"kernel": "gaussian"}, side=27)
+    hsi, msi = (pair[name].float().repeat(1, 1, 10, 1) for name in ("hr_hsi", "hr_msi"))
+    low, high = degrade(hsi, 2, kernel="gaussian", fwhm=2.6)[0].numpy(), msi[0].numpy()
+    low[:, 250, 3] = np.nan
+    scene, guide = make_scene(low, **COARSE), make_scene(high, **FINE)
+    model = Model(create_model("local-regression", scale=2, ms_bands=2, hs_bands=5))
+    blurs, results = [], []
+    for window in (None, (0, 0, 5, 9), (0, 100, 27, 270), (2, 210, 27, 220)):
+        options = PredictOptions(window=window)
+        with pytest.warns(FinewaveWarning, match="the images have a blur of about"):
+            blurs.append(config_of(adapted(make_request(scene, model, guide, options)).model.net)[1]["degradation"])
+        if window is None or window[3] == 220:
+            with pytest.warns(FinewaveWarning, match="the images have a blur of about"):
+                results.append(super_resolve(scene, model, guide, window=window))
+    assert blurs == blurs[:1] * 4
+    assert blurs[0]["fwhm"] == pytest.approx(2.6, rel=0.05)
+    middle = slice(8, -8)  # beyond which the window's edges act
+    part = results[0].values[:, 420:440, 4:54]
+    assert np.abs(part - results[1].values)[:, middle, middle].max() < 0.1 * part.std()
 
 
 @pytest.mark.slow

@@ -1,36 +1,52 @@
-"""What two images have that a model is not for, looked at in their middle before a scene is cut into tiles."""
+"""What two images have that a model is not for, looked at in pieces of the whole scene before it is cut into tiles."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 
 from finewave.inference.request import Request
+from finewave.inference.tiling.sources import OpenScene
+from finewave.inference.tiling.tiles import Window, enlarged
 
-_SAMPLE = 256
-"""Side in pixels of the first input of the part that is looked at."""
+_SIDE = 86
+"""Side in pixels of the first input of each of nine pieces; a scene of up to three sides is looked at as a whole."""
 
 
 def adapted(request: Request) -> Request:
-    """Return the request with the model for what its images have, see `Model.adapted_to`, for all tiles alike."""
+    """Return the request with the model for what its images have, see `Model.adapted_to`.
+
+    All tiles are treated alike, and so is every window of a scene: the pieces are those of the whole scene.
+    """
     if not request.model.looks_at_its_images:
         return request
     import torch
 
     model = request.model.in_pytorch("another blur, or noise,")
     first, later = model.inputs
-    rows, columns = (_middle(request.first.sizes[axis]) for axis in ("y", "x"))
-    images = {}
-    for name, (source, ratio) in request.sources().items():
-        part = tuple(slice(each.start * ratio, each.stop * ratio) for each in (rows, columns))
-        images[name] = torch.from_numpy(np.asarray(source.read((part[0], part[1])), dtype=np.float32))[None]
-    sides = (images[first].shape[2] * model.scale, images[first].shape[3] * model.scale)
-    if tuple(images[later].shape[2:]) != sides:
+    scenes = request.whole
+    sizes = {name: (scene.sizes["y"], scene.sizes["x"]) for name, scene in scenes.items()}
+    ratio = request.ratio(later)
+    if ratio != model.scale or sizes[later] != tuple(ratio * side for side in sizes[first]):
         return request
-    return replace(request, model=model.adapted_to({name: image.nan_to_num() for name, image in images.items()}))
+    sources = {
+        name: OpenScene(scene, request.bands[name].indices, request.bands[name].fills) for name, scene in scenes.items()
+    }
+    pieces = []
+    for place in itertools.product(*(_places(length) for length in sizes[first])):
+        window: Window = (place[0], place[1])
+        pieces.append({name: source.read(enlarged(window, request.ratio(name))) for name, source in sources.items()})
+    known = [piece for piece in pieces if all(np.isfinite(image).all() for image in piece.values())]
+    images = {
+        name: torch.from_numpy(np.nan_to_num(np.stack([piece[name] for piece in known or pieces]))) for name in scenes
+    }
+    return replace(request, model=model.adapted_to(images))
 
 
-def _middle(length: int) -> slice:
-    start = max(0, (length - _SAMPLE) // 2)
-    return slice(start, min(length, start + _SAMPLE))
+def _places(length: int) -> list[slice]:
+    """Return the middle of each third of an axis; the whole of a short one."""
+    if length <= 3 * _SIDE:
+        return [slice(0, length)]
+    return [slice(start, start + _SIDE) for start in (length * third // 6 - _SIDE // 2 for third in (1, 3, 5))]

@@ -49,6 +49,8 @@ class Request:
         Target grids of inputs that are resampled.
     window : Window or None
         Part of the first input's file, or of the grid of a later one, that is the scene; None for all.
+    uncropped : dict of str to xarray.DataArray
+        The scenes that a window was cut from, whole; empty if there is none.
     consistency : dict or None
         What a consistent result went by, see `finewave.inference.damping`; None for any other.
     """
@@ -59,12 +61,18 @@ class Request:
     kept: tuple[int, ...] | None = None
     grids: dict[str, Grid] = field(default_factory=dict)
     window: Window | None = None
+    uncropped: dict[str, xr.DataArray] = field(default_factory=dict)
     consistency: dict[str, Any] | None = None
 
     @property
     def first(self) -> xr.DataArray:
         """The scene that defines the grid of the tiles."""
         return self.scenes[self.model.inputs[0]]
+
+    @property
+    def whole(self) -> dict[str, xr.DataArray]:
+        """The inputs as they are without a window."""
+        return self.uncropped or self.scenes
 
     @property
     def output_bands(self) -> int | None:
@@ -205,7 +213,7 @@ def make_request(
 
     scene = check_scene(scene)
     guide, grid = _checked_guide(guide, scene, model)
-    window = None
+    window, given = None, (scene, guide)
     if options is not None and (options.window is not None or options.bbox is not None):
         from finewave.inference.tiling.grid import cropped, window_asked_for
 
@@ -220,6 +228,8 @@ def make_request(
     _warn_of_other_level(scene, model)
     bands = {name: select_bands(image, model, name) for name, image in scenes.items()}
     request = Request(model, scenes, bands, window=window, grids={} if grid is None else {model.inputs[1]: grid})
+    if window is not None:
+        request.uncropped = {name: image for name, image in zip(model.inputs, given, strict=False) if image is not None}
     if options is not None and options.bands is not None:
         request.kept = kept_bands(request, options.bands)
     for name, image in scenes.items():
