@@ -15,7 +15,7 @@ from finewave.viz.error_maps import angle_map, rmse_map
 from finewave.viz.maps import colour_limit, make_map, offered_maps
 from finewave.viz.scene_pair import half_widths_beside, open_scene_pair
 from finewave.viz.server.scores import ROWS, scores
-from finewave.viz.server.spectra import Region
+from finewave.viz.server.spectra import RegionOfInterest
 from finewave.viz.windows import Frame
 from tests.viz.views import SIZE, opened
 
@@ -96,11 +96,11 @@ def test_scores_are_the_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     told = scores(view)
     assert told is not None
     assert told == {name: METRICS[name].text(expected[name]) for name in ROWS}
-    part = scores(view, Region(0, 16, 0, 12))
+    part = scores(view, RegionOfInterest(0, 16, 0, 12))
     assert part is not None
     inside = evaluate(view.result.scene.values[:, :12, :16], view.reference.scene.values[:, :12, :16], scale=4)
     assert part["psnr"] == f"{inside['psnr']:.2f}" != told["psnr"]
-    assert scores(view, Region(0, 4, 0, 4))["ssim"] == "–"  # type: ignore[index]
+    assert scores(view, RegionOfInterest(0, 4, 0, 4))["ssim"] == "–"  # type: ignore[index]
     monkeypatch.setattr(module, "MOST_VALUES", 100)
     assert scores(view) is None
 

@@ -36,7 +36,7 @@ class Place:
 
 
 @dataclass
-class Layer:
+class SceneLayer:
     """One image: label, position and pixels.
 
     Attributes
@@ -104,30 +104,30 @@ class ScenePair:
 
     Attributes
     ----------
-    layers : dict of str to Layer
+    layers : dict of str to SceneLayer
         By role; ``"result"`` is always there.
-    others : tuple of Layer
+    others : tuple of SceneLayer
         Further results of the same area and size, shown side by side in a figure.
-    half_width : Layer, optional
+    half_width : SceneLayer, optional
         Half-widths of the result's errors, as ``finewave predict --uncertainty`` writes them.
     """
 
-    layers: dict[str, Layer]
-    others: tuple[Layer, ...] = ()
-    half_width: Layer | None = None
+    layers: dict[str, SceneLayer]
+    others: tuple[SceneLayer, ...] = ()
+    half_width: SceneLayer | None = None
 
     @property
-    def result(self) -> Layer:
+    def result(self) -> SceneLayer:
         """The image that defines the grid."""
         return self.layers["result"]
 
     @property
-    def results(self) -> tuple[Layer, ...]:
+    def results(self) -> tuple[SceneLayer, ...]:
         """All results, in the order given."""
         return self.result, *self.others
 
     @property
-    def input(self) -> Layer | None:
+    def input(self) -> SceneLayer | None:
         """The input of the model."""
         return self.layers.get("input")
 
@@ -156,7 +156,7 @@ class ScenePair:
         return scale
 
     @property
-    def reference(self) -> Layer | None:
+    def reference(self) -> SceneLayer | None:
         """The reference."""
         return self.layers.get("reference")
 
@@ -218,7 +218,7 @@ def half_widths_beside(result: Path) -> Path | None:
     return path if path.exists() else None
 
 
-def half_widths_of(path: Path, result: Layer) -> Layer:
+def half_widths_of(path: Path, result: SceneLayer) -> SceneLayer:
     """Open the half-widths of a result's errors.
 
     Raises
@@ -236,14 +236,16 @@ def half_widths_of(path: Path, result: Layer) -> Layer:
     return layer
 
 
-def pair_layers(results: Sequence[Layer], input: Layer | None = None, reference: Layer | None = None) -> ScenePair:
+def pair_layers(
+    results: Sequence[SceneLayer], input: SceneLayer | None = None, reference: SceneLayer | None = None
+) -> ScenePair:
     """Place images on one grid, and check that they match.
 
     Parameters
     ----------
-    results : sequence of Layer
+    results : sequence of SceneLayer
         At least one; of equal size.
-    input, reference : Layer, optional
+    input, reference : SceneLayer, optional
         As for `open_scene_pair`.
 
     Raises
@@ -268,12 +270,12 @@ def pair_layers(results: Sequence[Layer], input: Layer | None = None, reference:
     return ScenePair(layers, tuple(results[1:]))
 
 
-def layer_of(role: str, title: str, scene: xr.DataArray) -> Layer:
+def layer_of(role: str, title: str, scene: xr.DataArray) -> SceneLayer:
     """Return a scene that is open already as a layer."""
-    return Layer(role, title, scene, Pyramid(scene), wavelengths=_wavelengths(scene))
+    return SceneLayer(role, title, scene, Pyramid(scene), wavelengths=_wavelengths(scene))
 
 
-def open_layer(role: str, path: Path) -> Layer:
+def open_layer(role: str, path: Path) -> SceneLayer:
     """Open one image with the overviews of its file."""
     from finewave.io.open_save import open_scene, overview_factors
 
@@ -285,7 +287,7 @@ def open_layer(role: str, path: Path) -> Layer:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FinewaveWarning)  # already warned about when the file was opened
                 overviews[level] = open_scene(path, overview=number)
-    return Layer(role, path.name, scene, Pyramid(scene, overviews), wavelengths=_wavelengths(scene))
+    return SceneLayer(role, path.name, scene, Pyramid(scene, overviews), wavelengths=_wavelengths(scene))
 
 
 def _wavelengths(scene: xr.DataArray) -> NDArray[np.float64] | None:
@@ -301,7 +303,7 @@ def _wavelengths(scene: xr.DataArray) -> NDArray[np.float64] | None:
     return wavelengths
 
 
-def _placed(layer: Layer, result: Layer) -> Layer:
+def _placed(layer: SceneLayer, result: SceneLayer) -> SceneLayer:
     """Place an image on the result's grid: by georeferences if both have one, otherwise with matching edges."""
     from finewave.scene import scene_crs, scene_transform
 
@@ -329,7 +331,7 @@ def _placed(layer: Layer, result: Layer) -> Layer:
     return layer
 
 
-def _compared(layer: Layer, result: Layer) -> Layer:
+def _compared(layer: SceneLayer, result: SceneLayer) -> SceneLayer:
     """Check that an image can be compared with the result pixel by pixel and band by band."""
     if _size(layer) != _size(result):
         raise InputError(
@@ -356,17 +358,17 @@ def _compared(layer: Layer, result: Layer) -> Layer:
     return layer
 
 
-def _adopt(layer: Layer, wavelengths: NDArray[np.float64]) -> None:
+def _adopt(layer: SceneLayer, wavelengths: NDArray[np.float64]) -> None:
     layer.wavelengths = wavelengths
     layer.scene = layer.scene.assign_coords(wavelength=("band", wavelengths))
     layer.__dict__.pop("renderings", None)
 
 
-def _bands(layer: Layer) -> str:
+def _bands(layer: SceneLayer) -> str:
     count, wavelengths = layer.pyramid.bands, layer.wavelengths
     where = "" if wavelengths is None else f" ({wavelengths.min():.4g} to {wavelengths.max():.4g} nm)"
     return f"{count} band{'s' * (count != 1)}{where}"
 
 
-def _size(layer: Layer) -> str:
+def _size(layer: SceneLayer) -> str:
     return f"{layer.pyramid.width} x {layer.pyramid.height}"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from finewave.viz.scene_pair import Layer
+    from finewave.viz.scene_pair import SceneLayer
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Window:
     y1: float
 
 
-def window_of(layer: Layer, frame: Frame, finest: int = 0) -> Window | None:
+def window_of(layer: SceneLayer, frame: Frame, finest: int = 0) -> Window | None:
     """Return the part of an image in a frame, at the level for its resolution; None if there is none.
 
     Parameters
     ----------
-    layer : Layer
+    layer : SceneLayer
     frame : Frame
     finest : int
         A coarser level than the screen needs, to read less.
@@ -76,7 +76,7 @@ def window_of(layer: Layer, frame: Frame, finest: int = 0) -> Window | None:
     )
 
 
-def read_window(layer: Layer, window: Window, bands: list[int]) -> NDArray[np.float32]:
+def read_window(layer: SceneLayer, window: Window, bands: list[int]) -> NDArray[np.float32]:
     """Return the pixels (bands, y, x) of a window."""
     return layer.pyramid.read(window.level, bands, window.rows, window.columns)
 

@@ -18,7 +18,7 @@ from finewave.viz.server.downloads import MOST_KEPT, Downloads
 from finewave.viz.server.picture_file import picture_png
 from finewave.viz.server.pictures import Painter
 from finewave.viz.server.pins import PIN_COLOURS, Pin, clean_label, with_pin
-from finewave.viz.server.spectra import Region, spectrum
+from finewave.viz.server.spectra import RegionOfInterest, spectrum
 from finewave.viz.server.spectra_table import PlacedSpectra, spectra_csv
 from finewave.viz.server.state import usual_state
 from finewave.viz.windows import Frame
@@ -35,7 +35,7 @@ def test_the_table_is_read_again(tmp_path: Path) -> None:
     )
     places = [
         PlacedSpectra(label, region, {"result": one, "input": coarse})
-        for label, region in (("soil; wet, dark", Region(3, 4, 5, 6)), ("B", Region(8, 16, 4, 12)))
+        for label, region in (("soil; wet, dark", RegionOfInterest(3, 4, 5, 6)), ("B", RegionOfInterest(8, 16, 4, 12)))
         if (one := spectrum(view.result, region)) and (coarse := spectrum(view.layers["input"], region))
     ]
     text = spectra_csv("a\nb.tif", places, position, in_nm=True)
@@ -65,11 +65,11 @@ def test_labels_are_not_formulas(text: str) -> None:
 def test_pins_take_free_slots() -> None:
     pins: tuple[Pin, ...] = ()
     for number in range(len(PIN_COLOURS) + 2):
-        pins = with_pin(pins, Region(number, number + 1, 0, 1))
+        pins = with_pin(pins, RegionOfInterest(number, number + 1, 0, 1))
     assert [pin.slot for pin in pins] == list(range(len(PIN_COLOURS)))
     assert [pin.label for pin in pins][:2] == ["A", "B"]
     assert with_pin(pins[:2], pins[0].region) == pins[:2]  # pinned already
-    again = with_pin(tuple(pin for pin in pins if pin.slot != 1), Region(50, 51, 0, 1))
+    again = with_pin(tuple(pin for pin in pins if pin.slot != 1), RegionOfInterest(50, 51, 0, 1))
     assert again[-1].slot == 1
 
 

@@ -9,13 +9,13 @@ from finewave.io.open_save import save_scene
 from finewave.scene import make_scene
 from finewave.viz.scene_pair import open_scene_pair
 from finewave.viz.server import spectra
-from finewave.viz.server.spectra import Region, Superseded, spectrum
+from finewave.viz.server.spectra import RegionOfInterest, Superseded, spectrum
 from tests.viz.views import WAVELENGTHS, opened
 
 
 def test_a_pixel_is_read_as_it_is_stored(tmp_path: Path) -> None:
     view = opened(tmp_path)
-    found = spectrum(view.result, Region(9, 10, 21, 22))
+    found = spectrum(view.result, RegionOfInterest(9, 10, 21, 22))
     assert found is not None
     np.testing.assert_array_equal(found.axis, WAVELENGTHS)
     np.testing.assert_allclose(found.mean, view.result.scene.values[:, 21, 9], rtol=1e-6)
@@ -25,7 +25,7 @@ def test_a_pixel_is_read_as_it_is_stored(tmp_path: Path) -> None:
 
 def test_the_input_is_read_at_the_same_place(tmp_path: Path) -> None:
     layer = opened(tmp_path).layers["input"]
-    found = spectrum(layer, Region(9, 10, 21, 22))
+    found = spectrum(layer, RegionOfInterest(9, 10, 21, 22))
     assert found is not None
     np.testing.assert_allclose(found.mean, layer.scene.values[:, 5, 2], rtol=1e-6)
 
@@ -34,7 +34,7 @@ def test_the_input_is_read_at_the_same_place(tmp_path: Path) -> None:
 def test_a_region_has_mean_and_spread(strip: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spectra, "_STRIP", strip)
     layer = opened(tmp_path).result
-    found = spectrum(layer, Region(3, 40, 5, 44))
+    found = spectrum(layer, RegionOfInterest(3, 40, 5, 44))
     assert found is not None
     part = layer.scene.values[:, 5:44, 3:40].astype(np.float64)
     np.testing.assert_allclose(found.mean, part.mean((1, 2)), rtol=1e-9)
@@ -47,7 +47,7 @@ def test_missing_pixels_do_not_count_and_bands_are_in_order(tmp_path: Path) -> N
     values[1, 0, 0] = np.nan
     values[2] = np.nan
     save_scene(make_scene(values, [700, 500, 600]), tmp_path / "a.tif")
-    found = spectrum(open_scene_pair(tmp_path / "a.tif").result, Region(0, 2, 0, 2))
+    found = spectrum(open_scene_pair(tmp_path / "a.tif").result, RegionOfInterest(0, 2, 0, 2))
     assert found is not None
     np.testing.assert_array_equal(found.axis, [500, 600, 700])
     np.testing.assert_array_equal(found.mean, [6, np.nan, 1.5])
@@ -55,11 +55,11 @@ def test_missing_pixels_do_not_count_and_bands_are_in_order(tmp_path: Path) -> N
 
 def test_outside_there_is_nothing(tmp_path: Path) -> None:
     layer = opened(tmp_path).result
-    assert spectrum(layer, Region(-5, -1, 0, 4)) is None
-    assert Region(-5, 3, -2, 900).within(64, 48) == Region(0, 3, 0, 48)
-    assert Region(64, 70, 0, 4).within(64, 48) is None
+    assert spectrum(layer, RegionOfInterest(-5, -1, 0, 4)) is None
+    assert RegionOfInterest(-5, 3, -2, 900).within(64, 48) == RegionOfInterest(0, 3, 0, 48)
+    assert RegionOfInterest(64, 70, 0, 4).within(64, 48) is None
 
 
 def test_what_is_no_longer_wanted_stops(tmp_path: Path) -> None:
     with pytest.raises(Superseded):
-        spectrum(opened(tmp_path).result, Region(0, 10, 0, 10), lambda: True)
+        spectrum(opened(tmp_path).result, RegionOfInterest(0, 10, 0, 10), lambda: True)

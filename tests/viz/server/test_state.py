@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from finewave.viz.scene_pair import ScenePair, open_scene_pair
 from finewave.viz.server.pins import Pin
-from finewave.viz.server.spectra import Region
+from finewave.viz.server.spectra import RegionOfInterest
 from finewave.viz.server.state import state_from_query, usual_state
 from tests.viz.views import opened, write_view
 
@@ -34,9 +34,9 @@ def test_a_link_says_everything(view: ScenePair) -> None:
         stretch="each",
         map="angle",
         at=(12.5, 40.25, 30.0),
-        pick=Region(3, 9, 4, 5),
+        pick=RegionOfInterest(3, 9, 4, 5),
         theme="dark",
-        pins=(Pin(Region(1, 2, 3, 4), 0, "A"), Pin(Region(0, 9, 0, 5), 3, "soil, wet; 50 % & <b>")),
+        pins=(Pin(RegionOfInterest(1, 2, 3, 4), 0, "A"), Pin(RegionOfInterest(0, 9, 0, 5), 3, "soil, wet; 50 % & <b>")),
     )
     assert state_from_query(dict(parse_qsl(state.to_query())), view) == state
 

@@ -72,7 +72,7 @@ class Residual(nn.Module):
         return x + self.block(self.norm(x))
 
 
-class Layer(nn.Sequential):
+class TransformerLayer(nn.Sequential):
     """Self-attention, once in the encoder and twice in the decoder, then feed-forward."""
 
     def __init__(self, features: int, heads: int, head_features: int, hidden: int, attentions: int) -> None:
@@ -84,14 +84,14 @@ class Encoder(nn.Sequential):
     """Layers with one attention each."""
 
     def __init__(self, features: int = 48, depth: int = 2, heads: int = 3, head_features: int = 16, hidden: int = 48):
-        super().__init__(*(Layer(features, heads, head_features, hidden, 1) for _ in range(depth)))
+        super().__init__(*(TransformerLayer(features, heads, head_features, hidden, 1) for _ in range(depth)))
 
 
 class Decoder(nn.Sequential):
     """Layers with two attentions each, with separate weights; no cross-attention."""
 
     def __init__(self, features: int = 48, depth: int = 2, heads: int = 3, head_features: int = 16, hidden: int = 48):
-        super().__init__(*(Layer(features, heads, head_features, hidden, 2) for _ in range(depth)))
+        super().__init__(*(TransformerLayer(features, heads, head_features, hidden, 2) for _ in range(depth)))
 
 
 class Fusformer(SRNetwork):

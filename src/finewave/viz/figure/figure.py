@@ -21,7 +21,7 @@ from finewave.viz.figure.drawing import Column, Drawing, draw
 from finewave.viz.places import highest_contrast_window, representative_points
 from finewave.viz.scene_pair import (
     HALF_WIDTHS,
-    Layer,
+    SceneLayer,
     ScenePair,
     half_widths_beside,
     half_widths_of,
@@ -121,7 +121,7 @@ def make_figure(
     return FigureResult(target, caption)
 
 
-def attach_half_widths(layer: Layer, path: Path) -> None:
+def attach_half_widths(layer: SceneLayer, path: Path) -> None:
     """Give a result the half-widths that ``finewave predict --uncertainty`` has written beside it, as a coordinate.
 
     Warns

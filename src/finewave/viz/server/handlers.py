@@ -40,7 +40,7 @@ class _Asked(RequestHandler):
 
 
 @stream_request_body
-class Upload(_Asked):
+class UploadHandler(_Asked):
     """``POST /upload?name=...&model=...``: the file as the body, written while it is received."""
 
     def prepare(self) -> None:
@@ -122,7 +122,7 @@ def _too_large() -> InputError:
     return InputError(f"the file is larger than {LARGEST_UPLOAD // 2**20} MB: use finewave predict")
 
 
-class Progress(_Asked):
+class ProgressHandler(_Asked):
     """``GET /jobs/KEY``: progress of a job; ``DELETE``: stop it."""
 
     def get(self, key: str) -> None:
@@ -137,7 +137,7 @@ class Progress(_Asked):
         self.finish(job.facts())
 
 
-class Result(_Asked):
+class ResultHandler(_Asked):
     """``GET /results/KEY``: the result file of a job."""
 
     async def get(self, key: str) -> None:
@@ -154,7 +154,7 @@ class Result(_Asked):
                 await self.flush()
 
 
-class Save(RequestHandler):
+class SaveHandler(RequestHandler):
     """``GET /saves/KEY``: a file that a page has made, once."""
 
     def initialize(self, downloads: Downloads) -> None:
@@ -176,8 +176,8 @@ def patterns(jobs: Jobs, downloads: Downloads) -> list[Any]:
     shared = {"jobs": jobs}
     return [
         (r"/page/(.*)", StaticFileHandler, {"path": str(Path(__file__).with_name("static"))}),
-        (r"/upload", Upload, shared),
-        (r"/jobs/([\w-]+)", Progress, shared),
-        (r"/results/([\w-]+)", Result, shared),
-        (r"/saves/([\w-]+)", Save, {"downloads": downloads}),
+        (r"/upload", UploadHandler, shared),
+        (r"/jobs/([\w-]+)", ProgressHandler, shared),
+        (r"/results/([\w-]+)", ResultHandler, shared),
+        (r"/saves/([\w-]+)", SaveHandler, {"downloads": downloads}),
     ]

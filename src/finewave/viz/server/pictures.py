@@ -16,7 +16,7 @@ from finewave.viz.pyramid import TILE
 from finewave.viz.windows import Frame, Window, fitted, window_of
 
 if TYPE_CHECKING:
-    from finewave.viz.scene_pair import Layer, ScenePair
+    from finewave.viz.scene_pair import SceneLayer, ScenePair
     from finewave.viz.server.state import State
 
 _SAMPLE = 512  # side of the overview, which sets the display range and is drawn behind the picture
@@ -111,7 +111,7 @@ class Painter:
         whole = Window(window.level, slice(0, height), slice(0, width), place.left, right, place.top, bottom)
         return Picture(pixels.view(np.uint32)[..., 0], whole)
 
-    def _has_tiles(self, layer: Layer) -> bool:
+    def _has_tiles(self, layer: SceneLayer) -> bool:
         with self._lock:
             return any(key[0] == layer.role for key in self._tiles)
 
@@ -135,7 +135,7 @@ class Painter:
                 self._ranges[key] = display_range(state.stretch, main, self._channels(layer, main, window))
             return self._ranges[key]
 
-    def _channels(self, layer: Layer, shown: Rendering, window: Window) -> NDArray[np.float32]:
+    def _channels(self, layer: SceneLayer, shown: Rendering, window: Window) -> NDArray[np.float32]:
         """Return linear channels of a window, from cached tiles, as true colour needs many bands."""
         rows, columns = window.rows, window.columns
         result = np.empty((len(shown.weights), rows.stop - rows.start, columns.stop - columns.start), np.float32)
@@ -151,7 +151,7 @@ class Painter:
         return result
 
     def _row(
-        self, layer: Layer, shown: Rendering, level: int, row: int, numbers: list[int]
+        self, layer: SceneLayer, shown: Rendering, level: int, row: int, numbers: list[int]
     ) -> list[NDArray[np.float32]]:
         """Return tiles of one row; missing ones are computed in one read."""
         about = (layer.role, shown.name, shown.weights.tobytes(), level, row)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from finewave.plain_text import one_line
-from finewave.viz.server.spectra import Region
+from finewave.viz.server.spectra import RegionOfInterest
 
 PIN_COLOURS = (
     ("#00785a", "#2ed3a4"),
@@ -30,14 +30,14 @@ class Pin:
 
     Attributes
     ----------
-    region : Region
+    region : RegionOfInterest
     slot : int
         Index into `PIN_COLOURS`; no two pins of a page have the same.
     label : str
         One line, at most `LONGEST_LABEL` characters.
     """
 
-    region: Region
+    region: RegionOfInterest
     slot: int
     label: str
 
@@ -48,7 +48,7 @@ def clean_label(text: str, slot: int) -> str:
     return label or "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[slot]
 
 
-def with_pin(pins: tuple[Pin, ...], region: Region) -> tuple[Pin, ...]:
+def with_pin(pins: tuple[Pin, ...], region: RegionOfInterest) -> tuple[Pin, ...]:
     """Return pins with one more, in the first free slot; unchanged if there is none, or the place is pinned."""
     taken = {pin.slot for pin in pins}
     free = [slot for slot in range(len(PIN_COLOURS)) if slot not in taken]
@@ -73,7 +73,7 @@ def pins_from_text(text: str, width: int, height: int) -> tuple[Pin, ...]:
         if len(fields) != 6 or not all(each.isascii() and each.isdigit() and len(each) < 9 for each in fields[:5]):
             continue
         x0, y0, x1, y1, slot = (int(each) for each in fields[:5])
-        region = Region(x0, x1, y0, y1).within(width, height)
+        region = RegionOfInterest(x0, x1, y0, y1).within(width, height)
         known = {pin.region for pin in pins.values()}
         if region is not None and slot < len(PIN_COLOURS) and slot not in pins and region not in known:
             pins[slot] = Pin(region, slot, clean_label(unquote(fields[5]), slot))

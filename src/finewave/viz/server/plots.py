@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bokeh.plotting import figure as Figure
 
-    from finewave.viz.server.spectra import Region
+    from finewave.viz.server.spectra import RegionOfInterest
 
 # Okabe and Ito's colours, distinguishable for colour-blind readers: light theme, dark theme
 COLOURS = {
@@ -37,7 +37,7 @@ def no_picture() -> dict[str, list[Any]]:
     return {"image": [], "x": [], "y": [], "dw": [], "dh": [], "frame": []}
 
 
-def pick_data(region: Region | None) -> dict[str, list[float]]:
+def pick_data(region: RegionOfInterest | None) -> dict[str, list[float]]:
     """Return the data of the selection mark: its edges, and a ring around a single pixel."""
     if region is None:
         return {name: [] for name in ("x0", "x1", "y0", "y1", "x", "y", "ring")}

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from finewave.viz.metric_table import metric_values
-from finewave.viz.server.spectra import Region
+from finewave.viz.server.spectra import RegionOfInterest
 
 if TYPE_CHECKING:
     from finewave.viz.scene_pair import ScenePair
@@ -18,14 +18,14 @@ ROWS = ("psnr", "ssim", "sam", "ergas", "rmse", "cc")
 """Metrics of the page's table."""
 
 
-def scores(view: ScenePair, region: Region | None = None) -> dict[str, str] | None:
+def scores(view: ScenePair, region: RegionOfInterest | None = None) -> dict[str, str] | None:
     """Return the metrics of a part of the result against the reference, as text; None if it is too large.
 
     Parameters
     ----------
     view : ScenePair
         With a reference.
-    region : Region, optional
+    region : RegionOfInterest, optional
         By default the whole result.
 
     Returns
@@ -38,7 +38,7 @@ def scores(view: ScenePair, region: Region | None = None) -> dict[str, str] | No
 
     assert view.reference is not None
     pyramid = view.result.pyramid
-    region = region or Region(0, pyramid.width, 0, pyramid.height)
+    region = region or RegionOfInterest(0, pyramid.width, 0, pyramid.height)
     if (region.x1 - region.x0) * (region.y1 - region.y0) * pyramid.bands > MOST_VALUES:
         return None
     window = slice(region.y0, region.y1), slice(region.x0, region.x1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from finewave.inference.tiling.sources import OpenScene
 
 if TYPE_CHECKING:
-    from finewave.viz.scene_pair import Layer
+    from finewave.viz.scene_pair import SceneLayer
 
 _STRIP = 2**22  # pixels of one band read at a time
 
@@ -22,7 +22,7 @@ class Superseded(Exception):  # noqa: N818 - no error: the user has clicked else
 
 
 @dataclass(frozen=True)
-class Region:
+class RegionOfInterest:
     """Pixels [x0, x1) x [y0, y1) of the result."""
 
     x0: int
@@ -30,15 +30,15 @@ class Region:
     y0: int
     y1: int
 
-    def within(self, width: int, height: int) -> Region | None:
+    def within(self, width: int, height: int) -> RegionOfInterest | None:
         """Return the part inside an image, None if there is none."""
         x0, x1 = max(self.x0, 0), min(self.x1, width)
         y0, y1 = max(self.y0, 0), min(self.y1, height)
-        return Region(x0, x1, y0, y1) if x0 < x1 and y0 < y1 else None
+        return RegionOfInterest(x0, x1, y0, y1) if x0 < x1 and y0 < y1 else None
 
 
 @dataclass(frozen=True)
-class Spectrum:
+class RegionSpectrum:
     """Mean and standard deviation of each band over the valid pixels of a region, in axis order.
 
     Attributes
@@ -57,20 +57,22 @@ class Spectrum:
     pixels: int
 
 
-def spectrum(layer: Layer, region: Region, superseded: Callable[[], bool] = lambda: False) -> Spectrum | None:
+def spectrum(
+    layer: SceneLayer, region: RegionOfInterest, superseded: Callable[[], bool] = lambda: False
+) -> RegionSpectrum | None:
     """Return the exact spectrum of an image in a region of the result's grid, in bounded memory.
 
     Parameters
     ----------
-    layer : Layer
-    region : Region
+    layer : SceneLayer
+    region : RegionOfInterest
         All pixels of the image that overlap it are used.
     superseded : callable
         Polled for a newer request.
 
     Returns
     -------
-    Spectrum or None
+    RegionSpectrum or None
         None if the image has no pixel in the region.
 
     Raises
@@ -102,4 +104,4 @@ def spectrum(layer: Layer, region: Region, superseded: Callable[[], bool] = lamb
         mean = total / count
         spread = np.sqrt(np.maximum(squares / count - np.square(mean), 0))
     order = np.argsort(layer.axis, kind="stable")
-    return Spectrum(layer.axis[order], mean[order], spread[order], (rows.stop - rows.start) * wide)
+    return RegionSpectrum(layer.axis[order], mean[order], spread[order], (rows.stop - rows.start) * wide)

@@ -13,7 +13,7 @@ from finewave.viz.server import plots
 from finewave.viz.server.latest_only_worker import LatestOnlyWorker
 from finewave.viz.server.library import Library, spectral_angle
 from finewave.viz.server.pins import PIN_COLOURS, Pin
-from finewave.viz.server.spectra import Region, Spectrum, Superseded, spectrum
+from finewave.viz.server.spectra import RegionOfInterest, RegionSpectrum, Superseded, spectrum
 from finewave.viz.server.spectra_table import PlacedSpectra
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ MOST_DRAWN = 4
 MOST_LISTED = 40
 """Library spectra in the list: the most alike."""
 
-Spectra = dict[str, Spectrum]
+Spectra = dict[str, RegionSpectrum]
 
 
 class SpectraPanel:
@@ -55,12 +55,12 @@ class SpectraPanel:
 
         self.view, self.library, self.settings, self._soon = view, library, settings, soon
         self.workers = {name: LatestOnlyWorker(failed) for name in ("spectra", "pins")}
-        self.region: Region | None = None
+        self.region: RegionOfInterest | None = None
         self.current: Spectra = {}
         self.pins: tuple[Pin, ...] = ()
         self.drawn: list[int] = []
         self.filter = ""
-        self._read: dict[Region, Spectra] = {}
+        self._read: dict[RegionOfInterest, Spectra] = {}
         self._dark = False
         self.lines: dict[str, Any] = {
             role: ColumnDataSource(name=f"spectrum-{role}", data=_no_line()) for role in view.layers
@@ -80,7 +80,7 @@ class SpectraPanel:
 
     # What is shown
 
-    def show_region(self, region: Region | None) -> None:
+    def show_region(self, region: RegionOfInterest | None) -> None:
         """Read and plot the spectra of a region; None: of none."""
         self.region = region
         worker = self.workers["spectra"]
@@ -135,21 +135,21 @@ class SpectraPanel:
 
     # Reading, in threads
 
-    def _spectra_of(self, region: Region, superseded: Callable[[], bool]) -> Spectra:
+    def _spectra_of(self, region: RegionOfInterest, superseded: Callable[[], bool]) -> Spectra:
         layers = dict(self.view.layers)
         if self.view.half_width is not None:
             layers[HALF_WIDTH] = self.view.half_width
         found = {name: spectrum(layer, region, superseded) for name, layer in layers.items()}
         return {name: each for name, each in found.items() if each is not None}
 
-    def _read_current(self, region: Region, superseded: Callable[[], bool]) -> None:
+    def _read_current(self, region: RegionOfInterest, superseded: Callable[[], bool]) -> None:
         try:
             found = self._spectra_of(region, superseded)
         except Superseded:
             return
         self._soon(lambda: self._show_current(found))
 
-    def _read_pins(self, regions: list[Region], superseded: Callable[[], bool]) -> None:
+    def _read_pins(self, regions: list[RegionOfInterest], superseded: Callable[[], bool]) -> None:
         for region in regions:
             try:
                 found = self._spectra_of(region, superseded)
@@ -157,7 +157,7 @@ class SpectraPanel:
                 return
             self._soon(partial(self._keep, region, found))
 
-    def _keep(self, region: Region, found: Spectra) -> None:
+    def _keep(self, region: RegionOfInterest, found: Spectra) -> None:
         if region in {pin.region for pin in self.pins}:
             self._read[region] = found
             self._show_pins()
@@ -264,7 +264,7 @@ class SpectraPanel:
             self.plot.y_range.update(start=low, end=low + 1.18 * ((high - low) or 1.0))
 
 
-def _line(one: Spectrum, spread: Any) -> dict[str, Any]:
+def _line(one: RegionSpectrum, spread: Any) -> dict[str, Any]:
     return {
         "axis": one.axis,
         "mean": one.mean,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finewave.plain_text import one_line
-from finewave.viz.server.spectra import Region, Spectrum
+from finewave.viz.server.spectra import RegionOfInterest, RegionSpectrum
 
 if TYPE_CHECKING:
     from finewave.viz.map_position import MapPosition
@@ -27,14 +27,14 @@ class PlacedSpectra:
     Attributes
     ----------
     label : str
-    region : Region
-    spectra : dict of str to Spectrum
+    region : RegionOfInterest
+    spectra : dict of str to RegionSpectrum
         By what they are of: ``"result"``, ``"reference"``, ``"half-width"`` ...
     """
 
     label: str
-    region: Region
-    spectra: dict[str, Spectrum]
+    region: RegionOfInterest
+    spectra: dict[str, RegionSpectrum]
 
 
 def spectra_csv(title: str, places: Sequence[PlacedSpectra], position: MapPosition | None, in_nm: bool) -> str:

@@ -12,7 +12,7 @@ from finewave.physics.renderings import RENDERINGS, TRIPLES
 from finewave.viz.maps import offered_maps
 from finewave.viz.scene_pair import ScenePair
 from finewave.viz.server.pins import Pin, pins_from_text, pins_to_text
-from finewave.viz.server.spectra import Region
+from finewave.viz.server.spectra import RegionOfInterest
 
 MODES = (*RENDERINGS, "three", "band")
 
@@ -35,7 +35,7 @@ class State:
     map : str
     at : tuple of float
         Centre x and y of the frame and its width, in pixels of the result.
-    pick : Region or None
+    pick : RegionOfInterest or None
         Selected region, whose spectra are plotted.
     theme : {"auto", "light", "dark"}
     pins : tuple of Pin
@@ -53,7 +53,7 @@ class State:
     stretch: str
     map: str
     at: tuple[float, float, float]
-    pick: Region | None
+    pick: RegionOfInterest | None
     theme: str = "auto"
     pins: tuple[Pin, ...] = ()
 
@@ -144,7 +144,7 @@ def state_from_query(query: Mapping[str, str], view: ScenePair) -> State:
     if pick:
         x0, y0, x1, y1 = (int(each) for each in pick)
         pyramid = view.result.pyramid
-        state = replace(state, pick=Region(x0, x1, y0, y1).within(pyramid.width, pyramid.height))
+        state = replace(state, pick=RegionOfInterest(x0, x1, y0, y1).within(pyramid.width, pyramid.height))
     height, width = view.size
     return replace(state, pins=pins_from_text(query.get("pins", ""), width, height))
 

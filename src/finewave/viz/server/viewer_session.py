@@ -25,7 +25,7 @@ from finewave.viz.server.picture_file import picture_png
 from finewave.viz.server.pictures import Painter, Picture
 from finewave.viz.server.pins import clean_label, with_pin
 from finewave.viz.server.scores import ROWS, scores
-from finewave.viz.server.spectra import Region
+from finewave.viz.server.spectra import RegionOfInterest
 from finewave.viz.server.spectra_panel import SpectraPanel, is_plotted
 from finewave.viz.server.spectra_table import spectra_csv
 from finewave.viz.server.start_page import template
@@ -172,16 +172,16 @@ class ViewerSession:
 
     def _tapped(self, x: float, y: float) -> None:
         column, row = math.floor(x), math.floor(y)
-        self._pick(Region(column, column + 1, row, row + 1))
+        self._pick(RegionOfInterest(column, column + 1, row, row + 1))
 
     def _dragged(self, event: Any) -> None:
         box = event.geometry
         if not event.final or box.get("type") != "rect":
             return
         xs, ys = sorted((box["x0"], box["x1"])), sorted((box["y0"], box["y1"]))
-        self._pick(Region(math.floor(xs[0]), math.ceil(xs[1]), math.floor(ys[0]), math.ceil(ys[1])))
+        self._pick(RegionOfInterest(math.floor(xs[0]), math.ceil(xs[1]), math.floor(ys[0]), math.ceil(ys[1])))
 
-    def _pick(self, region: Region | None) -> None:
+    def _pick(self, region: RegionOfInterest | None) -> None:
         pyramid = self.view.result.pyramid
         region = region.within(pyramid.width, pyramid.height) if region is not None else None
         self.state = replace(self.state, pick=region)
@@ -191,7 +191,7 @@ class ViewerSession:
         self._score(region)
         self._say_query()
 
-    def _words(self, region: Region) -> str:
+    def _words(self, region: RegionOfInterest) -> str:
         wide, tall = region.x1 - region.x0, region.y1 - region.y0
         if wide == tall == 1:
             return f"pixel {region.x0}, {region.y0}"
@@ -427,7 +427,7 @@ class ViewerSession:
         self.panel.band_mark.location = self.state.band
         self.panel.band_mark.visible = self.state.mode == "band" or self.state.map in OF_ONE_BAND
 
-    def _score(self, region: Region | None) -> None:
+    def _score(self, region: RegionOfInterest | None) -> None:
         # metrics load PyTorch, which would delay the first picture
         if self.view.reference is None or not self._seen:
             return
