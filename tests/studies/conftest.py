@@ -11,7 +11,7 @@ import pytest
 from finewave.evaluation.protocols import PROTOCOLS
 from finewave.metrics import METRICS
 from finewave.studies import catalogue
-from finewave.studies.experiment import Cell, Request
+from finewave.studies.experiment import Cell, StudyRequest
 from finewave.studies.request import ask
 from finewave.studies.results import write_result
 from tests.studies.tiny import CROPS, STUDY
@@ -35,7 +35,7 @@ def prepared(small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return folder
 
 
-def request_of(**said: Any) -> Request:
+def request_of(**said: Any) -> StudyRequest:
     """Return a request for the tiny study on the validation scene."""
     return ask("tiny", **{"datasets": ["cave"], "split": "val", "budget": "4steps", **said})
 
@@ -58,7 +58,7 @@ def made_up(cell: Cell, values: dict[str, dict[str, float]], **more: Any) -> dic
     }
 
 
-def write_made_up(out: Path, request: Request, psnr: dict[str, list[float] | float], **more: Any) -> None:
+def write_made_up(out: Path, request: StudyRequest, psnr: dict[str, list[float] | float], **more: Any) -> None:
     """Write cells of the first seed: for each row the PSNR of its scenes."""
     for row in request.rows:
         if row.key in psnr:

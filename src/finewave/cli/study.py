@@ -17,7 +17,7 @@ from finewave.cli.study_anchors import anchors
 from finewave.cli.study_consistency import consistency
 
 if TYPE_CHECKING:
-    from finewave.studies.experiment import Request
+    from finewave.studies.experiment import StudyRequest
 
 LISTS = ("--datasets", "--scales", "--systems", "--rows")
 _OPEN = "finewave.cli.study.open_list"
@@ -264,7 +264,7 @@ def _asked(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _make(
-    request: Request, out: Path, *, no_train: bool, workers: int | None, cluster: str | None, **_: Any
+    request: StudyRequest, out: Path, *, no_train: bool, workers: int | None, cluster: str | None, **_: Any
 ) -> dict[str, str]:
     """Compute the missing cells of a request; return failures."""
     from finewave.extras import check_extra
@@ -292,7 +292,7 @@ def _tell(failures: dict[str, str]) -> None:
         raise InputError(f"trainings that were not possible: {reasons}")
 
 
-def _forecast(request: Request, out: Path, as_json: bool, *, measure: bool) -> None:
+def _forecast(request: StudyRequest, out: Path, as_json: bool, *, measure: bool) -> None:
     """Print the missing cells and their cost."""
     from dataclasses import asdict
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from finewave.inference.request import Request
+from finewave.inference.request import PredictionRequest
 from finewave.inference.tiling.sources import OpenScene
 from finewave.inference.tiling.tiles import Window, enlarged
 
@@ -15,7 +15,7 @@ _SIDE = 86
 """Side in pixels of the first input of each of nine pieces; a scene of up to three sides is looked at as a whole."""
 
 
-def adapted(request: Request) -> Request:
+def adapted(request: PredictionRequest) -> PredictionRequest:
     """Return the request with the model for what its images have, see `Model.adapted_to`.
 
     All tiles are treated alike, and so is every window of a scene: the pieces are those of the whole scene.

@@ -26,7 +26,7 @@ from finewave.warnings import FinewaveWarning
 from finewave.zoo.observation_model import colour_weights, forward_operators
 
 if TYPE_CHECKING:
-    from finewave.inference.request import Request
+    from finewave.inference.request import PredictionRequest
 
 LARGEST_ANGLE = 12.0
 """In degrees, between the colour of a measured spectrum and that of the image at its spot."""
@@ -42,7 +42,7 @@ _LEAST_BANDS = 0.5  # part of the bands that a spectrum covers at least
 
 
 def with_anchors(
-    processing: Processing, request: Request, tiling: Tiling, anchors: str | Path | Sequence[Spot]
+    processing: Processing, request: PredictionRequest, tiling: Tiling, anchors: str | Path | Sequence[Spot]
 ) -> Processing:
     """Return a processing that corrects a result by spots with known spectra.
 
@@ -52,7 +52,7 @@ def with_anchors(
     ----------
     processing : Processing
         Further processing.
-    request : Request
+    request : PredictionRequest
     tiling : Tiling
         Of the result.
     anchors : str, Path or sequence of Spot
@@ -128,7 +128,7 @@ def measured_on_bands(places: Sequence[PlacedSpot], centres: NDArray[np.float64]
     return np.stack(rows)
 
 
-def _centres(request: Request) -> NDArray[np.float64]:
+def _centres(request: PredictionRequest) -> NDArray[np.float64]:
     from finewave.inference.band_matching import output_wavelengths
 
     found = output_wavelengths(request.model, request.first, list(request.bands[request.model.inputs[0]].indices))
@@ -138,7 +138,7 @@ def _centres(request: Request) -> NDArray[np.float64]:
 
 
 def _predicted(
-    request: Request, tiling: Tiling, places: Sequence[PlacedSpot], processing: Processing
+    request: PredictionRequest, tiling: Tiling, places: Sequence[PlacedSpot], processing: Processing
 ) -> NDArray[np.float64]:
     """Return the mean of the model's output over each spot (n, C), from all tiles that it touches; NaN without any."""
     scale = request.model.upscaling
@@ -176,7 +176,7 @@ class _Observed:
 
 
 def _doubt(
-    request: Request, places: Sequence[PlacedSpot], measured: NDArray[np.float64], panels: NDArray[np.bool_]
+    request: PredictionRequest, places: Sequence[PlacedSpot], measured: NDArray[np.float64], panels: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Return how much more than usually each spot is doubted, and name those that contradict the image."""
     model = request.model
@@ -223,7 +223,7 @@ def _contradictions(expected: NDArray[np.float64], seen: NDArray[np.float64]) ->
     return reasons
 
 
-def _observed(source: Source, place: PlacedSpot, coarser: int, request: Request, ratio: int) -> _Observed:
+def _observed(source: Source, place: PlacedSpot, coarser: int, request: PredictionRequest, ratio: int) -> _Observed:
     """Return the values of an input at a spot; ``coarser`` is the number of result pixels per input pixel."""
     limits = (request.first.sizes["y"] * ratio, request.first.sizes["x"] * ratio)
     own = tuple(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from finewave.inference.options import PredictOptions
-    from finewave.inference.request import Request
+    from finewave.inference.request import PredictionRequest
     from finewave.physics.forward_operator import ForwardOperator
 
 CONTRADICTION = 2.0
@@ -72,7 +72,7 @@ class InputFacts:
         return variance_of(self.blur / scale) * ((1 + self.doubt) ** 2 - 1)
 
 
-def with_damping(processing: Processing, request: Request, options: PredictOptions) -> Processing:
+def with_damping(processing: Processing, request: PredictionRequest, options: PredictOptions) -> Processing:
     """Return a processing whose projection is weighted by the noise and blur of the request's inputs.
 
     What was found is noted in the request, for the result's attributes. For ``consistent="exact"`` only the blur is

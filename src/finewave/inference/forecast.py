@@ -13,7 +13,7 @@ from finewave.inference.processing import Processing
 from finewave.inference.tiling.tiles import Tiling
 
 if TYPE_CHECKING:
-    from finewave.inference.request import Request
+    from finewave.inference.request import PredictionRequest
     from finewave.zoo.runnable import RunnableModel
 
 LONG_PIXELS = 4_000_000
@@ -25,7 +25,7 @@ _ORIENTATIONS = 8
 
 def forecast(
     model: RunnableModel,
-    request: Request,
+    request: PredictionRequest,
     tiling: Tiling,
     processing: Processing,
     dtype: np.dtype[np.generic],
@@ -50,7 +50,7 @@ def forecast(
     return [f"the output has {size} before packing; {missing} tiles take about {_in_words(whole)}"]
 
 
-def _seconds(model: RunnableModel, request: Request, side: int) -> float:
+def _seconds(model: RunnableModel, request: PredictionRequest, side: int) -> float:
     """Return how long the network takes for one pixel of the first input, by the faster one of two runs."""
     generator = np.random.default_rng(0)
     images = {}

@@ -15,7 +15,7 @@ from finewave.warnings import FinewaveWarning
 if TYPE_CHECKING:
     import xarray as xr
 
-    from finewave.inference.request import Request
+    from finewave.inference.request import PredictionRequest
     from finewave.zoo.runnable import RunnableModel
 
 PROGRAM = 550_000_000
@@ -30,7 +30,7 @@ Not of what is free at the moment: the same command would cut other tiles when i
 
 
 def tile_within(
-    memory: str | float | None, request: Request, *, halo: str | int, beyond: int = 0, workers: int = 1
+    memory: str | float | None, request: PredictionRequest, *, halo: str | int, beyond: int = 0, workers: int = 1
 ) -> int | None:
     """Return the side of tiles, in pixels of the scene, with which a prediction stays within a budget.
 
@@ -39,7 +39,7 @@ def tile_within(
     memory : str or number, optional
         The budget of all processes, see `bytes_of`; by default `SHARE` of the memory there is, and tiles are not larger
         than usual.
-    request : Request
+    request : PredictionRequest
         Model and scenes. What of the scenes is in memory counts, too.
     halo, beyond : optional
         As of `finewave.inference.tiling.plan.plan_tiles`.

@@ -19,7 +19,7 @@ from finewave.inference.baselines import model_to_run
 from finewave.inference.memory import tile_within
 from finewave.inference.options import PredictOptions, eopf_store, quality_file, stac_file, unfinished_folder
 from finewave.inference.processing import Processing, choose_processing
-from finewave.inference.request import Request, make_request, warn_of_facts
+from finewave.inference.request import PredictionRequest, make_request, warn_of_facts
 from finewave.inference.resume import (
     ResumeStore,
     commit_job,
@@ -195,8 +195,8 @@ class InputFiles:
         for scene in self.opened:
             scene.close()
 
-    def for_workers(self, request: Request) -> dict[str, tuple[SceneFile, int]]:
-        """Return the files as workers open them, by the names of the inputs, and `Request.ratio`."""
+    def for_workers(self, request: PredictionRequest) -> dict[str, tuple[SceneFile, int]]:
+        """Return the files as workers open them, by the names of the inputs, and `PredictionRequest.ratio`."""
         options = {}
         for name, path, keywords in zip(request.model.inputs, self.paths, self.keywords, strict=False):
             bands, ratio = request.bands[name], request.ratio(name)
@@ -214,7 +214,7 @@ class InputFiles:
 
 
 def _in_one_piece(
-    request: Request,
+    request: PredictionRequest,
     tiling: Tiling,
     processing: Processing,
     output: Path,
@@ -237,7 +237,7 @@ def _in_one_piece(
 
 
 def _tile_by_tile(
-    request: Request,
+    request: PredictionRequest,
     tiling: Tiling,
     processing: Processing,
     output: Path,
@@ -334,7 +334,7 @@ def _own_resolution(scene: xr.DataArray, model: RunnableModel) -> float | None:
 
 
 def _description(
-    files: InputFiles, request: Request, tiling: Tiling, options: PredictOptions, processing: Processing
+    files: InputFiles, request: PredictionRequest, tiling: Tiling, options: PredictOptions, processing: Processing
 ) -> dict[str, Any]:
     """Return everything that the output depends on, by name, so that `open_job` can name differences."""
     import finewave
@@ -367,7 +367,7 @@ def _prepare(
     folder: Path,
     output: Path,
     job: dict[str, Any],
-    request: Request,
+    request: PredictionRequest,
     tiling: Tiling,
     options: PredictOptions,
     processing: Processing,
@@ -442,7 +442,7 @@ def _model_for_workers(model: RunnableModel, path: str | None, folder: Path) -> 
 def _finish(
     output: Path,
     unfinished: ResumeStore,
-    request: Request,
+    request: PredictionRequest,
     tiling: Tiling,
     options: PredictOptions,
     processing: Processing,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from torch import Tensor
 
-    from finewave.inference.request import Request
+    from finewave.inference.request import PredictionRequest
     from finewave.metrics.khan import Khan
     from finewave.metrics.qnr import QNR
     from finewave.zoo.model import Model
@@ -259,14 +259,14 @@ def scorer_of(model: Model) -> Scorer:
     return Scorer(model, operators, bands)
 
 
-def quality_of(result: xr.DataArray, request: Request, scorer: Scorer, tiling: Tiling) -> dict[str, Any]:
+def quality_of(result: xr.DataArray, request: PredictionRequest, scorer: Scorer, tiling: Tiling) -> dict[str, Any]:
     """Return the contents of a quality file.
 
     Parameters
     ----------
     result : xarray.DataArray with dims (band, y, x)
         Of the request; in memory or in a file.
-    request : Request
+    request : PredictionRequest
     scorer : Scorer
     tiling : Tiling
         The parts that are scored.

@@ -33,7 +33,7 @@ _SAMPLE = 128  # side in pixels of the windows sampled for checks of a scene in 
 
 
 @dataclass
-class Request:
+class PredictionRequest:
     """A model and the scenes that it is applied to.
 
     Attributes
@@ -207,7 +207,7 @@ def make_request(
     model: RunnableModel,
     guide: xr.DataArray | None = None,
     options: PredictOptions | None = None,
-) -> Request:
+) -> PredictionRequest:
     """Check a model's inputs, cut the requested part and match bands; see `finewave.super_resolve`."""
     from finewave.scene import check_scene
 
@@ -227,7 +227,7 @@ def make_request(
     warn_of_other_sensor(scene, model)
     _warn_of_other_level(scene, model)
     bands = {name: select_bands(image, model, name) for name, image in scenes.items()}
-    request = Request(model, scenes, bands, window=window, grids={} if grid is None else {model.inputs[1]: grid})
+    request = PredictionRequest(model, scenes, bands, window=window, grids={} if grid is None else {model.inputs[1]: grid})
     if window is not None:
         request.uncropped = {name: image for name, image in zip(model.inputs, given, strict=False) if image is not None}
     if options is not None and options.bands is not None:
@@ -285,7 +285,7 @@ def _checked_guide(
     return guide, grid
 
 
-def kept_bands(request: Request, bands: Sequence[float | str]) -> tuple[int, ...]:
+def kept_bands(request: PredictionRequest, bands: Sequence[float | str]) -> tuple[int, ...]:
     """Return the bands of the output that are called so: by wavelength in nm, the nearest one, or by name.
 
     Raises
@@ -320,7 +320,7 @@ def kept_bands(request: Request, bands: Sequence[float | str]) -> tuple[int, ...
     return tuple(kept)
 
 
-def warn_of_facts(request: Request, facts: list[TileFacts], processing: Processing) -> None:
+def warn_of_facts(request: PredictionRequest, facts: list[TileFacts], processing: Processing) -> None:
     """Warn about findings in all tiles: missing values, only zeros, values out of range."""
     cut = sum(each.cut for each in facts)
     if processing.clip is not None and cut:

@@ -14,7 +14,7 @@ from finewave.inference.adaptation import adapted
 from finewave.inference.band_selection import filled
 from finewave.inference.options import PredictOptions
 from finewave.inference.processing import Processing, choose_processing
-from finewave.inference.request import Request, make_request, warn_of_facts
+from finewave.inference.request import PredictionRequest, make_request, warn_of_facts
 from finewave.inference.tiling.halo_check import warn_halo_error
 from finewave.inference.tiling.plan import plan_tiles
 from finewave.inference.tiling.sources import masked
@@ -152,7 +152,7 @@ def _resolved(
 
 
 def _at_once(
-    request: Request, tiling: Tiling, processing: Processing, progress: Callable[[int, int], None] | None
+    request: PredictionRequest, tiling: Tiling, processing: Processing, progress: Callable[[int, int], None] | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Return the output (C, s h, s w), tile by tile, and its spread if requested."""
     sources = request.sources()
@@ -180,7 +180,7 @@ def _at_once(
     return results[0], results[1] if processing.makes_second else None
 
 
-def _lazy(request: Request, tiling: Tiling, processing: Processing) -> tuple[Any, Any]:
+def _lazy(request: PredictionRequest, tiling: Tiling, processing: Processing) -> tuple[Any, Any]:
     """Return the output (C, s h, s w), and its spread if requested, as dask arrays with a chunk for each tile."""
     import dask
     import dask.array as da

@@ -99,7 +99,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Request:
+class StudyRequest:
     """A request for cells of a study.
 
     Parameters

@@ -9,7 +9,7 @@ import numpy as np
 from finewave.errors import InputError, unknown_name
 from finewave.io.atomic import atomic_output
 from finewave.studies.definition import Figure
-from finewave.studies.experiment import Request
+from finewave.studies.experiment import StudyRequest
 from finewave.studies.plots import Panel, StudyPicture, draw
 from finewave.studies.runner import trainings_folder
 from finewave.studies.table_formats import slug
@@ -24,7 +24,7 @@ def choose_scene(figure: Figure, names: list[str], requested: str | None) -> str
     return figure.scene if figure.scene in names and figure.scene is not None else names[0]
 
 
-def take_picture(figure: Figure, request: Request, out: Path, scene: str | None = None) -> StudyPicture:
+def take_picture(figure: Figure, request: StudyRequest, out: Path, scene: str | None = None) -> StudyPicture:
     """Return the predictions of a request's models for a whole scene.
 
     Raises
@@ -67,7 +67,7 @@ def take_picture(figure: Figure, request: Request, out: Path, scene: str | None 
     )
 
 
-def make_figure(figure: Figure, request: Request, out: Path, scene: str | None = None) -> Path:
+def make_figure(figure: Figure, request: StudyRequest, out: Path, scene: str | None = None) -> Path:
     """Draw a figure from the models in a results folder and return its file.
 
     Raises

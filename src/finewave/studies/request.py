@@ -11,7 +11,7 @@ from finewave.evaluation.protocols import get_protocol
 from finewave.studies.budget import Budget
 from finewave.studies.catalogue import get_study
 from finewave.studies.dataset_facts import at_hand
-from finewave.studies.experiment import RECIPE_SETS, RecipeSet, Request
+from finewave.studies.experiment import RECIPE_SETS, RecipeSet, StudyRequest
 
 
 def ask(
@@ -24,7 +24,7 @@ def ask(
     budget: str = "published",
     protocol: str | None = None,
     seeds: int = 1,
-) -> Request:
+) -> StudyRequest:
     """Return a request.
 
     Parameters
@@ -38,7 +38,7 @@ def ask(
     rows : sequence of str
         Keys; without, all.
     split, recipes, budget, protocol, seeds
-        See `Request`; `Budget.parse` reads the budget, the protocol is the study's unless named.
+        See `StudyRequest`; `Budget.parse` reads the budget, the protocol is the study's unless named.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def ask(
         datasets = [dataset for dataset in known if at_hand(dataset)] or known
     for dataset in datasets:
         get_dataset(dataset)
-    return Request(
+    return StudyRequest(
         study,
         tuple(dict.fromkeys(datasets)),
         tuple(dict.fromkeys(scales or study.scales)),

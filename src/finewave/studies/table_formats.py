@@ -11,7 +11,7 @@ from typing import Any
 from finewave.io.atomic import atomic_output
 from finewave.metrics import METRICS
 from finewave.studies.budget import Budget
-from finewave.studies.experiment import Request
+from finewave.studies.experiment import StudyRequest
 from finewave.studies.tables import Block, Line, Table, Value
 
 MISSING = "–"
@@ -30,7 +30,7 @@ LATEX = {
 LATEX.update({"$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"})
 
 
-def stem_of(request: Request) -> str:
+def stem_of(request: StudyRequest) -> str:
     """Return the name of a table's files: study, split, recipes, budget, and the protocol if not the study's own."""
     own = "" if request.protocol.name == request.study.protocol else f"-{request.protocol.name}"
     return f"{request.study.name}-{request.split}{own}-{request.recipes}-{slug(request.budget)}"

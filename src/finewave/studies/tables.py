@@ -12,7 +12,7 @@ from finewave.errors import InputError
 from finewave.evaluation.statistics import PairedTest, mean_and_deviation, paired_test
 from finewave.metrics import METRICS
 from finewave.studies.definition import NotBuilt, Row
-from finewave.studies.experiment import OF_THE_TABLE, RECIPE_SETS, Request
+from finewave.studies.experiment import OF_THE_TABLE, RECIPE_SETS, StudyRequest
 from finewave.studies.published import published_row, published_values
 from finewave.studies.results import find_result
 from finewave.training.recipe_sources import label
@@ -90,13 +90,13 @@ class Block:
 class Table:
     """All blocks of a request, and the notes under them."""
 
-    request: Request
+    request: StudyRequest
     metrics: tuple[str, ...]
     blocks: list[Block]
     notes: list[str]
 
 
-def build_table(request: Request, out: Path) -> Table:
+def build_table(request: StudyRequest, out: Path) -> Table:
     """Return the table of a request's existing cells.
 
     Raises
@@ -172,7 +172,7 @@ def _rank(lines: list[Line], metrics: tuple[str, ...]) -> None:
                 line.values[metric] = Value(value.mean, value.deviation, place)
 
 
-def _labels(request: Request) -> dict[str, str]:
+def _labels(request: StudyRequest) -> dict[str, str]:
     """Return notes about each recipe beyond table and protocol, by name, in order."""
     names = {cell.recipe_name for cell in request.cells() if cell.recipe_name}
     return {name: label(name, aside=OF_THE_TABLE) for name in sorted(names)}
@@ -184,7 +184,7 @@ def _revision(result: dict[str, Any]) -> str:
     return f"finewave {result['finewave']}" + (f" ({', '.join(dict.fromkeys(commits))})" if commits else "")
 
 
-def _notes(request: Request, blocks: list[Block]) -> list[str]:
+def _notes(request: StudyRequest, blocks: list[Block]) -> list[str]:
     """Return the notes under the table, and mark rows computed by another revision."""
     study = request.study
     notes = [f"{study.source}; {request.protocol.text}"]
