@@ -27,15 +27,15 @@ from benchmarks.meter import (
 from benchmarks.plain import plain_module, plain_network
 from benchmarks.scene_run import measure_scene
 from finewave.allocator import keep_freed_memory
-from finewave.datasets.patches import Crops, Sample, Scene
+from finewave.datasets.patches import Crops, DegradedScene, Sample
 from finewave.nn.kernels.window_attention import HeadAttention
 from finewave.nn.losses import l1
 from finewave.systems.jssunet.loss import StageWeights, phase1_loss
 from finewave.systems.registry import SYSTEMS, create_model
 from finewave.training.activation_checkpointing import compiling, recomputing
-from finewave.training.precision import training_precision
 from finewave.zoo.flops import flops_of
 from finewave.zoo.model import load_model, prefers_channels_last
+from finewave.zoo.precision import training_precision
 
 Result = dict[str, Any]
 WEIGHTS = StageWeights(2.0, 1.0, 0.5)  # the first row of the published schedule: every term at work
@@ -264,7 +264,7 @@ def _data(case: Case, device: torch.device) -> Result:
     random = np.random.default_rng(0)
     side = max(4 * crop, 8 * net.scale) // net.scale * net.scale
     values = [random.integers(0, 65536, (net.hs_bands, side, side)).astype(np.uint16) for _ in range(2)]
-    scenes = [Scene(str(i), scene, 65535.0, net.scale, {}) for i, scene in enumerate(values)]
+    scenes = [DegradedScene(str(i), scene, 65535.0, net.scale, {}) for i, scene in enumerate(values)]
     response = np.full((net.ms_bands, net.hs_bands), 1 / net.hs_bands)
     options = {"scale": net.scale, "crop": crop, "batch_size": case.options["batch"], "gain": (0.5, 2.0), "mix": 0.5}
     crops = Crops(scenes, response, steps=steps + 1, **options)

@@ -9,7 +9,7 @@ from pathlib import Path
 from finewave.cli import main
 from finewave.studies.catalogue import FIGURES, STUDIES
 from finewave.studies.dataset_facts import base_of
-from finewave.studies.request import ask
+from finewave.studies.study_request import request_cells
 from finewave.training.recipes import load_recipe
 from tests.test_docs import ROOT, parse, rows_of
 
@@ -48,7 +48,7 @@ def test_every_command_is_one() -> None:
             name, made = experiment(command)
             table = FIGURES[name].table if name in FIGURES else name
             for dataset, scale in made:
-                cells = list(ask(table, datasets=[dataset], scales=[scale]).cells())
+                cells = list(request_cells(table, datasets=[dataset], scales=[scale]).cells())
                 assert all(cell.recipe is None or cell.recipe["data"]["dataset"] == dataset for cell in cells)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,42 @@ def test_the_core_depends_on_what_it_imports_alone() -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
     imported = set(re.findall(r"^ *(?:import|from) (\w+)", source, re.MULTILINE))
     assert {{"pyyaml": "yaml", "pillow": "PIL"}.get(name, name) for name in core} <= imported
+
+
+SOURCE = ROOT / "src" / "finewave"
+MODULES = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.py"))
+# names that the articles of several systems use, each for a part of its own network
+PARTS_OF_NETWORKS = {"Encoder", "Decoder", "FeedForward"}
+# one job in several packages: the contract and the list of names of a package; an instrument, whose files and whose
+# data set are read in two places
+SAME_JOB = {"__init__", "base", "registry", "enmap"}
+
+
+def repeated(names: Iterable[tuple[str, Path]]) -> dict[str, list[str]]:
+    """Return the names that occur in more than one place, with the places."""
+    places: dict[str, list[str]] = {}
+    for name, path in names:
+        places.setdefault(name, []).append(path.as_posix())
+    return {name: found for name, found in places.items() if len(found) > 1}
+
+
+def has_own_name(path: Path) -> bool:
+    """Return whether a module's name must occur once: not a command, named like what it calls, nor a system's part."""
+    if path.parts[0] == "cli":
+        return ".command(" not in (SOURCE / path).read_text(encoding="utf-8")
+    return not re.fullmatch(r"systems/\w+/(network|phases|phase_options|reference)\.py", path.as_posix())
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    classes = [
+        (node.name, path)
+        for path in MODULES
+        for node in ast.walk(ast.parse((SOURCE / path).read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert not repeated((name, path) for name, path in classes if name not in PARTS_OF_NETWORKS)
+    assert {path.parts[0] for name, path in classes if name in PARTS_OF_NETWORKS} == {"systems"}
+
+
+def test_a_module_has_a_name_of_its_own() -> None:
+    assert not repeated((path.stem, path) for path in MODULES if path.stem not in SAME_JOB and has_own_name(path))

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 import finewave as fw
-from finewave.cli.options import numbers_or_names
 from finewave.cli.predict import KERNELS, predict
+from finewave.cli.shared_options import numbers_or_names
 from finewave.inference.options import PredictOptions
 from finewave.physics import degradation
 from finewave.scene import make_scene

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import finewave as fw
-from finewave.datasets.base import RemoteFile
+from finewave.datasets.base import DownloadableFile
 from finewave.datasets.custom import (
     DESCRIPTION,
     CustomDatasetOptions,
@@ -229,7 +229,7 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 def test_links_in_a_description() -> None:
     known = {"url": "https://example.org/a.tif", "sha256": "0" * 64, "name": "a.tif"}
-    assert remote_files(CustomDatasetOptions(downloads=[known])) == (RemoteFile(**known),)
+    assert remote_files(CustomDatasetOptions(downloads=[known])) == (DownloadableFile(**known),)
     for change in ({"sha256": "0"}, {"name": "../a"}, {"url": "a.tif"}, {"size": 3}):
         with pytest.raises(fw.InputError, match=r"downloads: .* is not of the form"):
             remote_files(CustomDatasetOptions(downloads=[{**known, **change}]))

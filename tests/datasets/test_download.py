@@ -16,7 +16,7 @@ import pytest
 
 import finewave as fw
 from finewave.datasets import download as downloads
-from finewave.datasets.base import RemoteFile
+from finewave.datasets.base import DownloadableFile
 from finewave.datasets.download import download
 from finewave.errors import InputError
 
@@ -33,8 +33,10 @@ class Server(ThreadingHTTPServer):
         self.ranges = True
         self.asked: list[str | None] = []
 
-    def file(self, name: str = "a.bin", content: bytes = CONTENT) -> RemoteFile:
-        return RemoteFile(f"http://127.0.0.1:{self.server_port}/{name}", hashlib.sha256(content).hexdigest(), name)
+    def file(self, name: str = "a.bin", content: bytes = CONTENT) -> DownloadableFile:
+        return DownloadableFile(
+            f"http://127.0.0.1:{self.server_port}/{name}", hashlib.sha256(content).hexdigest(), name
+        )
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from finewave.datasets.patches import Crops, Scene
+from finewave.datasets.patches import Crops, DegradedScene
 from finewave.datasets.synthetic_views import (
     Planes,
     UnalignedCrops,
@@ -111,7 +111,7 @@ def test_what_cannot_be_is_refused() -> None:
 
 def test_the_stream_resumes() -> None:
     values = (np.random.default_rng(0).random((5, 40, 40)) * 255).astype(np.uint16)
-    scene = Scene("x", values, 255, 4, {"kernel": "gaussian"})
+    scene = DegradedScene("x", values, 255, 4, {"kernel": "gaussian"})
     response = np.eye(3, 5)
 
     def stream() -> UnalignedCrops:

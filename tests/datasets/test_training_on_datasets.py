@@ -15,7 +15,7 @@ from finewave.evaluation import evaluator as evaluation
 from finewave.evaluation.evaluator import baseline_for, evaluate_model
 from finewave.physics.sensors import get_sensor
 from finewave.studies import scoring
-from finewave.studies.request import ask
+from finewave.studies.study_request import request_cells
 from finewave.systems.registry import SYSTEMS, create_model
 from finewave.training.recipes import load_recipe
 from finewave.training.trainer import train
@@ -108,7 +108,7 @@ def test_studies_score_pairs_with_their_recorded_reference(
         return images[image]
 
     monkeypatch.setattr(scoring, "estimate", estimate)
-    cell = next(ask("sschsr", datasets=[name], scales=[2], rows=["ssc-hsr"]).cells())
+    cell = next(request_cells("sschsr", datasets=[name], scales=[2], rows=["ssc-hsr"]).cells())
     scoring.score(Model(create_model("plain-refsr", scale=2)), cell)
     torch.testing.assert_close(seen, [torch.full((1, 3, 6, 6), 10 / 255)])
 

@@ -242,18 +242,18 @@ def test_a_process_that_looks_is_one_and_ends(tmp_path: Path) -> None:
     """The reader of MATLAB files is started once, again after a crash, and gone when the program is."""
     import scipy.io
 
-    from finewave.io.isolated import reader
+    from finewave.io.isolated import client
 
     scipy.io.savemat(tmp_path / "a.mat", {"cube": np.ones((4, 5, 3), np.float32)})
     assert load_scene(tmp_path / "a.mat").shape == (3, 4, 5)
-    first = reader._CAGE._process
+    first = client._CAGE._process
     assert first is not None
     assert load_scene(tmp_path / "a.mat").shape == (3, 4, 5)
-    assert reader._CAGE._process is first
+    assert client._CAGE._process is first
     first.kill()
     first.wait()
     assert load_scene(tmp_path / "a.mat").shape == (3, 4, 5)
-    assert reader._CAGE._process is not first
+    assert client._CAGE._process is not first
 
 
 def test_every_file_is_opened_by_a_driver_that_is_named() -> None:

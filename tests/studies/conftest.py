@@ -12,8 +12,8 @@ from finewave.evaluation.protocols import PROTOCOLS
 from finewave.metrics import METRICS
 from finewave.studies import catalogue
 from finewave.studies.experiment import Cell, StudyRequest
-from finewave.studies.request import ask
 from finewave.studies.results import write_result
+from finewave.studies.study_request import request_cells
 from tests.studies.tiny import CROPS, STUDY
 from tests.training.conftest import small_store  # noqa: F401 - a fixture
 
@@ -37,7 +37,7 @@ def prepared(small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def request_of(**said: Any) -> StudyRequest:
     """Return a request for the tiny study on the validation scene."""
-    return ask("tiny", **{"datasets": ["cave"], "split": "val", "budget": "4steps", **said})
+    return request_cells("tiny", **{"datasets": ["cave"], "split": "val", "budget": "4steps", **said})
 
 
 def made_up(cell: Cell, values: dict[str, dict[str, float]], **more: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from finewave.studies.catalogue import STUDIES
 from finewave.studies.dataset_facts import base_of
 from finewave.studies.experiment import OF_THE_TABLE, recipe_name
 from finewave.studies.published import FOLDER, published_row, published_values
-from finewave.studies.request import ask
+from finewave.studies.study_request import request_cells
 from finewave.studies.tables import build_table
 from finewave.systems.registry import create_model
 from finewave.training.recipe_sources import label
@@ -39,7 +39,7 @@ def test_protocols_are_whole() -> None:
 @pytest.mark.parametrize("recipes", ["published", "short"])
 def test_every_row_has_a_recipe_that_builds_its_network(name: str, recipes: str) -> None:
     """Sizes that take long to build are left at what the recipe says but for the widths."""
-    for cell in ask(name, datasets=["cave"], recipes=recipes).cells():
+    for cell in request_cells(name, datasets=["cave"], recipes=recipes).cells():
         assert cell.row.system in list_models()
         if cell.recipe is None:
             create_model(cell.row.system, **cell.row.options)
@@ -56,7 +56,7 @@ def test_every_row_has_a_recipe_that_builds_its_network(name: str, recipes: str)
 
 def test_what_is_trained_together_is_not_scored_apart() -> None:
     def cells(recipes: str) -> dict:
-        return {cell.row.key: cell for cell in ask("table8", datasets=["cave"], recipes=recipes).cells()}
+        return {cell.row.key: cell for cell in request_cells("table8", datasets=["cave"], recipes=recipes).cells()}
 
     short, common = cells("short"), cells("common")
     assert short["with"].training == short["without"].training  # post-processing learns in a phase of its own
@@ -68,14 +68,14 @@ def test_what_is_trained_together_is_not_scored_apart() -> None:
 def test_each_row_of_an_ablation_is_another_training() -> None:
     shared = {"table8": 1}
     for name, study in STUDIES.items():
-        cells = list(ask(name, datasets=["cave"], scales=[4]).cells())
+        cells = list(request_cells(name, datasets=["cave"], scales=[4]).cells())
         assert len({cell.key for cell in cells}) == len(study.rows)
         assert len({cell.training for cell in cells}) == shared.get(name, len(study.rows))
 
 
 def test_the_ablations_are_those_of_the_paper() -> None:
     def recipes(name: str) -> dict[str, dict]:
-        return {cell.row.key: cell.recipe for cell in ask(name, datasets=["cave"]).cells()}
+        return {cell.row.key: cell.recipe for cell in request_cells(name, datasets=["cave"]).cells()}
 
     assert {key: r["model"]["sr_options"]["upsampling"] for key, r in recipes("table3").items()} == {
         "forward-single": "forward",
@@ -97,7 +97,9 @@ def test_the_ablations_are_those_of_the_paper() -> None:
 
 def test_the_ablations_of_mulsr_are_those_of_its_paper() -> None:
     for recipes in ("published", "short"):
-        cells = [c for c in ask("mulsr", datasets=["cave"], recipes=recipes).cells() if c.row.system == "mulsr"]
+        cells = [
+            c for c in request_cells("mulsr", datasets=["cave"], recipes=recipes).cells() if c.row.system == "mulsr"
+        ]
         models = {c.row.key: (c.recipe["model"]["modules"], c.recipe["model"].get("without")) for c in cells}
         assert models == {
             **{f"mulsr-{n}": (n, None) for n in (1, 2, 3, 4)},
@@ -112,12 +114,12 @@ def test_the_ablations_of_mulsr_are_those_of_its_paper() -> None:
 
 def test_networks_with_a_reference_see_the_rgb_bands_of_the_sensor() -> None:
     """Chikusei's has four bands, three of which a reference can have; its bands 15, 8 and 3 are not RGB."""
-    cells = {c.row.key: c for c in ask("sschsr", datasets=["chikusei"], scales=[4]).cells()}
+    cells = {c.row.key: c for c in request_cells("sschsr", datasets=["chikusei"], scales=[4]).cells()}
     assert cells["ssc-hsr"].recipe["data"]["sensor"] == "ikonos:red,green,blue"
     assert cells["ssc-hsr"].recipe["model"]["hs_bands"] == 128
     assert cells["ssc-hsr"].recipe["model"]["rgb_bands"] is None
     assert cells["sspsr"].recipe["data"]["sensor"] == "ikonos"
-    cells = {c.row.key: c for c in ask("sschsr", datasets=["flowers", "ssc-hsr"], scales=[8]).cells()}
+    cells = {c.row.key: c for c in request_cells("sschsr", datasets=["flowers", "ssc-hsr"], scales=[8]).cells()}
     assert cells["ssc-hsr"].recipe["data"]["sensor"] == "nikon-d5100"
     common = load_recipe("common-cave-x4", ["data.dataset=chikusei", "model.system=ssc-hsr"])
     assert common["data"]["sensor"] == "ikonos:red,green,blue"
@@ -185,7 +187,7 @@ def test_the_nearest_recipe_of_a_family() -> None:
 def test_networks_are_as_large_as_those_of_the_articles(
     name: str, dataset: str, scale: int, row: str, parameters: int | None
 ) -> None:
-    (cell,) = ask(name, datasets=[dataset], scales=[scale], rows=[row]).cells()
+    (cell,) = request_cells(name, datasets=[dataset], scales=[scale], rows=[row]).cells()
     system, options = network_options(cell.recipe)
     with torch.device("meta"):
         net = create_model(system, **options)
@@ -199,7 +201,7 @@ def test_networks_are_as_large_as_those_of_the_articles(
 
 
 def test_each_data_set_has_the_settings_published_for_it() -> None:
-    (chikusei,) = ask("sspsr", datasets=["chikusei"], scales=[4], rows=["sspsr"]).cells()
+    (chikusei,) = request_cells("sspsr", datasets=["chikusei"], scales=[4], rows=["sspsr"]).cells()
     assert chikusei.recipe_name == "sspsr-chikusei-x4"
     model, data = chikusei.recipe["model"], chikusei.recipe["data"]
     assert [model[key] for key in ("hs_bands", "group_size", "overlap", "blocks")] == [128, 8, 2, 3]
@@ -209,7 +211,7 @@ def test_each_data_set_has_the_settings_published_for_it() -> None:
 
 
 def test_parts_of_a_composition_learn_as_in_their_own_articles() -> None:
-    (cell,) = ask("table2", datasets=["cave"], scales=[4], rows=["sr-ssr-fusion"]).cells()
+    (cell,) = request_cells("table2", datasets=["cave"], scales=[4], rows=["sr-ssr-fusion"]).cells()
     assert cell.recipe_name == "sr-ssr-fusion-cave-x4"
     for phase, part, recipe in (
         ("phase1", "sr", "sspsr-cave-x4"),
@@ -226,18 +228,18 @@ def test_parts_of_a_composition_learn_as_in_their_own_articles() -> None:
 
 
 def test_a_protocol_says_which_camera() -> None:
-    cells = list(ask("mulsr", datasets=["cave"], rows=["mulsr-2", "gsa"]).cells())
+    cells = list(request_cells("mulsr", datasets=["cave"], rows=["mulsr-2", "gsa"]).cells())
     assert {cell.sensor for cell in cells} == {"nikon-d700"}
     assert {cell.recipe["data"]["sensor"] for cell in cells if cell.recipe} == {"nikon-d700"}
     assert {cell.facts["protocol"]["sensor"] for cell in cells} == {"nikon-d700"}
     assert PROTOCOLS["mulsr"].degradation["noise"] ** 2 == pytest.approx(0.001, rel=1e-4)
     assert "camera nikon-d700" in PROTOCOLS["mulsr"].text
-    (cell,) = ask("table2", datasets=["cave"], scales=[4], rows=["us3rn"]).cells()
+    (cell,) = request_cells("table2", datasets=["cave"], scales=[4], rows=["us3rn"]).cells()
     assert (cell.sensor, "sensor" in cell.facts["protocol"]) == ("nikon-d5100", False)
 
 
 def test_tables_say_of_each_recipe_what_is_published() -> None:
-    request = ask("sspsr", datasets=["chikusei"], scales=[4])
+    request = request_cells("sspsr", datasets=["chikusei"], scales=[4])
     notes = build_table(request, Path("nowhere")).notes
     said = label("sspsr-chikusei-x4", aside=OF_THE_TABLE)
     assert f"sspsr-chikusei-x4: {said}" in notes
@@ -246,16 +248,18 @@ def test_tables_say_of_each_recipe_what_is_published() -> None:
 
 
 def test_the_common_recipe_for_every_system() -> None:
-    cells = [cell for cell in ask("table2", datasets=["cave"], scales=[4], recipes="common").cells() if cell.recipe]
+    cells = [
+        cell for cell in request_cells("table2", datasets=["cave"], scales=[4], recipes="common").cells() if cell.recipe
+    ]
     assert len({(c.recipe["phase1"]["steps"], c.recipe["data"]["crop"], str(c.recipe["data"])) for c in cells}) == 1
     with pytest.raises(fw.InputError, match=r"no key 'phase1\.stage_weights'"):
-        list(ask("table7", datasets=["cave"], recipes="common").cells())
+        list(request_cells("table7", datasets=["cave"], recipes="common").cells())
     with pytest.raises(fw.InputError, match="trains one branch"):
-        list(ask("table4", datasets=["cave"], recipes="common").cells())
+        list(request_cells("table4", datasets=["cave"], recipes="common").cells())
 
 
 def test_seeds_are_further_trainings_of_what_is_trained() -> None:
-    cells = list(ask("table2", datasets=["cave"], scales=[4], seeds=3, rows=["floor", "ssfin"]).cells())
+    cells = list(request_cells("table2", datasets=["cave"], scales=[4], seeds=3, rows=["floor", "ssfin"]).cells())
     assert [cell.recipe and cell.recipe["seed"] for cell in cells] == [None, 123, 124, 125]
     assert len({cell.key for cell in cells}) == 4
 
@@ -273,4 +277,4 @@ def test_seeds_are_further_trainings_of_what_is_trained() -> None:
 )
 def test_what_is_not_there_is_named_with_the_nearest(said: dict, message: str) -> None:
     with pytest.raises(fw.InputError, match=message):
-        ask(**{"name": "table2", **said})
+        request_cells(**{"name": "table2", **said})

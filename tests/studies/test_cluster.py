@@ -6,9 +6,9 @@ import pytest
 
 import finewave as fw
 from finewave.studies.cluster import run_spread
-from finewave.studies.request import ask
 from finewave.studies.results import all_results
 from finewave.studies.runner import missing_groups, run_groups
+from finewave.studies.study_request import request_cells
 from finewave.studies.tables import build_table
 
 pytestmark = pytest.mark.usefixtures("prepared")
@@ -16,8 +16,10 @@ pytestmark = pytest.mark.usefixtures("prepared")
 
 def test_processes_make_the_same_table(tmp_path: Path) -> None:
     """Baselines: what needs no training is spread in the same way; one of them is not possible."""
-    request = ask("mulsr", datasets=["cave"], scales=[2, 7], rows=["bicubic", "gsa"], split="val", protocol="finewave")
-    failed = ask("mulsr", datasets=["cave"], scales=[4], rows=["bicubic"], split="val", protocol="jssunet")
+    request = request_cells(
+        "mulsr", datasets=["cave"], scales=[2, 7], rows=["bicubic", "gsa"], split="val", protocol="finewave"
+    )
+    failed = request_cells("mulsr", datasets=["cave"], scales=[4], rows=["bicubic"], split="val", protocol="jssunet")
     one, many = tmp_path / "one", tmp_path / "many"
     run_groups(missing_groups(request.cells(), one), one, lambda line: None)
     said: list[str] = []
@@ -31,7 +33,7 @@ def test_processes_make_the_same_table(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    groups = missing_groups(ask("mulsr", datasets=["cave"], rows=["bicubic"], split="val").cells(), tmp_path)
+    groups = missing_groups(request_cells("mulsr", datasets=["cave"], rows=["bicubic"], split="val").cells(), tmp_path)
     with pytest.raises(fw.InputError, match="give one of them"):
         run_spread(groups, tmp_path, print, workers=2, address="tcp://127.0.0.1:1")
     import distributed

@@ -121,7 +121,7 @@ def test_scores_do_not_depend_on_a_training_before_them(monkeypatch: pytest.Monk
 
 
 def test_what_a_branch_makes_is_scored_against_its_own_truth(prepared: Path) -> None:
-    from finewave.studies.request import ask
+    from finewave.studies.study_request import request_cells
     from finewave.zoo.model import Model
 
     store = Store(prepared / "cave.zarr")
@@ -130,7 +130,7 @@ def test_what_a_branch_makes_is_scored_against_its_own_truth(prepared: Path) -> 
     lr_msi, lr_hsi = fw.degrade(hr_msi, 4), fw.degrade(target, 4)
     for study, part, truth in (("table3", "sr", hr_msi), ("table4", "ssr", lr_hsi)):
         overrides = {"protocol": "finewave", "split": "val", "datasets": ["cave"]}
-        cell = next(iter(ask(study, **overrides).cells()))
+        cell = next(iter(request_cells(study, **overrides).cells()))
         options = {key: value for key, value in cell.recipe["model"].items() if key != "system"}
         options[f"{part}_options"] = {**options[f"{part}_options"], "features": 8, "stages": 1}
         net = fw.create_model(cell.row.system, **options).eval()

@@ -10,9 +10,9 @@ import torch
 
 from finewave.studies import cost, stored_costs
 from finewave.studies.cost import cost_of, key_of_cost, phases_of
-from finewave.studies.request import ask
 from finewave.studies.runner import missing_groups
 from finewave.studies.stored_costs import STORED, StoredCosts, recipes_of
+from finewave.studies.study_request import request_cells
 from finewave.systems.registry import create_model
 from finewave.training.recipes import network_options
 
@@ -40,7 +40,7 @@ def test_a_forecast_of_table2_measures_nothing_but_the_unit(
     units = []
     monkeypatch.setattr(stored_costs, "reference_seconds", lambda: units.append(1) or 0.02)
     stored = StoredCosts()
-    groups = missing_groups(ask("table2", datasets=[dataset], scales=[4]).cells(), tmp_path)
+    groups = missing_groups(request_cells("table2", datasets=[dataset], scales=[4]).cells(), tmp_path)
     found = cost_of(groups, tmp_path, stored=stored)
     trained = [each for each in found.estimates if each.recipe]
     assert (len(units), stored.used) == (1, len(trained))
@@ -63,7 +63,7 @@ def test_the_unit_is_timed() -> None:
 
 
 def test_what_takes_no_time_does_not_tell_recipes_apart() -> None:
-    (cell,) = ask("table2", datasets=["cave"], scales=[4], rows=["us3rn"]).cells()
+    (cell,) = request_cells("table2", datasets=["cave"], scales=[4], rows=["us3rn"]).cells()
     recipe, phases = cell.recipe, phases_of(cell.recipe)
     key = key_of_cost(recipe, phases)
     assert key_of_cost(recipe, [{**phase, "learning_rate": 1, "steps": 3} for phase in phases]) == key

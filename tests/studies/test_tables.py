@@ -10,8 +10,8 @@ import pytest
 
 import finewave as fw
 from finewave.studies.merge import merge
-from finewave.studies.request import ask
 from finewave.studies.results import all_results, cells_folder, find_result, read_result, write_result
+from finewave.studies.study_request import request_cells
 from finewave.studies.table_formats import comma_separated, latex, markdown, write_table
 from finewave.studies.tables import build_table
 from tests.studies.conftest import made_up, request_of, write_made_up
@@ -45,14 +45,14 @@ def test_the_floor_is_the_best_row_without_a_network_and_what_is_below_is_named(
     assert said in build_table(request, tmp_path).notes
     trained = request_of(rows=("none", "with"))
     assert not any(note.startswith("floor on") for note in build_table(trained, tmp_path).notes)
-    several = ask("sspsr", datasets=["cave"], scales=[4])
+    several = request_cells("sspsr", datasets=["cave"], scales=[4])
     write_made_up(tmp_path, several, {"bicubic": 30.0, "ibp": 31.0, "edsr": 32.0})
     best = "iterative back-projection, by PSNR the best of 2 rows without a network"
     assert f"floor on cave x4: {best}; no row is below it" in build_table(several, tmp_path).notes
 
 
 def test_what_is_not_built_stands_below_with_its_published_numbers(tmp_path: Path) -> None:
-    request = ask("sspsr", datasets=["cave"], scales=[4])
+    request = request_cells("sspsr", datasets=["cave"], scales=[4])
     text = markdown(build_table(request, tmp_path))
     rows = rows_of(text)
     assert list(rows)[-5:] == [f"{name}, not built" for name in ("VDSR", "RCAN", "SAN", "TLCNN", "DeepPrior")]
@@ -60,7 +60,7 @@ def test_what_is_not_built_stands_below_with_its_published_numbers(tmp_path: Pat
     assert rows["VDSR, not built"] == ["–"] * 6 + [""] * 6  # not on CAVE
     assert rows["EDSR"][6:] == ["38.1575", "0.9522", "3.5499", "0.0149", "3.5921", "0.9931"]
     assert "RCAN, not built & --" in latex(build_table(request, tmp_path))
-    picked = build_table(ask("sspsr", datasets=["cave"], scales=[4], rows=["edsr"]), tmp_path)
+    picked = build_table(request_cells("sspsr", datasets=["cave"], scales=[4], rows=["edsr"]), tmp_path)
     assert list(rows_of(markdown(picked))) == ["EDSR"]
 
 
@@ -110,9 +110,9 @@ def test_a_cell_of_another_commit_is_marked(tmp_path: Path) -> None:
 
 
 def test_published_numbers_stand_beside(tmp_path: Path) -> None:
-    from finewave.studies.request import ask
+    from finewave.studies.study_request import request_cells
 
-    request = ask("table4", datasets=["cave"], split="val")
+    request = request_cells("table4", datasets=["cave"], split="val")
     write_made_up(tmp_path, request, {"none": 30.0, "kmeans": 31.0, "learned": 32.0})
     table = build_table(request, tmp_path)
     assert rows_of(markdown(table))["k-means clusters"] == [
@@ -122,7 +122,7 @@ def test_published_numbers_stand_beside(tmp_path: Path) -> None:
     assert "published: arXiv 2505.24605, table IV; its scenes are not the val scenes" in markdown(table)
     assert r"\multicolumn{4}{c}{published}" in latex(table)
     # by a protocol without fixed ERGAS ratio, that column is not comparable and not shown
-    other = ask("table4", datasets=["cave"], split="val", protocol="finewave")
+    other = request_cells("table4", datasets=["cave"], split="val", protocol="finewave")
     assert rows_of(markdown(build_table(other, tmp_path)))["k-means clusters"] == ["–"] * 4 + [
         "39.01",
         "0.9802",

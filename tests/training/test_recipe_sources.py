@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from finewave.cli import main
-from finewave.training.recipe_sources import PUBLISHED, Source, label, sources_of, unpublished
+from finewave.training.recipe_sources import PUBLISHED, ValueSource, label, sources_of, unpublished
 from finewave.training.recipes import find_recipe, list_recipes, load_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -39,11 +39,11 @@ def recipe(folder: Path, text: str, name: str = "mine") -> Path:
 
 def test_the_letters_of_a_recipe(tmp_path: Path) -> None:
     sources = sources_of(recipe(tmp_path, SMALL % ("nikon-d700", "C, F: a camera")))
-    assert sources["seed"] == Source(("C",), "an option")
-    assert sources["model.scale"] == Source(("P",), "IV")  # that of its section
-    assert sources["data"] == Source(("C", "F"), "a camera")
+    assert sources["seed"] == ValueSource(("C",), "an option")
+    assert sources["model.scale"] == ValueSource(("P",), "IV")  # that of its section
+    assert sources["data"] == ValueSource(("C", "F"), "a camera")
     assert sources["phase1.steps"].letters == ("P", "C")
-    assert sources["name"] == Source((), "names decide nothing")
+    assert sources["name"] == ValueSource((), "names decide nothing")
     assert [source.published for source in sources.values()].count(True) == 5
 
 

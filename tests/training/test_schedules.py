@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from finewave.nn.losses import spectral_angle
 from finewave.systems.jssunet.loss import StageWeights, phase1_loss, stepwise
-from finewave.training.progress import RunClock
+from finewave.training.run_clock import RunClock
 from finewave.training.schedules import learning_rate_factor
 
 TABLE = [[0.0, 2, 1, 0.5], [0.3, 0.5, 1, 1], [0.6, 0, 0.5, 1]]

@@ -9,17 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from finewave import instructions
-from finewave.datasets.patches import Scene
+from finewave.datasets.patches import DegradedScene
 from finewave.datasets.registry import open_scenes
 from finewave.errors import InputError
 from finewave.metrics import MetricAccumulator
 from finewave.physics.sensors import get_sensor
 from finewave.provenance import describe_machine
 from finewave.systems.base import SRNetwork
-from finewave.training.precision import training_precision
 from finewave.zoo import precision as module
 from finewave.zoo.model import Model, load_model
-from finewave.zoo.precision import bfloat16_gains, keeps_its_digits, uses_bfloat16
+from finewave.zoo.precision import bfloat16_gains, keeps_its_digits, training_precision, uses_bfloat16
 
 CPU = torch.device("cpu")
 
@@ -169,7 +168,7 @@ def test_bfloat16_costs_next_to_nothing_on_real_scenes(name: str, real_images: P
     totals = {precision: MetricAccumulator(scale=model.scale) for precision in ("float32", "bfloat16")}
     for scene in scenes:
         middle = source.read(scene)[:, 192:320, 192:320]
-        image = Scene(scene, middle, full_scale, model.scale, degradation).whole(response)
+        image = DegradedScene(scene, middle, full_scale, model.scale, degradation).whole(response)
         for precision, total in totals.items():
             total.update(model.with_precision(precision).predict(**{given: image[given]}), image["hr_hsi"], names=scene)
     single, mixed = (total.compute().means for total in totals.values())

@@ -18,11 +18,11 @@ from finewave.cli.figure import figure
 from finewave.cli.fit import fit
 from finewave.cli.info import info
 from finewave.cli.models import models
-from finewave.cli.options import example
 from finewave.cli.predict import predict
 from finewave.cli.program import Program
 from finewave.cli.report import report
 from finewave.cli.sensors import sensors
+from finewave.cli.shared_options import example
 from finewave.cli.study import study
 from finewave.cli.train import train
 from finewave.cli.view import view

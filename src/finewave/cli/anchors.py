@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from finewave.cli.completion import model_names
-from finewave.cli.options import COUNT, example, numbers_or_file
+from finewave.cli.shared_options import COUNT, example, numbers_or_file
 from finewave.cli.streams import json_option, print_json
 from finewave.cli.table import table
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from finewave.cli.completion import systems_and_models
-from finewave.cli.options import example
 from finewave.cli.progress import Progress
+from finewave.cli.shared_options import example
 from finewave.cli.streams import print_json, working
 from finewave.cli.table import table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from finewave.cli.options import example
+from finewave.cli.shared_options import example
 from finewave.cli.streams import json_option, print_json, working
 from finewave.cli.table import table
 

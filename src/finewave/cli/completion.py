@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from finewave.cli.options import example
+from finewave.cli.shared_options import example
 
 if TYPE_CHECKING:
     from finewave.studies.definition import Study

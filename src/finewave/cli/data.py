@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from finewave.cli.completion import dataset_names, datasets_and_files, sensor_names
-from finewave.cli.options import example
 from finewave.cli.progress import Progress
+from finewave.cli.shared_options import example
 from finewave.cli.streams import json_option, print_json, working
 from finewave.cli.table import table
 from finewave.errors import InputError

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from finewave.cli.completion import model_names
-from finewave.cli.options import example, pooling_option
+from finewave.cli.shared_options import example, pooling_option
 from finewave.cli.streams import json_option, print_json, working
 from finewave.errors import InputError
 

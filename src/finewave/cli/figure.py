@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from finewave.cli.options import example
+from finewave.cli.shared_options import example
 from finewave.cli.streams import json_option, print_json
 from finewave.errors import InputError
 from finewave.extras import check_extra

@@ -9,7 +9,7 @@ import click
 
 from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import datasets_and_files, model_names, sensor_names
-from finewave.cli.options import COUNT, PROCESSES, example, numbers_or_file
+from finewave.cli.shared_options import COUNT, PROCESSES, example, numbers_or_file
 from finewave.cli.streams import json_option, note, print_json, working
 from finewave.cli.table import table
 

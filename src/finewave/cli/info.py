@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from finewave.cli.options import example, numbers_or_file
+from finewave.cli.shared_options import example, numbers_or_file
 from finewave.cli.streams import json_option, print_json
 from finewave.cli.table import table
 

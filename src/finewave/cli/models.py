@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from finewave.cli.completion import choices, systems_and_models
-from finewave.cli.options import example
+from finewave.cli.shared_options import example
 from finewave.cli.streams import json_option, note, print_json
 from finewave.cli.table import table
 

@@ -9,7 +9,8 @@ import click
 
 from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import model_names, output_formats, sensor_names
-from finewave.cli.options import (
+from finewave.cli.progress import Progress
+from finewave.cli.shared_options import (
     PIXEL,
     PROCESSES,
     example,
@@ -18,7 +19,6 @@ from finewave.cli.options import (
     pooling_option,
     precision_option,
 )
-from finewave.cli.progress import Progress
 from finewave.cli.streams import json_option, print_json, working
 from finewave.collector import paused_collector
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from finewave.cli.completion import sensor_names
-from finewave.cli.options import example
+from finewave.cli.shared_options import example
 from finewave.cli.streams import json_option, print_json
 from finewave.cli.table import table
 

@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import choices, dataset_names, protocol_names, study_rows, study_scales
-from finewave.cli.options import COUNT, PROCESSES, example
+from finewave.cli.shared_options import COUNT, PROCESSES, example
 from finewave.cli.streams import json_option, note, print_json, working
 from finewave.cli.study_anchors import anchors
 from finewave.cli.study_consistency import consistency
@@ -212,11 +212,11 @@ _SCENE = click.Option(["--scene"], help="Of the split.  [default: the published 
 
 def _run(out: Path, as_json: bool, **options: Any) -> None:
     """Make a table."""
-    from finewave.studies.request import ask
+    from finewave.studies.study_request import request_cells
     from finewave.studies.table_formats import document, markdown, write_table
     from finewave.studies.tables import build_table
 
-    request = ask(click.get_current_context().info_name or "", **_asked(options))
+    request = request_cells(click.get_current_context().info_name or "", **_asked(options))
     if options["dry_run"]:
         return _forecast(request, out, as_json, measure=options["measure"])
     with working(as_json):
@@ -237,13 +237,13 @@ def _draw(out: Path, scene: str | None, as_json: bool, **options: Any) -> None:
     from finewave.extras import check_extra
     from finewave.studies.catalogue import FIGURES
     from finewave.studies.figures import make_figure
-    from finewave.studies.request import ask
+    from finewave.studies.study_request import request_cells
 
     figure = FIGURES[click.get_current_context().info_name or ""]
     study_request = _asked(options)
     study_request["datasets"] = study_request["datasets"] or (figure.dataset,)
     study_request["scales"] = study_request["scales"] or (figure.scale,)
-    request = ask(figure.table, **study_request)
+    request = request_cells(figure.table, **study_request)
     if options["dry_run"]:
         return _forecast(request, out, as_json, measure=options["measure"])
     check_extra("view", f"finewave study {figure.name}")

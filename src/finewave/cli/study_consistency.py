@@ -9,8 +9,8 @@ import click
 
 from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import choices, dataset_names, model_names
-from finewave.cli.options import example
 from finewave.cli.progress import Progress
+from finewave.cli.shared_options import example
 from finewave.cli.streams import json_option, print_json, working
 from finewave.cli.table import table
 

@@ -6,7 +6,7 @@ import click
 
 from finewave.allocator import keep_freed_memory
 from finewave.cli.completion import recipe_keys, recipe_names
-from finewave.cli.options import example
+from finewave.cli.shared_options import example
 from finewave.cli.streams import json_option, note, print_json, working
 from finewave.extras import check_extra
 

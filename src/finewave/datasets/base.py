@@ -50,7 +50,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class RemoteFile:
+class DownloadableFile:
     """A published file with a direct download link.
 
     Attributes
@@ -111,7 +111,7 @@ class Dataset:
         Its folder in ``FINEWAVE_DATA``; by default its name up to ``@``.
     instructions : str
         What to download from where, and the expected folder layout.
-    files : sequence of RemoteFile
+    files : sequence of DownloadableFile
         Files with direct download links.
     notes : str
         What else has to be known; what could not be settled.
@@ -142,7 +142,7 @@ class Dataset:
     companions: Mapping[str, str] = field(default_factory=dict)
     folder: str = ""
     instructions: str = ""
-    files: Sequence[RemoteFile] = ()
+    files: Sequence[DownloadableFile] = ()
     notes: str = ""
     quantity: str | None = None
     unreliable_nm: Sequence[tuple[float, float]] = ()

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from finewave.datasets.base import Image, Region
-from finewave.datasets.blocks import cut_scene
 from finewave.datasets.custom import read_reflectance, shared_wavelengths, survey_scene
 from finewave.datasets.published_files import files_of
 from finewave.datasets.reader import cut
+from finewave.datasets.rectangle_split import cut_scene
 from finewave.datasets.registry import list_datasets
 from finewave.datasets.store import Store, write_store
 from finewave.errors import InputError, unknown_name
@@ -33,7 +33,7 @@ class BlockSplit:
     Attributes
     ----------
     scale, crop : int
-        s, and the side in HR pixels of the crops that will be cut; see `finewave.datasets.blocks.cut_scene`.
+        s, and the side in HR pixels of the crops that will be cut; see `finewave.datasets.rectangle_split.cut_scene`.
     wavelengths : list of float or path or None
         As for `finewave.open_scene`.
     full_scale : float or None

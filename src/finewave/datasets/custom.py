@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from finewave.datasets.base import PARTS, Dataset, Region, RemoteFile, Split
+from finewave.datasets.base import PARTS, Dataset, DownloadableFile, Region, Split
 from finewave.errors import InputError, unknown_name
 from finewave.warnings import FinewaveWarning
 from finewave.yaml_text import read_yaml
@@ -49,7 +49,7 @@ class CustomDatasetOptions:
     regions : mapping
         Scenes that are parts of one image: ``{name: {image: ..., rows: [0, 100], columns: [0, 80]}}``.
     downloads : sequence of mapping
-        ``{url: ..., sha256: ..., name: ...}``; see `finewave.datasets.base.RemoteFile`.
+        ``{url: ..., sha256: ..., name: ...}``; see `finewave.datasets.base.DownloadableFile`.
     """
 
     title: str = ""
@@ -87,7 +87,7 @@ def read_description(path: Path) -> CustomDatasetOptions:
     return CustomDatasetOptions(**{key: value for key, value in description.items() if value is not None})
 
 
-def remote_files(options: CustomDatasetOptions) -> tuple[RemoteFile, ...]:
+def remote_files(options: CustomDatasetOptions) -> tuple[DownloadableFile, ...]:
     """Return the downloads listed in a `DESCRIPTION`.
 
     Raises
@@ -98,7 +98,7 @@ def remote_files(options: CustomDatasetOptions) -> tuple[RemoteFile, ...]:
     files = []
     for each in options.downloads:
         entry = {key: str(value) for key, value in each.items()} if isinstance(each, dict) else {}
-        file = RemoteFile(entry.pop("url", ""), entry.pop("sha256", "").lower(), entry.pop("name", ""))
+        file = DownloadableFile(entry.pop("url", ""), entry.pop("sha256", "").lower(), entry.pop("name", ""))
         plain = Path(file.name).name == file.name != ""
         if entry or not plain or not re.fullmatch("[0-9a-f]{64}", file.sha256) or "://" not in file.url:
             raise InputError(

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from finewave.datasets.base import RemoteFile
+from finewave.datasets.base import DownloadableFile
 from finewave.errors import InputError
 from finewave.extras import importing
 from finewave.io.file_errors import first_line, writing
@@ -19,7 +19,7 @@ _PATIENCE = 30.0  # seconds without a byte
 
 
 def download(
-    files: Iterable[RemoteFile],
+    files: Iterable[DownloadableFile],
     folder: Path,
     progress: Callable[[str], None] = lambda line: None,
     count: Callable[[int, int], None] = lambda done, total: None,
@@ -31,7 +31,7 @@ def download(
 
     Parameters
     ----------
-    files : iterable of RemoteFile
+    files : iterable of DownloadableFile
         Files to download.
     folder : Path
         Destination folder; created if missing.

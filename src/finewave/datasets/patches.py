@@ -24,7 +24,7 @@ Place = tuple[int, int, int]
 AHEAD = 2  # batches prepared ahead of the network
 
 
-class Scene:
+class DegradedScene:
     """A scene with its degraded versions, computed once, so that crops of HR and LR images match.
 
     Attributes
@@ -110,12 +110,12 @@ def with_ms(batch: Sample, response: np.ndarray) -> Sample:
 
 def load_scenes(
     store: Store, names: list[str], scale: int, degradation: dict[str, Any], msi: str | None = None
-) -> list[Scene]:
+) -> list[DegradedScene]:
     """Read the named scenes and degrade each once; ``msi`` is the companion with measured multispectral images."""
 
-    def load(name: str) -> Scene:
+    def load(name: str) -> DegradedScene:
         measured = None if msi is None else store.read(name, msi)
-        return Scene(name, store.read(name), store.full_scale(name), scale, degradation, measured)
+        return DegradedScene(name, store.read(name), store.full_scale(name), scale, degradation, measured)
 
     return [load(name) for name in names]
 
@@ -137,7 +137,7 @@ class Crops:
 
     Parameters
     ----------
-    scenes : list of Scene
+    scenes : list of DegradedScene
         Scenes with equal band counts.
     response : ndarray (c, C)
         Sensor response on the scenes' bands; measured multispectral images are used unchanged.
@@ -176,7 +176,7 @@ class Crops:
 
     def __init__(
         self,
-        scenes: list[Scene],
+        scenes: list[DegradedScene],
         response: np.ndarray,
         *,
         scale: int,

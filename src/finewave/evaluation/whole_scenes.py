@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from finewave.datasets.patches import Sample, Scene
+from finewave.datasets.patches import DegradedScene, Sample
 from finewave.datasets.registry import SceneSource
 from finewave.datasets.synthetic_views import scene_with_reference
 
@@ -48,7 +48,7 @@ class WholeScenes:
         """Return a scene as a batch of one, see `finewave.datasets.patches.Crops`."""
         source = self.source
         msi = None if self.msi is None else source.read(name, self.msi)
-        scene = Scene(name, source.read(name), source.full_scale(name), self.scale, self.degradation, msi)
+        scene = DegradedScene(name, source.read(name), source.full_scale(name), self.scale, self.degradation, msi)
         whole = scene.whole(self.response)
         if self.reference is None:
             return whole

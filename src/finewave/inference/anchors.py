@@ -16,7 +16,7 @@ from finewave.calibration.residual_kriging import FLOOR
 from finewave.errors import InputError
 from finewave.inference.processing import Processing
 from finewave.inference.spot_places import PlacedSpot, placed
-from finewave.inference.tiling.sources import Source
+from finewave.inference.tiling.sources import WindowSource
 from finewave.inference.tiling.tile_run import read_tile, run_tile
 from finewave.inference.tiling.tiles import Tiling, enlarged
 from finewave.io.spectral_library import Spectrum
@@ -223,7 +223,9 @@ def _contradictions(expected: NDArray[np.float64], seen: NDArray[np.float64]) ->
     return reasons
 
 
-def _observed(source: Source, place: PlacedSpot, coarser: int, request: PredictionRequest, ratio: int) -> _Observed:
+def _observed(
+    source: WindowSource, place: PlacedSpot, coarser: int, request: PredictionRequest, ratio: int
+) -> _Observed:
     """Return the values of an input at a spot; ``coarser`` is the number of result pixels per input pixel."""
     limits = (request.first.sizes["y"] * ratio, request.first.sizes["x"] * ratio)
     own = tuple(

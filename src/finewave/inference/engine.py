@@ -11,7 +11,7 @@ from finewave.errors import InputError
 from finewave.inference.process_pool import ModelSource
 from finewave.inference.processing import PLAIN, Processing
 from finewave.inference.resume import ResumeStore
-from finewave.inference.tiling.sources import Source
+from finewave.inference.tiling.sources import WindowSource
 from finewave.inference.tiling.tile_run import read_tile, run_tile
 from finewave.inference.tiling.tiles import Tiling
 
@@ -29,7 +29,7 @@ class TileJob:
     Parameters
     ----------
     model : ModelSource
-    sources : mapping of str to (Source, int)
+    sources : mapping of str to (WindowSource, int)
         The inputs by name, with their pixels per tiling pixel along an axis.
     tiling : Tiling
     unfinished : ResumeStore
@@ -39,7 +39,7 @@ class TileJob:
     """
 
     model: ModelSource
-    sources: Mapping[str, tuple[Source, int]]
+    sources: Mapping[str, tuple[WindowSource, int]]
     tiling: Tiling
     unfinished: ResumeStore
     processing: Processing = PLAIN

@@ -8,7 +8,7 @@ from typing import Any
 from finewave.plain_text import one_line
 
 
-class Facts(dict[str, Any]):
+class SceneInfo(dict[str, Any]):
     """What `finewave.info` returns: a dict in every way, but ``print`` and notebooks show a summary of it."""
 
     def summary(self) -> dict[str, str]:

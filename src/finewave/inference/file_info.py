@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.errors import InputError
-from finewave.inference.facts import Facts
+from finewave.inference.facts import SceneInfo
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-def info(path: str | Path | xr.DataArray, *, models: bool = True, **keywords: Any) -> Facts:
+def info(path: str | Path | xr.DataArray, *, models: bool = True, **keywords: Any) -> SceneInfo:
     """Return the facts read from a file, or those of an open scene, without reading its values.
 
     Parameters
@@ -62,14 +62,14 @@ def info(path: str | Path | xr.DataArray, *, models: bool = True, **keywords: An
         if keywords:
             raise InputError(f"{', '.join(keywords)}: how to open a file; info was given an open scene")
         scene = check_scene(path)
-        return Facts(_of_scene(scene), **({"models": _fitting(scene)} if models else {}))
+        return SceneInfo(_of_scene(scene), **({"models": _fitting(scene)} if models else {}))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", FinewaveWarning)
         scene = open_scene(path, **keywords)
     try:
         place = {"path": str(location_of(path)), "format": format_of(path, keywords.get("engine"))}
-        facts = Facts(**place, **_of_scene(scene))
+        facts = SceneInfo(**place, **_of_scene(scene))
         facts["warnings"] = list(dict.fromkeys(str(each.message) for each in caught))
         if models:
             facts["models"] = _fitting(scene)

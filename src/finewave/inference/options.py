@@ -79,7 +79,7 @@ class PredictOptions:
     full_scale, guide_full_scale : float, optional
         The stored number that represents 1.0 in input and guide, > 0; overrides that of the files; see `open_scene`.
     sensor : str, optional
-        Of a baseline (see `finewave.inference.baselines`): sensor of the multispectral bands of input or guide.
+        Of a baseline (see `finewave.inference.image_baselines`): sensor of the multispectral bands of input or guide.
     scale : int, optional
         Of a baseline: s >= 2. By default the ratio of the sizes, or of the pixels, of guide and input.
     kernel : str, optional

@@ -11,7 +11,7 @@ from typing import Any
 
 from finewave.collector import resume_collector
 from finewave.errors import InputError, unknown_name
-from finewave.inference.baselines import is_baseline
+from finewave.inference.image_baselines import is_baseline
 from finewave.inference.options import PredictOptions
 from finewave.inference.predict_file import run_file
 from finewave.io.network.location import Location, Remote, location_of
@@ -47,7 +47,7 @@ def predict_file(
         which ``a.png`` becomes ``a`` + ``suffix``.
     model : Model, str or Path
         From `load_model`, or its argument; a file that `finewave.export` wrote, ``.onnx``, which needs no PyTorch; or
-        the name of a baseline, see `finewave.inference.baselines`.
+        the name of a baseline, see `finewave.inference.image_baselines`.
     progress : callable, optional
         Called with the number done and the total: tiles of one file, or files of a folder.
     say : callable, optional

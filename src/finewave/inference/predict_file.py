@@ -15,7 +15,7 @@ import numpy as np
 from finewave.collector import resume_collector
 from finewave.errors import InputError
 from finewave.inference.adaptation import adapted
-from finewave.inference.baselines import model_to_run
+from finewave.inference.image_baselines import model_to_run
 from finewave.inference.memory import tile_within
 from finewave.inference.options import PredictOptions, eopf_store, quality_file, stac_file, unfinished_folder
 from finewave.inference.processing import Processing, choose_processing
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from finewave.inference.engine import ProgressCallback
     from finewave.inference.process_pool import SavedModel
-    from finewave.inference.quality import Scorer
+    from finewave.inference.quality import QualityScorer
     from finewave.zoo.runnable import RunnableModel
 
 COG_EXTENSIONS = (".tif", ".tiff", ".gtiff")
@@ -446,7 +446,7 @@ def _finish(
     tiling: Tiling,
     options: PredictOptions,
     processing: Processing,
-    scorer: Scorer | None,
+    scorer: QualityScorer | None,
 ) -> None:
     """Convert the finished tiles to the output's format and name; additional files are written first."""
     records = [unfinished.facts(number) for number in range(len(tiling))]

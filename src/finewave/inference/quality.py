@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
-from finewave.inference.tiling.sources import OpenScene, Source
+from finewave.inference.tiling.sources import OpenScene, WindowSource
 from finewave.inference.tiling.tiles import Tiling, Window, enlarged, widened, within
 from finewave.inference.training_distance import TrainingDistance
 from finewave.physics.forward_operator import ForwardOperator
@@ -104,7 +104,7 @@ class Differences:
 
 
 @dataclass(frozen=True)
-class Scorer:
+class QualityScorer:
     """Scores for a model's results.
 
     Attributes
@@ -132,15 +132,15 @@ class Scorer:
         return high - low
 
     def score(
-        self, result: Source, sources: Mapping[str, tuple[Source, int]], tiling: Tiling
+        self, result: WindowSource, sources: Mapping[str, tuple[WindowSource, int]], tiling: Tiling
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Return the scores of all tiles together and of each.
 
         Parameters
         ----------
-        result : Source
+        result : WindowSource
             Windows of the output.
-        sources : mapping of str to (Source, int)
+        sources : mapping of str to (WindowSource, int)
             The inputs by name, with how many of their pixels stand on one of the tiling, per axis.
         tiling : Tiling
             In pixels of the first input; halos do not matter.
@@ -209,8 +209,8 @@ class Scorer:
         qualities: Sequence[QNR],
         khans: Sequence[Khan],
         distance: TrainingDistance | None,
-        result: Source,
-        sources: Mapping[str, tuple[Source, int]],
+        result: WindowSource,
+        sources: Mapping[str, tuple[WindowSource, int]],
         core: Window,
         tiling: Tiling,
     ) -> None:
@@ -241,7 +241,7 @@ class Scorer:
                 quality.add(sharp[0], small[0], sharp[1], small[1])
 
 
-def scorer_of(model: Model) -> Scorer:
+def scorer_of(model: Model) -> QualityScorer:
     """Return the scores for a model's results.
 
     Raises
@@ -256,10 +256,12 @@ def scorer_of(model: Model) -> Scorer:
         if count is None:
             raise InputError(f"a quality file: {model.name} does not say how many bands its {operator.name} has")
         bands[operator.name] = count
-    return Scorer(model, operators, bands)
+    return QualityScorer(model, operators, bands)
 
 
-def quality_of(result: xr.DataArray, request: PredictionRequest, scorer: Scorer, tiling: Tiling) -> dict[str, Any]:
+def quality_of(
+    result: xr.DataArray, request: PredictionRequest, scorer: QualityScorer, tiling: Tiling
+) -> dict[str, Any]:
     """Return the contents of a quality file.
 
     Parameters
@@ -267,7 +269,7 @@ def quality_of(result: xr.DataArray, request: PredictionRequest, scorer: Scorer,
     result : xarray.DataArray with dims (band, y, x)
         Of the request; in memory or in a file.
     request : PredictionRequest
-    scorer : Scorer
+    scorer : QualityScorer
     tiling : Tiling
         The parts that are scored.
 

@@ -14,7 +14,7 @@ import numpy as np
 from finewave.errors import InputError
 from finewave.inference.band_matching import expected_names, output_wavelengths, warn_of_other_sensor
 from finewave.inference.band_selection import BandSelection, select_bands
-from finewave.inference.tiling.sources import OpenScene, Source
+from finewave.inference.tiling.sources import OpenScene, WindowSource
 from finewave.inference.tiling.tiles import Window, enlarged
 from finewave.warnings import FinewaveWarning
 
@@ -94,7 +94,7 @@ class PredictionRequest:
             return None
         return enlarged(self.window, self.ratio(name))
 
-    def sources(self) -> dict[str, tuple[Source, int]]:
+    def sources(self) -> dict[str, tuple[WindowSource, int]]:
         """Return windows of every input, and its `ratio`."""
         return {
             name: (OpenScene(scene, self.bands[name].indices, self.bands[name].fills), self.ratio(name))
@@ -227,7 +227,9 @@ def make_request(
     warn_of_other_sensor(scene, model)
     _warn_of_other_level(scene, model)
     bands = {name: select_bands(image, model, name) for name, image in scenes.items()}
-    request = PredictionRequest(model, scenes, bands, window=window, grids={} if grid is None else {model.inputs[1]: grid})
+    request = PredictionRequest(
+        model, scenes, bands, window=window, grids={} if grid is None else {model.inputs[1]: grid}
+    )
     if window is not None:
         request.uncropped = {name: image for name, image in zip(model.inputs, given, strict=False) if image is not None}
     if options is not None and options.bands is not None:

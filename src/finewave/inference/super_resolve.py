@@ -46,7 +46,7 @@ def super_resolve(
         Reflectance-like values in the model's range, as `open_scene` returns them.
     model : Model, str or torch.nn.Module
         From `load_model`, or its argument; a file of `finewave.export`, ``.onnx``; the name of a
-        baseline, see `finewave.inference.baselines`; or a network, see `finewave.Model`.
+        baseline, see `finewave.inference.image_baselines`; or a network, see `finewave.Model`.
     guide : xarray.DataArray, optional
         The second image of a model that takes two: the HR-MSI (band, y, x) of ``fusion``, s times as many rows and
         columns, aligned with the scene; or the RGB reference of ``refsr``, of any size and viewpoint, with which the
@@ -127,7 +127,7 @@ def _resolved(
     progress: Callable[[int, int], None] | None,
 ) -> tuple[xr.DataArray, xr.DataArray | None]:
     """Return result and, if requested, spread."""
-    from finewave.inference.baselines import model_to_run
+    from finewave.inference.image_baselines import model_to_run
     from finewave.scene import check_scene
 
     runnable = model_to_run(model, check_scene(scene), guide, options)

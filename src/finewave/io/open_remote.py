@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.file_signatures import signature_in
-from finewave.io.network.http import Facts, fetched, look_at
+from finewave.io.network.http import HttpMetadata, fetched, look_at
 from finewave.io.network.location import Remote
 from finewave.io.open_options import OpenOptions
 from finewave.warnings import FinewaveWarning
@@ -43,14 +43,14 @@ class RemoteFile:
         ``"zarr"``, ``"stac"``, ``"whole"`` or ``"raster"``.
     suffix : str
         The extension of its name, or the one for its content.
-    facts : Facts or None
+    facts : HttpMetadata or None
         Its HTTP metadata.
     """
 
     remote: Remote
     kind: str
     suffix: str
-    facts: Facts | None = None
+    facts: HttpMetadata | None = None
 
     @property
     def format_name(self) -> str:

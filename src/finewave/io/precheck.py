@@ -39,7 +39,7 @@ def precheck(path: Path) -> None:
         if path.suffix.lower() == ".zarr" or any((path / name).exists() for name in _OF_A_STORE):
             _look_at_store(path)
     elif _is_hdf5(path):
-        from finewave.io.isolated.reader import probe_hdf5
+        from finewave.io.isolated.client import probe_hdf5
 
         probe_hdf5(path)
     else:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from finewave.calibration.anchor_correction import AnchorCorrection, fit_correction
 from finewave.calibration.spot_choice import choose_places, flat_places
-from finewave.datasets.patches import Scene
+from finewave.datasets.patches import DegradedScene
 from finewave.datasets.registry import known_split, open_scenes
 from finewave.errors import InputError, unknown_name
 from finewave.metrics import psnr, sam
@@ -68,7 +68,7 @@ def predicted_scenes(
     source = open_scenes(dataset, names)
     response = get_sensor(sensor).response(source.wavelengths)
     for name in names:
-        scene = Scene(name, source.read(name), source.full_scale(name), model.scale, degradation)
+        scene = DegradedScene(name, source.read(name), source.full_scale(name), model.scale, degradation)
         whole = scene.whole(response)
         observed = whole[model.inputs[0]]
         progress(name)

@@ -272,8 +272,8 @@ def _time_steps(net: Any, phase: dict[str, Any], recipe: dict[str, Any], crops: 
     from torch.utils.data import DataLoader
 
     from finewave.training.phase import Phase
-    from finewave.training.precision import training_precision
-    from finewave.training.progress import RunClock
+    from finewave.training.run_clock import RunClock
+    from finewave.zoo.precision import training_precision
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no lines about devices and tips
     batch = _random_batch(recipe, phase_data(recipe, phase)["crop"], crops)

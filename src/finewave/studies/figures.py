@@ -10,7 +10,7 @@ from finewave.errors import InputError, unknown_name
 from finewave.io.atomic import atomic_output
 from finewave.studies.definition import Figure
 from finewave.studies.experiment import StudyRequest
-from finewave.studies.plots import Panel, StudyPicture, draw
+from finewave.studies.figure_panels import Panel, StudyPicture, draw
 from finewave.studies.runner import trainings_folder
 from finewave.studies.table_formats import slug
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from finewave.datasets.patches import Scene
+from finewave.datasets.patches import DegradedScene
 from finewave.errors import InputError
 from finewave.inference.band_matching import wavelengths_of
 from finewave.io.open_save import load_scene
@@ -53,7 +53,7 @@ def predicted_files(
     response = get_sensor(sensor).response(wanted)
     for path in paths:
         values = _bands_of(path, wanted)
-        whole = Scene(path.name, values, 1.0, model.scale, degradation).whole(response)
+        whole = DegradedScene(path.name, values, 1.0, model.scale, degradation).whole(response)
         observed = whole[model.inputs[0]]
         progress(path.name)
         yield PredictedScene(

@@ -21,7 +21,7 @@ from typing import Any
 from finewave.io.atomic import atomic_output
 from finewave.studies.cost import SIDE, key_of_cost, measure, phases_of
 from finewave.studies.experiment import Cell
-from finewave.studies.request import ask
+from finewave.studies.study_request import request_cells
 from finewave.training.recipes import phase_data
 
 PATH = Path(__file__).with_name("costs.json")
@@ -79,7 +79,7 @@ def reference_seconds() -> float:
 def recipes_of(study: str) -> Iterator[tuple[str, Cell]]:
     """Yield each training of a study once, by its key."""
     seen = set()
-    for cell in ask(study, datasets=STORED[study]).cells():
+    for cell in request_cells(study, datasets=STORED[study]).cells():
         if cell.recipe is not None and (key := key_of_cost(cell.recipe, phases_of(cell.recipe))) not in seen:
             seen.add(key)
             yield key, cell

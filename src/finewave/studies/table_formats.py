@@ -12,7 +12,7 @@ from finewave.io.atomic import atomic_output
 from finewave.metrics import METRICS
 from finewave.studies.budget import Budget
 from finewave.studies.experiment import StudyRequest
-from finewave.studies.tables import Block, Line, Table, Value
+from finewave.studies.tables import Line, RowGroup, Table, Value
 
 MISSING = "–"
 LATEX = {
@@ -184,7 +184,7 @@ def _heads(metrics: tuple[str, ...]) -> list[str]:
     return [f"{METRICS[metric].label} {METRICS[metric].arrow}" for metric in metrics]
 
 
-def _title(table: Table, block: Block) -> str:
+def _title(table: Table, block: RowGroup) -> str:
     scenes = f", {block.scenes} scene{'' if block.scenes == 1 else 's'}" if block.scenes else ""
     return f"{block.dataset}, x{block.scale}, split {table.request.split}{scenes}"
 
@@ -193,12 +193,12 @@ def _values(line: Line, metrics: tuple[str, ...]) -> list[tuple[str, Value]]:
     return [(metric, line.values[metric]) for metric in metrics if metric in line.values]
 
 
-def _published(block: Block, metrics: tuple[str, ...]) -> list[str]:
+def _published(block: RowGroup, metrics: tuple[str, ...]) -> list[str]:
     """Return the metrics that any row of a block has published figures of."""
     return [metric for metric in metrics if any(metric in line.published for line in block.lines)]
 
 
-def _tests(table: Table, block: Block) -> list[str]:
+def _tests(table: Table, block: RowGroup) -> list[str]:
     """Return the comparisons of a block as text."""
     words = []
     for metric, (first, second, test) in block.tests(table.metrics).items():

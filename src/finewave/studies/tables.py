@@ -64,7 +64,7 @@ class Line:
 
 
 @dataclass
-class Block:
+class RowGroup:
     """The rows of one data set at one scale."""
 
     dataset: str
@@ -92,7 +92,7 @@ class Table:
 
     request: StudyRequest
     metrics: tuple[str, ...]
-    blocks: list[Block]
+    blocks: list[RowGroup]
     notes: list[str]
 
 
@@ -125,7 +125,7 @@ def build_table(request: StudyRequest, out: Path) -> Table:
                     Line(row, published=published_row(printed, dataset, scale, row.key))
                     for row in request.study.not_built
                 ]
-            blocks.append(Block(dataset, scale, lines, len(data.get("scenes", ()))))
+            blocks.append(RowGroup(dataset, scale, lines, len(data.get("scenes", ()))))
     return Table(request, metrics, blocks, _notes(request, blocks))
 
 
@@ -184,7 +184,7 @@ def _revision(result: dict[str, Any]) -> str:
     return f"finewave {result['finewave']}" + (f" ({', '.join(dict.fromkeys(commits))})" if commits else "")
 
 
-def _notes(request: StudyRequest, blocks: list[Block]) -> list[str]:
+def _notes(request: StudyRequest, blocks: list[RowGroup]) -> list[str]:
     """Return the notes under the table, and mark rows computed by another revision."""
     study = request.study
     notes = [f"{study.source}; {request.protocol.text}"]
@@ -227,7 +227,7 @@ def _notes(request: StudyRequest, blocks: list[Block]) -> list[str]:
     return notes
 
 
-def _floor_note(block: Block, metric: str) -> list[str]:
+def _floor_note(block: RowGroup, metric: str) -> list[str]:
     """Name the best row without a network, which every other one should beat, and the rows that do not."""
     made = [line for line in block.lines if line.values and not math.isnan(line.values[metric].mean)]
     sign = 1 if METRICS[metric].higher_is_better else -1

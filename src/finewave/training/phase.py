@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from finewave.evaluation.scorer import Scorer
 from finewave.systems.base import SRNetwork
 from finewave.systems.objective import Objective
-from finewave.training.progress import RunClock
+from finewave.training.run_clock import RunClock
 from finewave.training.schedules import learning_rate_factor
 from finewave.training.supervised import Supervised
 

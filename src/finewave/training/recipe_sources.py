@@ -40,7 +40,7 @@ _OF_SCHEDULE = {"milestones": "steps", "decay": "steps", "power": "polynomial", 
 
 
 @dataclass(frozen=True)
-class Source:
+class ValueSource:
     """Source of a value: letters of `LETTERS`, empty if not stated, and the rest of the comment."""
 
     letters: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class Source:
         return bool(self.letters) and set(self.letters) <= {"P", "C"}
 
 
-def sources_of(recipe: str | Path) -> dict[str, Source]:
+def sources_of(recipe: str | Path) -> dict[str, ValueSource]:
     """Return the source of every value in a recipe or its bases.
 
     Parameters
@@ -76,7 +76,7 @@ def sources_of(recipe: str | Path) -> dict[str, Source]:
     if parts is not None:
         sources = {key: source for key, source in sources.items() if not re.match(r"phase\d", key)}
         for number, (part, name) in enumerate(parts.items(), start=1):
-            sources |= _part_sources(number, part, name, own.pop(f"parts.{part}", Source()))
+            sources |= _part_sources(number, part, name, own.pop(f"parts.{part}", ValueSource()))
     for phase in {key.partition(".")[0] for key in own if re.match(r"phase\d+\.", key)}:
         if base is not None and not any(key.startswith(f"{phase}.") for key in sources):
             first = {key: source for key, source in sources.items() if key.startswith("phase1.")}
@@ -159,7 +159,7 @@ def _is_setting(key: str, values: Mapping[str, Any]) -> bool:
     return name not in _OF_SCHEDULE or phase.get("schedule") == _OF_SCHEDULE[name]
 
 
-def _part_sources(number: int, part: str, name: str, named: Source) -> dict[str, Source]:
+def _part_sources(number: int, part: str, name: str, named: ValueSource) -> dict[str, ValueSource]:
     """Return the sources of the values that a composition takes from the recipe of a part."""
     sources = {f"model.{part}": named}
     for key, source in sources_of(name).items():
@@ -173,13 +173,13 @@ def _part_sources(number: int, part: str, name: str, named: Source) -> dict[str,
     return sources
 
 
-def _own_sources(text: str) -> Iterator[tuple[str, Source]]:
+def _own_sources(text: str) -> Iterator[tuple[str, ValueSource]]:
     """Yield the source of each value in the text of the recipe itself."""
     import yaml
 
     lines = text.splitlines()
 
-    def walk(mapping: yaml.MappingNode, prefix: str, above: Source) -> Iterator[tuple[str, Source]]:
+    def walk(mapping: yaml.MappingNode, prefix: str, above: ValueSource) -> Iterator[tuple[str, ValueSource]]:
         for key, value in mapping.value:
             comment = _COMMENT.search(lines[key.start_mark.line])
             source = _source(comment[1]) if comment else above
@@ -190,11 +190,11 @@ def _own_sources(text: str) -> Iterator[tuple[str, Source]]:
 
     tree = yaml.compose(text)
     if isinstance(tree, yaml.MappingNode):
-        yield from walk(tree, "", Source())
+        yield from walk(tree, "", ValueSource())
 
 
-def _source(comment: str) -> Source:
+def _source(comment: str) -> ValueSource:
     match = _LETTERS.match(comment)
     if match is None:
-        return Source((), comment)
-    return Source(tuple(match[1].split(", ")), comment[match.end() :].lstrip(":;,. "))
+        return ValueSource((), comment)
+    return ValueSource(tuple(match[1].split(", ")), comment[match.end() :].lstrip(":;,. "))

@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from finewave.datasets.block_split import measured_bands
-from finewave.datasets.patches import Crops, Sample, Scene, load_scenes
+from finewave.datasets.patches import Crops, DegradedScene, Sample, load_scenes
 from finewave.datasets.registry import get_dataset, open_dataset
 from finewave.datasets.store import Store
 from finewave.datasets.synthetic_views import UnalignedCrops, margin_for, scene_with_reference
@@ -37,12 +37,12 @@ from finewave.training.least_squares_init import fit_last_convolution
 from finewave.training.lengths import with_lengths
 from finewave.training.loggers import check_services, phase_loggers
 from finewave.training.phase import Phase
-from finewave.training.precision import training_precision
 from finewave.training.processes import is_first_process, sole_run
-from finewave.training.progress import RunClock
 from finewave.training.recipes import load_recipe, network_options, phase_data
+from finewave.training.run_clock import RunClock
 from finewave.zoo.card import describe
 from finewave.zoo.model import Model, load_model, prefers_channels_last
+from finewave.zoo.precision import training_precision
 from finewave.zoo.seen import SeenPixels
 
 MODEL_FOLDER = "model"
@@ -143,7 +143,7 @@ def _check_bands(config: dict[str, Any], store: Store, response: np.ndarray) -> 
             raise InputError(f"model.{key}={config['model'][key]}, but the {source[key]} has {bands} bands")
 
 
-def build_network(config: dict[str, Any], scenes: Sequence[Scene], response: np.ndarray) -> SRNetwork:
+def build_network(config: dict[str, Any], scenes: Sequence[DegradedScene], response: np.ndarray) -> SRNetwork:
     """Return the untrained (or initialised) network of a recipe.
 
     Weights to start from may be those of one part of a composition; the others are then prepared as without.
@@ -221,7 +221,7 @@ def _reference(config: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _crops(
-    config: dict[str, Any], phase: dict[str, Any], scenes: list[Scene], response: np.ndarray
+    config: dict[str, Any], phase: dict[str, Any], scenes: list[DegradedScene], response: np.ndarray
 ) -> Crops | UnalignedCrops:
     data, scale, reference = phase_data(config, phase), config["model"]["scale"], _reference(config)
     margin = 0 if reference is None else margin_for(scale, reference)
@@ -346,7 +346,7 @@ def _interruptible(trainer: L.Trainer) -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _seen(net: SRNetwork, scenes: Sequence[Scene], response: np.ndarray) -> dict[str, Any] | None:
+def _seen(net: SRNetwork, scenes: Sequence[DegradedScene], response: np.ndarray) -> dict[str, Any] | None:
     """Return the card's description of the multispectral training pixels; None without such an input."""
     first = net.inputs[0]
     if not first.endswith("_msi"):

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from finewave.datasets.registry import open_scenes
-from finewave.inference.ensemble import ORIENTATIONS
+from finewave.inference.self_ensemble import ORIENTATIONS
 from finewave.inference.super_resolve import super_resolve, super_resolve_with_spread
 from finewave.inference.tiling.halo_check import warn_halo_error
 from finewave.inference.tiling.plan import halos_of, n_cheap, plan_tiles

@@ -12,7 +12,16 @@ from torch.nn import functional as F
 from finewave.errors import InputError
 from finewave.systems.reference import from_reference
 from finewave.systems.us3rn import nonlocal_attention
-from finewave.systems.us3rn.network import US3RN, Down, Estimates, FirstBlock, LastBlock, MiddleBlock, ResBlock, Up
+from finewave.systems.us3rn.network import (
+    US3RN,
+    CorrectionBlock,
+    Decimation,
+    DecimationAdjoint,
+    Estimates,
+    FirstBlock,
+    LastBlock,
+    MiddleBlock,
+)
 from finewave.systems.us3rn.nonlocal_attention import NonLocalBlock
 
 TINY: dict[str, Any] = {"scale": 2, "ms_bands": 2, "hs_bands": 5, "corrections": 1}
@@ -59,13 +68,13 @@ def test_published_sizes_of_the_parts() -> None:
 def test_sampling_layers_multiply_and_divide_the_size(factors: list[int], size: tuple[int, int]) -> None:
     large = tuple(n * int(torch.tensor(factors).prod()) for n in size)
     x = torch.rand(1, 3, *size)
-    assert Up(3, factors)(x).shape == (1, 3, *large)
-    assert Down(3, factors)(torch.rand(1, 3, *large)).shape == x.shape
+    assert DecimationAdjoint(3, factors)(x).shape == (1, 3, *large)
+    assert Decimation(3, factors)(torch.rand(1, 3, *large)).shape == x.shape
 
 
 @pytest.mark.parametrize("p", [2, 3, 5, 7])
 def test_every_fine_pixel_is_reached(p: int) -> None:
-    up, down = Up(1, [p]), Down(1, [p])
+    up, down = DecimationAdjoint(1, [p]), Decimation(1, [p])
     with torch.no_grad():
         up[0].weight.fill_(1)
         assert ((up(torch.ones(1, 1, 3, 3)) - up[0].bias) > 0.5).all()
@@ -77,7 +86,7 @@ def test_every_fine_pixel_is_reached(p: int) -> None:
 def test_down_keeps_bands_apart_and_up_does_not() -> None:
     x, moved = torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8)
     moved[:, 0] = 1
-    down, up = Down(3, [2]), Up(3, [2])
+    down, up = Decimation(3, [2]), DecimationAdjoint(3, [2])
     assert ((down(moved) - down(x)).abs().amax((0, 2, 3)) > 0).tolist() == [True, False, False]
     assert ((up(moved) - up(x)).abs().amax((0, 2, 3)) > 0).all()
 
@@ -87,7 +96,7 @@ def test_sampling_layers_start_as_what_they_stand_for(p: int) -> None:
     torch.manual_seed(1)
     y, x = torch.meshgrid(*2 * (torch.linspace(0, 1, 12),), indexing="ij")
     f = torch.stack([0.5 + 0.3 * torch.sin(3 * y + b * x) for b in range(3)])[None]
-    up, down = Up(3, [p]), Down(3, [p])
+    up, down = DecimationAdjoint(3, [p]), Decimation(3, [p])
     up.reset_to_interpolation()
     down.reset_to_average()
     large = F.interpolate(f, scale_factor=p, mode="bilinear")
@@ -99,7 +108,7 @@ def test_sampling_layers_start_as_what_they_stand_for(p: int) -> None:
 
 
 def test_res_block() -> None:
-    block, x = ResBlock(4), torch.randn(1, 4, 5, 3)
+    block, x = CorrectionBlock(4), torch.randn(1, 4, 5, 3)
     torch.testing.assert_close(block(x), torch.relu(x + block.conv2(torch.relu(block.conv1(x)))))
 
 
@@ -319,7 +328,7 @@ def test_mixed_precision_keeps_the_images() -> None:
         assert mixed.dtype == torch.float32
         assert not torch.equal(mixed, single)
         assert (mixed - single).abs().mean() < 0.01 * single.abs().mean()
-        for block in (m for m in net.modules() if isinstance(m, ResBlock)):
+        for block in (m for m in net.modules() if isinstance(m, CorrectionBlock)):
             nn.init.zeros_(block.conv2.weight)
             nn.init.zeros_(block.conv2.bias)
         single = net(w)

@@ -15,9 +15,9 @@ import pytest
 
 import finewave as fw
 from finewave.scene import make_scene
-from finewave.viz.report import blocks as report_blocks
+from finewave.viz.report import block_means
 from finewave.viz.report import scene_data as report_scene
-from finewave.viz.report.blocks import BlockMeans, strips
+from finewave.viz.report.block_means import BlockMeans, strips
 from finewave.viz.report.encoding import decode_spectra, encode_pictures, encode_spectra
 from finewave.viz.report.report import LARGEST, write_report
 from finewave.viz.report.scene_data import choose_composites
@@ -141,7 +141,7 @@ def test_a_large_scene_is_reduced_as_the_page_says(
 ) -> None:
     for name, value in {"PICTURE_SIDE": 32, "BAND_SIDE": 22, "SPECTRA": 7 * 2 * 48, "METRIC_SAMPLES": 1000}.items():
         monkeypatch.setattr(report_scene, name, value)
-    monkeypatch.setattr(report_blocks, "STRIP_SAMPLES", 7 * 64 * 7)  # strips of six rows
+    monkeypatch.setattr(block_means, "STRIP_SAMPLES", 7 * 64 * 7)  # strips of six rows
     path = write_report(files["poor"], tmp_path / "r.html", reference=files["reference"])
     page = parsed(path)
     result = data_of(page)["layers"][0]

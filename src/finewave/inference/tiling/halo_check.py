@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finewave.inference.tiling.plan import halos_of
-from finewave.inference.tiling.sources import Source
+from finewave.inference.tiling.sources import WindowSource
 from finewave.inference.tiling.tile_run import read_tile, run_tile
 from finewave.inference.tiling.tiles import Tiling
 from finewave.warnings import FinewaveWarning
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def halo_difference(
-    model: RunnableModel, sources: Mapping[str, tuple[Source, int]], tiling: Tiling, exact: Tiling
+    model: RunnableModel, sources: Mapping[str, tuple[WindowSource, int]], tiling: Tiling, exact: Tiling
 ) -> tuple[float, float] | None:
     """Return root mean square and largest absolute difference in the middle tile between two halos.
 
     Parameters
     ----------
     model : RunnableModel
-    sources : mapping of str to (Source, int)
+    sources : mapping of str to (WindowSource, int)
         The inputs by name, with how many of their pixels stand on one of the tiling, per axis.
     tiling, exact : Tiling
         With the same tiles.
@@ -52,7 +52,7 @@ def halo_difference(
 
 
 def warn_halo_error(
-    model: RunnableModel, sources: Mapping[str, tuple[Source, int]], tiling: Tiling, beyond: int = 0
+    model: RunnableModel, sources: Mapping[str, tuple[WindowSource, int]], tiling: Tiling, beyond: int = 0
 ) -> None:
     """Warn about the effect of an inexact halo, unless the halo is exact or known from the card, or none can be exact.
 

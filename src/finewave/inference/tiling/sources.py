@@ -24,7 +24,7 @@ KEPT_OPEN = 4
 """Files that a worker keeps open."""
 
 
-class Source(Protocol):
+class WindowSource(Protocol):
     """Something with windows."""
 
     def read(self, window: Window | None) -> NDArray[np.float32]:
@@ -47,7 +47,7 @@ class OpenScene:
         self.scene, self.bands, self.fills = scene, list(bands), fills
 
     def read(self, window: Window | None) -> NDArray[np.float32]:
-        """Return a window; see `Source`."""
+        """Return a window; see `WindowSource`."""
         rows, columns = (slice(None), slice(None)) if window is None else window
         first, last = min(self.bands), max(self.bands) + 1
         stored = self.scene.variable
@@ -102,7 +102,7 @@ class SceneFile:
     part: Window | None = None
 
     def read(self, window: Window | None) -> NDArray[np.float32]:
-        """Return a window; see `Source`."""
+        """Return a window; see `WindowSource`."""
         with _OPEN.lock:
             key = (self.path, self.stamp, repr(self.keywords))
             if key not in _OPEN.scenes:

@@ -18,7 +18,7 @@ from finewave.inference.tiling.tiles import Tile, Tiling, Window, enlarged, wide
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from finewave.inference.tiling.sources import Source
+    from finewave.inference.tiling.sources import WindowSource
     from finewave.zoo.model import Model
     from finewave.zoo.runnable import RunnableModel
 
@@ -184,7 +184,7 @@ def _processed(
     if not processing.ensemble:
         result = finished(model.run(tensors, margins).float())
         return kept(result), _half_width(result, tile, scale, processing, kept)
-    from finewave.inference.ensemble import ORIENTATIONS, Spread
+    from finewave.inference.self_ensemble import ORIENTATIONS, Spread
 
     spread: Spread | None = None
     for orientation in ORIENTATIONS:
@@ -222,6 +222,8 @@ def window_of(name: str, tile: Tile, tiling: Tiling, ratio: int) -> Window | Non
     return None if name == "ref_rgb" else enlarged(read_window(tile, tiling), ratio)
 
 
-def read_tile(sources: Mapping[str, tuple[Source, int]], tile: Tile, tiling: Tiling) -> dict[str, NDArray[np.float32]]:
+def read_tile(
+    sources: Mapping[str, tuple[WindowSource, int]], tile: Tile, tiling: Tiling
+) -> dict[str, NDArray[np.float32]]:
     """Return the arguments of `run_tile`: inputs by name, read from their windows."""
     return {name: source.read(window_of(name, tile, tiling, ratio)) for name, (source, ratio) in sources.items()}

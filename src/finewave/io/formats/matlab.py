@@ -20,7 +20,7 @@ from finewave.io.formats.hdf5 import datasets, plain_attribute
 from finewave.io.formats.hdf5_output import write_hdf5
 from finewave.io.formats.numpy_arrays import stored_array
 from finewave.io.formats.storage import Storage, choose_storage
-from finewave.io.isolated.reader import list_mat5, load_mat5
+from finewave.io.isolated.client import list_mat5, load_mat5
 from finewave.io.open_options import OpenOptions, SaveOptions
 from finewave.scene import band_values, json_attributes, scene_crs, scene_transform
 

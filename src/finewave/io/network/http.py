@@ -32,7 +32,7 @@ _WHY = {
 
 
 @dataclass(frozen=True)
-class Facts:
+class HttpMetadata:
     """HTTP metadata of a file.
 
     Attributes
@@ -53,7 +53,7 @@ class Facts:
     stamp: str
 
 
-def look_at(remote: Remote) -> Facts:
+def look_at(remote: Remote) -> HttpMetadata:
     """Ask for the first bytes of a file.
 
     Raises
@@ -68,7 +68,7 @@ def look_at(remote: Remote) -> Facts:
         total = (headers.get("Content-Range") or "").rpartition("/")[2] if ranges else headers.get("Content-Length")
         size = int(total) if total and total.isdigit() else None
         stamp = " ".join(str(headers.get(name, "")) for name in ("ETag", "Last-Modified"))
-    return Facts(beginning, size, ranges, f"{size} {stamp}")
+    return HttpMetadata(beginning, size, ranges, f"{size} {stamp}")
 
 
 def fetched(remote: Remote, most: int) -> bytes:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from finewave.errors import InputError, unknown_name
 from finewave.locations import data_folder
+from finewave.physics.sensors.band_simulation import apply_response
 from finewave.physics.sensors.cameras import camera, camera_names
 from finewave.physics.sensors.csv_response import has_wavelengths, read_csv_sensor
-from finewave.physics.sensors.projection import apply_response
 from finewave.physics.sensors.satellites import satellite, satellite_names
 from finewave.physics.sensors.sensor import Sensor
 from finewave.physics.sensors.yaml_sensor import read_yaml_sensor

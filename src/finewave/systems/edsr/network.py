@@ -21,7 +21,7 @@ from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least
 
 
-class Block(nn.Module):
+class EDSRBlock(nn.Module):
     """x + r conv(ReLU(conv(x))), r the residual scale; (B, F, H, W) to the same shape. Figure 2c of the article."""
 
     def __init__(self, features: int, residual_scale: float) -> None:
@@ -69,7 +69,7 @@ class EDSR(SRNetwork):
         at_least("edsr", 1, hs_bands=hs_bands, features=features, blocks=blocks)
         self.scale, self.hs_bands = scale, hs_bands
         self.head = conv(hs_bands, features)
-        self.blocks = nn.Sequential(*(Block(features, residual_scale) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(EDSRBlock(features, residual_scale) for _ in range(blocks)))
         self.last = conv(features, features)
         self.upsampler = Upsampler(features, prime_factors(scale))
         self.tail = conv(features, hs_bands)

@@ -421,7 +421,7 @@ class PostProcessing(nn.Module):
 # --- The network --------------------------------------------------------------------------------------------------
 
 
-class Stages(NamedTuple):
+class StageOutputs(NamedTuple):
     """Outputs needed by the training loss: the K estimates of each branch and the clusters."""
 
     sr: list[Tensor]
@@ -492,7 +492,7 @@ class JSSUNet(SRNetwork):
     float32_share = 2.2  # 4.4 to 5.2 kB per pixel in float32, of `jssunet-cave-x4` and `jssunet-photo-x4`
     objectives: ClassVar[Mapping[str, str]] = {
         "unfolding": "finewave.systems.jssunet.phases:Unfolding",
-        "post": "finewave.systems.jssunet.phases:PostProcessing",
+        "post": "finewave.systems.jssunet.phases:PostProcessingPhase",
     }
     phase_options: ClassVar[Mapping[str, str]] = {
         "unfolding": "finewave.systems.jssunet.phase_options:UnfoldingOptions",
@@ -615,13 +615,13 @@ class JSSUNet(SRNetwork):
         if self.fits_operators:
             fit_operators(self, pairs, seed)
 
-    def forward_stages(self, lr_msi: Tensor) -> Stages:
+    def forward_stages(self, lr_msi: Tensor) -> StageOutputs:
         """Return the K estimates of every branch, without post-processing (phase 1)."""
         # convolutions on CPUs are many times faster in this layout, and all features inherit it
         lr_msi = lr_msi.contiguous(memory_format=torch.channels_last)
         sr = self.sr(lr_msi)
         _, ssr, assignment, probability = self.ssr(lr_msi)
-        return Stages(sr, ssr, self.fusion(sr[-1], ssr[-1]), assignment, probability)
+        return StageOutputs(sr, ssr, self.fusion(sr[-1], ssr[-1]), assignment, probability)
 
     def forward(self, lr_msi: Tensor) -> Tensor:
         """Return the HR-HSI (B, C, s h, s w) of ``lr_msi`` (B, c, h, w)."""

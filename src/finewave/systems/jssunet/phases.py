@@ -57,7 +57,7 @@ class Unfolding(Objective):
         return net.forward_stages(batch["lr_msi"]).fusion[-1], batch["hr_hsi"]
 
 
-class PostProcessing(Objective):
+class PostProcessingPhase(Objective):
     """Phase 2: train only the post-processing, the rest being frozen, by the mean absolute error.
 
     Options: ``spectral_angle`` and ``squared``, weights of further terms, 0 in the publication.

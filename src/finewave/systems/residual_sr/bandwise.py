@@ -21,7 +21,7 @@ from finewave.physics.observation import Observation
 from finewave.physics.pseudo_inverse import PseudoInverse
 from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least
-from finewave.systems.residual_sr.network import CUBIC_REACH, TINY, Block
+from finewave.systems.residual_sr.network import CUBIC_REACH, TINY, UnbiasedResBlock
 
 AT_ONCE = 1 << 16
 """LR pixels times bands whose features are held at a time in evaluation: 12 MB for each of 48 features' layers."""
@@ -75,7 +75,7 @@ class BandwiseSR(SRNetwork):
         at_least("bandwise-sr", 0, blocks=blocks, neighbours=neighbours)
         self.scale, self.hs_bands, self.neighbours = scale, hs_bands, neighbours
         self.head = conv(2 * neighbours + 1, features, bias=False)
-        self.blocks = nn.Sequential(*(Block(features) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(UnbiasedResBlock(features) for _ in range(blocks)))
         self.tail = conv(features, scale**2, bias=False)
         nn.init.normal_(self.tail.weight, std=TINY / math.sqrt(9 * features))
 

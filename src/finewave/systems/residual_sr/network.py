@@ -34,7 +34,7 @@ TINY = 1e-4
 """The same of the last convolution: the untrained network is back-projection, and yet gradients reach every weight."""
 
 
-class Block(nn.Module):
+class UnbiasedResBlock(nn.Module):
     """x + conv(ReLU(conv(x))) without biases; (B, F, h, w) to the same shape."""
 
     def __init__(self, features: int) -> None:
@@ -86,7 +86,7 @@ class ResidualSR(SRNetwork):
         at_least("residual-sr", 0, blocks=blocks)
         self.scale, self.hs_bands = scale, hs_bands
         self.head = conv(hs_bands, features, bias=False)
-        self.blocks = nn.Sequential(*(Block(features) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(UnbiasedResBlock(features) for _ in range(blocks)))
         self.tail = conv(features, hs_bands * scale**2, bias=False)
         nn.init.normal_(self.tail.weight, std=TINY / math.sqrt(9 * features))
 

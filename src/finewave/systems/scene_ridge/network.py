@@ -35,7 +35,7 @@ AT_ONCE = 1 << 10
 """Pixels whose kernels are held at a time: 3 MB at 800 kernels, which stay in a processor's cache."""
 
 
-class Scene(NamedTuple):
+class SceneSamples(NamedTuple):
     """What is kept of a training scene, float64: features (N, F), relative spectra (N, C), weights (N, 1)."""
 
     features: Tensor
@@ -187,7 +187,7 @@ class SceneRidge(SRNetwork):
         kept = values > LEAST_EIGENVALUE * values[-1]
         return vectors[:, kept] / values[kept].sqrt()
 
-    def _common(self, scenes: Sequence[Scene], basis: Tensor) -> Tensor:
+    def _common(self, scenes: Sequence[SceneSamples], basis: Tensor) -> Tensor:
         """Return the coefficients (r, C) of what the scenes have in common.
 
         With the normal equations ``A_s (F + G_s) = Q_s`` of scene s, G_s is eliminated by its own equation
@@ -205,7 +205,9 @@ class SceneRidge(SRNetwork):
             gram, moment = gram + left[:, :r], moment + left[:, r:]
         return torch.linalg.solve(gram, moment)
 
-    def _draw(self, samples: Iterable[Mapping[str, Tensor]], random: torch.Generator) -> tuple[list[Scene], Tensor]:
+    def _draw(
+        self, samples: Iterable[Mapping[str, Tensor]], random: torch.Generator
+    ) -> tuple[list[SceneSamples], Tensor]:
         """Return what is drawn of each scene, and R (c, C), by which MS bands are sums of HS bands."""
         scenes, seen, true = [], [], []
         for sample in samples:
@@ -218,7 +220,7 @@ class SceneRidge(SRNetwork):
                 seen.append(ms[places])
                 true.append(hs[places])
                 brightness = _brightness(seen[-1])
-                scenes.append(Scene(features[places], true[-1] / brightness, brightness))
+                scenes.append(SceneSamples(features[places], true[-1] / brightness, brightness))
         if not scenes:
             raise InputError("scene-ridge needs training images; there are none, or no pixel of them is valid")
         return scenes, torch.linalg.lstsq(torch.cat(true), torch.cat(seen), driver="gelsd").solution.T

@@ -326,7 +326,7 @@ class AlignedInputs(NamedTuple):
     size: tuple[int, int]
 
 
-class Stages(NamedTuple):
+class AlignmentOutputs(NamedTuple):
     """Outputs needed by the training loss, without padding.
 
     Attributes
@@ -464,14 +464,14 @@ class SSCHSR(SRNetwork):
         detail = self.decoder(self.hsi_encoder(prepared.hsi), reference, match(a, b))
         return prepared.hsi + detail.to(prepared.hsi.dtype)
 
-    def forward_stages(self, lr_hsi: Tensor, ref_rgb: Tensor) -> Stages:
+    def forward_stages(self, lr_hsi: Tensor, ref_rgb: Tensor) -> AlignmentOutputs:
         """Return the HR-HSI and the aligned reference."""
         prepared = self.prepare(lr_hsi, ref_rgb)
         flow = self.flow(prepared)
         warped, refined = self.align(prepared, flow)
         height, width = prepared.size
         results = (self.fuse(prepared, refined), refined, warped, flow)
-        return Stages(*(x[..., :height, :width] for x in results))
+        return AlignmentOutputs(*(x[..., :height, :width] for x in results))
 
     def forward(self, lr_hsi: Tensor, ref_rgb: Tensor) -> Tensor:
         """Return the HR-HSI (B, C, s h, s w).

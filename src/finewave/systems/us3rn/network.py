@@ -13,8 +13,8 @@ The observed w (c x h x w) is explained by an HR-MSI y and an LR-HSI z, both mad
     alpha ||D y - w||^2 + (1 - alpha) ||R z - w||^2 + prior(x),    y = R x,  z = D x
 
 with the decimation D and the spectral response R. ADMM adds the scaled multipliers u for y and v for z. Every
-operator is a small learned layer: `Down` for D, `Up` for its adjoint, ``dec`` (C to c) for R, ``inc`` (c to C) for its
-adjoint, a non-local block for an inverse, residual blocks for the prior.
+operator is a small learned layer: `Decimation` for D, `DecimationAdjoint` for its adjoint, ``dec`` (C to c) for R,
+``inc`` (c to C) for its adjoint, a non-local block for an inverse, residual blocks for the prior.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _kernel_size(p: int) -> int:
     return 2 * p - 1
 
 
-class Down(nn.Sequential):
+class Decimation(nn.Sequential):
     """Decimation, band by band: (B, n, h s, w s) to (B, n, h, w), a strided convolution for each factor."""
 
     def __init__(self, bands: int, factors: list[int]) -> None:
@@ -61,7 +61,7 @@ class Down(nn.Sequential):
             nn.init.zeros_(layer.bias)
 
 
-class Up(nn.Sequential):
+class DecimationAdjoint(nn.Sequential):
     """Adjoint of the decimation, mixing bands: (B, n, h, w) to (B, n, h s, w s), a transposed convolution a factor."""
 
     def __init__(self, bands: int, factors: list[int]) -> None:
@@ -88,7 +88,7 @@ class Up(nn.Sequential):
             nn.init.zeros_(layer.bias)
 
 
-class ResBlock(nn.Module):
+class CorrectionBlock(nn.Module):
     """conv-ReLU-conv, plus the input, ReLU; (B, n, H, W) to the same shape."""
 
     def __init__(self, features: int) -> None:
@@ -114,7 +114,7 @@ class Estimates(NamedTuple):
     v: Tensor
 
 
-class Block(nn.Module):
+class IterationBlock(nn.Module):
     """Base of all blocks: weights alpha, beta, gamma, the operators, and the solution for y."""
 
     def __init__(self, ms_bands: int, hs_bands: int, factors: list[int], corrections: int) -> None:
@@ -122,11 +122,11 @@ class Block(nn.Module):
         self.alpha = nn.Parameter(torch.rand(1))
         self.beta = nn.Parameter(torch.randn(1))
         self.gamma = nn.Parameter(torch.randn(1))
-        self.up1, self.up2 = Up(ms_bands, factors), Up(ms_bands, factors)
-        self.up3 = Up(hs_bands, factors)
-        self.down1, self.down2 = Down(ms_bands, factors), Down(hs_bands, factors)
+        self.up1, self.up2 = DecimationAdjoint(ms_bands, factors), DecimationAdjoint(ms_bands, factors)
+        self.up3 = DecimationAdjoint(hs_bands, factors)
+        self.down1, self.down2 = Decimation(ms_bands, factors), Decimation(hs_bands, factors)
         self.inverse = NonLocalBlock(ms_bands)
-        self.correct = nn.Sequential(*(ResBlock(hs_bands) for _ in range(corrections)))
+        self.correct = nn.Sequential(*(CorrectionBlock(hs_bands) for _ in range(corrections)))
         self.inc_weight = nn.Parameter(torch.randn(hs_bands, ms_bands, 1, 1))
         self.dec_weight = nn.Parameter(torch.randn(ms_bands, hs_bands, 1, 1))
         self.mix = nn.Conv2d(hs_bands, hs_bands, 1)
@@ -150,7 +150,7 @@ class Block(nn.Module):
             return F.relu(self.correct(x)).to(x.dtype)
 
 
-class FirstBlock(Block):
+class FirstBlock(IterationBlock):
     """First block: all estimates from w alone."""
 
     def forward(self, w: Tensor, mixed: bool = False) -> Estimates:
@@ -161,14 +161,14 @@ class FirstBlock(Block):
         return Estimates(x, y, z, self.dec(x) - y, self.down2(x) - z)
 
 
-class LastBlock(Block):
+class LastBlock(IterationBlock):
     """Last block: y and z, then a gradient step in x of length eta; negative eta disables it."""
 
     def __init__(self, ms_bands: int, hs_bands: int, factors: list[int], corrections: int) -> None:
         super().__init__(ms_bands, hs_bands, factors, corrections)
         self.eta = nn.Parameter(torch.randn(1))
-        self.up4 = Up(hs_bands, factors)
-        self.down3 = Down(hs_bands, factors)
+        self.up4 = DecimationAdjoint(hs_bands, factors)
+        self.down3 = Decimation(hs_bands, factors)
 
     def step(self, w: Tensor, before: Estimates, mixed: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Return the next x, y, z."""
@@ -192,7 +192,7 @@ class MiddleBlock(LastBlock):
 
     def __init__(self, ms_bands: int, hs_bands: int, factors: list[int], corrections: int) -> None:
         super().__init__(ms_bands, hs_bands, factors, corrections)
-        self.down4 = Down(hs_bands, factors)
+        self.down4 = Decimation(hs_bands, factors)
 
     def forward(self, w: Tensor, before: Estimates, mixed: bool = False) -> Estimates:
         """Return the next estimates."""
@@ -249,7 +249,7 @@ class US3RN(SRNetwork):
         factors = prime_factors(scale)
         block = (ms_bands, hs_bands, factors, corrections)
         self.opening, self.middle, self.closing = FirstBlock(*block), MiddleBlock(*block), LastBlock(*block)
-        self.skip_up = Up(ms_bands, factors)
+        self.skip_up = DecimationAdjoint(ms_bands, factors)
         self.skip = nn.Conv2d(ms_bands, hs_bands, 1)
         self.merge = conv(stages * hs_bands, hs_bands)
         self.final = conv(hs_bands, hs_bands)
@@ -328,11 +328,11 @@ def _start_as_operators(net: US3RN) -> None:
     """Initialise each operator as its classical counterpart, and the estimates as grey versions of w."""
     c, C = net.ms_bands, net.hs_bands
     for module in net.modules():
-        if isinstance(module, Down):
+        if isinstance(module, Decimation):
             module.reset_to_average()
-        elif isinstance(module, Up):
+        elif isinstance(module, DecimationAdjoint):
             module.reset_to_interpolation()
-        elif isinstance(module, ResBlock):
+        elif isinstance(module, CorrectionBlock):
             module.conv2.weight.mul_(0.1)
         elif isinstance(module, NonLocalBlock):
             nn.init.constant_(module.norm.weight, 0.1)  # at 0 the rest of the block would have no gradient

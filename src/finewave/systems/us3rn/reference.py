@@ -16,7 +16,16 @@ from finewave.errors import InputError
 from finewave.nn.sampling import prime_factors
 from finewave.systems.reference_weights import Rules, bare, build_module, check_names, fill_renamed, shape_of
 from finewave.systems.registry import create_model
-from finewave.systems.us3rn.network import US3RN, Block, Down, FirstBlock, LastBlock, MiddleBlock, ResBlock, Up
+from finewave.systems.us3rn.network import (
+    US3RN,
+    CorrectionBlock,
+    Decimation,
+    DecimationAdjoint,
+    FirstBlock,
+    IterationBlock,
+    LastBlock,
+    MiddleBlock,
+)
 from finewave.systems.us3rn.nonlocal_attention import NonLocalBlock
 
 Config = Mapping[str, Any]
@@ -51,7 +60,7 @@ _NETWORK = [
 # --- Modules ------------------------------------------------------------------------------------------------------
 
 
-def _block(kind: type[Block]) -> Callable[[Config], nn.Module]:
+def _block(kind: type[IterationBlock]) -> Callable[[Config], nn.Module]:
     return lambda c: kind(c["in_channels"], c["out_channels"], _factors(c["ratio"]), 3)
 
 
@@ -66,9 +75,9 @@ def _factors(ratio: int) -> list[int]:
 
 
 _MODULES: dict[str, tuple[Callable[[Config], nn.Module], Rules]] = {
-    "Downsample": (lambda c: Down(c["channels"], _factors(c["ratio"])), _SAMPLING),
-    "Upsample": (lambda c: Up(c["channels"], _factors(c["ratio"])), _SAMPLING),
-    "resblock": (lambda c: ResBlock(c["channels"]), _RES_BLOCK),
+    "Downsample": (lambda c: Decimation(c["channels"], _factors(c["ratio"])), _SAMPLING),
+    "Upsample": (lambda c: DecimationAdjoint(c["channels"], _factors(c["ratio"])), _SAMPLING),
+    "resblock": (lambda c: CorrectionBlock(c["channels"]), _RES_BLOCK),
     "NonLocal2D": (lambda c: NonLocalBlock(c["channels"], c.get("inner")), _NONLOCAL),
     "InSSSRBlock": (_block(FirstBlock), _BLOCK),
     "MidSSSRBlock": (_block(MiddleBlock), _BLOCK),

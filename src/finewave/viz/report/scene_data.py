@@ -22,7 +22,7 @@ from finewave.viz.error_maps import angle_map, rmse_map
 from finewave.viz.figure.figure import rendering_like
 from finewave.viz.metric_table import metric_values
 from finewave.viz.places import representative_points
-from finewave.viz.report.blocks import BlockMeans, read_rows, step_for, strips
+from finewave.viz.report.block_means import BlockMeans, read_rows, step_for, strips
 from finewave.viz.report.encoding import encode_map, encode_pictures, encode_spectra
 from finewave.viz.scene_pair import ScenePair
 
@@ -99,7 +99,7 @@ class ReportData:
 def gather(scenes: ScenePair, *, rgb: Sequence[float] | None = None, convention: str) -> ReportData:
     """Read scenes strip by strip and return the data of a page.
 
-    Memory is bounded by `STRIP_SAMPLES` of `finewave.viz.report.blocks`, `BAND_SAMPLES` and, for the metrics,
+    Memory is bounded by `STRIP_SAMPLES` of `finewave.viz.report.block_means`, `BAND_SAMPLES` and, for the metrics,
     `METRIC_SAMPLES`, whatever the scenes' size.
     """
     result, reference, observed = (

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from finewave.inference.ensemble import ORIENTATIONS, Spread
+from finewave.inference.self_ensemble import ORIENTATIONS, Spread
 from finewave.inference.super_resolve import super_resolve, super_resolve_with_spread
 from finewave.inference.tiling.plan import plan_tiles
 from finewave.scene import make_scene

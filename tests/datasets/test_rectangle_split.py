@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finewave.datasets import blocks
-from finewave.datasets.blocks import GAP, LEAST, Rectangle, cut_scene, largest_rectangle
+from finewave.datasets import rectangle_split
+from finewave.datasets.rectangle_split import GAP, LEAST, Rectangle, cut_scene, largest_rectangle
 from finewave.errors import InputError
 
 
@@ -43,7 +43,7 @@ def test_it_is_the_largest_rectangle(height: int, width: int, seed: int, share: 
 
 
 def test_large_masks_are_looked_at_in_cells(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "FINE", 10)
+    monkeypatch.setattr(rectangle_split, "FINE", 10)
     mask = np.ones((40, 30), bool)
     mask[0, 0] = False
     assert largest_rectangle(mask, 5) == Rectangle(4, 40, 0, 28)  # cells of 4 pixels; what is left at the end is lost

@@ -14,7 +14,7 @@ from finewave.studies.dataset_facts import at_hand
 from finewave.studies.experiment import RECIPE_SETS, RecipeSet, StudyRequest
 
 
-def ask(
+def request_cells(
     name: str,
     datasets: Sequence[str] = (),
     scales: Sequence[int] = (),
