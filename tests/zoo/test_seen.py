@@ -38,3 +38,17 @@ def test_few_or_equal_pixels_are_enough() -> None:
     alike = SeenPixels.of(np.full((3, 2), 0.2))
     assert not alike.unlike(np.full((2, 1, 1), 0.2)).any()
     assert alike.unlike(np.full((2, 1, 1), 0.4)).all()
+
+
+def test_many_bands_are_averaged_to_groups_of_neighbours() -> None:
+    random = np.random.default_rng(4)
+    pixels = random.random((500, 1)) * np.linspace(0.1, 0.6, 31) * random.uniform(0.95, 1.05, (500, 31))
+    seen = SeenPixels.of(pixels)
+    assert np.shape(seen.centres)[1] == len(seen.spread) == 12
+    groups = np.array_split(np.arange(31), 12)
+    points = np.sqrt(np.stack([pixels[:, group].mean(1) for group in groups], 1) + 0.01) / seen.spread
+    nearest = np.linalg.norm(points[:, None] - np.array(seen.centres), axis=2).min(1) / seen.limit
+    found = seen.distances(pixels.T[:, :, None])
+    np.testing.assert_allclose(found[:, 0], nearest, rtol=1e-6, atol=1e-6)
+    assert (found <= 1).mean() > 0.99
+    assert seen.unlike(pixels.T[::-1, :, None] + 0.3).all()

@@ -39,6 +39,7 @@ def test_size_and_card(name: str) -> None:
         assert getattr(card, fact) is not None, fact
     for fact in ("trained", "hours", "hardware", "licence", "metrics"):
         assert getattr(card, fact) is not None, fact
+    assert ("seen" in card.data) == bool(of_its_bands), "what it was trained on, by which quality files go"
     held_out = set(get_dataset(card.data["dataset"]).split["test"])
     assert not held_out & set(card.data["sha256"]), "test scenes must not have been seen"
 

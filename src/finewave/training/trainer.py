@@ -40,10 +40,10 @@ from finewave.training.phase import Phase
 from finewave.training.processes import is_first_process, sole_run
 from finewave.training.recipes import load_recipe, network_options, phase_data
 from finewave.training.run_clock import RunClock
+from finewave.training.seen_pixels import seen_pixels
 from finewave.zoo.card import describe
 from finewave.zoo.model import Model, load_model, prefers_channels_last
 from finewave.zoo.precision import training_precision
-from finewave.zoo.seen import SeenPixels
 
 MODEL_FOLDER = "model"
 _START_BATCHES = 64  # a quarter of a million pixels at 4 crops of 32 x 32: hundreds for each coefficient
@@ -123,7 +123,9 @@ def _train(config: dict[str, Any], services: Sequence[str], devices: int) -> Pat
             _run_phase(net, phase, out / name, crops, validation, loggers, devices, started=bool(config["init_from"]))
     if not is_first_process():
         return finished
-    return _export(net, config, out, store, list(phases), _seen(net, train_scenes, response))
+    return _export(
+        net, config, out, store, list(phases), seen_pixels(net, (scene.whole(response) for scene in train_scenes))
+    )
 
 
 def _phases(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -344,16 +346,6 @@ def _interruptible(trainer: L.Trainer) -> Iterator[None]:
         raise KeyboardInterrupt from None
     if trainer.interrupted:
         raise KeyboardInterrupt
-
-
-def _seen(net: SRNetwork, scenes: Sequence[DegradedScene], response: np.ndarray) -> dict[str, Any] | None:
-    """Return the card's description of the multispectral training pixels; None without such an input."""
-    first = net.inputs[0]
-    if not first.endswith("_msi"):
-        return None
-    images = (scene.whole(response)[first][0] for scene in scenes)
-    pixels = np.concatenate([image.flatten(1).T.numpy()[:: max(1, image[0].numel() // 20_000)] for image in images])
-    return SeenPixels.of(pixels).to_card() if np.isfinite(pixels).all(1).any() else None
 
 
 def _export(

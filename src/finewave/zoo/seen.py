@@ -1,4 +1,4 @@
-"""Which multispectral pixels a network has seen in training, in few numbers, and which are unlike all of them."""
+"""Which pixels a network has seen in training, in few numbers, and which are unlike all of them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ _TURNS = 20
 _MARGIN = 1.25
 """Tolerated factor beyond the distance of 99.9 % of the training pixels."""
 
+_BANDS = 12
+"""At most: of more, neighbours are averaged to as many groups, so that a card stays small."""
+_AT_ONCE = 1 << 14  # pixels
 _LEAST, _LEAST_LIMIT = 1e-3, 0.1
 """Of spread and limit: scenes of one value are no reason to refuse the next digit."""
 
@@ -28,9 +31,9 @@ class SeenPixels:
     Attributes
     ----------
     centres : list of list of float
-        K centres of c bands, by k-means.
+        K centres of c bands, or of groups of neighbouring ones, by k-means.
     spread : list of float
-        Standard deviation of each band's root.
+        Standard deviation of the root of each band or group.
     limit : float
         Distance from the nearest centre beyond which a pixel counts as unlike the training data.
     """
@@ -45,7 +48,8 @@ class SeenPixels:
         from scipy.cluster.vq import kmeans2
 
         random = np.random.default_rng(seed)
-        roots = _roots(pixels[np.isfinite(pixels).all(1)])
+        known = pixels[np.isfinite(pixels).all(1)]
+        roots = _roots(_grouped(known, min(known.shape[1], _BANDS)))
         roots = roots[random.permutation(len(roots))[:_PIXELS]]
         spread = np.maximum(roots.std(0), _LEAST)
         scaled = roots / spread
@@ -78,8 +82,20 @@ class SeenPixels:
         NaN where a pixel is not finite.
         """
         pixels = image.reshape(len(image), -1).T
-        distances = _distances(_roots(pixels) / self.spread, self.centres) / self.limit
-        return np.where(np.isfinite(distances), distances, np.nan).reshape(image.shape[1:])
+        finite = np.isfinite(pixels).all(1)
+        result = np.full(len(pixels), np.nan)
+        roots = _roots(_grouped(pixels[finite], len(self.spread)))
+        result[finite] = _distances(roots / self.spread, self.centres) / self.limit
+        return result.reshape(image.shape[1:])
+
+
+def _grouped(pixels: NDArray[Any], count: int) -> NDArray[Any]:
+    """Return pixels (N, c) as they are, or means (N, count) over groups of neighbouring bands if they have more."""
+    bands = pixels.shape[1]
+    if bands <= count:
+        return pixels
+    groups = np.array_split(np.arange(bands), count)
+    return np.stack([pixels[:, group].mean(1, dtype=np.float64) for group in groups], 1)
 
 
 def _roots(pixels: NDArray[Any]) -> NDArray[np.float64]:
@@ -87,8 +103,11 @@ def _roots(pixels: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _distances(points: NDArray[np.float64], centres: Sequence[Any] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the distance (N,) of each point from the nearest centre; NaN of a point that is not finite."""
-    nearest = np.full(len(points), np.inf)
-    for centre in np.asarray(centres):
-        nearest = np.minimum(nearest, np.square(points - centre).sum(1))
-    return np.sqrt(nearest)
+    """Return the distance (N,) of each point from the nearest centre."""
+    known = np.asarray(centres)
+    nearest = np.empty(len(points))
+    for start in range(0, len(points), _AT_ONCE):
+        part = points[start : start + _AT_ONCE]
+        products = part @ known.T
+        nearest[start : start + _AT_ONCE] = (part * part).sum(1) + ((known * known).sum(1) - 2 * products).min(1)
+    return np.sqrt(nearest.clip(min=0))
