@@ -75,20 +75,15 @@ def nanometres_per_unit(unit: str | None) -> float | None:
     float or None
         None when the unit is missing or unknown.
     """
-    for word in _spellings(unit):
+    text = unicodedata.normalize("NFC", unit or "").strip().lower()
+    for part in (text, *re.split(r"[()\[\]]", text)):  # of "micrometers (um)" also both parts
+        word = re.sub(r"[\s.]+", "", part)
         known = _NANOMETRES_PER_UNIT.get(word) or _NANOMETRES_PER_UNIT.get(word.removesuffix("s"))
         if known is not None:
             return known
         if (power := _POWER_OF_TEN.fullmatch(word)) is not None:
             return float(10.0 ** (9 - int(power[1])))
     return None
-
-
-def _spellings(unit: str | None) -> list[str]:
-    """Return a unit in lower case without spaces; of "micrometers (um)" also both parts."""
-    text = unicodedata.normalize("NFC", unit or "").strip().lower()
-    parts = [text, *re.split(r"[()\[\]]", text)]
-    return [word for each in parts if (word := re.sub(r"[\s.]+", "", each))]
 
 
 def is_a_wavelength_unit(unit: str | None) -> bool:
@@ -124,7 +119,8 @@ def to_nanometres(values: Any, unit: str | None = None) -> NDArray[np.float64] |
         float64, shape ``(bands,)``, nm; None when the values cannot be wavelengths (not finite, not
         positive, or in a unit of frequency).
     """
-    if not is_a_wavelength_unit(unit):
+    factor = None if unit is None else nanometres_per_unit(unit)
+    if factor is None and unit is not None and not is_a_wavelength_unit(unit):
         return None
     try:
         numbers = np.asarray(values, dtype=np.float64).reshape(-1)
@@ -132,7 +128,6 @@ def to_nanometres(values: Any, unit: str | None = None) -> NDArray[np.float64] |
         return None
     if numbers.size == 0 or not np.all(np.isfinite(numbers)) or np.any(numbers <= 0):
         return None
-    factor = nanometres_per_unit(unit)
     if factor is None:
         largest = float(numbers.max())
         factor = 1e9 if largest < 1e-3 else 1e3 if largest < 100 else 1.0

@@ -16,12 +16,10 @@ _SIDE = 86
 
 
 def adapted(request: PredictionRequest) -> PredictionRequest:
-    """Return the request with the model for what its images have, see `Model.adapted_to`.
+    """Return the request with the model for what its images have, see `Model.adapted_to`, if it looks at them.
 
     All tiles are treated alike, and so is every window of a scene: the pieces are those of the whole scene.
     """
-    if not request.model.looks_at_its_images:
-        return request
     import torch
 
     model = request.model.in_pytorch("another blur, or noise,")

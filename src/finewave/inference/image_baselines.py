@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.systems.registry import SYSTEMS
-from finewave.zoo.names import member_names
-from finewave.zoo.onnx_model import OnnxModel, is_exported
+from finewave.zoo.names import is_exported, member_names
 from finewave.zoo.runnable import RunnableModel
 
 if TYPE_CHECKING:
@@ -63,14 +62,29 @@ def model_to_run(model: Any, scene: xr.DataArray, guide: xr.DataArray | None, op
             f"{' and '.join(f'--{each} ({each}=)' for each in stated)} {'is' if len(stated) == 1 else 'are'} for "
             f"baselines ({', '.join(sorted(n for n in SYSTEMS if SYSTEMS[n].baseline))}); {name} states its own"
         )
+    return load_runnable(model, options.precision)
+
+
+def load_runnable(model: Any, precision: str) -> RunnableModel:
+    """Return a model that is no baseline, loaded if its name is given: of one, of several joined by +, of a file."""
     if isinstance(model, RunnableModel):
         return model
     if is_exported(model):
-        return OnnxModel(Path(model)).with_precision(options.precision)
-    from finewave.zoo.ensemble import load_models
-    from finewave.zoo.model import as_model
+        from finewave.zoo.onnx_model import OnnxModel
 
-    return load_models(model) if isinstance(model, str | Path) else as_model(model)
+        return OnnxModel(Path(model)).with_precision(precision)
+    if members := member_names(model):
+        return _load_ensemble(members, precision)
+    from finewave.zoo.model import as_model, load_model
+
+    return load_model(model, precision=precision) if isinstance(model, str | Path) else as_model(model)
+
+
+def _load_ensemble(members: list[str], precision: str) -> RunnableModel:
+    from finewave.zoo.ensemble import ensemble, joined
+    from finewave.zoo.model import load_model
+
+    return ensemble(*(load_model(each) for each in members), name=joined(members)).with_precision(precision)
 
 
 def _ensemble(members: list[str], scene: xr.DataArray, guide: xr.DataArray | None, options: PredictOptions) -> Model:

@@ -11,15 +11,14 @@ from typing import Any
 
 from finewave.collector import resume_collector
 from finewave.errors import InputError, unknown_name
-from finewave.inference.image_baselines import is_baseline
+from finewave.inference.image_baselines import is_baseline, load_runnable
 from finewave.inference.options import PredictOptions
 from finewave.inference.predict_file import run_file
 from finewave.io.network.location import Location, Remote, location_of
 from finewave.io.path_checks import keep_inputs
 from finewave.io.products import product_of
 from finewave.warnings import FinewaveWarning
-from finewave.zoo.names import member_names
-from finewave.zoo.onnx_model import OnnxModel, is_exported
+from finewave.zoo.names import is_exported, member_names
 from finewave.zoo.runnable import RunnableModel
 
 
@@ -165,17 +164,12 @@ def _client(options: PredictOptions) -> AbstractContextManager[Any | None]:
 
 def _loaded(model: RunnableModel | str | Path, options: PredictOptions) -> RunnableModel:
     """Return a model that is not a baseline, on the device of the options."""
-    if is_exported(model):
-        model = OnnxModel(Path(str(model))).with_precision(options.precision)
-        if options.workers is not None or options.cluster is not None:
-            model.in_pytorch("--workers and --cluster (workers=, cluster=)")
-    elif isinstance(model, str | Path):
-        from finewave.zoo.ensemble import load_models
-
-        model = load_models(model, precision=options.precision)
+    loaded = load_runnable(model, options.precision)
+    if is_exported(model) and (options.workers is not None or options.cluster is not None):
+        loaded.in_pytorch("--workers and --cluster (workers=, cluster=)")
     if options.device is None:
-        return model
-    network = model.in_pytorch("--device (device=)")
+        return loaded
+    network = loaded.in_pytorch("--device (device=)")
     try:
         return network.to(options.device)
     except (RuntimeError, AssertionError) as error:

@@ -14,7 +14,6 @@ import numpy as np
 
 from finewave.collector import resume_collector
 from finewave.errors import InputError
-from finewave.inference.adaptation import adapted
 from finewave.inference.image_baselines import model_to_run
 from finewave.inference.memory import tile_within
 from finewave.inference.options import PredictOptions, eopf_store, quality_file, stac_file, unfinished_folder
@@ -90,7 +89,11 @@ def run_file(
     try:
         model = model_to_run(model, files.scene, files.guide, options).with_pooling(options.pooling)
         files.open_as_trained(model)
-        request = adapted(make_request(files.scene, model, files.guide, options))
+        request = make_request(files.scene, model, files.guide, options)
+        if model.looks_at_its_images:
+            from finewave.inference.adaptation import adapted
+
+            request = adapted(request)
         if request.model is not model:
             model, model_path = request.model, None  # workers load it from what is saved for them
         processing = choose_processing(model, options, request.kept)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
-from finewave.inference.adaptation import adapted
 from finewave.inference.band_selection import filled
 from finewave.inference.options import PredictOptions
 from finewave.inference.processing import Processing, choose_processing
@@ -132,7 +131,11 @@ def _resolved(
 
     runnable = model_to_run(model, check_scene(scene), guide, options)
     model = runnable.with_pooling(options.pooling).with_resolved_precision()
-    request = adapted(make_request(scene, model, guide, options))
+    request = make_request(scene, model, guide, options)
+    if model.looks_at_its_images:
+        from finewave.inference.adaptation import adapted
+
+        request = adapted(request)
     model = request.model
     processing = choose_processing(model, options, request.kept)
     if options.consistent:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+import struct
+from collections import Counter
 from pathlib import Path
 
 from finewave.errors import InputError
-from finewave.io.gdal_metadata import check_metadata
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _OF_A_STORE = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
@@ -19,6 +21,12 @@ _LARGEST_METADATA = 2**26
 _SMALL_BYTES = 2**28
 _LARGEST_RATIO = 1200
 """Deflate compresses by 1032 at most; smaller files are mostly empty."""
+
+MOST_ITEMS = 20_000
+"""Of metadata in one list: half a second for GDAL, whose time grows with the square, and more than any product has."""
+_SMALL_METADATA = 2**19
+_GDAL_METADATA = 42112  # tag of TIFF
+_ITEM = re.compile(rb"<Item\b(?:[^>]*?\bsample=[\"'](\d+))?")
 
 
 def precheck(path: Path) -> None:
@@ -43,7 +51,7 @@ def precheck(path: Path) -> None:
 
         probe_hdf5(path)
     else:
-        check_metadata(path)
+        _check_metadata(path)
         _check_dimensions(path)
 
 
@@ -51,6 +59,42 @@ def check_regular(path: Path) -> None:
     """Raise an error for a pipe, a socket or a device, which a library would wait for, or read without end."""
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise InputError(f"cannot read {path}: it is a pipe or a device, not a file; save its content in a file")
+
+
+def _check_metadata(path: Path) -> None:
+    """Raise an error for a TIFF, or the file ``.aux.xml`` beside an image, with too many items of metadata for GDAL."""
+    most = 0
+    try:
+        text = _metadata_of_tiff(path)
+        if len(text) > _SMALL_METADATA:
+            most = max(Counter(_ITEM.findall(text)).values(), default=0)
+        beside = path.with_name(f"{path.name}.aux.xml")
+        if beside.is_file() and beside.stat().st_size > _SMALL_METADATA:
+            most = max(most, *(part.count(b"<MDI") for part in beside.read_bytes().split(b"</Metadata>")))
+    except (OSError, struct.error):
+        return  # left to the reader
+    if most > MOST_ITEMS:
+        raise InputError(f"cannot read {path}: it has {most} items of metadata, more than {MOST_ITEMS}")
+
+
+def _metadata_of_tiff(path: Path) -> bytes:
+    """Return the text of the first directory's tag of GDAL's metadata, b"" if there is none."""
+    with path.open("rb") as file:
+        head = file.read(16)
+        order = {b"II": "<", b"MM": ">"}.get(head[:2])
+        if order is None or len(head) < 16:
+            return b""
+        big = struct.unpack_from(f"{order}H", head, 2)[0] == 43
+        word, count_form, width = ("Q", "Q", 20) if big else ("I", "H", 12)
+        file.seek(struct.unpack_from(order + word, head, 8 if big else 4)[0])
+        (count,) = struct.unpack(order + count_form, file.read(8 if big else 2))
+        entries = file.read(width * min(count, 2**16))
+        for start in range(0, len(entries) - width + 1, width):
+            tag, _, length = struct.unpack_from(f"{order}HH{word}", entries, start)
+            if tag == _GDAL_METADATA and length > _SMALL_METADATA:
+                file.seek(struct.unpack_from(order + word, entries, start + width - (8 if big else 4))[0])
+                return file.read(min(length, 2**28))
+    return b""
 
 
 def _check_dimensions(path: Path) -> None:

@@ -9,8 +9,7 @@ from finewave.errors import InputError
 from finewave.systems.ensembles.network import FROM_THE_WHOLE, Ensemble
 from finewave.systems.registry import config_of, create_model, options_of
 from finewave.zoo.card import describe
-from finewave.zoo.model import Model, load_model
-from finewave.zoo.names import member_names
+from finewave.zoo.model import Model
 from finewave.zoo.observation_model import forward_operators
 
 TASKS = ("ssr", "sr", "sssr", "fusion")
@@ -84,15 +83,6 @@ def ensemble(*models: Model, consistent: bool = True, name: str = "ensemble") ->
                 net.set_response(operator.response)
         net.projection  # noqa: B018 - what cannot be made consistent shows here
     return made
-
-
-def load_models(which: str | Path, *, precision: str = "auto") -> Model:
-    """Return `load_model` of a name or path; of several with + between them, their `ensemble`."""
-    members = member_names(which)
-    if not members:
-        return load_model(which, precision=precision)
-    made = ensemble(*(load_model(member) for member in members), name=joined(members))
-    return made.with_precision(precision)
 
 
 def joined(members: list[str]) -> str:

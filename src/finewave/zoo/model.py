@@ -291,7 +291,7 @@ class Model(RunnableModel):
     @property
     def memory_share(self) -> float:
         """Memory that the network takes in this arithmetic, relative to `SRNetwork.working_memory`."""
-        return 1.0 if self.arithmetic == "bfloat16" else self.net.float32_share
+        return 1.0 if self._mixes(self._like(torch.empty(0))) else self.net.float32_share
 
     def with_resolved_precision(self) -> Model:
         """Return this model with ``precision="auto"`` resolved on this machine, for other processes."""
@@ -623,11 +623,11 @@ def as_model(model: Model | nn.Module | str | Path) -> Model:
 
 def _locate(which: str | Path) -> tuple[Path, Path]:
     """Return paths of weights and card."""
-    shipped = weight_folders()
     if isinstance(which, str) and which.startswith(hub.PREFIX):
         which = hub.fetch(which)
     path = Path(which)
-    if isinstance(which, str) and (which in shipped or not path.exists()):
+    # a name comes before a folder of that name; what has several parts is no name
+    if isinstance(which, str) and len(path.parts) == 1 and (not path.exists() or which in weight_folders()):
         path = folder_with_weights(which) or path
     if path.is_dir():
         if not (path / WEIGHTS).is_file():
@@ -638,6 +638,7 @@ def _locate(which: str | Path) -> tuple[Path, Path]:
         if path.suffix != ".safetensors":
             raise InputError(f"{path} is no .safetensors file; give a model's name, its folder or that file")
         return path, path.with_name(CARD)
+    shipped = weight_folders()
     if path.suffix == ".safetensors" or len(path.parts) > 1:
         raise InputError(f"no such file or folder: {path}; trained models by name: {', '.join(shipped) or 'none'}")
     if str(which) in SYSTEMS:

@@ -1,9 +1,12 @@
-"""Names of models, as users give them."""
+"""Models by the names that users give."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+
+EXPORTED = ".onnx"
+"""Extension of an exported model that finewave runs, see `finewave.zoo.onnx_model`."""
 
 
 def member_names(which: Any) -> list[str]:
@@ -12,3 +15,8 @@ def member_names(which: Any) -> list[str]:
         return []
     parts = which.split("+")
     return parts if all(parts) else []
+
+
+def is_exported(which: Any) -> bool:
+    """Return whether a model is given by the name of an exported file."""
+    return isinstance(which, str | Path) and str(which).lower().endswith(EXPORTED)

@@ -19,7 +19,6 @@ from finewave.types import TASKS
 from finewave.zoo.card import Card
 from finewave.zoo.runnable import RunnableModel
 
-SUFFIX = ".onnx"
 VERSION = 1
 """Of the facts in a file's metadata, `network_facts`."""
 MOST_BANDS = 65_535
@@ -206,11 +205,6 @@ class OnnxModel(RunnableModel):
         if output.shape != expected:
             raise InputError(f"{self.path} makes an image of shape {output.shape}; its card says {expected}")
         return np.asarray(output[0, :, : s * rows, : s * columns])
-
-
-def is_exported(model: Any) -> bool:
-    """Return whether a model is given by the name of an exported file."""
-    return isinstance(model, str | Path) and str(model).lower().endswith(SUFFIX)
 
 
 def network_facts(model: Any, size: tuple[int, int] | None, least: int) -> dict[str, Any]:

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding, choose_decoding
-from finewave.io.formats.gdal_drivers import driver_of
-from finewave.io.formats.gdal_environment import quiet_gdal
+from finewave.io.formats.gdal_access import driver_of, quiet_gdal
 from finewave.io.formats.gdal_masks import Masks, masks_of
 from finewave.io.formats.gdal_numbers import StatedByGdal, scales_of, stated_of
 from finewave.io.formats.lazy import LazyValues, Slices

@@ -17,8 +17,7 @@ from finewave.io.file_errors import reading
 from finewave.io.formats import photo
 from finewave.io.formats.band_files import BandFile, open_bands, read_header
 from finewave.io.formats.decoding import Decoding, choose_decoding, is_number
-from finewave.io.formats.gdal_drivers import driver_of
-from finewave.io.formats.gdal_environment import quiet_gdal
+from finewave.io.formats.gdal_access import driver_of, quiet_gdal
 from finewave.io.formats.gdal_numbers import stated_of
 from finewave.io.formats.geotiff import orientation_of
 from finewave.io.formats.raster import is_georeferenced

@@ -67,6 +67,7 @@ _KINDS = {
     "name": _NAMES,
     "perhaps": _PERHAPS_WAVELENGTHS,
 }
+_KIND_OF = {word: kind for kind, words in reversed(_KINDS.items()) for word in words}
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,7 @@ class Listed:
     @property
     def kind(self) -> str | None:
         """``"wavelength"``, ``"width"``, a unit of them, ``"good"``, ``"bad"``, ``"name"``, ``"perhaps"``, or None."""
-        word = _plain(self.name)[0]
-        return next((kind for kind, names in _KINDS.items() if word in names), None)
+        return _KIND_OF.get(_plain(self.name)[0])
 
     @property
     def stated_unit(self) -> str | None:

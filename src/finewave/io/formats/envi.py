@@ -19,9 +19,8 @@ from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading, writing
 from finewave.io.formats.decoding import Number
 from finewave.io.formats.envi_header import readable_by_gdal
+from finewave.io.formats.gdal_access import driver_of, quiet_gdal
 from finewave.io.formats.gdal_bands import band_metadata, numbers_in_braces
-from finewave.io.formats.gdal_drivers import driver_of
-from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.gdal_numbers import one_or_all
 from finewave.io.formats.raster import open_raster, write_raster
 from finewave.io.formats.storage import choose_storage

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from finewave.band_names import colour_of
 from finewave.io.formats.band_lists import Listed
-from finewave.io.formats.gdal_drivers import driver_of
-from finewave.io.formats.gdal_environment import quiet_gdal
+from finewave.io.formats.gdal_access import driver_of, quiet_gdal
 from finewave.io.formats.lazy import Slices
 from finewave.io.network.location import leads_to_network
 from finewave.warnings import FinewaveWarning

@@ -11,9 +11,8 @@ import xarray as xr
 
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
+from finewave.io.formats.gdal_access import driver_of, quiet_gdal
 from finewave.io.formats.gdal_bands import band_metadata
-from finewave.io.formats.gdal_drivers import driver_of
-from finewave.io.formats.gdal_environment import quiet_gdal
 from finewave.io.formats.raster import open_raster
 from finewave.io.network.location import leads_to_network
 from finewave.io.open_options import OpenOptions

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from finewave.io.formats.gdal_environment import quiet_gdal
+from finewave.io.formats.gdal_access import quiet_gdal
 from finewave.scene import scene_crs, scene_transform
 from finewave.warnings import FinewaveWarning
 

@@ -17,8 +17,7 @@ from finewave.io.file_errors import reading
 from finewave.io.formats.camera_files import allow_heif, read_raw
 from finewave.io.formats.colour_tags import warn_of_other_colours
 from finewave.io.formats.decoding import Decoding
-from finewave.io.formats.gdal_drivers import driver_of
-from finewave.io.formats.gdal_environment import quiet_gdal
+from finewave.io.formats.gdal_access import driver_of, quiet_gdal
 from finewave.io.formats.icc import to_srgb, warn_of_unapplied
 from finewave.io.formats.raster import open_raster
 from finewave.io.open_options import OpenOptions, SaveOptions

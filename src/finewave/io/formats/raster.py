@@ -18,9 +18,8 @@ from finewave.control_points import RPCS, control_points, on_finer_pixels, rpcs_
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding, Number, choose_decoding
+from finewave.io.formats.gdal_access import driver_of, quiet_gdal, small_gdal_cache
 from finewave.io.formats.gdal_bands import colours_of
-from finewave.io.formats.gdal_drivers import driver_of
-from finewave.io.formats.gdal_environment import quiet_gdal, small_gdal_cache
 from finewave.io.formats.gdal_masks import masks_of, warn_of_undeclared_alpha
 from finewave.io.formats.gdal_numbers import scales_of, stated_of
 from finewave.io.formats.icc import Recolour

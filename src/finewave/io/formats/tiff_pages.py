@@ -13,7 +13,7 @@ from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.band_lists import Listed, describe_bands
 from finewave.io.formats.decoding import Decoding, choose_decoding
-from finewave.io.formats.gdal_environment import quiet_gdal
+from finewave.io.formats.gdal_access import quiet_gdal
 from finewave.io.formats.gdal_numbers import StatedByGdal, stated_of
 from finewave.io.formats.lazy import LazyValues, Slices
 from finewave.io.formats.raster import is_georeferenced

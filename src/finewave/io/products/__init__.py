@@ -7,8 +7,10 @@ metadata, whether a file or folder is or belongs to such a product; the second r
 
 from __future__ import annotations
 
+import glob
 import importlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -22,12 +24,14 @@ class Product:
     """A mission's product: its name for messages, its module, and which options of `open_scene` have a meaning.
 
     ``files`` occurs in the name of every file that is such a product or belongs to one, ignoring case; otherwise the
-    module is not imported. Folders are always checked.
+    module is not imported. Neither is it if ``beside`` is the extension of a file that every such image has beside it
+    and this one has not. Folders are always checked.
     """
 
     name: str
     module: str
     files: str = ""
+    beside: str = ""
     has_resolution: bool = False
     has_variables: bool = False
     has_lookup_table: bool = False
@@ -48,7 +52,7 @@ PRODUCTS: tuple[Product, ...] = (
     Product("Tanager product", "tanager", r"\.(h5|hdf5|he5)$", has_variables=True),
     Product("PlanetScope scene", "planetscope", "_3[AB]_", has_clouds=True),
     Product("STAC item", "stac", r"\.(geo)?json$", has_resolution=True, has_variables=True),
-    Product("WorldView image", "worldview"),
+    Product("WorldView image", "worldview", beside=".imd"),
     Product("line scan with references", "reference_panels", r"^(?!.*\.(tif|nc|png|jpg|mat|h5)$)"),
 )
 
@@ -69,11 +73,18 @@ def _matches(product: Product, path: Path) -> bool:
     if not re.search(product.files, path.name, re.IGNORECASE) and not path.is_dir():
         return False
     try:
+        if product.beside and path.is_file() and product.beside not in {each.suffix.lower() for each in _beside(path)}:
+            return False
         return bool(module_of(product).matches(path))
     except InputError:
         raise
     except Exception:  # a damaged file is not a product; its reader will say why it cannot be read
         return False
+
+
+def _beside(path: Path) -> Iterator[Path]:
+    """Yield the files that differ from a path in their extension alone, and the path."""
+    return path.parent.glob(f"{glob.escape(path.stem)}.*")
 
 
 def module_of(product: Product) -> ModuleType:

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.formats.gdal_drivers import driver_of
-from finewave.io.formats.gdal_environment import quiet_gdal
+from finewave.io.formats.gdal_access import driver_of, quiet_gdal
 from finewave.io.formats.lazy import Slices
 
 Numbers = NDArray[Any]

@@ -12,8 +12,7 @@ import xarray as xr
 from finewave.acquisition import date_attribute, date_in_name
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.formats.gdal_drivers import driver_of
-from finewave.io.formats.gdal_environment import quiet_gdal
+from finewave.io.formats.gdal_access import driver_of, quiet_gdal
 from finewave.io.formats.raster import open_raster
 from finewave.io.open_options import OpenOptions
 from finewave.io.products.cloud_masks import cloud_reader, no_clouds_known

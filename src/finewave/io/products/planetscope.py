@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from finewave.acquisition import date_attribute, date_in_name, utc
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.formats.gdal_drivers import driver_of
-from finewave.io.formats.gdal_environment import quiet_gdal
+from finewave.io.formats.gdal_access import driver_of, quiet_gdal
 from finewave.io.formats.lazy import Slices
 from finewave.io.formats.raster import either, open_raster
 from finewave.io.open_options import OpenOptions

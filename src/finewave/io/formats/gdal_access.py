@@ -1,12 +1,28 @@
-"""Which of GDAL's drivers may open a file: GDAL goes by the content, and some contents lead to other files."""
+"""How GDAL opens files: by which driver, with bounded memory, without messages, without a network for local files."""
 
 from __future__ import annotations
 
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from finewave.io.network.location import remote_of
+from finewave.io.network.location import CONNECT_SECONDS, REQUEST_SECONDS, RETRIES, leads_to_network, remote_of
 
+# GDAL would take a twentieth of the machine's memory for blocks that are read or written a second time.
+_GDAL_CACHE_BYTES = 128 * 2**20
+# Network references in local files fail: no file matches, and no proxy listens at this address.
+_OF_THIS_MACHINE = {"CPL_VSIL_CURL_ALLOWED_FILENAME": "/", "GDAL_HTTP_PROXY": "http://127.0.0.1:9"}
+_OF_THE_NETWORK = {
+    "GDAL_HTTP_TIMEOUT": REQUEST_SECONDS,
+    "GDAL_HTTP_CONNECTTIMEOUT": CONNECT_SECONDS,
+    "GDAL_HTTP_MAX_RETRY": RETRIES,
+    "GDAL_HTTP_RETRY_DELAY": 1,
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+}
+# GDAL goes by the content if no driver is named, and some contents lead to other files.
 _JPEG_2000 = ("JP2OpenJPEG", "JP2ECW", "JP2KAK", "JP2MrSID")
 _OF_EXTENSION = {
     ".tif": ("GTiff",),
@@ -81,3 +97,40 @@ def _drivers() -> frozenset[str]:
 
     with Env() as environment:
         return frozenset(environment.drivers())
+
+
+@contextmanager
+def quiet_gdal(source: object = None) -> Iterator[None]:
+    """Keep GDAL's remarks off stderr: missing georeference is normal here, errors are raised anyway.
+
+    Parameters
+    ----------
+    source : str or pathlib.Path, optional
+        Path that GDAL opens. Network access is disabled unless it is a network path.
+    """
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning
+
+    logger = logging.getLogger("rasterio")
+    propagate, level = logger.propagate, logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        # waits that are bounded, or no network at all
+        options = _OF_THE_NETWORK if leads_to_network(source) else _OF_THIS_MACHINE
+        with warnings.catch_warnings(), rasterio.Env(**options):
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            # silence rioxarray's warning about scales it does not apply; they are applied here
+            warnings.filterwarnings("ignore", message="(Scales|Offsets) differ across bands")
+            yield
+    finally:
+        logger.propagate = propagate
+        logger.setLevel(level)
+
+
+@contextmanager
+def small_gdal_cache() -> Iterator[None]:
+    """Bound the memory that GDAL keeps blocks in."""
+    import rasterio
+
+    with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE_BYTES):
+        yield
