@@ -10,6 +10,7 @@ import tomllib
 import venv
 import warnings
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import torch
 import xarray as xr
 
 from finewave.errors import InputError
+from finewave.inference.options import PredictOptions
 from finewave.inference.predict import predict_file
 from finewave.inference.super_resolve import super_resolve
 from finewave.io.open_save import load_scene, save_scene
@@ -208,16 +210,84 @@ def test_files_for_other_programs_are_refused(weights: Path, tmp_path: Path) -> 
         OnnxModel(plugin)
 
 
-def test_what_needs_pytorch_says_so(exported: Path, tmp_path: Path) -> None:
+REFUSED: dict[str, Any] = {
+    "anchors": "spots.csv",
+    "cluster": "tcp://127.0.0.1:1",
+    "consistent": True,
+    "device": "cpu",
+    "guide": "a.tif",
+    "kernel": "bicubic",
+    "pooling": "image",
+    "precision": "bfloat16",
+    "quality": True,
+    "scale": 2,
+    "self_ensemble": True,
+    "sensor": "sentinel2a",
+    "spectra": "a.tif",
+    "spread": True,
+    "uncertainty": True,
+    "workers": 2,
+}
+"""Options of a prediction that an exported model cannot honour, with a value of each."""
+HONOURED = {
+    "band_axis",
+    "bands",
+    "bbox",
+    "clip",
+    "dtype",
+    "engine",
+    "eopf",
+    "full_scale",
+    "guide_full_scale",
+    "guide_variable",
+    "halo",
+    "interleave",
+    "mask_clouds",
+    "memory",
+    "nodata",
+    "orthorectify",
+    "output_full_scale",
+    "overwrite",
+    "resolution",
+    "restart",
+    "stac",
+    "suffix",
+    "tile",
+    "variable",
+    "wavelengths",
+    "window",
+}
+"""Those that are about files and tiles."""
+
+
+def test_no_option_is_ignored(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a file's network cannot do is refused in a line, before any work."""
+    assert set(REFUSED) | HONOURED == {field.name for field in fields(PredictOptions)}
     scene = write_scene(tmp_path / "a.tif", 20, 20)
-    for option in ("consistent", "self_ensemble", "uncertainty", "quality"):
-        with pytest.raises(InputError, match=f"{option.replace('_', '-')}.* needs the network in PyTorch; tiny is an"):
-            predict_file(scene, tmp_path / "b.tif", exported, **{option: True})
-    for name, value in {"workers": 2, "device": "cpu", "precision": "bfloat16"}.items():
-        with pytest.raises(InputError, match="needs the network in PyTorch"):
-            predict_file(scene, tmp_path / "b.tif", exported, **{name: value})
+    monkeypatch.chdir(tmp_path)
+    for option, value in REFUSED.items():
+        with pytest.raises(InputError, match=f"{option.replace('_', '-')}|{option}=") as caught:
+            predict_file(scene, tmp_path / "b.tif", exported, **{option: value})
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / "b.tif").exists()
+    with pytest.raises(InputError, match="unknown pooling 'windows'"):
+        super_resolve(scene_of(20, 20), exported, pooling="windows")
     with pytest.raises(InputError, match="takes images of 9 x 9 or larger"):
         super_resolve(scene_of(8, 20), exported)
+
+
+def test_means_are_those_of_the_file(exported: Path, weights: Path) -> None:
+    """Unless others are asked for, which is refused; without poolings there is nothing to refuse."""
+    model = OnnxModel(exported)
+    assert model.with_pooling("local").tile_pooling == "local"
+    with pytest.raises(
+        InputError, match=r"tiny\.onnx was exported with --pooling local, not image: leave out --pooling"
+    ):
+        model.with_pooling("image")
+    model._facts["pooling"] = model.pooling = "image"
+    assert model.tile_pooling == "image"
+    model._facts["n_global_poolings"] = 0
+    assert model.with_pooling("local") is model
 
 
 @pytest.mark.slow

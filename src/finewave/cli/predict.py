@@ -65,7 +65,7 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @click.option("--tile", type=click.IntRange(min=16), help="Tile side, in input pixels.  [default: 512 output pixels]")
 @click.option("--memory", metavar="SIZE", help="That the run may take, e.g. 4G: tiles are as large as it allows.")
 @click.option("--halo", default="auto", show_default=True, help="Seen around a tile: auto, exact, fast, input pixels.")
-@pooling_option(default="local")
+@pooling_option(default=None, by_default="  [default: local; of an exported model, its own]")
 @precision_option(default="auto")
 @click.option("--anchors", type=click.Path(path_type=Path), help="Spots with known spectra: .csv, .geojson or .gpkg.")
 @click.option(

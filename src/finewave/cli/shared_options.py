@@ -31,14 +31,17 @@ def precision_option(default: str) -> Callable[[Any], Any]:
     )
 
 
-def pooling_option(default: str) -> Callable[[Any], Any]:
-    """Return ``--pooling``; the names are those of `finewave.zoo.model`, which would load PyTorch."""
+def pooling_option(default: str | None, by_default: str = "") -> Callable[[Any], Any]:
+    """Return ``--pooling``; the names are those of `finewave.zoo.model`, which would load PyTorch.
+
+    ``by_default`` describes what None stands for.
+    """
     return click.option(
         "--pooling",
         type=click.Choice(["image", "local"]),
         default=default,
-        show_default=True,
-        help="Channel attention's means: over the image, or over windows of the training crop's size.",
+        show_default=default is not None,
+        help=f"Channel attention's means: over the image, or over windows of the training crop's size.{by_default}",
     )
 
 

@@ -49,6 +49,8 @@ _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**
 
 _OF_INPUTS = {"noise": 0.0, "blur": 0.1, "doubt": 0.0}  # what `consistent` accepts, with the least value
 
+_POOLINGS = ("image", "local")
+
 USUAL_SHARE = 0.9
 """Default share of the errors within the half-widths."""
 
@@ -106,9 +108,10 @@ class PredictOptions:
         that of the scene in one piece. ``"auto"``: less, where the model's card says that measured results differ by
         at most 1e-4 of the value range from that; else the same. ``"fast"``: so far that it does a quarter more work.
         Else in pixels of the input. What a halo changes of which that is not known is measured on one tile and said.
-    pooling : {"local", "image"}
-        Region of the means in channel attention: windows of the training crop's size, or all pixels of a tile; see
-        `Model`. With ``"image"`` tiled prediction differs from that of the whole scene.
+    pooling : {"local", "image"}, optional
+        Region of the means in channel attention: windows of the training crop's size, by default, or all pixels of a
+        tile; see `Model`. With ``"image"`` tiled prediction differs from that of the whole scene. An exported model
+        has its own, and another one is refused.
     precision : {"auto", "float32", "bfloat16"}
         Precision of a model given by name, see `load_model`.
     anchors : str, Path or sequence of Spot, optional
@@ -186,7 +189,7 @@ class PredictOptions:
     tile: int | None = None
     memory: str | float | None = None
     halo: str | int = "auto"
-    pooling: str = "local"
+    pooling: str | None = None
     precision: str = "auto"
     anchors: Any = None
     consistent: bool | str | Mapping[str, float] = False
@@ -216,6 +219,8 @@ class PredictOptions:
             bytes_of(self.memory)
             if self.tile is not None:
                 raise InputError("give --tile or --memory (tile=, memory=): each says how large tiles are")
+        if self.pooling not in (None, *_POOLINGS):
+            raise unknown_name("pooling", self.pooling, _POOLINGS)
         _check_integer("workers", self.workers, 1)
         _check_integer("scale", self.scale, 2)
         for name in ("full_scale", "guide_full_scale", "output_full_scale"):

@@ -87,7 +87,8 @@ def run_file(
         _check_target(each)
     files = InputFiles(source, guide, options)
     try:
-        model = model_to_run(model, files.scene, files.guide, options).with_pooling(options.pooling)
+        model = model_to_run(model, files.scene, files.guide, options)
+        model = model.with_pooling(options.pooling or model.tile_pooling)
         files.open_as_trained(model)
         request = make_request(files.scene, model, files.guide, options)
         if model.looks_at_its_images:

@@ -130,7 +130,7 @@ def _resolved(
     from finewave.scene import check_scene
 
     runnable = model_to_run(model, check_scene(scene), guide, options)
-    model = runnable.with_pooling(options.pooling).with_resolved_precision()
+    model = runnable.with_pooling(options.pooling or runnable.tile_pooling).with_resolved_precision()
     request = make_request(scene, model, guide, options)
     if model.looks_at_its_images:
         from finewave.inference.adaptation import adapted

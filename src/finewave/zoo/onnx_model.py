@@ -164,6 +164,26 @@ class OnnxModel(RunnableModel):
             self.in_pytorch("--precision bfloat16 (precision=)")
         return self
 
+    @property
+    def tile_pooling(self) -> str:
+        """That of the file."""
+        return self.pooling
+
+    def with_pooling(self, pooling: str) -> OnnxModel:
+        """Return this model; its means are those of the file.
+
+        Raises
+        ------
+        InputError
+            If it should have others.
+        """
+        if self.n_global_poolings and pooling != self.pooling:
+            raise InputError(
+                f"{self.path.name} was exported with --pooling {self.pooling}, not {pooling}: leave out --pooling "
+                f"(pooling=), or export it again with --pooling {pooling}"
+            )
+        return self
+
     def fingerprint(self) -> str:
         """Return the file's SHA-256."""
         return self._sha256

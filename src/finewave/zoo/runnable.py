@@ -200,6 +200,11 @@ class RunnableModel(ABC):
         del precision
         return self
 
+    @property
+    def tile_pooling(self) -> str:
+        """``pooling`` of predictions unless stated otherwise: tiles should not depend on how the scene is cut."""
+        return "local"
+
     def with_pooling(self, pooling: str) -> Self:
         """Return this model, on the same network, with another ``pooling``."""
         del pooling

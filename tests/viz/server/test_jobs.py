@@ -21,6 +21,7 @@ from finewave.viz.server import handlers, jobs
 from finewave.viz.server.access import Access, Gated
 from finewave.viz.server.downloads import Downloads
 from finewave.viz.server.jobs import LOOK_ONLY, BusyError, Job, Jobs
+from finewave.viz.server.library import LibrarySpectrum
 from finewave.viz.server.offered_models import offered_models
 
 TOKEN = "of-this-test"
@@ -142,8 +143,17 @@ def test_models_on_offer(weights: Path, tmp_path: Path) -> None:
         offered_models((str(tmp_path / "nothing"),))
 
 
+Added = list[tuple[list[str], str, str]]
+
+
 @pytest.fixture
-def server(store: Jobs) -> Iterator[str]:
+def added() -> Added:
+    """Names of the spectra, file and page of what was dropped."""
+    return []
+
+
+@pytest.fixture
+def server(store: Jobs, added: Added) -> Iterator[str]:
     """The handlers behind a server of Tornado's, in a thread."""
     import asyncio
 
@@ -157,10 +167,16 @@ def server(store: Jobs) -> Iterator[str]:
     class Guarded(Gated, Application):
         pass
 
+    async def add(entries: list[LibrarySpectrum], name: str, page: str) -> None:
+        if any(each.name == "no bands" for each in entries):
+            raise InputError("no wavelengths")
+        added.append(([each.name for each in entries], name, page))
+
     async def run() -> None:
         sockets = bind_sockets(0, "127.0.0.1")
         port = sockets[0].getsockname()[1]
-        http = HTTPServer(Guarded(handlers.patterns(store, Downloads()), access=Access("127.0.0.1", port, TOKEN)))
+        patterns = handlers.patterns(store, Downloads(), add)
+        http = HTTPServer(Guarded(patterns, access=Access("127.0.0.1", port, TOKEN)))
         http.add_sockets(sockets)
         found.update(port=port, stop=asyncio.Event(), loop=asyncio.get_running_loop())
         started.set()
@@ -227,6 +243,58 @@ def test_refusals_over_http(server: str, store: Jobs, photograph: Path, monkeypa
     assert "larger than" in json.loads(answer)["message"]
     assert store.jobs == {}
     assert [path for path in store.folder.rglob("*") if path.is_file()] == []
+
+
+def envi_library(order: str = "0") -> tuple[bytes, bytes]:
+    """Return header and values of two spectra over three wavelengths."""
+    header = (
+        f"ENVI\nsamples = 3\nlines = 2\nbands = 1\ndata type = 4\nbyte order = {order}\nwavelength units = Nanometers\n"
+        "wavelength = {450, 550, 650}\nspectra names = {one, two}\n"
+    )
+    return header.encode(), np.arange(1, 7, dtype="<f4").tobytes()
+
+
+def test_spectral_libraries_over_http(server: str, store: Jobs, added: Added) -> None:
+    header, values = envi_library()
+    for name, length, body, count in (
+        ("../lab.SLI", len(header), header + values, 2),
+        ("asd.txt", 0, b"Wavelength\tleaf.asd\n350\t0.1\n351\t0.2\n352\t0.3\n", 1),
+    ):
+        status, answer = ask(f"{server}/library?name={name}&header={length}", body, X_Finewave="page")
+        assert status == 200, answer
+        assert json.loads(answer) == {"spectra": count}
+    assert added == [(["one", "two"], "lab.sli", "page"), (["leaf.asd"], "asd.txt", "page")]
+    assert list(store.folder.iterdir()) == []
+
+
+def test_refused_libraries_over_http(
+    server: str, store: Jobs, added: Added, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret.txt").write_text("400 0.1\n500 0.2\n600 0.3\n")
+    elsewhere = f"name,column,row,spectrum\na,1,1,{tmp_path / 'secret.txt'}\n".encode()
+    header, values = envi_library()
+    for query, body, words in (
+        ("name=lab.exe", b"1", "the page takes .asc, .csv, .sli, .txt"),
+        ("name=lab.sli", values, "drop lab.hdr together with it"),
+        ("name=lab.sli&header=-1", values, "not a number"),
+        (f"name=lab.sli&header={len(header)}", header + values[:-1], "has 23 bytes; its header speaks of 2 spectra"),
+        ("name=lab.csv", elsewhere, "finewave view --library lab.csv"),
+        ("name=lab.csv", b"<html>", "lab.csv does not hold rows of a wavelength"),
+        ("name=lab.csv", b"", "empty"),
+        ("name=lab.csv", b"wavelength,no bands\n400,1\n500,1\n600,1\n", "no wavelengths"),
+    ):
+        status, answer = ask(f"{server}/library?{query}", body, **OWN)
+        assert status == 400, query
+        message = json.loads(answer)["message"]
+        assert words in message
+        assert str(store.folder) not in message
+    assert ask(f"{server}/library?name=a.csv", b"400 1\n500 1\n")[0] == 403  # of another page
+    monkeypatch.setattr(handlers, "LARGEST_UPLOAD", 4)
+    status, answer = ask(f"{server}/library?name=lab.csv", b"400 1\n500 1\n", **OWN)
+    assert status == 400
+    assert "larger than" in json.loads(answer)["message"]
+    assert added == []
+    assert list(store.folder.iterdir()) == []
 
 
 def test_uploads_that_end_their_reader_or_lead_elsewhere(store: Jobs, tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ import pytest
 from finewave.errors import InputError
 from finewave.io.spectral_library import Spectrum
 from finewave.physics.band_resampling import on_bands
+from finewave.viz.server import receive_spectra
 from finewave.viz.server.library import Library, LibrarySpectrum, read_library, spectral_angle
+from finewave.viz.server.library_store import LibraryStore
 
 CENTRES = np.array([560.0, 540.0, 550.0])  # an image's bands may be in any order
 
@@ -76,3 +78,27 @@ def test_what_is_no_library_is_refused(tmp_path: Path) -> None:
         read_library([tmp_path / "white.csv"])
     with pytest.raises(InputError, match="no such file"):
         read_library([tmp_path / "missing.sli"])
+
+
+def entry(name: str, value: float = 0.5) -> LibrarySpectrum:
+    return LibrarySpectrum(name, Spectrum(np.array([450.0, 550.0, 650.0]), np.array([0.1, 0.2, value])))
+
+
+def test_dropped_spectra_come_after_those_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = LibraryStore([entry("soil")])
+    first = store.on_bands(CENTRES)
+    assert first is not None
+    assert store.on_bands(CENTRES) is first
+    assert store.on_bands(None) is None
+    store.add([entry("leaf"), entry("soil"), entry("leaf", 0.3)], "a.csv")
+    assert [each.name for each in store.entries] == ["soil", "leaf", "leaf"]
+    assert store.positions([entry("leaf", 0.3), entry("soil")]) == [2, 0]
+    second = store.on_bands(CENTRES)
+    assert second is not None
+    assert len(second.angles(CENTRES)) == 3
+    monkeypatch.setattr(receive_spectra, "MOST_SPECTRA", 3)
+    store.add([entry("water")], "b.csv")
+    with pytest.raises(InputError, match=r"c\.csv: the page takes up to 3 dropped spectra"):
+        store.add([entry("rock")], "c.csv")
+    assert [each.name for each in store.entries] == ["soil", "leaf", "leaf", "water"]
+    assert LibraryStore().on_bands(CENTRES) is None

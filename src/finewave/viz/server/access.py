@@ -34,7 +34,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[\w.-]+)(:\d{1,5})?", re.IGNORECASE | re.ASCII)
 _CODE = re.compile(r"/(static/js|page)/[\w.-]+|/favicon\.ico")
 """Paths of static files, which need no token."""
-_DATA = re.compile(r"/|/ws|/upload|/(jobs|results|saves)/[\w-]+")
+_DATA = re.compile(r"/|/ws|/upload|/library|/(jobs|results|saves)/[\w-]+")
 
 
 class Access:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +13,11 @@ from tornado.web import HTTPError, RequestHandler, StaticFileHandler, stream_req
 from finewave.errors import InputError
 from finewave.viz.server.downloads import Downloads
 from finewave.viz.server.jobs import LARGEST_UPLOAD, LONGEST_UPLOAD_S, BusyError, Job, Jobs
+from finewave.viz.server.library import LibrarySpectrum
+from finewave.viz.server.receive_spectra import SUFFIXES, receive_spectra
 
+AddSpectra = Callable[[list[LibrarySpectrum], str, str], Awaitable[None]]
+"""Adds the spectra of a file, by its name, for a page, by its key; raises `InputError` if they cannot be shown."""
 _CHUNK = 2**20
 
 
@@ -39,9 +44,16 @@ class _Asked(RequestHandler):
         self.finish({"message": str(error)})
 
 
-@stream_request_body
-class UploadHandler(_Asked):
-    """``POST /upload?name=...&model=...``: the file as the body, written while it is received."""
+class _Received(_Asked):
+    """A request whose body is a file, written while it is received."""
+
+    def place(self) -> Path:
+        """Return where the file goes; raise `InputError` if it is not allowed."""
+        raise NotImplementedError
+
+    async def accept(self, path: Path) -> dict[str, Any]:
+        """Use the complete file and return the answer; raise `InputError` if it cannot be used."""
+        raise NotImplementedError
 
     def prepare(self) -> None:
         """Open a file for the upload, if it is allowed."""
@@ -51,11 +63,10 @@ class UploadHandler(_Asked):
         self.refused: InputError | None = None
         self.silence: Any = None
         try:
-            self.model = self.jobs.model_named(self.get_query_argument("model"))
             announced = self.request.headers.get("Content-Length", "")
             if announced.isascii() and announced.isdigit() and int(announced[:30]) > LARGEST_UPLOAD:
                 raise _too_large()
-            self.path = self.jobs.place_for(self.get_query_argument("name"))
+            self.path = self.place()
             self.file = self.path.open("wb")
         except InputError as error:
             self.refused = error
@@ -76,19 +87,20 @@ class UploadHandler(_Asked):
             return
         self.file.write(chunk)
 
-    def post(self) -> None:
-        """Submit the complete file."""
+    async def post(self) -> None:
+        """Use the complete file."""
         self._close()
         if self.refused is None and self.size == 0:
             self.refused = InputError("the file is empty")
         if self.refused is None:
             assert self.path is not None  # it was opened
             try:
-                page = self.request.headers.get("X-Finewave", "")
-                self.finish({"key": self.jobs.submit(self.path, self.model, page).key})
-                return
+                answer = await self.accept(self.path)
             except InputError as error:
                 self.refused = error
+            else:
+                await self.finish(answer)
+                return
         self._forget()
         self.refuse(self.refused)
 
@@ -116,6 +128,56 @@ class UploadHandler(_Asked):
     def _forget(self) -> None:
         if self.path is not None:
             self.jobs.drop(self.path)
+
+
+@stream_request_body
+class UploadHandler(_Received):
+    """``POST /upload?name=...&model=...``: an image as the body."""
+
+    def place(self) -> Path:
+        """Return a path for the image."""
+        self.model = self.jobs.model_named(self.get_query_argument("model"))
+        return self.jobs.place_for(self.get_query_argument("name"))
+
+    async def accept(self, path: Path) -> dict[str, Any]:
+        """Submit the image."""
+        page = self.request.headers.get("X-Finewave", "")
+        return {"key": self.jobs.submit(path, self.model, page).key}
+
+
+@stream_request_body
+class LibraryHandler(_Received):
+    """``POST /library?name=...&header=N``: a spectral library, after its header of N bytes if it has one."""
+
+    def initialize(self, jobs: Jobs, add: AddSpectra) -> None:  # type: ignore[override]  # one argument more
+        """Store what adds spectra."""
+        super().initialize(jobs)
+        self.add = add
+
+    def place(self) -> Path:
+        """Return a path for the library."""
+        name, header = self.get_query_argument("name"), self.get_query_argument("header", "0")
+        if not (header.isascii() and header.isdigit() and len(header) < 9):
+            raise InputError("the length of the header is not a number")
+        self.header = int(header)
+        path = self.jobs.place_for(name, SUFFIXES)
+        if path.suffix == ".sli" and self.header == 0:
+            self.jobs.drop(path)
+            raise InputError(f"{path.name} has no header; drop {path.stem}.hdr together with it")
+        return path
+
+    async def accept(self, path: Path) -> dict[str, Any]:
+        """Read the spectra in a process of their own, and show them on the page that has sent them."""
+        if self.header:
+            content = path.read_bytes()
+            path.with_suffix(".hdr").write_bytes(content[: self.header])
+            path.write_bytes(content[self.header :])
+        try:
+            found = await IOLoop.current().run_in_executor(None, receive_spectra, path)
+        finally:
+            self.jobs.drop(path)
+        await self.add(found, path.name, self.request.headers.get("X-Finewave", ""))
+        return {"spectra": len(found)}
 
 
 def _too_large() -> InputError:
@@ -171,12 +233,13 @@ class SaveHandler(RequestHandler):
         self.finish(found.content)
 
 
-def patterns(jobs: Jobs, downloads: Downloads) -> list[Any]:
+def patterns(jobs: Jobs, downloads: Downloads, add: AddSpectra) -> list[Any]:
     """Return the addresses for Bokeh's server."""
     shared = {"jobs": jobs}
     return [
         (r"/page/(.*)", StaticFileHandler, {"path": str(Path(__file__).with_name("static"))}),
         (r"/upload", UploadHandler, shared),
+        (r"/library", LibraryHandler, shared | {"add": add}),
         (r"/jobs/([\w-]+)", ProgressHandler, shared),
         (r"/results/([\w-]+)", ResultHandler, shared),
         (r"/saves/([\w-]+)", SaveHandler, {"downloads": downloads}),

@@ -9,7 +9,7 @@ import shutil
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,8 +146,8 @@ class Jobs:
         self._queue: queue.Queue[Job | None] = queue.Queue()
         self._thread: threading.Thread | None = None
 
-    def place_for(self, name: str) -> Path:
-        """Return the path for an upload called ``name``.
+    def place_for(self, name: str, suffixes: Collection[str] = tuple(_SIGNATURES)) -> Path:
+        """Return the path for an upload called ``name``, with one of the accepted suffixes.
 
         Raises
         ------
@@ -162,8 +162,8 @@ class Jobs:
         self._make_room()
         plain = Path(name.replace("\\", "/")).name
         suffix = Path(plain).suffix.lower()
-        if suffix not in _SIGNATURES:
-            raise InputError(f"{plain or 'the file'}: the page takes {', '.join(sorted(_SIGNATURES))}")
+        if suffix not in suffixes:
+            raise InputError(f"{plain or 'the file'}: the page takes {', '.join(sorted(suffixes))}")
         stem = "".join(c if c.isalnum() or c in "-_ ." else "_" for c in Path(plain).stem).strip(" .")[:80]
         stem = stem.encode()[:120].decode(errors="ignore") or "upload"  # names of files are counted in bytes
         folder = self.folder / secrets.token_urlsafe(9)

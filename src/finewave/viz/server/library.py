@@ -94,7 +94,7 @@ def read_library(paths: Sequence[Path]) -> list[LibrarySpectrum]:
     """
     found: list[LibrarySpectrum] = []
     for path in paths:
-        if _has_places(path):
+        if has_places(path):
             spectra = [(spot.name, spot.spectrum) for spot in read_spots(path)]  # spots may share a name
         else:
             spectra = list(read_spectra(path).items())
@@ -105,7 +105,7 @@ def read_library(paths: Sequence[Path]) -> list[LibrarySpectrum]:
     return found
 
 
-def _has_places(path: Path) -> bool:
+def has_places(path: Path) -> bool:
     """Return whether a file holds spots: by its kind, or by the columns that the first line names."""
     if path.suffix.lower() in _SPOTS:
         return True

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from finewave.errors import InputError
 from finewave.warnings import FinewaveWarning
@@ -43,7 +44,33 @@ def receive(source: Path, target: Path, largest_side: int, is_cancelled: Callabl
     InputError
         It cannot be read, is too large, or took too long.
     """
-    command = [sys.executable, "-m", "finewave.viz.server.receive", str(source), str(target), str(largest_side)]
+    arguments = str(source), str(target), str(largest_side)
+    return list(answer_of("finewave.viz.server.receive", source, arguments, is_cancelled)["notes"])
+
+
+def answer_of(
+    module: str, source: Path, arguments: tuple[str, ...], is_cancelled: Callable[[], bool] = lambda: False
+) -> dict[str, Any]:
+    """Return the answer of a module that reads an upload in a process of its own.
+
+    Parameters
+    ----------
+    module : str
+        Its ``main`` limits itself and prints JSON: ``refused`` or what it has found. The folder of the upload is left
+        out of its texts.
+    source : pathlib.Path
+        The upload.
+    arguments : tuple of str
+        Of the module.
+    is_cancelled : callable
+        Polled for cancellation.
+
+    Raises
+    ------
+    InputError
+        It refuses the upload, took too long, or has crashed.
+    """
+    command = [sys.executable, "-m", module, *arguments]
     environment = os.environ | _ALONE | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     deadline = time.monotonic() + _SECONDS
     with subprocess.Popen(
@@ -59,10 +86,11 @@ def receive(source: Path, target: Path, largest_side: int, is_cancelled: Callabl
     if not output:
         why = "took too long" if process.returncode in (-signal.SIGXCPU, -signal.SIGKILL) else "ended its reader"
         raise InputError(f"cannot read {source.name}: the file is damaged, it {why}")
-    answer = json.loads(output)
+    folder = json.dumps(f"{source.parent}{os.sep}")[1:-1]
+    answer: dict[str, Any] = json.loads(output.decode().replace(folder, ""))
     if "refused" in answer:
-        raise InputError(str(answer["refused"]).replace(f"{source.parent}{os.sep}", ""))
-    return [str(note).replace(f"{source.parent}{os.sep}", "") for note in answer["notes"]]
+        raise InputError(str(answer["refused"]))
+    return answer
 
 
 def main(source: str, target: str, largest_side: str) -> None:

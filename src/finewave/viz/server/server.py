@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tornado.ioloop import IOLoop
 
     from finewave.viz.server.jobs import Jobs
-    from finewave.viz.server.library import Library, LibrarySpectrum
+    from finewave.viz.server.library import LibrarySpectrum
     from finewave.viz.server.viewer_session import ViewerSession
 
 LOCAL = "127.0.0.1"
@@ -120,7 +120,7 @@ def serve(
             include_headers=[],
             include_cookies=[],
             extra_websocket_origins=["*"],  # `Access` checks more
-            extra_patterns=patterns(jobs, site.downloads),
+            extra_patterns=patterns(jobs, site.downloads, site.add_spectra),
             check_unused_sessions_milliseconds=_FORGET_MS // 2,
             unused_session_lifetime_milliseconds=_FORGET_MS,
             websocket_max_message_size_bytes=2**20,
@@ -216,19 +216,19 @@ class Site:
         self, view: ScenePair | None, jobs: Jobs, models: dict[str, str], library: tuple[LibrarySpectrum, ...] = ()
     ) -> None:
         from finewave.viz.server.downloads import Downloads
+        from finewave.viz.server.library_store import LibraryStore
 
-        self.view, self.jobs, self.models, self.library = view, jobs, models, library
+        self.view, self.jobs, self.models, self.library = view, jobs, models, LibraryStore(library)
         self.downloads = Downloads()
         self._uploads: dict[str, ScenePair] = {}
-        self._pages: set[ViewerSession] = set()
-        self._on_bands: dict[bytes, Library] = {}
+        self._pages: dict[str, ViewerSession] = {}
         jobs.forgotten = self._forget
         if view is not None:
-            self._library_for(view)  # before the first page, as large libraries take seconds
+            self.library.on_bands(view.result.wavelengths)  # before the first page: large libraries take seconds
 
     def end(self, seconds: float) -> bool:
         """Stop all work; return whether it stopped in time."""
-        pages = [page.end(seconds) for page in self._pages]
+        pages = [page.end(seconds) for page in self._pages.values()]
         return all([*pages, self.jobs.end(seconds)])
 
     def fill(self, document: Document) -> None:
@@ -265,28 +265,37 @@ class Site:
             state_from_query(query, view),
             facts,
             self.downloads,
-            self._library_for(view),
+            self.library.on_bands(view.result.wavelengths),
             partial(self._left, facts),
         )
-        self._pages.add(page)
+        self._pages[facts["page"]] = page
         if uploaded:
             self.jobs.jobs[scene].shown += 1
 
-    def _library_for(self, view: ScenePair) -> Library | None:
-        """Return the library on the bands of a view; None without one, or without wavelengths."""
-        from finewave.viz.server.library import Library
+    async def add_spectra(self, entries: list[LibrarySpectrum], name: str, key: str) -> None:
+        """Keep the spectra of a dropped file for all pages, and plot them on the one that has sent it.
 
-        centres = view.result.wavelengths
-        if not self.library or centres is None:
-            return None
-        key = centres.tobytes()
-        if key not in self._on_bands:
-            self._on_bands[key] = Library(self.library, centres)
-        return self._on_bands[key]
+        Raises
+        ------
+        InputError
+            They are too many, or the page's image has no wavelengths.
+        """
+        from tornado.ioloop import IOLoop
+
+        page = self._pages.get(key)
+        centres = None if page is None else page.view.result.wavelengths
+        if page is not None and centres is None:
+            raise InputError(f"{page.view.result.title} has no wavelengths: no spectrum can be plotted beside its own")
+        self.library.add(entries, name)
+        if page is None:  # that asks for a file: they are there when an image is
+            return
+        library = await IOLoop.current().run_in_executor(None, self.library.on_bands, centres)
+        if library is not None:
+            page.use_library(library, self.library.positions(entries))
 
     def _left(self, facts: dict[str, Any], page: ViewerSession) -> None:
         """Handle a closed page."""
-        self._pages.discard(page)
+        self._pages.pop(facts["page"], None)
         self.jobs.leave(facts["page"])
         job = self.jobs.jobs.get(facts["scene"])
         if job is not None:

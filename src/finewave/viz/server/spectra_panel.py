@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from finewave.viz.server import plots
 from finewave.viz.server.latest_only_worker import LatestOnlyWorker
@@ -102,6 +103,17 @@ class SpectraPanel:
             worker = self.workers["pins"]
             worker.submit(lambda: self._read_pins(missing, lambda: worker.superseded))
         self._show_pins()
+
+    def use_library(self, library: Library, entries: Sequence[int]) -> None:
+        """Compare with another library, whose first spectra are those of the present one.
+
+        Of ``entries`` the most alike are plotted, in place of those drawn first where there are too many.
+        """
+        self.library = library
+        angles = self._angles(library)
+        alike = sorted(entries, key=lambda entry: np.nan_to_num(angles[entry], nan=np.inf))[:MOST_DRAWN]
+        self.drawn = ([each for each in self.drawn if each not in alike] + alike)[-MOST_DRAWN:]
+        self._show_library()
 
     def draw_entry(self, entry: int, drawn: bool) -> None:
         """Plot a spectrum of the library, or no longer; the one drawn first gives way where there are too many."""
@@ -219,13 +231,7 @@ class SpectraPanel:
     def _show_library(self) -> None:
         if self.library is None:
             return
-        chosen = self.current.get("result")
-        angles = np.full(len(self.library.entries), np.nan)
-        if chosen is not None:
-            order = np.argsort(self.view.result.axis, kind="stable")
-            values = np.empty(len(order))
-            values[order] = chosen.mean
-            angles = self.library.angles(values)
+        angles = self._angles(self.library)
         lines = _no_lines()
         for number, entry in enumerate(self.drawn):
             one = self.library.entries[entry]
@@ -248,6 +254,16 @@ class SpectraPanel:
         ]
         self.settings.library = json.dumps(rows)
         self._fit()
+
+    def _angles(self, library: Library) -> NDArray[np.float64]:
+        """Return the angle of each of its spectra to the chosen one; NaN without one."""
+        chosen = self.current.get("result")
+        if chosen is None:
+            return np.full(len(library.entries), np.nan)
+        order = np.argsort(self.view.result.axis, kind="stable")
+        values = np.empty(len(order))
+        values[order] = chosen.mean
+        return library.angles(values)
 
     def _fit(self) -> None:
         """Fit the axis of values to what is drawn."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,12 +114,15 @@ class ViewerSession:
             document.add_root(root)
         document.template = template("page.html")
         map_facts = None if self.position is None else self.position.facts()
-        has_library = self.panel.library is not None
-        document.template_variables.update(_facts(view, state), map_facts=map_facts, has_library=has_library, **facts)
+        document.template_variables.update(_facts(view, state), map_facts=map_facts, **facts)
         document.title = f"{view.result.title} · finewave"
         self._mark_bands()
         self._pick(state.pick)
         self.panel.show_pins(state.pins)
+
+    def use_library(self, library: Library, entries: Sequence[int]) -> None:
+        """Compare with another library, and plot some of its spectra."""
+        self._soon(lambda: self.panel.use_library(library, entries))
 
     def _listen(self) -> None:
         from bokeh.events import SelectionGeometry, Tap

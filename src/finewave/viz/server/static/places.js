@@ -125,7 +125,6 @@
 
   function bindLibrary() {
     const list = byId("library"), find = byId("find");
-    if (!list) return;
     find.addEventListener("input", () => finewave.ask({ do: "find", text: find.value }));
     const make = (entry) => {
       const box = element("input", { type: "checkbox" });
@@ -135,6 +134,8 @@
       return item;
     };
     const show = () => {
+      // also with nothing found, else nobody could look for something else
+      if (settings.library !== "[]") byId("measured").hidden = false;
       const items = new Map([...list.children].map((item) => [item.dataset.entry, item]));
       const focused = document.activeElement && document.activeElement.closest("#library li");
       list.replaceChildren(...JSON.parse(settings.library).map((entry) => {

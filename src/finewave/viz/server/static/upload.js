@@ -3,6 +3,7 @@
 
 {
   const { byId } = finewave;
+  const SPECTRA = /\.(sli|hdr|csv|txt|asc)$/i;
   let models, app;
 
   function bindUpload() {
@@ -17,14 +18,52 @@
       byId("try-cancel").disabled = !is && !dialog;
     };
     running(false);
-    const choose = (chosen) => {
-      if (!chosen || job || sending) return;
+    const fits = (chosen, instead) => {
       const limit = Number(app.dataset.limit);
-      file = chosen.size <= limit ? chosen : null;
-      byId("chosen").textContent = chosen.name;
-      trouble(file ? "" : `${chosen.name} has ${Math.ceil(chosen.size / 2 ** 20)} MB; the page takes ${limit / 2 ** 20} MB. Use finewave predict.`);
-      running(false);
+      trouble(chosen.size <= limit ? "" : `${chosen.name} has ${Math.ceil(chosen.size / 2 ** 20)} MB; the page takes ${limit / 2 ** 20} MB. Use ${instead}.`);
+      return chosen.size <= limit;
+    };
+    const choose = (files) => {
+      if (!files.length || job || sending) return;
+      const [chosen] = files;
       open();
+      if (files.some((each) => SPECTRA.test(each.name))) {
+        compare(files);
+        return;
+      }
+      byId("chosen").textContent = chosen.name;
+      file = fits(chosen, "finewave predict") ? chosen : null;
+      running(false);
+    };
+    // Spectral libraries are sent at once; the header of a binary one goes before its values.
+    const compare = async (files) => {
+      const isHeader = (each) => /\.hdr$/i.test(each.name), stem = (each) => each.name.replace(/(\.sli)?\.\w+$/i, "").toLowerCase();
+      const libraries = files.filter((each) => !isHeader(each));
+      file = null;
+      byId("chosen").textContent = files.map((each) => each.name).join(", ");
+      if (!libraries.length) {
+        trouble(`${files[0].name} is a header; drop the .sli file together with it.`);
+        return;
+      }
+      running(true);
+      let count = 0;
+      try {
+        for (const library of libraries) {
+          if (!fits(library, "finewave view --library")) return;
+          const header = /\.sli$/i.test(library.name) && files.find((each) => isHeader(each) && stem(each) === stem(library));
+          show(0, 0, `reading ${library.name} …`);
+          const query = new URLSearchParams({ name: library.name, header: String(header ? header.size : 0) });
+          const answer = await send(`library?${query}`, header ? new Blob([header, library]) : library);
+          count += answer.spectra;
+        }
+        if (dialog) dialog.close();
+        else byId("chosen").textContent = `${count === 1 ? "1 spectrum" : `${count} spectra`} to compare with: now open an image`;
+      } catch (error) {
+        if (error.message !== "cancelled") trouble(error.message);
+      } finally {
+        sending = null;
+        running(false);
+      }
     };
     if (dialog) byId("open-try").addEventListener("click", open);
     byId("drop").addEventListener("click", () => input.click());
@@ -41,7 +80,7 @@
     byId("model").addEventListener("change", named);
     named();
     input.addEventListener("click", (event) => event.stopPropagation());
-    input.addEventListener("change", () => choose(input.files[0]));
+    input.addEventListener("change", () => choose([...input.files]));
     for (const kind of ["dragenter", "dragover"]) addEventListener(kind, (event) => {
       if (!event.dataTransfer || !event.dataTransfer.types.includes("Files")) return;
       event.preventDefault();
@@ -53,7 +92,7 @@
       if (!event.dataTransfer || !event.dataTransfer.files.length) return;
       event.preventDefault();
       document.body.classList.remove("dropping");
-      choose(event.dataTransfer.files[0]);
+      choose([...event.dataTransfer.files]);
     });
     const own = { "X-Finewave": app.dataset.page };
     const show = (done, total, text) => {
@@ -69,24 +108,24 @@
       // one tile has no parts that could be counted
       return [facts.done, facts.total > 1 ? facts.total : 0, `${facts.doing}: ${tiles}, ${seconds}`];
     };
-    const send = () => new Promise((resolve, reject) => {
+    const send = (address, body) => new Promise((resolve, reject) => {
       const request = (sending = new XMLHttpRequest());
-      const query = new URLSearchParams({ name: file.name, model: byId("model").value });
-      request.open("POST", `upload?${query}`);
+      request.open("POST", address);
       request.setRequestHeader("X-Finewave", app.dataset.page);
       request.responseType = "json";
       request.upload.onprogress = (event) => show(event.loaded, event.total, "sending …");
-      request.onload = () => (request.status === 200 ? resolve(request.response.key) : reject(new Error((request.response && request.response.message) || `status ${request.status}`)));
+      request.onload = () => (request.status === 200 ? resolve(request.response) : reject(new Error((request.response && request.response.message) || `status ${request.status}`)));
       request.onerror = () => reject(new Error("the server does not answer"));
       request.onabort = () => reject(new Error("cancelled"));
-      request.send(file);
+      request.send(body);
     });
     byId("run").addEventListener("click", async () => {
       trouble("");
       running(true);
       show(0, 0, "sending …");
       try {
-        job = await send();
+        const query = new URLSearchParams({ name: file.name, model: byId("model").value });
+        job = (await send(`upload?${query}`, file)).key;
         sending = null;
         for (;;) {
           const facts = await (await fetch(`jobs/${job}`)).json();
