@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -44,16 +45,16 @@ class _Asked(RequestHandler):
         self.finish({"message": str(error)})
 
 
-class _Received(_Asked):
+class _Received(_Asked, ABC):
     """A request whose body is a file, written while it is received."""
 
+    @abstractmethod
     def place(self) -> Path:
         """Return where the file goes; raise `InputError` if it is not allowed."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def accept(self, path: Path) -> dict[str, Any]:
         """Use the complete file and return the answer; raise `InputError` if it cannot be used."""
-        raise NotImplementedError
 
     def prepare(self) -> None:
         """Open a file for the upload, if it is allowed."""
