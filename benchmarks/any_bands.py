@@ -19,12 +19,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from benchmarks.photographs import CLIP, Image, linear_photographs, scenes_of
+from benchmarks.averaged_training import soft_absolute, train_average
+from benchmarks.photographs import Image, linear_photographs, scenes_of
 from finewave.datasets.registry import get_dataset, open_dataset
 from finewave.evaluation.evaluator import with_scores
-from finewave.io.atomic import atomic_output
 from finewave.locations import data_folder
 from finewave.nn.sampling import bicubic
 from finewave.provenance import checkout_revision, processor
@@ -38,9 +37,6 @@ SHARES = {"photographs": 0.4, "cave": 0.3, "aviris": 0.3}
 """Parts of the crops."""
 SPREAD = 0.15
 """Spread of a crop's middle band that crops are scaled to, up to a random factor: the loss sees dark scenes, too."""
-SOFT = 0.02
-"""Errors below it count by their square, larger ones by their size: sqrt(e² + SOFT²)."""
-RATE, AVERAGE = 1e-3, 0.998
 EVERY = 120.0
 """Seconds of processor time between figures."""
 
@@ -89,49 +85,15 @@ class Crops:
         return crop.transpose(0, 2, 1) if swapped else crop
 
 
-def train(net: BandwiseSR, crops: Crops, validation: Sequence[Tensor], folder: Path, minutes: float) -> None:
-    """Train for a time, and leave the running average of the weights in ``net``."""
-    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE))
-    averaged = average.module
-    assert isinstance(averaged, BandwiseSR)
-    optimiser = torch.optim.Adam(net.parameters(), lr=RATE, betas=(0.9, 0.99))
-    state, step, before = folder / "last.pt", 0, 0.0
-    if state.exists():
-        kept = torch.load(state, weights_only=True)
-        net.load_state_dict(kept["net"])
-        average.load_state_dict(kept["average"])
-        optimiser.load_state_dict(kept["optimiser"])
-        step, before = kept["step"], kept["seconds"]
-    start = shown = time.process_time()
-    done = before / (60 * minutes)
-    while done < 1:
-        falling = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
-        for group in optimiser.param_groups:
-            group["lr"] = RATE * min(1.0, (step + 1) / 100) * falling
-        groups = crops.batch()
-        hr = groups[:, 1:2]
-        lr = net.observation(groups)
-        middle = lr[:, 1:2]
-        with torch.autocast("cpu", torch.bfloat16):
-            residual = net.residual(lr)
-        image = bicubic(middle, (hr.shape[2], hr.shape[3])) + residual.float()
-        error = net.completed(image, middle) - hr
-        loss = (error.square() + SOFT**2).sqrt().mean()
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
-        optimiser.step()
-        average.update_parameters(net)
-        step += 1
-        now = time.process_time()
-        done = (before + now - start) / (60 * minutes)
-        if now - shown > EVERY or done >= 1:
-            shown = now
-            print(f"step {step}, {done:.0%}: {gain_of(averaged, validation):.2f} dB above bicubic", flush=True)
-            saved = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
-            with atomic_output(state) as temporary:
-                torch.save({**saved, "step": step, "seconds": before + now - start}, temporary)
-    net.load_state_dict(averaged.state_dict())
+def loss_of(net: BandwiseSR, groups: Tensor) -> Tensor:
+    """Return the loss of the middle bands of groups (B, 3, crop, crop)."""
+    hr = groups[:, 1:2]
+    lr = net.observation(groups)
+    middle = lr[:, 1:2]
+    with torch.autocast("cpu", torch.bfloat16):
+        residual = net.residual(lr)
+    image = bicubic(middle, (hr.shape[2], hr.shape[3])) + residual.float()
+    return soft_absolute(net.completed(image, middle) - hr)
 
 
 @torch.no_grad()
@@ -208,7 +170,16 @@ def main() -> None:
     assert isinstance(net, BandwiseSR)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
     options.output.mkdir(parents=True, exist_ok=True)
-    train(net, crops, _validation(options.scale), options.output, options.minutes)
+    validation = _validation(options.scale)
+    train_average(
+        net,
+        lambda: loss_of(net, crops.batch()),
+        lambda averaged: f"{gain_of(averaged, validation):.2f} dB above bicubic",
+        options.output,
+        minutes=options.minutes,
+        clock=time.process_time,
+        every=EVERY,
+    )
     card = card_of(net.eval(), options.output.name, vars(options), options.minutes)
     with_scores(Model(net, card), open_dataset("vnir100")).save(options.output)
 

@@ -20,12 +20,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image as Picture
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from benchmarks.averaged_training import soft_absolute, train_average
 from finewave.datasets.registry import open_dataset
 from finewave.datasets.store import Store
 from finewave.errors import InputError
-from finewave.io.atomic import atomic_output
 from finewave.locations import data_folder
 from finewave.physics.sensors import get_sensor
 from finewave.physics.srgb import srgb_to_linear
@@ -37,9 +36,6 @@ from finewave.zoo.model import Model
 SCALE, CROP, BATCH = 4, 160, 12
 PHOTOGRAPHS = 0.4
 """Part of the crops that are of photographs."""
-SOFT = 0.02
-"""Errors below it count by their square, larger ones by their size: sqrt(e² + SOFT²)."""
-RATE, CLIP, AVERAGE = 1e-3, 0.5, 0.998
 EVERY = 420.0
 """Seconds between figures."""
 DULL = 0.023
@@ -125,45 +121,12 @@ def scenes_of(store: Store, split: str) -> list[Image]:
     return [(store.read(name) / store.full_scale(name)).astype(np.float32) for name in names]
 
 
-def train(net: ResidualSR, crops: Crops, validation: Sequence[Tensor], folder: Path, minutes: float) -> None:
-    """Train for a time, and leave the running average of the weights in ``net``."""
-    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE))
-    averaged = average.module
-    assert isinstance(averaged, ResidualSR)
-    optimiser = torch.optim.Adam(net.parameters(), lr=RATE, betas=(0.9, 0.99))
-    state, step, before = folder / "last.pt", 0, 0.0
-    if state.exists():
-        kept = torch.load(state, weights_only=True)
-        net.load_state_dict(kept["net"])
-        average.load_state_dict(kept["average"])
-        optimiser.load_state_dict(kept["optimiser"])
-        step, before = kept["step"], kept["seconds"]
-    start = shown = time.monotonic()
-    done = before / (60 * minutes)
-    while done < 1:
-        falling = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
-        for group in optimiser.param_groups:
-            group["lr"] = RATE * min(1.0, (step + 1) / 100) * falling
-        hr = crops.batch()
-        lr = net.observation(hr)
-        with torch.autocast("cpu", torch.bfloat16):
-            residual = net(lr).float() - hr
-        loss = (residual.square() + SOFT**2).sqrt().mean()
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
-        optimiser.step()
-        average.update_parameters(net)
-        step += 1
-        now = time.monotonic()
-        done = (before + now - start) / (60 * minutes)
-        if now - shown > EVERY or done >= 1:
-            shown = now
-            print(f"step {step}, {done:.0%}: {psnr_of(averaged, validation):.2f} dB", flush=True)
-            saved = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
-            with atomic_output(state) as temporary:
-                torch.save({**saved, "step": step, "seconds": before + now - start}, temporary)
-    net.load_state_dict(averaged.state_dict())
+def loss_of(net: ResidualSR, hr: Tensor) -> Tensor:
+    """Return the loss on images (B, 3, crop, crop)."""
+    lr = net.observation(hr)
+    with torch.autocast("cpu", torch.bfloat16):
+        error = net(lr).float() - hr
+    return soft_absolute(error)
 
 
 @torch.no_grad()
@@ -195,7 +158,15 @@ def main() -> None:
     assert isinstance(net, ResidualSR)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
     options.output.mkdir(parents=True, exist_ok=True)
-    train(net, crops, validation, options.output, options.minutes)
+    train_average(
+        net,
+        lambda: loss_of(net, crops.batch()),
+        lambda averaged: f"{psnr_of(averaged, validation):.2f} dB",
+        options.output,
+        minutes=options.minutes,
+        clock=time.monotonic,
+        every=EVERY,
+    )
     degradation = {"kernel": options.kernel, "scale": SCALE}
     card = describe(net.eval(), name=options.output.name, sensor=options.sensor, degradation=degradation)
     Model(net, card).save(options.output)

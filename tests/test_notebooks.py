@@ -15,6 +15,7 @@ import pytest
 
 import finewave
 from finewave.locations import data_folder
+from tests.file_modules import module_of
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "notebooks"
@@ -26,12 +27,7 @@ FALL_BACK = ("anchors", "fit", "fusion", "own_model", "sentinel2")
 
 @pytest.fixture(scope="module")
 def execute() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("execute", FOLDER / "execute.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_of(FOLDER / "execute.py")
 
 
 def code_cells(notebook: Any) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -23,6 +22,7 @@ from finewave.scene import make_scene
 from finewave.systems.registry import create_model
 from finewave.zoo.card import describe
 from finewave.zoo.model import Model
+from tests.file_modules import module_of
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "packages/qgis"
@@ -35,12 +35,7 @@ PLACE = {"crs": "EPSG:32631", "transform": (10.0, 0.0, 5e5, 0.0, -10.0, 4e6)}
 
 @pytest.fixture(scope="module")
 def command() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("command", PLUGINS / "finewave_qgis/command.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_of(PLUGINS / "finewave_qgis/command.py")
 
 
 @pytest.fixture

@@ -5,18 +5,8 @@ from __future__ import annotations
 from finewave.evaluation.protocols import PROTOCOLS, Protocol
 from finewave.studies import catalogue
 from finewave.studies.definition import Row, Study
+from tests.training.small_jssunet import SMALL
 
-SMALL = (
-    "model.features=8",
-    "model.stages=1",
-    "model.n_clusters=3",
-    "model.patch=3",
-    "model.window=5",
-    "data.crop=16",
-    "data.batch_size=2",
-    "data.sampling=random",
-    "phase1.ema=0.9",
-)
 CROPS = Protocol("tiny", "For tests.", {"kernel": "gaussian"}, 16, "jssunet", ("psnr", "ssim", "sam", "ergas_4"))
 STUDY = Study(
     "tiny",

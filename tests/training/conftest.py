@@ -10,6 +10,7 @@ import pytest
 from finewave.datasets.catalogue.cave import wavelengths
 from finewave.datasets.store import write_store
 from finewave.systems.registry import SYSTEMS
+from tests.training.small_jssunet import SMALL
 from tests.training.stand_ins import STAND_INS
 
 
@@ -45,18 +46,10 @@ def overrides(small_store: Path, tmp_path: Path) -> list[str]:
     return [
         f"data.store={small_store}",
         f"out={tmp_path / 'run'}",
-        "model.features=8",
-        "model.stages=1",
-        "model.n_clusters=3",
-        "model.patch=3",
-        "model.window=5",
-        "data.crop=16",
-        "data.batch_size=2",
-        "data.sampling=random",
+        *SMALL,
         "data.augment=true",
         "phase1.steps=12",
         "phase1.validate_every=6",
-        "phase1.ema=0.9",
         "phase1.clip=1.0",
         "phase2.steps=4",
         "phase2.validate_every=4",

@@ -122,26 +122,3 @@ class BaselineBuilder:
         models = [self.build(member, **own) for member, own in zip(members, each, strict=True)]
         # measured images follow no response that is known
         return ensemble(*models, consistent=self.facts["sensor"] is not None, name=system)
-
-
-def build_baseline(
-    system: str,
-    *,
-    wavelengths: np.ndarray,
-    sensor: str | None,
-    scale: int,
-    degradation: dict[str, Any],
-    samples: Callable[[], Iterable[Sample]],
-    ms_bands: Sequence[str] | None = None,
-    **options: Any,
-) -> Model:
-    """Return one baseline, see `BaselineBuilder`; further options are the system's."""
-    builder = BaselineBuilder(
-        wavelengths=wavelengths,
-        sensor=sensor,
-        scale=scale,
-        degradation=degradation,
-        samples=samples,
-        ms_bands=ms_bands,
-    )
-    return builder.build(system, **options)

@@ -16,7 +16,7 @@ from finewave.datasets.registry import get_dataset, known_split, open_scenes, se
 from finewave.datasets.store import Store
 from finewave.datasets.synthetic_views import DEFAULTS as REFERENCE_DEFAULTS
 from finewave.errors import InputError, unknown_name
-from finewave.evaluation.baselines import FLOORS, BaselineBuilder, Floor, best_of, build_baseline, list_baselines
+from finewave.evaluation.baselines import FLOORS, BaselineBuilder, Floor, best_of, list_baselines
 from finewave.evaluation.scorer import Names, Scorer
 from finewave.evaluation.whole_scenes import REFERENCE, WholeScenes
 from finewave.metrics import Summary
@@ -210,9 +210,10 @@ def baseline_for(
         scenes = WholeScenes(source, response, 1, {})
         return (scenes.sample(name) for name in known["train"])
 
-    return build_baseline(
-        system, wavelengths=wavelengths, sensor=sensor, scale=scale, degradation=options, samples=training
+    builder = BaselineBuilder(
+        wavelengths=wavelengths, sensor=sensor, scale=scale, degradation=options, samples=training
     )
+    return builder.build(system)
 
 
 def _filled(split: Mapping[str, Sequence[str]]) -> str:

@@ -17,6 +17,11 @@ BORDER = tuple(sum(kernel[axis] - 1 for kernel in KERNELS) // 2 for axis in rang
 _VOXELS_AT_ONCE = 2**21  # processed at a time when no gradients are needed
 
 
+def reach_after_enlarging(scale: int) -> int:
+    """Return how far, in pixels before bicubic enlargement by ``scale``, a pixel acts: 2 of them by interpolation."""
+    return -(-BORDER[1] // scale) + 2
+
+
 class Convolutions3D(nn.Module):
     """Four 3-D convolutions without padding, ReLU between them, over an image as a volume.
 

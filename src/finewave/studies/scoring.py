@@ -13,7 +13,7 @@ from torch import Tensor
 from finewave.datasets.patches import Sample
 from finewave.datasets.registry import SceneSource, open_dataset, open_scenes
 from finewave.errors import InputError, unknown_name
-from finewave.evaluation.baselines import build_baseline
+from finewave.evaluation.baselines import BaselineBuilder
 from finewave.evaluation.evaluator import reference_options
 from finewave.evaluation.protocols import Protocol
 from finewave.evaluation.scorer import Scorer
@@ -138,15 +138,14 @@ def baseline(cell: Cell) -> Model:
     def training() -> Iterable[Sample]:
         return (sample for _, sample in whole_scenes(store, cell).samples(store.attributes["split"]["train"]))
 
-    return build_baseline(
-        cell.row.system,
+    builder = BaselineBuilder(
         wavelengths=store.wavelengths,
         sensor=cell.sensor,
         scale=cell.scale,
         degradation=dict(cell.protocol.degradation),
         samples=training,
-        **cell.row.options,
     )
+    return builder.build(cell.row.system, **cell.row.options)
 
 
 def _images(whole: Sample, name: str, protocol: Protocol, scale: int) -> Iterator[tuple[list[str], Sample]]:

@@ -16,7 +16,7 @@ from finewave.datasets.block_split import MSI, BlockSplit, split_blocks
 from finewave.datasets.registry import list_datasets, open_dataset
 from finewave.datasets.store import Store
 from finewave.errors import InputError, unknown_name
-from finewave.evaluation.baselines import FLOORS, SMALL_FLOORS, Floor, build_baseline
+from finewave.evaluation.baselines import FLOORS, SMALL_FLOORS, BaselineBuilder, Floor
 from finewave.evaluation.whole_scenes import WholeScenes
 from finewave.extras import check_extra
 from finewave.physics.sensors import Sensor, get_sensor
@@ -336,16 +336,15 @@ def _floor(model: Model, floor: Floor, store: Store) -> Model:
     degradation = {key: value for key, value in (card.degradation or {}).items() if key != "scale"}
     scenes = WholeScenes(store, response, model.scale, degradation, card.measured_msi)
     system, options = floor
-    return build_baseline(
-        system,
+    builder = BaselineBuilder(
         wavelengths=store.wavelengths,
         sensor=card.sensor,
         ms_bands=card.ms_bands,
         scale=model.scale,
         degradation=degradation,
         samples=lambda: (scenes.sample(name) for name in store.attributes["split"]["train"]),
-        **options,
     )
+    return builder.build(system, **options)
 
 
 def _check_folder(out: Path) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,6 +16,7 @@ from finewave.systems.awan.network import AWAN, AWCA, DRAB, PSNL, SecondOrderNon
 from finewave.systems.awan.polynomial_attention import polynomial_attention
 from finewave.systems.reference import from_reference
 from tests.systems.largest import largest_tensor
+from tests.systems.public_weights import Case, check_checkpoints, read_case, weights_of
 
 TINY: dict[str, Any] = {"ms_bands": 2, "hs_bands": 17, "features": 8, "blocks": 2, "initialisation": "framework"}
 
@@ -226,28 +225,20 @@ def test_term_of_the_training() -> None:
 
 
 @pytest.fixture(scope="module", params=["full_3to31_f16_b2", "full_4to12_f16_b3"])
-def case(shared_cases: Path, request: pytest.FixtureRequest) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def case(shared_cases: Path, request: pytest.FixtureRequest) -> Case:
     """Return configuration and tensors of a whole network."""
-    with safe_open(shared_cases / "awan" / f"{request.param}.safetensors", "pt") as file:
-        return json.loads(file.metadata()["config"]), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    return read_case(shared_cases / "awan" / f"{request.param}.safetensors")
 
 
 @pytest.mark.parity
-def test_checkpoint_without_configuration(case: tuple[dict[str, Any], dict[str, Tensor]]) -> None:
-    _, tensors = case
-    weights = {key.removeprefix("param."): value for key, value in tensors.items() if key.startswith("param.")}
-    parallel = {f"module.{key}": value for key, value in weights.items()}
-    for checkpoint in (weights, parallel, {"epoch": 3, "iter": 9, "state_dict": parallel, "optimizer": {}}):
-        net = from_reference("awan", checkpoint)
-        with torch.no_grad():
-            output = net(tensors["input.x"])
-        torch.testing.assert_close(output, tensors["output.y"], rtol=1e-4, atol=1e-5)
+def test_checkpoint_without_configuration(case: Case) -> None:
+    check_checkpoints("awan", case[1])
 
 
 @pytest.mark.parity
-def test_what_does_not_fit_is_named(case: tuple[dict[str, Any], dict[str, Tensor]]) -> None:
+def test_what_does_not_fit_is_named(case: Case) -> None:
     config, tensors = case
-    weights = {key.removeprefix("param."): value for key, value in tensors.items() if key.startswith("param.")}
+    weights = weights_of(tensors)
     for wrong, named in (
         ({"blocks": config["blocks"] - 1}, f"backbone.{config['blocks'] - 1}"),
         ({"blocks": 7}, f"blocks.{config['blocks']}"),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,6 +17,7 @@ from finewave.systems.registry import create_model
 from finewave.zoo.card import Card
 from finewave.zoo.model import Model, load_model
 from tests.systems.largest import largest_tensor
+from tests.systems.public_weights import Case, check_checkpoints, read_case, weights_of
 
 
 def tiny(**options: Any) -> MSTPlusPlus:
@@ -198,28 +197,20 @@ def test_options_out_of_range(wrong: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module", params=["full_3to31_stage1_pad", "full_4to12_stage3"])
-def case(shared_cases: Path, request: pytest.FixtureRequest) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def case(shared_cases: Path, request: pytest.FixtureRequest) -> Case:
     """Return configuration and tensors of a whole network."""
-    with safe_open(shared_cases / "mstpp" / f"{request.param}.safetensors", "pt") as file:
-        return json.loads(file.metadata()["config"]), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    return read_case(shared_cases / "mstpp" / f"{request.param}.safetensors")
 
 
 @pytest.mark.parity
-def test_checkpoint_without_configuration(case: tuple[dict[str, Any], dict[str, Tensor]]) -> None:
-    _, tensors = case
-    weights = {key.removeprefix("param."): value for key, value in tensors.items() if key.startswith("param.")}
-    parallel = {f"module.{key}": value for key, value in weights.items()}
-    for checkpoint in (weights, parallel, {"epoch": 3, "iter": 9, "state_dict": parallel, "optimizer": {}}):
-        net = from_reference("mst++", checkpoint)
-        with torch.no_grad():
-            output = net(tensors["input.x"])
-        torch.testing.assert_close(output, tensors["output.y"], rtol=1e-4, atol=1e-5)
+def test_checkpoint_without_configuration(case: Case) -> None:
+    check_checkpoints("mst++", case[1])
 
 
 @pytest.mark.parity
-def test_what_does_not_fit_is_named(case: tuple[dict[str, Any], dict[str, Tensor]]) -> None:
+def test_what_does_not_fit_is_named(case: Case) -> None:
     config, tensors = case
-    weights = {key.removeprefix("param."): value for key, value in tensors.items() if key.startswith("param.")}
+    weights = weights_of(tensors)
     for wrong, named in (
         ({"stages": config["stages"] + 1}, f"stages.{config['stages']}"),
         ({"out_channels": 9}, "conv_in.weight"),

@@ -40,5 +40,4 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         variables=("reflectance/reflectance", "radiance/radiance", "reflectance", "radiance"),
         places=(("lon", "lat"), ("longitude", "latitude"), ("location/lon", "location/lat")),
         attrs={"sensor": sensor, **date_attribute(date_in_name(re.sub("^AV3", "", path.stem, flags=re.IGNORECASE)))},
-        quantity_of=lambda name: "radiance in uW/(cm2 sr nm)" if "radiance" in name else "reflectance",
     )

@@ -46,7 +46,6 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         variables=("reflectance", "radiance"),
         places=(("location/lon", "location/lat"),),
         attrs={"sensor": "emit"},
-        quantity_of=lambda name: "radiance in uW/(cm2 sr nm)" if "radiance" in name else "reflectance",
     )
     return _on_map(scene, path) if options.orthorectify else scene
 

@@ -15,6 +15,11 @@ from finewave.io.formats import netcdf
 from finewave.io.open_options import OpenOptions
 
 
+def radiance_or_reflectance(name: str) -> str:
+    """Return the quantity of an array of EMIT or AVIRIS."""
+    return "radiance in uW/(cm2 sr nm)" if "radiance" in name else "reflectance"
+
+
 def open_swath(
     path: Path,
     kind: str,
@@ -23,7 +28,7 @@ def open_swath(
     variables: tuple[str, ...],
     places: tuple[tuple[str, str], ...],
     attrs: dict[str, Any],
-    quantity_of: Callable[[str], str],
+    quantity_of: Callable[[str], str] = radiance_or_reflectance,
 ) -> xr.DataArray:
     """Open an image of a NetCDF file with groups.
 

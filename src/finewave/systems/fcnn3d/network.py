@@ -15,7 +15,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from finewave.nn.convolutions3d import BORDER, Convolutions3D
+from finewave.nn.convolutions3d import Convolutions3D, reach_after_enlarging
 from finewave.nn.sampling import bicubic
 from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least
@@ -56,8 +56,8 @@ class FCNN3D(SRNetwork):
 
     @property
     def receptive_field(self) -> int:
-        """Largest distance in LR pixels at which an input pixel affects an output pixel; 2 of them by interpolation."""
-        return -(-BORDER[1] // self.scale) + 2
+        """Largest distance in LR pixels at which an input pixel affects an output pixel."""
+        return reach_after_enlarging(self.scale)
 
     def forward(self, lr_hsi: Tensor) -> Tensor:
         """Return the HR-HSI (B, C, s h, s w) of ``lr_hsi`` (B, C, h, w)."""

@@ -6,22 +6,17 @@ in photographs, and used for an instrument that nobody trained for.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from finewave.nn.losses import LOSSES
-from finewave.nn.residual import conv
 from finewave.nn.sampling import bicubic
 from finewave.physics.observation import Observation
-from finewave.physics.pseudo_inverse import PseudoInverse
-from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least
-from finewave.systems.residual_sr.network import CUBIC_REACH, TINY, UnbiasedResBlock
+from finewave.systems.residual_sr.network import ConsistentResidualSR
 
 AT_ONCE = 1 << 16
 """LR pixels times bands whose features are held at a time in evaluation: 12 MB for each of 48 features' layers."""
@@ -32,7 +27,7 @@ USUAL: tuple[dict[str, Any], ...] = ({}, {"kernel": "gaussian"})
 """Degradations that the weights are trained for."""
 
 
-class BandwiseSR(SRNetwork):
+class BandwiseSR(ConsistentResidualSR):
     """LR-HSI to HR-HSI: (B, C, h, w) to (B, C, s h, s w), one band after the other.
 
     As `finewave.systems.residual_sr.network.ResidualSR`, ``x = U y + N y`` and the result ``x + D⁺ (y - D x)``; here N
@@ -54,9 +49,6 @@ class BandwiseSR(SRNetwork):
         D: keyword arguments of `degrade`; by default its Gaussian. Separable and symmetric kernels only.
     """
 
-    task = "sr"
-    export_lacks: ClassVar = dict.fromkeys(("onnx", "pt2"), "its projection is computed in double precision")
-
     def __init__(
         self,
         scale: int = 2,
@@ -67,24 +59,17 @@ class BandwiseSR(SRNetwork):
         neighbours: int = 1,
         degradation: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()
-        self.observation = Observation(scale, degradation, "bandwise-sr")
-        self.inverse = PseudoInverse(self.observation, "bandwise-sr")
+        at_least("bandwise-sr", 1, **({} if hs_bands is None else {"hs_bands": hs_bands}))
+        at_least("bandwise-sr", 0, neighbours=neighbours)
+        super().__init__("bandwise-sr", scale, (2 * neighbours + 1, 1), features, blocks, degradation)
         self.usual = Observation(scale, None, "bandwise-sr") if self.observation.options not in USUAL else None
-        at_least("bandwise-sr", 1, features=features, **({} if hs_bands is None else {"hs_bands": hs_bands}))
-        at_least("bandwise-sr", 0, blocks=blocks, neighbours=neighbours)
-        self.scale, self.hs_bands, self.neighbours = scale, hs_bands, neighbours
-        self.head = conv(2 * neighbours + 1, features, bias=False)
-        self.blocks = nn.Sequential(*(UnbiasedResBlock(features) for _ in range(blocks)))
-        self.tail = conv(features, scale**2, bias=False)
-        nn.init.normal_(self.tail.weight, std=TINY / math.sqrt(9 * features))
+        self.hs_bands, self.neighbours = hs_bands, neighbours
 
     @property
     def receptive_field(self) -> int:
         """Distance in LR pixels up to which an input pixel acts on an output pixel."""
-        convolutions = 2 + 2 * len(self.blocks)
         before = 0 if self.usual is None else self.usual.reach + self.inverse.reach
-        return before + max(convolutions, CUBIC_REACH) + 2 * self.observation.reach + self.inverse.reach
+        return before + super().receptive_field
 
     def with_neighbours(self, image: Tensor) -> Tensor:
         """Return each band (B, C, h, w) with those around it, (B, C, 2 neighbours + 1, h, w)."""
@@ -95,10 +80,6 @@ class BandwiseSR(SRNetwork):
     def seen(self, lr_hsi: Tensor) -> Tensor:
         """Return the image as the blur of the training would have seen it."""
         return lr_hsi if self.usual is None else self.usual(self.inverse(lr_hsi))
-
-    def residual(self, groups: Tensor) -> Tensor:
-        """Return N (N, 1, s h, s w) of bands with their neighbours (N, 2 neighbours + 1, h, w)."""
-        return F.pixel_shuffle(self.tail(self.blocks(self.head(groups))), self.scale)
 
     def forward(self, lr_hsi: Tensor) -> Tensor:
         """Return the HR-HSI (B, C, s h, s w) of ``lr_hsi`` (B, C, h, w)."""
@@ -122,7 +103,3 @@ class BandwiseSR(SRNetwork):
         own = slice(self.neighbours, self.neighbours + BANDS_A_STEP)
         result, target = self(batch["lr_hsi"][:, part])[:, own], batch["hr_hsi"][:, part][:, own]
         return None, {name: LOSSES[name](result, target) for name in ("l1", "mse", "sam")}
-
-    def completed(self, image: Tensor, lr_hsi: Tensor) -> Tensor:
-        """Return the nearest image (B, C, s h, s w) to ``image`` whose observation is ``lr_hsi`` (B, C, h, w)."""
-        return image + self.inverse(lr_hsi - self.observation(image))

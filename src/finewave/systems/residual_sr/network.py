@@ -48,7 +48,42 @@ class UnbiasedResBlock(nn.Module):
         return x + self.conv2(F.relu(self.conv1(x), inplace=True))
 
 
-class ResidualSR(SRNetwork):
+class ConsistentResidualSR(SRNetwork):
+    """Base of both networks: observation D, its pseudo-inverse D⁺, and N, convolutions at low resolution."""
+
+    task = "sr"
+    export_lacks: ClassVar = dict.fromkeys(("onnx", "pt2"), "its projection is computed in double precision")
+
+    def __init__(
+        self, name: str, scale: int, channels: tuple[int, int], features: int, blocks: int, degradation: Any
+    ) -> None:
+        super().__init__()
+        self.observation = Observation(scale, degradation, name)
+        self.inverse = PseudoInverse(self.observation, name)
+        at_least(name, 1, features=features)
+        at_least(name, 0, blocks=blocks)
+        self.scale = scale
+        self.head = conv(channels[0], features, bias=False)
+        self.blocks = nn.Sequential(*(UnbiasedResBlock(features) for _ in range(blocks)))
+        self.tail = conv(features, channels[1] * scale**2, bias=False)
+        nn.init.normal_(self.tail.weight, std=TINY / math.sqrt(9 * features))
+
+    @property
+    def receptive_field(self) -> int:
+        """Distance in LR pixels up to which an input pixel acts on an output pixel."""
+        convolutions = 2 + 2 * len(self.blocks)
+        return max(convolutions, CUBIC_REACH) + 2 * self.observation.reach + self.inverse.reach
+
+    def residual(self, image: Tensor) -> Tensor:
+        """Return N at the size of the result."""
+        return F.pixel_shuffle(self.tail(self.blocks(self.head(image))), self.scale)
+
+    def completed(self, image: Tensor, lr_hsi: Tensor) -> Tensor:
+        """Return the nearest image (B, C, s h, s w) to ``image`` whose observation is ``lr_hsi`` (B, C, h, w)."""
+        return image + self.inverse(lr_hsi - self.observation(image))
+
+
+class ResidualSR(ConsistentResidualSR):
     """LR-HSI to HR-HSI: (B, C, h, w) to (B, C, s h, s w), of all bands together.
 
     With the observation D and its pseudo-inverse D⁺, ``x = U y + N y`` and the result ``x + D⁺ (y - D x)``: U is
@@ -67,9 +102,6 @@ class ResidualSR(SRNetwork):
         D: keyword arguments of `degrade`; by default its Gaussian. Separable and symmetric kernels only.
     """
 
-    task = "sr"
-    export_lacks: ClassVar = dict.fromkeys(("onnx", "pt2"), "its projection is computed in double precision")
-
     def __init__(
         self,
         scale: int = 4,
@@ -79,22 +111,9 @@ class ResidualSR(SRNetwork):
         blocks: int = 8,
         degradation: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()
-        self.observation = Observation(scale, degradation, "residual-sr")
-        self.inverse = PseudoInverse(self.observation, "residual-sr")
-        at_least("residual-sr", 1, hs_bands=hs_bands, features=features)
-        at_least("residual-sr", 0, blocks=blocks)
-        self.scale, self.hs_bands = scale, hs_bands
-        self.head = conv(hs_bands, features, bias=False)
-        self.blocks = nn.Sequential(*(UnbiasedResBlock(features) for _ in range(blocks)))
-        self.tail = conv(features, hs_bands * scale**2, bias=False)
-        nn.init.normal_(self.tail.weight, std=TINY / math.sqrt(9 * features))
-
-    @property
-    def receptive_field(self) -> int:
-        """Distance in LR pixels up to which an input pixel acts on an output pixel."""
-        convolutions = 2 + 2 * len(self.blocks)
-        return max(convolutions, CUBIC_REACH) + 2 * self.observation.reach + self.inverse.reach
+        at_least("residual-sr", 1, hs_bands=hs_bands)
+        super().__init__("residual-sr", scale, (hs_bands, hs_bands), features, blocks, degradation)
+        self.hs_bands = hs_bands
 
     @property
     def products(self) -> float:
@@ -103,7 +122,7 @@ class ResidualSR(SRNetwork):
 
     def forward(self, lr_hsi: Tensor) -> Tensor:
         """Return the HR-HSI (B, C, s h, s w) of ``lr_hsi`` (B, C, h, w)."""
-        residual = F.pixel_shuffle(self.tail(self.blocks(self.head(lr_hsi))), self.scale)
+        residual = self.residual(lr_hsi)
         y = lr_hsi.to(torch.promote_types(lr_hsi.dtype, torch.float32))
         x = bicubic(y, (residual.shape[2], residual.shape[3])) + residual.to(y.dtype)
-        return (x + self.inverse(y - self.observation(x))).to(lr_hsi.dtype)
+        return self.completed(x, y).to(lr_hsi.dtype)

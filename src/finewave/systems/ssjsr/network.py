@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from finewave.errors import InputError
-from finewave.nn.convolutions3d import BORDER, Convolutions3D
+from finewave.nn.convolutions3d import Convolutions3D, reach_after_enlarging
 from finewave.nn.least_squares import solve_normal
 from finewave.nn.sampling import bicubic
 from finewave.systems.base import SRNetwork
@@ -68,8 +68,8 @@ class SSJSR(SRNetwork):
 
     @property
     def receptive_field(self) -> int:
-        """Largest distance in LR pixels at which an input pixel affects an output pixel; 2 of them by interpolation."""
-        return -(-BORDER[1] // self.scale) + 2
+        """Largest distance in LR pixels at which an input pixel affects an output pixel."""
+        return reach_after_enlarging(self.scale)
 
     def forward(self, lr_msi: Tensor) -> Tensor:
         """Return the HR-HSI (B, C, s h, s w) of ``lr_msi`` (B, c, h, w)."""
