@@ -5,22 +5,28 @@ from qgis.core import (
     QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingException,
+    QgsProcessingParameterDefinition,
     QgsProcessingParameterFile,
-    QgsProcessingParameterFileDestination,
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
+    QgsProcessingParameterVectorDestination,
 )
 
 from . import command
 
 ABOUT_MODELS = (
-    "A model is a name that `finewave models` lists (sentinel2-enmap, jssunet-photo-x4, ...), a folder that Fit wrote, "
-    "or an exported network (.onnx)."
+    "<p><b>Model</b>: a name that the command <i>finewave models</i> lists (sentinel2-enmap, landsat8-enmap, "
+    "jssunet-photo-x4, ...), or the path of a folder that <i>Fit a model</i> has made{}.</p>"
 )
+ABOUT_SCALE = (
+    "<p><b>Value of reflectance 1</b>: 10000 for most satellite products. Not needed where the file says it, nor for "
+    "photographs.</p>"
+)
+LABEL_SCALE = "Value of reflectance 1 (e.g. 10000)"
 
 
 class FinewaveAlgorithm(QgsProcessingAlgorithm):
@@ -74,27 +80,43 @@ class FinewaveAlgorithm(QgsProcessingAlgorithm):
         for parameter in parameters:
             self.addParameter(parameter)
 
+    def add_advanced(self, *parameters):
+        """Add parameters to the part of the form that is folded away."""
+        for parameter in parameters:
+            parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.FlagAdvanced)
+            self.addParameter(parameter)
+
 
 class Predict(FinewaveAlgorithm):
     """``finewave predict``."""
 
-    NAME, TITLE = "predict", "Predict (super-resolution)"
-    ABOUT = f"Applies a model to a raster: finer pixels, more bands, or both. {ABOUT_MODELS}"
+    NAME, TITLE = "predict", "Super-resolution (predict)"
+    ABOUT = (
+        "<p>Applies a model to a raster: finer pixels, more bands, or both. Bands are found by their wavelengths or "
+        f"names.</p>{ABOUT_MODELS.format(', or of an exported network (.onnx)')}{ABOUT_SCALE}"
+        "<p><b>Guide</b>: of fusion models, the raster with finer pixels and fewer bands.</p>"
+        "<p><b>Measured spectra</b>: places with spectra measured on the ground, which correct the result.</p>"
+        "<p>A run that was cancelled resumes when it is started again with the same output file.</p>"
+    )
 
     def initAlgorithm(self, configuration=None):
         """Declare the parameters."""
         number = QgsProcessingParameterNumber.Double
         self.add(
-            QgsProcessingParameterRasterLayer("INPUT", "Raster"),
-            QgsProcessingParameterString("MODEL", "Model"),
-            QgsProcessingParameterRasterLayer("GUIDE", "Guide, for fusion", optional=True),
-            QgsProcessingParameterNumber("FULL_SCALE", "Number that represents 1", number, optional=True, minValue=0),
-            QgsProcessingParameterFile(
-                "ANCHORS", "Spots with spectra", optional=True, fileFilter="Spots (*.csv *.geojson *.gpkg)"
-            ),
-            QgsProcessingParameterString("OPTIONS", "Further options, as of finewave predict", optional=True),
-            QgsProcessingParameterRasterDestination("OUTPUT", "Result"),
+            QgsProcessingParameterRasterLayer("INPUT", "Input layer"),
+            QgsProcessingParameterString("MODEL", "Model (name, folder, or .onnx file)"),
+            QgsProcessingParameterRasterLayer("GUIDE", "Guide layer (fusion models only)", optional=True),
+            QgsProcessingParameterNumber("FULL_SCALE", LABEL_SCALE, number, optional=True, minValue=0),
         )
+        self.add_advanced(
+            QgsProcessingParameterFile(
+                "ANCHORS", "Measured spectra", optional=True, fileFilter="Places with spectra (*.csv *.geojson *.gpkg)"
+            ),
+            QgsProcessingParameterString(
+                "OPTIONS", "Further options of finewave predict (e.g. --clip 0 1 --tile 256)", optional=True
+            ),
+        )
+        self.add(QgsProcessingParameterRasterDestination("OUTPUT", "Result"))
 
     def processAlgorithm(self, parameters, context, feedback):
         """Run it."""
@@ -118,25 +140,39 @@ class Predict(FinewaveAlgorithm):
 class Fit(FinewaveAlgorithm):
     """``finewave fit``."""
 
-    NAME, TITLE = "fit", "Fit a model to hyperspectral scenes"
+    NAME, TITLE = "fit", "Fit a model to hyperspectral layers"
     ABOUT = (
-        "Trains a model for a sensor on hyperspectral rasters, of which blocks are held out for the scores in the log. "
-        "Predict takes the folder as its model. If it was cancelled, the same call resumes."
+        "<p>Trains a model on hyperspectral layers, as they would look to a multispectral sensor. Blocks of them are "
+        "held out; the log ends with the scores there.</p>"
+        "<p><b>Sensor</b>: a name that the command <i>finewave sensors</i> lists, or the path of a .csv or .yaml file. "
+        "Without it the model makes pixels finer and keeps the bands.</p>"
+        "<p><b>Scale factor</b>: how many times smaller the side of a pixel becomes; 1 for more bands only.</p>"
+        "<p><b>Model folder</b>: choose one that stays, not a temporary one. <i>Super-resolution</i> takes its path as "
+        "the model. A run that was cancelled resumes when it is started again with the same folder.</p>"
     )
 
     def initAlgorithm(self, configuration=None):
         """Declare the parameters."""
         self.add(
-            QgsProcessingParameterMultipleLayers("INPUT", "Hyperspectral rasters", QgsProcessing.TypeRaster),
-            QgsProcessingParameterString("SENSOR", "Sensor of the multispectral bands", optional=True),
-            QgsProcessingParameterString("BANDS", "Only these bands of it (B2,B3,...)", optional=True),
-            QgsProcessingParameterNumber("SCALE", "How many times finer; 1: spectra alone", defaultValue=1, minValue=1),
+            QgsProcessingParameterMultipleLayers("INPUT", "Hyperspectral layers", QgsProcessing.TypeRaster),
+            QgsProcessingParameterString("SENSOR", "Multispectral sensor (e.g. sentinel2a)", optional=True),
+            QgsProcessingParameterString("BANDS", "Bands of the sensor (e.g. B2,B3,B4; empty: all)", optional=True),
+            QgsProcessingParameterNumber("SCALE", "Scale factor", defaultValue=2, minValue=1),
             QgsProcessingParameterNumber(
-                "MINUTES", "Minutes of training", QgsProcessingParameterNumber.Double, optional=True, minValue=0
+                "MINUTES",
+                "Time of training in minutes",
+                QgsProcessingParameterNumber.Double,
+                defaultValue=10.0,
+                optional=True,
+                minValue=0,
             ),
-            QgsProcessingParameterString("OPTIONS", "Further options, as of finewave fit", optional=True),
-            QgsProcessingParameterFolderDestination("OUTPUT", "Folder of the model"),
         )
+        self.add_advanced(
+            QgsProcessingParameterString(
+                "OPTIONS", "Further options of finewave fit (e.g. --full-scale 10000)", optional=True
+            ),
+        )
+        self.add(QgsProcessingParameterFolderDestination("OUTPUT", "Model folder"))
 
     def processAlgorithm(self, parameters, context, feedback):
         """Run it."""
@@ -161,28 +197,27 @@ class Fit(FinewaveAlgorithm):
 class Anchors(FinewaveAlgorithm):
     """``finewave anchors``."""
 
-    NAME, TITLE = "anchors", "Places to measure spectra at"
-    ABOUT = f"Points where spectra measured on the ground correct a result most, for Predict. {ABOUT_MODELS}"
+    NAME, TITLE = "anchors", "Where to measure spectra (anchors)"
+    ABOUT = (
+        "<p>Proposes places where spectra measured on the ground correct a model's result most. Add the spectra to the "
+        "file, and give it to <i>Super-resolution</i> as measured spectra.</p>"
+        f"{ABOUT_MODELS.format('')}{ABOUT_SCALE}"
+    )
 
     def initAlgorithm(self, configuration=None):
         """Declare the parameters."""
+        number = QgsProcessingParameterNumber.Double
         self.add(
-            QgsProcessingParameterRasterLayer("INPUT", "Raster"),
-            QgsProcessingParameterString("MODEL", "Model"),
+            QgsProcessingParameterRasterLayer("INPUT", "Input layer"),
+            QgsProcessingParameterString("MODEL", "Model (name or folder)"),
             QgsProcessingParameterNumber("COUNT", "Number of places", defaultValue=8, minValue=1),
-            QgsProcessingParameterNumber(
-                "FULL_SCALE",
-                "Number that represents 1",
-                QgsProcessingParameterNumber.Double,
-                optional=True,
-                minValue=0,
-            ),
-            QgsProcessingParameterFileDestination("OUTPUT", "Places", "GeoJSON (*.geojson);;GPX (*.gpx);;CSV (*.csv)"),
+            QgsProcessingParameterNumber("FULL_SCALE", LABEL_SCALE, number, optional=True, minValue=0),
+            QgsProcessingParameterVectorDestination("OUTPUT", "Places", QgsProcessing.TypeVectorPoint),
         )
 
     def processAlgorithm(self, parameters, context, feedback):
         """Run it."""
-        output = self.parameterAsFileOutput(parameters, "OUTPUT", context)
+        output = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
         arguments = command.anchors_arguments(
             self.file_of(parameters, "INPUT", context),
             output,

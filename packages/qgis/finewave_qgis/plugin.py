@@ -20,6 +20,14 @@ class FinewaveProvider(QgsProcessingProvider):
         """Return the name in the toolbox."""
         return "finewave"
 
+    def supportedOutputVectorLayerExtensions(self):
+        """Return the kinds of files that finewave writes places to; the first one is the default."""
+        return ["geojson", "gpx", "csv"]
+
+    def defaultVectorFileExtension(self, has_geometry=True):
+        """Return the first of them."""
+        return self.supportedOutputVectorLayerExtensions()[0]
+
     def load(self):
         """Add the setting for the command, and the algorithms."""
         setting = Setting(GROUP, SETTING, "Command finewave, with its path if it is not found", "")
