@@ -80,10 +80,11 @@ def test_peak_does_not_grow_with_the_scene(suffix: str, model: Path, tmp_path: P
     assert peaks[1] - peaks[0] < more / 3  # readers, writers and GDAL keep some pages, more when they have to wait
 
 
-MOST = 1.5e9
-"""Bytes of a process that predicts with a model that ships, everything that is loaded included."""
-MORE = {"residual-fusion-cave-x4": 1.8e9}
-"""1.35 GB was measured on one kind of processor; noise in the images takes 1.9, with halos that no card has."""
+MOST = 1.8e9
+"""Bytes of a process that predicts with a model that ships, everything that is loaded included.
+
+0.5 to 1.47 GB on two kinds of processor; the gaps between freed blocks differ in each run.
+"""
 WHOLE = """
 import sys
 from finewave.allocator import keep_freed_memory
@@ -128,4 +129,4 @@ def test_peak_with_the_models_that_ship(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", WHOLE, str(source), str(tmp_path / "out.tif"), name, guide]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < MORE.get(name, MOST)
+    assert int(done.stdout) < MOST
