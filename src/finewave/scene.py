@@ -15,6 +15,7 @@ from finewave.control_points import (
     with_control_points,
 )
 from finewave.control_points import control_points as control_points_of
+from finewave.crs_text import crs_definition
 from finewave.errors import InputError
 from finewave.wavelengths import given_wavelengths
 
@@ -117,7 +118,7 @@ def make_scene(
     if colours is not None:
         scene = _with_band_coordinate(scene, "colour", np.asarray([str(each) for each in colours]))
     if control_points is not None and len(control_points):
-        return with_control_points(scene, control_points, crs)
+        return with_control_points(scene, control_points, crs_definition(crs))
     if crs is not None or transform is not None:
         scene = with_georeference(scene, crs, transform)
     return scene
@@ -184,7 +185,7 @@ def with_georeference(scene: xr.DataArray, crs: Any, transform: Any) -> xr.DataA
         return scene
     encoding = dict(scene.encoding)
     if crs is not None:
-        scene = scene.rio.write_crs(crs)
+        scene = scene.rio.write_crs(crs_definition(crs))
     if transform is not None:
         affine = transform if isinstance(transform, Affine) else Affine(*tuple(transform)[:6])
         if affine.b == 0 and affine.d == 0:
@@ -255,6 +256,10 @@ def scene_crs(scene: xr.DataArray) -> CRS | None:
         return None
     import rioxarray  # noqa: F401 - registers the .rio accessor
 
+    mapping = _grid_mapping(scene)
+    attributes = scene.coords[mapping].attrs if mapping in scene.coords else {}
+    for text in (attributes.get("crs_wkt"), attributes.get("spatial_ref"), scene.attrs.get("crs")):
+        crs_definition(text)  # those that rioxarray reads
     return scene.rio.crs
 
 
@@ -279,9 +284,12 @@ def scene_transform(scene: xr.DataArray) -> Affine | None:
     return None if stated.is_identity else stated
 
 
+def _grid_mapping(scene: xr.DataArray) -> str:
+    return str(scene.encoding.get("grid_mapping") or scene.attrs.get("grid_mapping") or "spatial_ref")
+
+
 def _has_georeference(scene: xr.DataArray) -> bool:
-    mapping = scene.encoding.get("grid_mapping") or scene.attrs.get("grid_mapping") or "spatial_ref"
-    return mapping in scene.coords or ("x" in scene.coords and "y" in scene.coords)
+    return _grid_mapping(scene) in scene.coords or ("x" in scene.coords and "y" in scene.coords)
 
 
 def check_scene(scene: Any) -> xr.DataArray:

@@ -122,6 +122,8 @@ def test_points_of_a_geopackage(tmp_path: Path) -> None:
         ("x,y,spectrum\n1,2,purple\n", "neither a target"),
         ("x,y,spectrum\n1,2,grey\n", "how bright"),
         ("x,y,spectrum\n1,2,missing.sli:a\n", "no such file"),
+        ("x,y,spectrum\n1,2,../secret.csv:a\n", "leads out of its folder"),
+        ("x,y,spectrum\n1,2,/home/secret.csv:a\n", "leads out of its folder"),
     ],
 )
 def test_what_cannot_be_a_spot_is_said_in_one_line(tmp_path: Path, content: str, said: str) -> None:

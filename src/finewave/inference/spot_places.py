@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from finewave.crs_text import crs_definition
 from finewave.errors import InputError
 from finewave.inference.tiling.tiles import Window
 from finewave.io.spots import PIXELS, Spot
@@ -133,7 +134,7 @@ def _reprojected(points: NDArray[np.float64], source_crs: str, target_crs: objec
     from rasterio.warp import transform
 
     try:
-        x, y = transform(CRS.from_user_input(source_crs), target_crs, points[:, 0].tolist(), points[:, 1].tolist())
+        x, y = transform(CRS.from_user_input(crs_definition(source_crs)), target_crs, points[:, 0].tolist(), points[:, 1].tolist())
     except CRSError as error:
         raise InputError(f"{name}: {source_crs!r} does not name a CRS") from error
     except Exception as error:  # errors of GDAL have no public class

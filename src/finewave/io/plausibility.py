@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from finewave.crs_text import crs_definition
 from finewave.io.formats.stated import without_numbers
 from finewave.io.precheck import check_declared
 from finewave.warnings import FinewaveWarning
@@ -44,7 +45,7 @@ def drop_implausible(scene: xr.DataArray, path: object) -> xr.DataArray:
     if not scene.variable._in_memory:
         check_declared(Path(str(path)), scene.size * int(np.dtype(scene.encoding.get("dtype", np.uint8)).itemsize))
     close = getattr(scene, "_close", None)
-    encoding, attrs = dict(scene.encoding), without_numbers(scene.attrs)
+    encoding, attrs = dict(scene.encoding), _with_usable_crs(without_numbers(scene.attrs), path)
     scene.attrs = attrs
     checked = _with_usable_wavelengths(_with_usable_place(scene, path), path)
     if checked is not scene:
@@ -69,6 +70,18 @@ def _with_usable_place(scene: xr.DataArray, path: object) -> xr.DataArray:
     crs = scene_crs(scene)
     placed = [name for name in ("x", "y", "spatial_ref") if name in scene.coords]
     return with_georeference(scene.drop_vars(placed), crs, None)
+
+
+def _with_usable_crs(attrs: dict[Any, Any], path: object) -> dict[Any, Any]:
+    """Leave out an attribute ``crs`` that defines none: rioxarray reads it, too."""
+    from rasterio.errors import CRSError
+
+    try:
+        crs_definition(attrs.get("crs"))
+    except CRSError:
+        _warn(f"{path}: its attribute crs is not understood and was left out; state it again in the file")
+        return {name: value for name, value in attrs.items() if name != "crs"}
+    return attrs
 
 
 def _has_usable_crs(scene: xr.DataArray) -> bool:

@@ -222,6 +222,8 @@ def _named(label: str, path: Path) -> Spectrum | float:
             f"{path}: {label!r} is neither a target (white, grey-50) nor a spectrum in a file (library.sli:name, "
             "spectrum.txt)"
         )
+    if Path(file).is_absolute() or ".." in Path(file.replace("\\", "/")).parts:
+        raise InputError(f"{path}: {file} leads out of its folder; copy the library there, and give its name alone")
     library = read_spectra(path.parent / file)
     if not entry and len(library) == 1:
         return next(iter(library.values()))

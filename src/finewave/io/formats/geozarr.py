@@ -5,7 +5,6 @@ Facts after github.com/zarr-conventions/spatial and github.com/zarr-experimental
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from finewave.crs_text import crs_definition
 from finewave.io.formats.gdal_access import quiet_gdal
 from finewave.scene import scene_crs, scene_transform
 from finewave.warnings import FinewaveWarning
@@ -126,7 +126,7 @@ def _crs(value: Any) -> CRS | None:
 
     try:
         with quiet_gdal():
-            return CRS.from_user_input(json.dumps(value) if isinstance(value, dict) else value)
+            return CRS.from_user_input(crs_definition(value))
     except (CRSError, TypeError, ValueError):
         return None
 

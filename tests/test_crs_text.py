@@ -1,0 +1,203 @@
+"""CRS that files state: a definition is used; the name of a file or an address is not opened, wherever it stands."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+import xarray as xr
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+
+import finewave as fw
+from finewave.crs_text import crs_definition
+from finewave.errors import InputError
+from finewave.inference.spot_places import placed
+from finewave.io.open_save import load_scene
+from finewave.io.spots import read_spots
+from finewave.scene import make_scene, scene_crs
+from finewave.warnings import FinewaveWarning
+
+SECRET = (
+    'GEOGCS["secret",DATUM["D",SPHEROID["S",6378137,298.25]],PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]]'
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "EPSG:32633",
+        "epsg:4326",
+        "OGC:CRS84",
+        "IAU:2015:30100",
+        "urn:ogc:def:crs:EPSG::32633",
+        "urn:ogc:def:crs:OGC:1.3:CRS84",
+        "http://www.opengis.net/def/crs/EPSG/0/32633",
+        "https://www.opengis.net/def/crs/OGC/1.3/CRS84",
+        "+proj=utm +zone=33 +datum=WGS84 +units=m +no_defs",
+        "+init=epsg:32633",
+        "WGS84",
+        SECRET,
+        CRS.from_epsg(32633).to_wkt(version="WKT2_2019"),
+        CRS.from_epsg(32633).to_dict(projjson=True),
+        CRS.from_epsg(32633),
+        32633,
+    ],
+)
+def test_definitions_are_used(text: Any) -> None:
+    assert CRS.from_user_input(crs_definition(text)).to_wkt()
+
+
+@pytest.fixture
+def visits() -> Iterator[tuple[str, list[int]]]:
+    """A server that nobody should come to, and who came."""
+    came: list[int] = []
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def listen() -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            came.append(1)
+            connection.close()
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}", came
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+    thread.join()
+
+
+LEADING = {
+    "address": lambda site, file: f"{site}/a.wkt",
+    "address for GDAL": lambda site, file: f"/vsicurl/{site}/a.wkt",
+    "file": lambda site, file: str(file),
+    "ESRI": lambda site, file: f"ESRI::{file}",
+    "list of names": lambda site, file: f"urn:ogc:def:crs,crs:{site}/a,crs:{site}/b",
+    "parameters of a file": lambda site, file: f"+init={file}:1",
+    "grids": lambda site, file: f"+proj=utm +zone=33 +nadgrids={site}/g",
+}
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "secret.prj"
+    path.write_text(SECRET)
+    return path
+
+
+@pytest.mark.parametrize("kind", LEADING)
+def test_what_leads_elsewhere_is_no_definition(kind: str, secret: Path) -> None:
+    with pytest.raises(CRSError, match="does not define a CRS"):
+        crs_definition(LEADING[kind]("http://127.0.0.1:9", secret))
+
+
+def test_a_file_of_this_folder_is_no_name(secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(secret.parent)
+    for name in ("secret.prj", "secret.prj:1", "ESRI::secret.prj"):
+        with pytest.raises(CRSError):
+            crs_definition(name)
+    secret.rename("secret")
+    with pytest.raises(CRSError):
+        crs_definition("secret")
+
+
+def _netcdf(path: Path, text: str, at: str) -> Path:
+    values = np.random.default_rng(1).random((3, 6, 5), np.float32)
+    data = xr.Dataset({"a": (("band", "y", "x"), values)}, {"x": np.arange(5.0), "y": np.arange(6.0)[::-1]})
+    if at == "attribute":
+        data["a"].attrs["crs"] = text
+    else:
+        data["a"].attrs["grid_mapping"] = "m"
+        data["m"] = ((), 0, {at: text})
+    data.to_netcdf(path.with_suffix(".nc"))
+    return path.with_suffix(".nc")
+
+
+def _zarr(path: Path, text: str, at: str) -> Path:
+    values = np.random.default_rng(1).random((3, 6, 5), np.float32)
+    attrs = {at: text, "spatial:transform": [1.0, 0, 0, 0, -1.0, 0]}
+    path = path.with_suffix(".zarr")
+    xr.Dataset({"a": (("band", "y", "x"), values, attrs)}).to_zarr(path, zarr_format=3, consolidated=False)
+    return path
+
+
+def _matlab(path: Path, text: str) -> Path:
+    cube = np.random.default_rng(1).random((6, 5, 3))
+    scipy.io.savemat(path.with_suffix(".mat"), {"scene": cube, "crs_wkt": text, "transform": [1.0, 0, 0, 0, -1.0, 0]})
+    return path.with_suffix(".mat")
+
+
+def _hdf5(path: Path, text: str) -> Path:
+    with h5py.File(path.with_suffix(".h5"), "w") as file:
+        file["scene"] = np.random.default_rng(1).random((3, 6, 5), np.float32)
+        file["crs_wkt"] = text
+        file["transform"] = [1.0, 0, 0, 0, -1.0, 0]
+    return path.with_suffix(".h5")
+
+
+FILES: dict[str, Callable[[Path, str], Path]] = {
+    "crs_wkt of NetCDF": lambda path, text: _netcdf(path, text, "crs_wkt"),
+    "spatial_ref of NetCDF": lambda path, text: _netcdf(path, text, "spatial_ref"),
+    "attribute crs of NetCDF": lambda path, text: _netcdf(path, text, "attribute"),
+    "code in Zarr": lambda path, text: _zarr(path, text, "proj:code"),
+    "WKT in Zarr": lambda path, text: _zarr(path, text, "proj:wkt2"),
+    "MATLAB": _matlab,
+    "HDF5": _hdf5,
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("leading", ["address", "file"])
+@pytest.mark.parametrize("kind", FILES)
+def test_files_lead_nowhere(
+    kind: str, leading: str, secret: Path, tmp_path: Path, visits: tuple[str, list[int]]
+) -> None:
+    path = FILES[kind](tmp_path / "a", LEADING[leading](visits[0], secret))
+    try:
+        scene = load_scene(path)
+    except InputError as error:
+        assert "\n" not in str(error)
+    else:
+        assert scene_crs(scene) is None
+        fw.save_scene(scene, tmp_path / "b.tif")
+        fw.info(tmp_path / "b.tif")
+    assert visits[1] == []
+
+
+def test_spots_lead_nowhere(secret: Path, tmp_path: Path, visits: tuple[str, list[int]]) -> None:
+    scene = make_scene(np.ones((1, 4, 4), np.float32), crs="EPSG:4326", transform=(1, 0, 0, 0, -1, 4))
+    for kind in ("address", "file"):
+        feature = {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": [1.5, 1.5]},
+            "properties": {"name": "a", "500": 0.5, "600": 0.6},
+        }
+        named = {"type": "name", "properties": {"name": LEADING[kind](visits[0], secret)}}
+        path = tmp_path / "spots.geojson"
+        path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature], "crs": named}))
+        with pytest.raises(InputError, match="does not name a CRS"):
+            placed(read_spots(path), scene, 1)
+    assert visits[1] == []
+
+
+def test_an_attribute_that_names_a_code_still_is_the_crs(tmp_path: Path) -> None:
+    assert scene_crs(load_scene(_netcdf(tmp_path / "a", "EPSG:32633", "attribute"))).to_epsg() == 32633
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    with pytest.warns(FinewaveWarning, match="CRS is not understood"):
+        load_scene(_netcdf(tmp_path / "a", "/etc/passwd", "crs_wkt"))
+    with pytest.warns(FinewaveWarning, match="attribute crs is not understood"):
+        load_scene(_netcdf(tmp_path / "b", "/etc/passwd", "attribute"))
