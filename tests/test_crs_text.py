@@ -167,8 +167,8 @@ def test_files_lead_nowhere(
     path = FILES[kind](tmp_path / "a", LEADING[leading](visits[0], secret))
     try:
         scene = load_scene(path)
-    except InputError as error:
-        assert "\n" not in str(error)
+    except InputError:
+        pass
     else:
         assert scene_crs(scene) is None
         fw.save_scene(scene, tmp_path / "b.tif")

@@ -1,4 +1,4 @@
-"""CRS that files state: definitions and codes only. GDAL would take a file's name or an address for one, and open it."""
+"""CRS that files state: definitions and codes. GDAL would open the name of a file or an address, too."""
 
 from __future__ import annotations
 

@@ -163,3 +163,14 @@ def test_names_are_text_whatever_they_hold(name: str) -> None:
     figure = fw.plot.compare(named, scene(), points=[(1, 2)], title=name)
     figure.canvas.draw()
     assert [text.get_text().strip() for text in figure.legends[0].get_texts()] == ["reference", shown, "other"]
+
+
+def test_names_of_models_are_text_in_the_picture_of_the_demo(tmp_path: Path) -> None:
+    """A formula that is none would end the drawing."""
+    from finewave.viz.demo_figure import draw_demo
+
+    random = np.random.default_rng(4)
+    low = make_scene(random.random((3, 40, 40), np.float32), wavelengths=[640, 550, 460])
+    high = make_scene(random.random((3, 80, 80), np.float32), wavelengths=[640, 550, 460])
+    draw_demo(low, high, tmp_path / "a.png", "$\\frac{$ \\begin{matrix} $$, scale 2")
+    assert (tmp_path / "a.png").stat().st_size > 0

@@ -134,7 +134,9 @@ def _reprojected(points: NDArray[np.float64], source_crs: str, target_crs: objec
     from rasterio.warp import transform
 
     try:
-        x, y = transform(CRS.from_user_input(crs_definition(source_crs)), target_crs, points[:, 0].tolist(), points[:, 1].tolist())
+        x, y = transform(
+            CRS.from_user_input(crs_definition(source_crs)), target_crs, points[:, 0].tolist(), points[:, 1].tolist()
+        )
     except CRSError as error:
         raise InputError(f"{name}: {source_crs!r} does not name a CRS") from error
     except Exception as error:  # errors of GDAL have no public class

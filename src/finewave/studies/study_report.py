@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from finewave.metrics import METRICS
 from finewave.studies.results import all_results, cells_folder, read_result
 from finewave.studies.tables import Value
 from finewave.viz.report.encoding import encode_pictures
-from finewave.viz.report.frame import check_extension, page, table
+from finewave.viz.report.frame import check_extension, page, shown, table
 
 FIGURE_BYTES = 8_000_000
 """Of all figures together."""
@@ -81,7 +80,7 @@ def write_study_report(folder: Path, path: str | Path, title: str = "") -> Path:
     if not tables:
         body = (
             "<p>No table lies in the folder; <code>finewave study NAME --no-train --out "
-            f"{escape(str(folder))}</code> writes that of a study.</p>\n"
+            f"{shown(str(folder))}</code> writes that of a study.</p>\n"
         )
     body += _figures(figures) + _cells(cells)
     counts = (_count(len(tables), "table"), _count(len(figures), "figure"), _count(len(cells), "cell"))
@@ -110,7 +109,7 @@ def _table(file: Path, number: int) -> str:
     html = re.sub(r"<(/?)h([1-4])>", lambda match: f"<{match[1]}h{int(match[2]) + 1}>", html)
     html = html.replace("<table>", '<div class="wide right" tabindex="0" role="region" aria-label="Table"><table>')
     html = re.sub(r"<th(?=[ >])", '<th scope="col"', html.replace("</table>", "</table></div>"))
-    return f'<section id="table-{number}">\n{html}<p class="hint">From {escape(file.name)}</p>\n</section>\n'
+    return f'<section id="table-{number}">\n{html}<p class="hint">From {shown(file.name)}</p>\n</section>\n'
 
 
 def _figures(files: list[Path]) -> str:
@@ -132,7 +131,7 @@ def _figures(files: list[Path]) -> str:
         caption = file.stem.replace("-", " ")
         alt = f"{caption}: scene and magnified part side by side for truth, input and each method; error maps; spectra"
         html += (
-            f'<figure><img src="{address}" alt="{escape(alt)}">\n<figcaption>{escape(file.name)}, at most '
+            f'<figure><img src="{address}" alt="{shown(alt)}">\n<figcaption>{shown(file.name)}, at most '
             f"{FIGURE_WIDTH} pixels wide here</figcaption></figure>\n"
         )
     return html
@@ -158,7 +157,7 @@ def _cells(cells: list[dict[str, Any]]) -> str:
         rows.append([*columns, *(Value(cell["mean"][metric]).text(metric) for metric in metrics), made, _digest(cell)])
         each = [[image, *(Value(values[m]).text(m) for m in metrics)] for image, values in cell["images"].items()]
         images += (
-            f"<details><summary>{escape(name)}: {_count(len(each), 'image')}</summary>\n"
+            f"<details><summary>{shown(name)}: {_count(len(each), 'image')}</summary>\n"
             f"{table(['image', *heads], each, numbers=range(1, len(metrics) + 1))}</details>\n"
         )
     header = ["cell", "protocol", "images", *heads, "made by", "digest"]
@@ -199,7 +198,7 @@ def _protocols(protocols: dict[str, dict[str, Any]]) -> str:
         blur = ", ".join(f"{key} {value}" for key, value in facts["degradation"].items())
         where = "whole scenes" if facts["crop"] is None else f"non-overlapping {facts['crop']} × {facts['crop']} crops"
         text = f"{name}: LR images by {blur}; metrics on {where}, convention {facts['convention']}."
-        items += f"<li>{escape(text)}</li>"
+        items += f"<li>{shown(text)}</li>"
     return f"<ul>{items}</ul>\n"
 
 

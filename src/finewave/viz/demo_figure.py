@@ -9,6 +9,7 @@ import numpy as np
 
 from finewave.extras import importing
 from finewave.physics.colour import to_rgb
+from finewave.plain_text import one_line
 from finewave.viz.places import highest_contrast_window, representative_points
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def draw_demo(scene: xr.DataArray, result: xr.DataArray, path: Path, title: str)
 
     figure = Figure(figsize=(13, 8.6), dpi=150, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=13, x=0.012, ha="left", fontweight="bold")
+    figure.suptitle(one_line(title), fontsize=13, x=0.012, ha="left", fontweight="bold", parse_math=False)
     grid = figure.add_gridspec(2, 12, height_ratios=(1.0, 0.9))
     size = "{} × {} px".format
     shape, fine = scene.shape, result.shape

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.physics.renderings import Rendering, offered_renderings, wavelengths_of
+from finewave.plain_text import one_line
 from finewave.viz.pyramid import Pyramid
 from finewave.warnings import FinewaveWarning
 
@@ -287,7 +288,7 @@ def open_layer(role: str, path: Path) -> SceneLayer:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FinewaveWarning)  # already warned about when the file was opened
                 overviews[level] = open_scene(path, overview=number)
-    return SceneLayer(role, path.name, scene, Pyramid(scene, overviews), wavelengths=_wavelengths(scene))
+    return SceneLayer(role, one_line(path.name), scene, Pyramid(scene, overviews), wavelengths=_wavelengths(scene))
 
 
 def _wavelengths(scene: xr.DataArray) -> NDArray[np.float64] | None:

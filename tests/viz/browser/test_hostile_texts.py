@@ -26,9 +26,11 @@ from finewave.zoo.card import Card
 from finewave.zoo.readme import readme_of
 from tests.viz.browser.conftest import Page, is_fault, running, until, with_token
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 RUN = "window.hacked=1"
+FOREIGN = "document.querySelectorAll('iframe, object, embed, base, form[action], animate, math').length"
+LINKS = "[...document.querySelectorAll('a[href], img[src], form[action]')].map((each) => each.outerHTML)"
 
 
 def hostile_texts(site: str) -> list[str]:
@@ -49,7 +51,7 @@ def hostile_texts(site: str) -> list[str]:
         f"+ADw-script+AD4-{RUN}+ADw-/script+AD4-",
         f"\uff1cscript\uff1e{RUN}\uff1c/script\uff1e",
         f"<im\u200bg src={site}/f onerror={RUN}><scr\x00ipt>{RUN}</scr\x00ipt>",
-        f"\" onmouseover=\"{RUN}\" style=\"position:fixed;inset:0\" x=\"",
+        f'" onmouseover="{RUN}" style="position:fixed;inset:0" x="',
         f"' autofocus onfocus='{RUN}' tabindex=1 style='position:fixed;inset:0' '",
         f"` onfocus=`{RUN}` autofocus `",
         f"javascript:{RUN}",
@@ -66,14 +68,14 @@ def hostile_texts(site: str) -> list[str]:
         f"<form action={site}/q><button autofocus onfocus={RUN}>",
         f"<object data={site}/r></object><embed src={site}/s>",
         f"<math><mtext><table><mglyph><style><img src={site}/t onerror={RUN}>",
-        f"<noscript><p title=\"</noscript><img src={site}/u onerror={RUN}>\">",
+        f'<noscript><p title="</noscript><img src={site}/u onerror={RUN}>">',
         "{{constructor.constructor('window.hacked=1')()}}",
         "{{ cycler.__init__.__globals__.os.popen('touch RAN').read() }}{% raw %}{{ 7*7 }}",
         "${self.module.cache.util.os.system('touch RAN')}<%! import os; os.system('touch RAN') %>",
         "#{7*7} *{7*7} @{label}{safe} $name @index{custom} %(x)s %s {0} {label.__class__}",
         "${window.hacked=1}`;window.hacked=1//",
         "';window.hacked=1;//\\';window.hacked=1;//",
-        "\";window.hacked=1;//\\\";window.hacked=1;//",
+        '";window.hacked=1;//\\";window.hacked=1;//',
         f"$$\\href{{javascript:{RUN}}}{{x}}\\require{{html}}\\style{{background:url({site}/w)}}{{y}}$$",
         f"\\[\\unicode{{x3c}}img src={site}/x onerror={RUN}\\unicode{{x3e}}\\]",
         f"\\(\\html{{<img src={site}/y onerror={RUN}>}}\\)",
@@ -87,7 +89,7 @@ def hostile_texts(site: str) -> list[str]:
         "__proto__",
         "constructor",
         "hasOwnProperty",
-        "=HYPERLINK(\"" + site + "/z\")",
+        '=HYPERLINK("' + site + '/z")',
         "@SUM(1+1)*cmd|' /C calc'!A0",
         "\u00a0\u3000",
         "W" * 3000,
@@ -159,13 +161,17 @@ def drop(page: Any, name: str, content: bytes) -> None:
     )
 
 
-@pytest.mark.slow
 def test_texts_of_files_are_text_in_the_viewer(
     strict_page: Page, tmp_path: Path, quick_weights: Path, canary: tuple[str, list[str]]
 ) -> None:
     site, visits = canary
     texts = hostile_texts(site)
-    names = "a<svg onload=window.hacked=1>", "b{{7*7}}${7*7}&lt;b>", "c\u202efit.\u200b$$\\frac{1}{2}$$", "d\n'\"`--><!--"
+    names = (
+        "a<svg onload=window.hacked=1>",
+        "b{{7*7}}${7*7}&lt;b>",
+        "c\u202efit.\u200b$$\\frac{1}{2}$$",
+        "d\n'\"`--><!--",
+    )
     paths = [write_image(tmp_path / f"{name}.tif", texts, seed) for seed, name in enumerate(names[:3])]
     write_image(paths[0].with_name(f"{paths[0].stem}.uncertainty.tif"), texts)
     spots = write_spots(tmp_path / f"{names[3]}.geojson", texts)
@@ -190,8 +196,10 @@ def test_texts_of_files_are_text_in_the_viewer(
             page.evaluate("(command) => finewave.ask(command)", command)
             page.evaluate("(number) => finewave.ask({do: 'draw', number, on: true})", number)
             if number % 8 == 7 or number == len(texts) - 1:
-                drawn = f"finewave.models.left.document.get_model_by_name('measured').data.label"
-                until(page, f"{drawn}.length === 4 && JSON.parse(finewave.models.settings.library).some((e) => e.entry === {number} && e.colour)")
+                drawn = "finewave.models.left.document.get_model_by_name('measured').data.label"
+                entries = "JSON.parse(finewave.models.settings.library)"
+                until(page, f"{entries}.some((each) => each.entry === {number} && each.colour)")
+                until(page, f"{drawn}.length === 4")
                 page.wait_for_timeout(150)
         for part in ("#stack", ".plot >> nth=0", ".plot >> nth=1", "#library", "#pins"):
             box = page.locator(part).bounding_box()
@@ -204,14 +212,21 @@ def test_texts_of_files_are_text_in_the_viewer(
                 page.locator(kind).click()
             assert "/" not in download.value.suggested_filename
         assert page.evaluate("window.hacked") is None
-        assert page.evaluate("document.querySelectorAll('iframe, object, embed, base, form[action], animate, math').length") == 0
+        assert (
+            page.evaluate(
+                "document.querySelectorAll('iframe, object, embed, base, form[action], animate, math').length"
+            )
+            == 0
+        )
         assert outside == visits == []
         assert "svg" in page.locator("#file-name").inner_text()
+        assert "\u202e" not in page.locator("body").inner_text() + page.title()
         page.context.close()
 
 
-@pytest.mark.slow
-def test_names_of_uploads_are_text(chromium: Any, tmp_path: Path, quick_weights: Path, canary: tuple[str, list[str]]) -> None:
+def test_names_of_uploads_are_text(
+    chromium: Any, tmp_path: Path, quick_weights: Path, canary: tuple[str, list[str]]
+) -> None:
     site, visits = canary
     texts = hostile_texts(site)
     image = write_image(tmp_path / "a.tif", texts[:30])
@@ -227,7 +242,7 @@ def test_names_of_uploads_are_text(chromium: Any, tmp_path: Path, quick_weights:
             drop(page, f"{text[:900]}.png", b"no image")
             page.locator("#run").click()
             until(page, "!document.getElementById('try-trouble').hidden && !document.getElementById('run').disabled")
-            assert "is not a .png file" in page.locator("#try-trouble").inner_text()
+            assert re.search("is not a .png file|the page takes", page.locator("#try-trouble").inner_text())
         drop(page, f"../../{texts[0]}.tif", image.read_bytes())
         page.locator("#run").click()
         page.wait_for_url(re.compile("scene="), wait_until="commit", timeout=120_000)
@@ -288,11 +303,14 @@ def test_texts_of_files_are_text_in_reports_and_on_model_pages(
             page.wait_for_load_state("networkidle")
             if each != hub:
                 until(page, "document.documentElement.dataset.ready === 'true'")
-            for element in page.locator("a[href], button, summary").all()[:5]:
-                element.hover()
             assert page.evaluate("window.hacked") is None
-            assert page.evaluate("document.querySelectorAll('iframe, object, embed, base, link[rel=stylesheet]').length") == 0
-            links = page.evaluate("[...document.querySelectorAll('a[href], img[src], form[action]')].map((e) => e.outerHTML)")
+            assert (
+                page.evaluate("document.querySelectorAll('iframe, object, embed, base, link[rel=stylesheet]').length")
+                == 0
+            )
+            links = page.evaluate(
+                "[...document.querySelectorAll('a[href], img[src], form[action]')].map((e) => e.outerHTML)"
+            )
             assert [each for each in links if "data:image/" not in each and "blob:" not in each] == []
             assert "svg" in page.locator("body").inner_text()
             assert "\u202e" not in page.locator("body").inner_text()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import unknown_name
+from finewave.plain_text import one_line
 
 EXTENSIONS = (".html", ".htm")
 # the browser blocks everything outside the file
@@ -44,14 +45,14 @@ def page(title: str, subtitle: str, body: str, data: dict[str, Any] | None = Non
 <meta name="color-scheme" content="light dark">
 <meta name="generator" content="finewave {escape(finewave.__version__)}">
 <link rel="icon" href="data:,">
-<title>{escape(title)}</title>
+<title>{shown(title)}</title>
 <style>
 {_asset("report.css")}</style>
 </head>
 <body>
 <header>
-<h1>{escape(title)}</h1>
-<p class="sub">{escape(subtitle)}</p>
+<h1>{shown(title)}</h1>
+<p class="sub">{shown(subtitle)}</p>
 </header>
 <main>
 {body}</main>
@@ -61,6 +62,11 @@ def page(title: str, subtitle: str, body: str, data: dict[str, Any] | None = Non
 """
 
 
+def shown(text: str) -> str:
+    """Return plain text as HTML: on one line, in reading order, no markup."""
+    return escape(one_line(text))
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", numbers: Iterable[int] = ()) -> str:
     """Return a table as HTML; cells are plain text, columns whose index is in ``numbers`` are right-aligned."""
     right = set(numbers)
@@ -68,15 +74,15 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "
     def kind(column: int) -> str:
         return ' class="number"' if column in right else ""
 
-    head = "".join(f'<th scope="col"{kind(i)}>{escape(text)}</th>' for i, text in enumerate(header))
+    head = "".join(f'<th scope="col"{kind(i)}>{shown(text)}</th>' for i, text in enumerate(header))
     body = ""
     for row in rows:
-        cells = "".join(f"<td{kind(i)}>{escape(text)}</td>" for i, text in enumerate(row) if i)
-        body += f'<tr><th scope="row"{kind(0)}>{escape(row[0])}</th>{cells}</tr>\n'
-    heading = f"<caption>{escape(caption)}</caption>" if caption else ""
+        cells = "".join(f"<td{kind(i)}>{shown(text)}</td>" for i, text in enumerate(row) if i)
+        body += f'<tr><th scope="row"{kind(0)}>{shown(row[0])}</th>{cells}</tr>\n'
+    heading = f"<caption>{shown(caption)}</caption>" if caption else ""
     # tables wider than the page can also be scrolled by keyboard
     return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption or header[0])}"><table>{heading}\n'
+        f'<div class="wide" tabindex="0" role="region" aria-label="{shown(caption or header[0])}"><table>{heading}\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n"
     )
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finewave.io.file_errors import reading
 from finewave.physics.renderings import wavelengths_of
-from finewave.viz.report.frame import check_extension, page, table
+from finewave.viz.report.frame import check_extension, page, shown, table
 from finewave.viz.report.scene_data import METRIC_SAMPLES, ReportData, ReportLayer, gather
 from finewave.viz.scene_pair import half_widths_beside, open_scene_pair
 
@@ -220,7 +219,7 @@ def _how(data: ReportData, scenes: ScenePair) -> str:
             "Error map: root mean square over bands (and pixels of a block). Angle map: spectral angle, mean over a "
             "block. Colours end at the value below which 99 % lie; grey has no data."
         )
-    return "<h2>What is shown</h2>\n<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>\n"
+    return "<h2>What is shown</h2>\n<ul>" + "".join(f"<li>{shown(note)}</li>" for note in notes) + "</ul>\n"
 
 
 _SHADE = '<rect x="0" y="1" width="32" height="10" fill="var(--result)" opacity="0.18"/>'

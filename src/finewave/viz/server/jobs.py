@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError, unknown_name
+from finewave.plain_text import one_line
 from finewave.viz.server.receive import receive
 from finewave.warnings import FinewaveWarning
 
@@ -160,7 +161,7 @@ class Jobs:
         if len(unfinished) + len(self._coming) >= MOST_WAITING:
             raise BusyError(f"{MOST_WAITING} uploads wait already: try again when one is done, or finewave predict")
         self._make_room()
-        plain = Path(name.replace("\\", "/")).name
+        plain = one_line(Path(name.replace("\\", "/")).name)
         suffix = Path(plain).suffix.lower()
         if suffix not in suffixes:
             raise InputError(f"{plain or 'the file'}: the page takes {', '.join(sorted(suffixes))}")
