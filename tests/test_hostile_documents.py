@@ -13,6 +13,7 @@ from finewave.datasets.custom import read_description
 from finewave.errors import InputError
 from finewave.physics.sensors.yaml_sensor import read_yaml_sensor
 from finewave.training.recipes import load_recipe
+from finewave.zoo.model import Model
 
 DEEP = 100_000
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -68,3 +69,26 @@ def test_cards_that_are_hostile(change, tiny_weights: Path, tmp_path: Path) -> N
     card = folder / "card.json"
     card.write_text(change(json.dumps(json.loads(card.read_text()))))
     refused(fw.load_model, folder)
+
+
+@pytest.mark.parametrize(
+    ("system", "small", "huge"),
+    [
+        ("jssunet", {"scale": 2, "features": 8, "stages": 1, "post": False}, {"features": 40_000}),
+        ("kernel-ridge", {"centres": 10}, {"centres": 10**9}),
+        ("scene-ridge", {}, {"ms_bands": 10**6}),
+        ("ssfin", {"scale": 2, "features": 12, "blocks": 1, "reduction": 3}, {"hs_bands": 10**9}),
+    ],
+)
+def test_a_huge_network_of_a_card_is_refused_before_it_takes_memory(
+    system: str, small: dict[str, int], huge: dict[str, int], tmp_path: Path
+) -> None:
+    folder = Model(fw.create_model(system, **small)).save(tmp_path / "small")
+    fw.load_model(folder)
+    card = json.loads((folder / "card.json").read_text())
+    card["config"] |= huge
+    (folder / "card.json").write_text(json.dumps(card))
+    resource = pytest.importorskip("resource")  # of Unix
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    refused(fw.load_model, folder)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KB; each would take gigabytes

@@ -124,6 +124,10 @@ def _add_plugins() -> None:
 _add_plugins()
 
 
+LARGEST = {"scale": 1000, "ms_bands": 1000, "hs_bands": 10_000}
+"""Largest values of options by which networks compute tables before their layers are made."""
+
+
 def list_systems(task: str | None = None) -> list[str]:
     """Return the names of systems, of one task if that is given, sorted."""
     if task is not None and task not in TASKS:
@@ -193,7 +197,7 @@ def create_model(name: str, **config: Any) -> SRNetwork:
         net = network(**bound.arguments)
     except InputError:
         raise
-    except (RuntimeError, ValueError, TypeError, ArithmeticError, LookupError, AssertionError) as error:
+    except (RuntimeError, ValueError, TypeError, ArithmeticError, LookupError, AssertionError, MemoryError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         arguments = ", ".join(f"{key}={value!r}" for key, value in config.items()) or "its defaults"
         raise InputError(f"{name} cannot be built with {arguments}: {reason}") from error
@@ -242,6 +246,8 @@ def check_options(system: str, options: Mapping[str, Any], annotations: Mapping[
         _check_kind(system, key, value, annotations.get(key, Any), prefix)
         if isinstance(value, int | float) and not 0 <= value < math.inf:
             raise InputError(f"{prefix}{key}={value!r} is out of range; it must be >= 0")
+        if isinstance(value, int) and value > LARGEST.get(key, value):
+            raise InputError(f"{prefix}{key}={value!r} is out of range; it must be at most {LARGEST[key]}")
 
 
 def _check_kind(system: str, key: str, value: Any, hint: Any, prefix: str) -> None:

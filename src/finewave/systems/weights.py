@@ -3,16 +3,94 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
+from torch.overrides import TorchFunctionMode
 
 from finewave.errors import InputError
+
+_SPARE = 2**22
+"""Numbers that a network may have besides those of its weights: buffers that are not stored."""
+_FACTORIES = frozenset((torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.eye))
+
+
+def numbers_in(path: Path) -> int:
+    """Return how many numbers a safetensors file holds by its header, which states no more than the file has.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is not a complete safetensors file.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - no mapping
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise InputError(f"the weights file is missing: {path}") from None
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is damaged, cut short or no safetensors file ({error})") from error
+
+
+class _Bounded(TorchFunctionMode):
+    """Refuses tensors of too many numbers before PyTorch makes them."""
+
+    def __init__(self, largest: int, refusal: InputError) -> None:
+        super().__init__()
+        self._largest, self._refusal = largest, refusal
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in _FACTORIES:
+            first = kwargs.get("size", args[0] if args else ())
+            sides = first if isinstance(first, tuple | list) else args
+            if math.prod(side for side in sides if isinstance(side, int)) > self._largest:
+                raise self._refusal
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def no_larger_than(numbers: int, source: str) -> Iterator[None]:
+    """Refuse a network that is built here before it takes far more numbers than its weights have.
+
+    Raises
+    ------
+    InputError
+        If it has more than twice as many, and `_SPARE`.
+    """
+    largest = 2 * numbers + _SPARE  # some are made before others replace them
+    refusal = InputError(f"{source} does not fit its card, whose network has more than its {numbers:,} numbers")
+    seen: dict[int, Tensor] = {}  # the tensors, too: numbers of freed ones are given to others
+    total = 0
+
+    def count(module: nn.Module, name: str, value: Tensor | None) -> None:
+        nonlocal total
+        if value is None or id(value) in seen:
+            return
+        seen[id(value)] = value
+        total += value.numel()
+        if total > largest:
+            raise refusal
+
+    hooks = [register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count)]
+    try:
+        with _Bounded(largest, refusal):
+            yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:

@@ -26,7 +26,7 @@ from finewave.systems.base import SRNetwork
 from finewave.systems.baselines.white_noise import signal_to_noise
 from finewave.systems.registry import SYSTEMS, config_of, create_model, options_of, was_created
 from finewave.systems.tile_stages import Margins, TileStage, run_in_stages
-from finewave.systems.weights import fill_network, read_weights, write_weights
+from finewave.systems.weights import fill_network, no_larger_than, numbers_in, read_weights, write_weights
 from finewave.types import OTHER_NAMES
 from finewave.warnings import FinewaveWarning
 from finewave.zoo import hub
@@ -598,7 +598,8 @@ def load_model(which: str | Path, *, precision: str = "auto") -> Model:
         raise InputError(f"a model is given by a name, a folder or a .safetensors file, not a {type(which).__name__}")
     weights, card_file = _locate(which)
     card = Card.read(card_file)
-    with torch.random.fork_rng(devices=[]):  # loading must not change the user's random state
+    # loading must not change the user's random state
+    with torch.random.fork_rng(devices=[]), no_larger_than(numbers_in(weights), str(weights)):
         net = create_model(card.system, **card.config)
     tensors, sha256 = read_weights(weights)
     fill_network(net, tensors, f"{weights} does not fit its card: it")
