@@ -142,7 +142,7 @@ def card_of(net: BandwiseSR, name: str, options: Mapping[str, Any], minutes: flo
         seed=0,
         trained=time.strftime("%Y-%m-%d"),
         hours=round(minutes / 60, 2),
-        hardware=processor()[0],
+        hardware=processor(),
         licence="Apache-2.0",
         notes="For any number of bands of any sensor. No crop was of vnir100, which the scores are of. Hours are of "
         "processor time.",

@@ -26,10 +26,10 @@ from finewave.zoo.model import Model
 from tests.physics.test_blur_of_pair import images
 from tests.training.stand_ins import STAND_INS
 
-PLACE = {"crs": "EPSG:32631", "transform": (30.0, 0.0, 5e5, 0.0, -30.0, 4e6)}
-COARSE = {"crs": "EPSG:32631", "transform": (20.0, 0.0, 5e5, 0.0, -20.0, 4e6)}
-FINE = {"crs": "EPSG:32631", "transform": (10.0, 0.0, 5e5, 0.0, -10.0, 4e6)}
-FINER = {"crs": "EPSG:32631", "transform": (10.0, 0.0, 5e5, 0.0, -10.0, 4e6)}
+PLACE: dict[str, Any] = {"crs": "EPSG:32631", "transform": (30.0, 0.0, 5e5, 0.0, -30.0, 4e6)}
+COARSE: dict[str, Any] = {"crs": "EPSG:32631", "transform": (20.0, 0.0, 5e5, 0.0, -20.0, 4e6)}
+FINE: dict[str, Any] = {"crs": "EPSG:32631", "transform": (10.0, 0.0, 5e5, 0.0, -10.0, 4e6)}
+FINER: dict[str, Any] = {"crs": "EPSG:32631", "transform": (10.0, 0.0, 5e5, 0.0, -10.0, 4e6)}
 
 
 @pytest.fixture
@@ -49,7 +49,9 @@ def test_a_guide_is_the_second_input(model: Model) -> None:
         result = super_resolve(scene, model, guide)
     tensors = {"lr_hsi": torch.from_numpy(scene.values)[None], "hr_msi": torch.from_numpy(guide.values)[None]}
     np.testing.assert_allclose(result.values, model.predict(**tensors)[0].numpy(), rtol=1e-5, atol=1e-5)
-    assert tuple(scene_transform(result))[:6] == FINER["transform"][:3] + FINER["transform"][3:]
+    transform = scene_transform(result)
+    assert transform is not None
+    assert tuple(transform)[:6] == FINER["transform"][:3] + FINER["transform"][3:]
 
 
 def test_tiles_cut_both_images_at_the_same_place(model: Model) -> None:
@@ -99,11 +101,13 @@ def test_a_guide_too_many_is_refused() -> None:
         ({"transform": (11.0, 0.0, 5e5, 0.0, -11.0, 4e6)}, "pixels of the guide apart"),
     ],
 )
-def test_a_guide_on_another_grid_is_brought_to_the_scenes(model: Model, change: dict, message: str) -> None:
+def test_a_guide_on_another_grid_is_brought_to_the_scenes(model: Model, change: dict[str, Any], message: str) -> None:
     scene, guide = scene_of(4, 5, 6, **PLACE), scene_of(2, 15, 18, **{**FINER, **change})
     with pytest.warns(FinewaveWarning, match=f"{message}.* resampled"):
         result = super_resolve(scene, model, guide)
-    expected = super_resolve(scene, model, on_grid(guide, grid_of(scene, 3)))
+    grid = grid_of(scene, 3)
+    assert grid is not None
+    expected = super_resolve(scene, model, on_grid(guide, grid))
     np.testing.assert_array_equal(result.values, expected.values)
     assert not np.array_equal(result.values, super_resolve(scene, model, scene_of(2, 15, 18)).values)
 
@@ -135,7 +139,7 @@ def test_files_and_folders_with_guides(model: Model, tmp_path: Path) -> None:
 def test_a_reference_of_another_viewpoint_has_any_size(model: Model) -> None:
     """Not aligned: neither its size nor its georeference has to do with the scene's."""
     net = model.net
-    net.task = "refsr"
+    net.task = "refsr"  # type: ignore[misc]  # stands once in the class, but for this test
     net.forward = lambda lr_hsi, ref_rgb: lr_hsi.repeat_interleave(3, 2).repeat_interleave(3, 3) + ref_rgb.mean()
     scene, reference = scene_of(4, 20, 21, **PLACE), scene_of(3, 11, 7)
     reference.values[0, 0, 0] = np.nan
@@ -154,10 +158,13 @@ def test_every_window_goes_by_what_the_whole_scene_has() -> None:
     scene, guide = make_scene(low, **COARSE), make_scene(high, **FINE)
     model = Model(create_model("local-regression", scale=2, ms_bands=2, hs_bands=5))
     blurs, results = [], []
-    for window in (None, (0, 0, 5, 9), (0, 100, 27, 270), (2, 210, 27, 220)):
+    windows: list[tuple[int, int, int, int] | None] = [None, (0, 0, 5, 9), (0, 100, 27, 270), (2, 210, 27, 220)]
+    for window in windows:
         options = PredictOptions(window=window)
         with pytest.warns(FinewaveWarning, match="the images have a blur of about"):
-            blurs.append(config_of(adapted(make_request(scene, model, guide, options)).model.net)[1]["degradation"])
+            adapted_model = adapted(make_request(scene, model, guide, options)).model
+        assert isinstance(adapted_model, Model)
+        blurs.append(config_of(adapted_model.net)[1]["degradation"])
         if window is None or window[3] == 220:
             with pytest.warns(FinewaveWarning, match="the images have a blur of about"):
                 results.append(super_resolve(scene, model, guide, window=window))

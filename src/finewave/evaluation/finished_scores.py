@@ -1,4 +1,4 @@
-"""Scores that an interrupted evaluation has made, so that the next one goes on from there."""
+"""Scores that an interrupted evaluation has made, so that the next one resumes from them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FinishedScores:
     ----------
     path : Path or None
         One JSON document a line, the first being the protocol. None: nothing is written. A file of another protocol or
-        version of finewave is begun anew; a last line that was not written to its end is ignored.
+        version of finewave is started again from nothing; a last line that was not written to its end is ignored.
     protocol : dict
         All that determines the scores, as JSON.
     """

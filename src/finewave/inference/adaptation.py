@@ -22,7 +22,7 @@ def adapted(request: PredictionRequest) -> PredictionRequest:
     """
     import torch
 
-    model = request.model.in_pytorch("another blur, or noise,")
+    model = request.model.in_pytorch("images that have another blur, or noise")
     first, later = model.inputs
     scenes = request.whole
     sizes = {name: (scene.sizes["y"], scene.sizes["x"]) for name, scene in scenes.items()}

@@ -385,7 +385,7 @@ def _export(
         commit=checkout_revision(),
         seed=config["seed"],
         trained=time.strftime("%Y-%m-%d"),
-        hours=round(sum(log["seconds"] for log in logs) / 3600, 2),
+        hours=round(sum(log["seconds"] for log in logs) / 3600, 2) if logs else None,  # a closed form has no phase
         hardware=_hardware(),
         licence="Apache-2.0",
         notes=dataset.notes or None,

@@ -68,7 +68,8 @@ class Card:
     recipe : dict, optional
         The full training recipe.
     commit, seed, trained, hours, hardware : str, int, str, float, str, optional
-        Source revision, random seed, date, duration and machine of the training.
+        Source revision, random seed, date, duration and machine of the training; no duration of a closed form, which
+        takes seconds to minutes.
     licence : str, optional
         Of the weights.
     metrics : dict, optional

@@ -217,8 +217,8 @@ class RunnableModel(ABC):
     def in_pytorch(self, purpose: str) -> Model:
         """Return the model as PyTorch runs it, or raise an `InputError` that names what needs it."""
         raise InputError(
-            f"{purpose} needs the network in PyTorch; {self.name} is an exported one: "
-            "give the model by its name or folder"
+            f"{self.name} is an exported model, which cannot be used with {purpose}: give the model by its name or "
+            "folder, which runs in PyTorch"
         )
 
     def check_size(self, rows: int, columns: int) -> None:
