@@ -97,6 +97,8 @@ def _remembering(remote: Remote, keywords: dict[str, Any]) -> Any:
     """Return a store that fetches no chunk twice while it is among the last ones."""
     from zarr.storage import FsspecStore, WrapperStore
 
+    from finewave.io.formats.checked_chunks import CheckedStore
+
     class Remembering(WrapperStore[FsspecStore]):  # made here: zarr is imported when it is used
         kept: OrderedDict[str, Any]
         size: int
@@ -117,4 +119,4 @@ def _remembering(remote: Remote, keywords: dict[str, Any]) -> Any:
 
     store = Remembering(FsspecStore.from_url(remote.url, storage_options=keywords, read_only=True))
     store.kept, store.size = OrderedDict(), 0
-    return store
+    return CheckedStore(store, str(remote))

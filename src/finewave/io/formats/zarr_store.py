@@ -40,6 +40,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
 
 def groups_of(path: Path | Any) -> Groups:
     """Open all groups of a Zarr store, a folder or a store of zarr-python, with xarray."""
+    path = _checked(path)
     with warnings.catch_warnings():
         # Stores without consolidated metadata open a little more slowly, that is all.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -58,6 +59,7 @@ def arrays_of(path: Path | Any) -> tuple[bool, dict[str, StoredArray], dict[str,
     """
     import zarr
 
+    path = _checked(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         root = zarr.open(path, mode="r")
@@ -73,6 +75,17 @@ def arrays_of(path: Path | Any) -> tuple[bool, dict[str, StoredArray], dict[str,
     stored = {name: _stored(each) for name, each in found.items() if each.ndim}
     chunks = [tuple(each.chunks) for each in found.values() if each.ndim]
     return isinstance(root, zarr.Group) and None not in names, stored, dict(root.attrs), chunks
+
+
+def _checked(path: Path | Any) -> Any:
+    """Return a folder as a store that looks at chunks before they are unpacked; a store is one already."""
+    if not isinstance(path, Path):
+        return path
+    from zarr.storage import LocalStore
+
+    from finewave.io.formats.checked_chunks import CheckedStore
+
+    return CheckedStore(LocalStore(path, read_only=True), str(path))
 
 
 def _stored(array: Any) -> StoredArray:
