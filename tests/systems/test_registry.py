@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from finewave.physics.degradation import degrade
 from finewave.systems.jssunet.network import JSSUNet
-from finewave.systems.registry import config_of, create_model
+from finewave.systems.registry import config_of, create_model, with_degradation
 from finewave.zoo.listing import list_models
 
 
@@ -55,3 +56,17 @@ def test_what_is_wrong_is_named(name: str, config: dict, message: str) -> None:
 def test_an_integer_is_a_float() -> None:
     assert create_model("jssunet", features=4, stages=1, top_percent=20).config["top_percent"] == 20
     assert torch.is_tensor(next(create_model("jssunet", features=4, stages=1, post=False).parameters()))
+
+
+def test_the_degradation_reaches_what_inverts_one() -> None:
+    """Parts of a composition as well; what is stated stays, and what has no such option gets none."""
+    blur = {"kernel": "bicubic"}
+    parts = {"sr": "ibp", "ssr": "quadratic"}
+    assert with_degradation("ibp", {"iterations": 3}, blur) == {"iterations": 3, "degradation": blur}
+    assert with_degradation("bicubic", {}, blur) == {}
+    assert with_degradation("sr-ssr", parts, blur) == {**parts, "sr_options": {"degradation": blur}}
+    own = {**parts, "sr_options": {"iterations": 3, "degradation": {"kernel": "gaussian"}}}
+    assert with_degradation("sr-ssr", own, blur) == own
+    net = create_model("sr-ssr", **with_degradation("sr-ssr", {**parts, "sr_options": {"iterations": 40}}, blur))
+    low = torch.rand(1, 3, 6, 7, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(degrade(net.part("sr")(low), 4, kernel="bicubic"), low, atol=1e-2, rtol=0)

@@ -10,7 +10,7 @@ import numpy as np
 
 from finewave.datasets.patches import Sample
 from finewave.physics.sensors import get_sensor
-from finewave.systems.registry import SYSTEMS, create_model, options_of
+from finewave.systems.registry import SYSTEMS, create_model, options_of, with_degradation
 from finewave.zoo.card import describe
 from finewave.zoo.ensemble import ENSEMBLES, ensemble
 from finewave.zoo.model import Model
@@ -20,6 +20,10 @@ FLOORS: dict[str, dict[str, Floor]] = {
     "sssr": {
         "bicubic + quadratic regression": ("sr-ssr", {"sr": "bicubic", "ssr": "quadratic"}),
         "bicubic + nearest neighbours": ("sr-ssr", {"sr": "bicubic", "ssr": "knn"}),
+        "back-projection + mean of both": (
+            "sr-ssr",
+            {"sr": "ibp", "ssr": "ensemble-ssr", "ssr_options": {"members": ["quadratic", "knn"]}},
+        ),
     },
     "sr": {"bicubic": ("bicubic", {}), "back-projection": ("ibp", {})},
     "ssr": {
@@ -108,8 +112,7 @@ class BaselineBuilder:
 
     def _one(self, system: str, options: dict[str, Any]) -> Model:
         known = options_of(system)
-        if "degradation" in known:
-            options = {"degradation": {k: v for k, v in self.degradation.items() if k != "scale"}, **options}
+        options = with_degradation(system, options, {k: v for k, v in self.degradation.items() if k != "scale"})
         net = create_model(system, **options, **{key: value for key, value in self.whole.items() if key in known})
         if net.prepares:
             net.prepare_from(self.samples(), 0)

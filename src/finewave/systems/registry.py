@@ -152,6 +152,28 @@ def options_of(name: str) -> set[str]:
     return set(annotations_of(system_named(name)))
 
 
+def with_degradation(name: str, options: Mapping[str, Any], degradation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a system, with the degradation for what inverts one and states none: it, or its parts.
+
+    Parameters
+    ----------
+    name : str
+        A system.
+    options : mapping
+        For `create_model`.
+    degradation : mapping
+        Keyword arguments of `degrade`, without ``scale``.
+    """
+    known, stated = options_of(name), dict(options)
+    if "degradation" in known and stated.get("degradation") is None:
+        stated["degradation"] = dict(degradation)
+    for part in TASKS:  # options of compositions that name a system; its own are in <part>_options
+        own, system = f"{part}_options", stated.get(part)
+        if own in known and isinstance(system, str) and "degradation" in options_of(system):
+            stated[own] = {"degradation": dict(degradation), **(stated.get(own) or {})}
+    return stated
+
+
 def create_model(name: str, **config: Any) -> SRNetwork:
     """Build an untrained network.
 

@@ -267,14 +267,11 @@ def _in_time(
 
 
 def _floors(model: Model, store: Store) -> dict[str, Floor]:
-    """Return what a network has to beat, with the blur of the experiment and crops that its blocks hold."""
+    """Return what a network has to beat, with crops of fusion that its blocks hold."""
     assert model.card is not None
-    blur = {key: value for key, value in (model.card.degradation or {}).items() if key != "scale"}
     floors = {**SMALL_FLOORS.get(model.task, FLOORS[model.task]), **KERNELS.get(model.task, {})}
     result = {}
     for name, (system, options) in floors.items():
-        if options.get("sr") == "ibp":
-            options = {**options, "sr_options": {"degradation": blur}}
         if system == FUSING:
             options = {**options, "crop": _fusion_crop(store, model.scale)}
         if (system, model.card.system) != (FUSING, FUSING):  # would be the same once more

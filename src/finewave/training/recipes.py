@@ -19,7 +19,14 @@ from finewave.errors import InputError, unknown_name
 from finewave.physics.blur_options import BLUR
 from finewave.physics.sensors import get_sensor
 from finewave.sections import checked, keys_of, unknown_key
-from finewave.systems.registry import SYSTEMS, check_options, options_of, system_named, takes_reference
+from finewave.systems.registry import (
+    SYSTEMS,
+    check_options,
+    options_of,
+    system_named,
+    takes_reference,
+    with_degradation,
+)
 from finewave.systems.signatures import annotations_of, phase_options_of
 from finewave.training.phase_options import PhaseOptions, SupervisedOptions
 from finewave.training.recipe_options import CropOptions, ModelOptions, RecipeOptions
@@ -28,8 +35,6 @@ from finewave.yaml_text import checked_text, read_yaml
 
 PROTOCOL_OPTIONS = ("scale", "ms_bands", "hs_bands")
 """Options of a network that belong to the experiment."""
-PARTS = ("sr", "ssr", "fusion")
-"""Options of compositions that name a system; its own options are in ``<part>_options``."""
 PART_DATA = tuple(field.name for field in dataclasses.fields(CropOptions))
 """Keys of ``data`` that a phase may override under ``phaseN.data``."""
 
@@ -358,13 +363,7 @@ def network_options(config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     lacking = set(PROTOCOL_OPTIONS) - known
     options = {key: value for key, value in options.items() if key not in lacking}
     blur = {key: value for key, value in config["data"]["degradation"].items() if key in BLUR}
-    if "degradation" in known and options.get("degradation") is None:
-        options["degradation"] = blur
-    for part in PARTS:
-        name, own = options.get(part), f"{part}_options"
-        if own in known and isinstance(name, str) and "degradation" in options_of(name):
-            options[own] = {"degradation": blur, **(options.get(own) or {})}
-    return system, options
+    return system, with_degradation(system, options, blur)
 
 
 def _keys(tree: Any, prefix: str = "") -> Iterator[str]:

@@ -1,0 +1,181 @@
+"""How spectra end at 400 nm, where a camera sees next to nothing: ``python -m benchmarks.hook``.
+
+A grey surface has one value at all wavelengths. What models make of grey and dark pixels should be flat there, too, but
+many bend up or down towards 400 nm. For every included model of three bands of a camera, and for baselines and
+ensembles, prints as a table the value at 400 nm over that at 440 nm: of flat grey patches, and of the dark and the
+nearly grey pixels of three photographs (in the folder ``photos`` of the external data), with the share of dark pixels
+that have more than 1.3 times their value at 440 nm, or a negative one, at 400 nm. The first row is of the training
+scenes themselves: what there is to learn.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from finewave.allocator import keep_freed_memory
+from finewave.datasets.registry import known_split, open_scenes
+from finewave.errors import InputError
+from finewave.evaluation.named_models import model_named
+from finewave.locations import data_folder
+from finewave.physics.sensors import get_sensor
+from finewave.physics.srgb import srgb_to_linear
+from finewave.zoo.bundled_weights import weight_folders
+from finewave.zoo.model import Model, load_model
+
+DATASET, CAMERA = "cave", "nikon-d5100"
+OTHERS = ("quadratic", "knn", "quadratic+knn", "mstpp-cave+knn", "mstpp-cave+awan-cave+knn", "scene-ridge-cave+knn")
+"""Baselines, and ensembles with them."""
+PHOTOGRAPHS = ("100007.jpg", "100039.jpg", "100075.jpg")
+SIDE = 192
+"""Of the middle part of a photograph, in pixels of the result."""
+PATCHES = (0.02, 0.1, 0.5, 0.9)
+DARK = (0.005, 0.05)
+"""Range of the mean of the bands of dark pixels."""
+GREY = 0.1
+"""Spread of the bands of a grey pixel, at most, in parts of their mean."""
+THIN = 8
+"""Rows and columns of the training scenes of which one is taken."""
+STEEP = 1.3
+"""Of what value at 440 nm more than this at 400 nm is a hook."""
+FloatArray = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Values at 400 nm and 440 nm of pixels, and the mean and spread of what the camera sees of them."""
+
+    at_400: FloatArray
+    at_440: FloatArray
+    bands: FloatArray  # (3, pixels)
+
+    @property
+    def dark(self) -> NDArray[np.bool_]:
+        """Which pixels are dark."""
+        mean = self.bands.mean(0)
+        return (mean >= DARK[0]) & (mean <= DARK[1])
+
+    @property
+    def grey(self) -> NDArray[np.bool_]:
+        """Which pixels are nearly grey and not dark."""
+        mean = self.bands.mean(0)
+        return (mean > DARK[1]) & (np.ptp(self.bands, axis=0) <= GREY * mean)
+
+    def ratio(self, chosen: NDArray[np.bool_]) -> float:
+        """Return the median of 400 nm over 440 nm; nan without pixels."""
+        known = chosen & (self.at_440 > 1e-4)
+        return float(np.median(self.at_400[known] / self.at_440[known])) if known.any() else float("nan")
+
+    def shares(self) -> tuple[float, float]:
+        """Return of the dark pixels the shares with a hook and with a negative value at 400 nm."""
+        low, high = self.at_400[self.dark], self.at_440[self.dark]
+        if not len(low):
+            return float("nan"), float("nan")
+        return float((low > STEEP * np.maximum(high, 0)).mean()), float((low < 0).mean())
+
+
+def together(parts: Sequence[Ends]) -> Ends:
+    """Return all pixels as one."""
+    return Ends(
+        np.concatenate([part.at_400 for part in parts]),
+        np.concatenate([part.at_440 for part in parts]),
+        np.concatenate([part.bands for part in parts], 1),
+    )
+
+
+def ends_of(spectra: FloatArray, bands: FloatArray, wavelengths: FloatArray) -> Ends:
+    """Return the ends of spectra (C, rows, columns) seen as bands (3, rows, columns)."""
+    low, high = (spectra[int(np.abs(wavelengths - nm).argmin())].ravel() for nm in (400.0, 440.0))
+    return Ends(low, high, bands.reshape(len(bands), -1))
+
+
+def predicted(model: Model, image: Tensor) -> FloatArray:
+    """Return the spectra (C, rows, columns) of bands (3, rows, columns), at the size of the model's input."""
+    made = model.predict(**{model.inputs[0]: image[None]})[0]
+    s = model.upscaling
+    return made.unfold(1, s, s).unfold(2, s, s).mean((3, 4)).numpy() if s > 1 else made.numpy()
+
+
+def photographs() -> Iterator[Tensor]:
+    """Yield the middles of the photographs (3, SIDE, SIDE), linear."""
+    from PIL import Image as Picture
+
+    for name in PHOTOGRAPHS:
+        path = data_folder() / "photos" / name
+        if not path.exists():
+            raise InputError(f"{path} does not exist; FINEWAVE_DATA names the folder with photos")
+        values = np.asarray(Picture.open(path).convert("RGB"), dtype=np.float32) / 255
+        top, left = ((length - SIDE) // 2 for length in values.shape[:2])
+        part = srgb_to_linear(values[top : top + SIDE, left : left + SIDE])
+        yield torch.from_numpy(np.ascontiguousarray(part.transpose(2, 0, 1), dtype=np.float32))
+
+
+def row_of(model: Model, pictures: Sequence[Tensor], wavelengths: FloatArray) -> tuple[list[float], Ends]:
+    """Return the ratios of grey patches, and the ends of all pixels of photographs."""
+    patches = []
+    for value in PATCHES:
+        patch = torch.full((3, 24, 24), value)
+        patches.append(ends_of(predicted(model, patch)[:, 8:16, 8:16], patch[:, 8:16, 8:16].numpy(), wavelengths))
+    ratios = [patch.ratio(np.ones_like(patch.at_400, dtype=bool)) for patch in patches]
+    parts = []
+    for picture in pictures:
+        s = model.upscaling
+        small = picture if s == 1 else picture.unfold(1, s, s).unfold(2, s, s).mean((3, 4))
+        parts.append(ends_of(predicted(model, small), small.numpy(), wavelengths))
+    return ratios, together(parts)
+
+
+def training_ends() -> tuple[Ends, FloatArray]:
+    """Return the ends of the training scenes, and the wavelengths."""
+    names = known_split(DATASET)["train"]
+    source = open_scenes(DATASET, names)
+    response = get_sensor(CAMERA).response(source.wavelengths)
+    parts = []
+    for name in names:
+        spectra = source.read(name)[:, ::THIN, ::THIN] / source.full_scale(name)
+        parts.append(ends_of(spectra, np.einsum("cb,byx->cyx", response, spectra), source.wavelengths))
+    return together(parts), source.wavelengths
+
+
+def names() -> list[str]:
+    """Return the included models of three bands of a camera, and `OTHERS`."""
+    cards = {name: load_model(name).card for name in weight_folders()}
+    shipped = [
+        name
+        for name, card in cards.items()
+        if card is not None and card.task in ("ssr", "sssr") and card.data and card.data["dataset"] == DATASET
+    ]
+    return [*shipped, *OTHERS]
+
+
+def line(label: str, ratios: Sequence[float], ends: Ends) -> str:
+    """Return a row of the table."""
+    hooked, negative = ends.shares()
+    cells = [*(f"{each:.2f}" for each in ratios), *([""] * (len(PATCHES) - len(ratios)))]
+    cells += [f"{ends.ratio(ends.dark):.2f}", f"{100 * hooked:.0f} %", f"{100 * negative:.0f} %"]
+    return f"| {' | '.join([label, *cells, f'{ends.ratio(ends.grey):.2f}'])} |"
+
+
+def main(options: Mapping[str, Sequence[str]] | None = None) -> int:
+    """Print the table."""
+    keep_freed_memory()
+    heads = ["", *(f"patch of {value:g}" for value in PATCHES)]
+    heads += ["dark pixels", f"of them above {STEEP:g}", "of them negative", "grey pixels"]
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    known, wavelengths = training_ends()
+    print(line("training scenes of CAVE", [], known), flush=True)
+    pictures = list(photographs())
+    for name in (options or {}).get("models") or names():
+        ratios, ends = row_of(model_named(name, DATASET), pictures, wavelengths)
+        print(line(f"`{name}`", ratios, ends), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main({"models": sys.argv[1:]}))
