@@ -30,8 +30,8 @@ from finewave.zoo.bundled_weights import weight_folders
 from finewave.zoo.model import Model, load_model
 
 DATASET, CAMERA = "cave", "nikon-d5100"
-OTHERS = ("quadratic", "knn", "quadratic+knn", "mstpp-cave+knn", "mstpp-cave+awan-cave+knn", "scene-ridge-cave+knn")
-"""Baselines, and ensembles with them."""
+OTHERS = ("quadratic", "knn", "mstpp-cave+awan-cave+knn")
+"""Baselines, and an ensemble with one."""
 PHOTOGRAPHS = ("100007.jpg", "100039.jpg", "100075.jpg")
 SIDE = 192
 """Of the middle part of a photograph, in pixels of the result."""

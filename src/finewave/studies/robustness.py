@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -138,6 +138,7 @@ def sweep(
     }
     result = _begun(path, protocol)
     rows = _rows(task, dataset, scale, sensor, known["train"], store, models)
+    made: dict[str, list[tuple[str, Sample]]] = {}  # parts of scenes by case; whole ones are made again for each row
     for label, (build, sha256) in rows.items():
         stored = result["rows"].get(label)
         if stored is None or stored.get("sha256") != sha256:
@@ -148,7 +149,12 @@ def sweep(
             continue
         model = build().with_precision("float32")
         for case in missing:
-            images = dict(_scored(model, case, source, known[split], scale, crop))
+            scenes: Iterable[tuple[str, Sample]] = made.get(case.name) or _scenes(
+                case, source, known[split], scale, crop
+            )
+            if crop is not None:
+                scenes = made[case.name] = list(scenes)
+            images = dict(_scored(model, case, scenes))
             there[case.name] = {"images": images, "mean": _mean(list(images.values()))}
             with atomic_output(path) as temporary:
                 temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -198,13 +204,16 @@ def _rows(
     return rows
 
 
-def _scored(
-    model: Model, case: Case, source: SceneSource, names: Sequence[str], scale: int, crop: int | None
-) -> Iterator[tuple[str, dict[str, float]]]:
+def _scenes(
+    case: Case, source: SceneSource, names: Sequence[str], scale: int, crop: int | None
+) -> Iterator[tuple[str, Sample]]:
     response = get_sensor(case.sensor).response(source.wavelengths)
-    scenes = WholeScenes(source, response, scale, case.degradation)
-    for name, whole in scenes.samples(names):
-        image = whole if crop is None else middle(whole, crop, scale)
+    for name, whole in WholeScenes(source, response, scale, case.degradation).samples(names):
+        yield name, whole if crop is None else middle(whole, crop, scale)
+
+
+def _scored(model: Model, case: Case, scenes: Iterable[tuple[str, Sample]]) -> Iterator[tuple[str, dict[str, float]]]:
+    for name, image in scenes:
         inputs = {each: _noisy(image[each], case.snr, f"{name}/{each}") for each in model.inputs}
         estimate = model.predict(**inputs)[0]
         yield name, {"psnr": psnr(estimate, image["hr_hsi"][0]), "sam": sam(estimate, image["hr_hsi"][0])}
