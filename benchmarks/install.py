@@ -28,13 +28,13 @@ def main() -> None:
         pip: list[str | Path] = [folder / "env/bin/python", "-m", "pip", "-q", "--disable-pip-version-check"]
         limits: list[str | Path] = ["-c", ROOT / "constraints.txt"]
         libraries = next((folder / "env/lib").glob("python3*/site-packages"))
-        before = size_of(libraries)
+        before, own = size_of(libraries), set(libraries.iterdir())
         subprocess.run([*pip, "download", *limits, "-d", folder / "wheels", ROOT / "packages/run"], check=True)
         subprocess.run([*pip, "install", "--no-compile", *limits, ROOT / "packages/run"], check=True)
         print(f"finewave-run on Python {sys.version_info.major}.{sys.version_info.minor}, {sys.platform}")
         print(f"downloaded: {size_of(folder / 'wheels'):.0f} MB")
         print(f"installed: {size_of(libraries) - before:.0f} MB, of which")
-        parts = {each.name: size_of(each) for each in libraries.iterdir() if each.is_dir()}
+        parts = {each.name: size_of(each) for each in libraries.iterdir() if each.is_dir() and each not in own}
         for each, size in sorted(parts.items(), key=lambda part: -part[1])[:12]:
             print(f"  {each}: {size:.0f} MB")
 

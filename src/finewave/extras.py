@@ -23,6 +23,9 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "view": ("bokeh", "markdown_it", "matplotlib"),
 }
 
+OF_FORMATS = ("PIL", "h5netcdf", "h5py", "imageio", "numcodecs", "scipy", "zarr")
+"""Of finewave itself, but of an extra of ``finewave-run``, which has GeoTIFF and ENVI alone without it."""
+
 
 def how_to_install(extra: str) -> str:
     """Return the command that installs an extra: from the index for a release, else from a clone."""
@@ -51,6 +54,14 @@ def missing_torch() -> InputError:
     return InputError(
         "this needs the package torch, which is not installed: finewave-run only predicts with exported models "
         "(--model NAME.onnx, see finewave export); install finewave for everything else"
+    )
+
+
+def missing_format(package: str) -> InputError:
+    """Return the error for a package `OF_FORMATS`."""
+    return InputError(
+        f"this needs the package {package}, which is not installed: finewave-run reads and writes GeoTIFF and ENVI "
+        "alone; pip install './packages/run[formats]' in a clone of finewave adds the other formats"
     )
 
 

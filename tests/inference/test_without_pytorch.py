@@ -21,6 +21,7 @@ import torch
 import xarray as xr
 
 from finewave.errors import InputError
+from finewave.extras import OF_FORMATS
 from finewave.inference.options import PredictOptions
 from finewave.inference.predict import predict_file
 from finewave.inference.super_resolve import super_resolve
@@ -319,12 +320,40 @@ def test_shipped_models_have_the_same_numbers(name: str, tmp_path: Path) -> None
 
 def test_requirements_are_those_of_finewave() -> None:
     whole, run = (
-        tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+        tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         for folder in (".", "packages/run")
     )
-    assert {each for each in whole if not each.startswith(("torch>", "safetensors>"))} == set(run) - {
+    parts = {*run["dependencies"], *run["optional-dependencies"]["formats"]}
+    assert {each for each in whole["dependencies"] if not each.startswith(("torch>", "safetensors>"))} == parts - {
         "onnxruntime>=1.20"
     }
+    assert len(run["optional-dependencies"]["formats"]) == len(OF_FORMATS) + 1  # omegaconf, which recipes need
+
+
+FEW = BLOCKED.replace(
+    '("torch", "onnx", "onnxscript")', repr(("torch", "onnx", "onnxscript", "omegaconf", *OF_FORMATS))
+)
+
+
+def test_geotiff_needs_no_package_of_other_formats(exported: Path, tmp_path: Path) -> None:
+    """With missing pixels, too; other formats are refused before any work, as one says what they need."""
+    scene = scene_of(21, 34, **PLACE)
+    scene[1, 3:9, 4] = np.nan
+    save_scene(scene, tmp_path / "a.tif")
+    save_scene(scene, tmp_path / "a.nc")
+    command = [sys.executable, "-c", FEW, "predict", "--model", str(exported)]
+    options = {"capture_output": True, "text": True, "check": False, "cwd": tmp_path}
+    done: Any = subprocess.run([*command, "a.tif", "-o", "b.tif"], **options)
+    assert done.returncode == 0, done.stderr
+    expected = super_resolve(load_scene(tmp_path / "a.tif"), exported)
+    np.testing.assert_allclose(load_scene(tmp_path / "b.tif").values, expected.values, rtol=0, atol=1e-5)
+    for names in (("a.nc", "-o", "c.tif"), ("a.tif", "-o", "c.zarr")):
+        done = subprocess.run([*command, *names], **options)
+        assert done.returncode == 2
+        assert (
+            "finewave-run reads and writes GeoTIFF and ENVI alone; pip install './packages/run[formats]'" in done.stderr
+        )
+        assert done.stderr.count("\n") == 1
 
 
 def test_models_by_name_need_pytorch(tmp_path: Path) -> None:

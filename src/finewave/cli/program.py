@@ -19,7 +19,7 @@ import click
 from finewave import interruption
 from finewave.cli.streams import quietness
 from finewave.errors import InputError
-from finewave.extras import missing_torch
+from finewave.extras import OF_FORMATS, missing_format, missing_torch
 from finewave.plain_text import one_line
 from finewave.warnings import FinewaveWarning
 
@@ -79,7 +79,10 @@ class Program(click.Group):
         except InputError as error:
             return _say(str(error), BAD_INPUT, debug)
         except ModuleNotFoundError as error:
-            if error.name != "torch":
+            package = (error.name or "").partition(".")[0]
+            if package in OF_FORMATS:
+                return _say(str(missing_format(package)), BAD_INPUT, debug)
+            if package != "torch":
                 return _say(_unexpected(error), FAILED, debug)
             return _say(str(missing_torch()), BAD_INPUT, debug)
         except BrokenPipeError:  # the reader of our output, e.g. `head`, has seen enough

@@ -15,6 +15,7 @@ from finewave.inference.image_baselines import is_baseline, load_runnable
 from finewave.inference.options import PredictOptions
 from finewave.inference.predict_file import run_file
 from finewave.io.network.location import Location, Remote, location_of
+from finewave.io.open_save import FORMATS, READ_ONLY, Format, check_packages
 from finewave.io.path_checks import keep_inputs
 from finewave.io.products import product_of
 from finewave.warnings import FinewaveWarning
@@ -228,6 +229,7 @@ def _check_output(output: Path, suffix: str) -> None:
     known = _extensions()
     if suffix.lower() not in known:
         raise unknown_name("output extension", suffix, known)
+    check_packages(known[suffix.lower()])
     folder = output.parent
     if not folder.is_dir():
         problem = "is a file, not a folder" if folder.exists() else "does not exist; create it first"
@@ -266,15 +268,11 @@ def _scenes_in(folder: Path) -> Iterator[Path]:
             )
 
 
-def _extensions() -> dict[str, str]:
-    """Return the format name of each extension that can be written."""
-    from finewave.io.open_save import FORMATS
-
-    return {extension: each.name for each in FORMATS for extension in each.extensions}
+def _extensions() -> dict[str, Format]:
+    """Return the format of each extension that can be written."""
+    return {extension: each for each in FORMATS for extension in each.extensions}
 
 
-def _readable() -> dict[str, str]:
+def _readable() -> dict[str, Format]:
     """Return the same of formats that are read."""
-    from finewave.io.open_save import READ_ONLY
-
-    return _extensions() | {extension: each.name for each in READ_ONLY for extension in each.extensions}
+    return _extensions() | {extension: each for each in READ_ONLY for extension in each.extensions}

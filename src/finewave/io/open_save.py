@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError, unknown_name
+from finewave.extras import missing_format
 from finewave.io.network.location import Location, Remote, location_of
 from finewave.plain_numbers import as_plain
 from finewave.warnings import FinewaveWarning
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Format:
-    """A file format: its name, its extensions, and the module with ``open_file`` and ``save_file``."""
+    """A file format: its name, its extensions, and the module with ``open_file`` and ``save_file``.
+
+    ``needs`` are packages that an installation for exported models alone may lack.
+    """
 
     name: str
     module: str
@@ -35,8 +40,13 @@ class Format:
     has_lookup_table: bool = False
     has_clouds: bool = False
     save_options: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
+_OF_HDF5 = ("h5py", "h5netcdf")
+_OF_ZARR = ("zarr", "numcodecs")
+_OF_MATLAB = ("scipy", "h5py")
+_OF_PICTURES = ("imageio", "PIL")
 # Formats that are read and written.
 FORMATS = (
     Format("GeoTIFF", "geotiff", (".tif", ".tiff", ".gtiff"), save_options=("cog", "compress", "interleave")),
@@ -46,11 +56,18 @@ FORMATS = (
         (".hdr", ".img", ".dat", ".bsq", ".bil", ".bip", ".envi", ".raw"),
         save_options=("interleave",),
     ),
-    Format("NetCDF", "netcdf", (".nc", ".nc4", ".cdf"), has_variables=True, save_options=("interleave",)),
-    Format("Zarr", "zarr_store", (".zarr",), has_variables=True, save_options=("zarr_format", "interleave", "layout")),
-    Format("HDF5", "hdf5", (".h5", ".hdf5", ".hdf", ".he5"), has_variables=True, save_options=("interleave",)),
-    Format("MATLAB", "matlab", (".mat",), has_variables=True, save_options=("version", "name")),
-    Format("photograph", "photo", (".png", ".jpg", ".jpeg"), save_options=("quality",)),
+    Format("NetCDF", "netcdf", (".nc", ".nc4", ".cdf"), True, save_options=("interleave",), needs=_OF_HDF5),
+    Format(
+        "Zarr",
+        "zarr_store",
+        (".zarr",),
+        has_variables=True,
+        save_options=("zarr_format", "interleave", "layout"),
+        needs=_OF_ZARR,
+    ),
+    Format("HDF5", "hdf5", (".h5", ".hdf5", ".hdf", ".he5"), True, save_options=("interleave",), needs=_OF_HDF5),
+    Format("MATLAB", "matlab", (".mat",), True, save_options=("version", "name"), needs=_OF_MATLAB),
+    Format("photograph", "photo", (".png", ".jpg", ".jpeg"), save_options=("quality",), needs=_OF_PICTURES),
 )
 # Formats that are only read.
 READ_ONLY = (
@@ -61,7 +78,7 @@ READ_ONLY = (
         has_variables=True,
     ),
     Format("NumPy array", "numpy_arrays", (".npy", ".npz"), has_variables=True),
-    Format("photograph", "photo", (".webp", ".avif", ".heic", ".heif", ".dng")),
+    Format("photograph", "photo", (".webp", ".avif", ".heic", ".heif", ".dng"), needs=_OF_PICTURES),
 )
 _XARRAY = Format("dataset of an xarray engine", "xarray_engine", (), has_variables=True)
 _BAND_FOLDER = Format("folder of bands", "band_folder", (), has_resolution=True)
@@ -479,7 +496,15 @@ def _module(entry: Format | Product) -> ModuleType:
 
     if isinstance(entry, Product):
         return module_of(entry)
+    check_packages(entry)
     return importlib.import_module(f"finewave.io.formats.{entry.module}")
+
+
+def check_packages(entry: Format) -> None:
+    """Raise an `InputError` if a package that a format needs is not installed."""
+    for package in entry.needs:
+        if importlib.util.find_spec(package) is None:
+            raise missing_format(package)
 
 
 def _chunked(scene: xr.DataArray, chunks: Any) -> xr.DataArray:

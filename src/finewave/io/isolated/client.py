@@ -83,6 +83,9 @@ class IsolatedReader:
         return self._answer(_WALL_SECONDS + 2 * path.stat().st_size / BYTES_A_SECOND)
 
     def _start(self) -> None:
+        import h5py  # noqa: F401 - a missing one is said here; there it would look like a crash
+        import scipy  # noqa: F401
+
         self._owner = os.getpid()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "finewave.io.isolated.child"],
