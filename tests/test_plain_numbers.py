@@ -11,7 +11,7 @@ import pytest
 import finewave as fw
 from finewave.inference.options import PredictOptions
 from finewave.inference.predict import predict_file
-from finewave.plain_numbers import as_plain
+from finewave.plain_numbers import as_plain, signed
 from finewave.scene import make_scene
 
 
@@ -63,3 +63,13 @@ def test_networks_and_files(scene: Any, tmp_path: Path) -> None:
     fw.save_scene(scene, tmp_path / "a.zarr", zarr_format=np.int64(3))
     again = fw.open_scene(tmp_path / "a.zarr", chunks=np.int64(8), full_scale=np.float64(2))
     np.testing.assert_allclose(again.values, scene.values / 2)
+
+
+def test_a_difference_of_nothing_has_no_minus() -> None:
+    assert [signed(each, 2) for each in (-0.004, 0.0, -0.0, -0.006, 1.5)] == [
+        "+0.00",
+        "+0.00",
+        "+0.00",
+        "-0.01",
+        "+1.50",
+    ]

@@ -17,6 +17,11 @@ def forget() -> None:
     _asked.clear()
 
 
+def is_asked() -> bool:
+    """Return whether the program is to stop: then errors are of what was cut short, an import for instance."""
+    return _asked.is_set()
+
+
 def raise_if_asked() -> None:
     """Raise KeyboardInterrupt if the program is to stop: before anything is kept that a lost one may have cut short."""
     if _asked.is_set():

@@ -12,3 +12,14 @@ def as_plain(value: Any) -> Any:
     if isinstance(value, list | tuple) and type(value) in (list, tuple):
         return type(value)(as_plain(each) for each in value)
     return value
+
+
+def signed(value: float, decimals: int = 2) -> str:
+    """Return a difference with its sign, "+0.00" of what is rounded to nothing.
+
+    Examples
+    --------
+    >>> signed(-0.004), signed(-0.14, 1)
+    ('+0.00', '-0.1')
+    """
+    return f"{round(value, decimals) + 0.0:+.{decimals}f}"

@@ -109,3 +109,28 @@ def test_the_second_stops_at_once(signals: int, tmp_path: Path) -> None:
         "stopping; press Ctrl-C again to stop immediately\n",
         "error: interrupted\n",
     ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_import_that_a_signal_cuts_short(number: int) -> None:
+    """SciPy answers with an ImportError of its own."""
+    program = f"""
+import os, signal, sys
+from finewave.cli.program import Program
+
+program = Program("finewave")
+
+@program.command()
+def work():
+    try:
+        os.kill(os.getpid(), {int(number)})
+        for _ in range(10**9): pass
+    except BaseException as error:
+        raise ImportError("the build of a library is broken") from error
+
+program.main(["work"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert_stopped(done.returncode, done.stderr)

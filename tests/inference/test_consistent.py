@@ -383,3 +383,8 @@ def test_other_ways_to_ask_are_refused_in_one_line(wrong: Any) -> None:
 def test_a_blur_is_refused_where_there_is_none() -> None:
     with pytest.raises(InputError, match=r"a blur was given.*leave it out"):
         super_resolve(scene_of(6, 5), model_of("ridge", ms_bands=3), consistent={"blur": 3})
+
+
+def test_one_value_twice_is_refused() -> None:
+    with pytest.raises(InputError, match="'noise' twice; give it once"):
+        PredictOptions(consistent="noise=0.1, noise=0.2")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from finewave.studies.catalogue import STUDIES, add_plugins
+from finewave.studies.catalogue import COMMANDS, STUDIES, add_plugins
 from finewave.training.recipes import list_recipes, load_recipe
 from finewave.warnings import FinewaveWarning
 
@@ -16,6 +16,8 @@ from finewave.studies.definition import Row, Study
 
 ROW = Row("mine", "Mine", "jssunet", "mine", overrides=("model.stages=2",))
 STUDY = Study("my-study", "A study of mine", "me", "jssunet", (ROW, Row("bicubic", "Bicubic", "bicubic")))
+NAMED_LIKE_A_COMMAND = Study("merge", "A study of mine", "me", "jssunet", (ROW,))
+NAMED_LIKE_A_FIGURE = Study("figure8", "A study of mine", "me", "jssunet", (ROW,))
 NAMED_LIKE_ANOTHER = Study("table2", "A study of mine", "me", "jssunet", (ROW,))
 """
 
@@ -62,6 +64,8 @@ def test_a_study_a_row_and_recipes(install: Install) -> None:
         ("[finewave.studies]\nown = absent_package:STUDY\n", "ignored: ModuleNotFoundError"),
         ("[finewave.studies]\nown = of_mine:ROW\n", "it is not a Study"),
         ("[finewave.studies]\nown = of_mine:NAMED_LIKE_ANOTHER\n", "'table2' of .* is ignored: the name is already"),
+        ("[finewave.studies]\nown = of_mine:NAMED_LIKE_A_COMMAND\n", "'merge' of .* is ignored: the name is already"),
+        ("[finewave.studies]\nown = of_mine:NAMED_LIKE_A_FIGURE\n", "ignored: the name is already in use"),
         ("[finewave.studies.table2]\nown = of_mine:STUDY\n", "it is not a Row"),
     ],
 )
@@ -77,3 +81,9 @@ def test_recipes_of_a_broken_package_are_left_out(install: Install) -> None:
     install("[finewave.recipes]\nmine = absent_package\n")
     with pytest.warns(FinewaveWarning, match="the recipes of absent_package are ignored"):
         assert "jssunet-cave-x4" in list_recipes()
+
+
+def test_names_of_commands_are_those_of_the_program() -> None:
+    from finewave.cli.study import study
+
+    assert sorted(study.commands) == sorted(COMMANDS)

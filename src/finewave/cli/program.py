@@ -159,7 +159,9 @@ class _WarningLines:
 
 
 def _say(message: str, status: int, debug: bool) -> int:
-    """Print an error and return the exit status."""
+    """Print an error and return the exit status; after an interruption errors come from what it has cut short."""
+    if interruption.is_asked():
+        message, status = "interrupted", FAILED
     if debug:
         import traceback
 

@@ -14,6 +14,7 @@ from finewave.cli.progress import Progress
 from finewave.cli.shared_options import COUNT, example, refuse_with_folds
 from finewave.cli.streams import json_option, print_json, working
 from finewave.cli.table import table
+from finewave.plain_numbers import signed
 
 if TYPE_CHECKING:
     from finewave.studies.anchor_spots import PredictedScene
@@ -107,7 +108,7 @@ def anchors(
     if as_json:
         return print_json(result)
     rows = [
-        (count, f"{row['psnr']:.2f}", f"{row['sam']:.2f}", f"{-row['worst']:+.2f}" if "worst" in row else "")
+        (count, f"{row['psnr']:.2f}", f"{row['sam']:.2f}", signed(-row["worst"]) if "worst" in row else "")
         for count, row in result["rows"].items()
     ]
     click.echo(table(("spots", "psnr / dB", "sam / degrees", "worst gain / dB"), rows, right=range(4)))

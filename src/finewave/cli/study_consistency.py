@@ -13,6 +13,7 @@ from finewave.cli.progress import Progress
 from finewave.cli.shared_options import example
 from finewave.cli.streams import json_option, print_json, working
 from finewave.cli.table import table
+from finewave.plain_numbers import signed
 
 
 @click.command(
@@ -75,9 +76,9 @@ def consistency(
                     f"{case['fwhm']:g}" if first else "",
                     f"{case['noise']:g}" if first else "",
                     way,
-                    f"{plain['psnr']:.2f}" if first else f"{row['psnr']:+.3f}",
-                    f"{plain['sam']:.2f}" if first else f"{row['sam']:+.3f}",
-                    "" if first else f"{row['worst_psnr']:+.2f} / {row['worst_sam']:+.2f}",
+                    f"{plain['psnr']:.2f}" if first else signed(row["psnr"], 3),
+                    f"{plain['sam']:.2f}" if first else signed(row["sam"], 3),
+                    "" if first else f"{signed(row['worst_psnr'])} / {signed(row['worst_sam'])}",
                     f"{row['least']:.3f}",
                     "" if first else f"{row['bumps']:.2f}",
                     f"{warned} of {len(case['images'])}" if first else "",

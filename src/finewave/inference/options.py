@@ -353,6 +353,10 @@ def _known_inputs(given: Any) -> dict[str, float] | bool:
     if isinstance(given, str):
         parts = [part.partition("=") for part in given.split(",")]
         pairs = {name: value for name, _, value in parts}
+        names = [name.strip() for name, _, _ in parts]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise InputError(f"consistent={given!r} has {twice!r} twice; give it once")
     if not isinstance(pairs, Mapping):
         raise InputError(f"consistent={given!r} is out of range; {accepted}")
     known = {}

@@ -23,6 +23,9 @@ STUDIES: dict[str, Study] = {study.name: study for study in (*JSSUNET, *OTHERS)}
 
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in JSSUNET_FIGURES}
 
+COMMANDS = ("anchors", "benchmark", "consistency", "merge", "robustness")
+"""Other commands of ``finewave study``, after which no study is named."""
+
 
 def add_plugins(studies: dict[str, Study]) -> None:
     """Add the studies and rows of other packages.
@@ -32,7 +35,7 @@ def add_plugins(studies: dict[str, Study]) -> None:
     """
     for point in importlib.metadata.entry_points(group=PLUGINS):
         found = _loaded(point, Study)
-        if found is not None and found.name not in studies:
+        if found is not None and found.name not in (*studies, *FIGURES, *COMMANDS):
             studies[found.name] = found
         elif found is not None:
             _warn(f"the study {found.name!r} of {point.value} is ignored: the name is already in use; choose another")

@@ -115,7 +115,9 @@ def _add_plugins() -> None:
     for task in TASKS:
         for point in importlib.metadata.entry_points(group=f"{PLUGINS}.{task}"):
             if point.name in SYSTEMS:
-                message = f"the system {point.name!r} of {point.value} is ignored: the name is already in use"
+                message = (
+                    f"the system {point.name!r} of {point.value} is ignored: the name is already in use; choose another"
+                )
                 warnings.warn(message, FinewaveWarning, stacklevel=2)
             else:
                 SYSTEMS[point.name] = System(point.value, task)
