@@ -39,6 +39,7 @@ def test_the_page_prints_what_was_measured(small_store: Path, tmp_path: Path) ->
     assert line[1] == f"{row['mean']['psnr']:.2f} ({low:.2f} to {high:.2f})"
     assert line[-2:] == [f"{row['seen']['psnr']:.2f}", f"{row['seen']['sam']:.2f}"]
     assert "finewave evaluate --model quadratic --dataset cave --folds 2 --baseline" in page
+    assert "; fitted to every 4th row and column of the other scenes" in page
     bicubic = cases["rows"]["bicubic"]["cases"]
     printed = cells(page, "| bicubic | ")
     assert printed[1:-1] == [f"{bicubic[case['name']]['mean']['psnr']:.2f}" for case in cases["protocol"]["cases"]]
@@ -61,6 +62,7 @@ def test_the_command_beside_folds_is_the_one_that_made_them(small_store: Path, t
 
     options = "--scale 2 --sensor nikon-d700\n"
     assert f"finewave evaluate --model gsa --dataset cave --folds 2 {options}" in page(rows)
+    assert "fitted to" not in page(rows)
     assert f"finewave evaluate --model gsa --dataset cave --folds 2 --baseline {options}" in page(FLOORS["fusion"])
     both = rows_named("bicubic+ibp", baseline=False)[0]
     assert f"finewave evaluate --model bicubic+ibp --dataset cave --folds 2 {options}" in page(both)

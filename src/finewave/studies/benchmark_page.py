@@ -13,6 +13,7 @@ from finewave.evaluation.baselines import list_baselines
 from finewave.evaluation.folds import rows_named
 from finewave.metrics import METRICS
 from finewave.studies.robustness import ranked
+from finewave.systems.registry import SYSTEMS
 
 SHOWN = ("psnr", "ssim", "sam", "ergas")
 SIDE = 128
@@ -113,7 +114,10 @@ def _folds(result: dict[str, Any]) -> str:
         if protocol["degradation"] is None
         else f", scale {protocol['scale']}, {protocol['degradation']['kernel']} blur"
     )
-    facts += f"; fitted to {protocol['fitted_to']} of the other scenes; the camera sees {low:g}-{high:g} nm"
+    # without spectra to learn, a baseline takes all from its images
+    if protocol["task"] == "ssr" or any(not SYSTEMS[system].baseline for system, _ in protocol["systems"].values()):
+        facts += f"; fitted to {protocol['fitted_to']} of the other scenes"
+    facts += f"; the camera sees {low:g}-{high:g} nm"
     against = "\n".join(["Against the floor, scene by scene:", "", *notes, ""]) if notes else ""
     return f"## {title}\n\n{facts}.\n\n{_table(heads, lines)}\n{against}{command}"
 
