@@ -13,7 +13,10 @@ from finewave.datasets.custom import read_description
 from finewave.errors import InputError
 from finewave.physics.sensors.yaml_sensor import read_yaml_sensor
 from finewave.training.recipes import load_recipe
+from finewave.viz.server.offered_models import model_label
+from finewave.zoo.card import Card
 from finewave.zoo.model import Model
+from finewave.zoo.readme import readme_of
 
 DEEP = 100_000
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -92,3 +95,21 @@ def test_a_huge_network_of_a_card_is_refused_before_it_takes_memory(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused(fw.load_model, folder)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KB; each would take gigabytes
+
+
+def test_facts_of_another_kind_are_refused_by_name(tiny_weights: Path) -> None:
+    """Whatever a card that is read says can be shown."""
+    given = json.loads((tiny_weights / "card.json").read_text())
+    others = ["<svg>", 5, -1, [], {}, ["a", {}], {"a": ["b"]}, True, float("inf"), [1, 2], [None], "x" * 10**5]
+    read = 0
+    for key in given:
+        for value in others:
+            try:
+                card = Card.from_json(json.dumps(given | {key: value}))
+            except InputError as error:
+                assert key in str(error) or key in ("task", "system"), (key, value)  # noqa: PT017 - some are read
+                continue
+            read += 1
+            readme_of(card)
+            model_label("a", card)
+    assert read > 50

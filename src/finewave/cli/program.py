@@ -133,6 +133,7 @@ def _interruptible() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = unraisable
+        interruption.forget()
         for each in ours:
             signal.signal(each, usual[each])
 

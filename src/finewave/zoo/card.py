@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 _ONCE_IN_RECIPE = {"training_crop": "crop", "measured_msi": "msi", "reference": "reference"}
 """Keys missing in older cards, and the key with the same value under ``data`` of their recipes."""
+_NUMBER = (int, float)
+_OPTIONAL: dict[str, Any] = {
+    **dict.fromkeys(("sensor", "measured_msi", "commit", "trained", "hardware", "licence", "notes"), str),
+    **dict.fromkeys(("degradation", "reference", "data", "recipe", "metrics"), dict),
+    **dict.fromkeys(("wavelengths_nm", "ms_bands", "ms_wavelengths_nm"), list),
+    **dict.fromkeys(("receptive_field", "seed"), int),
+    "hours": _NUMBER,
+}
+"""Kinds of facts that may be missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,22 +222,46 @@ class Card:
         }
         for key, kind in kinds.items():
             if not isinstance(getattr(self, key), kind):
-                raise InputError(f"{source}: {key} is {getattr(self, key)!r}; a {kind.__name__} is expected")
+                raise InputError(f"{source}: {key} is {_short(getattr(self, key))}; a {kind.__name__} is expected")
+        for key, kind in _OPTIONAL.items():
+            value = getattr(self, key)
+            if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+                expected = "number" if kind is _NUMBER else kind.__name__
+                raise InputError(f"{source}: {key} is {_short(value)}; a {expected} or null is expected")
+        for key in ("wavelengths_nm", "ms_wavelengths_nm", "value_range"):
+            if not all(_is_finite(each) for each in getattr(self, key) or ()):
+                raise InputError(f"{source}: {key} is {_short(getattr(self, key))}; numbers are expected")
+        for key in ("inputs", "ms_bands"):
+            if not all(isinstance(each, str) for each in getattr(self, key) or ()):
+                raise InputError(f"{source}: {key} is {_short(getattr(self, key))}; names are expected")
+        if len(self.value_range) != 2:
+            raise InputError(f"{source}: value_range is {_short(self.value_range)}; two numbers are expected")
         if self.training_crop is not None and (type(self.training_crop) is not int or self.training_crop < 1):
-            raise InputError(f"{source}: training_crop is {self.training_crop!r}; pixels or null are expected")
+            raise InputError(f"{source}: training_crop is {_short(self.training_crop)}; pixels or null are expected")
         check_name(self.name, f"{source}: the name")
         if self.halos is not None and not (
             isinstance(self.halos, dict) and all(isinstance(each, int) and each >= 0 for each in self.halos.values())
         ):
-            raise InputError(f"{source}: halos is {self.halos!r}; a number of pixels >= 0 for each stage is expected")
+            raise InputError(
+                f"{source}: halos is {_short(self.halos)}; a number of pixels >= 0 for each stage is expected"
+            )
         if self.bfloat16 is not None and not (
             isinstance(self.bfloat16, dict) and all(isinstance(each, int | float) for each in self.bfloat16.values())
         ):
-            raise InputError(f"{source}: bfloat16 is {self.bfloat16!r}; a number for each metric is expected")
+            raise InputError(f"{source}: bfloat16 is {_short(self.bfloat16)}; a number for each metric is expected")
         if self.system not in SYSTEMS:
             raise InputError(f"{source}: {unknown_name('model', self.system, SYSTEMS)}")
         if self.task not in TASKS:
             raise InputError(f"{source}: {unknown_name('task', self.task, TASKS)}")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, _NUMBER) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def describe(net: SRNetwork, name: str = "untrained", **facts: Any) -> Card:
