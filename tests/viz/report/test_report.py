@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import zlib
 from collections import Counter
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -18,11 +19,20 @@ from finewave.scene import make_scene
 from finewave.viz.report import block_means
 from finewave.viz.report import scene_data as report_scene
 from finewave.viz.report.block_means import BlockMeans, strips
-from finewave.viz.report.encoding import decode_spectra, encode_pictures, encode_spectra
+from finewave.viz.report.encoding import encode_pictures, encode_spectra
 from finewave.viz.report.report import LARGEST, write_report
 from finewave.viz.report.scene_data import choose_composites
 from tests.cli.command_line import assert_refused, run
 from tests.viz.scenes import WAVELENGTHS, truth_values
+
+
+def decode_spectra(encoded: dict[str, Any]) -> np.ndarray:
+    """Decode what `encode_spectra` made, as the page's script does: float64 (C, h, w)."""
+    low, high = float(encoded["low"]), float(encoded["high"])
+    split = np.frombuffer(zlib.decompress(base64.b64decode(str(encoded["data"]))), np.uint8).reshape(2, -1)
+    change = (split[0].astype(np.uint16) | (split[1].astype(np.uint16) << 8)).reshape(encoded["shape"])
+    steps = np.cumsum(change, axis=0, dtype=np.uint16)
+    return np.where(steps == 65535, np.nan, low + steps / 65534 * (high - low))
 
 
 class Parsed(HTMLParser):

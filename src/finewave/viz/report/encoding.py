@@ -6,7 +6,7 @@ import base64
 import io
 import zlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -95,15 +95,6 @@ def encode_spectra(values: np.ndarray) -> dict[str, object]:
     split = change.reshape(-1).view(np.uint8).reshape(-1, 2).T
     data = base64.b64encode(zlib.compress(np.ascontiguousarray(split).tobytes(), 9)).decode()
     return {"shape": list(values.shape), "low": low, "high": low + span, "data": data}
-
-
-def decode_spectra(encoded: dict[str, Any]) -> np.ndarray:
-    """Decode `encode_spectra` as the page's script does: float64 (C, h, w)."""
-    low, high = float(encoded["low"]), float(encoded["high"])
-    split = np.frombuffer(zlib.decompress(base64.b64decode(str(encoded["data"]))), np.uint8).reshape(2, -1)
-    change = (split[0].astype(np.uint16) | (split[1].astype(np.uint16) << 8)).reshape(encoded["shape"])
-    steps = np.cumsum(change, axis=0, dtype=np.uint16)
-    return np.where(steps == 65535, np.nan, low + steps / 65534 * (high - low))
 
 
 def _webp(image: Image.Image, quality: int) -> str:
