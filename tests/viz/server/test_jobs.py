@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import io
 import json
 import re
 import threading
 import time
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,6 +99,30 @@ def test_other_kinds_of_files_are_refused(name: str, store: Jobs) -> None:
     with pytest.raises(InputError, match="the page takes"):
         store.place_for(name)
     assert list(store.folder.iterdir()) == []
+
+
+def test_archives_are_not_unpacked(store: Jobs) -> None:
+    """Neither by their names nor under another: none leads out of its folder, into itself, or fills the disk."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../../out.tif", bytes(2**24))
+        link = zipfile.ZipInfo("link.tif")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("inner.zip", packed.getvalue())
+    for name in ("a.zip", "a.tif.zip", "a.zarr.zip", "a.SAFE.zip", "a.tar.gz", "a.kmz", "a.npz"):
+        with pytest.raises(InputError, match="the page takes"):
+            store.place_for(name)
+    for name in ("a.tif", "a.png", "a.jpg", "a.nc", "a.h5", "a.mat"):
+        path = store.place_for(name)
+        path.write_bytes(packed.getvalue())
+        with pytest.raises(InputError, match="by its first bytes"):
+            store.submit(path, "quick")
+        store.drop(path)
+    path = store.place_for("a.mat")
+    path.write_bytes(b"MATLAB".ljust(124) + b"\0\1IM" + packed.getvalue())  # an archive may have anything in front
+    assert finished(store.submit(path, "quick")).state == "failed"
+    assert [each for each in path.parent.rglob("*") if each.is_file()] == [path]
 
 
 def test_a_file_that_points_to_others_is_refused(store: Jobs) -> None:
