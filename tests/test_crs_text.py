@@ -12,8 +12,10 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import rasterio
 import scipy.io
 import xarray as xr
+from affine import Affine
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
@@ -147,6 +149,16 @@ def _hdf5(path: Path, text: str) -> Path:
     return path.with_suffix(".h5")
 
 
+def _geotiff(path: Path, text: str) -> Path:
+    """A tag, which rioxarray reads."""
+    path = path.with_suffix(".tif")
+    profile = {"driver": "GTiff", "dtype": "uint16", "count": 1, "height": 6, "width": 5}
+    with rasterio.open(path, "w", **profile, transform=Affine(1, 0, 5, 0, -1, 9)) as dataset:
+        dataset.write(np.ones((1, 6, 5), np.uint16))
+        dataset.update_tags(crs=text)
+    return path
+
+
 FILES: dict[str, Callable[[Path, str], Path]] = {
     "crs_wkt of NetCDF": lambda path, text: _netcdf(path, text, "crs_wkt"),
     "spatial_ref of NetCDF": lambda path, text: _netcdf(path, text, "spatial_ref"),
@@ -155,6 +167,7 @@ FILES: dict[str, Callable[[Path, str], Path]] = {
     "WKT in Zarr": lambda path, text: _zarr(path, text, "proj:wkt2"),
     "MATLAB": _matlab,
     "HDF5": _hdf5,
+    "tag of a GeoTIFF": _geotiff,
 }
 
 

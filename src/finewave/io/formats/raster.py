@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from finewave.acquisition import date_attribute, utc
 from finewave.control_points import RPCS, control_points, on_finer_pixels, rpcs_on_finer_pixels
+from finewave.crs_text import crs_definition
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding, Number, choose_decoding
@@ -104,6 +105,8 @@ def open_raster(
             located = is_georeferenced(dataset)
             crs, transform, (gcps, gcp_crs) = dataset.crs, dataset.transform, dataset.gcps
             rpcs = dataset.rpcs
+            if crs is None:
+                _check_crs_tag(dataset.tags().get("crs"), path)
             widest = np.dtype(max(dtypes, key=lambda each: np.dtype(each).itemsize, default="uint8"))
             if not far:
                 check_declared(Path(path), count * dataset.height * dataset.width * widest.itemsize)
@@ -278,6 +281,16 @@ def overview_factors(path: Path | str) -> list[int]:
 
     with reading(path, "GeoTIFF"), quiet_gdal(), rasterio.open(path, driver=driver_of(path)) as dataset:
         return [int(factor) for factor in dataset.overviews(1)] if dataset.count else []
+
+
+def _check_crs_tag(text: str | None, path: Path | str) -> None:
+    """Refuse a tag ``crs`` that defines none: rioxarray would open the file or the address that it names."""
+    from rasterio.errors import CRSError
+
+    try:
+        crs_definition(text)
+    except CRSError as error:
+        raise InputError(f"cannot read {path}: its tag crs is not one ({error}); remove the tag") from error
 
 
 def _overview(path: Path | str, kind: str, number: int) -> xr.DataArray:
