@@ -37,6 +37,9 @@ WEIGHTS = (0.0, 0.5)  # exponents of brightness in the choice of places, beside 
 TRIED = {
     "length": (0.05, 0.07, 0.1),
     "noise": (0.06, 0.25),
+    "few_noise": (2.0, 30.0),
+    "power": (2.0, 1000.0),
+    "few_power": (0.0, 60.0),
     "shared": (0.2, 0.8),
     "reach": (0.15, 0.4),
     "few": (6.0, 12.0, 40.0),
@@ -45,10 +48,10 @@ TRIED = {
 }
 TRIED_IN_THE_DARK = {
     "length": (0.08, 0.12, 0.24),
-    "noise": (0.02, 0.12),
+    "noise": (0.01, 0.04),
     "shared": (0.5, 1.0),
     "few": (2.0, 12.0),
-    "few_noise": (2.0, 30.0),
+    "few_noise": (5.0, 30.0),
     "brightness": (0.1, 1.0),
 }
 DARKNESS = (0.001, 0.03, 0.12)

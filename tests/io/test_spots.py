@@ -28,6 +28,9 @@ def test_a_table_in_pixels_or_map_coordinates(tmp_path: Path) -> None:
     np.testing.assert_array_equal(spots[0].spectrum.values, [0.1, 0.2])
     assert read_spots(text(tmp_path / "b.csv", "x,y,500,400\n1,2,0.3,0.1\n"))[0].crs is None
     assert read_spots(text(tmp_path / "c.csv", "Longitude,Latitude,400,500\n1,2,.3,.1\n"))[0].crs == "EPSG:4326"
+    assert read_spots(text(tmp_path / "d.csv", "Lon,Lat,400,500\n1,2,.3,.1\n"))[0].crs == "EPSG:4326"
+    (spot,) = read_spots(text(tmp_path / "e.csv", "Easting,Northing,400 nm,500 nm\n1,2,.3,.1\n"))
+    assert (spot.crs, spot.points.tolist()) == (None, [[1, 2]])
 
 
 def test_a_table_with_semicolons(tmp_path: Path) -> None:
@@ -109,7 +112,7 @@ def test_points_of_a_geopackage(tmp_path: Path) -> None:
     ("content", "said"),
     [
         ("column,row,400,500\n", "holds no spots"),
-        ("easting,northing,400,500\n1,2,.1,.2\n", "does not say where"),
+        ("east,north,400,500\n1,2,.1,.2\n", "does not say where"),
         ("x,y\n1,2\n", "has no spectrum"),
         ("x,y,400,500\n1,2,0,0\n", "zeros or of nothing"),
         ("x,y,400,500\n1,2,,\n", "zeros or of nothing"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from finewave.calibration.intervals import coverage_by_others
 from finewave.errors import InputError
 from finewave.studies.anchor_spots import (
     PredictedScene,
@@ -16,12 +17,12 @@ from finewave.studies.anchor_spots import (
     predicted_scenes,
     simulated_places,
 )
-from finewave.studies.coverage import calibrate_model, coverage_with_spots
+from finewave.studies.coverage import errors_of_model, held_out_errors
 from finewave.studies.fold_predictions import predicted_over_folds
 from finewave.systems.registry import create_model
 from finewave.zoo.model import Model, load_model
 
-COUNTS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+COUNTS = (0, 1, 2, 4, 8, 32)
 
 
 @pytest.mark.parametrize("choice", ["greedy", "kmeans", "random"])
@@ -109,7 +110,11 @@ def test_spots_never_make_a_scene_of_the_validation_worse(real_images: Path) -> 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_spots_never_make_any_scene_worse(real_images: Path) -> None:
-    """All 26 scenes, each fitted to others; every fourth row and column, spots of 3 x 3 of those pixels."""
+    """All 26 scenes, each fitted to others; every fourth row and column, spots of 3 x 3 of those pixels.
+
+    Spots at places that are chosen, three times with other noise and another sample of places, and at any places once:
+    docs/field.md names the scene that loses by others.
+    """
     thin = [
         (
             model,
@@ -118,8 +123,8 @@ def test_spots_never_make_any_scene_worse(real_images: Path) -> None:
         for model, each in predicted_over_folds("quadratic+knn", "cave", 4)
     ]
     assert len(thin) == 26
-    for choice in ("greedy", "kmeans", "random"):
-        rows = anchor_study(thin, COUNTS, choice=choice, size=3)["rows"]
+    for choice, seeds in (("greedy", 3), ("kmeans", 3), ("random", 1)):
+        rows = anchor_study(thin, COUNTS, choice=choice, size=3, seeds=seeds)["rows"]
         assert max(row["worst"] for row in rows.values()) <= 0.1, choice
 
 
@@ -145,14 +150,21 @@ def test_half_widths_cover_scenes_left_out_and_shrink_with_spots() -> None:
         generator = torch.Generator().manual_seed(number)
         blocks = torch.rand(6, 6, 6, generator=generator).repeat_interleave(8, 1).repeat_interleave(8, 2) * 0.5 + 0.3
         truth = blocks * (1 + 0.1 * torch.randn(6, 48, 48, generator=generator))
-        scenes.append(PredictedScene(str(number), blocks[::2], blocks, truth))
-    plain, measured = (coverage_with_spots(scenes, model, 0.9, spots) for spots in (0, 6))
-    assert list(plain) == ["0", "1", "2", "3", "4"]
-    assert np.mean([each["coverage"] for each in plain.values()]) == pytest.approx(0.92, abs=0.04)
-    for name, each in measured.items():
-        assert each["half_width"] < plain[name]["half_width"]
-    with pytest.raises(InputError, match="3 scenes are given"):
-        coverage_with_spots(scenes[:3], model, 0.9, 6)
+        wrong = 1 + 0.3 * torch.randn(6, 1, 1, generator=generator)
+        scenes.append(PredictedScene(str(number), blocks[::2], blocks * wrong, truth))
+    errors = [held_out_errors(scene, model, 6) for scene in scenes]
+    found = coverage_by_others(errors, 0.9)
+    assert list(found) == ["0", "1", "2", "3", "4"]
+    assert np.mean([each["with_spots"] for each in found.values()]) == pytest.approx(0.92, abs=0.05)
+    assert all(each["width"] < 0.9 for each in found.values())
+    plain = coverage_by_others([held_out_errors(scene, model) for scene in scenes], 0.9)
+    assert all(each == {"plain": found[name]["plain"]} for name, each in plain.items())
+
+
+def test_a_scene_without_places_for_spots_has_errors_without_them() -> None:
+    flat = torch.full((6, 40, 40), 0.005)  # too dark for a spectrometer
+    scene = PredictedScene("dark", flat[:3], flat, flat)
+    assert held_out_errors(scene, Model(create_model("ridge", ms_bands=3, hs_bands=6)), 8).with_spots is None
 
 
 def test_numbers_of_folds_are_refused_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,4 +176,4 @@ def test_numbers_of_folds_are_refused_before_anything_is_read(tmp_path: Path, mo
 
 def test_a_model_of_no_sensor_is_refused_before_anything_is_read() -> None:
     with pytest.raises(InputError, match=r"Bicubic: a model of one image whose card names sensor and degradation"):
-        calibrate_model(Model(create_model("bicubic", scale=2)), "cave")
+        errors_of_model(Model(create_model("bicubic", scale=2)), "cave")

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from finewave.calibration.intervals import calibrated
 from finewave.cli import main
 from finewave.errors import InputError
 from finewave.io.open_save import save_scene
-from finewave.studies.coverage import calibrate_model
+from finewave.studies.coverage import errors_of_model
 from finewave.studies.predicted_files import files_named, predicted_files
 from finewave.systems.registry import create_model
 from finewave.zoo.card import describe
@@ -44,7 +45,7 @@ def test_bands_are_found_by_wavelength_and_errors_become_half_widths(tmp_path: P
     first = next(predicted_files(model, files))
     assert first.truth.shape == first.predicted.shape == (6, 12, 10)
     assert first.observed.shape == (3, 12, 10)
-    made = calibrate_model(model, "mine", files=files)
+    made = calibrated(errors_of_model(model, "mine", files=files), "mine")
     assert made.calibration["dataset"] == "mine"
     assert list(made.calibration["coverage"]["0.9"]) == ["a.tif", "bb.tif", "ccc.tif"]
 
@@ -56,8 +57,7 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no band at 640 nm"):
         next(predicted_files(model_of_six_bands(), [short]))
     for arguments, words in (
-        (["--folds", "loo", "--spots", "8"], "leave out --scene and --spots"),
-        (["--scene", str(short), "--spots", "8"], "--spots needs the scenes of a data set"),
+        (["--folds", "loo", "--scene", str(short)], "leave out --scene"),
         (["--folds", "two"], "--folds two"),
         (["--scene", str(tmp_path / "no.tif")], "no file is called"),
     ):
@@ -65,7 +65,7 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
         assert result.exit_code == 2
         assert words in result.stderr
     with pytest.raises(InputError, match="split train"):
-        calibrate_model(model_of_six_bands(), "cave", "train")
+        errors_of_model(model_of_six_bands(), "cave", "train")
 
 
 def test_values_are_those_of_the_file(tmp_path: Path) -> None:

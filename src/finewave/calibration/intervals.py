@@ -6,13 +6,16 @@ L. Wasserman, "Distribution-free predictive inference for regression", Journal o
 113(523), 2018, section 5.2). Half-widths are
 one number times what is usual. Errors of one scene go together, so that scenes, not pixels, are what is exchanged: the
 number is such that each scene, judged by the errors of the others alone, is covered as often as stated on average.
+
+Spectra measured at a few spots correct the result, and its half-widths shrink with the variance that they leave. How
+far they may shrink is calibrated likewise, on the same scenes corrected by simulated spots.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +41,8 @@ _FAR = 0.3
 _UNUSUAL = 0.95  # for these: what is usual for all but a twentieth of the centres
 _LEAST_LEFT = 0.3
 """Part of an error's variance that remains where spots are measured: what materials of one colour differ by."""
+_LARGEST_NARROWING = 4.0
+"""And its inverse the smallest: models whose variance says less than that about errors are calibrated no further."""
 _AT_ONCE = 1 << 15  # pixels
 
 
@@ -52,11 +57,64 @@ class HeldOutErrors:
         Absolute errors of its pixels, or a sample of them, by brightness.
     features : ndarray (P, d)
         Of each pixel, see `finewave.calibration.residual_kriging.features_of`.
+    with_spots : ErrorsWithSpots, optional
+        Of the same scene, corrected by spectra measured at spots.
     """
 
     name: str
     relative: NDArray[np.float32]
     features: FloatArray
+    with_spots: ErrorsWithSpots | None = None
+
+
+@dataclass(frozen=True)
+class ErrorsWithSpots:
+    """Errors of a result that was corrected by spots, see `HeldOutErrors`.
+
+    Attributes
+    ----------
+    relative : ndarray (C, P)
+    features : ndarray (P, d)
+    left : ndarray (P,)
+        Part of the variance that the spots leave, 0 to 1.
+    """
+
+    relative: NDArray[np.float32]
+    features: FloatArray
+    left: FloatArray
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """Errors of a scene by what is usual in other scenes.
+
+    Attributes
+    ----------
+    plain : ndarray (N,)
+        Sorted.
+    with_spots : ndarray (C, P) or None
+        Of the corrected result.
+    left : ndarray (P,) or None
+        See `ErrorsWithSpots`.
+    """
+
+    plain: FloatArray
+    with_spots: FloatArray | None = None
+    left: FloatArray | None = None
+
+    def spot_levels(self, factor: float) -> FloatArray:
+        """Return, sorted, the logarithm of the narrowing from which on each corrected value is covered (N,)."""
+        assert self.with_spots is not None
+        assert self.left is not None
+        ratios = np.log(self.with_spots.clip(min=1e-12) / factor)
+        taken = 1 - self.left
+        levels = np.divide(
+            ratios - np.log(_shrinkage(self.left)),
+            taken,
+            out=np.where(ratios <= 0, -np.inf, np.inf),
+            where=taken > 1e-9,
+        )
+        return np.sort(np.where(ratios > 0, np.inf, levels), axis=None)  # spots never make a half-width larger
 
 
 @dataclass(frozen=True)
@@ -113,11 +171,15 @@ class Intervals:
         For each share, by how many times what is usual that share of the errors is not exceeded.
     calibration : dict
         What it was made of: ``dataset``, ``scenes``, and ``coverage``: for each share that of each scene left out.
+    narrowing : dict of str to float
+        For each share, by how many times half-widths are larger than the variance says where spots leave none of it;
+        empty where that was not calibrated.
     """
 
     usual: UsualErrors
     factors: dict[str, float]
     calibration: dict[str, Any]
+    narrowing: dict[str, float] = field(default_factory=dict)
 
     def to_card(self) -> dict[str, Any]:
         """Return it as JSON has it: each row of numbers as one text, so that a card can still be read."""
@@ -125,6 +187,7 @@ class Intervals:
             "format": FORMAT,
             **{key: _as_text(np.atleast_2d(values)) for key, values in asdict(self.usual).items()},
             "factors": self.factors,
+            **({"narrowing": self.narrowing} if self.narrowing else {}),
             "calibration": self.calibration,
         }
 
@@ -136,7 +199,12 @@ class Intervals:
                 "the card's half-widths are of another version of finewave; finewave calibrate makes new ones"
             )
         centres, errors, far = (_as_array(stored[key]) for key in ("centres", "errors", "far"))
-        return cls(UsualErrors(centres, errors, far[0]), dict(stored["factors"]), dict(stored["calibration"]))
+        return cls(
+            UsualErrors(centres, errors, far[0]),
+            dict(stored["factors"]),
+            dict(stored["calibration"]),
+            dict(stored.get("narrowing", {})),
+        )
 
     @property
     def bands(self) -> int:
@@ -145,9 +213,12 @@ class Intervals:
 
     def factor(self, share: float) -> float:
         """Return the factor of a share; one that is not stored is an `InputError`."""
-        for stored, factor in self.factors.items():
+        return self.factors[self._stored(share)]
+
+    def _stored(self, share: float) -> str:
+        for stored in self.factors:
             if abs(float(stored) - share) < 1e-9:
-                return factor
+                return stored
         raise InputError(f"uncertainty={share:g}: the card has half-widths for {', '.join(self.factors)}")
 
     def half_width(self, image: Tensor, colours: Tensor, share: float, left: Tensor | None = None) -> Tensor:
@@ -172,7 +243,18 @@ class Intervals:
         result = torch.from_numpy(widths)[None].to(image)
         if left is None:
             return result
-        return result * (_LEAST_LEFT + (1 - _LEAST_LEFT) * left.to(image)).sqrt()
+        narrower = narrowed(left.double().numpy(), self.narrowing.get(self._stored(share), 1.0))
+        return result * torch.from_numpy(narrower).to(image)
+
+
+def narrowed(left: FloatArray, narrowing: float) -> FloatArray:
+    """Return how many times as wide half-widths are with spots, by the part of the variance that these leave."""
+    return np.minimum(_shrinkage(left) * narrowing ** (1 - left), 1)
+
+
+def _shrinkage(left: FloatArray) -> FloatArray:
+    result: FloatArray = np.sqrt(_LEAST_LEFT + (1 - _LEAST_LEFT) * left)
+    return result
 
 
 def calibrated(scenes: Sequence[HeldOutErrors], dataset: str) -> Intervals:
@@ -188,36 +270,92 @@ def calibrated(scenes: Sequence[HeldOutErrors], dataset: str) -> Intervals:
     ratios = ratios_left_out(scenes)
     factors = {f"{share:g}": float(f"{factor_for(ratios, share):.4g}") for share in SHARES}
     coverage = {
-        share: {each.name: round(float((own <= factor).mean()), 4) for each, own in zip(scenes, ratios, strict=True)}
+        share: {
+            each.name: round(float((own.plain <= factor).mean()), 4) for each, own in zip(scenes, ratios, strict=True)
+        }
         for share, factor in factors.items()
     }
+    narrowing = {}
+    if all(each.with_spots is not None for each in scenes):
+        narrowing = {f"{share:g}": narrowing_for(ratios, factors[f"{share:g}"], share) for share in SHARES}
     facts = {"dataset": dataset, "scenes": [scene.name for scene in scenes], "coverage": coverage}
-    return Intervals(UsualErrors.of(scenes), factors, facts)
+    return Intervals(UsualErrors.of(scenes), factors, facts, narrowing)
 
 
-def ratios_left_out(scenes: Sequence[HeldOutErrors]) -> list[FloatArray]:
-    """Return each scene's errors by what is usual in the other scenes, flat."""
-    found = []
-    for scene in scenes:
-        usual = UsualErrors.of([each for each in scenes if each is not scene])
-        found.append((scene.relative / usual.at(scene.features).clip(min=1e-9)).ravel())
+def coverage_by_others(scenes: Sequence[HeldOutErrors], share: float) -> dict[str, dict[str, float]]:
+    """Return how often the half-widths of a share hold in each scene, calibrated by the others alone.
+
+    Parameters
+    ----------
+    scenes : sequence of HeldOutErrors
+        Three or more.
+    share : float
+        Of the errors.
+
+    Returns
+    -------
+    dict
+        For each scene ``plain``, the part of its errors within the half-widths; where it was corrected by spots, too,
+        ``with_spots``, and ``width``: the mean of how many times as wide half-widths are with them.
+    """
+    ratios = ratios_left_out(scenes)
+    found = {}
+    for scene, own in zip(scenes, ratios, strict=True):
+        others = [each for each in ratios if each is not own]
+        factor = factor_for(others, share)
+        found[scene.name] = {"plain": _part_up_to(own.plain, factor)}
+        if all(each.with_spots is not None for each in ratios) and own.left is not None:
+            narrowing = narrowing_for(others, factor, share)
+            found[scene.name] |= {
+                "with_spots": _part_up_to(own.spot_levels(factor), np.log(narrowing)),
+                "width": float(narrowed(own.left, narrowing).mean()),
+            }
     return found
 
 
-def factor_for(ratios: Sequence[FloatArray], share: float) -> float:
+def ratios_left_out(scenes: Sequence[HeldOutErrors]) -> list[Ratios]:
+    """Return each scene's errors by what is usual in the other scenes."""
+    found = []
+    for scene in scenes:
+        usual = UsualErrors.of([each for each in scenes if each is not scene])
+        plain = np.sort((scene.relative / usual.at(scene.features).clip(min=1e-9)).ravel())
+        spots = scene.with_spots
+        if spots is None:
+            found.append(Ratios(plain))
+        else:
+            found.append(Ratios(plain, spots.relative / usual.at(spots.features).clip(min=1e-9), spots.left))
+    return found
+
+
+def factor_for(ratios: Sequence[Ratios], share: float) -> float:
     """Return the factor by which scenes left out are covered as often as stated on average.
 
     Of n scenes the next one is as likely as any to be the worst: (1 - share) / n is added, as in conformal prediction.
     """
-    target = share + (1 - share) / len(ratios)
-    low, high = 0.0, float(max(each.max() for each in ratios))
+    return _level([each.plain for each in ratios], share, 0.0, float(max(each.plain[-1] for each in ratios)))
+
+
+def narrowing_for(ratios: Sequence[Ratios], factor: float, share: float) -> float:
+    """Return the narrowing by which the same holds for scenes corrected by spots."""
+    most = float(np.log(_LARGEST_NARROWING))
+    return float(f"{np.exp(_level([each.spot_levels(factor) for each in ratios], share, -most, most)):.4g}")
+
+
+def _level(values: Sequence[FloatArray], share: float, low: float, high: float) -> float:
+    """Return the number from ``low`` to ``high`` that the wanted part of sorted values does not exceed, on average."""
+    target = share + (1 - share) / len(values)
     for _ in range(40):
         middle = (low + high) / 2
-        if np.mean([(each <= middle).mean() for each in ratios]) < target:
+        if np.mean([_part_up_to(each, middle) for each in values]) < target:
             low = middle
         else:
             high = middle
     return high
+
+
+def _part_up_to(values: FloatArray, level: float) -> float:
+    """Return which part of sorted values is no larger."""
+    return float(np.searchsorted(values, level, side="right")) / len(values)
 
 
 def _centres(features: FloatArray, start: FloatArray) -> FloatArray:

@@ -2,9 +2,11 @@
 
 The error of a spectrum, divided by its brightness, is taken as a Gaussian process (C. E. Rasmussen, C. K. I. Williams,
 "Gaussian Processes for Machine Learning", MIT Press, 2006, chapter 2): two pixels err alike if they have one colour and
-about one brightness, and the more so if they lie near each other, since one colour may be of two materials. The fewer
-spots there are, the less is known of that, and the nearer to themselves they count. The posterior mean is the
-correction. Far from every spot, in colour or on the ground, it shrinks to nothing.
+about one brightness, and the more so if they lie near each other, since one colour may be of two materials. How far
+errors are alike differs from scene to scene and from material to material: the covariance is a rational quadratic
+(section 4.2.1, equation 4.19), which mixes squared exponentials of all lengths. The fewer spots there are, the less is
+known of that, and the nearer to themselves they count. The posterior mean is the correction. Far from every spot, in
+colour or on the ground, it shrinks to nothing.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class ErrorModel:
     Attributes
     ----------
     length : float
-        Of the squared exponential over shares of bands and `LOG_WEIGHT` times the logarithm of brightness.
+        Of the rational quadratic over shares of bands and `LOG_WEIGHT` times the logarithm of brightness.
     noise : float
         Variance of a spot's own error: of the measurement, and of what the spot has not in common with its like.
     shared : float
@@ -60,6 +62,10 @@ class ErrorModel:
         would be added to bright pixels.
     brightness : float
         How many times the features' last, of brightness, counts.
+    power : float
+        Of the rational quadratics: the larger it is, the less spots count far from themselves.
+    few_power : float
+        This number / number of spots to the power of 1.5 is added to it.
     """
 
     length: float = 0.06
@@ -67,19 +73,21 @@ class ErrorModel:
     shared: float = 0.5
     reach: float = 0.22
     few: float = 20.0
-    few_noise: float = 2.0
+    few_noise: float = 10.0
     dark: float = 0.08
     brightness: float = 0.75
+    power: float = 1.0
+    few_power: float = 30.0
 
     def covariance(self, a: Any, b: Any, places_a: Any, places_b: Any) -> Any:
         """Return the covariance (n, m) of errors at features (n, d) and (m, d) and places (n, 2) and (m, 2).
 
         NumPy arrays or tensors.
         """
-        colour = _squared_distances(self._scaled(a), self._scaled(b)) / (-2 * self.length**2)
-        ground = _squared_distances(places_a, places_b) / (-2 * self.reach**2)
-        exp = np.exp if isinstance(colour, np.ndarray) else _exp
-        return exp(colour) * (self.shared + (1 - self.shared) * exp(ground))
+        power = -self.power
+        colour = (1 + _squared_distances(self._scaled(a), self._scaled(b)) / (-2 * power * self.length**2)) ** power
+        ground = (1 + _squared_distances(places_a, places_b) / (-2 * power * self.reach**2)) ** power
+        return colour * (self.shared + (1 - self.shared) * ground)
 
     def _scaled(self, features: Any) -> Any:
         """Return features whose last counts as often as `brightness` says."""
@@ -90,7 +98,7 @@ class ErrorModel:
         return scaled
 
 
-OF_DARK_PIXELS = ErrorModel(length=0.16, noise=0.04, shared=0.9, few=4.0, few_noise=12.0, dark=0.0, brightness=0.33)
+OF_DARK_PIXELS = ErrorModel(length=0.16, noise=0.02, shared=0.9, few=4.0, few_noise=12.0, dark=0.0, brightness=0.33)
 """Trusts spots further. For dark pixels: there a wrong correction costs little in squared error, and a right one gains
 as much in the angle as anywhere."""
 
@@ -165,7 +173,10 @@ class ResidualKriging:
         model = start or ErrorModel()
         fewness = len(features) ** -1.5
         model = replace(
-            model, shared=model.shared / (1 + model.few * fewness), noise=model.noise * (1 + model.few_noise * fewness)
+            model,
+            shared=model.shared / (1 + model.few * fewness),
+            noise=model.noise * (1 + model.few_noise * fewness),
+            power=model.power + model.few_power * fewness,
         )
         doubt = np.ones(len(features)) if doubt is None else doubt
         if estimate and len(features) > 2:
@@ -231,7 +242,3 @@ def _squared_distances(a: Any, b: Any) -> Any:
     """Return squared distances (n, m) of the rows of two matrices, NumPy arrays or tensors."""
     product = a @ b.T
     return ((a * a).sum(1)[:, None] - 2 * product + (b * b).sum(1)[None]).clip(min=0)
-
-
-def _exp(values: Tensor) -> Tensor:
-    return values.exp()

@@ -110,12 +110,18 @@ def _with_point(text: str | None) -> str | None:
 
 def _spot_of_row(row: Mapping[str, Any], number: int, path: Path) -> Spot:
     columns = {key.casefold(): key for key in row}
-    systems = (("column", "row", PIXELS), ("x", "y", None), ("longitude", "latitude", WGS84))
+    systems = (
+        ("column", "row", PIXELS),
+        ("x", "y", None),
+        ("easting", "northing", None),
+        ("longitude", "latitude", WGS84),
+        ("lon", "lat", WGS84),
+    )
     found = next((system for system in systems if system[0] in columns and system[1] in columns), None)
     if found is None:
         raise InputError(
-            f"{path} does not say where its spots are: columns x and y, column and row, or longitude and latitude are "
-            "accepted"
+            f"{path} does not say where its spots are: columns x and y (easting and northing), column and row, or "
+            "longitude and latitude (lon and lat) are accepted"
         )
     x, y, crs = found
     name = str(row.get(columns.get("name", "name")) or f"spot {number}")

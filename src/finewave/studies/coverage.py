@@ -1,4 +1,4 @@
-"""Intervals for a model's errors, from scenes that it has not seen; and how often they hold."""
+"""Errors of a model on scenes that it has not seen, without and with measured spots, from which intervals are made."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from finewave.calibration.intervals import HeldOutErrors, Intervals, calibrated
-from finewave.calibration.residual_kriging import brightness_of, features_of
+from finewave.calibration.intervals import ErrorsWithSpots, HeldOutErrors, Intervals
+from finewave.calibration.residual_kriging import FloatArray, brightness_of, features_of
 from finewave.errors import InputError
 from finewave.studies.anchor_spots import (
     PredictedScene,
@@ -25,26 +27,33 @@ from finewave.zoo.observation_model import colour_weights
 
 _STEP = 5  # every `_STEP`-th row and column of a scene is used
 _SMALL = 10_000  # unless it has no more pixels than these
+USUAL_SPOTS = 8
+_SPOT, _NOISE = 9 / 512, 0.01
+"""Side of a spot by that of the scene, 9 pixels of CAVE's and one of a small tile; noise of its spectrum, relative."""
 
 
-def calibrate_model(
+def errors_of_model(
     model: Model,
     dataset: str,
     split: str = "val",
     *,
     files: Sequence[Path] = (),
+    spots: int = USUAL_SPOTS,
     progress: Callable[[str], None] = lambda line: None,
-) -> Intervals:
-    """Return intervals for a model from scenes that it was not trained on.
+) -> list[HeldOutErrors]:
+    """Return the errors of a model on scenes that it was not trained on.
 
     Parameters
     ----------
     model : Model
         Of one image; its card names sensor and degradation.
     dataset, split : str
-        Whose scenes; with files, ``dataset`` is the name that they get in the card.
+        Whose scenes.
     files : sequence of Path
         Hyperspectral scenes, instead of those of a data set; see `finewave.studies.predicted_files`.
+    spots : int
+        At how many places spectra are measured, for what half-widths are with them; 0 for none. Models that make no
+        spectra of their own have none.
     progress : callable
 
     Raises
@@ -52,85 +61,67 @@ def calibrate_model(
     InputError
         The split is that of the training; or see `finewave.studies.anchor_spots.predicted_scenes`.
     """
+    if model.task == "sr":  # its spectra are those of the input
+        spots = 0
     if files:
-        found = predicted_files(model, files, progress)
-        return calibrated([held_out_errors(scene, model) for scene in found], dataset)
+        return [held_out_errors(scene, model, spots) for scene in predicted_files(model, files, progress)]
     if split == "train":
         raise InputError("split train: errors on scenes of the training are too small; give val, or files of your own")
-    scenes = [held_out_errors(scene, model) for scene in predicted_scenes(model, dataset, split, progress)]
-    return calibrated(scenes, f"{dataset} {split}")
+    return [held_out_errors(scene, model, spots) for scene in predicted_scenes(model, dataset, split, progress)]
 
 
-def calibrate_over_folds(
-    name: str, dataset: str, folds: int | str, *, progress: Callable[[str], None] = lambda line: None
-) -> Intervals:
-    """Return intervals for baselines, from all scenes of train and val, each predicted by what others were fitted to.
+def errors_over_folds(
+    name: str,
+    dataset: str,
+    folds: int | str,
+    *,
+    spots: int = USUAL_SPOTS,
+    progress: Callable[[str], None] = lambda line: None,
+) -> list[HeldOutErrors]:
+    """Return the errors of baselines on all scenes of train and val, each predicted by what others were fitted to.
 
-    See `finewave.studies.fold_predictions.predicted_over_folds`.
+    See `errors_of_model` and `finewave.studies.fold_predictions.predicted_over_folds`.
     """
-    errors = [
-        held_out_errors(scene, model) for model, scene in predicted_over_folds(name, dataset, folds, progress=progress)
-    ]
-    return calibrated(errors, f"{dataset}, folds of train and val")
+    predictions = predicted_over_folds(name, dataset, folds, progress=progress)
+    return [held_out_errors(scene, model, spots) for model, scene in predictions]
 
 
-def coverage_with_spots(
-    scenes: Sequence[PredictedScene], model: Model, share: float, spots: int
-) -> dict[str, dict[str, float]]:
-    """Return `coverage_of` of each scene, by the errors of the others alone.
+def held_out_errors(scene: PredictedScene, model: Model, spots: int = 0) -> HeldOutErrors:
+    """Return the errors of a scene, by the colour of its pixels.
 
-    Parameters
-    ----------
-    scenes : sequence of PredictedScene
-        Four or more.
-    model : Model
-    share : float
-        Of the errors.
-    spots : int
-        At how many places spectra are measured; 0 for none.
-
-    Raises
-    ------
-    InputError
-        There are fewer.
+    Without those of the result corrected by spots where the scene has not so many places for them.
     """
-    if len(scenes) < 4:
-        raise InputError(
-            f"{len(scenes)} scenes are given; the coverage with spots is that of one by three others or more"
-        )
-    errors = [held_out_errors(scene, model) for scene in scenes]
-    found = {}
-    for scene, own in zip(scenes, errors, strict=True):
-        of_others = calibrated([each for each in errors if each is not own], "others")
-        found[scene.name] = coverage_of(of_others, model, scene, share, spots=spots)
-    return found
+    colour = colour_weights(model, len(scene.predicted))
+    relative, features = _errors(scene.predicted, scene.truth, colour)
+    return HeldOutErrors(scene.name, relative, features, _with_spots(scene, model, spots) if spots else None)
 
 
-def held_out_errors(scene: PredictedScene, model: Model) -> HeldOutErrors:
-    """Return the errors of a scene, by the colour of its pixels."""
-    step = _STEP if scene.truth[0].numel() > _SMALL else 1
-    predicted, truth = (each[:, ::step, ::step].double().flatten(1) for each in (scene.predicted, scene.truth))
-    colours = torch.from_numpy(colour_weights(model, len(predicted))) @ predicted
-    colours = colours[:, :, None]  # an image of one column
-    relative = (predicted - truth).abs() / brightness_of(colours)[:, 0]
-    return HeldOutErrors(scene.name, relative.float().numpy(), features_of(colours)[:, :, 0].T.numpy())
+def _with_spots(scene: PredictedScene, model: Model, spots: int) -> ErrorsWithSpots | None:
+    """Return the errors of a scene corrected by spots at the places that `finewave anchors` chooses."""
+    side = max(scene.truth.shape[1:])
+    size = max(1, round(_SPOT * side) // 2 * 2 + 1)
+    scale = side // max(scene.observed.shape[1:])
+    try:
+        places = simulated_places(scene.observed, spots, "greedy", max(3, size // scale // 2 * 2 + 1), 0)
+    except InputError:
+        return None
+    image, correction = corrected_by_spots(scene, model, places, size=size, noise=_NOISE, seed=0)
+    left = correction.variance_left(image[None])  # of the corrected image, as prediction does
+    relative, features = _errors(image, scene.truth, correction.colour)
+    return ErrorsWithSpots(relative, features, _thinned(left[None]).numpy()[0])
 
 
-def coverage_of(
-    intervals: Intervals, model: Model, scene: PredictedScene, share: float, *, spots: int = 0, seed: int = 0
-) -> dict[str, float]:
-    """Return which part of a scene's errors lies within the half-widths, and their mean, with spots or without."""
-    image: Tensor = scene.predicted
-    left = None
-    if spots:
-        scale = scene.truth.shape[1] // scene.observed.shape[1]
-        places = simulated_places(scene.observed, spots, "greedy", max(3, 9 // scale // 2 * 2 + 1), seed)
-        image, correction = corrected_by_spots(scene, model, places, size=9, noise=0.01, seed=seed)
-        left = correction.variance_left(image[None])  # of the corrected image, as prediction does
-    colours = torch.from_numpy(colour_weights(model, len(image))).to(image)
-    half = intervals.half_width(image[None], torch.einsum("kc,chw->khw", colours, image), share, left)[0]
-    inside = (image - scene.truth).abs() <= half
-    return {"coverage": float(inside.float().mean()), "half_width": float(half.mean())}
+def _errors(image: Tensor, truth: Tensor, colour: FloatArray) -> tuple[NDArray[np.float32], FloatArray]:
+    """Return the errors (C, P) of an image by brightness, and its features (P, d), of a sample of its pixels."""
+    predicted, real = _thinned(image), _thinned(truth)
+    colours = (torch.from_numpy(colour) @ predicted)[:, :, None]  # an image of one column
+    relative = (predicted - real).abs() / brightness_of(colours)[:, 0]
+    return relative.float().numpy(), features_of(colours)[:, :, 0].T.numpy()
+
+
+def _thinned(image: Tensor) -> Tensor:
+    step = _STEP if image[0].numel() > _SMALL else 1
+    return image[:, ::step, ::step].double().flatten(1)
 
 
 def store_intervals(card: dict[str, Any], intervals: Intervals) -> dict[str, Any]:
