@@ -56,9 +56,7 @@ def python_of_qgis(home: Path) -> str | None:
     python = shutil.which("python3", path="/usr/bin")
     if python is None:
         return None
-    asked = subprocess.run(
-        [python, "-c", "import qgis.core"], capture_output=True, check=False, env=alone(Path("/tmp"))
-    )
+    asked = subprocess.run([python, "-c", "import qgis.core"], capture_output=True, check=False, env=alone(home))
     return python if asked.returncode == 0 else None
 
 

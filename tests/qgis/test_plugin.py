@@ -172,6 +172,17 @@ def test_fit_and_anchors_in_qgis(qgis: Any, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @needs_qgis
+def test_what_a_call_leaves_out_is_as_in_the_form(qgis: Any, program: Path, scene: Path, tmp_path: Path) -> None:
+    """Ten minutes of training; numbers without a default are not given at all."""
+    program.write_text('#!/bin/sh\necho "arguments: $@"\n')
+    said = qgis("run", "finewave:fit", "--", f"INPUT={scene}", f"OUTPUT={tmp_path / 'model'}")
+    assert f"arguments: fit {scene} -o {tmp_path / 'model'} --scale 2 --minutes 10.0\n" in said
+    said = qgis("run", "finewave:predict", "--", f"INPUT={scene}", "MODEL=a", f"OUTPUT={tmp_path / 'a.tif'}")
+    assert f"arguments: predict {scene} -o {tmp_path / 'a.tif'} --model a\n" in said
+
+
+@pytest.mark.slow
+@needs_qgis
 def test_the_toolbox_lists_the_algorithms(qgis: Any) -> None:
     listed = qgis("list")
     assert all(f"finewave:{name}" in listed for name in ("predict", "fit", "anchors"))

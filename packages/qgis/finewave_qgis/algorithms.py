@@ -64,8 +64,9 @@ class FinewaveAlgorithm(QgsProcessingAlgorithm):
         return layer.source()
 
     def number_of(self, parameters, name, context):
-        """Return a number; None if it is left empty."""
-        return None if parameters.get(name) is None else self.parameterAsDouble(parameters, name, context)
+        """Return a number, or its default if a call leaves it out; None if it is left empty, or has no default."""
+        value = parameters.get(name, self.parameterDefinition(name).defaultValue())
+        return None if value is None else self.parameterAsDouble(parameters, name, context)
 
     def call(self, arguments, feedback):
         """Run finewave, or raise what Processing shows."""
