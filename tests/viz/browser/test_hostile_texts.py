@@ -212,12 +212,7 @@ def test_texts_of_files_are_text_in_the_viewer(
                 page.locator(kind).click()
             assert "/" not in download.value.suggested_filename
         assert page.evaluate("window.hacked") is None
-        assert (
-            page.evaluate(
-                "document.querySelectorAll('iframe, object, embed, base, form[action], animate, math').length"
-            )
-            == 0
-        )
+        assert page.evaluate(FOREIGN) == 0
         assert outside == visits == []
         assert "svg" in page.locator("#file-name").inner_text()
         assert "\u202e" not in page.locator("body").inner_text() + page.title()
@@ -308,10 +303,7 @@ def test_texts_of_files_are_text_in_reports_and_on_model_pages(
                 page.evaluate("document.querySelectorAll('iframe, object, embed, base, link[rel=stylesheet]').length")
                 == 0
             )
-            links = page.evaluate(
-                "[...document.querySelectorAll('a[href], img[src], form[action]')].map((e) => e.outerHTML)"
-            )
-            assert [each for each in links if "data:image/" not in each and "blob:" not in each] == []
+            assert [each for each in page.evaluate(LINKS) if "data:image/" not in each and "blob:" not in each] == []
             assert "svg" in page.locator("body").inner_text()
             assert "\u202e" not in page.locator("body").inner_text()
     assert visits == []

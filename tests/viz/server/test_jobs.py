@@ -8,6 +8,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -290,6 +291,33 @@ def test_spectral_libraries_over_http(server: str, store: Jobs, added: Added) ->
         assert status == 200, answer
         assert json.loads(answer) == {"spectra": count}
     assert added == [(["one", "two"], "lab.sli", "page"), (["leaf.asd"], "asd.txt", "page")]
+    assert list(store.folder.iterdir()) == []
+
+
+def test_a_page_that_leaves_while_its_library_is_read_is_no_error(
+    server: str, store: Jobs, added: Added, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    leaves, is_read = threading.Event(), threading.Event()
+
+    def read(path: Path) -> list[LibrarySpectrum]:
+        is_read.set()
+        assert leaves.wait(20)
+        return []
+
+    monkeypatch.setattr(handlers, "receive_spectra", read)
+    monkeypatch.setattr(handlers.LibraryHandler, "on_connection_close", lambda self: leaves.set())
+    host = server.removeprefix("http://")
+    connection = HTTPConnection(host, timeout=20)
+    connection.request("POST", f"/library?name=a.csv&token={TOKEN}", b"400 1\n500 1\n", {"X-Finewave": "page"})
+    assert is_read.wait(20)
+    connection.close()
+    assert leaves.wait(20)
+    end = time.monotonic() + 20
+    while not added and time.monotonic() < end:
+        time.sleep(0.01)
+    assert added == [([], "a.csv", "page")]
+    assert ask(f"{server}/jobs/another")[0] == 404  # the answer that nobody waits for is over
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
     assert list(store.folder.iterdir()) == []
 
 

@@ -8,7 +8,7 @@ import pytest
 from finewave.errors import InputError
 from finewave.io.spectral_library import Spectrum
 from finewave.physics.band_resampling import on_bands
-from finewave.viz.server import receive_spectra
+from finewave.viz.server import library_store, receive_spectra
 from finewave.viz.server.library import Library, LibrarySpectrum, read_library, spectral_angle
 from finewave.viz.server.library_store import LibraryStore
 
@@ -102,3 +102,21 @@ def test_dropped_spectra_come_after_those_of_the_command(monkeypatch: pytest.Mon
         store.add([entry("rock")], "c.csv")
     assert [each.name for each in store.entries] == ["soil", "leaf", "leaf", "water"]
     assert LibraryStore().on_bands(CENTRES) is None
+
+
+def test_spectra_that_are_dropped_while_others_are_prepared_are_there_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The library of a page is prepared in a thread, and another page may drop a file meanwhile."""
+    store = LibraryStore([entry("soil")])
+
+    def slow(entries: list[LibrarySpectrum], centres: np.ndarray) -> Library:
+        store.add([entry("leaf")], "a.csv")
+        return Library(entries, centres)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(library_store, "Library", slow)
+        store.on_bands(CENTRES)
+    library = store.on_bands(CENTRES)
+    assert library is not None
+    assert [each.name for each in library.entries] == ["soil", "leaf"]

@@ -100,7 +100,7 @@ class _Received(_Asked, ABC):
             except InputError as error:
                 self.refused = error
             else:
-                await self.finish(answer)
+                self.finish(answer)  # not awaited: whoever has left meanwhile is no error
                 return
         self._forget()
         self.refuse(self.refused)

@@ -52,10 +52,11 @@ class LibraryStore:
         """Return the spectra on an image's bands; None if there are none, or the image has no wavelengths."""
         if centres is None or not self.entries:
             return None
-        key = centres.tobytes()
-        found = self._on_bands.get(key)
+        key, kept = centres.tobytes(), self._on_bands
+        found = kept.get(key)
         if found is None:
-            found = self._on_bands[key] = Library(self.entries, centres)
+            # others may be added while this runs in a thread; `add` replaces what is kept, not these
+            found = kept[key] = Library(self.entries, centres)
         return found
 
 
