@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from finewave.datasets.store import Store
 from finewave.errors import InputError
 from finewave.evaluation.baselines import FLOORS
 from finewave.evaluation.folds import evaluate_folds, rows_named
+from finewave.studies import benchmark_page
 from finewave.studies.benchmark_page import write_benchmark_page
 from finewave.studies.robustness import sweep
+from finewave.zoo.model import Model
 from tests.training.conftest import small_store  # noqa: F401 - fixture
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +51,20 @@ def test_the_page_prints_what_was_measured(small_store: Path, tmp_path: Path) ->
     line = cells(page, "| `jssunet-cave-x4`")
     assert line[2] == f"{card['mean']['psnr']:.2f}"
     assert line[6:9] == [card["baseline"]["name"], *(f"{card['baseline']['mean'][m]:.2f}" for m in ("psnr", "sam"))]
+
+
+def test_operations_are_counted_on_the_same_images_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[torch.Tensor] = []
+
+    def note(model: Model, inputs: dict[str, torch.Tensor]) -> None:
+        given.extend(inputs.values())
+
+    monkeypatch.setattr(Model, "run", note)
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        benchmark_page._gflop("mstpp-cave")
+    assert len(given) == 2
+    assert torch.equal(given[0], given[1])
 
 
 def test_the_command_beside_folds_is_the_one_that_made_them(small_store: Path, tmp_path: Path) -> None:  # noqa: F811

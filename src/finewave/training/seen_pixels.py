@@ -21,7 +21,7 @@ def seen_pixels(net: SRNetwork, scenes: Iterable[Sample]) -> dict[str, Any] | No
     ----------
     net : SRNetwork
     scenes : iterable of dict
-        The training scenes, whole, as `finewave.datasets.patches.Scene.whole` makes them.
+        The training scenes, whole, as `finewave.datasets.patches.DegradedScene.whole` makes them.
 
     Returns
     -------
