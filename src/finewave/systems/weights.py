@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -73,11 +74,12 @@ def no_larger_than(numbers: int, source: str) -> Iterator[None]:
     largest = 2 * numbers + _SPARE  # some are made before others replace them
     refusal = InputError(f"{source} does not fit its card, whose network has more than its {numbers:,} numbers")
     seen: dict[int, Tensor] = {}  # the tensors, too: numbers of freed ones are given to others
-    total = 0
+    total, thread = 0, get_ident()
 
     def count(module: nn.Module, name: str, value: Tensor | None) -> None:
         nonlocal total
-        if value is None or id(value) in seen:
+        # PyTorch calls this for the networks of all threads
+        if value is None or id(value) in seen or get_ident() != thread:
             return
         seen[id(value)] = value
         total += value.numel()
