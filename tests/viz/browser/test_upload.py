@@ -117,8 +117,11 @@ def test_a_dropped_library_is_plotted(open_page: Open, files: dict[str, Path], t
         # what cannot be read is said in the dialog
         drop(page, data)
         page.wait_for_function("document.getElementById('try-trouble').textContent.includes('drop field.hdr together')")
+        page.locator("#file").set_input_files(files["result"])
+        assert page.locator("#run").is_enabled()
         drop(page, header)
         page.wait_for_function("document.getElementById('try-trouble').textContent.includes('field.hdr is a header')")
+        assert page.locator("#run").is_disabled()
         # the next page has them in its list
         later = open_page(address)
         later.wait_for_function("document.querySelectorAll('#library li').length === 3")

@@ -43,6 +43,7 @@
       byId("chosen").textContent = files.map((each) => each.name).join(", ");
       if (!libraries.length) {
         trouble(`${files[0].name} is a header; drop the .sli file together with it.`);
+        running(false);
         return;
       }
       running(true);
