@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ import xarray as xr
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
+from rioxarray.crs import crs_from_user_input
 
 import finewave as fw
 from finewave.crs_text import crs_definition
@@ -46,6 +48,10 @@ SECRET = (
         "https://www.opengis.net/def/crs/OGC/1.3/CRS84",
         "+proj=utm +zone=33 +datum=WGS84 +units=m +no_defs",
         "+init=epsg:32633",
+        "+a=6378137 +b=6378137 +proj=merc +units=m",
+        "EPSG:32633+5773",
+        "EPSG:32633+EPSG:5773",
+        "urn:ogc:def:crs,crs:EPSG::32633,crs:EPSG::5773",
         "WGS84",
         SECRET,
         CRS.from_epsg(32633).to_wkt(version="WKT2_2019"),
@@ -149,14 +155,30 @@ def _hdf5(path: Path, text: str) -> Path:
     return path.with_suffix(".h5")
 
 
-def _geotiff(path: Path, text: str) -> Path:
-    """A tag, which rioxarray reads."""
+def _geotiff(path: Path, text: str, name: str = "crs", *, band: int = 0, **profile: Any) -> Path:
+    """Tags, which rioxarray reads."""
     path = path.with_suffix(".tif")
-    profile = {"driver": "GTiff", "dtype": "uint16", "count": 1, "height": 6, "width": 5}
-    with rasterio.open(path, "w", **profile, transform=Affine(1, 0, 5, 0, -1, 9)) as dataset:
+    kind = {"driver": "GTiff", "dtype": "uint16", "count": 1, "height": 6, "width": 5}
+    with rasterio.open(path, "w", **kind, **profile, transform=Affine(1, 0, 5, 0, -1, 9)) as dataset:
         dataset.write(np.ones((1, 6, 5), np.uint16))
-        dataset.update_tags(crs=text)
+        dataset.update_tags(**({"grid_mapping": "band"} if "#" in name else {}))
+        dataset.update_tags(band, **{name: text})
     return path
+
+
+def _folder(path: Path, text: str) -> Path:
+    """Bands in separate files."""
+    path.mkdir()
+    for number in (1, 2):
+        _geotiff(path / f"band_{number}", text)
+    return path
+
+
+def _envi(path: Path, text: str) -> Path:
+    path.with_suffix(".dat").write_bytes(np.ones((1, 6, 5), "<u2").tobytes())
+    lines = "samples = 5\nlines = 6\nbands = 1\ndata type = 12\ninterleave = bsq\nbyte order = 0\nheader offset = 0\n"
+    path.with_suffix(".hdr").write_text(f"ENVI\n{lines}crs = {{{text}}}\n")
+    return path.with_suffix(".hdr")
 
 
 FILES: dict[str, Callable[[Path, str], Path]] = {
@@ -168,6 +190,11 @@ FILES: dict[str, Callable[[Path, str], Path]] = {
     "MATLAB": _matlab,
     "HDF5": _hdf5,
     "tag of a GeoTIFF": _geotiff,
+    "tag of a band": lambda path, text: _geotiff(path, text, band=1),
+    "tag as GDAL names it": lambda path, text: _geotiff(path, text, "NC_GLOBAL#crs"),
+    "tag of a coordinate": lambda path, text: _geotiff(path, text, "band#crs_wkt"),
+    "tag in a folder of bands": _folder,
+    "header of ENVI": _envi,
 }
 
 
@@ -175,9 +202,22 @@ FILES: dict[str, Callable[[Path, str], Path]] = {
 @pytest.mark.parametrize("leading", ["address", "file"])
 @pytest.mark.parametrize("kind", FILES)
 def test_files_lead_nowhere(
-    kind: str, leading: str, secret: Path, tmp_path: Path, visits: tuple[str, list[int]]
+    kind: str,
+    leading: str,
+    secret: Path,
+    tmp_path: Path,
+    visits: tuple[str, list[int]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    path = FILES[kind](tmp_path / "a", LEADING[leading](visits[0], secret))
+    text = LEADING[leading](visits[0], secret)
+    path = FILES[kind](tmp_path / "a", text)
+    evaluated = []
+
+    def watched(value: Any) -> CRS:
+        evaluated.append(value)
+        return crs_from_user_input(value)
+
+    monkeypatch.setattr(sys.modules["rioxarray.rioxarray"], "crs_from_user_input", watched)
     try:
         scene = load_scene(path)
     except InputError:
@@ -187,6 +227,7 @@ def test_files_lead_nowhere(
         fw.save_scene(scene, tmp_path / "b.tif")
         fw.info(tmp_path / "b.tif")
     assert visits[1] == []
+    assert text not in evaluated
 
 
 def test_spots_lead_nowhere(secret: Path, tmp_path: Path, visits: tuple[str, list[int]]) -> None:
@@ -214,3 +255,26 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         load_scene(_netcdf(tmp_path / "a", "/etc/passwd", "crs_wkt"))
     with pytest.warns(FinewaveWarning, match="attribute crs is not understood"):
         load_scene(_netcdf(tmp_path / "b", "/etc/passwd", "attribute"))
+
+
+@pytest.mark.filterwarnings("error::finewave.warnings.FinewaveWarning")
+def test_a_note_beside_a_crs_is_no_fault(tmp_path: Path) -> None:
+    note = "as measured, see /data/notes.txt"
+    scene = load_scene(_geotiff(tmp_path / "a", note, crs="EPSG:32633"), full_scale=1)
+    assert scene_crs(scene).to_epsg() == 32633
+    values = np.random.default_rng(1).random((3, 6, 5), np.float32)
+    data = xr.Dataset({"a": (("band", "y", "x"), values, {"crs": note, "grid_mapping": "m"})})
+    data = data.assign_coords(x=np.arange(5.0), y=np.arange(6.0)[::-1])
+    data["m"] = ((), 0, {"crs_wkt": CRS.from_epsg(32633).to_wkt()})
+    data.to_netcdf(tmp_path / "a.nc")
+    assert scene_crs(load_scene(tmp_path / "a.nc")).to_epsg() == 32633
+
+
+def test_only_the_crs_that_counts_is_looked_at() -> None:
+    scene = make_scene(np.ones((1, 4, 4), np.float32), crs="EPSG:32633", transform=(1, 0, 0, 0, -1, 4))
+    scene.attrs["crs"] = "as measured, see /data/notes.txt"
+    assert scene_crs(scene).to_epsg() == 32633
+
+
+def test_a_tag_that_is_a_crs_still_is_one(tmp_path: Path) -> None:
+    assert scene_crs(load_scene(_geotiff(tmp_path / "a", "EPSG:32633"), full_scale=1)).to_epsg() == 32633

@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 _AUTHORITY = "(?:EPSG|ESRI|IAU|IAU_2015|IGNF|NKG|NRCAN|OGC|PROJ|CRS|SR-ORG)"
-_CODE = re.compile(rf"{_AUTHORITY}:(?:\d+:)?\w+|urn:(?:x-)?ogc:def:crs:{_AUTHORITY}:[\w.]*:\w+", re.IGNORECASE)
+_URN = rf"{_AUTHORITY}:[\w.]*:\w+"
+_CODE = re.compile(
+    rf"{_AUTHORITY}:(?:\d+:)?\w+(?:\+(?:{_AUTHORITY}:)?\w+)?"  # + a vertical one
+    rf"|urn:(?:x-)?ogc:def:crs:{_URN}|urn:ogc:def:crs(?:,crs:{_URN})+",
+    re.IGNORECASE,
+)
 _LINK = re.compile(rf"https?://(?:www\.)?opengis\.net/def/crs/({_AUTHORITY})/[\w.]+/(\w+)/?", re.IGNORECASE)
 _WKT = re.compile(r"\w+\s*[\[(]")
-_PROJ = re.compile(r"\+?(?:proj|init|ellps|datum|units|zone)=[^/\\]*", re.IGNORECASE)
+_PROJ = re.compile(r"(?:\+\w+|proj|init|ellps|datum|units|zone)=[^/\\]*", re.IGNORECASE)
 _INIT = re.compile(rf"\binit=(?!{_AUTHORITY}:\w+)", re.IGNORECASE)
 _NAME = re.compile(r"[\w +()-]+(?: / [\w +()-]+)?")
 

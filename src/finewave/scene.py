@@ -258,7 +258,8 @@ def scene_crs(scene: xr.DataArray) -> CRS | None:
 
     mapping = _grid_mapping(scene)
     attributes = scene.coords[mapping].attrs if mapping in scene.coords else {}
-    for text in (attributes.get("crs_wkt"), attributes.get("spatial_ref"), scene.attrs.get("crs")):
+    texts = [attributes[name] for name in ("spatial_ref", "crs_wkt") if name in attributes]
+    for text in texts or [scene.attrs.get("crs")]:
         crs_definition(text)  # those that rioxarray reads
     return scene.rio.crs
 

@@ -45,7 +45,7 @@ def drop_implausible(scene: xr.DataArray, path: object) -> xr.DataArray:
     if not scene.variable._in_memory:
         check_declared(Path(str(path)), scene.size * int(np.dtype(scene.encoding.get("dtype", np.uint8)).itemsize))
     close = getattr(scene, "_close", None)
-    encoding, attrs = dict(scene.encoding), _with_usable_crs(without_numbers(scene.attrs), path)
+    encoding, attrs = dict(scene.encoding), _with_usable_crs(scene, without_numbers(scene.attrs), path)
     scene.attrs = attrs
     checked = _with_usable_wavelengths(_with_usable_place(scene, path), path)
     if checked is not scene:
@@ -72,14 +72,16 @@ def _with_usable_place(scene: xr.DataArray, path: object) -> xr.DataArray:
     return with_georeference(scene.drop_vars(placed), crs, None)
 
 
-def _with_usable_crs(attrs: dict[Any, Any], path: object) -> dict[Any, Any]:
-    """Leave out an attribute ``crs`` that defines none: rioxarray reads it, too."""
+def _with_usable_crs(scene: xr.DataArray, attrs: dict[Any, Any], path: object) -> dict[Any, Any]:
+    """Leave out an attribute ``crs`` that defines none: rioxarray reads it where nothing else states the CRS."""
     from rasterio.errors import CRSError
 
     try:
         crs_definition(attrs.get("crs"))
     except CRSError:
-        _warn(f"{path}: its attribute crs is not understood and was left out; state it again in the file")
+        stated = scene.coords["spatial_ref"].attrs if "spatial_ref" in scene.coords else {}
+        if not {"spatial_ref", "crs_wkt"}.intersection(stated):
+            _warn(f"{path}: its attribute crs is not understood and was left out; state it again in the file")
         return {name: value for name, value in attrs.items() if name != "crs"}
     return attrs
 

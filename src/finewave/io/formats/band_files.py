@@ -19,7 +19,7 @@ from finewave.io.formats.gdal_access import driver_of, quiet_gdal
 from finewave.io.formats.gdal_masks import Masks, masks_of
 from finewave.io.formats.gdal_numbers import StatedByGdal, scales_of, stated_of
 from finewave.io.formats.lazy import LazyValues, Slices
-from finewave.io.formats.raster import is_georeferenced, missing_numbers, one_or_each
+from finewave.io.formats.raster import check_crs_tags, is_georeferenced, missing_numbers, one_or_each
 from finewave.io.network.location import leads_to_network, remote_of
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene
@@ -264,10 +264,14 @@ def _on_grid(
     file: BandFile, grid: BandFile, nodata: float | None, special: tuple[float, ...], *, nearest: bool = False
 ) -> xr.Variable:
     """Return a band (1, y, x) on the grid, lazily."""
+    import rasterio
     import rioxarray
     from rasterio.enums import Resampling
 
     with reading(file.shown, "band"), quiet_gdal(file.path):
+        if file.crs is None:
+            with rasterio.open(file.path, driver=driver_of(file.path)) as dataset:
+                check_crs_tags(dataset, file.shown)
         if _fits(file, grid):
             return _raster(rioxarray.open_rasterio(file.path, cache=False, masked=False, driver=driver_of(file.path)))
         how = Resampling.average if file.pixel_size < grid.pixel_size else Resampling.bilinear

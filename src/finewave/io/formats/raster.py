@@ -105,8 +105,7 @@ def open_raster(
             located = is_georeferenced(dataset)
             crs, transform, (gcps, gcp_crs) = dataset.crs, dataset.transform, dataset.gcps
             rpcs = dataset.rpcs
-            if crs is None:
-                _check_crs_tag(dataset.tags().get("crs"), path)
+            check_crs_tags(dataset, path)
             widest = np.dtype(max(dtypes, key=lambda each: np.dtype(each).itemsize, default="uint8"))
             if not far:
                 check_declared(Path(path), count * dataset.height * dataset.width * widest.itemsize)
@@ -283,14 +282,33 @@ def overview_factors(path: Path | str) -> list[int]:
         return [int(factor) for factor in dataset.overviews(1)] if dataset.count else []
 
 
-def _check_crs_tag(text: str | None, path: Path | str) -> None:
-    """Refuse a tag ``crs`` that defines none: rioxarray would open the file or the address that it names."""
+def check_crs_tags(dataset: Any, path: Path | str) -> None:
+    """Refuse a file without CRS whose tags name a file or an address as one: rioxarray would open what they name.
+
+    Parameters
+    ----------
+    dataset : rasterio.DatasetReader
+    path : pathlib.Path or str
+        For messages.
+
+    Raises
+    ------
+    InputError
+        A tag that rioxarray takes for a CRS defines none.
+    """
     from rasterio.errors import CRSError
 
-    try:
-        crs_definition(text)
-    except CRSError as error:
-        raise InputError(f"cannot read {path}: its tag crs is not one ({error}); remove the tag") from error
+    if dataset.crs is not None:
+        return
+    of_band = dataset.tags(1) if dataset.count else {}
+    of_header = {name: text.strip("{}") for name, text in dataset.tags(ns="ENVI").items()}
+    for name, text in (*dataset.tags().items(), *of_band.items(), *of_header.items()):
+        variable, _, attribute = name.rpartition("#")  # as GDAL names attributes of NetCDF
+        if text and (attribute == "crs" or (variable and attribute in ("crs_wkt", "spatial_ref"))):
+            try:
+                crs_definition(text)
+            except CRSError as error:
+                raise InputError(f"cannot read {path}: its tag {name} is not a CRS ({error}); remove it") from error
 
 
 def _overview(path: Path | str, kind: str, number: int) -> xr.DataArray:
