@@ -38,3 +38,21 @@ def test_holes_have_the_values_of_the_nearest_pixel() -> None:
     assert by_band[0, 0, 0] == 0
     empty, _ = fill_pixels(np.full((1, 2, 2), np.nan))
     assert not empty.any()
+
+
+def test_bands_of_equal_holes_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.arange(96, dtype=np.float32).reshape(4, 4, 6)
+    image[[0, 1, 3], :2, 1] = np.nan
+    image[2, 3, 3] = np.nan
+    looked = []
+
+    def counted(holes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        looked.append(holes)
+        return nearest_valid(holes)
+
+    monkeypatch.setattr(invalid_pixels, "nearest_valid", counted)
+    filled, invalid = fill_pixels(image, band_by_band=True)
+    assert len(looked) == 3
+    np.testing.assert_array_equal(filled[1], fill_pixels(image[1:2])[0][0])
+    np.testing.assert_array_equal(filled[2], fill_pixels(image[2:3])[0][0])
+    np.testing.assert_array_equal(filled[~invalid], image[~invalid])

@@ -35,13 +35,15 @@ def fill_pixels(image: NDArray[Any], *, band_by_band: bool = False) -> tuple[NDA
     if not invalid.any():
         return image, invalid
     filled = image.copy()
+    last, places = invalid[:0], None
     for bands, holes in zip(filled[:, None] if band_by_band else filled[None], invalid, strict=True):
         if holes.all():
             bands[:] = 0
         elif holes.any():
             # the nearest pixel, not a mean, so that attention and pooling see only values of the image
-            rows, columns = nearest_valid(holes)
-            bands[:, holes] = bands[:, rows, columns]
+            if last is None or not np.array_equal(holes, last):  # most bands have the holes of the one before
+                last, places = holes, nearest_valid(holes)
+            bands[:, holes] = bands[:, places[0], places[1]]
     return filled, invalid
 
 
@@ -63,7 +65,7 @@ def nearest_valid(holes: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[n
     """
     height, width = holes.shape
     far = 2 * (height + width)
-    numbers = np.arange(height)[:, None]
+    numbers = np.arange(height, dtype=np.int32)[:, None]
     above = np.maximum.accumulate(np.where(holes, -far, numbers), axis=0)
     below = np.minimum.accumulate(np.where(holes, numbers + far, numbers)[::-1], axis=0)[::-1]
     nearest = np.where(numbers - above <= below - numbers, above, below)  # valid row in the same column
@@ -76,7 +78,7 @@ def nearest_valid(holes: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[n
         these = slice(np.searchsorted(rows, part[0]), np.searchsorted(rows, part[-1], side="right"))
         found = _nearest_columns((part[:, None] - nearest[part]) ** 2)
         best[these] = found[np.searchsorted(part, rows[these]), columns[these]]
-    return nearest[rows, best], best
+    return nearest[rows, best].astype(np.intp), best
 
 
 def _nearest_columns(vertical: NDArray[np.intp]) -> NDArray[np.intp]:
