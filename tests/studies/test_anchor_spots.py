@@ -20,6 +20,7 @@ from finewave.studies.anchor_spots import (
 from finewave.studies.coverage import errors_of_model, held_out_errors
 from finewave.studies.fold_predictions import predicted_over_folds
 from finewave.systems.registry import create_model
+from finewave.warnings import FinewaveWarning
 from finewave.zoo.model import Model, load_model
 
 COUNTS = (0, 1, 2, 4, 8, 32)
@@ -163,7 +164,9 @@ def test_half_widths_cover_scenes_left_out_and_shrink_with_spots() -> None:
 def test_a_scene_without_places_for_spots_has_errors_without_them() -> None:
     flat = torch.full((6, 40, 40), 0.005)  # too dark for a spectrometer
     scene = PredictedScene("dark", flat[:3], flat, flat)
-    assert held_out_errors(scene, Model(create_model("ridge", ms_bands=3, hs_bands=6)), 8).with_spots is None
+    with pytest.warns(FinewaveWarning, match="dark: the image has .* not calibrated: give fewer"):
+        errors = held_out_errors(scene, Model(create_model("ridge", ms_bands=3, hs_bands=6)), 8)
+    assert errors.with_spots is None
 
 
 def test_numbers_of_folds_are_refused_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

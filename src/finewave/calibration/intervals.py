@@ -283,7 +283,10 @@ def calibrated(scenes: Sequence[HeldOutErrors], dataset: str) -> Intervals:
 
 
 def coverage_by_others(scenes: Sequence[HeldOutErrors], share: float) -> dict[str, dict[str, float]]:
-    """Return how often the half-widths of a share hold in each scene, calibrated by the others alone.
+    """Return how often the half-widths of a share hold in each scene, by the factor and narrowing of the others.
+
+    Those are of the others' errors by what is usual in all scenes but their own, in which the judged scene still has
+    its part.
 
     Parameters
     ----------

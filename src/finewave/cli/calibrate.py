@@ -47,9 +47,9 @@ def calibrate(
     """Measure a model's errors on scenes it has not seen, and write half-widths into the card in FOLDER.
 
     FOLDER holds card.json and model.safetensors. The table has the coverage of each scene by what is usual in the
-    others and one factor for all; the lines below it that of scenes that had no part in the factor either. With
-    --folds nothing is written: it shows how intervals hold over all scenes, each predicted by what was fitted to
-    others.
+    others and one factor for all; the lines below it that of scenes whose errors are not among those that the factor
+    is chosen by. With --folds nothing is written: it shows how intervals hold over all scenes, each predicted by what
+    was fitted to others.
     """
     from finewave.calibration.intervals import calibrated, coverage_by_others
     from finewave.errors import InputError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from finewave.studies.anchor_spots import (
 )
 from finewave.studies.fold_predictions import predicted_over_folds
 from finewave.studies.predicted_files import predicted_files
+from finewave.warnings import FinewaveWarning
 from finewave.zoo.model import Model
 from finewave.zoo.observation_model import colour_weights
 
@@ -89,7 +91,7 @@ def errors_over_folds(
 def held_out_errors(scene: PredictedScene, model: Model, spots: int = 0) -> HeldOutErrors:
     """Return the errors of a scene, by the colour of its pixels.
 
-    Without those of the result corrected by spots where the scene has not so many places for them.
+    Without those of the result corrected by spots, and with a warning, where the scene has not so many places for them.
     """
     colour = colour_weights(model, len(scene.predicted))
     relative, features = _errors(scene.predicted, scene.truth, colour)
@@ -103,7 +105,13 @@ def _with_spots(scene: PredictedScene, model: Model, spots: int) -> ErrorsWithSp
     scale = side // max(scene.observed.shape[1:])
     try:
         places = simulated_places(scene.observed, spots, "greedy", max(3, size // scale // 2 * 2 + 1), 0)
-    except InputError:
+    except InputError as error:
+        warnings.warn(
+            f"{scene.name}: {error}; half-widths with measured spots are not calibrated: give fewer (--spots), or "
+            "leave the scene out",
+            FinewaveWarning,
+            stacklevel=3,
+        )
         return None
     image, correction = corrected_by_spots(scene, model, places, size=size, noise=_NOISE, seed=0)
     left = correction.variance_left(image[None])  # of the corrected image, as prediction does
