@@ -175,6 +175,18 @@ def test_every_window_goes_by_what_the_whole_scene_has() -> None:
     assert np.abs(part - results[1].values)[:, middle, middle].max() < 0.1 * part.std()
 
 
+def test_a_dead_column_does_not_hide_the_blur() -> None:
+    """It goes through every piece: filled as for the network, not by zeros, whose edges no blur explains."""
+    pair = images(2, {"kernel": "gaussian"}, side=40)
+    low, high = degrade(pair["hr_hsi"], 2, kernel="gaussian", fwhm=2.6)[0].float().numpy(), pair["hr_msi"][0].float()
+    low[:, :, 17] = np.nan
+    model = Model(create_model("local-regression", scale=2, ms_bands=2, hs_bands=5))
+    with pytest.warns(FinewaveWarning, match="the images have a blur of about"):
+        found = adapted(make_request(make_scene(low, **COARSE), model, make_scene(high.numpy(), **FINE))).model
+    assert isinstance(found, Model)
+    assert config_of(found.net)[1]["degradation"]["fwhm"] == pytest.approx(2.6, rel=0.05)
+
+
 @pytest.mark.slow
 def test_workers_use_the_model_that_was_adapted_to_the_images(tmp_path: Path) -> None:
     """Noise: workers load the adapted model, not the one that was named."""

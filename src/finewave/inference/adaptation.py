@@ -10,6 +10,7 @@ import numpy as np
 from finewave.inference.request import PredictionRequest
 from finewave.inference.tiling.sources import OpenScene
 from finewave.inference.tiling.tiles import Window, enlarged
+from finewave.zoo.invalid_pixels import fill_pixels
 
 _SIDE = 86
 """Side in pixels of the first input of each of nine pieces; a scene of up to three sides is looked at as a whole."""
@@ -37,8 +38,9 @@ def adapted(request: PredictionRequest) -> PredictionRequest:
         window: Window = (place[0], place[1])
         pieces.append({name: source.read(enlarged(window, request.ratio(name))) for name, source in sources.items()})
     known = [piece for piece in pieces if all(np.isfinite(image).all() for image in piece.values())]
+    # where all have missing pixels, as the network gets them: zeros would be edges that explain no blur
     images = {
-        name: torch.from_numpy(np.nan_to_num(np.stack([piece[name] for piece in known or pieces]))) for name in scenes
+        name: torch.from_numpy(np.stack([fill_pixels(piece[name])[0] for piece in known or pieces])) for name in scenes
     }
     return replace(request, model=model.adapted_to(images))
 
