@@ -81,6 +81,23 @@ def test_a_frame_that_does_not_state_its_size() -> None:
     assert not unpacks_beyond(data, "zstd", 1000 * 2**17)
 
 
+@pytest.mark.parametrize("padding", [b"", bytes(100_000)])
+@pytest.mark.parametrize("codec", ["gzip", "bz2", "lzma", "zstd"])
+def test_a_second_stream_counts(codec: str, padding: bytes) -> None:
+    """Readers unpack all of them; those of gzip skip zeros between them."""
+    codec_of, pack = CODECS[codec]
+    first, second = pack(bytes(1000)), pack(ZEROS[: 2**22])
+    if codec == "zstd":
+        skipped = b"\x50\x2a\x4d\x18" + len(padding).to_bytes(4, "little") + padding
+        second = skipped + second
+    elif codec == "gzip":
+        second = padding + second
+    assert len(codec_of.decode(first + second)) == 1000 + 2**22  # type: ignore[attr-defined]
+    data = np.frombuffer(first + second, np.uint8)
+    assert unpacks_beyond(data, codec, 999 + 2**22)
+    assert not unpacks_beyond(data, codec, 1000 + 2**22)
+
+
 @pytest.mark.parametrize("codec", CODECS)
 def test_damaged_bytes_are_left_to_the_reader(codec: str) -> None:
     for data in (b"", b"\x28\xb5\x2f\xfd", b"\x1f\x8b\x08\x00abc", bytes(30), VALUES.tobytes()[:50]):

@@ -7,7 +7,8 @@ import json
 import lzma
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -129,53 +130,65 @@ def unpacks_beyond(data: Any, codec: str, largest: int) -> bool:
     if codec == "lz4":
         return int.from_bytes(head[:4], "little") > largest
     if codec == "zstd":
-        return _zstd_bytes(data, head, largest) > largest
+        return _zstd_bytes(data, largest) > largest
     if codec in ("gzip", "zlib"):
-        return len(data) * _DEFLATE > largest and _counts_beyond(zlib.decompressobj(47), data, largest)
+        return len(data) * _DEFLATE > largest and _counts_beyond(partial(zlib.decompressobj, 47), data, largest)
     if codec == "bz2":
-        return _counts_beyond(bz2.BZ2Decompressor(), data, largest)
+        return _counts_beyond(bz2.BZ2Decompressor, data, largest)
     if codec == "lzma":
-        return _counts_beyond(lzma.LZMADecompressor(), data, largest)
+        return _counts_beyond(lzma.LZMADecompressor, data, largest)
     return False
 
 
-def _zstd_bytes(data: Any, head: bytes, largest: int) -> int:
-    """Return what a frame unpacks to (RFC 8878, 3.1.1): as stated, otherwise at most, by its blocks."""
-    if head[:4] != b"\x28\xb5\x2f\xfd" or len(head) < 6:
-        return 0  # left to the reader
-    flags = head[4]
-    single = flags >> 5 & 1
-    at = 5 + (1 - single) + (0, 1, 2, 4)[flags & 3]
-    width = (single, 2, 4, 8)[flags >> 6]
-    if width:
-        return int.from_bytes(head[at : at + width], "little") + (256 if width == 2 else 0)
-    total = 0
-    while at + 3 <= len(data) and total <= largest:
-        header = int.from_bytes(data[at : at + 3].tobytes(), "little")
-        kind, size = header >> 1 & 3, header >> 3
-        total += _BLOCK if kind == 2 else size
-        at += 3 + (1 if kind == 1 else size)
-        if header & 1:
-            break
+def _zstd_bytes(data: Any, largest: int) -> int:
+    """Return what frames unpack to (RFC 8878, 3.1): as stated, otherwise at most, by their blocks."""
+    total = at = 0
+    while at + 6 <= len(data) and total <= largest:
+        head = data[at : at + 24].tobytes()
+        if head[1:4] == b"\x2a\x4d\x18" and head[0] >> 4 == 5:  # a frame that is skipped
+            at += 8 + int.from_bytes(head[4:8], "little")
+            continue
+        if head[:4] != b"\x28\xb5\x2f\xfd":
+            break  # left to the reader
+        flags = head[4]
+        single = flags >> 5 & 1
+        start = 5 + (1 - single) + (0, 1, 2, 4)[flags & 3]
+        width = (single, 2, 4, 8)[flags >> 6]
+        if width:
+            total += int.from_bytes(head[start : start + width], "little") + (256 if width == 2 else 0)
+        at += start + width
+        while at + 3 <= len(data) and total <= largest:
+            header = int.from_bytes(data[at : at + 3].tobytes(), "little")
+            kind, size = header >> 1 & 3, header >> 3
+            if not width:
+                total += _BLOCK if kind == 2 else size
+            at += 3 + (1 if kind == 1 else size)
+            if header & 1:
+                break
+        at += flags & 4  # a checksum
     return total
 
 
-def _counts_beyond(unpack: Any, data: Any, largest: int) -> bool:
-    """Unpack piece by piece, keep nothing, and stop when there is more than ``largest``."""
-    total = 0
+def _counts_beyond(begin: Callable[[], Any], data: Any, largest: int) -> bool:
+    """Unpack piece by piece, one stream after the other, keep nothing, and stop when there is more than ``largest``."""
+    total, unpack, begun = 0, begin(), False
     try:
         for start in range(0, len(data), _PIECE):
             piece = data[start : start + _PIECE].tobytes()
             while True:
+                if not begun and not (piece := piece.lstrip(b"\0")):  # streams may be padded
+                    break
+                begun = True
                 made = len(unpack.decompress(piece, 2**20))
                 total += made
                 if total > largest:
                     return True
+                if unpack.eof:
+                    piece, unpack, begun = unpack.unused_data, begin(), False
+                    continue
                 piece = getattr(unpack, "unconsumed_tail", b"")
-                if unpack.eof or not (piece or made == 2**20):
+                if not (piece or made == 2**20):
                     break
-            if unpack.eof:
-                return False
     except (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError):
         pass  # left to the reader
     return False
