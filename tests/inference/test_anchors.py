@@ -64,13 +64,13 @@ def likely(scene: xr.DataArray, factor: np.ndarray | float = 1.0) -> Spectrum:
     return measured(np.interp(BANDS, [460, 540, 600], [blue, green, red]) * factor)
 
 
-def test_the_result_is_the_spectrum_at_its_spot(model: Model) -> None:
+def test_a_single_spot_takes_nearly_half_of_the_error_there(model: Model) -> None:
     scene = image()
     before = super_resolve(scene, model)
     wanted = likely(scene)
     after = super_resolve(scene, model, anchors=[spot("a", 20.5, 20.5, wanted)])
     was, now = (np.abs(each.values[:, 20, 20] - wanted.values).max() for each in (before, after))
-    assert now < 0.7 * was
+    assert 0.5 * was < now < 0.7 * was
 
 
 def test_files_in_tiles_give_what_memory_gives(model: Model, tmp_path: Path) -> None:
