@@ -27,8 +27,14 @@ def token(port: int) -> str:
     return TOKENS[f"127.0.0.1:{port}"]
 
 
-def raw(port: int, data: bytes, seconds: float = 10.0, half: bool = False) -> bytes:
-    """Send bytes and return what comes back; ``half``: say that no more will come."""
+def is_whole(answer: bytes) -> bool:
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+    return bool(end and length) and len(body) >= int(length[1])
+
+
+def raw(port: int, data: bytes, seconds: float = 10.0, half: bool = False, one: bool = False) -> bytes:
+    """Send bytes and return what comes back; ``half``: say that no more will come; ``one``: one answer is all."""
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
         connection.sendall(data)
         if half:
@@ -37,7 +43,7 @@ def raw(port: int, data: bytes, seconds: float = 10.0, half: bool = False) -> by
         try:
             while piece := connection.recv(65536):
                 answer += piece
-                if answer.startswith(b"HTTP/1.1 101"):
+                if answer.startswith(b"HTTP/1.1 101") or (one and is_whole(answer)):
                     break
         except (ConnectionResetError, TimeoutError):
             pass
@@ -49,7 +55,8 @@ def ask(port: int, path: str, method: str = "GET", host: str | None = None, body
     lines += [f"{name.replace('_', '-')}: {text}" for name, text in headers.items()]
     if body:
         lines.append(f"Content-Length: {len(body)}")
-    return raw(port, "\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+    # a refused WebSocket keeps its connection, as its `Connection: Upgrade` says
+    return raw(port, "\r\n".join([*lines, "", ""]).encode("latin-1") + body, one=True)
 
 
 def status(answer: bytes) -> int:
