@@ -276,5 +276,13 @@ def test_only_the_crs_that_counts_is_looked_at() -> None:
     assert scene_crs(scene) == CRS.from_epsg(32633)
 
 
-def test_a_tag_that_is_a_crs_still_is_one(tmp_path: Path) -> None:
-    assert scene_crs(load_scene(_geotiff(tmp_path / "a", "EPSG:32633"), full_scale=1)) == CRS.from_epsg(32633)
+@pytest.mark.parametrize("text", ["local", "as measured, see /data/notes.txt"])
+def test_a_tag_that_is_no_crs_is_what_the_message_names(text: str, tmp_path: Path) -> None:
+    for path in (_geotiff(tmp_path / "a", text), _folder(tmp_path / "b", text)):
+        with pytest.raises(InputError, match=r"tag crs is not a CRS \(.*\); remove it"):
+            load_scene(path, full_scale=1)
+
+
+@pytest.mark.parametrize("text", ["EPSG:32633", "32633"])
+def test_a_tag_that_is_a_crs_still_is_one(text: str, tmp_path: Path) -> None:
+    assert scene_crs(load_scene(_geotiff(tmp_path / "a", text), full_scale=1)) == CRS.from_epsg(32633)

@@ -283,7 +283,7 @@ def overview_factors(path: Path | str) -> list[int]:
 
 
 def check_crs_tags(dataset: Any, path: Path | str) -> None:
-    """Refuse a file without CRS whose tags name a file or an address as one: rioxarray would open what they name.
+    """Refuse a file without CRS whose tags state none, either: rioxarray would open a file or an address, or fail.
 
     Parameters
     ----------
@@ -296,7 +296,9 @@ def check_crs_tags(dataset: Any, path: Path | str) -> None:
     InputError
         A tag that rioxarray takes for a CRS defines none.
     """
+    from pyproj.exceptions import CRSError as ProjError
     from rasterio.errors import CRSError
+    from rioxarray.crs import crs_from_user_input
 
     if dataset.crs is not None:
         return
@@ -306,9 +308,12 @@ def check_crs_tags(dataset: Any, path: Path | str) -> None:
         variable, _, attribute = name.rpartition("#")  # as GDAL names attributes of NetCDF
         if text and (attribute == "crs" or (variable and attribute in ("crs_wkt", "spatial_ref"))):
             try:
-                crs_definition(text)
-            except CRSError as error:
-                raise InputError(f"cannot read {path}: its tag {name} is not a CRS ({error}); remove it") from error
+                stated = crs_definition(text)
+                if not variable:
+                    crs_from_user_input(int(stated) if stated.isdecimal() else stated)
+            except (CRSError, ProjError) as error:
+                why = str(error).partition("\n")[0]
+                raise InputError(f"cannot read {path}: its tag {name} is not a CRS ({why}); remove it") from error
 
 
 def _overview(path: Path | str, kind: str, number: int) -> xr.DataArray:
