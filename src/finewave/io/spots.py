@@ -60,13 +60,14 @@ def read_spots(path: str | Path) -> list[Spot]:
     Parameters
     ----------
     path : str or Path
-        ``.csv``: columns ``x`` and ``y`` (of the scene's CRS), ``longitude`` and ``latitude``, or ``column`` and
+        ``.csv``: columns ``x`` and ``y`` or ``easting`` and ``northing`` (of the scene's CRS), ``longitude`` and
+        ``latitude`` or ``lon`` and ``lat``, or ``column`` and
         ``row`` (pixels of the result, from 0 at the corner of the image, centres at .5); if needed ``radius`` in the
         same unit, and ``name``; separated by commas or semicolons. ``.geojson`` or ``.json``: points and polygons, in
         degrees, or in the CRS of its member ``crs``. ``.gpkg``: the first layer of points or polygons.
 
         Spectra are in columns (properties) named by wavelengths in nm, or ``spectrum`` names one: in a library,
-        ``file.sli:name``, in a text file, or a target: ``white``, ``grey-50`` (percent).
+        ``file.sli:name``, or a text file, both beside the table; or a target: ``white``, ``grey-50`` (percent).
 
     Raises
     ------
