@@ -126,6 +126,7 @@ def test_spots_never_make_any_scene_worse(real_images: Path) -> None:
     assert len(thin) == 26
     rows = anchor_study(thin, COUNTS, size=3, seeds=3)["rows"]
     assert max(row["worst"] for row in rows.values()) <= 0.1
+    assert rows["8"]["psnr"] >= rows["0"]["psnr"] + 1.5
 
 
 @pytest.mark.parametrize("name", ["gsa", "bicubic", "residual-fusion"])
