@@ -17,7 +17,7 @@ RESPONSE = fw.get_sensor("nikon-d5100").response(np.arange(400.0, 701.0, 10.0))
 
 
 @pytest.fixture
-def scenes(small_store: Path) -> list[DegradedScene]:  # noqa: F811
+def scenes(small_store: Path) -> list[DegradedScene]:  # noqa: F811 - the fixture by its name
     store = Store(small_store)
     return load_scenes(store, store.attributes["split"]["train"], 4, {"kernel": "gaussian"})
 

@@ -19,7 +19,8 @@ Case = tuple[dict[str, Any], dict[str, Tensor]]
 def read_case(path: Path) -> Case:
     """Return configuration and tensors of a case."""
     with safe_open(path, "pt") as file:
-        return json.loads(file.metadata()["config"]), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        names = file.keys()  # the file is no mapping
+        return json.loads(file.metadata()["config"]), {name: file.get_tensor(name) for name in names}
 
 
 def weights_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -92,7 +92,7 @@ def test_a_second_stream_counts(codec: str, padding: bytes) -> None:
         second = skipped + second
     elif codec == "gzip":
         second = padding + second
-    assert len(codec_of.decode(first + second)) == 1000 + 2**22  # type: ignore[attr-defined]
+    assert len(codec_of.decode(first + second)) == 1000 + 2**22  # type: ignore[attr-defined]  # of numcodecs
     data = np.frombuffer(first + second, np.uint8)
     assert unpacks_beyond(data, codec, 999 + 2**22)
     assert not unpacks_beyond(data, codec, 1000 + 2**22)
