@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
+
+_SHOW_ONLY = frozenset({"cli", "viz", "studies"})
+"""Packages that score nothing."""
 
 
 def checkout_revision(*, short: bool = False) -> str | None:
@@ -18,6 +22,24 @@ def checkout_revision(*, short: bool = False) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return revision + ("+changes" if changed else "")
+
+
+def code_digest() -> str:
+    """Return a digest of all code and tables of finewave that images, fits and scores depend on, and of PyTorch.
+
+    A revision says neither what is changed in a checkout, nor which of two installations of one version is meant.
+    """
+    import numpy as np
+    import torch
+
+    top = Path(__file__).parent
+    digest = hashlib.sha256(f"{torch.__version__} {np.__version__}".encode())
+    for path in sorted(top.rglob("*")):
+        inside = path.relative_to(top)
+        if path.is_file() and inside.parts[0] not in _SHOW_ONLY and path.suffix != ".pyc":
+            content = path.read_bytes()
+            digest.update(f"{inside.as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 def processor() -> str:

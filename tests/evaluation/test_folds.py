@@ -12,6 +12,7 @@ import torch
 import finewave as fw
 from finewave.datasets.store import Store
 from finewave.errors import InputError
+from finewave.evaluation import finished_scores
 from finewave.evaluation import folds as folds_module
 from finewave.evaluation.baselines import FLOORS
 from finewave.evaluation.folds import THIN, evaluate_folds, make_folds, rows_named, seen_bands
@@ -103,7 +104,11 @@ def test_an_interrupted_run_goes_on_from_its_finished_scores(
     made.clear()
     assert run(resume=kept) == whole
     assert not made
-    # of another protocol nothing is taken
+    # of other code, as an edit between makes it, or another protocol nothing is taken
+    monkeypatch.setattr(finished_scores, "code_digest", lambda: "edited")
+    assert run(resume=kept) == whole
+    assert len(made) == 8
+    made.clear()
     evaluate_folds(rows, "cave", 4, store=Store(small_store), resume=kept)
     assert len(made) == 8
 

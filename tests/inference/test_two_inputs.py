@@ -180,9 +180,35 @@ def test_a_dead_column_does_not_hide_the_blur() -> None:
     pair = images(2, {"kernel": "gaussian"}, side=40)
     low, high = degrade(pair["hr_hsi"], 2, kernel="gaussian", fwhm=2.6)[0].float().numpy(), pair["hr_msi"][0].float()
     low[:, :, 17] = np.nan
+    _find_the_blur(low, high.numpy())
+
+
+@pytest.mark.parametrize(
+    "case", ["border of NaN", "border of nodata", "slanted footprint", "border of the other image"]
+)
+def test_a_wide_missing_border_does_not_hide_the_blur(case: str) -> None:
+    """What is filled there are wide areas without detail: the blur is looked for where there are values."""
+    pair = images(2, {"kernel": "gaussian"}, side=60)
+    low, high = (
+        each[0].float().numpy() for each in (degrade(pair["hr_hsi"], 2, kernel="gaussian", fwhm=2.6), pair["hr_msi"])
+    )
+    rows, columns = np.indices(low.shape[1:])
+    missing = (rows < 21) | (columns > 37)
+    if case == "slanted footprint":
+        missing = abs(rows + columns - 60) + abs(rows - columns) > 50
+    if case == "border of the other image":
+        high[:, missing.repeat(2, 0).repeat(2, 1)] = np.nan
+    else:
+        low[:, missing] = -9999 if case == "border of nodata" else np.nan
+    _find_the_blur(low, high, **({"_FillValue": -9999.0} if case == "border of nodata" else {}))
+
+
+def _find_the_blur(low: Any, high: Any, **attributes: Any) -> None:
     model = Model(create_model("local-regression", scale=2, ms_bands=2, hs_bands=5))
+    scene = make_scene(low, **COARSE)
+    scene.attrs.update(attributes)
     with pytest.warns(FinewaveWarning, match="the images have a blur of about"):
-        found = adapted(make_request(make_scene(low, **COARSE), model, make_scene(high.numpy(), **FINE))).model
+        found = adapted(make_request(scene, model, make_scene(high, **FINE))).model
     assert isinstance(found, Model)
     assert config_of(found.net)[1]["degradation"]["fwhm"] == pytest.approx(2.6, rel=0.05)
 

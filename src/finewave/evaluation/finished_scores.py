@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from finewave import __version__
+from finewave.provenance import code_digest
 
 Scores = dict[str, dict[str, float]]
 
@@ -19,7 +19,8 @@ class FinishedScores:
     ----------
     path : Path or None
         One JSON document a line, the first being the protocol. None: nothing is written. A file of another protocol or
-        version of finewave is started again from nothing; a last line that was not written to its end is ignored.
+        of other code, see `code_digest`, is started again from nothing; a last line that was not written to its end is
+        ignored.
     protocol : dict
         All that determines the scores, as JSON.
     """
@@ -29,7 +30,7 @@ class FinishedScores:
         self._scores: dict[tuple[str, str], Scores] = {}
         if path is None:
             return
-        head = json.dumps({"finewave": __version__, "protocol": protocol}, sort_keys=True)
+        head = json.dumps({"code": code_digest(), "protocol": protocol}, sort_keys=True)
         lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else [""]
         if lines[0] != head:
             path.write_text(f"{head}\n", encoding="utf-8")
