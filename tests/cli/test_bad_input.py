@@ -209,6 +209,7 @@ def test_failure_keeps_an_older_output(photograph: Path, output: Path, tiny_weig
             ["evaluate", "--model", "knn", "--dataset", "cave", "--folds", "4", "--split", "val"],
             "--split has no meaning",
         ),
+        (["evaluate", "--model", "knn", "--dataset", "../cave", "--folds", "4"], "unknown dataset '../cave'"),
         (["calibrate", "knn", "--folds", "4", "--split", "val"], "--split has no meaning"),
         (["study", "anchors", "--model", "knn", "--folds", "4", "--split", "val"], "--split has no meaning"),
         (["demo", "--model", "jsunet"], "jsunet"),

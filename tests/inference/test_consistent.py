@@ -336,6 +336,14 @@ def test_what_it_went_by_is_said_and_a_contradiction_is_warned_of() -> None:
     assert "consistency" not in super_resolve(blocks(9, 9, 2.0), model).attrs
 
 
+def test_a_window_goes_by_the_noise_and_blur_of_its_scene() -> None:
+    model, scene = joint(), blocks(60, 64, 3.0)
+    scene.values[:, :, 40:] += 0.05 * np.random.default_rng(3).standard_normal((3, 60, 24)).astype(np.float32)
+    whole, part = (super_resolve(scene, model, consistent=True, window=window) for window in (None, (4, 6, 24, 30)))
+    assert part.attrs["consistency"] == whole.attrs["consistency"]
+    np.testing.assert_allclose(part.values[:, 16:-16, 16:-16], whole.values[:, 28:44, 24:32], atol=1e-4)
+
+
 def test_noise_blur_and_doubt_are_given() -> None:
     model, scene = joint(), blocks(40, 41, 3.0)
     result = super_resolve(scene, model, consistent="noise=0.02, blur=3,doubt=0")

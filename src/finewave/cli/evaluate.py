@@ -125,6 +125,7 @@ def _over_folds(
     name: str, dataset: str, folds: str, output: Path | None, as_json: bool, *, baseline: bool, **options: Any
 ) -> None:
     """Score a baseline over folds."""
+    from finewave.datasets.registry import get_dataset
     from finewave.errors import InputError
     from finewave.evaluation.folds import LEAVE_ONE_OUT, evaluate_folds, rows_named
     from finewave.io.atomic import atomic_output
@@ -134,6 +135,7 @@ def _over_folds(
     if folds != LEAVE_ONE_OUT and not folds.isdecimal():
         raise InputError(f"--folds {folds}: a number of folds, or loo for leaving out one scene at a time, is accepted")
     rows, floors = rows_named(name, baseline=baseline)
+    get_dataset(dataset)  # an unknown one is named as such, not as a part of the output's name
     target = output or Path(f"{name}-{dataset}-folds-{folds}.json")
     unfinished = target.with_name(f"{target.name}.unfinished")
     keep_freed_memory()

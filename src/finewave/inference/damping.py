@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finewave.inference.processing import Processing
+from finewave.inference.tiling.sources import OpenScene
 from finewave.physics.damped_projection import DampedProjection, noise_of
 from finewave.physics.projection import Projection
 from finewave.warnings import FinewaveWarning
@@ -75,7 +76,8 @@ class InputFacts:
 def with_damping(processing: Processing, request: PredictionRequest, options: PredictOptions) -> Processing:
     """Return a processing whose projection is weighted by the noise and blur of the request's inputs.
 
-    What was found is noted in the request, for the result's attributes. For ``consistent="exact"`` only the blur is
+    They are judged by the whole scenes, so that every window of a scene is treated alike. What was found is noted in
+    the request, for the result's attributes. For ``consistent="exact"`` only the blur is
     compared, and nothing is weighted; of dask arrays not even that.
 
     Warns
@@ -93,12 +95,12 @@ def with_damping(processing: Processing, request: PredictionRequest, options: Pr
     facts = {}
     for constraint in projection.constraints:
         operator = constraint.operator
-        source, ratio = request.sources()[operator.name]
-        height, width = (request.first.sizes[axis] * ratio for axis in ("y", "x"))
+        whole, bands = request.whole[operator.name], request.bands[operator.name]
+        source = OpenScene(whole, bands.indices, bands.fills)
         samples = [
             torch.from_numpy(source.read((rows, columns)).astype(np.float32))
-            for rows in _samples(height)
-            for columns in _samples(width)
+            for rows in _samples(whole.sizes["y"])
+            for columns in _samples(whole.sizes["x"])
         ]
         facts[operator.name] = facts_of(operator, samples, request.model.name, options.consistency)
         _warn_of_blur(facts[operator.name], operator.name, request.model.name, exact)

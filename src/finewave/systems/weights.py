@@ -25,7 +25,7 @@ from finewave.errors import InputError
 
 _SPARE = 2**22
 """Numbers that a network may have besides those of its weights: buffers that are not stored."""
-_FACTORIES = frozenset((torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.eye))
+_FACTORIES = frozenset((torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn))
 
 
 def numbers_in(path: Path) -> int:
@@ -54,12 +54,21 @@ class _Bounded(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func in _FACTORIES:
-            first = kwargs.get("size", args[0] if args else ())
-            sides = first if isinstance(first, tuple | list) else args
-            if math.prod(side for side in sides if isinstance(side, int)) > self._largest:
-                raise self._refusal
+        if _numbers_made(func, args, kwargs) > self._largest:
+            raise self._refusal
         return func(*args, **kwargs)
+
+
+def _numbers_made(func: Any, args: Any, kwargs: Mapping[str, Any]) -> int:
+    """Return how many numbers a call makes, as far as its arguments are a size; 0 for all other functions."""
+    if func is torch.eye:
+        rows = kwargs.get("n", args[0] if args else 0)
+        return int(rows * kwargs.get("m", args[1] if len(args) > 1 else rows))
+    if func not in _FACTORIES:
+        return 0
+    first = kwargs.get("size", args[0] if args else ())
+    sides = first if isinstance(first, tuple | list) else args
+    return math.prod(side for side in sides if isinstance(side, int))
 
 
 @contextmanager

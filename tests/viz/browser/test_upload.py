@@ -63,8 +63,18 @@ def test_a_photograph_dropped_on_the_page_becomes_a_result(
     np.testing.assert_allclose(fw.open_scene(saved).values, expected.values, atol=1e-5)
 
 
-def test_what_cannot_be_used_is_said(open_page: Open, address: str, tmp_path: Path) -> None:
+def test_what_cannot_be_used_is_said(open_page: Open, address: str, photograph: Path, tmp_path: Path) -> None:
     page = open_page(address)
+    about, spectra = tmp_path / "LC08_MTL.txt", tmp_path / "lab.csv"
+    for path in (about, spectra):
+        path.write_text("GROUP = LANDSAT_METADATA_FILE\n")
+    drop(page, about, photograph, spectra)  # the image is opened, not the text read as spectra
+    assert page.locator("#chosen").inner_text() == (
+        "my photo.png (left out: LC08_MTL.txt, lab.csv; one image at a time, spectra by themselves)"
+    )
+    assert page.locator("#run").is_enabled()
+    assert not page.locator("#try-trouble").is_visible()
+    page.locator("#try-cancel").click()
     text = tmp_path / "text.png"
     text.write_text("no image")
     page.locator("#open-try").click()
@@ -112,8 +122,17 @@ def test_a_dropped_library_is_plotted(open_page: Open, files: dict[str, Path], t
         assert page.evaluate("finewave.models.left.document.get_model_by_name('pinned').data.label.length") == 1
         drop(page, header, data)
         page.wait_for_function(f"{MEASURED}.label.includes('panel')")
-        page.locator("#find").fill("nothing of this name")
-        page.locator("#find").fill("gra")
+        for name in ("soil", "grass"):  # plotted ones are listed, whatever is looked for
+            page.locator("#library li").filter(has_text=name).locator("input").uncheck()
+            page.wait_for_function(f"!{MEASURED}.label.includes('{name}')")
+        found = (("nothing of this name", ["panel"]), ("GRA", ["grass", "panel"]), ("", ["grass", "panel", "soil"]))
+        for text_to_find, names in found:
+            page.locator("#find").fill(text_to_find)
+            page.wait_for_function(
+                "(names) => JSON.stringify([...document.querySelectorAll('#library .name')]"
+                ".map((each) => each.textContent).sort()) === JSON.stringify(names)",
+                arg=names,
+            )
         # what cannot be read is said in the dialog
         drop(page, data)
         page.wait_for_function("document.getElementById('try-trouble').textContent.includes('drop field.hdr together')")

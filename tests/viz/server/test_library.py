@@ -90,9 +90,9 @@ def test_dropped_spectra_come_after_those_of_the_command(monkeypatch: pytest.Mon
     assert first is not None
     assert store.on_bands(CENTRES) is first
     assert store.on_bands(None) is None
-    store.add([entry("leaf"), entry("soil"), entry("leaf", 0.3)], "a.csv")
+    store.add([entry("leaf"), entry("soil"), entry("leaf", 0.3), entry("leaf")], "a.csv")
     assert [each.name for each in store.entries] == ["soil", "leaf", "leaf"]
-    assert store.positions([entry("leaf", 0.3), entry("soil")]) == [2, 0]
+    assert store.positions([entry("leaf", 0.3), entry("soil"), entry("leaf", 0.3)]) == [2, 0]
     second = store.on_bands(CENTRES)
     assert second is not None
     assert len(second.angles(CENTRES)) == 3

@@ -65,6 +65,10 @@ class CheckedStore(WrapperStore[Store]):
                 )
         return value
 
+    def _with_store(self, store: Store) -> CheckedStore:
+        """Return the same checks of another store, as `WrapperStore.with_read_only` asks for it."""
+        return CheckedStore(store, self.shown)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CheckedStore) and self._store == other._store
 

@@ -38,15 +38,16 @@ class LibraryStore:
             They are too many.
         """
         known = {_key(each) for each in self.entries}
-        dropped = self._dropped + [each for each in entries if _key(each) not in known]
+        new = {_key(each): each for each in entries if _key(each) not in known}  # each once
+        dropped = [*self._dropped, *new.values()]
         refuse_too_many(dropped, name)
         self._dropped = dropped
         self._on_bands = {}
 
     def positions(self, entries: Sequence[LibrarySpectrum]) -> list[int]:
-        """Return where spectra are among all `entries`."""
+        """Return where spectra are among all `entries`, each place once."""
         known = {_key(each): number for number, each in enumerate(self.entries)}
-        return [known[_key(each)] for each in entries if _key(each) in known]
+        return list(dict.fromkeys(known[_key(each)] for each in entries if _key(each) in known))
 
     def on_bands(self, centres: NDArray[np.float64] | None) -> Library | None:
         """Return the spectra on an image's bands; None if there are none, or the image has no wavelengths."""

@@ -25,14 +25,16 @@
     };
     const choose = (files) => {
       if (!files.length || job || sending) return;
-      const [chosen] = files;
+      const image = files.find((each) => !SPECTRA.test(each.name));
       open();
-      if (files.some((each) => SPECTRA.test(each.name))) {
+      if (!image) {
         compare(files);
         return;
       }
-      byId("chosen").textContent = chosen.name;
-      file = fits(chosen, "finewave predict") ? chosen : null;
+      // a text beside an image is about it, as Landsat's MTL.txt
+      const others = files.filter((each) => each !== image).map((each) => each.name);
+      byId("chosen").textContent = image.name + (others.length ? ` (left out: ${others.join(", ")}; one image at a time, spectra by themselves)` : "");
+      file = fits(image, "finewave predict") ? image : null;
       running(false);
     };
     // Spectral libraries are sent at once; the header of a binary one goes before its values.
