@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import bz2
-import json
 import lzma
-import math
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable
 from functools import partial
 from typing import Any
 
 import numpy as np
-from zarr.abc.store import Store
-from zarr.storage import WrapperStore
+from zarr.abc.store import RangeByteRequest, Store, SuffixByteRequest
+from zarr.storage import LocalStore, WrapperStore
 
 from finewave.errors import InputError
+from finewave.io.formats.chunk_layout import ChunkLayout, Shard, layouts_in
 
 _METADATA = ("zarr.json", ".zarray", ".zmetadata")
-_TIMES = 8
-"""Filters may change the type of numbers: what is unpacked may have so many times the bytes of the chunk."""
-_SPARE = 2**24
-_UNKNOWN_BYTES = 2**28
-"""Of a chunk of texts, whose numbers of bytes are not stated."""
 _PIECE = 2**16
 _BLOCK = 2**17  # the largest of Zstandard
 _DEFLATE = 1032  # how far it compresses at most
+_UNKNOWN = ChunkLayout(refusal="do not say how chunks are stored")
+_NONE = 2**64 - 1  # in an index: a chunk that is not stored
 
 
 class CheckedStore(WrapperStore[Store]):
@@ -41,33 +37,59 @@ class CheckedStore(WrapperStore[Store]):
     def __init__(self, store: Store, shown: str) -> None:
         super().__init__(store)
         self.shown = shown
-        self._arrays: dict[str, tuple[str, int]] = {}
+        self._layouts: dict[str, ChunkLayout] = {}
 
     async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
         """Return a value of the store; see `zarr.abc.store.Store.get`."""
-        value = await super().get(key, prototype, byte_range)
         folder, _, name = key.rpartition("/")
-        if value is None:
-            return None
-        if name in _METADATA:
-            self._arrays.update(_arrays_in(folder, name, value.to_bytes()))
+        if name in _METADATA or name.startswith("."):
+            value = await super().get(key, prototype, byte_range)
+            if value is not None and name in _METADATA:
+                self._layouts.update(layouts_in(folder, name, value.to_bytes()))
             return value
-        if name.startswith("."):
-            return value  # further metadata
-        while folder not in self._arrays and folder:
-            folder = folder.rpartition("/")[0]
-        if folder in self._arrays:
-            codec, largest = self._arrays[folder]
-            if unpacks_beyond(value.as_numpy_array(), codec, largest):
-                raise InputError(
-                    f"{self.shown}: the chunk {key} unpacks to far more than its array states; the file is damaged, or "
-                    "made to fill the memory"
-                )
+        layout = self._layout_of(folder)
+        if layout.refusal:
+            raise InputError(
+                f"{self.shown}: its metadata {layout.refusal}; open it with the program that wrote it and save it "
+                "compressed once, by Blosc or Zstandard"
+            )
+        self._check_stored(key, layout)
+        value = await super().get(key, prototype, byte_range)
+        if value is not None:
+            _check(value.as_numpy_array(), layout, self._refusal(key), byte_range)
         return value
+
+    async def get_partial_values(self, prototype: Any, key_ranges: Iterable[tuple[str, Any]]) -> list[Any]:
+        """Return parts of values, each checked as by `get`."""
+        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+
+    async def _get_many(self, requests: Iterable[tuple[str, Any, Any]]) -> AsyncGenerator[tuple[str, Any], None]:
+        for key, prototype, byte_range in requests:
+            yield key, await self.get(key, prototype, byte_range)
+
+    def _layout_of(self, folder: str) -> ChunkLayout:
+        while folder not in self._layouts and folder:
+            folder = folder.rpartition("/")[0]
+        return self._layouts.get(folder, _UNKNOWN)
+
+    def _check_stored(self, key: str, layout: ChunkLayout) -> None:
+        """Refuse a file that is far larger than its chunk may be, which a sparse one is at no cost."""
+        if isinstance(self._store, LocalStore):
+            path = self._store.root / key
+            if path.is_file() and path.stat().st_size > 2 * layout.largest:
+                raise self._refusal(key)
+
+    def _refusal(self, key: str) -> InputError:
+        return InputError(
+            f"{self.shown}: the chunk {key} unpacks to far more than its array states; the file is damaged, or made to "
+            "fill the memory"
+        )
 
     def _with_store(self, store: Store) -> CheckedStore:
         """Return the same checks of another store, as `WrapperStore.with_read_only` asks for it."""
-        return CheckedStore(store, self.shown)
+        other = CheckedStore(store, self.shown)
+        other._layouts = self._layouts
+        return other
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CheckedStore) and self._store == other._store
@@ -76,45 +98,34 @@ class CheckedStore(WrapperStore[Store]):
         return hash(self.shown)
 
 
-def _arrays_in(folder: str, name: str, content: bytes) -> Iterator[tuple[str, tuple[str, int]]]:
-    """Yield the arrays that metadata describe: their folders, the codec of their chunks, the bytes these may have."""
-    try:
-        stated = json.loads(content)
-        if name == ".zmetadata":
-            inside = {key: each for key, each in stated["metadata"].items() if key.endswith(".zarray")}
-            found = {f"{folder}/{key.rpartition('/')[0]}".strip("/"): each for key, each in inside.items()}
-        else:
-            more = (stated.get("consolidated_metadata") or {}).get("metadata") or {}
-            found = {folder: stated, **{f"{folder}/{key}".strip("/"): each for key, each in more.items()}}
-        for where, array in found.items():
-            if "shape" in array:
-                yield where, (_codec(array), _largest(array))
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-        return  # left to the reader
+def _check(data: Any, layout: ChunkLayout, refusal: InputError, byte_range: Any = None) -> None:
+    """Raise the refusal if what was read of the store, or a chunk within it, unpacks to too much."""
+    shard = layout.shard
+    if shard is None:
+        if unpacks_beyond(data, layout.compressor, layout.largest):
+            raise refusal
+    elif byte_range is None:
+        for first, size in _index_of(data, shard, refusal):
+            _check(data[first : first + size], shard.inner, refusal)
+    elif byte_range == (
+        RangeByteRequest(0, shard.index_bytes) if shard.index_first else SuffixByteRequest(shard.index_bytes)
+    ):
+        _index_of(data, shard, refusal)
+    else:
+        _check(data, shard.inner, refusal)
 
 
-def _codec(array: dict[str, Any]) -> str:
-    """Return the name of what unpacks the bytes of a chunk first."""
-    if "codecs" not in array:
-        last = array.get("compressor") or (array.get("filters") or [{}])[-1]
-        return str(last.get("id", ""))
-    codecs = array["codecs"]
-    for each in codecs:
-        if each["name"] == "sharding_indexed":
-            codecs = each["configuration"]["codecs"]
-    names = [str(each["name"]).removeprefix("numcodecs.") for each in codecs]
-    if codecs is not array["codecs"] and "lz4" in names:
-        return ""  # it has no sign by which a chunk differs from the index of a shard
-    return next((each for each in reversed(names) if each not in ("crc32c", "crc32", "adler32", "fletcher32")), "")
-
-
-def _largest(array: dict[str, Any]) -> int:
-    chunk = array.get("chunks") or array["chunk_grid"]["configuration"]["chunk_shape"]
-    try:
-        bytes_each = np.dtype(array.get("dtype") or array["data_type"]).itemsize
-    except TypeError:
-        bytes_each = 0
-    return _TIMES * math.prod(map(int, chunk)) * bytes_each + _SPARE if bytes_each else _UNKNOWN_BYTES
+def _index_of(data: Any, shard: Shard, refusal: InputError) -> list[tuple[int, int]]:
+    """Return where the chunks of a shard, or of the part that is its index, lie; none where it is cut short."""
+    size = shard.index_bytes
+    stored = data[:size] if shard.index_first else data[-size:]
+    if len(stored) < size:
+        return []
+    entries = np.frombuffer(stored.tobytes(), "<u8", size // 16 * 2).reshape(-1, 2)
+    places = [(first, length) for first, length in entries.tolist() if (first, length) != (_NONE, _NONE)]
+    if shard.index_first and any(first < size for first, length in places if length):
+        raise refusal  # its own index as a chunk, which nobody writes
+    return places
 
 
 def unpacks_beyond(data: Any, codec: str, largest: int) -> bool:
@@ -124,12 +135,13 @@ def unpacks_beyond(data: Any, codec: str, largest: int) -> bool:
     ----------
     data : ndarray (n,) uint8
     codec : str
-        ``"blosc"``, ``"lz4"``, ``"zstd"``, ``"gzip"``, ``"zlib"``, ``"bz2"`` or ``"lzma"``; others are not checked.
+        ``"blosc"``, ``"lz4"``, ``"zstd"``, ``"gzip"``, ``"zlib"``, ``"bz2"`` or ``"lzma"``; others make about as much
+        as they have.
     largest : int
         Bytes.
     """
     head = data[:24].tobytes()
-    if codec == "blosc" and head[:1] in (b"\1", b"\2"):  # not the index of a shard
+    if codec == "blosc":
         return int.from_bytes(head[4:8], "little") > largest
     if codec == "lz4":
         return int.from_bytes(head[:4], "little") > largest
