@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sys
 import threading
@@ -12,11 +13,14 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pyproj
 import pytest
 import rasterio
 import scipy.io
 import xarray as xr
+import zarr
 from affine import Affine
+from pyproj.enums import PJType
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rioxarray.crs import crs_from_user_input
@@ -29,6 +33,8 @@ from finewave.io.open_save import load_scene
 from finewave.io.spots import read_spots
 from finewave.scene import make_scene, scene_crs
 from finewave.warnings import FinewaveWarning
+from tests.http_server import file_server
+from tests.io.products.test_stac import asset, item_of
 
 SECRET = (
     'GEOGCS["secret",DATUM["D",SPHEROID["S",6378137,298.25]],PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]]'
@@ -55,6 +61,13 @@ SECRET = (
         "WGS84",
         SECRET,
         CRS.from_epsg(32633).to_wkt(version="WKT2_2019"),
+        CRS.from_epsg(3857).to_wkt(version="WKT1_GDAL"),  # with an EXTENSION of PROJ's parameters
+        CRS.from_epsg(3857).to_wkt(version="WKT1_ESRI"),
+        pyproj.CRS("EPSG:32633").to_wkt(pretty=True),
+        pyproj.CRS("EPSG:7856").to_wkt(),  # an anchor, and dates
+        pyproj.CRS("EPSG:32633+5773").to_wkt(),
+        pyproj.CRS("EPSG:32633").to_wkt("WKT1_GDAL").replace("[", "(").replace("]", ")"),
+        'LOCAL_CS["a ""field"", 5 x 5",UNIT["metre",1]]',
         CRS.from_epsg(32633).to_dict(projjson=True),
         CRS.from_epsg(32633),
         32633,
@@ -85,6 +98,50 @@ def visits() -> Iterator[tuple[str, list[int]]]:
     listening.shutdown(socket.SHUT_RDWR)
     listening.close()
     thread.join()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name(/etc/passwd",
+        "x[http://127.0.0.1:9/a.wkt]",
+        "GEOGCS[",
+        "GEOGCS[/etc/passwd]",
+        "GEOGCS[a]/etc/passwd",
+        "GEOGCS[a][b]",
+        'GEOGCS["a",' + "UNIT[" * 100 + "1" + "]" * 101,
+        'PROJCS["a",EXTENSION["PROJ4","+proj=utm +nadgrids=http://127.0.0.1:9/a"]]',
+        'BOUNDCRS["a",PARAMETERFILE["Latitude and longitude difference file","/etc/passwd"]]',
+        "GEOGCS[" + "," * 2**19 + "]",
+        '{"type": "GeographicCRS"',
+        "{a}/../secret",
+        "[" * 100_000,
+        "{" * 100_000,
+        '{"a":' * 100_000,
+        "+proj=tinshift +file=secret.json",
+        "+proj=pipeline +step +proj=gridshift +grids=secret.tif",
+    ],
+    ids=lambda text: text[:40],
+)
+def test_texts_that_are_half_a_definition(text: str) -> None:
+    with pytest.raises(CRSError, match="does not define a CRS"):
+        crs_definition(text)
+
+
+def test_definitions_of_all_kinds_of_crs_are_taken() -> None:
+    """Each of PROJ's data base whose code is a multiple of 97, in four dialects."""
+    kinds = [PJType.PROJECTED_CRS, PJType.GEOGRAPHIC_2D_CRS, PJType.VERTICAL_CRS, PJType.COMPOUND_CRS]
+    codes = [code for kind in kinds for code in pyproj.get_codes("EPSG", kind) if int(code) % 97 == 0]
+    assert len(codes) > 50
+    for code in codes:
+        crs = pyproj.CRS.from_epsg(int(code))
+        for version in ("WKT2_2019", "WKT2_2015", "WKT1_GDAL", "WKT1_ESRI"):
+            try:
+                text = crs.to_wkt(version)
+            except pyproj.exceptions.CRSError:  # the older dialects lack some
+                continue
+            if text and not text.startswith("VERTCS"):  # of ESRI, which is heights alone
+                assert crs_definition(text) == text
 
 
 LEADING = {
@@ -181,6 +238,15 @@ def _envi(path: Path, text: str) -> Path:
     return path.with_suffix(".hdr")
 
 
+def _item(path: Path, text: str) -> Path:
+    """A STAC item of two bands, whose files state the CRS."""
+    item = item_of({"red": asset("red"), "green": asset("green")})
+    for key, each in item["assets"].items():
+        each["href"] = _geotiff(path.with_name(key), text).name
+    path.with_suffix(".json").write_text(json.dumps(item))
+    return path.with_suffix(".json")
+
+
 FILES: dict[str, Callable[[Path, str], Path]] = {
     "crs_wkt of NetCDF": lambda path, text: _netcdf(path, text, "crs_wkt"),
     "spatial_ref of NetCDF": lambda path, text: _netcdf(path, text, "spatial_ref"),
@@ -228,6 +294,28 @@ def test_files_lead_nowhere(
         fw.info(tmp_path / "b.tif")
     assert visits[1] == []
     assert text not in evaluated
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["tag of a GeoTIFF", "tag of a band", "WKT in Zarr", "item"])
+def test_files_on_a_server_lead_nowhere(
+    kind: str, tmp_path: Path, visits: tuple[str, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(variable, "127.0.0.1")
+    (tmp_path / "served").mkdir()
+    text = LEADING["address"](visits[0], tmp_path)
+    path = _item(tmp_path / "served" / "a", text) if kind == "item" else FILES[kind](tmp_path / "served" / "a", text)
+    if path.suffix == ".zarr":
+        zarr.consolidate_metadata(path)
+    with file_server(tmp_path / "served") as server:
+        try:
+            scene = fw.open_scene(f"{server.url}/{path.name}", full_scale=1).load()
+        except InputError as error:
+            assert re.search(r"is not a CRS|does not define a CRS", str(error))  # noqa: PT017 - one kind drops it
+        else:
+            assert scene_crs(scene) is None
+    assert visits[1] == []
 
 
 def test_spots_lead_nowhere(secret: Path, tmp_path: Path, visits: tuple[str, list[int]]) -> None:

@@ -15,8 +15,22 @@ _CODE = re.compile(
     re.IGNORECASE,
 )
 _LINK = re.compile(rf"https?://(?:www\.)?opengis\.net/def/crs/({_AUTHORITY})/[\w.]+/(\w+)/?", re.IGNORECASE)
-_WKT = re.compile(r"\w+\s*[\[(]")
+_WKT_ROOT = re.compile(
+    r"(?:GEOGCS|GEOCCS|PROJCS|VERT_CS|COMPD_CS|LOCAL_CS|GEODCRS|GEODETICCRS|GEOGCRS|GEOGRAPHICCRS|PROJCRS|PROJECTEDCRS"
+    r"|VERTCRS|VERTICALCRS|COMPOUNDCRS|ENGCRS|ENGINEERINGCRS|BOUNDCRS|DERIVEDPROJCRS|COORDINATEMETADATA)\s*[\[(]",
+    re.IGNORECASE,
+)
+"""Those by which GDAL, too, takes a text for WKT; it takes other words for names of files."""
+_WKT_TOKEN = re.compile(
+    r"""\s*(?:(?P<open>[A-Za-z_]\w*\s*[\[(])|(?P<close>[\])])|(?P<comma>,)"""
+    r"""|"(?:[^"]|"")*"|[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[\d:TZ.+-]+|[A-Za-z_]\w*)\s*"""
+)
+_WKT_GRIDS = re.compile(r"""\b(?:EXTENSION|PARAMETERFILE)\s*[\[(]\s*"[^"]*"\s*,\s*"[^"]*[/\\][^"]*\"""", re.IGNORECASE)
+_WKT_HEIGHTS = re.compile(r",\s*VERTCS\s*\[", re.IGNORECASE)  # after the first node in ESRI's dialect
+_DEEPEST = 30
+_LONGEST = 2**18
 _PROJ = re.compile(r"(?:\+\w+|proj|init|ellps|datum|units|zone)=[^/\\]*", re.IGNORECASE)
+_FILES = re.compile(r"\b(?:file|grids|model|catalog|xyz_grids)=", re.IGNORECASE)
 _INIT = re.compile(rf"\binit=(?!{_AUTHORITY}:\w+)", re.IGNORECASE)
 _NAME = re.compile(r"[\w +()-]+(?: / [\w +()-]+)?")
 
@@ -45,12 +59,39 @@ def crs_definition(value: Any) -> Any:
     link = _LINK.fullmatch(text)
     if link is not None:
         return f"{link[1].upper()}:{link[2]}"
-    if text.startswith("{") or _WKT.match(text) or _CODE.fullmatch(text):
+    if len(text) <= _LONGEST and (_is_json(text) or _is_wkt(text) or _CODE.fullmatch(text)):
         return text
-    if _PROJ.fullmatch(text) and not _INIT.search(text):
+    if len(text) <= _LONGEST and _PROJ.fullmatch(text) and not (_INIT.search(text) or _FILES.search(text)):
         return text
     if len(text) < 100 and _NAME.fullmatch(text) and not Path(text).exists():
         return text
     from rasterio.errors import CRSError
 
     raise CRSError(f"{text[:60]!r} does not define a CRS; WKT, PROJJSON or a code such as EPSG:32632 is accepted")
+
+
+def _is_wkt(text: str) -> bool:
+    """Return whether a text is WKT to its end, one node: words, numbers and quoted texts, no path to a grid."""
+    if not _WKT_ROOT.match(text) or _WKT_GRIDS.search(text):
+        return False
+    at = depth = 0
+    while at < len(text):
+        token = _WKT_TOKEN.match(text, at)
+        if token is None:
+            return False
+        at = token.end()
+        depth += (token["open"] is not None) - (token["close"] is not None)
+        if depth == 0 and (heights := _WKT_HEIGHTS.match(text, at)):
+            at, depth = heights.end(), 1
+        if depth > _DEEPEST or (depth < 1 and at < len(text)):
+            return False
+    return depth == 0
+
+
+def _is_json(text: str) -> bool:
+    if not text.startswith("{"):
+        return False
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
