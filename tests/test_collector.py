@@ -28,7 +28,6 @@ def test_nothing_is_collected_until_that_is_asked_for() -> None:
         gc.collect()
         assert knot() is None
     assert gc.isenabled()
-    gc.unfreeze()
 
 
 def test_whoever_has_switched_it_off_keeps_it_off() -> None:

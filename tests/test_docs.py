@@ -10,13 +10,9 @@ import itertools
 import os
 import re
 import shlex
-import subprocess
-import sys
 import textwrap
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -26,6 +22,7 @@ from click.testing import CliRunner
 from finewave.cli import main
 from finewave.training.recipes import load_recipe
 from finewave.types import TASKS
+from tests.fork_server import ForkServer
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -70,19 +67,8 @@ WITH_PYTHON = [page for page in PAGES if blocks(page, "python")]
 WITH_COMMANDS = [page for page in PAGES if blocks(page, "console", "sh", "bash", "shell")]
 
 
-@pytest.fixture(scope="module")
-def page_runner() -> Iterator[subprocess.Popen[str]]:
-    """A process that has imported the libraries, see `tests.page_runner`."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(ROOT / "tests" / "page_runner.py")]
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, env=environment, cwd=ROOT, **pipes) as runner:
-        yield runner
-        runner.kill()
-
-
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=name_of)
-def test_python_blocks_run(page: Path, tmp_path: Path, page_runner: subprocess.Popen[str]) -> None:
+def test_python_blocks_run(page: Path, tmp_path: Path, fork_server: ForkServer) -> None:
     """All blocks of a page, in one process of their own: pages may not lean on each other or on outside data."""
     outside_input(tmp_path)
     lines = page.read_text(encoding="utf-8").count("\n") + 1
@@ -92,12 +78,13 @@ def test_python_blocks_run(page: Path, tmp_path: Path, page_runner: subprocess.P
         program[first - 1 : first - 1 + text.count("\n")] = text.rstrip("\n").split("\n")
     assert len(program) == lines
     (tmp_path / page.name).write_text("\n".join(program), encoding="utf-8")
-    assert page_runner.stdin is not None
-    assert page_runner.stdout is not None
-    page_runner.stdin.write(f"{tmp_path / page.name}\n")
-    page_runner.stdin.flush()
-    exit_code = int(page_runner.stdout.readline())
-    assert exit_code == 0, (tmp_path / "errors.txt").read_text(encoding="utf-8")[-3000:]
+    environment = os.environ | {
+        "FINEWAVE_DATA": str(tmp_path / "none"),
+        "FINEWAVE_PREPARED": str(tmp_path / "prepared"),
+        "OMP_NUM_THREADS": "1",
+    }
+    done = fork_server.run("import runpy, sys; runpy.run_path(sys.argv[1])", page.name, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_blocks_are_found() -> None:

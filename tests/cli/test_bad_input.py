@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -16,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.cli.command_line import assert_refused, run
+from tests.fork_server import ForkServer
 
 
 @pytest.fixture
@@ -167,14 +166,15 @@ def test_disk_without_space(
     refuse(photograph, output, tiny_weights, "disk is full")
 
 
-def test_disk_that_fills_up_while_writing(photograph: Path, output: Path, tiny_weights: Path) -> None:
+def test_disk_that_fills_up_while_writing(
+    photograph: Path, output: Path, tiny_weights: Path, fork_server: ForkServer
+) -> None:
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000));"
         "from finewave.cli import main; main(sys.argv[1:])"
     )
-    arguments = ["predict", str(photograph), "-o", str(output), "--model", str(tiny_weights)]
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    done = fork_server.run(code, "predict", photograph, "-o", output, "--model", tiny_weights)
     assert done.returncode == 2, done.stderr
     assert [line[:7] for line in done.stderr.splitlines() if not line.startswith("warning: ")] == ["error: "]
     assert_nothing_left(output)

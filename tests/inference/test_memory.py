@@ -61,7 +61,7 @@ def write_source(path: Path, height: int) -> Path:
 
 
 def test_peak_is_bounded(model: Path, tmp_path: Path) -> None:
-    height = 3072
+    height = 2432
     source, output = write_source(tmp_path / "scene.tif", height), tmp_path / "out.zarr"
     assert BANDS * height * WIDTH * SCALE**2 * 4 > 1.5 * BOUND  # the result in memory would not fit
     assert peak_of(source, output, model) < BOUND

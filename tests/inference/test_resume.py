@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from finewave.inference.resume import unfinished_folder
 from finewave.inference.super_resolve import super_resolve
 from finewave.io.open_save import load_scene, open_scene
 from finewave.io.sole_writer import sole_writer
+from tests.fork_server import ForkServer
 from tests.inference.tiny_models import save_model, scene_of, write_scene
 from tests.io.scene_helpers import full_disk
 
@@ -100,13 +99,14 @@ def stopped(source: Path, output: Path, model: Path, tiles: int = 5) -> Path:
     return unfinished_folder(output)
 
 
-def test_killed_at_half_only_what_was_in_flight_is_made_again(source: Path, model: Path, made: list[int]) -> None:
+def test_killed_at_half_only_what_was_in_flight_is_made_again(
+    source: Path, model: Path, made: list[int], fork_server: ForkServer
+) -> None:
     expected = expected_of(source, model)
     assert sorted(made) == list(range(12))
     made.clear()
     output = source.with_name("out.tif")
-    command = [sys.executable, "-c", KILLED, str(source), str(output), str(model), "6"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = fork_server.run(KILLED, source, output, model, "6")
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert not output.exists()
     kept = finished_in(output)

@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ from finewave.studies.runner import missing_groups, run_groups, trainings_folder
 from finewave.studies.scoring import score
 from finewave.studies.table_formats import write_table
 from finewave.studies.tables import build_table
+from tests.fork_server import ForkServer
 from tests.studies.conftest import request_of
 from tests.training.dying import dying
 
@@ -34,7 +33,6 @@ die_if_asked()
 provenance.checkout_revision = training.checkout_revision = lambda **_: "one"  # it may change meanwhile
 main(sys.argv[1:])
 """
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("tiny", "prepared")
 
 
@@ -169,20 +167,16 @@ def test_two_processes_do_not_train_the_same(tmp_path: Path) -> None:
     assert run_groups(group, tmp_path, quiet) == {}
 
 
-def test_killed_and_started_again_it_is_the_same_table(tmp_path: Path) -> None:
+def test_killed_and_started_again_it_is_the_same_table(tmp_path: Path, fork_server: ForkServer) -> None:
     """SIGKILL in a training; the same command afterwards makes the table of a study that was left alone."""
-    asked = ["--datasets", "cave", "--split", "val", "--budget", "40steps", "--rows", "floor", "none"]
-
-    def command(out: str) -> list[str]:
-        return [sys.executable, "-c", SCRIPT, "study", "tiny", *asked, "--out", str(tmp_path / out)]
-
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-    options = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
-    ended = subprocess.run(command("killed"), **{**options, "env": environment | dying("after 5")})
-    assert ended.returncode == -signal.SIGKILL
+    asked = ["study", "tiny", "--datasets", "cave", "--split", "val", "--budget", "12steps", "--rows", "floor", "none"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = [*asked, "--out", tmp_path / "killed"]
+    ended = fork_server.run(SCRIPT, *killed, env=environment | dying("after 5"))
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert len(all_results(tmp_path / "killed")) == 1  # the floor; the training had not ended
     for out in ("killed", "calm"):
-        subprocess.run(command(out), check=True, **options)
+        fork_server.run(SCRIPT, *asked, "--out", tmp_path / out, env=environment).check_returncode()
     names = sorted(path.name for path in (tmp_path / "calm").glob("tiny-*"))
     assert [name.rpartition(".")[2] for name in names] == ["csv", "md", "tex"]
     for name in names:

@@ -40,12 +40,11 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_store(path, scenes.items(), wavelengths(), attributes)
 
 
-@pytest.fixture
-def overrides(small_store: Path, tmp_path: Path) -> list[str]:
-    """What makes the published recipe a matter of seconds."""
+def quick(store: Path, out: Path) -> list[str]:
+    """Return what makes the published recipe a matter of seconds."""
     return [
-        f"data.store={small_store}",
-        f"out={tmp_path / 'run'}",
+        f"data.store={store}",
+        f"out={out}",
         *SMALL,
         "data.augment=true",
         "phase1.steps=12",
@@ -54,6 +53,12 @@ def overrides(small_store: Path, tmp_path: Path) -> list[str]:
         "phase2.steps=4",
         "phase2.validate_every=4",
     ]
+
+
+@pytest.fixture
+def overrides(small_store: Path, tmp_path: Path) -> list[str]:
+    """Of a run of the test's own."""
+    return quick(small_store, tmp_path / "run")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import csv
 import math
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import finewave as fw
 from finewave.nn.losses import LOSSES
 from finewave.training import trainer as training
 from finewave.training.trainer import train
+from tests.fork_server import ForkServer
 from tests.training.dying import dying
 
 SCRIPT = """
@@ -105,7 +105,7 @@ def test_optimiser_and_schedule_are_those_of_the_recipe(common: list[str], monke
 
 
 def test_killed_and_started_again_it_ends_the_same(
-    common: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    common: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fork_server: ForkServer
 ) -> None:
     """SIGKILL after a checkpoint: weights, BatchNorm's statistics and average are those of a run left alone."""
     monkeypatch.setattr(training, "training_precision", lambda device: "bf16-mixed")  # as in the script
@@ -113,14 +113,11 @@ def test_killed_and_started_again_it_ends_the_same(
     killed = [*calm, f"out={tmp_path / 'killed'}"]
     train("common-cave-x4", calm)
 
-    root = Path(__file__).parents[2]
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    command = [sys.executable, "-c", SCRIPT, *killed]
-    options = {"cwd": root, "stdout": subprocess.DEVNULL}
-    ended = subprocess.run(command, env=environment | dying("after 7"), **options)
-    assert ended.returncode == -signal.SIGKILL
+    ended = fork_server.run(SCRIPT, *killed, env=environment | dying("after 7"))
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert not (tmp_path / "killed" / "model").exists()
-    subprocess.run(command, env=environment, check=True, **options)
+    fork_server.run(SCRIPT, *killed, env=environment).check_returncode()
     one, other = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("calm", "killed"))
     assert one.keys() == other.keys()
     for key in one:

@@ -4,8 +4,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,8 @@ import finewave as fw
 from finewave.training import callbacks
 from finewave.training import trainer as training
 from finewave.training.trainer import train
+from tests.fork_server import ForkServer
+from tests.training.conftest import quick
 from tests.training.dying import dying
 
 # Checkpoints after every step, so that a kill at any moment finds one.
@@ -39,9 +39,16 @@ def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
         assert torch.equal(a[key], b[key]), key
 
 
-def test_a_recipe_becomes_a_model_with_its_card(overrides: list[str], tmp_path: Path) -> None:
-    folder = train("jssunet-cave-x4", overrides)
-    model = fw.load_model(folder)
+@pytest.fixture(scope="module")
+def finished(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has ended; the tests leave it as it is."""
+    out = tmp_path_factory.mktemp("finished") / "run"
+    assert train("jssunet-cave-x4", quick(small_store, out)) == out / "model"
+    return out
+
+
+def test_a_recipe_becomes_a_model_with_its_card(finished: Path) -> None:
+    model = fw.load_model(finished / "model")
     assert model.card.scale == 4
     assert model.card.sensor == "nikon-d5100"
     assert model.card.wavelengths_nm == [400.0 + 10 * i for i in range(31)]
@@ -61,10 +68,9 @@ def test_training_lowers_the_loss_and_logs_the_clusters(overrides: list[str], tm
     assert all(abs(sum(row) - 1) < 1e-4 for row in shares)
 
 
-def test_phase2_leaves_the_rest_alone(overrides: list[str], tmp_path: Path) -> None:
-    train("jssunet-cave-x4", overrides)
-    phase1 = load_file(tmp_path / "run" / "phase1" / "best.safetensors")
-    final = weights(tmp_path / "run")
+def test_phase2_leaves_the_rest_alone(finished: Path) -> None:
+    phase1 = load_file(finished / "phase1" / "best.safetensors")
+    final = weights(finished)
     for key, value in phase1.items():
         if not key.startswith("post."):
             assert torch.equal(value, final[key]), key
@@ -73,7 +79,7 @@ def test_phase2_leaves_the_rest_alone(overrides: list[str], tmp_path: Path) -> N
 
 @pytest.mark.parametrize("moment", ["after 1", "within 17"])
 def test_killed_and_started_again_it_ends_the_same(
-    overrides: list[str], tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+    overrides: list[str], tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch, fork_server: ForkServer
 ) -> None:
     """SIGKILL after the first checkpoint, or while a later one is written: the weights of a run left alone."""
     monkeypatch.setattr(training, "training_precision", lambda device: "bf16-mixed")  # as in the script
@@ -81,16 +87,14 @@ def test_killed_and_started_again_it_ends_the_same(
     killed = [*calm, f"out={tmp_path / 'killed'}"]
     train("jssunet-cave-x4", calm)
 
-    command = [sys.executable, "-c", SCRIPT, *killed]
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    options = {"cwd": Path(__file__).parents[2], "stdout": subprocess.DEVNULL}
-    ended = subprocess.run(command, env=environment | dying(moment), **options)
-    assert ended.returncode == -signal.SIGKILL
+    ended = fork_server.run(SCRIPT, *killed, env=environment | dying(moment))
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert not (tmp_path / "killed" / "model").exists()
     checkpoint = tmp_path / "killed" / "phase1" / "last.ckpt"
     assert torch.load(checkpoint, weights_only=True)["global_step"] >= 1  # whole, whenever the kill came
 
-    subprocess.run(command, env=environment, check=True, **options)
+    fork_server.run(SCRIPT, *killed, env=environment).check_returncode()
     assert_same(weights(tmp_path / "calm"), weights(tmp_path / "killed"))
 
 
@@ -102,25 +106,32 @@ def test_a_phase_ends_in_the_arithmetic_that_it_began_with(tmp_path: Path, monke
     assert training._precision({"precision": "float32"}, tmp_path) == "32-true"
 
 
-@pytest.mark.parametrize("post", ["true", "false"])
-def test_a_finished_run_is_not_run_again(overrides: list[str], monkeypatch: pytest.MonkeyPatch, post: str) -> None:
-    overrides = [*overrides, f"model.post={post}"]
-    folder = train("jssunet-cave-x4", overrides)
-    assert any(key.startswith("post.") for key in weights(folder.parent)) == (post == "true")
-    before = (folder / "model.safetensors").stat().st_mtime_ns
+def assert_not_run_again(run: Path, overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (run / "model" / "model.safetensors").stat().st_mtime_ns
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("trained again")
 
     monkeypatch.setattr("lightning.Trainer.fit", refuse)
-    assert train("jssunet-cave-x4", overrides) == folder
-    assert (folder / "model.safetensors").stat().st_mtime_ns == before
+    assert train("jssunet-cave-x4", overrides) == run / "model"
+    assert (run / "model" / "model.safetensors").stat().st_mtime_ns == before
 
 
-def test_another_recipe_does_not_go_into_the_same_folder(overrides: list[str]) -> None:
+def test_a_finished_run_is_not_run_again(finished: Path, small_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert any(key.startswith("post.") for key in weights(finished))
+    assert_not_run_again(finished, quick(small_store, finished), monkeypatch)
+
+
+def test_nor_is_one_of_a_single_phase(overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = [*overrides, "model.post=false"]
     train("jssunet-cave-x4", overrides)
+    assert not any(key.startswith("post.") for key in weights(tmp_path / "run"))
+    assert_not_run_again(tmp_path / "run", overrides, monkeypatch)
+
+
+def test_another_recipe_does_not_go_into_the_same_folder(finished: Path, small_store: Path) -> None:
     with pytest.raises(fw.InputError, match=r"another recipe \(different: model\)"):
-        train("jssunet-cave-x4", [*overrides, "model.features=16"])
+        train("jssunet-cave-x4", [*quick(small_store, finished), "model.features=16"])
 
 
 def test_a_time_budget_ends_the_phase(overrides: list[str], tmp_path: Path) -> None:
@@ -131,17 +142,11 @@ def test_a_time_budget_ends_the_phase(overrides: list[str], tmp_path: Path) -> N
     assert torch.load(tmp_path / "run" / "phase1" / "last.ckpt", weights_only=True)["global_step"] < 100_000
 
 
-def test_weights_can_be_the_start_of_another_run(overrides: list[str], tmp_path: Path) -> None:
-    first = train("jssunet-cave-x4", overrides)
+def test_weights_can_be_the_start_of_another_run(finished: Path, overrides: list[str]) -> None:
+    first = finished / "model"
     second = train(
         "jssunet-cave-x4",
-        [
-            *overrides,
-            f"out={tmp_path / 'second'}",
-            f"init_from={first}",
-            "data.sensor=srgb",
-            "phase1.learning_rate=0",
-        ],
+        [*overrides, f"init_from={first}", "data.sensor=srgb", "phase1.learning_rate=0"],
     )
     start, end = load_file(first / "model.safetensors"), load_file(second / "model.safetensors")
     key = "fusion.stages.0.prox.head.weight"

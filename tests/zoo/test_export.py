@@ -23,7 +23,26 @@ from finewave.zoo.listing import list_models
 from finewave.zoo.model import Model
 from tests.test_conformity import SMALL, build, inputs_of
 
-SLOW = {"awan", "jssunet", "mst++", "mulsr", "sr-ssr-fusion", "ssc-hsr", "ssfin", "us3rn"}
+SLOW = {
+    "awan",
+    "jssunet",
+    "mst++",
+    "mulsr",
+    "sr-ssr-fusion",
+    "ssc-hsr",
+    "ssfin",
+    "us3rn",
+    # built as others that are quick: ensemble-sssr, jssunet-fusion, sr-ssr, residual-sr
+    "ensemble-fusion",
+    "ensemble-sr",
+    "ensemble-ssr",
+    "jssunet-sr",
+    "ssr-sr",
+    "edsr",
+    "gdrrn",
+    # further below with local pooling
+    "sspsr",
+}
 VARIANTS: dict[str, dict[str, Any]] = {
     "awan": {"blocks": 1},
     "jssunet": {"stages": 1},

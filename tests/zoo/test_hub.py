@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from finewave.zoo.bundled_weights import CARD, WEIGHTS, weight_folders
 from finewave.zoo.card import Card
 from finewave.zoo.model import Model, load_model
 from finewave.zoo.readme import readme_of
+from tests.fork_server import ForkServer
 from tests.zoo.hub_server import TOKEN, Hub, Repository, running_hub
 
 NAME = "somebody/tiny-x2"
@@ -197,15 +197,16 @@ def test_cache_serves_without_network(model: Model, hub: Hub, nobody: str, monke
     assert list(hub_module.cached()) == [f"hf:{NAME}"]
 
 
-def test_command_line_with_a_model_on_the_hub(model: Model, hub: Hub, tmp_path: Path) -> None:
+def test_command_line_with_a_model_on_the_hub(model: Model, hub: Hub, tmp_path: Path, fork_server: ForkServer) -> None:
     """In processes of their own, as users run it: by the variables of huggingface_hub, then without a network."""
     model.push_to_hub(NAME, token=TOKEN)
     values = np.random.default_rng(1).random((3, 12, 10), dtype=np.float32)
     save_scene(make_scene(values, wavelengths=[600.0, 540.0, 460.0]), tmp_path / "scene.tif")
     environment = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "finewave", "predict", "scene.tif", "--model", f"hf:{NAME}", "-o"]
+    code = "import sys; from finewave.cli import main; main(sys.argv[1:])"
+    command = ["predict", "scene.tif", "--model", f"hf:{NAME}", "-o"]
     for output, more in (("first.tif", {}), ("second.tif", {"HF_HUB_OFFLINE": "1"})):
-        done = subprocess.run([*command, output], cwd=tmp_path, env=environment | more, capture_output=True, text=True)
+        done = fork_server.run(code, *command, output, cwd=tmp_path, env=environment | more)
         assert (done.returncode, done.stdout, done.stderr) == (0, f"{output}\n", "")
     assert (tmp_path / "first.tif").read_bytes() == (tmp_path / "second.tif").read_bytes()
 
