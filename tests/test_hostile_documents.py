@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ import finewave as fw
 from finewave.datasets.custom import read_description
 from finewave.errors import InputError
 from finewave.physics.sensors.yaml_sensor import read_yaml_sensor
+from finewave.systems.registry import list_systems, system_named
 from finewave.training.recipes import load_recipe
 from finewave.viz.server.offered_models import model_label
 from finewave.zoo.card import Card
@@ -81,6 +83,9 @@ def test_cards_that_are_hostile(change, tiny_weights: Path, tmp_path: Path) -> N
         ("kernel-ridge", {"centres": 10}, {"centres": 10**9}),
         ("scene-ridge", {}, {"ms_bands": 10**6}),
         ("ssfin", {"scale": 2, "features": 12, "blocks": 1, "reduction": 3}, {"hs_bands": 10**9}),
+        ("sspsr", {"scale": 2, "features": 8, "blocks": 1, "reduction": 4}, {"group_size": 10**9}),
+        ("ssc-hsr", {"scale": 2, "features": 8, "flow_features": 8}, {"flow_iterations": 10**9}),
+        ("residual-fusion", {}, {"crop": 10**9}),
     ],
 )
 def test_a_huge_network_of_a_card_is_refused_before_it_takes_memory(
@@ -95,6 +100,18 @@ def test_a_huge_network_of_a_card_is_refused_before_it_takes_memory(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused(fw.load_model, folder)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KB; each would take gigabytes
+
+
+def test_every_whole_number_of_a_system_has_an_upper_bound() -> None:
+    """Before anything is made: some say how often a layer is run, which no comparison with the weights shows."""
+    tried = 0
+    for system in list_systems():
+        for option, stated in inspect.signature(system_named(system).load()).parameters.items():
+            if type(stated.default) is int:
+                with pytest.raises(InputError, match=f"{option}=10000000000 is out of range; it must be at most"):
+                    fw.create_model(system, **{option: 10**10})
+                tried += 1
+    assert tried > 100
 
 
 def test_facts_of_another_kind_are_refused_by_name(tiny_weights: Path) -> None:

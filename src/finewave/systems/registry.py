@@ -126,8 +126,25 @@ def _add_plugins() -> None:
 _add_plugins()
 
 
-LARGEST = {"scale": 1000, "ms_bands": 1000, "hs_bands": 10_000}
-"""Largest values of options by which networks compute tables before their layers are made."""
+LARGEST = {
+    "batch_size": 1000,
+    "centres": 10**5,
+    "crop": 1000,
+    "endmembers": 1000,
+    "flow_iterations": 1000,
+    "ms_bands": 1000,
+    "nodes": 10**7,
+    "pixels": 10**9,
+    "scale": 1000,
+    "steps": 10**5,
+    "turns": 1000,
+    "units": 1000,
+}
+"""Largest values of options that are not `LARGEST_OTHER`: those that say how much is fitted to, how large parts of an
+image are, and how often a layer is run."""
+LARGEST_OTHER = 10_000
+"""Largest value of any other whole number. A card of a file from anywhere asks for no more time or memory than these:
+tables are computed before layers are made, which alone are compared with the weights."""
 
 
 def list_systems(task: str | None = None) -> list[str]:
@@ -270,8 +287,8 @@ def check_options(system: str, options: Mapping[str, Any], annotations: Mapping[
         _check_kind(system, key, value, annotations.get(key, Any), prefix)
         if isinstance(value, int | float) and not 0 <= value < math.inf:
             raise InputError(f"{prefix}{key}={value!r} is out of range; it must be >= 0")
-        if isinstance(value, int) and value > LARGEST.get(key, value):
-            raise InputError(f"{prefix}{key}={value!r} is out of range; it must be at most {LARGEST[key]}")
+        if isinstance(value, int) and value > (most := LARGEST.get(key, LARGEST_OTHER)):
+            raise InputError(f"{prefix}{key}={value!r} is out of range; it must be at most {most}")
 
 
 def _check_kind(system: str, key: str, value: Any, hint: Any, prefix: str) -> None:
