@@ -1,0 +1,30 @@
+"""The fork server runs a program as a process of its own would, and says how it ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from tests.fork_server import ForkServer
+
+
+def test_a_program_has_its_own_arguments_folder_and_environment(fork_server: ForkServer, tmp_path: Path) -> None:
+    code = "import os, sys; print(sys.argv, os.getcwd(), os.environ['SAID'], sys.stdin.read()); sys.exit(3)"
+    done = fork_server.run(code, "word", tmp_path, env=os.environ | {"SAID": "so"}, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout == f"{['-c', 'word', str(tmp_path)]} {tmp_path.resolve()} so \n"
+
+
+def test_how_it_ended_is_told(fork_server: ForkServer) -> None:
+    failed = fork_server.run("print('before'); 1 / 0")
+    assert (failed.returncode, failed.stdout) == (1, "before\n")
+    assert "ZeroDivisionError" in failed.stderr
+    assert fork_server.run("import os; os.kill(os.getpid(), 9)").returncode == -signal.SIGKILL
+
+
+def test_finewave_is_imported_anew(fork_server: ForkServer) -> None:
+    code = "import sys, finewave.warnings; print(len([name for name in sys.modules if name.startswith('finewave')]))"
+    before, again = (fork_server.run(code).stdout for _ in range(2))
+    assert before == again
+    assert int(before) < 10
