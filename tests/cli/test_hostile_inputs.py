@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 import rasterio
+from PIL import Image
 
 import finewave as fw
 from finewave.zoo.model import Model
 from tests.cli.command_line import assert_refused, run
-from tests.io.hostile_files import envi, plain_tif, zarr2, zarr3
+from tests.io.hostile_files import envi, hdf5, plain_tif, values, zarr2, zarr3
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="made of links and pipes"),
@@ -82,6 +83,38 @@ def named(folder: Path, name: str | bytes) -> Path:
     return path
 
 
+def jpeg_of_many_scans(folder: Path) -> Path:
+    """Each scan of a few bytes costs a pass over the whole image: 8 s for a 1024 x 1024 one with 20,000."""
+    path = folder / "a.jpg"
+    Image.new("RGB", (64, 64)).save(path, progressive=True)
+    content = path.read_bytes()
+    last = content.rindex(b"\xff\xda")
+    path.write_bytes(content[:last] + content[last:-2] * 600 + b"\xff\xd9")
+    return path
+
+
+def group_with(folder: Path, name: str, attributes: dict[str, Any], **array: Any) -> Path:
+    """A Zarr store of an image and another array, of which nothing is stored."""
+    store = folder / "a.zarr"
+    store.mkdir()
+    (store / ".zgroup").write_text('{"zarr_format": 2}')
+    (zarr2(store / "cube") / ".zattrs").write_text('{"_ARRAY_DIMENSIONS": ["band", "y", "x"]}')
+    (zarr2(store / name, **array) / "0.0.0").unlink()
+    (store / name / ".zattrs").write_text(json.dumps(attributes))
+    return store
+
+
+def hidden_by_consolidated_metadata(folder: Path) -> Path:
+    """The array's own metadata are small; those of its group, which count, say 200 TB."""
+    store = group_with(folder, "other", {"_ARRAY_DIMENSIONS": ["a", "b", "c"]})
+    large = json.loads((store / "cube" / ".zarray").read_text()) | {"shape": [3, 2**22, 2**22], "chunks": [3, 2**22, 9]}
+    inside = {".zgroup": {"zarr_format": 2}, "cube/.zarray": large, "cube/.zattrs": {}}
+    (store / ".zmetadata").write_text(json.dumps({"zarr_consolidated_format": 1, "metadata": inside}))
+    return store
+
+
+BAND = {"_ARRAY_DIMENSIONS": ["band"]}
+
 IMAGES: dict[str, Callable[[Path], Path | str]] = {
     "pickle as a filter": lambda f: pickled(zarr2(f / "a.zarr", filters=[{"id": "pickle"}]), f),
     "pickle as a compressor": lambda f: pickled(zarr2(f / "a.zarr", compressor={"id": "pickle"}), f),
@@ -95,6 +128,13 @@ IMAGES: dict[str, Callable[[Path], Path | str]] = {
         zarr2(f / "a.zarr"), '{"__class__": 1, "scale_factor": "1e999", "units": {"a": 1}, "crs": {"wkt": 5}}'
     ),
     "bands in letters": lambda f: envi(f, bands="three"),
+    "fields without end": lambda f: envi(f, **{f"k{number}": "1" for number in range(30_000)}),
+    "scans without end": jpeg_of_many_scans,
+    "texts of gigabytes": lambda f: group_with(
+        f, "band", BAND, shape=[3], chunks=[3], dtype="<U200000000", fill_value=""
+    ),
+    "a chunk of gigabytes": lambda f: group_with(f, "band", BAND, shape=[3], chunks=[2**30], dtype="<f8"),
+    "other metadata of the group": hidden_by_consolidated_metadata,
     "a line feed in a name": lambda f: named(f, "a\nerror: b.tif"),
     "terminal codes in a name": lambda f: named(f, "a\x1b]0;gone\x07\x1b[2J\x9b\u202eb.tif"),
     "a name that is not UTF-8": lambda f: named(f, b"a\xff\xfe.tif"),
@@ -119,6 +159,14 @@ def test_images(kind: str, tmp_path: Path) -> None:
     assert not [c for c in result.output + result.stderr if ord(c) in range(0x7F, 0xA0) or (ord(c) < 32 and c != "\n")]
 
 
+def wavelengths_without_end(folder: Path) -> Path:
+    with hdf5(folder / "a.h5") as file:
+        file["cube"] = values()
+        file.create_dataset("wavelengths", (2**34,), "f8", chunks=(2**16,))
+        file.create_dataset("band_names", (3,), "S1000000000", chunks=(1,))
+    return folder / "a.h5"
+
+
 READ: dict[str, Callable[[Path], Path]] = {
     "a million names of bands": lambda f: envi(f, **{"band names": "{" + ",".join(map(str, range(10**6))) + "}"}),
     "a place of words": lambda f: envi(
@@ -127,6 +175,7 @@ READ: dict[str, Callable[[Path], Path]] = {
     "a CRS that reads a file": lambda f: envi(
         f, **{"coordinate system string": "{+proj=pipeline +step +proj=hgridshift +grids=/etc/passwd}"}
     ),
+    "wavelengths without end": wavelengths_without_end,
     "lists of another length": lambda f: envi(f, **{"data gain values": "{1,2,3,4,5}", "bbl": "{2,-1,abc}"}),
 }
 

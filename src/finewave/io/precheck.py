@@ -24,6 +24,8 @@ _LARGEST_RATIO = 1200
 
 MOST_ITEMS = 20_000
 """Of metadata in one list: half a second for GDAL, whose time grows with the square, and more than any product has."""
+_MOST_SCANS = 500
+"""Of a JPEG, each of which goes over the whole image, whatever it holds; those of a progressive one are about ten."""
 _SMALL_METADATA = 2**19
 _GDAL_METADATA = 42112  # tag of TIFF
 _ITEM = re.compile(rb"<Item\b(?:[^>]*?\bsample=[\"'](\d+))?")
@@ -53,6 +55,7 @@ def precheck(path: Path) -> None:
     else:
         _check_metadata(path)
         _check_dimensions(path)
+        _check_scans(path)
 
 
 def check_regular(path: Path) -> None:
@@ -109,6 +112,18 @@ def _check_dimensions(path: Path) -> None:
         count = int.from_bytes(head[start + 4 : start + 4 + width], "big")
         if count > MOST_DIMENSIONS:
             raise InputError(f"cannot read {path}: it has {count} dimensions, more than {MOST_DIMENSIONS}")
+
+
+def _check_scans(path: Path) -> None:
+    """Raise an error for a JPEG with hundreds of scans: a few bytes each take the time of the whole image."""
+    try:
+        with path.open("rb") as file:
+            is_jpeg = file.read(2) == b"\xff\xd8"
+        scans = path.read_bytes().count(b"\xff\xda") if is_jpeg else 0
+    except OSError:
+        return  # left to the reader
+    if scans > _MOST_SCANS:
+        raise InputError(f"cannot read {path}: it has {scans} scans, more than {_MOST_SCANS}; save it anew")
 
 
 def _is_hdf5(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,14 @@ from finewave.io.formats.lazy import LazyValues
 from finewave.io.formats.stated import stated_in, warn_of_numbers_beside
 from finewave.io.open_options import OpenOptions
 from finewave.scene import attribute_from_text, make_scene
+
+_LONGEST_TEXT = 2**16
+_MOST_LISTED = 2**20
+
+
+def holds_texts(dtype: np.dtype[Any], kinds: str = "SUO") -> bool:
+    """Return whether an array's values are texts that may be names: of a fixed length, they have few bytes each."""
+    return dtype.kind in kinds and dtype.itemsize <= _LONGEST_TEXT
 
 
 @dataclass(frozen=True)
@@ -165,7 +174,7 @@ def _lists(stored: Mapping[str, StoredArray], image: str, file_attrs: Mapping[st
     nearest = sorted((name for name in stored if name != image), key=lambda name: -_in_common(name, image))
     for name in nearest:
         each = stored[name]
-        is_list = bool(each.shape) and np.prod(each.shape) == max(each.shape)
+        is_list = bool(each.shape) and math.prod(each.shape) == max(each.shape) <= _MOST_LISTED
         if is_list and is_about_bands(name) and (each.dtype is not None or each.is_text):
             lists.append(Listed(name, each.values(), unit_of(each.attrs)))
     return lists + listed_in(file_attrs)

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from finewave.errors import InputError
+from finewave.io.precheck import MOST_ITEMS
 from finewave.wavelengths import nanometres_per_unit
 
 _FIELD = re.compile(r"^\s*([^={}\[\]]+?)\s*=\s*(\{[^}]*\}|\[[^\]]*\]|[^\n]*)", re.MULTILINE)
@@ -61,12 +62,14 @@ def readable_by_gdal(data: Path) -> Path:
     Raises
     ------
     InputError
-        GDAL cannot read the header, and no link can be created.
+        The header has too many fields for GDAL; or it cannot read them, and no link can be created.
     """
     header = header_of(data)
     if header is None:
         return data
     content, text = header.read_bytes(), header_text(header)
+    if text.count("=") > MOST_ITEMS:
+        raise InputError(f"cannot read {header}: it has more than {MOST_ITEMS} fields")
     plain = re.sub(r"=\s*\[([^\]]*)\]", lambda match: f"= {{{_with_commas(match[1])}}}", text.lstrip())
     plain = plain.replace("µ", "u").replace("μ", "u")
     plain = _LISTS.sub(_plain_list, plain)

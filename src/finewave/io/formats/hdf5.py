@@ -11,7 +11,7 @@ import xarray as xr
 from finewave.io.file_errors import reading
 from finewave.io.file_signatures import signature_of
 from finewave.io.formats import gdal_raster, netcdf
-from finewave.io.formats.array_file import StoredArray, open_image
+from finewave.io.formats.array_file import StoredArray, holds_texts, open_image
 from finewave.io.open_options import OpenOptions, SaveOptions
 
 
@@ -86,7 +86,7 @@ def stored_array(dataset: Any) -> StoredArray:
         dtype=dataset.dtype if dataset.dtype.kind in ("fiub" if dataset.ndim < 3 else "fiu") else None,
         read=lambda key: dataset[key],
         attrs=_fill_value(dataset) | {key: plain_attribute(value) for key, value in dataset.attrs.items()},
-        is_text=dataset.dtype.kind in "SO",
+        is_text=holds_texts(dataset.dtype, "SO"),
     )
 
 

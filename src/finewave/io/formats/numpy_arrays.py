@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.formats.array_file import StoredArray, open_image
+from finewave.io.formats.array_file import StoredArray, holds_texts, open_image
 from finewave.io.open_options import OpenOptions
 
 
@@ -52,5 +52,5 @@ def stored_array(array: NDArray[Any]) -> StoredArray:
         shape=array.shape,
         dtype=array.dtype if array.dtype.kind in "fiub" else None,
         read=lambda key: np.asarray(array[key]),
-        is_text=array.dtype.kind in "SU",
+        is_text=holds_texts(array.dtype, "SU"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
 from finewave.io.formats import geozarr
-from finewave.io.formats.array_file import StoredArray, open_image
+from finewave.io.formats.array_file import StoredArray, holds_texts, open_image
 from finewave.io.formats.dataset_image import Groups
 from finewave.io.formats.datasets import open_groups
 from finewave.io.formats.eopf_layout import write_eopf
@@ -24,6 +25,8 @@ from finewave.io.formats.whole_blosc import check_lengths
 from finewave.io.open_options import OpenOptions, SaveOptions
 
 _CHUNK = 512
+_MOST_BYTES = 2**28
+"""Of texts, and of a chunk of which an array has little."""
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
@@ -67,6 +70,8 @@ def arrays_of(path: Path | Any) -> tuple[bool, dict[str, StoredArray], dict[str,
             found = {"image": root}
         else:
             found = {name: each for name, each in root.members(max_depth=None) if isinstance(each, zarr.Array)}
+    for name, each in found.items():
+        _check_sizes(each, f"{name} of {path}")
     names = [
         each.metadata.dimension_names if each.metadata.zarr_format == 3 else each.attrs.get("_ARRAY_DIMENSIONS")
         for each in found.values()
@@ -88,6 +93,17 @@ def _checked(path: Path | Any) -> Any:
     return CheckedStore(LocalStore(path, read_only=True), str(path))
 
 
+def _check_sizes(array: Any, shown: str) -> None:
+    """Refuse texts of a fixed length that fill the memory, and chunks far larger than their array."""
+    bytes_each = np.dtype(array.dtype).itemsize
+    if np.dtype(array.dtype).kind in "SUV" and math.prod(array.shape) * bytes_each > _MOST_BYTES:
+        raise InputError(f"cannot read {shown}: its texts of {bytes_each} bytes are larger than memory should hold")
+    whole = math.prod(array.shards or array.chunks)
+    inside = math.prod(map(min, array.shards or array.chunks, array.shape))
+    if whole * bytes_each > _MOST_BYTES and whole > 8 * inside:
+        raise InputError(f"cannot read {shown}: its chunks are far larger than the array")
+
+
 def _stored(array: Any) -> StoredArray:
     dtype = np.dtype(array.dtype)
     return StoredArray(
@@ -95,7 +111,7 @@ def _stored(array: Any) -> StoredArray:
         dtype=dtype if dtype.kind in "fiu" else None,
         read=lambda key: np.asarray(array[key]),
         attrs=_fill_value(array.fill_value) | dict(array.attrs),
-        is_text=dtype.kind in "SUO",
+        is_text=holds_texts(dtype),
     )
 
 
