@@ -77,6 +77,7 @@ SYSTEMS: dict[str, System] = {
     "jssunet-sr": System("finewave.systems.jssunet.branches:JSSUNetSR", "sr"),
     "jssunet-ssr": System("finewave.systems.jssunet.branches:JSSUNetSSR", "ssr"),
     "kernel-ridge": System("finewave.systems.kernel_ridge.network:KernelRidge", "ssr", fitted=True),
+    "any-sensor": System("finewave.systems.any_sensor.network:AnySensor", "ssr", fitted=True),
     "residual-fusion": System("finewave.systems.residual_fusion.network:ResidualFusion", "fusion", fitted=True),
     "scene-ridge": System("finewave.systems.scene_ridge.network:SceneRidge", "ssr", fitted=True),
     "jssunet-fusion": System("finewave.systems.jssunet.branches:JSSUNetFusion", "fusion"),

@@ -93,10 +93,13 @@ class KernelRidge(SRNetwork):
         self.affine = nn.Parameter(torch.randn(ms_bands + 1, hs_bands) / (ms_bands + 1))  # the last row is b
         self.coefficients = nn.Parameter(torch.randn(centres, hs_bands) * 0.1)
 
-    def features(self, ms: Tensor) -> Tensor:
-        """Return roots of the bands and of their means (B, c (1 + windows), H, W), not yet centred and scaled."""
-        images = [ms]
-        for side in self.windows:
+    def features(self, ms: Tensor, around: Tensor | None = None) -> Tensor:
+        """Return roots of the bands and of their means (B, c (1 + windows), H, W), not yet centred and scaled.
+
+        ``around`` (B, c windows, H, W) are the means, where they are known and the pixels' neighbours are not.
+        """
+        images = [ms] if around is None else [ms, around]
+        for side in self.windows if around is None else ():
             images.append(F.avg_pool2d(F.pad(ms, (side // 2,) * 4, mode="replicate"), side, stride=1))
         return (torch.cat(images, 1).clamp(min=0) + DARK).sqrt()
 
@@ -136,7 +139,8 @@ class KernelRidge(SRNetwork):
         ----------
         samples : iterable of mappings
             Images ``hr_msi`` (B, c, H, W) and ``hr_hsi`` (B, C, H, W); read once, one at a time. Pixels that are
-            not finite, or zero in every band, are left out.
+            not finite, or zero in every band, are left out. With ``around`` (B, c windows, H, W), the means over
+            the windows are these.
         seed : int
             Of the draws of pixels and centres.
         """
@@ -174,8 +178,9 @@ class KernelRidge(SRNetwork):
         """Return MS bands, features and HS bands, float64, of pixels that all had the same chance to be drawn."""
         kept: tuple[Tensor, ...] | None = None
         for sample in samples:
-            ms, hs = sample["hr_msi"].double(), sample["hr_hsi"].double()
-            columns = [image.permute(0, 2, 3, 1).flatten(0, 2) for image in (ms, self.features(ms), hs)]
+            ms, hs, around = sample["hr_msi"].double(), sample["hr_hsi"].double(), sample.get("around")
+            features = self.features(ms, None if around is None else around.double())
+            columns = [image.permute(0, 2, 3, 1).flatten(0, 2) for image in (ms, features, hs)]
             good = torch.isfinite(torch.cat(columns, 1)).all(1) & (columns[2] != 0).any(1)
             keys = torch.rand(int(good.sum()), generator=random)
             rows = (keys, *(column[good] for column in columns))

@@ -113,14 +113,20 @@ class SceneRidge(SRNetwork):
         self.mean = nn.Parameter(1 + 0.1 * torch.randn(hs_bands))
         self.coefficients = nn.Parameter(torch.randn(centres, hs_bands) * 0.1)
 
-    def features(self, ms: Tensor) -> Tensor:
-        """Return the features (N, F) of all pixels of ``ms`` (B, c, H, W), in their order."""
+    def features(self, ms: Tensor, around: Tensor | None = None) -> Tensor:
+        """Return the features (N, F) of all pixels of ``ms`` (B, c, H, W), in their order.
+
+        ``around`` (B, c windows, H, W) are the means, where they are known and the pixels' neighbours are not.
+        """
         images = []
-        for side in (1, *self.windows):
-            around = F.avg_pool2d(F.pad(ms, (side // 2,) * 4, mode="replicate"), side, stride=1)
-            mean = around.mean(1, keepdim=True).clamp(min=0) + DARK
+        for number, side in enumerate((1, *self.windows)):
+            if around is None or number == 0:
+                means = F.avg_pool2d(F.pad(ms, (side // 2,) * 4, mode="replicate"), side, stride=1)
+            else:
+                means = around[:, (number - 1) * self.ms_bands : number * self.ms_bands]
+            mean = means.mean(1, keepdim=True).clamp(min=0) + DARK
             weight = 1.0 if side == 1 else self.context
-            images += [2 * weight * (around.clamp(min=0) / mean + FLAT).sqrt(), weight * BRIGHTNESS * mean.log()]
+            images += [2 * weight * (means.clamp(min=0) / mean + FLAT).sqrt(), weight * BRIGHTNESS * mean.log()]
         return torch.cat(images, 1).permute(0, 2, 3, 1).flatten(0, 2)
 
     def kernels(self, features: Tensor) -> Tensor:
@@ -156,7 +162,8 @@ class SceneRidge(SRNetwork):
         ----------
         samples : iterable of mappings
             Images ``hr_msi`` (B, c, H, W) and ``hr_hsi`` (B, C, H, W) of one scene each; read once, one at a time.
-            Pixels that are not finite, or zero in every band, are left out.
+            Pixels that are not finite, or zero in every band, are left out. With ``around`` (B, c windows, H, W), the
+            means over the windows are these.
         seed : int
             Of the draws of pixels and centres.
         """
@@ -212,7 +219,8 @@ class SceneRidge(SRNetwork):
         scenes, seen, true = [], [], []
         for sample in samples:
             ms, hs = (sample[name].double().permute(0, 2, 3, 1).flatten(0, 2) for name in ("hr_msi", "hr_hsi"))
-            features = self.features(sample["hr_msi"].double())
+            around = sample.get("around")
+            features = self.features(sample["hr_msi"].double(), None if around is None else around.double())
             good = torch.isfinite(torch.cat([ms, features, hs], 1)).all(1) & (hs != 0).any(1)
             places = good.nonzero()[:, 0]
             places = places[torch.randperm(len(places), generator=random)[: self.pixels]]
