@@ -16,7 +16,7 @@ _HOME_OF = {
     "Model": "finewave.zoo.model",
     "create_model": "finewave.systems.registry",
     "list_models": "finewave.zoo.listing",
-    "load_model": "finewave.zoo.model",
+    "load_model": "finewave.zoo.loading",
     "export": "finewave.zoo.export",
     "from_reference": "finewave.systems.reference",
     "info": "finewave.inference.file_info",
@@ -68,8 +68,8 @@ if TYPE_CHECKING:
     from finewave.warnings import FinewaveWarning as FinewaveWarning
     from finewave.zoo.export import export as export
     from finewave.zoo.listing import list_models as list_models
+    from finewave.zoo.loading import load_model as load_model
     from finewave.zoo.model import Model as Model
-    from finewave.zoo.model import load_model as load_model
 
 
 def __getattr__(name: str) -> Any:

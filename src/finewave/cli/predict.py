@@ -39,7 +39,11 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @click.option(
     "--format", "suffix", default=".tif", show_default=True, shell_complete=output_formats, help="Of files in a folder."
 )
-@click.option("--wavelengths", help="Band centres in nm of the input, comma-separated, or a CSV file.")
+@click.option(
+    "--wavelengths",
+    help="Band centres in nm of the input, comma-separated, or a CSV file; with any-sensor those of the output, "
+    "430:860:5 for instance, or a sensor's.",
+)
 @click.option("--variable", help="Array to use if the input has several (NetCDF, HDF5, MATLAB, ...).")
 @click.option("--guide-variable", help="The same of the guide.")
 @click.option("--engine", help="Installed xarray engine that opens the input, e.g. cfgrib.")
@@ -52,9 +56,15 @@ KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias
 @click.option("--full-scale", type=float, help="The stored number that represents 1.0 in the input.")
 @click.option("--guide-full-scale", type=float, help="The same of the guide.")
 @click.option(
-    "--sensor", shell_complete=sensor_names, help="For baselines: sensor of the MS bands, e.g. sentinel2a:B2,B3,B4."
+    "--sensor",
+    shell_complete=sensor_names,
+    help="For baselines and any-sensor: sensor of the MS bands, e.g. sentinel2a:B2,B3,B4.",
 )
-@click.option("--scale", type=click.IntRange(min=2), help="Of a baseline: s.  [default for fusion: of the two images]")
+@click.option(
+    "--scale",
+    type=float,
+    help="Of a baseline: s.  [default for fusion: of the two images]  Of any-sensor: 1 to 8, 3.7 for instance.",
+)
 @click.option("--kernel", type=click.Choice(KERNELS), help="Of a baseline: blur of the LR image.  [default: gaussian]")
 @click.option(
     "--spectra", type=click.Path(path_type=Path), help="Of a baseline: HS scene or dataset that it learns from."
@@ -103,6 +113,9 @@ def predict(sources: tuple[str, ...], output: Path, model: str, as_json: bool, *
     Baselines are models, too: bicubic and ibp need --scale, gsa, cnmf and local-regression a --guide, and ridge,
     quadratic, root-polynomial, ridge-knn and knn learn from the spectra of a scene or dataset, --spectra, observed by
     --sensor.
+
+    any-sensor stands for the weights any-sensor-..., of which bands and pixels of the scene choose one: for the bands
+    of any sensor, by --sensor if the input does not name it, to any --wavelengths and by any --scale.
 
     Scenes of any size are processed in tiles. A run that was stopped resumes if the same command is given again.
     """

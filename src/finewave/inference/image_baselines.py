@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.systems.registry import SYSTEMS
-from finewave.zoo.names import is_exported, member_names
+from finewave.zoo.names import ANY_SENSOR, is_exported, member_names
 from finewave.zoo.runnable import RunnableModel
 
 if TYPE_CHECKING:
@@ -38,6 +38,16 @@ def is_baseline(model: Any) -> bool:
     return isinstance(model, str) and any(_is_one(name) for name in member_names(model) or [model])
 
 
+def is_built(model: Any) -> bool:
+    """Return whether a model is given by a name of what is built for the given images."""
+    return is_baseline(model) or (isinstance(model, str) and is_any_sensor(model))
+
+
+def is_any_sensor(model: Any) -> bool:
+    """Return whether a model is made for the sensor of the given images, see `finewave.inference.sensor_choice`."""
+    return model == ANY_SENSOR if isinstance(model, str) else isinstance(model, RunnableModel) and model.any_sensor
+
+
 def _is_one(name: str) -> bool:
     return name in SYSTEMS and SYSTEMS[name].baseline
 
@@ -50,19 +60,26 @@ def model_to_run(model: Any, scene: xr.DataArray, guide: xr.DataArray | None, op
     InputError
         As `load_model`; or a baseline lacks an input or option, or another model gets options of baselines.
     """
+    if is_any_sensor(model):
+        from finewave.inference.sensor_choice import model_for
+
+        return model_for(model, scene, options)
     if is_baseline(model):
         members = member_names(model)
         if members:
             return _ensemble(members, scene, guide, options)
         return build_baseline_for(str(model), scene, guide, options)
     stated = [name for name in _OPTIONS if getattr(options, name) is not None]
+    loaded = load_runnable(model, options.precision)
+    if loaded.any_sensor:
+        return model_to_run(loaded, scene, guide, options)
     if stated:
         name = model.name if isinstance(model, RunnableModel) else model
         raise InputError(
             f"{' and '.join(f'--{each} ({each}=)' for each in stated)} {'is' if len(stated) == 1 else 'are'} for "
             f"baselines ({', '.join(sorted(n for n in SYSTEMS if SYSTEMS[n].baseline))}); {name} states its own"
         )
-    return load_runnable(model, options.precision)
+    return loaded
 
 
 def load_runnable(model: Any, precision: str) -> RunnableModel:
@@ -109,15 +126,17 @@ def build_baseline_for(name: str, scene: xr.DataArray, guide: xr.DataArray | Non
     for option in unused:
         if getattr(options, option) is not None:
             raise InputError(f"--{option} ({option}=) has no meaning for {name}")
+    if options.scale is not None and (not isinstance(options.scale, int) or options.scale < 2):
+        raise InputError(f"scale={options.scale!r} is out of range; it must be an integer >= 2 for {name}")
     if task == "ssr":
         return _spectral(name, scene, options)
     if task == "sr":
         if options.scale is None:
             raise InputError(f"{name} needs to know how many times finer the result is: give --scale (scale=), >= 2")
-        return _spatial(name, scene, None, options.scale, options)
+        return _spatial(name, scene, None, int(options.scale), options)
     if guide is None:
         raise InputError(f"{name} needs lr_hsi and hr_msi: give the hr_msi with --guide (guide=)")
-    return _spatial(name, scene, guide, options.scale or _ratio(name, scene, guide), options)
+    return _spatial(name, scene, guide, int(options.scale or _ratio(name, scene, guide)), options)
 
 
 def _spatial(name: str, scene: xr.DataArray, guide: xr.DataArray | None, scale: int, options: PredictOptions) -> Model:

@@ -16,7 +16,6 @@ from finewave.plain_numbers import as_plain
 OF_FILES = frozenset(
     {
         "suffix",
-        "wavelengths",
         "variable",
         "guide_variable",
         "engine",
@@ -67,7 +66,8 @@ class PredictOptions:
     suffix : str
         Extension of the files in an output folder.
     wavelengths : sequence of float or path, optional
-        Band centres in nm of the input, where the file does not have them; see `open_scene`.
+        Band centres in nm of the input, where the file does not have them; see `open_scene`. Of weights for any
+        sensor: the bands of the result, see `finewave.physics.sensors.requested_bands`.
     variable, guide_variable : str, optional
         Array to use if the input's or the guide's file has several; see `open_scene`.
     engine : str, optional
@@ -82,8 +82,10 @@ class PredictOptions:
         The stored number that represents 1.0 in input and guide, > 0; overrides that of the files; see `open_scene`.
     sensor : str, optional
         Of a baseline (see `finewave.inference.image_baselines`): sensor of the multispectral bands of input or guide.
-    scale : int, optional
-        Of a baseline: s >= 2. By default the ratio of the sizes, or of the pixels, of guide and input.
+        Of weights for any sensor: that of the input, by default the one that the input names.
+    scale : int or float, optional
+        Of a baseline: s >= 2. By default the ratio of the sizes, or of the pixels, of guide and input. Of weights for
+        any sensor: any number of 1, by default, to 8.
     kernel : str, optional
         For baselines that invert the degradation: blur of the low-resolution image, see `degrade`.
     spectra : str or Path, optional
@@ -180,7 +182,7 @@ class PredictOptions:
     full_scale: float | None = None
     guide_full_scale: float | None = None
     sensor: str | None = None
-    scale: int | None = None
+    scale: int | float | None = None
     kernel: str | None = None
     spectra: str | Path | None = None
     window: Sequence[int] | None = None
@@ -222,7 +224,7 @@ class PredictOptions:
         if self.pooling not in (None, *_POOLINGS):
             raise unknown_name("pooling", self.pooling, _POOLINGS)
         _check_integer("workers", self.workers, 1)
-        _check_integer("scale", self.scale, 2)
+        self._check_scale()
         for name in ("full_scale", "guide_full_scale", "output_full_scale"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, Real) and math.isfinite(value) and float(value) > 0):
@@ -251,6 +253,19 @@ class PredictOptions:
             raise InputError("give --uncertainty or --spread (uncertainty=, spread=): one image goes beside the output")
         if self.workers is not None and self.cluster is not None:
             raise InputError("give --cluster or --workers: a cluster has its own workers")
+
+    def _check_scale(self) -> None:
+        scale = self.scale
+        if scale is None:
+            return
+        if isinstance(scale, float) and scale.is_integer():
+            scale = int(scale)
+            object.__setattr__(self, "scale", scale)
+        if isinstance(scale, bool) or not isinstance(scale, Real) or not math.isfinite(scale) or scale < 1:
+            raise InputError(
+                f"scale={scale!r} is out of range; it must be an integer >= 2, of weights for any sensor a number of 1 "
+                "to 8"
+            )
 
     @classmethod
     def of_files(cls, options: Mapping[str, Any]) -> PredictOptions:

@@ -11,7 +11,7 @@ from typing import Any
 
 from finewave.collector import resume_collector
 from finewave.errors import InputError, unknown_name
-from finewave.inference.image_baselines import is_baseline, load_runnable
+from finewave.inference.image_baselines import is_any_sensor, is_built, load_runnable
 from finewave.inference.options import PredictOptions
 from finewave.inference.predict_file import run_file
 from finewave.io.network.location import Location, Remote, location_of
@@ -86,11 +86,14 @@ def predict_file(
     if not settings.overwrite:
         _keep_inputs(places, output, pairs if many else None, settings)
     _check_beside(pairs, settings)
-    model_path = None if isinstance(model, RunnableModel) or is_baseline(model) or member_names(model) else str(model)
-    if not is_baseline(model):
+    model_path = None if isinstance(model, RunnableModel) or is_built(model) or member_names(model) else str(model)
+    if not is_built(model):
         model = _loaded(model, settings)
     with _client(settings) as client:
-        run = partial(run_file, model=model, options=settings, client=client, model_path=model_path, say=say)
+        run_one = run_file
+        if is_any_sensor(model) and settings.scale not in (None, 1):
+            from finewave.inference.any_scale import run_enlarged as run_one
+        run = partial(run_one, model=model, options=settings, client=client, model_path=model_path, say=say)
         if many:
             if settings.anchors is not None:
                 raise InputError("anchors belong to one scene; give its file, not several or a folder of scenes")

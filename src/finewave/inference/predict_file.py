@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from finewave.collector import resume_collector
 from finewave.errors import InputError
-from finewave.inference.image_baselines import model_to_run
+from finewave.inference.image_baselines import is_any_sensor, model_to_run
 from finewave.inference.memory import tile_within
 from finewave.inference.options import PredictOptions, eopf_store, quality_file, stac_file, unfinished_folder
 from finewave.inference.processing import Processing, choose_processing
@@ -85,8 +85,12 @@ def run_file(
     """
     for each in (output, *options.beside(output)):
         _check_target(each)
-    files = InputFiles(source, guide, options)
+    # of weights for any sensor, wavelengths are those of the result
+    reading = replace(options, wavelengths=None) if is_any_sensor(model) else options
+    files = InputFiles(source, guide, reading)
     try:
+        if is_any_sensor(model):
+            model_path = None  # workers load it from what is saved for them
         model = model_to_run(model, files.scene, files.guide, options)
         model = model.with_pooling(options.pooling or model.tile_pooling)
         files.open_as_trained(model)

@@ -113,7 +113,7 @@ class PredictionRequest:
             attributes["quantity"] = quantity
         attributes["model"] = model.name
         attributes["model_precision"] = model.arithmetic
-        attributes["upscaling"] = model.upscaling
+        attributes["upscaling"] = model.upscaling * scene.attrs.get("enlarged", 1)
         if self.consistency is not None:
             attributes["consistency"] = json.dumps(self.consistency)
         if model.card is not None:

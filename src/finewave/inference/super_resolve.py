@@ -55,8 +55,8 @@ def super_resolve(
         Called with the number of tiles done and of all tiles, after each; not for dask arrays.
     **options
         ``tile``, ``halo``, ``pooling``, ``anchors``, ``consistent``, ``self_ensemble``, ``clip``, ``window``,
-        ``bbox``, ``bands``, ``uncertainty``, and of baselines ``sensor``, ``scale``, ``kernel``, ``spectra``: see
-        `finewave.inference.options.PredictOptions`.
+        ``bbox``, ``bands``, ``uncertainty``, of baselines ``sensor``, ``scale``, ``kernel``, ``spectra``, and of
+        weights for any sensor ``sensor``, ``scale``, ``wavelengths``: see `finewave.inference.options.PredictOptions`.
 
     Returns
     -------
@@ -126,10 +126,20 @@ def _resolved(
     progress: Callable[[int, int], None] | None,
 ) -> tuple[xr.DataArray, xr.DataArray | None]:
     """Return result and, if requested, spread."""
-    from finewave.inference.image_baselines import model_to_run
+    from finewave.inference.image_baselines import is_any_sensor, is_built, load_runnable, model_to_run
     from finewave.scene import check_scene
 
-    runnable = model_to_run(model, check_scene(scene), guide, options)
+    scene = check_scene(scene)
+    if not is_built(model):
+        model = load_runnable(model, options.precision)
+    if not is_any_sensor(model) and options.wavelengths is not None:
+        raise InputError(
+            "wavelengths= of a scene in memory is for weights for any sensor, whose result has them; a scene's own are "
+            "its coordinate: with scene.assign_coords(wavelength=('band', ...))"
+        )
+    if is_any_sensor(model) and options.scale not in (None, 1):
+        model, scene, options = _enlarged(model, scene, options)
+    runnable = model_to_run(model, scene, guide, options)
     model = runnable.with_pooling(options.pooling or runnable.tile_pooling).with_resolved_precision()
     request = make_request(scene, model, guide, options)
     if model.looks_at_its_images:
@@ -152,6 +162,23 @@ def _resolved(
     lazy = any(image.chunks is not None for image in request.scenes.values())
     values, spread = _lazy(request, tiling, processing) if lazy else _at_once(request, tiling, processing, progress)
     return request.result(values), None if spread is None else request.second(spread, processing)
+
+
+def _enlarged(
+    model: RunnableModel | str, scene: xr.DataArray, options: PredictOptions
+) -> tuple[RunnableModel, xr.DataArray, PredictOptions]:
+    """Return weights for any sensor made for the finer pixels of a scene, that scene, and options of what is left."""
+    from finewave.inference.any_scale import FACTORS, averaged_down, check_scale, factor_for, of_spectra
+    from finewave.inference.sensor_choice import model_for
+
+    scale = check_scale(options)
+    made = model_for(model, scene, options, pixels=scale)
+    part: dict[str, Any] = {"window": options.window, "bbox": options.bbox}
+    finer = scene
+    for name in FACTORS[factor_for(scale)]:
+        finer = super_resolve(finer, name, tile=options.tile, halo=options.halo, **part)
+        part = {}
+    return made, averaged_down(finer, scene, factor_for(scale), scale), of_spectra(options)
 
 
 def _at_once(

@@ -124,6 +124,8 @@ class SRNetwork(nn.Module):
     export_multiple: int = 1
     export_fixed: str | None = None
     export_lacks: Mapping[str, str] = {}
+    any_sensor: bool = False
+    """Whether it can be made for any sensor, see `finewave.systems.any_sensor.network.AnySensor.solved_for`."""
     export_largest_tile: int | None = None
     """Side in pixels of the first input from which on an exported network takes gigabytes; None: none is known."""
 

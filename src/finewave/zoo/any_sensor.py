@@ -16,16 +16,15 @@ import torch
 from finewave import __version__
 from finewave.errors import InputError
 from finewave.physics.sensors import get_sensor
-from finewave.physics.sensors.asked_bands import AskedBands, asked_bands, coverage, gaps
+from finewave.physics.sensors.requested_bands import RequestedBands, coverage, gaps, requested_bands
 from finewave.physics.sensors.sensor import MIN_COVERAGE, Sensor
 from finewave.systems.any_sensor.network import AnySensor
 from finewave.zoo.bundled_weights import CARD, weight_folders
 from finewave.zoo.card import Card, describe
 from finewave.zoo.model import Model, load_model
+from finewave.zoo.names import ANY_SENSOR
 from finewave.zoo.seen import SeenPixels
 
-ANY_SENSOR = "any-sensor"
-"""The system, and what users call all weights of it together."""
 LEAST_BANDS = 2
 MOST_KEPT = 100
 """Solutions in the cache; older ones are removed."""
@@ -35,7 +34,7 @@ _SEED = 42
 
 def has_library(model: Any) -> bool:
     """Return whether a model can be made for other sensors."""
-    return isinstance(model, Model) and isinstance(model.net, AnySensor) and model.net.has_library
+    return isinstance(model, Model) and model.any_sensor
 
 
 def known_wavelengths(model: Model) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -56,7 +55,7 @@ def weights_with_library() -> list[str]:
 def for_sensor(
     model: Model, sensor: str | Path | Sensor, wavelengths: Any = None, *, pixels: float = 1.0, name: str | None = None
 ) -> Model:
-    """Return a model for a sensor, and for the wavelengths that are asked for.
+    """Return a model for a sensor, and for the wavelengths that are requested.
 
     Parameters
     ----------
@@ -65,7 +64,7 @@ def for_sensor(
     sensor : str, Path or Sensor
         Whose bands go in, see `get_sensor`; two or more.
     wavelengths : str, Path, sequence of float or Sensor, optional
-        Bands of the result, see `finewave.physics.sensors.asked_bands.asked_bands`; a sensor's name for its bands. By
+        Bands of the result, see `finewave.physics.sensors.requested_bands`; a sensor's name for its bands. By
         default those of the library.
     pixels : float
         See `AnySensor.solved_for`.
@@ -91,20 +90,20 @@ def for_sensor(
     known = known_wavelengths(model)
     found = get_sensor(sensor)
     response = _checked_response(found, known, model.name)
-    asked = None if wavelengths is None else asked_bands(_sensor_or_numbers(wavelengths), known, model.name)
+    requested = None if wavelengths is None else requested_bands(sensor_or_numbers(wavelengths), known, model.name)
     stated = name or (str(sensor) if isinstance(sensor, str | Path) else found.name)
     facts = {"sensor": stated, "bands": list(found.bands), "pixels": pixels}
-    folder = _folder(model, response, asked, facts)
+    folder = _folder(model, response, requested, facts)
     if (kept := _kept(folder)) is not None:
         return Model(kept.net, kept.card, precision=model.precision, pooling=model.pooling)
     with torch.random.fork_rng(devices=[]):
         net = model.net.solved_for(
             torch.from_numpy(response),
-            None if asked is None else torch.from_numpy(asked.weights),
+            None if requested is None else torch.from_numpy(requested.weights),
             pixels=pixels,
             seed=_SEED,
         )
-    solved = Model(net, _card(model, net, found, stated, asked, response))
+    solved = Model(net, _card(model, net, found, stated, requested, response))
     _keep(solved, folder)
     return Model(net, solved.card, precision=model.precision, pooling=model.pooling)
 
@@ -126,7 +125,7 @@ def _seen(net: AnySensor, response: np.ndarray[Any, Any]) -> SeenPixels:
     return SeenPixels.of(spectra.numpy() @ response.T)
 
 
-def _sensor_or_numbers(wavelengths: Any) -> Any:
+def sensor_or_numbers(wavelengths: Any) -> Any:
     """Return the sensor that is named, or what is given: numbers, or a file with them."""
     if not isinstance(wavelengths, str | Path) or Path(wavelengths).suffix.lower() == ".csv":
         return wavelengths
@@ -136,9 +135,7 @@ def _sensor_or_numbers(wavelengths: Any) -> Any:
     return get_sensor(wavelengths)
 
 
-def _checked_response(
-    sensor: Sensor, known: np.ndarray[Any, Any], name: str
-) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _checked_response(sensor: Sensor, known: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the response (c, C), or refuse bands that cannot be used."""
     share = coverage(sensor, known)
     short = [f"{sensor.bands[i]} ({sensor.centres[i]:.0f} nm, {share[i]:.0%})" for i in range(len(share))
@@ -170,7 +167,7 @@ def _card(
     net: AnySensor,
     sensor: Sensor,
     stated: str,
-    asked: AskedBands | None,
+    requested: RequestedBands | None,
     response: np.ndarray[Any, Any],
 ) -> Card:
     card = model.card
@@ -181,7 +178,7 @@ def _card(
     facts["seen"] = _seen(model.net, response).to_card()
     facts["unreliable_nm"] = [*facts.get("unreliable_nm", []), *([low, high] for low, high in gaps(known))]
     facts["library"] = {"name": card.name, "sha256": card.sha256, "bands": len(known)}
-    wavelengths = known if asked is None else asked.wavelengths
+    wavelengths = known if requested is None else requested.wavelengths
     return describe(
         net,
         name=card.name,
@@ -203,14 +200,14 @@ def _card(
 
 
 def _folder(
-    model: Model, response: np.ndarray[Any, Any], asked: AskedBands | None, facts: dict[str, Any]
+    model: Model, response: np.ndarray[Any, Any], requested: RequestedBands | None, facts: dict[str, Any]
 ) -> Path:
     """Return where the solution is kept: by all that it depends on."""
     assert model.card is not None
     digest = hashlib.sha256(json.dumps([__version__, model.card.sha256 or model.fingerprint(), facts]).encode())
     digest.update(response.astype(np.float32).tobytes())
-    if asked is not None:
-        digest.update(asked.wavelengths.tobytes() + asked.weights.astype(np.float32).tobytes())
+    if requested is not None:
+        digest.update(requested.wavelengths.tobytes() + requested.weights.astype(np.float32).tobytes())
     return Path.home() / ".cache" / "finewave" / "solved" / f"{model.card.name[:60]}-{digest.hexdigest()[:24]}"
 
 
@@ -229,6 +226,8 @@ def _keep(model: Model, folder: Path) -> None:
     with contextlib.suppress(OSError, InputError):
         folder.parent.mkdir(parents=True, exist_ok=True)
         model.save(folder)
-        kept = sorted((each for each in folder.parent.iterdir() if each.is_dir()), key=lambda each: each.stat().st_mtime)
+        kept = sorted(
+            (each for each in folder.parent.iterdir() if each.is_dir()), key=lambda each: each.stat().st_mtime
+        )
         for old in kept[:-MOST_KEPT]:
             shutil.rmtree(old, ignore_errors=True)

@@ -144,6 +144,11 @@ class Model(RunnableModel):
         return self.net.shift_equivariant
 
     @property
+    def any_sensor(self) -> bool:
+        """Whether it can be made for any sensor, see `finewave.zoo.any_sensor.for_sensor`."""
+        return self.net.any_sensor
+
+    @property
     def band_by_band(self) -> bool:
         """Whether each band of the output depends on the same band of the input alone, as bicubic interpolation's."""
         return self.net.band_by_band

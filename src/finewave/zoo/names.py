@@ -9,6 +9,10 @@ EXPORTED = ".onnx"
 """Extension of an exported model that finewave runs, see `finewave.zoo.onnx_model`."""
 
 
+ANY_SENSOR = "any-sensor"
+"""All weights for any sensor together, of which the scene's bands and pixels choose one."""
+
+
 def member_names(which: Any) -> list[str]:
     """Return the parts of a name like ``"mstpp-cave+awan-cave"``; empty for a single name or path."""
     if not isinstance(which, str) or "+" not in which or Path(which).exists():

@@ -136,6 +136,11 @@ class RunnableModel(ABC):
         return False
 
     @property
+    def any_sensor(self) -> bool:
+        """Whether it can be made for any sensor, see `finewave.zoo.any_sensor.for_sensor`."""
+        return False
+
+    @property
     @abstractmethod
     def band_by_band(self) -> bool:
         """Whether each band of the output depends on the same band of the input alone, as bicubic interpolation's."""

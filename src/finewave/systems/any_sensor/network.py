@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from finewave.errors import InputError
-from finewave.systems.any_sensor.library import SpectralLibrary
+from finewave.systems.any_sensor.training_spectra import SpectralLibrary
 from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least, require
 from finewave.systems.registry import create_model, options_of, system_named
@@ -91,14 +91,14 @@ class AnySensor(SRNetwork):
         return torch.einsum("kc,bchw->bkhw", self.output_map.to(spectra), spectra)
 
     @property
-    def has_library(self) -> bool:
+    def any_sensor(self) -> bool:  # type: ignore[override]  # with a library only
         """Whether it can be made for other sensors."""
         return hasattr(self, "library")
 
     @property
-    def prepares(self) -> bool:  # type: ignore[override]  # with a library only
+    def prepares(self) -> bool:
         """Whether it is trained by `prepare_from`."""
-        return self.has_library
+        return self.any_sensor
 
     @torch.no_grad()
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int = 0) -> None:
@@ -115,7 +115,9 @@ class AnySensor(SRNetwork):
         self.inner.prepare_from(self.library.observed(response), seed)
 
     @torch.no_grad()
-    def solved_for(self, response: Tensor, output: Tensor | None = None, *, pixels: float = 1.0, seed: int = 0) -> AnySensor:
+    def solved_for(
+        self, response: Tensor, output: Tensor | None = None, *, pixels: float = 1.0, seed: int = 0
+    ) -> AnySensor:
         """Return the network, without a library, for another sensor.
 
         Parameters
@@ -130,7 +132,7 @@ class AnySensor(SRNetwork):
         seed : int
             Of all draws.
         """
-        if not self.has_library:
+        if not self.any_sensor:
             raise InputError("this any-sensor was made for one sensor; take the weights that have the library")
         folded = output is not None and self.ssr in LINEAR_IN_SPECTRA
         mapped = output is not None and not folded
@@ -153,22 +155,22 @@ class AnySensor(SRNetwork):
         return net.eval()
 
     @property
-    def receptive_field(self) -> int | None:  # type: ignore[override]  # the inner network's, as all that follow
+    def receptive_field(self) -> int | None:
         """See `Description`."""
         return self.inner.receptive_field
 
     @property
-    def shift_equivariant(self) -> bool:  # type: ignore[override]
+    def shift_equivariant(self) -> bool:
         """See `Description`."""
         return self.inner.shift_equivariant
 
     @property
-    def products(self) -> float | None:  # type: ignore[override]
+    def products(self) -> float | None:
         """See `SRNetwork`."""
         return self.inner.products
 
     @property
-    def export_lacks(self) -> Mapping[str, str]:  # type: ignore[override]
+    def export_lacks(self) -> Mapping[str, str]:
         """See `Description`."""
         return self.inner.export_lacks
 

@@ -115,35 +115,26 @@ class SpectralLibrary(nn.Module):
             images = {"hr_msi": seen[:, 0], "hr_hsi": target, "around": seen[:, 1:].flatten(1)}
             yield {name: image.float().T[None, :, None].contiguous() for name, image in images.items()}
 
-    def _draw(
-        self, samples: Iterable[Mapping[str, Tensor]], random: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _draw(self, samples: Iterable[Mapping[str, Tensor]], random: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return number of the scene (n,), spectra (n, 1 + W, C) and MS bands (n, c) of pixels, float64."""
         kept: list[Tensor] = []
         for number, sample in enumerate(samples):
-            hs, ms = sample["hr_hsi"].double(), sample["hr_msi"].double()
-            flat = hs.permute(0, 2, 3, 1).flatten(0, 2)
-            good = (torch.isfinite(flat).all(1) & (flat != 0).any(1)).nonzero()[:, 0]
-            keys = torch.rand(len(good), generator=random, dtype=torch.float64)
-            smallest = keys.argsort()[: len(self.levels)]
-            places = good[smallest]
-            images = [flat[places]]
+            hs = sample["hr_hsi"].double()
+            images = [hs]
             for side in self.windows:
-                means = F.avg_pool2d(F.pad(hs, (side // 2,) * 4, mode="replicate"), side, stride=1)
-                images.append(means.permute(0, 2, 3, 1).flatten(0, 2)[places])
-            own = [
-                keys[smallest],
-                torch.full((len(places),), number),
-                torch.stack(images, 1),
-                ms.permute(0, 2, 3, 1).flatten(0, 2)[places],
-            ]
+                images.append(F.avg_pool2d(F.pad(hs, (side // 2,) * 4, mode="replicate"), side, stride=1))
+            spectra = torch.stack([image.permute(0, 2, 3, 1).flatten(0, 2) for image in images], 1)
+            ms = sample["hr_msi"].double().permute(0, 2, 3, 1).flatten(0, 2)
+            good = torch.isfinite(spectra).flatten(1).all(1) & torch.isfinite(ms).all(1) & (spectra[:, 0] != 0).any(1)
+            keys = torch.rand(int(good.sum()), generator=random, dtype=torch.float64)
+            smallest = keys.argsort()[: len(self.levels)]  # those stay, whatever the order of scenes
+            places = good.nonzero()[:, 0][smallest]
+            own = [keys[smallest], torch.full((len(places),), number), spectra[places], ms[places]]
             kept = own if not kept else [torch.cat(pair) for pair in zip(kept, own, strict=True)]
-            if len(kept[0]) > len(self.levels):  # those with the smallest keys stay, whatever the order of scenes
-                least = kept[0].argsort()[: len(self.levels)]
-                kept = [each[least] for each in kept]
-        finite = torch.isfinite(kept[2]).flatten(1).all(1) & torch.isfinite(kept[3]).all(1) if kept else torch.empty(0)
-        if not finite.any():
+            least = kept[0].argsort()[: len(self.levels)]
+            kept = [each[least] for each in kept]
+        if not kept or not len(kept[0]):
             raise InputError("any-sensor needs training images; there are none, or no pixel of them is valid")
-        order = kept[1][finite].argsort(stable=True)
-        scene, spectra, ms = (each[finite][order] for each in kept[1:])
-        return scene, spectra, ms
+        order = kept[1].argsort(stable=True)
+        scene, chosen, seen = (each[order] for each in kept[1:])
+        return scene, chosen, seen

@@ -1,7 +1,8 @@
-"""Bands of a result that are asked for by wavelength or by sensor, as sums of the bands of known spectra."""
+"""Bands of a result that are requested by wavelength or by sensor, as sums of the bands of known spectra."""
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ _MOST_NAMED = 6
 
 
 @dataclass(frozen=True, eq=False)
-class AskedBands:
+class RequestedBands:
     """Bands of a result.
 
     Attributes
@@ -48,64 +49,64 @@ def coverage(sensor: Sensor, known: FloatArray) -> NDArray[np.float64]:
 def gaps(known: FloatArray) -> list[tuple[float, float]]:
     """Return the ranges in nm between bands at ``known`` nm where some were removed."""
     intervals = covered_intervals(np.sort(known))
-    return [(before[3], after[2]) for before, after in zip(intervals, intervals[1:], strict=False)]
+    return [(before[3], after[2]) for before, after in itertools.pairwise(intervals)]
 
 
-def asked_bands(asked: Any, known: FloatArray, whose: str) -> AskedBands:
+def requested_bands(requested: Any, known: FloatArray, source: str) -> RequestedBands:
     """Return the bands that a user asks for.
 
     Parameters
     ----------
-    asked : str, Path, sequence of float or Sensor
+    requested : str, Path, sequence of float or Sensor
         ``"430:860:5"`` (first, last, step), several of these and single wavelengths with commas between them, in nm
         (µm where all are below 100); a CSV file with a column ``wavelength_nm``; numbers; or a sensor, whose bands the
         result then has.
     known : ndarray (C,)
         Centres of the known bands in nm, C >= 2.
-    whose : str
+    source : str
         What knows them, for messages.
 
     Returns
     -------
-    AskedBands
+    RequestedBands
         At a wavelength, what a band of the width of the known ones there has: known spectra are linear between their
         bands. Of a sensor, what its bands have; those that the known spectra do not cover are left out.
 
     Raises
     ------
     InputError
-        Nothing that is asked for is a wavelength, or one lies outside of what is known.
+        Nothing that is requested is a wavelength, or one lies outside of what is known.
 
     Warns
     -----
     FinewaveWarning
         If bands of a sensor are left out.
     """
-    if isinstance(asked, Sensor):
-        return _of_sensor(asked, known, whose)
-    wavelengths = _numbers(asked)
+    if isinstance(requested, Sensor):
+        return _of_sensor(requested, known, source)
+    wavelengths = _numbers(requested)
     intervals = covered_intervals(np.sort(known))
     low, high = intervals[0][2], intervals[-1][3]
     beyond = wavelengths[(wavelengths < low) | (wavelengths > high)]
     if beyond.size:
         raise InputError(
-            f"wavelengths={_listed(beyond)} nm (--wavelengths) lie outside of {low:.0f}-{high:.0f} nm, which {whose} "
+            f"wavelengths={_listed(beyond)} nm (--wavelengths) lie outside of {low:.0f}-{high:.0f} nm, which {source} "
             "covers; ask for those inside"
         )
-    return AskedBands(wavelengths, _interpolation(wavelengths, known))
+    return RequestedBands(wavelengths, _interpolation(wavelengths, known))
 
 
-def _of_sensor(sensor: Sensor, known: FloatArray, whose: str) -> AskedBands:
+def _of_sensor(sensor: Sensor, known: FloatArray, source: str) -> RequestedBands:
     """Return the covered bands of a sensor."""
     usable = coverage(sensor, known) >= MIN_COVERAGE
     if not usable.any():
         raise InputError(
             f"sensor {sensor.name!r} ({sensor.centres.min():.0f}-{sensor.centres.max():.0f} nm) has no band in "
-            f"{known.min():.0f}-{known.max():.0f} nm, which {whose} covers; ask for other bands"
+            f"{known.min():.0f}-{known.max():.0f} nm, which {source} covers; ask for other bands"
         )
     if not usable.all():
         warnings.warn(
-            f"{int((~usable).sum())} of {usable.size} bands of {sensor.name} lie outside of what {whose} covers "
+            f"{int((~usable).sum())} of {usable.size} bands of {sensor.name} lie outside of what {source} covers "
             f"({_listed(sensor.centres[~usable])} nm): left out",
             FinewaveWarning,
             stacklevel=4,
@@ -119,7 +120,7 @@ def _of_sensor(sensor: Sensor, known: FloatArray, whose: str) -> AskedBands:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FinewaveWarning)  # of bands that are half covered
             weights[broad] = sensor.select(broad.tolist()).response(known)
-    return AskedBands(sensor.centres, weights)
+    return RequestedBands(sensor.centres, weights)
 
 
 def _interpolation(wavelengths: FloatArray, known: FloatArray) -> FloatArray:
@@ -131,13 +132,13 @@ def _interpolation(wavelengths: FloatArray, known: FloatArray) -> FloatArray:
     return weights
 
 
-def _numbers(asked: Any) -> FloatArray:
-    if isinstance(asked, Path) or (isinstance(asked, str) and Path(asked).is_file()):
-        values: Sequence[float] = given_wavelengths(asked).tolist()
-    elif isinstance(asked, str):
-        values = [each for part in asked.split(",") if part.strip() for each in _range(part.strip(), asked)]
+def _numbers(requested: Any) -> FloatArray:
+    if isinstance(requested, Path) or (isinstance(requested, str) and Path(requested).is_file()):
+        values: Sequence[float] = given_wavelengths(requested).tolist()
+    elif isinstance(requested, str):
+        values = [each for part in requested.split(",") if part.strip() for each in _range(part.strip(), requested)]
     else:
-        values = asked
+        values = requested
     wavelengths = given_wavelengths(values)
     unique, counts = np.unique(wavelengths, return_counts=True)
     if unique.size < wavelengths.size:
@@ -145,7 +146,7 @@ def _numbers(asked: Any) -> FloatArray:
     return wavelengths
 
 
-def _range(part: str, asked: str) -> list[float]:
+def _range(part: str, requested: str) -> list[float]:
     """Return the wavelengths of ``"560"`` or ``"430:860:5"``, ends included."""
     try:
         numbers = [float(each) for each in part.split(":")]
@@ -155,13 +156,15 @@ def _range(part: str, asked: str) -> list[float]:
         return numbers
     if len(numbers) != 3 or not np.isfinite(numbers).all() or numbers[2] <= 0 or numbers[1] < numbers[0]:
         raise InputError(
-            f"wavelengths={asked!r} (--wavelengths) is not a list such as 560,665 nor a range such as 430:860:5 (first, "
-            "last, step in nm), nor a sensor or a CSV file"
+            f"wavelengths={requested!r} (--wavelengths) is not a list such as 560,665 nor a range such as 430:860:5 "
+            "(first, last, step in nm), nor a sensor or a CSV file"
         )
     first, last, step = numbers
     count = int(np.floor((last - first) / step + 1e-6)) + 1
     if count > MOST_BANDS:
-        raise InputError(f"wavelengths={asked!r} (--wavelengths) has {count} bands; at most {MOST_BANDS} can be made")
+        raise InputError(
+            f"wavelengths={requested!r} (--wavelengths) has {count} bands; at most {MOST_BANDS} are made"
+        )
     return [round(first + i * step, 9) for i in range(count)]
 
 

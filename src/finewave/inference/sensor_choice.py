@@ -1,0 +1,196 @@
+"""Weights for any sensor on images: made for the sensor of the options or of the scene, and the wavelengths."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finewave.errors import InputError
+from finewave.inference.band_matching import wavelengths_of
+from finewave.inference.tiling.sources import OpenScene
+from finewave.physics.sensors import get_sensor
+from finewave.physics.sensors.requested_bands import requested_bands
+from finewave.physics.sensors.sensor import Sensor
+from finewave.scene import band_values
+from finewave.warnings import FinewaveWarning
+from finewave.zoo.any_sensor import (
+    LEAST_BANDS,
+    covered_by,
+    for_sensor,
+    known_wavelengths,
+    seen_by,
+    sensor_or_numbers,
+    weights_with_library,
+)
+from finewave.zoo.model import load_model
+from finewave.zoo.names import ANY_SENSOR
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from finewave.inference.options import PredictOptions
+    from finewave.zoo.model import Model
+
+_SIDE = 48
+_WINDOWS = 3
+"""Windows along each axis, of `_SIDE` pixels, that tell which library is nearest to a scene."""
+_GAUSSIAN = 2.0
+
+
+def model_for(model: Any, scene: xr.DataArray, options: PredictOptions, pixels: float = 1.0) -> Model:
+    """Return weights for any sensor as a model for a scene's sensor.
+
+    Parameters
+    ----------
+    model : Model or str
+        With a library; or `ANY_SENSOR`, for the weights whose spectra cover bands and wavelengths, and whose pixels are
+        most like the scene's.
+    scene : xarray.DataArray with dims (band, y, x)
+    options : PredictOptions
+        ``sensor`` and ``wavelengths`` (of the result).
+    pixels : float
+        See `finewave.zoo.any_sensor.for_sensor`.
+
+    Raises
+    ------
+    InputError
+        The sensor is not known, or as `for_sensor`.
+
+    Warns
+    -----
+    FinewaveWarning
+        If bands of the scene are left out, and which weights of several were chosen.
+    """
+    for option in ("kernel", "spectra"):
+        if getattr(options, option) is not None:
+            raise InputError(f"--{option} ({option}=) has no meaning for {ANY_SENSOR}")
+    sensor, name = _sensor_of(scene, options)
+    candidates = [load_model(each) for each in weights_with_library()] if model == ANY_SENSOR else [model]
+    if sensor is None:
+        trained_on = candidates[0].ms_bands if len(candidates) == 1 else None
+        if trained_on is not None and scene.sizes["band"] >= trained_on and options.wavelengths is None:
+            return candidates[0]  # as any other weights: of the sensor that they were trained on
+        raise InputError(
+            f"{ANY_SENSOR} needs to know whose bands the scene has: give --sensor (sensor=), a name of finewave "
+            "sensors or a YAML file with the centre and width of each band"
+        )
+    if len(candidates) != 1:
+        candidates = [_nearest(candidates, scene, sensor, options)]
+    chosen = candidates[0].with_precision(options.precision)
+    if options.sensor is None:
+        sensor, name = _covered(sensor, name, chosen)
+    return for_sensor(chosen, sensor, options.wavelengths, pixels=pixels, name=name)
+
+
+def _sensor_of(scene: xr.DataArray, options: PredictOptions) -> tuple[Sensor | None, str]:
+    """Return the sensor of the options, or of the scene, with those of its bands that the scene has; and its name."""
+    names = band_values(scene, "band_name")
+    own = [] if names is None else [str(each) for each in names]
+    stated = options.sensor or scene.attrs.get("sensor")
+    if stated is not None:
+        try:
+            sensor = get_sensor(str(stated))
+        except InputError:
+            if options.sensor is not None:
+                raise
+        else:
+            present = [each for each in own if each in sensor.bands]
+            if present and len(present) < len(sensor.bands):
+                return sensor.select(present), f"{stated}:{','.join(present)}"
+            return sensor, str(stated)
+    centres, widths = wavelengths_of(scene), band_values(scene, "fwhm")
+    if centres is None or widths is None or not (np.asarray(widths, float) > 0).all():
+        return None, ""
+    from finewave.physics.sensors.satellites import sampled_bands
+
+    spans = [(float(centre), float(width)) for centre, width in zip(centres, widths, strict=True)]
+    wavelengths, curves = sampled_bands(spans, _GAUSSIAN)
+    bands = tuple(own or (f"{centre:g} nm" for centre in centres))
+    return Sensor("scene", bands, wavelengths, curves, "bands of the scene, by centre and width"), "scene"
+
+
+def _covered(sensor: Sensor, name: str, model: Model) -> tuple[Sensor, str]:
+    """Return the bands of the scene's own sensor that the spectra cover, with a warning of the others."""
+    fitting = covered_by(known_wavelengths(model).tolist(), sensor)
+    if len(fitting) == len(sensor.bands) or len(fitting) < LEAST_BANDS:  # too few are refused with the numbers
+        return sensor, name
+    left = [band for i, band in enumerate(sensor.bands) if i not in fitting]
+    warnings.warn(
+        f"{', '.join(left)} of {sensor.name} lie outside of the spectra of {model.name}: left out",
+        FinewaveWarning,
+        stacklevel=4,
+    )
+    chosen = sensor.select(fitting)
+    return chosen, f"{name.partition(':')[0]}:{','.join(chosen.bands)}"
+
+
+def _nearest(candidates: list[Model], scene: xr.DataArray, sensor: Sensor, options: PredictOptions) -> Model:
+    """Return the weights that cover most bands, and of several those whose pixels are most like the scene's."""
+    usable: list[tuple[int, Model]] = []
+    refusals = []
+    for model in candidates:
+        fitting = covered_by(known_wavelengths(model).tolist(), sensor)
+        try:
+            if options.wavelengths is not None:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", FinewaveWarning)
+                    requested_bands(sensor_or_numbers(options.wavelengths), known_wavelengths(model), model.name)
+        except InputError as error:
+            refusals.append(str(error))
+            continue
+        usable.append((len(fitting), model))
+    if not usable:
+        raise InputError(refusals[0] if refusals else f"there are no weights of {ANY_SENSOR} on this machine")
+    most = max(count for count, _ in usable)
+    if most < LEAST_BANDS:
+        return usable[0][1]  # refused with the numbers
+    fitting_models = [model for count, model in usable if count == most]
+    if len(fitting_models) == 1:
+        return fitting_models[0]
+    far = {model.name: _distance(model, scene, sensor) for model in fitting_models}
+    best = min(fitting_models, key=lambda model: far[model.name])
+    others = ", ".join(f"{name} {value:.2f}" for name, value in far.items() if name != best.name)
+    warnings.warn(
+        f"{ANY_SENSOR}: {best.name} answers, whose pixels are most like the scene's (distance {far[best.name]:.2f}; "
+        f"{others}); name another to have it",
+        FinewaveWarning,
+        stacklevel=5,
+    )
+    return best
+
+
+def _distance(model: Model, scene: xr.DataArray, sensor: Sensor) -> float:
+    """Return the median distance of pixels of a scene from those of a library, in units of its limit."""
+    covered = sensor.select(covered_by(known_wavelengths(model).tolist(), sensor))
+    centres = wavelengths_of(scene)
+    names = band_values(scene, "band_name")
+    own = [] if names is None else [str(each) for each in names]
+    if set(covered.bands) <= set(own):
+        bands = [own.index(band) for band in covered.bands]
+    elif centres is not None:
+        bands = [int(np.abs(centres - centre).argmin()) for centre in covered.centres]
+    else:
+        bands = list(range(min(len(covered.bands), scene.sizes["band"])))
+    pixels = _sampled_pixels(scene, bands)
+    if not pixels.size or len(bands) != len(covered.bands):
+        return float("inf")
+    return float(np.median(seen_by(model, covered).distances(pixels[:, None, :])))
+
+
+def _sampled_pixels(scene: xr.DataArray, bands: list[int]) -> NDArray[np.float32]:
+    """Return finite pixels (c, n) of windows all over a scene."""
+    source = OpenScene(scene, bands)
+    starts = [
+        np.unique(np.linspace(0, max(0, scene.sizes[axis] - _SIDE), _WINDOWS).astype(int)).tolist()
+        for axis in ("y", "x")
+    ]
+    windows = [
+        source.read((slice(row, row + _SIDE), slice(column, column + _SIDE))).reshape(len(bands), -1)
+        for row in starts[0]
+        for column in starts[1]
+    ]
+    pixels = np.concatenate(windows, 1)
+    return pixels[:, np.isfinite(pixels).all(0)]

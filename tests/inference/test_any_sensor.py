@@ -1,0 +1,240 @@
+"""Weights for any sensor on scenes and files: whose bands, which wavelengths, how much finer, and what is refused."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from affine import Affine
+
+import finewave as fw
+from finewave.inference.any_scale import area_averaged
+from finewave.inference.predict import predict_file
+from finewave.physics.sensors.sensor import Sensor
+from finewave.scene import make_scene
+from finewave.systems.registry import create_model
+from finewave.warnings import FinewaveWarning
+from finewave.zoo.any_sensor import for_sensor
+from finewave.zoo.card import describe
+from finewave.zoo.model import Model
+
+NM = np.concatenate([np.arange(400.0, 701.0, 10.0), np.arange(800.0, 901.0, 10.0)])
+"""With a gap, as of water vapour."""
+BROAD = {"blue": (480.0, 60.0), "green": (560.0, 50.0), "red": (650.0, 60.0)}
+
+
+def spectra(seed: int, height: int, width: int) -> np.ndarray:
+    """Smooth spectra (C, height, width) of smooth images."""
+    random = np.random.default_rng(seed)
+    pure = np.stack([np.exp(-(((NM - centre) / 120) ** 2)) for centre in (420, 520, 600, 680, 850)])
+    y, x = np.mgrid[:height, :width]
+    shares = [0.3 + 0.25 * np.sin(y / random.uniform(3, 9) + x / random.uniform(3, 9) + k) for k in range(5)]
+    return (0.05 + 0.4 * np.einsum("kyx,kc->cyx", np.stack(shares), pure)).astype(np.float32)
+
+
+def yaml_of(folder: Path, bands: dict[str, tuple[float, float]], name: str = "camera") -> str:
+    lines = [f"  {band}: {{centre_nm: {centre}, width_nm: {width}}}" for band, (centre, width) in bands.items()]
+    path = folder / f"{name}.yaml"
+    path.write_text("\n".join([f"name: {name}", "bands:", *lines, ""]))
+    return str(path)
+
+
+def observed(whose: Any, seed: int = 5, size: tuple[int, int] = (20, 23), **attrs: Any) -> Any:
+    known = fw.get_sensor(whose)
+    values = np.einsum("kc,cyx->kyx", known.response(NM), spectra(seed, *size)).astype(np.float32)
+    place = Affine(30, 0, 360_000, 0, -30, 5_800_000)
+    return make_scene(
+        values, known.centres, band_names=list(known.bands), crs="EPSG:32633", transform=place, attrs=attrs
+    )
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights with a library of 41 bands, trained for `BROAD`."""
+    folder = tmp_path_factory.mktemp("weights")
+    camera = yaml_of(folder, BROAD)
+    response = torch.from_numpy(fw.get_sensor(camera).response(NM)).float()
+    torch.manual_seed(0)
+    options = {"centres": 60, "windows": [3]}
+    net = create_model(
+        "any-sensor", ms_bands=3, hs_bands=len(NM), ssr_options=options, windows=[3], spectra=500, components=20
+    )
+    images = [torch.from_numpy(spectra(seed, 24, 24))[None] for seed in (1, 2)]
+    net.prepare_from([{"hr_hsi": each, "hr_msi": torch.einsum("kc,bcyx->bkyx", response, each)} for each in images], 0)
+    card = describe(
+        net, name="any-sensor-toy", wavelengths_nm=NM.tolist(), ms_bands=list(BROAD), sensor=camera,
+        ms_wavelengths_nm=[centre for centre, _ in BROAD.values()], degradation={"kernel": "gaussian", "scale": 1},
+        data={"dataset": "toy", "unreliable_nm": [[400.0, 415.0]]},
+    )  # fmt: skip
+    return Model(net.eval(), card).save(folder / "any-sensor-toy")
+
+
+def test_another_sensor_and_other_wavelengths(weights: Path, tmp_path: Path) -> None:
+    camera = yaml_of(tmp_path, {"a": (450, 40), "b": (530, 40), "c": (610, 40), "d": (680, 30), "e": (850, 40)})
+    scene = observed(camera)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FinewaveWarning)
+        warnings.filterwarnings("ignore", ".*unlike all", FinewaveWarning)
+        result = fw.super_resolve(scene, str(weights), sensor=camera, wavelengths="410:700:5,850")
+    np.testing.assert_allclose(result.wavelength.values, [*np.arange(410, 701, 5), 850])
+    truth = spectra(5, 20, 23)
+    expected = np.stack([np.interp(result.wavelength.values, NM, truth[:, y, x]) for y, x in np.ndindex(20, 23)], 1)
+    error = np.sqrt(np.mean((result.values.reshape(len(expected), -1) - expected) ** 2))
+    assert error < 0.1 * expected.std()
+    assert result.attrs["model"] == "any-sensor-toy"
+    np.testing.assert_array_equal(result.good_band.values, result.wavelength.values > 415)
+    by_python = fw.load_model(weights, sensor=camera, wavelengths="410:700:5,850")
+    np.testing.assert_array_equal(fw.super_resolve(scene, by_python).values, result.values)
+
+
+def test_output_bands_of_another_sensor_are_its_averages(weights: Path, tmp_path: Path) -> None:
+    camera = yaml_of(tmp_path, {"a": (450, 40), "b": (530, 40), "c": (610, 40), "d": (680, 30), "e": (850, 40)})
+    other = yaml_of(tmp_path, {"g": (555, 80), "n": (560, 5), "ir": (1600, 50)}, "other")
+    scene = observed(camera)
+    with pytest.warns(FinewaveWarning, match=r"1 of 3 bands of other.*1600 nm.*left out"):
+        result = fw.super_resolve(scene, str(weights), sensor=camera, wavelengths=other)
+    whole = fw.super_resolve(scene, str(weights), sensor=camera)
+    assert result.sizes["band"] == 2
+    response = fw.get_sensor(other).select(["g"]).response(NM)
+    np.testing.assert_allclose(result.values[0], np.einsum("c,cyx->yx", response[0], whole.values), atol=2e-4)
+    nm = whole.wavelength.values
+    np.testing.assert_allclose(result.values[1], whole.values[np.abs(nm - 560).argmin()], atol=2e-4)
+
+
+def test_bands_in_a_gap_are_made_and_marked(weights: Path) -> None:
+    result = fw.super_resolve(observed(weights_camera(weights)), str(weights), wavelengths="690:810:10",
+                              sensor=weights_camera(weights))  # fmt: skip
+    inside = (result.wavelength.values > 705) & (result.wavelength.values < 795)
+    np.testing.assert_array_equal(result.good_band.values, ~inside)
+
+
+def weights_camera(weights: Path) -> str:
+    return str(weights.parent / "camera.yaml")
+
+
+def test_the_scene_says_whose_bands_it_has(weights: Path, tmp_path: Path) -> None:
+    camera = yaml_of(tmp_path, {"a": (450, 40), "b": (530, 40), "c": (610, 40), "d": (1500, 40)})
+    by_name = observed(camera_without(camera, tmp_path), sensor=camera)
+    stated = fw.super_resolve(by_name, str(weights), sensor=camera_without(camera, tmp_path))
+    found = fw.super_resolve(by_name, str(weights))
+    np.testing.assert_allclose(found.values, stated.values, atol=1e-6)
+    by_width = by_name.assign_coords(fwhm=("band", [40.0, 40.0, 40.0]))
+    del by_width.attrs["sensor"]
+    np.testing.assert_allclose(fw.super_resolve(by_width, str(weights)).values, stated.values, atol=1e-3)
+    with pytest.raises(fw.InputError, match="whose bands the scene has"):
+        fw.super_resolve(make_scene(by_name.values[:2]), str(weights), wavelengths=[500.0])
+
+
+def camera_without(camera: str, folder: Path) -> str:
+    return yaml_of(folder, {"a": (450, 40), "b": (530, 40), "c": (610, 40)}, "three")
+
+
+def test_a_solution_is_kept_and_a_damaged_one_made_again(weights: Path, home: Path, monkeypatch: Any) -> None:
+    model = fw.load_model(weights)
+    first = for_sensor(model, weights_camera(weights), "500:600:20")
+    (folder,) = (home / ".cache" / "finewave" / "solved").iterdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(type(model.net), "solved_for", None)
+        again = for_sensor(model, weights_camera(weights), "500:600:20")
+    assert again.card.wavelengths_nm == first.card.wavelengths_nm == [500, 520, 540, 560, 580, 600]
+    x = torch.rand(1, 3, 6, 7)
+    assert torch.equal(first.predict(hr_msi=x), again.predict(hr_msi=x))
+    (folder / "model.safetensors").write_bytes(b"damaged")
+    assert torch.equal(
+        for_sensor(model, weights_camera(weights), "500:600:20").predict(hr_msi=x), first.predict(hr_msi=x)
+    )
+
+
+@pytest.mark.parametrize("ratio", [1.0, 4 / 3.7, 2.0, 4 / 1.5, 8 / 4.3])
+def test_averages_over_areas(ratio: float) -> None:
+    """Plain: the image sampled 240 times finer."""
+    image = np.random.default_rng(0).uniform(size=(2, 14, 11)).astype(np.float32)
+    height, width = (max(1, round(n / ratio)) for n in image.shape[1:])
+    made = area_averaged(
+        lambda rows, columns: image[:, rows, columns], (14, 11), ratio, slice(0, height), slice(0, width)
+    )
+    part = area_averaged(lambda rows, columns: image[:, rows, columns], (14, 11), ratio, slice(2, 4), slice(3, width))
+    np.testing.assert_allclose(part, made[:, 2:4, 3:], atol=1e-6)
+    fine = np.repeat(np.repeat(image, 60, 1), 60, 2)
+    for row, column in ((0, 0), (1, 2), (height - 1, width - 1), (height // 2, 0)):
+        area = fine[
+            :, round(60 * row * ratio) : round(60 * (row + 1) * ratio),
+            round(60 * column * ratio) : round(60 * (column + 1) * ratio),
+        ]  # fmt: skip
+        np.testing.assert_allclose(made[:, row, column], area.mean((1, 2)), atol=0.02)
+
+
+def test_a_scale_that_is_not_whole_on_files_and_in_memory(weights: Path, tmp_path: Path) -> None:
+    camera = weights_camera(weights)
+    scene = observed(camera, size=(20, 23))
+    fw.save_scene(scene, tmp_path / "in.tif")
+    options = {"sensor": camera, "scale": 3.7, "wavelengths": "430:690:20"}
+    predict_file(tmp_path / "in.tif", tmp_path / "whole.tif", str(weights), **options)
+    predict_file(tmp_path / "in.tif", tmp_path / "tiles.tif", str(weights), tile=16, **options)
+    whole, tiles = (fw.open_scene(tmp_path / f"{name}.tif") for name in ("whole", "tiles"))
+    assert whole.shape == (14, 74, 85)
+    transform = whole.rio.transform()
+    assert (transform.a, transform.e, transform.c, transform.f) == pytest.approx(
+        (30 / 3.7, -30 / 3.7, 360_000, 5_800_000)
+    )
+    np.testing.assert_allclose(tiles.values, whole.values, atol=2e-4)
+    memory = fw.super_resolve(scene, str(weights), **options)
+    np.testing.assert_allclose(memory.values, whole.values, atol=1e-5)
+    assert memory.attrs["upscaling"] == 3.7
+    assert not list(tmp_path.glob(".*")), "nothing hidden is left"
+    # observed again, it is the scene, nearly
+    x = np.einsum("kc,cyx->kyx", fw.get_sensor(camera).response(NM), spectra(5, 20, 23)).mean((1, 2))
+    made = fw.super_resolve(scene, str(weights), sensor=camera, scale=3.7)
+    again = np.einsum("kc,cyx->kyx", fw.get_sensor(camera).response(NM), made.values).mean((1, 2))
+    np.testing.assert_allclose(again, x, rtol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scale": 0}, "scale=0 is out of range"),
+        ({"scale": -2.0}, "scale=-2 is out of range"),
+        ({"scale": float("nan")}, "scale=nan is out of range"),
+        ({"scale": 9}, "scale=9 is out of range; weights for any sensor enlarge by 1 to 8"),
+        ({"scale": 2.5, "consistent": True}, "consistent= cannot be had with scale=2.5"),
+        ({"wavelengths": "300:500:10"}, r"300, 310, 320.*nm \(--wavelengths\) lie outside of 395-905 nm"),
+        ({"wavelengths": "0.3,0.5"}, "wavelengths=300 nm"),
+        ({"wavelengths": "500:400:10"}, "is not a list such as 560,665"),
+        ({"wavelengths": "400:500:0"}, "is not a list such as 560,665"),
+        ({"wavelengths": [500.0, 500.0]}, "names 500 nm twice"),
+        ({"wavelengths": "landsatt8"}, "landsatt8"),
+        ({"spectra": "enmap"}, "has no meaning for any-sensor"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(weights: Path, options: dict[str, Any], message: str) -> None:
+    scene = observed(weights_camera(weights))
+    with pytest.raises(fw.InputError, match=message):
+        fw.super_resolve(scene, str(weights), sensor=weights_camera(weights), **options)
+
+
+def test_sensors_that_cannot_be_served_are_refused(weights: Path, tmp_path: Path) -> None:
+    model = fw.load_model(weights)
+    infrared = yaml_of(tmp_path, {"a": (500, 40), "b": (600, 40), "swir": (1600, 90)})
+    with pytest.raises(fw.InputError, match=r"400-900 nm.*swir \(1600 nm, 0%\); name the others: camera:a,b"):
+        for_sensor(model, infrared)
+    with pytest.raises(fw.InputError, match="one band, a; any-sensor-toy needs two or more"):
+        for_sensor(model, yaml_of(tmp_path, {"a": (500, 40)}))
+    with pytest.raises(fw.InputError, match="a and b of camera have the same response"):
+        for_sensor(model, yaml_of(tmp_path, {"a": (500, 40), "b": (500, 40)}))
+    with pytest.raises(fw.InputError, match="sentinel-9"):
+        for_sensor(model, "sentinel-9")
+    flat = Sensor("flat", ("a", "b"), np.array([500.0, 510.0, 600.0]), np.array([[1.0, 1, 0], [0, 1.0, 1]]))
+    assert for_sensor(model, flat).card.ms_bands == ["a", "b"]
+    with pytest.raises(fw.InputError, match="is for the sensor that it was trained on"):
+        fw.load_model("sentinel2-enmap", sensor="landsat8")
