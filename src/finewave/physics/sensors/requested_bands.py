@@ -162,9 +162,7 @@ def _range(part: str, requested: str) -> list[float]:
     first, last, step = numbers
     count = int(np.floor((last - first) / step + 1e-6)) + 1
     if count > MOST_BANDS:
-        raise InputError(
-            f"wavelengths={requested!r} (--wavelengths) has {count} bands; at most {MOST_BANDS} are made"
-        )
+        raise InputError(f"wavelengths={requested!r} (--wavelengths) has {count} bands; at most {MOST_BANDS} are made")
     return [round(first + i * step, 9) for i in range(count)]
 
 
