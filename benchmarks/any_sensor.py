@@ -11,6 +11,7 @@ import argparse
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from finewave.evaluation.whole_scenes import WholeScenes
 from finewave.scene import make_scene
 from finewave.systems.registry import create_model
 from finewave.warnings import FinewaveWarning
-from finewave.zoo.any_sensor import for_sensor
+from finewave.zoo.any_sensor import for_sensor, known_wavelengths
 from finewave.zoo.flops import flops_of
 from finewave.zoo.model import Model
 
@@ -199,8 +200,7 @@ def cost() -> None:
     print("\nseconds to solve for a sensor; microseconds and FLOPs a pixel")
     for name, sensor in (("enmap", "rapideye"), ("cave", "nikon-d700"), ("vnir100", "rapideye")):
         weights = fw.load_model(f"any-sensor-{name}")
-        assert weights.card is not None
-        response = torch.from_numpy(fw.get_sensor(sensor).response(weights.card.wavelengths_nm)).float()
+        response = torch.from_numpy(fw.get_sensor(sensor).response(known_wavelengths(weights))).float()
         start = time.process_time()
         net: Any = weights.net
         solved = net.solved_for(response)
@@ -218,7 +218,7 @@ def cost() -> None:
 def main() -> None:
     """Print what is asked for."""
     parts: dict[str, Callable[[], None]] = {
-        **{name: lambda name=name: compare(name) for name in SPECIALISED},  # type: ignore[misc]
+        **{name: partial(compare, name) for name in SPECIALISED},
         "scale": at_a_scale,
         "cost": cost,
     }

@@ -59,10 +59,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights with a library of 41 bands, trained for `BROAD`."""
-    folder = tmp_path_factory.mktemp("weights")
+def save_weights(folder: Path, name: str, brighter: float = 0.0) -> Path:
+    """Save weights with a library of 42 bands, trained for `BROAD`."""
     camera = yaml_of(folder, BROAD)
     response = torch.from_numpy(fw.get_sensor(camera).response(NM)).float()
     torch.manual_seed(0)
@@ -70,14 +68,35 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     net = create_model(
         "any-sensor", ms_bands=3, hs_bands=len(NM), ssr_options=options, windows=[3], spectra=500, components=20
     )
-    images = [torch.from_numpy(spectra(seed, 24, 24))[None] for seed in (1, 2)]
+    images = [torch.from_numpy(spectra(seed, 24, 24) + np.float32(brighter))[None] for seed in (1, 2)]
     net.prepare_from([{"hr_hsi": each, "hr_msi": torch.einsum("kc,bcyx->bkyx", response, each)} for each in images], 0)
     card = describe(
-        net, name="any-sensor-toy", wavelengths_nm=NM.tolist(), ms_bands=list(BROAD), sensor=camera,
+        net, name=name, wavelengths_nm=NM.tolist(), ms_bands=list(BROAD), sensor=camera,
         ms_wavelengths_nm=[centre for centre, _ in BROAD.values()], degradation={"kernel": "gaussian", "scale": 1},
         data={"dataset": "toy", "unreliable_nm": [[400.0, 415.0]]},
     )  # fmt: skip
-    return Model(net.eval(), card).save(folder / "any-sensor-toy")
+    return Model(net.eval(), card).save(folder / name)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights for any sensor."""
+    return save_weights(tmp_path_factory.mktemp("weights"), "any-sensor-toy")
+
+
+def test_pixels_choose_among_weights(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bright = save_weights(tmp_path, "any-sensor-bright", 0.5)
+    monkeypatch.setattr("finewave.inference.sensor_choice.weights_with_library", lambda: [str(bright), str(weights)])
+    camera = weights_camera(weights)
+    for scene, name in ((observed(camera), "any-sensor-toy"), (observed(camera) + 0.5, "any-sensor-bright")):
+        with pytest.warns(FinewaveWarning, match=f"{name} answers, whose pixels are most like"):
+            result = fw.super_resolve(scene, "any-sensor", sensor=camera, wavelengths=[500.0, 600.0])
+        assert result.attrs["model"] == name
+    with pytest.raises(fw.InputError, match="lie outside of 395-905 nm"):
+        fw.super_resolve(observed(camera), "any-sensor", sensor=camera, wavelengths=[1200.0])
+    swir = yaml_of(tmp_path, {"a": (1600, 40), "b": (2200, 40)}, "swir")
+    with pytest.raises(fw.InputError, match="cover less than half of these bands"):
+        fw.super_resolve(observed(camera)[:2], "any-sensor", sensor=swir)
 
 
 def test_another_sensor_and_other_wavelengths(weights: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from finewave.evaluation.evaluator import evaluate_model
 from finewave.zoo.bundled_weights import weight_folders
 
 NAMES = fw.list_models(trained=True)
-BELOW_THE_FLOOR = ("awan-cave", "mstpp-cave", "ikonos-aviris-x2")
+BELOW_THE_FLOOR = ("awan-cave", "mstpp-cave", "ikonos-aviris-x2", "any-sensor-vnir100")
 """As README says: a regression and nearest neighbours together are better."""
 
 

@@ -137,6 +137,7 @@ LARGEST = {
     "nodes": 10**7,
     "pixels": 10**9,
     "scale": 1000,
+    "spectra": 10**7,
     "steps": 10**5,
     "turns": 1000,
     "units": 1000,

@@ -91,7 +91,7 @@ class AnySensor(SRNetwork):
         return torch.einsum("kc,bchw->bkhw", self.output_map.to(spectra), spectra)
 
     @property
-    def any_sensor(self) -> bool:  # type: ignore[override]  # with a library only
+    def any_sensor(self) -> bool:
         """Whether it can be made for other sensors."""
         return hasattr(self, "library")
 
