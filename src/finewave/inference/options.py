@@ -67,7 +67,7 @@ class PredictOptions:
         Extension of the files in an output folder.
     wavelengths : sequence of float or path, optional
         Band centres in nm of the input, where the file does not have them; see `open_scene`. Of weights for any
-        sensor: the bands of the result, see `finewave.physics.sensors.requested_bands`.
+        sensor: the bands of the result, see `finewave.physics.requested_bands`.
     variable, guide_variable : str, optional
         Array to use if the input's or the guide's file has several; see `open_scene`.
     engine : str, optional

@@ -10,8 +10,8 @@ import numpy as np
 from finewave.errors import InputError
 from finewave.inference.band_matching import wavelengths_of
 from finewave.inference.tiling.sources import OpenScene
+from finewave.physics.requested_bands import requested_bands
 from finewave.physics.sensors import get_sensor
-from finewave.physics.sensors.requested_bands import requested_bands
 from finewave.physics.sensors.sensor import Sensor
 from finewave.scene import band_values
 from finewave.warnings import FinewaveWarning

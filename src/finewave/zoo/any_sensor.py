@@ -15,8 +15,8 @@ import torch
 
 from finewave import __version__
 from finewave.errors import InputError
+from finewave.physics.requested_bands import RequestedBands, coverage, gaps, requested_bands
 from finewave.physics.sensors import get_sensor
-from finewave.physics.sensors.requested_bands import RequestedBands, coverage, gaps, requested_bands
 from finewave.physics.sensors.sensor import MIN_COVERAGE, Sensor
 from finewave.systems.any_sensor.network import AnySensor
 from finewave.zoo.bundled_weights import CARD, weight_folders
@@ -64,7 +64,7 @@ def for_sensor(
     sensor : str, Path or Sensor
         Whose bands go in, see `get_sensor`; two or more.
     wavelengths : str, Path, sequence of float or Sensor, optional
-        Bands of the result, see `finewave.physics.sensors.requested_bands`; a sensor's name for its bands. By
+        Bands of the result, see `finewave.physics.requested_bands`; a sensor's name for its bands. By
         default those of the library.
     pixels : float
         See `AnySensor.solved_for`.

@@ -34,7 +34,7 @@ def load_model(
         the card.
     wavelengths : str, Path, sequence of float or Sensor, optional
         Of the same: the bands of the result in nm, ``"430:860:5"`` for instance, or a sensor's; see
-        `finewave.physics.sensors.requested_bands`.
+        `finewave.physics.requested_bands`.
 
     Returns
     -------
