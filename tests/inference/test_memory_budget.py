@@ -76,6 +76,19 @@ def test_without_a_budget_only_small_machines_have_smaller_tiles(model: Model, m
     assert tile_within(None, request, halo="auto") == STEP // 2
 
 
+def test_an_image_of_the_smallest_tile_is_one_whatever_memory_there_is(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "machine_memory", lambda: 10**8)
+    side = STEP // 2
+    request = make_request(scene_of(side, side - 1), model)
+    assert tile_within(None, request, halo="auto") is None
+    assert len(plan_tiles(model, side, side - 1)) == 1
+    assert tile_within(None, make_request(scene_of(side + 1, side), model), halo="auto") == side
+    with pytest.raises(InputError, match="too little"):  # a budget that is given is one to keep
+        tile_within("1M", request, halo="auto")
+
+
 def test_limits_of_control_groups(tmp_path: Path) -> None:
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/cgroup").write_text("4:memory:/jobs/1\n1:cpu:/\n0::/slice/mine\n")

@@ -56,11 +56,15 @@ def tile_within(
     InputError
         If not even a tile of `STEP` pixels of the output is within the budget that is given.
     """
+    model, height, width = request.model, *request.first.shape[1:]
+    step = max(1, STEP // model.upscaling)
+    step = -(-step // model.size_multiple) * model.size_multiple
+    if memory is None and max(height, width) <= step:
+        return None  # one tile, however little memory there is
     total = machine_memory() if memory is None else bytes_of(memory)
     if total is None:
         return None
     budget = total * (SHARE if memory is None else 1) / workers
-    model, height, width = request.model, *request.first.shape[1:]
     held = sum(_held(scene) for scene in request.scenes.values())
 
     def needed(side: int) -> float:
@@ -78,8 +82,6 @@ def tile_within(
     default = min(model.largest_tile, default_side(model) // model.upscaling)
     if memory is None and needed(max(default, 1)) <= budget:
         return None
-    step = max(1, STEP // model.upscaling)
-    step = -(-step // model.size_multiple) * model.size_multiple
     if memory is not None and needed(step) > budget:
         raise InputError(
             f"memory={memory} is too little for {model.name}: with the smallest tiles it takes "

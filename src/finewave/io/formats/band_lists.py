@@ -129,9 +129,14 @@ def listed_in(attributes: Mapping[Any, Any], prefix: str = "") -> list[Listed]:
     return [each for each in lists if each.kind is not None and each.kind != "perhaps"]
 
 
+def kind_of(name: str) -> str | None:
+    """Return what a list of this name is about, see `Listed.kind`."""
+    return _KIND_OF.get(_plain(name)[0])
+
+
 def is_about_bands(name: str) -> bool:
     """Return whether a name belongs to a list about bands."""
-    return Listed(name, ()).kind is not None
+    return kind_of(name) is not None
 
 
 def lengths_of_wavelength_lists(listed: Iterable[Listed]) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from finewave.io.formats.band_lists import Listed, describe_bands, is_about_bands, listed_in
+from finewave.io.formats.band_lists import Listed, describe_bands, is_about_bands, kind_of, listed_in
 from finewave.wavelengths import to_nanometres, wavelength_in_text
 
 # In this order, as GDAL rounds ENVI wavelengths to whole nanometres in IMAGERY.
@@ -69,10 +69,10 @@ def band_metadata(dataset: Any, *, wavelengths_given: bool = False, path: object
 def _one_a_band(bands: list[dict[str, str]], name_of: Callable[[str], str]) -> list[Listed]:
     """Return the lists in the tags of the bands; a band without a flag is good."""
     names = dict.fromkeys(name for band in bands for name in band if is_about_bands(name_of(name)))
-    units = [next((band[key] for key in band if Listed(key, ()).kind == "unit"), None) for band in bands]
+    units = [next((band[key] for key in band if kind_of(key) == "unit"), None) for band in bands]
     lists = []
     for name in names:
-        kind = Listed(name_of(name), ()).kind
+        kind = kind_of(name_of(name))
         values = [band.get(name) for band in bands]
         if kind in ("good", "bad"):
             values = [each or ("1" if kind == "good" else "0") for each in values]

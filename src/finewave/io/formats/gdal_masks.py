@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.band_names import colour_of
-from finewave.io.formats.band_lists import Listed
+from finewave.io.formats.band_lists import kind_of
 from finewave.io.formats.gdal_access import driver_of, quiet_gdal
 from finewave.io.formats.lazy import Slices
 from finewave.io.network.location import leads_to_network
@@ -190,7 +190,7 @@ def _opaque(dataset: Any) -> float:
 def _is_a_band(dataset: Any, index: int) -> bool:
     """Return whether a band has the name of a colour, or a wavelength."""
     name, tags = dataset.descriptions[index], dataset.tags(index + 1)
-    has_list = any(Listed(key, ()).kind == "wavelength" for key in tags)
+    has_list = any(kind_of(key) == "wavelength" for key in tags)
     return colour_of(name) is not None or wavelength_in_text(name) is not None or has_list
 
 
