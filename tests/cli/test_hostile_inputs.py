@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
 import socket
 import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import rasterio
 from PIL import Image
@@ -113,6 +116,21 @@ def hidden_by_consolidated_metadata(folder: Path) -> Path:
     return store
 
 
+def npz_of_zeros(folder: Path) -> Path:
+    """300 MB in a hundredth of them, which are all read at once."""
+    with (
+        zipfile.ZipFile(folder / "a.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("cube.npy", "w") as file,
+    ):
+        head = io.BytesIO()
+        shape = {"descr": "|u1", "fortran_order": False, "shape": (3, 10**4, 10**4)}
+        np.lib.format.write_array_header_1_0(head, shape)
+        file.write(head.getvalue())
+        for _ in range(300):
+            file.write(bytes(10**6))
+    return folder / "a.npz"
+
+
 BAND = {"_ARRAY_DIMENSIONS": ["band"]}
 
 IMAGES: dict[str, Callable[[Path], Path | str]] = {
@@ -130,6 +148,7 @@ IMAGES: dict[str, Callable[[Path], Path | str]] = {
     "bands in letters": lambda f: envi(f, bands="three"),
     "fields without end": lambda f: envi(f, **{f"k{number}": "1" for number in range(30_000)}),
     "scans without end": jpeg_of_many_scans,
+    "an archive of zeros": npz_of_zeros,
     "texts of gigabytes": lambda f: group_with(
         f, "band", BAND, shape=[3], chunks=[3], dtype="<U200000000", fill_value=""
     ),

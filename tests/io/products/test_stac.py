@@ -212,6 +212,28 @@ def test_an_item_does_not_lead_to_the_metadata_of_a_cloud(host: str, folder: Pat
             fw.open_scene(write(folder, item))
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/vsizip//vsicurl/http://{}/a.zip/blue.tif",
+        "/vsizip/{{/vsicurl/http://{}/a.zip}}/blue.tif",
+        "/vsigzip//vsicurl/http://{}/blue.tif.gz",
+        "/vsisubfile/0_99,/vsicurl/http://{}/blue.tif",
+        "/vsicurl_streaming/http://{}/blue.tif",
+        "/vsicached?file=/vsicurl/http://{}/blue.tif",
+        "/vsicrypt/key=a,file=/vsicurl/http://{}/blue.tif",
+        "/vsiwebhdfs/http://{}/blue.tif",
+        "/vsisparse//vsicurl/http://{}/blue.tif",
+        "/vsistdin/blue.tif",
+        "/vsicurl?url=http%3A%2F%2F{}%2Fblue.tif",
+    ],
+)
+def test_paths_of_gdal_within_paths_lead_nowhere(path: str, folder: Path) -> None:
+    item = item_of({"blue": asset("blue") | {"href": path.format("169.254.169.254")}})
+    with pytest.raises(InputError, match=r"leads elsewhere with its asset blue|an address of this machine"):
+        fw.open_scene(write(folder, item))
+
+
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "127.1", "127.0.0.2", "10.0.0.1", "[::1]", "a.localhost"])
 def test_an_item_of_elsewhere_leads_to_no_server_of_this_network(host: str) -> None:
     item = item_of({"blue": asset("blue") | {"href": f"http://{host}:8000/blue.tif"}})

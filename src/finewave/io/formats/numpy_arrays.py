@@ -14,6 +14,10 @@ from finewave.io.file_errors import reading
 from finewave.io.formats.array_file import StoredArray, holds_texts, open_image
 from finewave.io.open_options import OpenOptions
 
+_SMALL_BYTES = 2**28
+_LARGEST_RATIO = 100
+"""Of images that hold something; zeros are packed 1,000 times."""
+
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     """Open a NumPy file: ``.npy`` lazily, ``.npz`` completely, because it is compressed.
@@ -35,6 +39,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
                 stored = {"image": stored_array(opened)}
             else:
                 with opened:
+                    _check_packed(opened, path)
                     stored = {name: stored_array(opened[name]) for name in opened.files}
     except InputError as error:
         if not any(word in str(error.__cause__) for word in ("allow_pickle", "Python objects")):
@@ -44,6 +49,16 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
             "array of numbers with numpy.save"
         ) from error
     return open_image(stored, path, "NumPy array", options, default_band_axis=None)
+
+
+def _check_packed(archive: Any, path: Path) -> None:
+    """Refuse an archive whose arrays are far larger than their bytes: they are all read into memory."""
+    for each in archive.zip.infolist():
+        if each.file_size > max(_SMALL_BYTES, _LARGEST_RATIO * each.compress_size):
+            raise InputError(
+                f"cannot read {path}: {each.filename} unpacks to {each.file_size / 2**20:.0f} MB from "
+                f"{each.compress_size / 2**20:.1f} MB: it is nearly empty; save it without compression"
+            )
 
 
 def stored_array(array: NDArray[Any]) -> StoredArray:

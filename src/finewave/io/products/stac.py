@@ -32,6 +32,8 @@ from finewave.stated_numbers import mapping_in, number_in
 from finewave.warnings import FinewaveWarning
 
 _LARGEST = 2**26
+_PLAIN = re.compile(r"/vsi(?:zip|tar|gzip|swift)/(?!.*/vsi).*", re.DOTALL)
+"""In an archive of this machine, or in a cloud; other paths of GDAL lead to servers whose names no check sees."""
 _RASTERS = (".tif", ".tiff", ".jp2", ".j2k", ".vrt", ".ntf", ".img", ".hdr")
 _NO_BANDS = frozenset(("thumbnail", "overview", "visual", "metadata", "data-mask", "cloud", "cloud-shadow", "snow-ice"))
 _NO_REFLECTANCE = re.compile(r"lwir|thermal|pan$|rededge-pan", re.IGNORECASE)
@@ -255,6 +257,8 @@ def _called(name: str, found: list[Asset], base: Location) -> Asset:
 def _source(asset: Asset, base: Location) -> Location:
     """Return the location of an asset."""
     remote = remote_of(asset.href)
+    if (asset.href if remote is None else remote.url).startswith("/vsi") and not _PLAIN.fullmatch(asset.href):
+        raise InputError(f"{base} leads elsewhere with its asset {asset.key}: {asset.href[:80]} is not opened")
     if remote is None and isinstance(base, Remote):
         if re.match(r"(file:|/vsi)", asset.href, re.IGNORECASE):
             raise InputError(f"{base} leads to a file of this machine with its asset {asset.key}, which is not opened")
