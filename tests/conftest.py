@@ -17,7 +17,6 @@ import pytest
 from tests.fork_server import ForkServer
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
-gc.disable()  # until all tests are collected, see below
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 NEEDS_OUTSIDE = ("parity", "data", "cases", "browser")
 
@@ -40,13 +39,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker("slow")]
 
 
-def pytest_collection_finish() -> None:
-    """Leave what the test modules imported out of all garbage collections: a million objects that stay.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Leave what the test modules import out of all garbage collections: a million objects that stay.
 
     To look through them again and again took a quarter of the time of the collection of tests, and 4 % of theirs.
     """
-    gc.freeze()
-    gc.enable()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
