@@ -119,6 +119,12 @@ def test_the_tiff_of_two_assets_of_one_band(folder: Path) -> None:
     assert scene.sizes["band"] == 1
 
 
+def test_countless_assets_are_not_all_listed(folder: Path) -> None:
+    item = item_of({f"b{number}": asset("blue") | {"eo:bands": [{"name": "a"}] * 2} for number in range(1000)})
+    with pytest.raises(InputError, match=r"choose with variable= .*: b0, b1, .*, b49 and 950 more$"):
+        fw.open_scene(write(folder, item))
+
+
 def test_one_asset_with_all_bands(folder: Path) -> None:
     band_file(folder / "all.tif", 1000, count=3)
     told = {

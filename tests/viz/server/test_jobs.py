@@ -17,6 +17,7 @@ from urllib.request import Request, urlopen
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from PIL import Image
 
 import finewave as fw
 from finewave.errors import InputError
@@ -144,6 +145,24 @@ def test_what_a_model_cannot_use_is_said(store: Jobs, photograph: Path, monkeypa
     job = finished(submitted(store, photograph))
     assert job.state == "failed"
     assert "24 x 20 pixels; the page takes up to 23" in job.message
+
+
+def test_what_computes_too_long_is_ended(store: Jobs, photograph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "LONGEST_S", -60.0)  # any time is longer
+    job = finished(submitted(store, photograph))
+    assert job.state == "failed"
+    assert "it takes longer than -1 minutes: use finewave predict" in job.message
+
+
+def test_scans_without_end_are_not_decoded(store: Jobs, photograph: Path) -> None:
+    picture = photograph.with_suffix(".jpg")
+    Image.open(photograph).convert("RGB").save(picture, progressive=True)
+    content = picture.read_bytes()
+    last = content.rindex(b"\xff\xda")
+    picture.write_bytes(content[:last] + content[last:-2] * 600 + b"\xff\xd9")
+    job = finished(submitted(store, picture))
+    assert job.state == "failed"
+    assert "scans, more than 500" in job.message
 
 
 def test_a_waiting_upload_can_be_taken_back(store: Jobs, photograph: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ from finewave.stated_numbers import mapping_in, number_in
 from finewave.warnings import FinewaveWarning
 
 _LARGEST = 2**26
+_MOST_LISTED = 50
 _PLAIN = re.compile(r"/vsi(?:zip|tar|gzip|swift)/(?!.*/vsi).*", re.DOTALL)
 """In an archive of this machine, or in a cloud; other paths of GDAL lead to servers whose names no check sees."""
 _RASTERS = (".tif", ".tiff", ".jp2", ".j2k", ".vrt", ".ntf", ".img", ".hdr")
@@ -240,16 +241,21 @@ def _chosen(found: list[Asset], base: Location, options: OpenOptions) -> list[As
     several = several or images
     if len(several) == 1:
         return several
-    known = ", ".join(each.key for each in found) or "none"
+    known = _listed(found)
     why = f"has {len(several)} assets that could be the image" if several else "has no asset that is a raster"
     raise InputError(f"{base} {why}; choose with variable= (--variable), one or several with commas: {known}")
+
+
+def _listed(found: list[Asset]) -> str:
+    more = f" and {len(found) - _MOST_LISTED} more" if len(found) > _MOST_LISTED else ""
+    return f"{', '.join(each.key for each in found[:_MOST_LISTED])}{more}" or "none"
 
 
 def _called(name: str, found: list[Asset], base: Location) -> Asset:
     matching = [each for each in found if each.is_called(name)]
     matching = [each for each in matching if each.key == name] or sorted(matching, key=lambda a: "jp2" in a.media_type)
     if not matching:
-        known = ", ".join(each.key for each in found) or "none"
+        known = _listed(found)
         raise InputError(f"{base} has no raster called {name!r}; choose with variable= (--variable), of: {known}")
     return matching[0]
 
