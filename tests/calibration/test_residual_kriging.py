@@ -7,7 +7,13 @@ import torch
 from scipy.spatial.distance import cdist
 
 from finewave.calibration.anchor_correction import fit_correction, gain_of
-from finewave.calibration.residual_kriging import LOG_WEIGHT, ErrorModel, ResidualKriging, features_of
+from finewave.calibration.residual_kriging import (
+    LOG_WEIGHT,
+    ErrorModel,
+    ResidualKriging,
+    features_of,
+    fewness_of,
+)
 from finewave.calibration.spot_choice import choose_places
 
 COLOUR = np.array([[0.5, 0.5, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0.5, 0.5]])
@@ -16,14 +22,17 @@ COLOUR = np.array([[0.5, 0.5, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0.5, 0.5]])
 def test_it_is_the_posterior_mean_of_a_gaussian_process() -> None:
     random = np.random.default_rng(1)
     features, places, errors = random.random((5, 4)) / 5, random.random((5, 2)), random.normal(size=(5, 3))
-    model = ErrorModel(length=0.1, noise=0.3, shared=0.7, reach=0.4, brightness=0.5)
+    model = ErrorModel(length=0.1, noise=0.3, shared=0.7, reach=0.4, brightness=0.5, trust=1e12)
     scale = [1, 1, 1, 0.5]
     kriging = ResidualKriging.fit(features, places, errors, start=model, estimate=False)
     asked, there = random.random((7, 4)) / 5, random.random((7, 2))
 
+    alike = np.exp(-((cdist(features * [1, 1, 1, 0.75], features * [1, 1, 1, 0.75]) / 0.05) ** 2) / 2)
+    fewness = max((5**2 / (alike**2).sum()) ** -2, 5**-1.75)
+
     def covariance(a: np.ndarray, b: np.ndarray, p: np.ndarray, q: np.ndarray) -> np.ndarray:
-        shared = 0.7 / (1 + model.few / 5**1.5)
-        power = 1 + model.few_power / 5**1.5
+        shared = 0.7 / (1 + model.few * fewness)
+        power = 1 + model.few_power * fewness
         near = (1 + (cdist(p, q) / 0.4) ** 2 / (2 * power)) ** -power
         colour = (1 + (cdist(a * scale, b * scale) / 0.1) ** 2 / (2 * power)) ** -power
         return colour * (shared + (1 - shared) * near)
@@ -39,13 +48,49 @@ def test_a_band_that_a_spectrum_does_not_reach_is_of_the_other_spots() -> None:
     random = np.random.default_rng(2)
     features, places, errors = random.random((4, 4)) / 5, random.random((4, 2)), random.normal(size=(4, 2))
     errors[1, 1] = np.nan
-    kriging = ResidualKriging.fit(features, places, errors, estimate=False)
+    kriging = ResidualKriging.fit(features, places, errors, start=ErrorModel(trust=1e9), estimate=False)
     others = [0, 2, 3]
     model = kriging.model
     covariance = model.covariance(features[others], features[others], places[others], places[others])
     expected = np.linalg.solve(covariance + model.noise * np.eye(3), errors[others, 1])
     np.testing.assert_allclose(kriging.weights[others, 1], expected)
     assert kriging.weights[1, 1] == 0
+
+
+def test_spots_of_one_colour_count_as_one() -> None:
+    grey, red = np.array([1 / 3, 1 / 3, 1 / 3, 0]), np.array([0.7, 0.2, 0.1, 0])
+    assert fewness_of(grey[None]) == 1
+    np.testing.assert_allclose(fewness_of(np.stack([grey] * 5)), 1)
+    np.testing.assert_allclose(fewness_of(np.stack([grey] * 7 + [red])), (64 / 50) ** -2, rtol=1e-6)
+    np.testing.assert_allclose(fewness_of(np.eye(4)[[0, 1, 2]]), 3**-1.75, rtol=1e-6)
+
+
+def test_spots_that_are_wrong_about_each_other_correct_less() -> None:
+    """Left out in turn, by solving again without each: what agrees counts in full, what contradicts not at all."""
+    random = np.random.default_rng(4)
+    features, places = 0.3 + random.random((6, 4)) / 50, random.random((6, 2)) / 50
+    alike = np.tile(random.normal(size=(1, 3)), (6, 1))
+    contradicting = alike * np.array([1, -1, 1, -1, 1, -1])[:, None]
+    model = ErrorModel(trust=0.3)
+    for errors in (alike, contradicting, alike + 1.5 * random.normal(size=(6, 3))):
+        kriging = ResidualKriging.fit(features, places, errors, start=model, estimate=False)
+        used = kriging.model
+        own = used.covariance(features, features, places, places) + used.noise * np.eye(6)
+        agreeing = said = 0.0
+        for i in range(6):
+            others = [j for j in range(6) if j != i]
+            weights = np.linalg.solve(own[np.ix_(others, others)], own[others, i])
+            variance = own[i, i] - own[i, others] @ weights
+            expected = weights @ errors[others]
+            agreeing += (errors[i] * expected).sum() / variance
+            said += (expected**2).sum() / variance
+        scale = (errors**2).sum() / 6
+        share = np.clip((agreeing / scale + 0.3) / (said / scale + 0.3), 0, 1)
+        np.testing.assert_allclose(kriging.weights, share * np.linalg.solve(own, errors), rtol=1e-6, atol=1e-12)
+        if errors is alike:
+            assert share == 1
+        if errors is contradicting:
+            assert share < 0.5
 
 
 def test_features_do_not_change_with_exposure_but_for_brightness() -> None:

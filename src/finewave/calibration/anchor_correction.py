@@ -16,6 +16,7 @@ from finewave.calibration.residual_kriging import (
     ResidualKriging,
     brightness_of,
     features_of,
+    fewness_of,
 )
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ LARGEST_GAIN = 4.0
 DARK = 0.065
 """Brightness (full scale 1) at which the two models of errors count alike. Of 0.05 to 0.08 it was settled after looks
 at CAVE's validation scenes, too."""
+FEW_IN_THE_DARK = 10.0
+"""The share of the dark pixels' model is divided by 1 + this times `fewness_of`."""
 _AT_ONCE = 1 << 16  # pixels, so that distances to the spots stay small beside the image
 
 
@@ -45,6 +48,8 @@ class AnchorCorrection:
         Errors that are added then.
     in_the_dark : ResidualKriging or None
         Errors that are added instead the more, the darker a pixel is below `DARK`.
+    dark_share : float
+        At most how much of them, 0 to 1.
     """
 
     colour: FloatArray
@@ -52,6 +57,7 @@ class AnchorCorrection:
     gain: FloatArray | None = None
     kriging: ResidualKriging | None = None
     in_the_dark: ResidualKriging | None = None
+    dark_share: float = 1.0
 
     def __call__(self, image: Tensor, row: int = 0, column: int = 0) -> Tensor:
         """Return an image (1, C, H, W) corrected; its first pixel is at ``row``, ``column`` of the result."""
@@ -102,7 +108,7 @@ class AnchorCorrection:
         if self.in_the_dark is None:
             return errors, left
         dark_errors, dark_left = self.in_the_dark(features, places)
-        weight = 1 / (1 + ((brightness - FLOOR) / DARK) ** 2)
+        weight = self.dark_share / (1 + ((brightness - FLOOR) / DARK) ** 2)
         return errors + (dark_errors - errors) * weight, left + (dark_left - left) * weight
 
     def _places(self, image: Tensor, row: int, column: int) -> Tensor:
@@ -115,7 +121,7 @@ class AnchorCorrection:
     def identity(self) -> str:
         """Return a text that changes with the correction."""
         solved = [each for each in (self.kriging, self.in_the_dark) if each is not None]
-        digest = hashlib.sha256(repr((self.side, [each.model for each in solved])).encode())
+        digest = hashlib.sha256(repr((self.side, self.dark_share, [each.model for each in solved])).encode())
         arrays = [self.colour, self.gain]
         for each in solved:
             arrays += [each.features, each.places, each.weights]
@@ -187,4 +193,6 @@ def fit_correction(
         noisier = doubt[rest] * (1 + model.dark / brightness)
         return ResidualKriging.fit(features, places[rest] / side, errors, start=model, doubt=noisier)
 
-    return AnchorCorrection(colour, side, gain, solved(start or ErrorModel()), solved(dark_start or OF_DARK_PIXELS))
+    models = (start or ErrorModel(), dark_start or OF_DARK_PIXELS)
+    dark_share = 1 / (1 + FEW_IN_THE_DARK * fewness_of(features))
+    return AnchorCorrection(colour, side, gain, *(solved(each) for each in models), dark_share)

@@ -4,9 +4,9 @@ The error of a spectrum, divided by its brightness, is taken as a Gaussian proce
 "Gaussian Processes for Machine Learning", MIT Press, 2006, chapter 2): two pixels err alike if they have one colour and
 about one brightness, and the more so if they lie near each other, since one colour may be of two materials. How far
 errors are alike differs from scene to scene and from material to material: the covariance is a rational quadratic
-(section 4.2.1, equation 4.19), which mixes squared exponentials of all lengths. The fewer spots there are, the less is
-known of that, and the nearer to themselves they count. The posterior mean is the correction. Far from every spot, in
-colour or on the ground, it shrinks to nothing.
+(section 4.2.1, equation 4.19), which mixes squared exponentials of all lengths. The fewer colours the spots have, the
+less is known of that, and the nearer to themselves they count. The posterior mean is the correction. Far from every
+spot, in colour or on the ground, it shrinks to nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ FLOOR = 0.02
 LOG_WEIGHT = 0.12
 """What a natural logarithm of brightness counts beside the shares of three bands."""
 _DARKEST = 1e-4
+_ALIKE = 0.05
+"""Distance of features at which two spots count as one and a half."""
 _LENGTHS = (0.06, 0.08, 0.1, 0.13)
 _NOISES = (0.05, 0.1, 0.2, 0.4)
 _PRIOR_WIDTH = (0.35, 0.7)
@@ -56,8 +58,8 @@ class ErrorModel:
     reach : float
         Distance, in sides of the scene, over which they share the rest.
     few : float
-        ``shared`` is divided by (1 + this / number of spots to the power of 1.5): few spots do not show whether their
-        colour is of one material, and are trusted around themselves only.
+        ``shared`` is divided by (1 + this times `fewness_of`): few colours do not show whether a colour is of one
+        material, and spots are trusted around themselves only.
     few_noise : float
         ``noise`` is multiplied by the same with this number.
     dark : float
@@ -68,7 +70,10 @@ class ErrorModel:
     power : float
         Of the rational quadratics: the larger it is, the less spots count far from themselves.
     few_power : float
-        This number / number of spots to the power of 1.5 is added to it.
+        This number times `fewness_of` is added to it.
+    trust : float
+        For how many spots it counts that spots say the right of each other. Where those that are left out in turn say
+        otherwise, all are corrected by less.
     """
 
     length: float = 0.06
@@ -81,6 +86,7 @@ class ErrorModel:
     brightness: float = 0.75
     power: float = 1.0
     few_power: float = 30.0
+    trust: float = 0.3
 
     def covariance(self, a: Any, b: Any, places_a: Any, places_b: Any) -> Any:
         """Return the covariance (n, m) of errors at features (n, d) and (m, d) and places (n, 2) and (m, 2).
@@ -94,16 +100,27 @@ class ErrorModel:
 
     def _scaled(self, features: Any) -> Any:
         """Return features whose last counts as often as `brightness` says."""
-        if self.brightness == 1:
-            return features
-        scaled = features * 1
-        scaled[:, -1] *= self.brightness
-        return scaled
+        return features if self.brightness == 1 else _with_brightness(features, self.brightness)
 
 
-OF_DARK_PIXELS = ErrorModel(length=0.16, noise=0.02, shared=0.9, few=4.0, few_noise=12.0, dark=0.0, brightness=0.33)
+OF_DARK_PIXELS = ErrorModel(
+    length=0.16, noise=0.02, shared=0.9, few=4.0, few_noise=12.0, dark=0.0, brightness=0.33, trust=1e6
+)
 """Trusts spots further. For dark pixels: there a wrong correction costs little in squared error, and a right one gains
 as much in the angle as anywhere."""
+
+
+def fewness_of(features: FloatArray) -> float:
+    """Return how little spots (n, d) show of the colours of a scene: 1 for one spot, near 0 for many.
+
+    Spots of one colour count as one: seven on a grey wall and one on a red fruit show as little of the fruits as two
+    spots would. They count as the participation ratio of a squared exponential's eigenvalues, n² / ΣK². Its inverse
+    square is returned, but n to the power of -1.75 at least.
+    """
+    scaled = _with_brightness(features, ErrorModel.brightness)
+    alike = np.exp(-_squared_distances(scaled, scaled) / (2 * _ALIKE**2))
+    count = len(features)
+    return max(float(count**2 / np.square(alike).sum()) ** -2, count**-1.75)
 
 
 def features_of(image: Tensor) -> Tensor:
@@ -137,7 +154,7 @@ class ResidualKriging:
     places : ndarray (n, 2)
         Row and column in sides of the scene.
     weights : ndarray (n, C)
-        (K + N)⁻¹ times the relative errors; 0 in a band that a spot says nothing of.
+        (K + N)⁻¹ times the relative errors, and times the share of `share_of`; 0 in a band that a spot says nothing of.
     inverse : ndarray (n, n)
         (K + N)⁻¹, for the variance.
     """
@@ -174,7 +191,7 @@ class ResidualKriging:
             Let the spots change length and noise, as far as they are many.
         """
         model = start or ErrorModel()
-        fewness = len(features) ** -1.5
+        fewness = fewness_of(features)
         model = replace(
             model,
             shared=model.shared / (1 + model.few * fewness),
@@ -185,16 +202,20 @@ class ResidualKriging:
         if estimate and len(features) > 2:
             model = estimated(model, features, places, errors, doubt)
         covariance = model.covariance(features, features, places, places)
-        weights = np.zeros(errors.shape)
+        weights, expected, certain = (np.zeros(errors.shape) for _ in range(3))
         known = np.isfinite(errors)
         for pattern in np.unique(known.T, axis=0):  # bands that the same spots know are solved together
             bands = np.flatnonzero((pattern == known.T).all(1))
             spots = np.flatnonzero(pattern)
             if spots.size:
-                part = covariance[np.ix_(spots, spots)] + np.diag(model.noise * doubt[spots])
-                weights[np.ix_(spots, bands)] = np.linalg.solve(part, errors[np.ix_(spots, bands)])
+                part = np.ix_(spots, bands)
+                own = np.linalg.inv(covariance[np.ix_(spots, spots)] + np.diag(model.noise * doubt[spots]))
+                weights[part] = own @ errors[part]
+                certain[part] = np.diag(own)[:, None]
+                expected[part] = errors[part] - weights[part] / certain[part]
         inverse = np.linalg.inv(covariance + np.diag(model.noise * doubt))
-        return cls(model, features, places, weights, inverse)
+        share = share_of(np.where(known, errors, 0.0), expected, certain, model.trust)
+        return cls(model, features, places, weights * share, inverse)
 
     def __call__(self, features: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """Return relative errors (C, P) and the part of their variance that is left (P), at features (P, d)."""
@@ -206,6 +227,27 @@ class ResidualKriging:
         covariance = self.model.covariance(features, like(self.features), places, like(self.places))
         left = 1 - ((covariance @ like(self.inverse)) * covariance).sum(1)
         return (covariance @ like(self.weights)).T, left.clamp(0, 1)
+
+
+def share_of(errors: FloatArray, expected: FloatArray, certain: FloatArray, trust: float) -> float:
+    """Return by how much of itself a correction is the better one, 0 to 1, by spots that are left out in turn.
+
+    Parameters
+    ----------
+    errors, expected : ndarray (n, C)
+        Of each spot, and what the other spots say of it ("Gaussian Processes for Machine Learning", equation 5.12); 0
+        where it is not known.
+    certain : ndarray (n, C)
+        The inverse of the variance of that.
+    trust : float
+        See `ErrorModel`.
+    """
+    scale = np.square(errors).sum() / len(errors)
+    if scale == 0:
+        return 1.0
+    agreeing = float((errors * expected * certain).sum() / scale)
+    said = float((expected * expected * certain).sum() / scale)
+    return min(max((agreeing + trust) / (said + trust), 0.0), 1.0)
 
 
 def estimated(
@@ -239,6 +281,13 @@ def estimated(
             if posterior > best:
                 best, best_model = posterior, model
     return best_model
+
+
+def _with_brightness(features: Any, weight: float) -> Any:
+    """Return features of which the last, of brightness, is multiplied."""
+    scaled = features * 1
+    scaled[:, -1] *= weight
+    return scaled
 
 
 def _squared_distances(a: Any, b: Any) -> Any:
