@@ -13,6 +13,7 @@ from finewave.calibration.intervals import (
     UsualErrors,
     calibrated,
     coverage_by_others,
+    coverage_of,
     factor_for,
     narrowed,
     ratios_left_out,
@@ -108,6 +109,32 @@ def test_half_widths_shrink_with_spots_by_as_much_as_errors_do(kept: float) -> N
     found = coverage_by_others(scenes, 0.9)
     assert np.mean([each["with_spots"] for each in found.values()]) == pytest.approx(0.9 + 0.1 / 5, abs=0.01)
     assert np.mean([each["width"] for each in found.values()]) < 1
+
+
+def test_a_judged_scene_has_no_part_in_what_it_is_judged_by() -> None:
+    """Each is covered as half-widths cover it that were calibrated, by themselves, on the others."""
+    scenes = [with_spots(scene(f"s{number}", number, 1 + number / 4), number, 0.5) for number in range(5)]
+    found = coverage_by_others(scenes, 0.9)
+    for judged in scenes:
+        made = calibrated([each for each in scenes if each is not judged], "the others")
+        usual = made.usual.at(judged.features)
+        factor = factor_for(ratios_left_out([each for each in scenes if each is not judged]), 0.9)
+        assert found[judged.name]["plain"] == pytest.approx((judged.relative <= factor * usual).mean(), abs=1e-6)
+        assert found[judged.name] == pytest.approx(coverage_of(made, [judged], 0.9)[judged.name], abs=2e-3)
+
+
+def test_spots_that_take_nothing_from_the_errors_leave_half_widths_as_they_are() -> None:
+    scenes = [with_spots(each, number, 1.0) for number, each in enumerate(SCENES)]
+    made = calibrated(scenes, "made up")
+    left = np.linspace(0, 1, 21)
+    for share in (0.5, 0.9):
+        np.testing.assert_allclose(narrowed(left, made.narrowing_of(share)), 1, atol=0.03)
+
+
+def test_groups_of_scenes_are_left_out_together() -> None:
+    plain = [each.plain for each in ratios_left_out(SCENES, 2)]
+    usual = UsualErrors.of(SCENES[1::2])
+    np.testing.assert_array_equal(plain[2], np.sort((SCENES[2].relative / usual.at(SCENES[2].features)).ravel()))
 
 
 def test_spots_never_widen_and_where_they_leave_all_nothing_changes() -> None:

@@ -41,8 +41,11 @@ _FAR = 0.3
 _UNUSUAL = 0.95  # for these: what is usual for all but a twentieth of the centres
 _LEAST_LEFT = 0.3
 """Part of an error's variance that remains where spots are measured: what materials of one colour differ by."""
-_LARGEST_NARROWING = 4.0
-"""And its inverse the smallest: models whose variance says less than that about errors are calibrated no further."""
+_LARGEST_NARROWING = _LEAST_LEFT**-0.5
+"""With it half-widths stay as they are without spots, wherever these lie."""
+_LEAST_NARROWING = 0.25
+_INNER = 6
+"""Groups in which scenes are left out for what is usual, beside a scene that is judged: at most so many."""
 _AT_ONCE = 1 << 15  # pixels
 
 
@@ -172,8 +175,8 @@ class Intervals:
     calibration : dict
         What it was made of: ``dataset``, ``scenes``, and ``coverage``: for each share that of each scene left out.
     narrowing : dict of str to float
-        For each share, by how many times half-widths are larger than the variance says where spots leave none of it;
-        empty where that was not calibrated.
+        For each share, by how many times half-widths are larger than the variance says where spots leave none of it:
+        1.826 at most, where spots do not narrow them; empty where that was not calibrated.
     """
 
     usual: UsualErrors
@@ -215,6 +218,10 @@ class Intervals:
         """Return the factor of a share; one that is not stored is an `InputError`."""
         return self.factors[self._stored(share)]
 
+    def narrowing_of(self, share: float) -> float:
+        """Return the narrowing of a share; 1, by the variance alone, where it was not calibrated."""
+        return self.narrowing.get(self._stored(share), 1.0)
+
     def _stored(self, share: float) -> str:
         for stored in self.factors:
             if abs(float(stored) - share) < 1e-9:
@@ -243,7 +250,7 @@ class Intervals:
         result = torch.from_numpy(widths)[None].to(image)
         if left is None:
             return result
-        narrower = narrowed(left.double().numpy(), self.narrowing.get(self._stored(share), 1.0))
+        narrower = narrowed(left.double().numpy(), self.narrowing_of(share))
         return result * torch.from_numpy(narrower).to(image)
 
 
@@ -283,10 +290,9 @@ def calibrated(scenes: Sequence[HeldOutErrors], dataset: str) -> Intervals:
 
 
 def coverage_by_others(scenes: Sequence[HeldOutErrors], share: float) -> dict[str, dict[str, float]]:
-    """Return how often the half-widths of a share hold in each scene, by the factor and narrowing of the others.
+    """Return how often the half-widths of a share hold in each scene, calibrated by the other scenes alone.
 
-    Those are of the others' errors by what is usual in all scenes but their own, in which the judged scene still has
-    its part.
+    The judged scene has no part in what is usual, nor in factor and narrowing.
 
     Parameters
     ----------
@@ -301,14 +307,14 @@ def coverage_by_others(scenes: Sequence[HeldOutErrors], share: float) -> dict[st
         For each scene ``plain``, the part of its errors within the half-widths; where it was corrected by spots, too,
         ``with_spots``, and ``width``: the mean of how many times as wide half-widths are with them.
     """
-    ratios = ratios_left_out(scenes)
     found = {}
-    for scene, own in zip(scenes, ratios, strict=True):
-        others = [each for each in ratios if each is not own]
-        factor = factor_for(others, share)
+    for scene in scenes:
+        others = [each for each in scenes if each is not scene]
+        ratios, own = ratios_left_out(others, _INNER), _ratios(scene, UsualErrors.of(others))
+        factor = factor_for(ratios, share)
         found[scene.name] = {"plain": _part_up_to(own.plain, factor)}
-        if all(each.with_spots is not None for each in ratios) and own.left is not None:
-            narrowing = narrowing_for(others, factor, share)
+        if all(each.with_spots is not None for each in scenes) and own.left is not None:
+            narrowing = narrowing_for(ratios, factor, share)
             found[scene.name] |= {
                 "with_spots": _part_up_to(own.spot_levels(factor), np.log(narrowing)),
                 "width": float(narrowed(own.left, narrowing).mean()),
@@ -316,18 +322,42 @@ def coverage_by_others(scenes: Sequence[HeldOutErrors], share: float) -> dict[st
     return found
 
 
-def ratios_left_out(scenes: Sequence[HeldOutErrors]) -> list[Ratios]:
-    """Return each scene's errors by what is usual in the other scenes."""
-    found = []
+def coverage_of(intervals: Intervals, scenes: Sequence[HeldOutErrors], share: float) -> dict[str, dict[str, float]]:
+    """Return what `coverage_by_others` does, of scenes that had no part in intervals."""
+    factor, narrowing = intervals.factor(share), intervals.narrowing_of(share)
+    found = {}
     for scene in scenes:
-        usual = UsualErrors.of([each for each in scenes if each is not scene])
-        plain = np.sort((scene.relative / usual.at(scene.features).clip(min=1e-9)).ravel())
-        spots = scene.with_spots
-        if spots is None:
-            found.append(Ratios(plain))
-        else:
-            found.append(Ratios(plain, spots.relative / usual.at(spots.features).clip(min=1e-9), spots.left))
+        own = _ratios(scene, intervals.usual)
+        found[scene.name] = {"plain": _part_up_to(own.plain, factor)}
+        if own.left is not None:
+            found[scene.name] |= {
+                "with_spots": _part_up_to(own.spot_levels(factor), np.log(narrowing)),
+                "width": float(narrowed(own.left, narrowing).mean()),
+            }
     return found
+
+
+def ratios_left_out(scenes: Sequence[HeldOutErrors], groups: int | None = None) -> list[Ratios]:
+    """Return each scene's errors by what is usual in the other scenes; or in those of the other groups, dealt in turn.
+
+    Of many scenes groups take less time, and leave little less of what is usual.
+    """
+    count = min(groups or len(scenes), len(scenes))
+    found: list[Ratios] = [Ratios(np.empty(0))] * len(scenes)
+    for group in range(count):
+        usual = UsualErrors.of([each for index, each in enumerate(scenes) if index % count != group])
+        for index in range(group, len(scenes), count):
+            found[index] = _ratios(scenes[index], usual)
+    return found
+
+
+def _ratios(scene: HeldOutErrors, usual: UsualErrors) -> Ratios:
+    """Return the errors of a scene by what is usual."""
+    plain = np.sort((scene.relative / usual.at(scene.features).clip(min=1e-9)).ravel())
+    spots = scene.with_spots
+    if spots is None:
+        return Ratios(plain)
+    return Ratios(plain, spots.relative / usual.at(spots.features).clip(min=1e-9), spots.left)
 
 
 def factor_for(ratios: Sequence[Ratios], share: float) -> float:
@@ -340,8 +370,8 @@ def factor_for(ratios: Sequence[Ratios], share: float) -> float:
 
 def narrowing_for(ratios: Sequence[Ratios], factor: float, share: float) -> float:
     """Return the narrowing by which the same holds for scenes corrected by spots."""
-    most = float(np.log(_LARGEST_NARROWING))
-    return float(f"{np.exp(_level([each.spot_levels(factor) for each in ratios], share, -most, most)):.4g}")
+    least, most = float(np.log(_LEAST_NARROWING)), float(np.log(_LARGEST_NARROWING))
+    return float(f"{np.exp(_level([each.spot_levels(factor) for each in ratios], share, least, most)):.4g}")
 
 
 def _level(values: Sequence[FloatArray], share: float, low: float, high: float) -> float:

@@ -19,6 +19,7 @@ from finewave.cli.table import table
     epilog=example(
         "finewave calibrate my-model --dataset cave --split val",
         "finewave calibrate my-model --scene 'held-out/*.tif' --scene yard.nc",
+        "finewave calibrate weights/sentinel2-enmap --dataset enmap --folds loo",
         "finewave calibrate quadratic+knn --folds loo --picture reliability.png",
     )
 )
@@ -30,7 +31,7 @@ from finewave.cli.table import table
 @click.option(
     "--scene", "scenes", multiple=True, metavar="FILE", help="Hyperspectral files or patterns instead; once or more."
 )
-@click.option("--folds", metavar="N|loo", help="FOLDER names baselines: fit them in turns over train and val.")
+@click.option("--folds", metavar="N|loo", help="Fit a closed form, or baselines that FOLDER names, in turns.")
 @click.option("--dry-run", is_flag=True, help="Print the coverage alone, and leave the card as it is.")
 @click.option(
     "--spots", type=click.IntRange(min=0), default=8, show_default=True,
@@ -48,14 +49,15 @@ def calibrate(
 
     FOLDER holds card.json and model.safetensors. The table has the coverage of each scene by what is usual in the
     others and one factor for all; the lines below it that of scenes whose errors are not among those that the factor
-    is chosen by. With --folds nothing is written: it shows how intervals hold over all scenes, each predicted by what
-    was fitted to others.
+    is chosen by. With --folds a model in closed form is fitted again without each of its training scenes, and is
+    calibrated by those; the scenes of val are judged by that. Of baselines (quadratic+knn) nothing is written: it shows
+    how intervals hold over all scenes, each predicted by what was fitted to others.
     """
-    from finewave.calibration.intervals import calibrated, coverage_by_others
+    from finewave.calibration.intervals import calibrated, coverage_by_others, coverage_of
     from finewave.errors import InputError
     from finewave.inference.options import USUAL_SHARE
     from finewave.io.atomic import atomic_output
-    from finewave.studies.coverage import errors_of_model, errors_over_folds, store_intervals
+    from finewave.studies.coverage import errors_of_model, errors_of_refits, errors_over_folds, store_intervals
     from finewave.studies.fold_predictions import folds_of
     from finewave.studies.predicted_files import files_named
     from finewave.zoo.model import load_model
@@ -74,7 +76,13 @@ def calibrate(
         check_picture(picture)
     keep_freed_memory()
     with working(as_json), Progress("calibrate") as progress:
-        if dealt is not None:
+        judged = []
+        if dealt is not None and path.is_file():
+            model = load_model(folder, precision="float32")
+            errors = errors_of_refits(model, dataset, dealt, spots=spots, progress=progress.note)
+            judged = errors_of_model(model, dataset, split, spots=spots, progress=progress.note)
+            called = f"{dataset} train, each scene by a fit without it"
+        elif dealt is not None:
             errors, dry_run = errors_over_folds(str(folder), dataset, dealt, spots=spots, progress=progress.note), True
             called = f"{dataset}, folds of train and val"
         else:
@@ -83,6 +91,7 @@ def calibrate(
             called = ", ".join(scenes) if scenes else f"{dataset} {split}"
         intervals = calibrated(errors, called)
         by_others = coverage_by_others(errors, USUAL_SHARE)
+        not_used = coverage_of(intervals, judged, USUAL_SHARE)
     if not dry_run:
         card = store_intervals(json.loads(path.read_text(encoding="utf-8")), intervals)
         with atomic_output(path) as temporary:
@@ -91,18 +100,28 @@ def calibrate(
     if picture is not None:
         draw_reliability(coverage, picture)
     if as_json:
-        return print_json({"coverage": coverage, "by_others": by_others, "written": None if dry_run else path})
+        return print_json(
+            {"coverage": coverage, "by_others": by_others, split: not_used, "written": None if dry_run else path}
+        )
     names = intervals.calibration["scenes"]
     rows = [(name, *(f"{100 * coverage[share][name]:.1f} %" for share in coverage)) for name in names]
     means = [f"{100 * sum(each.values()) / len(each):.1f} %" for each in coverage.values()]
     click.echo(
         table(("scene", *(f"{float(share):.0%}" for share in coverage)), [*rows, ("mean", *means)], right=range(1, 5))
     )
+    _summary(by_others, "", spots)
+    _summary(not_used, f"{split}, ", spots)
+    return None
+
+
+def _summary(found: dict[str, dict[str, float]], of: str, spots: int) -> None:
+    """Print how often half-widths hold on scenes that have no part in them."""
+    from finewave.inference.options import USUAL_SHARE
+
     for key, label in (("plain", "no spots"), ("with_spots", f"{spots} spots")):
-        covered = [scene[key] for scene in by_others.values() if key in scene]
+        covered = [scene[key] for scene in found.values() if key in scene]
         if covered:
-            widths = [scene["width"] for scene in by_others.values() if key == "with_spots"]
+            widths = [scene["width"] for scene in found.values() if key == "with_spots"]
             narrower = f", half-widths {sum(widths) / len(widths):.2f} times as wide" if widths else ""
             mean = sum(covered) / len(covered)
-            click.echo(f"{label}, {USUAL_SHARE:.0%}: mean {mean:.1%}, least {min(covered):.1%}{narrower}")
-    return None
+            click.echo(f"{of}{label}, {USUAL_SHARE:.0%}: mean {mean:.1%}, least {min(covered):.1%}{narrower}")

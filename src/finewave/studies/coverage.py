@@ -21,7 +21,7 @@ from finewave.studies.anchor_spots import (
     predicted_scenes,
     simulated_places,
 )
-from finewave.studies.fold_predictions import predicted_over_folds
+from finewave.studies.fold_predictions import predicted_over_folds, refitted_over_folds
 from finewave.studies.predicted_files import predicted_files
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.model import Model
@@ -86,6 +86,22 @@ def errors_over_folds(
     """
     predictions = predicted_over_folds(name, dataset, folds, progress=progress)
     return [held_out_errors(scene, model, spots) for model, scene in predictions]
+
+
+def errors_of_refits(
+    model: Model,
+    dataset: str,
+    folds: int | str,
+    *,
+    spots: int = USUAL_SPOTS,
+    progress: Callable[[str], None] = lambda line: None,
+) -> list[HeldOutErrors]:
+    """Return the errors of a closed-form model on the scenes of its training, each by a fit without it.
+
+    See `errors_of_model` and `finewave.studies.fold_predictions.refitted_over_folds`.
+    """
+    predictions = refitted_over_folds(model, dataset, folds, progress=progress)
+    return [held_out_errors(scene, own, spots) for own, scene in predictions]
 
 
 def held_out_errors(scene: PredictedScene, model: Model, spots: int = 0) -> HeldOutErrors:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from finewave.datasets.registry import get_dataset, known_split, open_scenes, sensor_of
 from finewave.errors import InputError, unknown_name
 from finewave.evaluation.baselines import BaselineBuilder
 from finewave.evaluation.folds import (
     LEAVE_ONE_OUT,
+    Fold,
     looks_around,
     make_folds,
     rows_named,
@@ -32,7 +34,7 @@ def predicted_over_folds(
     sensor: str | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Iterator[tuple[Model, PredictedScene]]:
-    """Yield the scenes of splits, each with the model that predicted it, fitted to the scenes of the other folds.
+    """Yield the scenes of splits, each with the baseline that predicted it, fitted to the scenes of the other folds.
 
     Parameters
     ----------
@@ -62,8 +64,56 @@ def predicted_over_folds(
             raise unknown_name("split", split, known)
     names = [each for split in splits for each in known[split]]
     dealt = make_folds(names, folds)
-    source = open_scenes(dataset, names)
     camera = sensor or sensor_of(get_dataset(dataset))
+    yield from _predicted(system, options, dataset, names, dealt, camera, progress)
+
+
+def refitted_over_folds(
+    model: Model, dataset: str, folds: int | str, *, progress: Callable[[str], None] = lambda line: None
+) -> Iterator[tuple[Model, PredictedScene]]:
+    """Yield the scenes that a closed-form model was fitted to, each predicted by the same fitted to the other folds.
+
+    Parameters
+    ----------
+    model : Model
+        Of spectra from one image, its weights a closed form; its card names sensor and the scenes of the training.
+    dataset : str
+        That of the training.
+    folds : int or "loo"
+        See `finewave.evaluation.folds.make_folds`.
+    progress : callable
+
+    Raises
+    ------
+    InputError
+        It is another model, or there are not so many scenes.
+    """
+    card = model.card
+    known = SYSTEMS.get(card.system) if card is not None else None
+    if card is None or known is None or not known.fitted or known.inputs != ("hr_msi",) or card.sensor is None:
+        raise InputError(
+            f"{model.name} is not a closed form of spectra from one image, kernel-ridge for example; other models are "
+            "calibrated on scenes that they have not seen (--split, --scene)"
+        )
+    trained = card.data or {}
+    names = list((trained.get("split") or {}).get("train") or ())
+    if trained.get("dataset") != dataset or not names:
+        raise InputError(f"{model.name} was not fitted to scenes of {dataset}, as its card has it; give --dataset")
+    options = {key: value for key, value in card.config.items() if key not in ("ms_bands", "hs_bands", "scale")}
+    yield from _predicted(card.system, options, dataset, names, make_folds(names, folds), card.sensor, progress)
+
+
+def _predicted(
+    system: str,
+    options: Mapping[str, Any],
+    dataset: str,
+    names: Sequence[str],
+    dealt: Sequence[Fold],
+    camera: str,
+    progress: Callable[[str], None],
+) -> Iterator[tuple[Model, PredictedScene]]:
+    """Yield the scenes of folds, each with the model that was fitted to the other ones."""
+    source = open_scenes(dataset, names)
     scenes = WholeScenes(source, get_sensor(camera).response(source.wavelengths), 1, {})
     pairs = None if looks_around(system, options) else thin_pairs(scenes, names)
     for fold in dealt:
