@@ -21,7 +21,7 @@ from types import ModuleType
 import numpy as np
 from torch import Tensor
 
-from finewave.calibration import anchor_correction, spot_choice
+from finewave.calibration import anchor_correction, residual_kriging, spot_choice
 from finewave.calibration.anchor_correction import fit_correction
 from finewave.calibration.residual_kriging import OF_DARK_PIXELS, ErrorModel, FloatArray
 from finewave.metrics import sam
@@ -45,6 +45,7 @@ TRIED = {
     "few": (6.0, 12.0, 40.0),
     "dark": (0.0, 0.16),
     "brightness": (0.5, 1.0),
+    "trust": (0.1, 1e6),
 }
 TRIED_IN_THE_DARK = {
     "length": (0.08, 0.12, 0.24),
@@ -55,6 +56,8 @@ TRIED_IN_THE_DARK = {
     "brightness": (0.1, 1.0),
 }
 DARKNESS = (0.001, 0.03, 0.12)
+FEW_IN_THE_DARK = (0.0, 3.0, 30.0)
+ALIKE = (0.02, 0.1)
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,12 @@ def main() -> None:
     for brightness in DARKNESS:
         with changed(anchor_correction, "DARK", brightness):
             print(line(f"dark below {brightness:g}", scenes, usual, dark), flush=True)
+    for few in FEW_IN_THE_DARK:
+        with changed(anchor_correction, "FEW_IN_THE_DARK", few):
+            print(line(f"few in the dark {few:g}", scenes, usual, dark), flush=True)
+    for alike in ALIKE:
+        with changed(residual_kriging, "_ALIKE", alike):
+            print(line(f"alike {alike:g}", scenes, usual, dark), flush=True)
     for name, values in TRIED_IN_THE_DARK.items():
         for value in values:
             print(line(f"in the dark, {name} {value:g}", scenes, usual, replace(dark, **{name: value})), flush=True)

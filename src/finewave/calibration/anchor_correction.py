@@ -193,6 +193,6 @@ def fit_correction(
         noisier = doubt[rest] * (1 + model.dark / brightness)
         return ResidualKriging.fit(features, places[rest] / side, errors, start=model, doubt=noisier)
 
-    models = (start or ErrorModel(), dark_start or OF_DARK_PIXELS)
+    usual, in_the_dark = solved(start or ErrorModel()), solved(dark_start or OF_DARK_PIXELS)
     dark_share = 1 / (1 + FEW_IN_THE_DARK * fewness_of(features))
-    return AnchorCorrection(colour, side, gain, *(solved(each) for each in models), dark_share)
+    return AnchorCorrection(colour, side, gain, usual, in_the_dark, dark_share)

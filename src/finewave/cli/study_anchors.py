@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 @click.option(
     "--noise", type=click.FloatRange(min=0), default=0.01, show_default=True, help="Of the spectra, relative."
 )
+@click.option(
+    "--every", type=COUNT, default=1, show_default=True, help="Of rows and columns that are taken, to save time."
+)
 @click.option("--scene", help="Of the split, this one alone.")
 @click.option(
     "--picture", type=click.Path(path_type=Path), help="The scene with the most spots, and the angle before and after."
@@ -55,7 +58,7 @@ if TYPE_CHECKING:
 @json_option
 def anchors(
     name: str, dataset: str, split: str, folds: str | None, spots: str, choice: str, seeds: int, size: int,
-    noise: float, scene: str | None, picture: Path | None, output: Path | None, as_json: bool,
+    noise: float, every: int, scene: str | None, picture: Path | None, output: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Score a model without and with spectra known at a few spots.
 
@@ -63,7 +66,7 @@ def anchors(
     """
     from finewave.errors import InputError
     from finewave.evaluation.named_models import model_named
-    from finewave.studies.anchor_spots import anchor_study, predicted_scenes
+    from finewave.studies.anchor_spots import anchor_study, predicted_scenes, thinned
     from finewave.studies.fold_predictions import folds_of, predicted_over_folds
 
     keep_freed_memory()
@@ -82,6 +85,8 @@ def anchors(
     if picture is not None:
         from finewave.viz.reliability import check_picture
 
+        if every > 1:
+            raise InputError("--picture is of all pixels: leave out --every")
         if scene is None:
             raise InputError("--picture is of one scene: name it by --scene")
         if max(counts) == 0:
@@ -98,8 +103,16 @@ def anchors(
             if picture is not None:
                 predictions = iter([(model, predicted := next(found))])
                 _draw(predicted, model, max(counts), choice, size, noise, picture)
+        if every > 1:
+            predictions = ((own, thinned(each, every)) for own, each in predictions)
         result = anchor_study(predictions, counts, choice=choice, seeds=seeds, size=size, noise=noise)
-    result = {"model": name, "dataset": dataset, "split": split if folds is None else f"folds {folds}", **result}
+    result = {
+        "model": name,
+        "every": every,
+        "dataset": dataset,
+        "split": split if folds is None else f"folds {folds}",
+        **result,
+    }
     if output is not None:
         from finewave.io.atomic import atomic_output
 
