@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,10 +22,9 @@ from affine import Affine
 from pyproj.enums import PJType
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
-from rioxarray.crs import crs_from_user_input
 
 import finewave as fw
-from finewave.crs_text import crs_definition
+from finewave.crs_text import crs_definition, parse_crs
 from finewave.errors import InputError
 from finewave.inference.spot_places import placed
 from finewave.io.open_save import load_scene
@@ -213,7 +211,7 @@ def _hdf5(path: Path, text: str) -> Path:
 
 
 def _geotiff(path: Path, text: str, name: str = "crs", *, band: int = 0, **profile: Any) -> Path:
-    """Tags, which rioxarray reads."""
+    """Tags; the one of the file named ``crs`` becomes an attribute of the scene."""
     path = path.with_suffix(".tif")
     kind = {"driver": "GTiff", "dtype": "uint16", "count": 1, "height": 6, "width": 5}
     with rasterio.open(path, "w", **kind, **profile, transform=Affine(1, 0, 5, 0, -1, 9)) as dataset:
@@ -279,11 +277,15 @@ def test_files_lead_nowhere(
     path = FILES[kind](tmp_path / "a", text)
     evaluated = []
 
-    def watched(value: Any) -> CRS:
-        evaluated.append(value)
-        return crs_from_user_input(value)
+    class Watched(CRS):
+        @classmethod
+        def from_user_input(cls, value: Any, **rest: Any) -> CRS:
+            evaluated.append(value)
+            return CRS.from_user_input(value, **rest)
 
-    monkeypatch.setattr(sys.modules["rioxarray.rioxarray"], "crs_from_user_input", watched)
+    monkeypatch.setattr(rasterio.crs, "CRS", Watched)
+    parse_crs("EPSG:32633")
+    assert evaluated == ["EPSG:32633"]
     try:
         scene = load_scene(path)
     except InputError:

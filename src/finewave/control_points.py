@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from finewave.grid_mapping import attributes_of, with_attributes, with_crs
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,26 +34,36 @@ def with_control_points(scene: xr.DataArray, points: Any, crs: Any) -> xr.DataAr
     xarray.DataArray
         The points are stored in ``spatial_ref``, where rioxarray's ``rio.get_gcps`` reads them.
     """
-    import rioxarray  # noqa: F401 - registers the .rio accessor
     from rasterio.control import GroundControlPoint
 
     rows = [each if isinstance(each, GroundControlPoint) else GroundControlPoint(*map(float, each)) for each in points]
-    encoding = dict(scene.encoding)
-    if "spatial_ref" in scene.coords:  # rioxarray would write into that of the scene it is given
-        scene = scene.assign_coords(spatial_ref=((), 0, dict(scene.coords["spatial_ref"].attrs)))
-    placed = scene.rio.write_gcps(rows, crs)
-    assert placed is not None
-    placed.encoding = {**encoding, "grid_mapping": "spatial_ref"}
-    return placed
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"id": p.id, "info": p.info, "row": p.row, "col": p.col},
+            "geometry": {"type": "Point", "coordinates": [p.x, p.y] if p.z is None else [p.x, p.y, p.z]},
+        }
+        for p in rows
+    ]
+    text = json.dumps({"type": "FeatureCollection", "features": features})
+    scene = scene if crs is None else with_crs(scene, crs)
+    return with_attributes(scene, {**attributes_of(scene), "gcps": text})
 
 
 def control_points(scene: xr.DataArray) -> list[Any]:
     """Return the scene's ground control points, as ``rasterio.control.GroundControlPoint``; empty without any."""
-    if "spatial_ref" not in scene.coords or "gcps" not in scene.coords["spatial_ref"].attrs:
+    text = attributes_of(scene).get("gcps")
+    if text is None:
         return []
-    import rioxarray  # noqa: F401 - registers the .rio accessor
+    from rasterio.control import GroundControlPoint
 
-    return list(scene.rio.get_gcps() or [])
+    return [
+        GroundControlPoint(
+            **{key: each["properties"][key] for key in ("row", "col", "id", "info")},
+            **dict(zip("xyz", each["geometry"]["coordinates"], strict=False)),
+        )
+        for each in json.loads(text)["features"]
+    ]
 
 
 def as_matrix(points: Sequence[Any]) -> np.ndarray[Any, Any]:

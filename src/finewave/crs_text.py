@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rasterio.crs import CRS
 
 _AUTHORITY = "(?:EPSG|ESRI|IAU|IAU_2015|IGNF|NKG|NRCAN|OGC|PROJ|CRS|SR-ORG)"
 _URN = rf"{_AUTHORITY}:[\w.]*:\w+"
@@ -68,6 +72,36 @@ def crs_definition(value: Any) -> Any:
     from rasterio.errors import CRSError
 
     raise CRSError(f"{text[:60]!r} does not define a CRS; WKT, PROJJSON or a code such as EPSG:32632 is accepted")
+
+
+def parse_crs(value: Any) -> CRS:
+    """Return a CRS of what a file or a user states, see `crs_definition`.
+
+    Parameters
+    ----------
+    value : object
+        Texts as for `crs_definition`, or anything else that rasterio takes.
+
+    Raises
+    ------
+    rasterio.errors.CRSError
+        It does not define a CRS.
+    """
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    definition = crs_definition(value)
+    try:
+        return CRS.from_user_input(definition)
+    except CRSError:
+        if importlib.util.find_spec("pyproj") is None:
+            raise
+    import pyproj  # it reads more forms
+
+    try:
+        return CRS.from_wkt(pyproj.CRS.from_user_input(definition).to_wkt())
+    except pyproj.exceptions.CRSError as error:
+        raise CRSError(str(error)) from error
 
 
 def _is_wkt(text: str) -> bool:

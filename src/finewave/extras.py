@@ -23,8 +23,11 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "view": ("bokeh", "markdown_it", "matplotlib"),
 }
 
-OF_FORMATS = ("PIL", "h5netcdf", "h5py", "imageio", "numcodecs", "scipy", "zarr")
+OF_FORMATS = ("PIL", "dask", "h5netcdf", "h5py", "imageio", "numcodecs", "pyproj", "rioxarray", "scipy", "zarr")
 """Of finewave itself, but of an extra of ``finewave-run``, which has GeoTIFF and ENVI alone without it."""
+
+OF_NETWORKS = ("omegaconf", "safetensors", "torch")
+"""Of finewave itself, but not of ``finewave-run``, which runs exported models alone."""
 
 
 def how_to_install(extra: str) -> str:
@@ -49,10 +52,10 @@ def missing_package(purpose: str, package: str | None, extra: str) -> InputError
     return InputError(f"{purpose} needs the package {package}, which is not installed: {how_to_install(extra)}")
 
 
-def missing_torch() -> InputError:
-    """Return the error for an installation without PyTorch, which runs exported models alone."""
+def missing_torch(package: str = "torch") -> InputError:
+    """Return the error for a package of `OF_NETWORKS` in an installation without PyTorch."""
     return InputError(
-        "this needs the package torch, which is not installed: finewave-run only predicts with exported models "
+        f"this needs the package {package}, which is not installed: finewave-run only predicts with exported models "
         "(--model NAME.onnx, see finewave export); install finewave for everything else"
     )
 

@@ -15,8 +15,16 @@ from finewave.control_points import (
     with_control_points,
 )
 from finewave.control_points import control_points as control_points_of
-from finewave.crs_text import crs_definition
 from finewave.errors import InputError
+from finewave.grid_mapping import (
+    crs_of,
+    derived_transform,
+    is_sheared,
+    name_of,
+    stated_transform,
+    with_crs,
+    with_transform,
+)
 from finewave.wavelengths import given_wavelengths
 
 if TYPE_CHECKING:
@@ -118,7 +126,7 @@ def make_scene(
     if colours is not None:
         scene = _with_band_coordinate(scene, "colour", np.asarray([str(each) for each in colours]))
     if control_points is not None and len(control_points):
-        return with_control_points(scene, control_points, crs_definition(crs))
+        return with_control_points(scene, control_points, crs)
     if crs is not None or transform is not None:
         scene = with_georeference(scene, crs, transform)
     return scene
@@ -178,23 +186,20 @@ def with_georeference(scene: xr.DataArray, crs: Any, transform: Any) -> xr.DataA
     xarray.DataArray
         With ``spatial_ref`` and, unless the transform is rotated, ``x`` and ``y`` of the pixel centres.
     """
-    import rioxarray  # noqa: F401 - registers the .rio accessor
     from affine import Affine
 
-    if crs is None and transform is None:
-        return scene
-    encoding = dict(scene.encoding)
     if crs is not None:
-        scene = scene.rio.write_crs(crs_definition(crs))
+        scene = with_crs(scene, crs)
     if transform is not None:
         affine = transform if isinstance(transform, Affine) else Affine(*tuple(transform)[:6])
-        if affine.b == 0 and affine.d == 0:
+        if not is_sheared(affine):
+            encoding = dict(scene.encoding)
             scene = scene.assign_coords(
                 x=affine.c + affine.a * (np.arange(scene.sizes["x"]) + 0.5),
                 y=affine.f + affine.e * (np.arange(scene.sizes["y"]) + 0.5),
             )
-        scene = scene.rio.write_transform(affine)
-    scene.encoding = {**encoding, "grid_mapping": "spatial_ref"}
+            scene.encoding = encoding
+        scene = with_transform(scene, affine)
     return scene
 
 
@@ -252,16 +257,7 @@ def placed_like(result: xr.DataArray, scene: xr.DataArray, pixel_size: float) ->
 
 def scene_crs(scene: xr.DataArray) -> CRS | None:
     """Return the scene's coordinate reference system, None when it has none."""
-    if not _has_georeference(scene):
-        return None
-    import rioxarray  # noqa: F401 - registers the .rio accessor
-
-    mapping = _grid_mapping(scene)
-    attributes = scene.coords[mapping].attrs if mapping in scene.coords else {}
-    texts = [attributes[name] for name in ("spatial_ref", "crs_wkt") if name in attributes]
-    for text in texts or [scene.attrs.get("crs")]:
-        crs_definition(text)  # those that rioxarray reads
-    return scene.rio.crs
+    return crs_of(scene) if _has_georeference(scene) else None
 
 
 def scene_transform(scene: xr.DataArray) -> Affine | None:
@@ -272,25 +268,21 @@ def scene_transform(scene: xr.DataArray) -> Affine | None:
     """
     if not _has_georeference(scene):
         return None
-    import rioxarray  # noqa: F401 - registers the .rio accessor
-
-    stated = scene.rio.transform(recalc=False)
-    if "x" in scene.coords and "y" in scene.coords and scene.sizes["x"] > 1 and scene.sizes["y"] > 1:
-        derived = scene.rio.transform(recalc=True)
-        # Rounding in the coordinates grows with their size; differences below a millionth of a pixel are ignored.
-        pixel = max(abs(derived.a), abs(derived.e))
-        known = np.isfinite(pixel)
-        near = known and np.allclose(np.asarray(stated)[:6], np.asarray(derived)[:6], rtol=0, atol=1e-6 * pixel)
-        stated = stated if near else derived
-    return None if stated.is_identity else stated
+    stated = stated_transform(scene)
+    derived = None if is_sheared(stated) else derived_transform(scene, stated)
+    if derived is None or (stated is not None and _agree(stated, derived)):
+        derived = stated
+    return None if derived is None or derived.is_identity else derived
 
 
-def _grid_mapping(scene: xr.DataArray) -> str:
-    return str(scene.encoding.get("grid_mapping") or scene.attrs.get("grid_mapping") or "spatial_ref")
+def _agree(stated: Affine, derived: Affine) -> bool:
+    """Whether two transforms differ by less than a millionth of a pixel, as by the rounding of coordinates."""
+    pixel = max(abs(derived.a), abs(derived.e))
+    return bool(np.isfinite(pixel)) and np.allclose(stated[:6], derived[:6], rtol=0, atol=1e-6 * pixel)
 
 
 def _has_georeference(scene: xr.DataArray) -> bool:
-    return _grid_mapping(scene) in scene.coords or ("x" in scene.coords and "y" in scene.coords)
+    return name_of(scene) in scene.coords or ("x" in scene.coords and "y" in scene.coords)
 
 
 def check_scene(scene: Any) -> xr.DataArray:

@@ -26,7 +26,7 @@ from finewave.inference.options import PredictOptions
 from finewave.inference.predict import predict_file
 from finewave.inference.super_resolve import super_resolve
 from finewave.io.open_save import load_scene, save_scene
-from finewave.scene import make_scene
+from finewave.scene import make_scene, scene_crs, scene_transform
 from finewave.systems.registry import create_model
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.card import describe
@@ -318,16 +318,18 @@ def test_shipped_models_have_the_same_numbers(name: str, tmp_path: Path) -> None
     np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4)
 
 
+TRAINING = ("omegaconf>", "safetensors>", "torch>")
+"""Of networks in PyTorch and their recipes."""
+
+
 def test_requirements_are_those_of_finewave() -> None:
     whole, run = (
         tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         for folder in (".", "packages/run")
     )
     parts = {*run["dependencies"], *run["optional-dependencies"]["formats"]}
-    assert {each for each in whole["dependencies"] if not each.startswith(("torch>", "safetensors>"))} == parts - {
-        "onnxruntime>=1.20"
-    }
-    assert len(run["optional-dependencies"]["formats"]) == len(OF_FORMATS) + 1  # omegaconf, which recipes need
+    assert {each for each in whole["dependencies"] if not each.startswith(TRAINING)} == parts - {"onnxruntime>=1.20"}
+    assert len(run["optional-dependencies"]["formats"]) == len(OF_FORMATS)
 
 
 FEW = BLOCKED.replace(
@@ -335,19 +337,23 @@ FEW = BLOCKED.replace(
 )
 
 
-def test_geotiff_needs_no_package_of_other_formats(exported: Path, tmp_path: Path) -> None:
-    """With missing pixels, too; other formats are refused before any work, as one says what they need."""
+@pytest.mark.parametrize("suffix", [".tif", ".img"])
+def test_geotiff_and_envi_need_no_package_of_other_formats(suffix: str, exported: Path, tmp_path: Path) -> None:
+    """In tiles, with missing pixels; other formats are refused before any work, as one says what they need."""
     scene = scene_of(21, 34, **PLACE)
     scene[1, 3:9, 4] = np.nan
-    save_scene(scene, tmp_path / "a.tif")
+    save_scene(scene, tmp_path / f"a{suffix}")
     save_scene(scene, tmp_path / "a.nc")
     command = [sys.executable, "-c", FEW, "predict", "--model", str(exported)]
     options = {"capture_output": True, "text": True, "check": False, "cwd": tmp_path}
-    done: Any = subprocess.run([*command, "a.tif", "-o", "b.tif"], **options)
+    source = f"a{suffix}"
+    done: Any = subprocess.run([*command, source, "-o", f"b{suffix}", "--tile", "16", "--halo", "exact"], **options)
     assert done.returncode == 0, done.stderr
-    expected = super_resolve(load_scene(tmp_path / "a.tif"), exported)
-    np.testing.assert_allclose(load_scene(tmp_path / "b.tif").values, expected.values, rtol=0, atol=1e-5)
-    for names in (("a.nc", "-o", "c.tif"), ("a.tif", "-o", "c.zarr")):
+    expected = super_resolve(load_scene(tmp_path / source), exported)
+    result = load_scene(tmp_path / f"b{suffix}")
+    np.testing.assert_allclose(result.values, expected.values, rtol=0, atol=1e-5)
+    assert (scene_crs(result), scene_transform(result)) == (scene_crs(expected), scene_transform(expected))
+    for names in (("a.nc", "-o", "c.tif"), (source, "-o", "c.zarr")):
         done = subprocess.run([*command, *names], **options)
         assert done.returncode == 2
         assert (

@@ -19,7 +19,7 @@ import click
 from finewave import interruption
 from finewave.cli.streams import quietness
 from finewave.errors import InputError
-from finewave.extras import OF_FORMATS, missing_format, missing_torch
+from finewave.extras import OF_FORMATS, OF_NETWORKS, missing_format, missing_torch
 from finewave.plain_text import one_line
 from finewave.warnings import FinewaveWarning
 
@@ -82,9 +82,9 @@ class Program(click.Group):
             package = (error.name or "").partition(".")[0]
             if package in OF_FORMATS:
                 return _say(str(missing_format(package)), BAD_INPUT, debug)
-            if package != "torch":
-                return _say(_unexpected(error), FAILED, debug)
-            return _say(str(missing_torch()), BAD_INPUT, debug)
+            if package in OF_NETWORKS:
+                return _say(str(missing_torch(package)), BAD_INPUT, debug)
+            return _say(_unexpected(error), FAILED, debug)
         except BrokenPipeError:  # the reader of our output, e.g. `head`, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED

@@ -1,10 +1,11 @@
-"""Tiles as tasks of Dask: threads of this process, processes of this machine, or a cluster, by the same graph."""
+"""Tiles by threads of this process, or as tasks of Dask by processes of this machine or a cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from finewave.errors import InputError
@@ -17,7 +18,6 @@ from finewave.inference.tiling.tiles import Tiling
 
 THREADS = 2
 """One runs the network, on all cores; the other one reads and writes."""
-_KEY = "tile"
 
 ProgressCallback = Callable[[int, int], None]
 
@@ -71,57 +71,53 @@ def run_job(job: TileJob, numbers: Sequence[int], client: Any | None, progress: 
     InputError
         The error of a tile, or repeated loss of workers.
     """
-    import dask
-
-    shared = dask.delayed(job, traverse=False)
     total = len(job.tiling)
-    # Dask takes tasks that do not depend on each other from the last key to the first; neighbours in a file follow
-    keys = [(_KEY, f"{total - number:09d}") for number in numbers]
-    tasks = [dask.delayed(_do)(shared, number, dask_key_name=key) for key, number in zip(keys, numbers, strict=True)]
-    if progress is not None:
-        progress(total - len(tasks), total)
-    if not tasks:
-        return
 
     def count(done: int) -> None:
         if progress is not None:
-            progress(total - len(tasks) + done, total)
+            progress(total - len(numbers) + done, total)
 
+    count(0)
+    if not numbers:
+        return
     if client is None:
-        _in_threads(tasks, count)
+        _in_threads(job, numbers, count)
     else:
-        _on_workers(tasks, client, count)
+        _on_workers(job, numbers, client, count)
+
+
+def _in_threads(job: TileJob, numbers: Sequence[int], count: Callable[[int], None]) -> None:
+    waiting = iter(numbers)
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        # no more than can run: after an error none begins
+        running = {pool.submit(job.do, number) for number in islice(waiting, THREADS)}
+        done = 0
+        while running:
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for each in finished:
+                each.result()
+                done += 1
+                count(done)
+            running |= {pool.submit(job.do, number) for number in islice(waiting, len(finished))}
+    finally:
+        # wait for running tiles, also after an error, so that none writes after the output's lock is released
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _do(job: TileJob, number: int) -> None:
     job.do(number)
 
 
-def _in_threads(tasks: list[Any], count: Callable[[int], None]) -> None:
+def _on_workers(job: TileJob, numbers: Sequence[int], client: Any, count: Callable[[int], None]) -> None:
     import dask
-    from dask.callbacks import Callback
-
-    done = 0
-
-    def after(key: Any, result: Any, graph: Any, state: Any, worker: Any) -> None:
-        nonlocal done
-        if isinstance(key, tuple) and key[0] == _KEY:
-            done += 1
-            count(done)
-
-    pool = ThreadPoolExecutor(THREADS)
-    try:
-        with Callback(posttask=after):
-            dask.compute(*tasks, scheduler="threads", pool=pool)
-    finally:
-        # wait for running tiles, also after an error, so that none writes after the output's lock is released
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _on_workers(tasks: list[Any], client: Any, count: Callable[[int], None]) -> None:
     from distributed import as_completed
     from distributed.scheduler import KilledWorker
 
+    shared, total = dask.delayed(job, traverse=False), len(job.tiling)
+    # Dask takes tasks that do not depend on each other from the last key to the first; neighbours in a file follow
+    keys = [("tile", f"{total - number:09d}") for number in numbers]
+    tasks = [dask.delayed(_do)(shared, number, dask_key_name=key) for key, number in zip(keys, numbers, strict=True)]
     futures = client.compute(tasks)
     try:
         for done, future in enumerate(as_completed(futures, loop=client.loop), start=1):

@@ -25,9 +25,9 @@ from finewave.inference.resume import (
     discard_job,
     locked,
     open_job,
-    spread_store_in,
-    store_in,
+    stores_in,
 )
+from finewave.inference.tile_numbers import ZARR, values_of
 from finewave.inference.tiling.plan import plan_tiles
 from finewave.inference.tiling.sources import SceneFile, stamp_of
 from finewave.inference.tiling.tile_run import TileFacts, read_tile, run_tile
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from finewave.inference.engine import ProgressCallback
     from finewave.inference.process_pool import SavedModel
     from finewave.inference.quality import QualityScorer
+    from finewave.io.formats.storage import Storage
+    from finewave.io.open_options import SaveOptions
     from finewave.zoo.runnable import RunnableModel
 
 COG_EXTENSIONS = (".tif", ".tiff", ".gtiff")
@@ -270,7 +272,7 @@ def _tile_by_tile(
     with locked(output) as folder:
         with writing(output):
             store = _prepare(folder, output, description, request, tiling, options, processing)
-        model = request.model.with_precision(store.precision)
+        model = request.model = request.model.with_precision(store.precision)
         missing = _missing(store, tiling)
         if missing:
             warn_halo_error(model, request.sources(), tiling, processing.reach)
@@ -381,42 +383,48 @@ def _prepare(
     processing: Processing,
 ) -> ResumeStore:
     """Return the store for the tiles: the one that an earlier run has left, or a new one."""
-    import dask.array as da
-
     from finewave.io.formats.storage import choose_storage
-    from finewave.io.formats.zarr_store import lay_out
     from finewave.io.open_options import SaveOptions
 
-    before = open_job(folder, job, restart=options.restart)
+    before = open_job(folder, output, job, restart=options.restart)
     model = request.model
     bands = request.output_bands
     if bands is None:
         raise InputError(f"{model.name} does not say how many bands it makes; give its network hs_bands")
     s = model.upscaling
-    shape, side = (bands, tiling.height * s, tiling.width * s), min(tiling.side, max(tiling.height, tiling.width)) * s
-    blocks = da.full(shape, np.nan, dtype=np.float32, chunks=(bands, side, side))
+    blocks = np.broadcast_to(np.float32(np.nan), (bands, tiling.height * s, tiling.width * s))  # without memory
     template = request.result(blocks)
     # a store that becomes the output itself is laid out as it should be
     interleave = options.interleave if output.suffix.lower() == ".zarr" else "pixel"
-    how = {} if interleave is None else {"interleave": interleave}
+    layout = {} if interleave is None else {"interleave": interleave}
     save_options = SaveOptions(
-        dtype=options.dtype, scale=options.output_full_scale, nodata=options.nodata, format_options=how
+        dtype=options.dtype, scale=options.output_full_scale, nodata=options.nodata, format_options=layout
     )
     spread = request.second(blocks, processing) if processing.makes_second else None
-    as_floats = SaveOptions(format_options=how)
-    if before is not None:
-        storage = choose_storage(template, save_options)
-        spread_storage = None if spread is None else choose_storage(spread, as_floats)
-        return ResumeStore(str(folder.absolute()), storage, s, before[_ARITHMETIC], spread_storage)
-    _try_out(template, folder, output, options.storage)
-    if spread is not None:
-        _try_out(spread, folder, output, {})
-    # stored: another machine that resumes the run might choose differently
-    precision = model.with_resolved_precision().precision
-    storage = lay_out(template, store_in(folder), save_options, side)
-    spread_storage = None if spread is None else lay_out(spread, spread_store_in(folder), as_floats, side)
-    commit_job(folder, {**job, _ARITHMETIC: precision})
-    return ResumeStore(str(folder.absolute()), storage, s, precision, spread_storage)
+    as_floats = SaveOptions(format_options=layout)
+    kinds = [(template, save_options)] + ([] if spread is None else [(spread, as_floats)])
+    stores = stores_in(folder.absolute(), output)
+    storages = [choose_storage(each, how) for each, how in kinds]
+    if before is None:
+        for (each, _), stated in zip(kinds, (options.storage, {}), strict=False):
+            _try_out(each, folder, output, stated)
+        side = min(tiling.side, max(tiling.height, tiling.width)) * s
+        for (each, how), store in zip(kinds, stores, strict=False):
+            _lay_out(each, store, how, side)
+        # stored: another machine that resumes the run might choose differently
+        before = {**job, _ARITHMETIC: model.with_resolved_precision().precision}
+        commit_job(folder, before)
+    return ResumeStore(*stores, storages[0], s, before[_ARITHMETIC], None if spread is None else storages[1])
+
+
+def _lay_out(template: xr.DataArray, store: Path, options: SaveOptions, side: int) -> None:
+    """Create a store without tiles."""
+    if store.suffix == ZARR:
+        from finewave.io.formats.zarr_store import lay_out
+
+        lay_out(template, store, options, side)
+    else:
+        store.mkdir()
 
 
 def _try_out(template: xr.DataArray, folder: Path, output: Path, storage: dict[str, Any]) -> None:
@@ -467,29 +475,44 @@ def _finish(
     if scorer is not None:
         from finewave.inference.quality import quality_of, write_quality
 
-        scene = open_scene(unfinished.scene)
+        scene = _scene_in(unfinished.scene, unfinished.storage, request, tiling)
         try:
             write_quality(quality_file(output), quality_of(scene, request, scorer, tiling))
         finally:
             scene.close()
     if processing.makes_second:
-        _publish(unfinished.spread, options.second_file(output), side, {})
-    _publish(unfinished.scene, output, side, options.storage)
+        second = options.second_file(output)
+        if unfinished.spread.suffix == ZARR:
+            _rename(unfinished.spread, second)
+        else:
+            assert unfinished.spread_storage is not None
+            spread = _scene_in(unfinished.spread, unfinished.spread_storage, request, tiling, processing)
+            _save(spread, second, {}, side)
+    if unfinished.scene.suffix == ZARR:
+        _rename(unfinished.scene, output)
+    else:
+        _save(_scene_in(unfinished.scene, unfinished.storage, request, tiling), output, options.storage, side)
 
 
-def _publish(store: Path, output: Path, side: int, storage: dict[str, Any]) -> None:
-    """Convert a store of tiles with a given side to an output's format and name."""
+def _rename(store: Path, output: Path) -> None:
+    """Give a finished Zarr store its name."""
     from finewave.io.atomic import atomic_output
 
-    if output.suffix.lower() == ".zarr":
-        with atomic_output(output) as temporary:
-            store.rename(temporary)
-        return
-    scene = open_scene(store)
-    try:
-        _save(scene, output, storage, side)
-    finally:
-        scene.close()
+    with atomic_output(output) as temporary:
+        store.rename(temporary)
+
+
+def _scene_in(
+    store: Path, storage: Storage, request: PredictionRequest, tiling: Tiling, second: Processing | None = None
+) -> xr.DataArray:
+    """Return the scene in a store of finished tiles, or what goes beside it if its processing is given; lazy."""
+    if store.suffix == ZARR:
+        return open_scene(store)
+    assert request.output_bands is not None  # checked when the store was created
+    values, decoding = values_of(store, tiling, request.model.upscaling, request.output_bands, storage)
+    scene = request.result(values) if second is None else request.second(values, second)
+    scene.encoding = {**scene.encoding, **decoding.encoding}
+    return scene
 
 
 def _save(scene: xr.DataArray, output: Path, storage: dict[str, Any], side: int | None = None) -> None:

@@ -102,7 +102,7 @@ class PredictionRequest:
         }
 
     def result(self, values: Any) -> xr.DataArray:
-        """Return values (C, s h, s w), a NumPy or dask array, as a scene on the finer grid of the first one."""
+        """Return values (C, s h, s w), an array or a variable, as a scene on the finer grid of the first one."""
         import xarray as xr
 
         from finewave.scene import STRUCTURE, make_scene, placed_like
@@ -122,7 +122,7 @@ class PredictionRequest:
         if wavelengths is not None and self.kept is not None:
             wavelengths = wavelengths[list(self.kept)]
         result = make_scene(
-            xr.Variable(("band", "y", "x"), values),
+            values if isinstance(values, xr.Variable) else xr.Variable(("band", "y", "x"), values),
             wavelengths,
             good_bands=_good_bands(model, wavelengths),
             attrs=attributes,

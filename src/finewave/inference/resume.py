@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.inference.options import unfinished_folder
+from finewave.inference.tile_numbers import ZARR, read_numbers, write_numbers
 from finewave.inference.tiling.tile_run import TileResult
 from finewave.inference.tiling.tiles import Tile, enlarged
 from finewave.io.atomic import flush_to_disk, remove_folder
@@ -24,7 +25,7 @@ from finewave.io.sole_writer import sole_writer
 if TYPE_CHECKING:
     from finewave.io.formats.storage import Storage
 
-_JOB, _DONE, _SCENE, _SPREAD = "job.json", "done", "scene.zarr", "spread.zarr"
+_JOB, _DONE = "job.json", "done"
 
 
 def finished_tiles(output: Path) -> int:
@@ -32,14 +33,10 @@ def finished_tiles(output: Path) -> int:
     return sum(1 for _ in (unfinished_folder(output) / _DONE).glob("*.json"))
 
 
-def store_in(folder: Path) -> Path:
-    """Return the Zarr store in a hidden folder."""
-    return folder / _SCENE
-
-
-def spread_store_in(folder: Path) -> Path:
-    """Return the Zarr store of the spread in a hidden folder."""
-    return folder / _SPREAD
+def stores_in(folder: Path, output: Path) -> tuple[Path, Path]:
+    """Return the stores of the scene and of its spread in a hidden folder, see `finewave.inference.tile_numbers`."""
+    suffix = ZARR if output.suffix.lower() == ZARR else ".tiles"
+    return folder / f"scene{suffix}", folder / f"spread{suffix}"
 
 
 @contextmanager
@@ -64,12 +61,12 @@ def locked(output: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class ResumeStore:
-    """The tiles of an output that are finished: a scene in Zarr, and a file of facts for each tile.
+    """The tiles of an output that are finished: their numbers, and a file of facts for each tile.
 
     Parameters
     ----------
-    folder : str
-        As every worker finds it.
+    scene, spread : pathlib.Path
+        Their stores in the hidden folder, as every worker finds it; see `stores_in`.
     storage : Storage
         How values become the numbers in the store.
     scale : int
@@ -80,32 +77,23 @@ class ResumeStore:
         That of the spread, if there is one.
     """
 
-    folder: str
+    scene: Path
+    spread: Path
     storage: Storage
     scale: int
     precision: str = "float32"
     spread_storage: Storage | None = None
 
-    @property
-    def scene(self) -> Path:
-        """The Zarr store; a scene by itself."""
-        return store_in(Path(self.folder))
-
-    @property
-    def spread(self) -> Path:
-        """The Zarr store of the spread, likewise."""
-        return spread_store_in(Path(self.folder))
-
     def any(self) -> bool:
         """Whether a tile is finished."""
-        return any((Path(self.folder) / _DONE).glob("*.json"))
+        return any((self.scene.parent / _DONE).glob("*.json"))
 
     def write(self, number: int, tile: Tile, result: TileResult) -> None:
         """Store a tile, and only then that it is finished."""
         storage = replace(self.storage, clipped=0, lost=0)
         stored = storage.encode(result.values)
-        rows, columns = enlarged(tile.core, self.scale)
-        _array(self.scene, "r+")[:, rows, columns] = stored
+        window = enlarged(tile.core, self.scale)
+        write_numbers(self.scene, number, window, stored)
         record = {
             **asdict(result.facts),
             "checksum": _checksum(stored),
@@ -114,9 +102,9 @@ class ResumeStore:
         }
         if self.spread_storage is not None and result.spread is not None:
             spread = self.spread_storage.encode(result.spread)
-            _array(self.spread, "r+")[:, rows, columns] = spread
+            write_numbers(self.spread, number, window, spread)
             record["spread_checksum"] = _checksum(spread)
-        path = Path(self.folder) / _DONE / f"{number}.json"
+        path = self.scene.parent / _DONE / f"{number}.json"
         temporary = path.with_suffix(f".{id(record)}")
         temporary.write_text(json.dumps(record), encoding="utf-8")
         temporary.replace(path)
@@ -124,13 +112,13 @@ class ResumeStore:
     def facts(self, number: int) -> dict[str, Any] | None:
         """Return the findings of a finished tile; None for an unfinished one."""
         try:
-            return json.loads((Path(self.folder) / _DONE / f"{number}.json").read_text(encoding="utf-8"))
+            return json.loads((self.scene.parent / _DONE / f"{number}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
 
     def discard(self, number: int) -> None:
         """Take a tile for one that is not finished."""
-        (Path(self.folder) / _DONE / f"{number}.json").unlink(missing_ok=True)
+        (self.scene.parent / _DONE / f"{number}.json").unlink(missing_ok=True)
 
     def warn(self, output: Path, records: Sequence[dict[str, Any]]) -> None:
         """Warn about values in all tiles that did not fit the stored type."""
@@ -142,25 +130,26 @@ class ResumeStore:
         facts = self.facts(number)
         if facts is None:
             return False
-        rows, columns = enlarged(tile.core, self.scale)
+        window = enlarged(tile.core, self.scale)
         expected = {self.scene: facts["checksum"]}
         if self.spread_storage is not None:
             expected[self.spread] = facts.get("spread_checksum")
         try:
             return all(
-                _checksum(_array(store, "r")[:, rows, columns]) == checksum for store, checksum in expected.items()
+                _checksum(read_numbers(store, number, window)) == checksum for store, checksum in expected.items()
             )
-        except Exception:  # a truncated chunk fails with errors that depend on the codec
+        except Exception:  # errors of truncated chunks depend on the codec
             return False
 
 
-def open_job(folder: Path, job: dict[str, Any], *, restart: bool) -> dict[str, Any] | None:
+def open_job(folder: Path, output: Path, job: dict[str, Any], *, restart: bool) -> dict[str, Any] | None:
     """Prepare a hidden folder for a job; return the argument of `commit_job` if there are tiles to resume from.
 
     Parameters
     ----------
     folder : Path
         From `locked`.
+    output : Path
     job : dict
         Everything that the output depends on, by name, in JSON types. Other names stored by an earlier run are not
         compared.
@@ -182,11 +171,11 @@ def open_job(folder: Path, job: dict[str, Any], *, restart: bool) -> dict[str, A
                 f"{'was' if len(differing) == 1 else 'were'} different. Repeat that command to finish it, or begin "
                 "again with --restart (restart=True)"
             )
-        stores = (_SCENE, _SPREAD) if job.get("spread") or job.get("uncertainty") else (_SCENE,)
-        if all((folder / store).is_dir() for store in stores):  # otherwise only one of them already has its final name
+        stores = stores_in(folder, output)[: 2 if job.get("spread") or job.get("uncertainty") else 1]
+        if all(store.is_dir() for store in stores):  # otherwise only one of them already has its final name
             return before
-    for name in (_JOB, _SCENE, _SPREAD, _DONE):  # the job file first: without it no tile counts as finished
-        each = folder / name
+    # the job file first: without it no tile counts as finished
+    for each in (folder / _JOB, *stores_in(folder, output), folder / _DONE):
         remove_folder(each) if each.is_dir() else each.unlink(missing_ok=True)
     return None
 
@@ -203,12 +192,6 @@ def commit_job(folder: Path, job: dict[str, Any]) -> None:
 def discard_job(folder: Path) -> None:
     """Remove the folder of a finished job."""
     (folder / _JOB).unlink(missing_ok=True)
-
-
-def _array(store: Path, mode: Any) -> Any:
-    import zarr
-
-    return zarr.open_array(store, path="scene", mode=mode)
 
 
 def _checksum(stored: NDArray[Any]) -> int:

@@ -73,7 +73,7 @@ def _with_usable_place(scene: xr.DataArray, path: object) -> xr.DataArray:
 
 
 def _with_usable_crs(scene: xr.DataArray, attrs: dict[Any, Any], path: object) -> dict[Any, Any]:
-    """Leave out an attribute ``crs`` that defines none: rioxarray reads it where nothing else states the CRS."""
+    """Leave out an attribute ``crs`` that defines none: it is the CRS where nothing else states one."""
     from rasterio.errors import CRSError
 
     try:
@@ -90,14 +90,13 @@ def _has_usable_crs(scene: xr.DataArray) -> bool:
     """Return whether the CRS can be read, if there is one."""
     if "spatial_ref" not in scene.coords:
         return True
-    from pyproj.exceptions import CRSError as ProjError
     from rasterio.errors import CRSError
 
     from finewave.scene import scene_crs
 
     try:
         scene_crs(scene)
-    except (CRSError, ProjError):
+    except CRSError:
         return False
     return True
 

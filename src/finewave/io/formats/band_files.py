@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from finewave.io.formats.decoding import Decoding, choose_decoding
 from finewave.io.formats.gdal_access import driver_of, quiet_gdal
 from finewave.io.formats.gdal_masks import Masks, masks_of
 from finewave.io.formats.gdal_numbers import StatedByGdal, scales_of, stated_of
+from finewave.io.formats.gdal_windows import GdalWindows, windows_of
 from finewave.io.formats.lazy import LazyValues, Slices
 from finewave.io.formats.raster import check_crs_tags, is_georeferenced, missing_numbers, one_or_each
 from finewave.io.network.location import leads_to_network, remote_of
@@ -174,7 +174,7 @@ def open_bands(
 
     def of_band(number: int, key: Slices) -> NDArray[Any]:
         with quiet_gdal(files[number].path):
-            return np.asarray(bands[number][0, key[1], key[2]].values)
+            return bands[number].read((slice(1), *key[1:]))[0]
 
     def hidden(key: Slices) -> NDArray[np.bool_]:
         selected = range(*key[0].indices(len(bands)))
@@ -185,11 +185,11 @@ def open_bands(
                 out |= reader((slice(0, 1), key[1], key[2]))[0]
         if flags is not None and flagged is not None:
             with quiet_gdal(flags[0].path):
-                bits = flagged[0, key[1], key[2]].values
+                bits = flagged.read((slice(1), *key[1:]))[0]
             mask |= np.stack([(bits & flags[1][i]) != 0 for i in selected])
         if clouds is not None and cloudy is not None:
             with quiet_gdal(clouds[0].path):
-                mask |= clouds[1](np.asarray(cloudy[0, key[1], key[2]].values))
+                mask |= clouds[1](cloudy.read((slice(1), *key[1:]))[0])
         return mask
 
     dtype = np.dtype(first.dtype)
@@ -251,21 +251,21 @@ def _mask_reader(file: BandFile, grid: BandFile) -> Callable[[Slices], NDArray[n
     reader = file.masks.reader(file.path)
     if reader is None or _fits(file, grid):
         return reader
-    mask = _warped(_virtual(file, "<SimpleSource>{source}<SourceBand>mask,1</SourceBand></SimpleSource>", "Byte"), grid)
+    of_mask = _virtual(file, "<SimpleSource>{source}<SourceBand>mask,1</SourceBand></SimpleSource>", "Byte")
+    mask = _warped(of_mask, "uint8", grid)
 
     def read(key: Slices) -> NDArray[np.bool_]:
         with quiet_gdal(file.path):
-            return np.asarray(mask[key].values == 0)
+            return mask.read(key) == 0
 
     return read
 
 
 def _on_grid(
     file: BandFile, grid: BandFile, nodata: float | None, special: tuple[float, ...], *, nearest: bool = False
-) -> xr.Variable:
-    """Return a band (1, y, x) on the grid, lazily."""
+) -> GdalWindows:
+    """Return the numbers of a band (1, y, x) on the grid."""
     import rasterio
-    import rioxarray
     from rasterio.enums import Resampling
 
     with reading(file.shown, "band"), quiet_gdal(file.path):
@@ -273,34 +273,27 @@ def _on_grid(
             with rasterio.open(file.path, driver=driver_of(file.path)) as dataset:
                 check_crs_tags(dataset, file.shown)
         if _fits(file, grid):
-            return _raster(rioxarray.open_rasterio(file.path, cache=False, masked=False, driver=driver_of(file.path)))
+            with rasterio.open(file.path, driver=driver_of(file.path)) as dataset:
+                return windows_of(dataset, file.path)
         how = Resampling.average if file.pixel_size < grid.pixel_size else Resampling.bilinear
         source = str(file.path) if not special or nodata is None else _without(file, special, nodata)
-        return _warped(source, grid, Resampling.nearest if nearest else how, nodata)
+        return _warped(source, file.dtype, grid, Resampling.nearest if nearest else how, nodata)
 
 
-def _warped(source: str, grid: BandFile, how: Any = None, nodata: float | None = None) -> xr.Variable:
-    """Return a file, or a virtual file, on the grid; resampled by nearest neighbour by default."""
-    import rasterio
-    import rioxarray
+def _warped(source: str, dtype: str, grid: BandFile, how: Any = None, nodata: float | None = None) -> GdalWindows:
+    """Return the numbers of a file, or of a virtual file, on the grid; by nearest neighbour by default."""
     from rasterio.enums import Resampling
-    from rasterio.vrt import WarpedVRT
 
-    with (
-        quiet_gdal(_leads_to(source)),
-        rasterio.open(source, driver="VRT" if source.startswith("<VRTDataset") else driver_of(source)) as dataset,
-        WarpedVRT(
-            dataset,
-            crs=grid.crs,
-            transform=grid.transform,
-            height=grid.height,
-            width=grid.width,
-            resampling=how or Resampling.nearest,
-            src_nodata=nodata,
-            nodata=nodata,
-        ) as warped,
-    ):
-        return _raster(rioxarray.open_rasterio(warped, cache=False, masked=False))
+    warped = {
+        "crs": grid.crs,
+        "transform": grid.transform,
+        "height": grid.height,
+        "width": grid.width,
+        "resampling": how or Resampling.nearest,
+        "src_nodata": nodata,
+        "nodata": nodata,
+    }
+    return GdalWindows(source, (1, grid.height, grid.width), np.dtype(dtype), (1,), warped=warped)
 
 
 def _without(file: BandFile, special: tuple[float, ...], nodata: float) -> str:
@@ -335,13 +328,3 @@ def _virtual(file: BandFile, band: str, dtype: str) -> str:
         f"<SRS>{escape(CRS.from_user_input(file.crs).to_wkt())}</SRS><GeoTransform>{place}</GeoTransform>"
         f'<VRTRasterBand dataType="{dtype}" band="1">{band.format(source=source)}</VRTRasterBand></VRTDataset>'
     )
-
-
-def _leads_to(source: str) -> str:
-    """Return the path that GDAL opens for a file or a virtual file."""
-    matched = re.search(r'relativeToVRT="0">([^<]*)<', source) if source.startswith("<VRTDataset") else None
-    return source if matched is None else matched[1]
-
-
-def _raster(opened: Any) -> xr.Variable:
-    return opened.variable

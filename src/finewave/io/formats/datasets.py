@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from finewave.acquisition import date_attribute, stated_date, utc
 from finewave.control_points import sampled_points, with_control_points
 from finewave.errors import InputError
+from finewave.grid_mapping import with_crs
 from finewave.io.file_errors import reading
 from finewave.io.formats import arrays, geozarr
 from finewave.io.formats.band_lists import (
@@ -325,10 +326,8 @@ def _with_places(
             scene = scene.assign_coords(spatial_ref=((), 0, attributes))
             encoding["grid_mapping"] = "spatial_ref"
         elif degrees:
-            import rioxarray  # noqa: F401 - registers the .rio accessor
-
             # Degrees without a CRS are those of WGS 84 by the CF conventions' custom, as GDAL reads them.
-            scene = scene.rio.write_crs("EPSG:4326")
+            scene = with_crs(scene, "EPSG:4326")
             encoding["grid_mapping"] = "spatial_ref"
     if not uneven:
         scene = _in_units_of_the_map(scene, path)

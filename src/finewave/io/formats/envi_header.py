@@ -87,7 +87,7 @@ def readable_by_gdal(data: Path) -> Path:
         ) from error
 
 
-# Lists that rioxarray reads as numbers between commas, and fails on otherwise.
+# Lists of numbers, which other programs read between commas.
 _LISTS = re.compile(r"^[ \t]*(wavelength|fwhm)[ \t]*=[ \t]*\{([^}]*)\}", re.IGNORECASE | re.MULTILINE)
 
 

@@ -119,8 +119,6 @@ def quiet_gdal(source: object = None) -> Iterator[None]:
         options = _OF_THE_NETWORK if leads_to_network(source) else _OF_THIS_MACHINE
         with warnings.catch_warnings(), rasterio.Env(**options):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            # silence rioxarray's warning about scales it does not apply; they are applied here
-            warnings.filterwarnings("ignore", message="(Scales|Offsets) differ across bands")
             yield
     finally:
         logger.propagate = propagate

@@ -6,12 +6,13 @@ import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from finewave.acquisition import utc
+from finewave.grid_mapping import crs_of, with_attributes, with_transform
 from finewave.io.atomic import atomic_output
 from finewave.io.formats.dataset_image import Groups
 from finewave.io.formats.datasets import open_groups
@@ -21,6 +22,9 @@ from finewave.io.formats.stated import numbers_of
 from finewave.io.formats.storage import Storage, choose_interleave, choose_storage
 from finewave.io.open_options import OpenOptions, SaveOptions
 from finewave.scene import STRUCTURE, attribute_to_text, band_values, scene_transform
+
+if TYPE_CHECKING:
+    from rasterio.crs import CRS
 
 _CHUNK_BYTES = 2**22
 
@@ -108,19 +112,35 @@ def dataset_from_scene(scene: xr.DataArray, storage: Storage) -> tuple[xr.Datase
     mapping = scene.encoding.get("grid_mapping", "spatial_ref")
     encoding: dict[str, Any] = {} if "_FillValue" in attrs else {"_FillValue": None}
     if mapping in scene.coords:
-        import rioxarray  # noqa: F401 - registers the .rio accessor
-
-        written = written.assign_coords(spatial_ref=((), 0, scene.coords[mapping].attrs))
+        written = with_attributes(written, scene.coords[mapping].attrs)
         transform = scene_transform(scene)
         if transform is not None:
-            written = written.rio.write_transform(transform)
-        if written.rio.crs is not None:
-            written = written.rio.write_coordinate_system()
+            written = with_transform(written, transform)
+        crs = crs_of(written)
+        if crs is not None:
+            for axis, attributes in _axes(crs).items():
+                if axis in written.coords:
+                    written.coords[axis].attrs.update(attributes)
         encoding["grid_mapping"] = "spatial_ref"
     written.encoding = {}
     # A grid mapping is named in the attributes of the variable by the CF conventions.
     written.attrs.pop("grid_mapping", None)
     return written.to_dataset(), encoding
+
+
+def _axes(crs: CRS) -> dict[str, dict[str, str]]:
+    """Return the attributes of the coordinates ``x`` and ``y`` by CF."""
+    axes = {"x": {"axis": "X"}, "y": {"axis": "Y"}}
+    if crs.is_projected:
+        metres = float(crs.linear_units_factor[-1])
+        for axis, attributes in axes.items():
+            attributes["long_name"] = f"{axis} coordinate of projection"
+            attributes["standard_name"] = f"projection_{axis}_coordinate"
+            attributes["units"] = "metre" if metres == 1 else f"{metres} metre"
+    elif crs.is_geographic:
+        for axis, name, direction in (("x", "longitude", "east"), ("y", "latitude", "north")):
+            axes[axis] |= {"long_name": name, "standard_name": name, "units": f"degrees_{direction}"}
+    return axes
 
 
 def side_of_chunk(depth: int, dtype: np.dtype[Any]) -> int:

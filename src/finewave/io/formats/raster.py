@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from finewave.acquisition import date_attribute, utc
 from finewave.control_points import RPCS, control_points, on_finer_pixels, rpcs_on_finer_pixels
-from finewave.crs_text import crs_definition
+from finewave.crs_text import parse_crs
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding, Number, choose_decoding
@@ -23,6 +23,7 @@ from finewave.io.formats.gdal_access import driver_of, quiet_gdal, small_gdal_ca
 from finewave.io.formats.gdal_bands import colours_of
 from finewave.io.formats.gdal_masks import masks_of, warn_of_undeclared_alpha
 from finewave.io.formats.gdal_numbers import scales_of, stated_of
+from finewave.io.formats.gdal_windows import GdalWindows, windows_of
 from finewave.io.formats.icc import Recolour
 from finewave.io.formats.lazy import LazyValues, Slices
 from finewave.io.formats.storage import Storage
@@ -94,35 +95,33 @@ def open_raster(
         read on demand. An alpha band is not part of the scene.
     """
     import rasterio
-    import rioxarray
 
     source = source or path
     far = leads_to_network(source)
 
-    with reading(path, kind), quiet_gdal(source):
-        with rasterio.open(source, driver=driver_of(source)) as dataset:
-            count, dtypes = dataset.count, set(dataset.dtypes)
-            located = is_georeferenced(dataset)
-            crs, transform, (gcps, gcp_crs) = dataset.crs, dataset.transform, dataset.gcps
-            rpcs = dataset.rpcs
-            check_crs_tags(dataset, path)
-            widest = np.dtype(max(dtypes, key=lambda each: np.dtype(each).itemsize, default="uint8"))
-            if not far:
-                check_declared(Path(path), count * dataset.height * dataset.width * widest.itemsize)
-            if count == 0:
-                raise InputError(f"{path} holds no image of its own; open one of its parts")
-            masks = masks_of(dataset)
-            warn_of_undeclared_alpha(dataset, path)
-            facts = stated_of(dataset)
-            imagery = dataset.tags(ns="IMAGERY")
-            has_palette = dataset.count == 1 and dataset.colorinterp[0].name == "palette"
-            colours = colours_of(dataset, known=metadata.get("wavelengths") is not None)
+    with reading(path, kind), quiet_gdal(source), rasterio.open(source, driver=driver_of(source)) as dataset:
+        count, dtypes = dataset.count, set(dataset.dtypes)
+        located = is_georeferenced(dataset)
+        crs, transform, (gcps, gcp_crs) = dataset.crs, dataset.transform, dataset.gcps
+        rpcs = dataset.rpcs
+        check_crs_tags(dataset, path)
+        widest = np.dtype(max(dtypes, key=lambda each: np.dtype(each).itemsize, default="uint8"))
+        if not far:
+            check_declared(Path(path), count * dataset.height * dataset.width * widest.itemsize)
+        if count == 0:
+            raise InputError(f"{path} holds no image of its own; open one of its parts")
+        masks = masks_of(dataset)
+        warn_of_undeclared_alpha(dataset, path)
+        facts = stated_of(dataset)
+        imagery = dataset.tags(ns="IMAGERY")
+        has_palette = dataset.count == 1 and dataset.colorinterp[0].name == "palette"
+        colours = colours_of(dataset, known=metadata.get("wavelengths") is not None)
         if len(dtypes) > 1:
             raise InputError(f"{path} mixes value types ({', '.join(sorted(dtypes))}); one type is expected")
-        raw = rioxarray.open_rasterio(source, cache=False, masked=False, driver=driver_of(source))
-        if not isinstance(raw, xr.DataArray):
+        if dataset.subdatasets:
             raise InputError(f"{path} holds several images; save the one you need to a file of its own")
-    full_width = raw.sizes["x"]
+        stored = windows_of(dataset, source)
+    full_width = stored.shape[2]
     used = list(masks.kept[:bands])
     for key in _ONE_A_BAND.intersection(metadata):
         listed = metadata[key]
@@ -131,7 +130,7 @@ def open_raster(
     factor, offset = stated or (None, None)
     if factor is None and offset is None:
         factor, offset = scales_of(facts.factors, facts.offsets, path)
-    if facts.white_is_zero and factor is None and offset is None and (top := _black(raw.dtype, facts.bits)):
+    if facts.white_is_zero and factor is None and offset is None and (top := _black(stored.dtype, facts.bits)):
         factor, offset = -1.0 / top, 1.0
         _warn(
             f"{path}: 0 is white in it, and {top:g} black, by its tag; its numbers were turned around "
@@ -143,19 +142,19 @@ def open_raster(
             "convert it to one with red, green and blue (gdal_translate -expand rgb)"
         )
     nodata, further = missing_numbers([masks.nodata[i] for i in used], facts.missing)
-    scene_bands = _bands_of(raw, used)
+    stored = stored.of_bands(used)
     values = LazyValues(
-        _reader(scene_bands, recolour, source),
-        scene_bands.shape,
+        _reader(stored, recolour, source),
+        stored.shape,
         (0, 1, 2),
-        Decoding(raw.dtype, nodata=nodata, special=special),
+        Decoding(stored.dtype, nodata=nodata, special=special),
         path,
         kind,
         either(masks.reader(source), hidden),
     )
     if decoding is None:
         decoding = choose_decoding(
-            raw.dtype,
+            stored.dtype,
             path=path,
             scale=options.scale,
             scale_factor=factor,
@@ -169,13 +168,13 @@ def open_raster(
         )
     if options.overview is not None:
         # the scale was chosen by the full resolution, so that all overviews have the same
-        raw.close()
-        raw = _overview(path, kind, options.overview)
-        smaller = _bands_of(raw, used)
+        stored.close()
+        smaller, of_overview = _overview(path, kind, options.overview)
+        stored = smaller.of_bands(used)
         mask = masks.reader(source, overview_level=options.overview)
-        values = LazyValues(_reader(smaller, recolour, source), smaller.shape, (0, 1, 2), decoding, path, kind, mask)
-        transform = raw.rio.transform() if located else transform
-    smaller_by = 1.0 if options.overview is None else raw.sizes["x"] / full_width
+        values = LazyValues(_reader(stored, recolour, source), stored.shape, (0, 1, 2), decoding, path, kind, mask)
+        transform = of_overview if located else transform
+    smaller_by = 1.0 if options.overview is None else stored.shape[2] / full_width
     if rpcs is not None:
         # they count the pixels of the full resolution
         metadata["attrs"] = {**(metadata.get("attrs") or {}), RPCS: rpcs_on_finer_pixels(rpcs.to_dict(), smaller_by)}
@@ -191,7 +190,7 @@ def open_raster(
         colours=None if colours is None else [colours[i] for i in used],
         **metadata,
     )
-    scene.set_close(raw.close)
+    scene.set_close(stored.close)
     return scene
 
 
@@ -230,14 +229,14 @@ def _warn(message: str) -> None:
     warnings.warn(message, FinewaveWarning, stacklevel=4)
 
 
-def _reader(stored: xr.Variable, recolour: Recolour | None, source: Path | str) -> Callable[[Slices], NDArray[Any]]:
+def _reader(stored: GdalWindows, recolour: Recolour | None, source: Path | str) -> Callable[[Slices], NDArray[Any]]:
     """Return a block reader; colour conversion needs all bands, so all are read for it."""
 
     def read(key: Slices) -> NDArray[Any]:
         with quiet_gdal(source):
             if recolour is None:
-                return np.asarray(stored[key].values)
-            return recolour(stored[(slice(None), *key[1:])].values)[key[0]]
+                return stored.read(key)
+            return recolour(stored.read((slice(None), *key[1:])))[key[0]]
 
     return read
 
@@ -265,12 +264,6 @@ def either(first: Mask | None, second: Mask | None) -> Mask | None:
     return lambda key: first(key) | second(key)
 
 
-def _bands_of(raw: xr.DataArray, used: list[int]) -> xr.Variable:
-    """Return some bands of a file; contiguous ones as a slice, read in one call."""
-    together = used == list(range(len(used)))
-    return raw.variable[slice(len(used))] if together else raw.variable[used]
-
-
 _ONE_A_BAND = frozenset({"wavelengths", "fwhm", "good_bands", "band_names"})
 
 
@@ -283,7 +276,7 @@ def overview_factors(path: Path | str) -> list[int]:
 
 
 def check_crs_tags(dataset: Any, path: Path | str) -> None:
-    """Refuse a file without CRS whose tags state none, either: rioxarray would open a file or an address, or fail.
+    """Refuse a file without CRS if what its tags name a CRS is none.
 
     Parameters
     ----------
@@ -294,11 +287,9 @@ def check_crs_tags(dataset: Any, path: Path | str) -> None:
     Raises
     ------
     InputError
-        A tag that rioxarray takes for a CRS defines none.
+        A tag that states a CRS, as of the image or of a variable of NetCDF, defines none.
     """
-    from pyproj.exceptions import CRSError as ProjError
     from rasterio.errors import CRSError
-    from rioxarray.crs import crs_from_user_input
 
     if dataset.crs is not None:
         return
@@ -308,25 +299,22 @@ def check_crs_tags(dataset: Any, path: Path | str) -> None:
         variable, _, attribute = name.rpartition("#")  # as GDAL names attributes of NetCDF
         if text and (attribute == "crs" or (variable and attribute in ("crs_wkt", "spatial_ref"))):
             try:
-                stated = crs_definition(text)
-                if not variable:
-                    crs_from_user_input(int(stated) if stated.isdecimal() else stated)
-            except (CRSError, ProjError) as error:
+                parse_crs(int(text) if text.isdecimal() else text)
+            except CRSError as error:
                 why = str(error).partition("\n")[0]
                 raise InputError(f"cannot read {path}: its tag {name} is not a CRS ({why}); remove it") from error
 
 
-def _overview(path: Path | str, kind: str, number: int) -> xr.DataArray:
-    """Open one of a file's overviews."""
-    import rioxarray
+def _overview(path: Path | str, kind: str, number: int) -> tuple[GdalWindows, Any]:
+    """Return the numbers of one of a file's overviews, and its transform."""
+    import rasterio
 
     factors = overview_factors(path)
     if not 0 <= number < len(factors):
         raise InputError(f"overview={number} of {path}, which has {len(factors)} overviews; the first is 0")
-    with reading(path, kind), quiet_gdal():
-        raw = rioxarray.open_rasterio(path, cache=False, masked=False, overview_level=number, driver=driver_of(path))
-    assert isinstance(raw, xr.DataArray)  # the full resolution was one image, too
-    return raw
+    how = {"driver": driver_of(path), "overview_level": number}
+    with reading(path, kind), quiet_gdal(), rasterio.open(path, **how) as dataset:
+        return windows_of(dataset, path, overview=number), dataset.transform
 
 
 def write_raster(

@@ -157,7 +157,7 @@ def lay_out(scene: xr.DataArray, path: Path, options: SaveOptions, side: int) ->
     Parameters
     ----------
     scene : xarray.DataArray
-        Canonical dims, of dask arrays, whose values are never computed.
+        Canonical dims, whose values are not written.
     path : pathlib.Path
         The folder, not there yet.
     options : SaveOptions
@@ -170,8 +170,11 @@ def lay_out(scene: xr.DataArray, path: Path, options: SaveOptions, side: int) ->
     Storage
         Conversion of values to stored numbers.
     """
+    import dask.array as da
+
     storage = choose_storage(scene, options)
-    _write(scene, path, storage, 2, (_depth(options, scene.sizes["band"]), side), compute=False)
+    never_computed = scene.copy(data=da.zeros(scene.shape, dtype=scene.dtype, chunks=(-1, side, side)))
+    _write(never_computed, path, storage, 2, (_depth(options, scene.sizes["band"]), side), compute=False)
     return storage
 
 

@@ -1,0 +1,157 @@
+"""CRS and transform of a scene in its coordinate ``spatial_ref``, by the conventions of CF, GDAL and rioxarray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from finewave.crs_text import parse_crs
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from affine import Affine
+    from rasterio.crs import CRS
+
+NAME = "spatial_ref"
+
+
+def name_of(scene: xr.DataArray) -> str:
+    """Return the name of the coordinate with the CRS and the transform."""
+    return str(scene.encoding.get("grid_mapping") or scene.attrs.get("grid_mapping") or NAME)
+
+
+def attributes_of(scene: xr.DataArray) -> dict[Any, Any]:
+    """Return the attributes of that coordinate; empty without it."""
+    name = name_of(scene)
+    return dict(scene.coords[name].attrs) if name in scene.coords else {}
+
+
+def with_attributes(scene: xr.DataArray, attributes: Mapping[Any, Any]) -> xr.DataArray:
+    """Return the scene with a grid mapping of these attributes; values and encoding of the scene are kept."""
+    with suppress(ImportError):  # finewave-run has no rioxarray
+        import rioxarray  # noqa: F401 - registers the .rio accessor, for those who use the scene
+
+    encoding, name = dict(scene.encoding), name_of(scene)
+    scene = scene.assign_coords({name: ((), 0, dict(attributes))})
+    scene.attrs = {key: value for key, value in scene.attrs.items() if key != "grid_mapping"}
+    scene.encoding = {**encoding, "grid_mapping": name}
+    return scene
+
+
+def with_crs(scene: xr.DataArray, crs: Any) -> xr.DataArray:
+    """Return the scene with a CRS, in any form that `finewave.crs_text.parse_crs` takes.
+
+    Raises
+    ------
+    rasterio.errors.CRSError
+        It is not a CRS.
+    """
+    crs = parse_crs(crs)
+    wkt = crs.to_wkt()
+    before = attributes_of(scene)
+    kept = {key: before[key] for key in ("GeoTransform",) if key in before}
+    scene = with_attributes(scene, {**_cf_attributes(wkt), NAME: wkt, "crs_wkt": wkt, **kept})
+    scene.attrs.pop("crs", None)
+    return scene
+
+
+def _cf_attributes(wkt: str) -> dict[str, Any]:
+    """Return the name and parameters of a projection by CF; only NetCDF and Zarr need them, which bring pyproj."""
+    try:
+        import pyproj
+    except ImportError:
+        return {}
+    return pyproj.CRS.from_wkt(wkt).to_cf()
+
+
+def with_transform(scene: xr.DataArray, transform: Affine) -> xr.DataArray:
+    """Return the scene with a transform from (column, row) to map coordinates; its ``x`` and ``y`` stay as they are."""
+    numbers = " ".join(map(str, transform.to_gdal()))
+    scene = with_attributes(scene, {**attributes_of(scene), "GeoTransform": numbers})
+    scene.attrs.pop("transform", None)
+    return scene
+
+
+def crs_of(scene: xr.DataArray) -> CRS | None:
+    """Return the CRS that the grid mapping states, or else the attribute ``crs`` of the scene; None without any.
+
+    Raises
+    ------
+    rasterio.errors.CRSError
+        What is stated is not a CRS.
+    """
+    attributes = attributes_of(scene)
+    for key in (NAME, "crs_wkt"):
+        if key in attributes:
+            return parse_crs(attributes[key])
+    stated = _from_cf(attributes) if "grid_mapping_name" in attributes else None
+    if stated is None:
+        stated = scene.attrs.get("crs")
+    return None if stated is None else parse_crs(stated)
+
+
+def _from_cf(attributes: dict[Any, Any]) -> str | None:
+    """Return the WKT of a projection by CF; None if it has none, or if there is no pyproj to tell."""
+    try:
+        import pyproj
+    except ImportError:
+        return None
+    try:
+        return str(pyproj.CRS.from_cf(attributes).to_wkt())
+    except (KeyError, pyproj.exceptions.CRSError):
+        return None
+
+
+def stated_transform(scene: xr.DataArray) -> Affine | None:
+    """Return the transform that the grid mapping states, or else the attribute ``transform`` of the scene."""
+    from affine import Affine
+
+    text = attributes_of(scene).get("GeoTransform")
+    if text is not None:
+        numbers = _six_numbers(str(text).split())
+        return None if numbers is None else Affine.from_gdal(*numbers)
+    numbers = _six_numbers(scene.attrs.get("transform"))
+    return None if numbers is None else Affine(*numbers)
+
+
+def _six_numbers(values: Any) -> list[float] | None:
+    try:
+        numbers = [float(each) for each in values][:6]
+    except (TypeError, ValueError):
+        return None
+    return numbers if len(numbers) == 6 else None
+
+
+def derived_transform(scene: xr.DataArray, stated: Affine | None) -> Affine | None:
+    """Return the transform of the coordinates ``x`` and ``y``, which are those of the pixels' centres.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        Dims ``(band, y, x)``.
+    stated : affine.Affine, optional
+        It has the size of a pixel where there is only one row or column.
+
+    Returns
+    -------
+    affine.Affine or None
+        None without coordinates, or if the size of a pixel is not known.
+    """
+    from affine import Affine
+
+    if "x" not in scene.coords or "y" not in scene.coords:
+        return None
+    x, y = scene.coords["x"].values, scene.coords["y"].values
+    if min(len(x), len(y)) > 1:
+        a, e = (float(each[-1] - each[0]) / (len(each) - 1) for each in (x, y))
+    elif stated is not None:
+        a, e = stated.a, stated.e
+    else:
+        return None
+    return Affine(a, 0.0, float(x[0]) - a / 2, 0.0, e, float(y[0]) - e / 2)
+
+
+def is_sheared(transform: Affine | None) -> bool:
+    """Return whether a transform is rotated or sheared, so that coordinates along ``x`` and ``y`` cannot express it."""
+    return transform is not None and (transform.b != 0 or transform.d != 0)
