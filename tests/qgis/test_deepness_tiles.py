@@ -1,12 +1,18 @@
 """Tiles as the plugin Deepness reads them, from a layer of a real QGIS: their network's output is that of predict.
 
-The plugin itself is in no package index. Its steps were read in its source (PUTvision/qgis-plugin-deepness,
-``processing_utils.get_tile_image``, ``map_processor_superresolution``, ``models/superresolution``): blocks of the
-layer's bands by extent, bilinear if resampled; division by 255; the output at the tile's place times the scale factor.
+The plugin itself is in no package index, so its classes cannot be run here. Its steps are those of its source, version
+0.6.3 (PUTvision/qgis-plugin-deepness, ``src/deepness/processing``):
+
+- ``model_base``: one input; metadata ``model_type``, ``tile_size``, ``tiles_overlap``, ``class_names``, each in JSON;
+- ``superresolution``: one output of four axes, one image, square; the first bands of a tile as float32, divided by 255;
+- ``processing_utils``: blocks of the layer's bands by extent, bilinear if resampled;
+- ``map_processor_superresolution``: an output tile is laid at its tile's place times the scale factor, whole, so that
+  tiles must not overlap; NaN becomes 0; values are multiplied by the form's output scaling (1), and saved as float32.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -88,16 +94,23 @@ def test_tiles_of_a_layer_give_what_predict_gives(tmp_path: Path) -> None:
     assert read.returncode == 0, read.stderr
 
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
-    (given,) = session.get_inputs()
+    (given,), (output,) = session.get_inputs(), session.get_outputs()
+    assert (given.shape, output.shape) == ([1, BANDS, TILE, TILE], [1, BANDS, SCALE * TILE, SCALE * TILE])
+    facts = {key: json.loads(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
+    assert (facts["model_type"].capitalize(), facts["tile_size"], facts["tiles_overlap"]) == (
+        "Superresolution",
+        TILE,
+        0,
+    )
     made = np.full((BANDS, SCALE * 2 * TILE, SCALE * 3 * TILE), np.nan, np.float32)
     for row in range(2):
         for column in range(3):
             files = [tmp_path / f"{row}-{column}-{band}.raw" for band in range(BANDS)]
             bands = [np.fromfile(each, np.uint16).reshape(TILE, TILE) for each in files]
             tile = np.stack(bands, axis=-1)[:, :, : given.shape[-3]].astype("float32") / 255
-            (output,) = session.run(None, {given.name: tile.transpose(2, 0, 1)[None]})
+            (made_of_tile,) = session.run(None, {given.name: tile.transpose(2, 0, 1)[None]})
             y, x, side = SCALE * TILE * row, SCALE * TILE * column, SCALE * TILE
-            made[:, y : y + side, x : x + side] = output[0]
+            made[:, y : y + side, x : x + side] = made_of_tile[0]
 
     scene = load_scene(tmp_path / "layer.tif", wavelengths=WAVELENGTHS, full_scale=10_000)
     expected = fw.super_resolve(scene, model, tile=TILE, halo=0, pooling="image")

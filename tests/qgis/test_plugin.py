@@ -23,6 +23,7 @@ from finewave.systems.registry import create_model
 from finewave.zoo.card import describe
 from finewave.zoo.model import Model
 from tests.file_modules import module_of
+from tests.qgis.test_deepness_tiles import alone, python_of_qgis
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "packages/qgis"
@@ -92,6 +93,20 @@ def test_a_cancelled_run_is_stopped(command: ModuleType) -> None:
     start = time.monotonic()
     command.run([sys.executable, "-c", "import time; time.sleep(250)"], cancelled=lambda: True)
     assert time.monotonic() - start < 200
+
+
+def test_models_for_the_list(command: ModuleType, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights by name, with what a user chooses by; without finewave there is nothing to choose from."""
+    listed = dict(command.models(str(program)))
+    assert listed["sentinel2-enmap"] == "sentinel2a:B2,B3,B4,B5,B6,B7,B8,B8A,B11,B12, same pixels, 218 bands"
+    assert listed["jssunet-photo-x4"] == "srgb, pixels x4, 31 bands"
+    assert listed["bandwise-sr-any-x2"] == "any sensor, pixels x2, same bands"
+    assert "bicubic" not in listed
+    monkeypatch.setenv(command.SETTING, "/absent/finewave")
+    assert command.models() == []
+    program.write_text("#!/bin/sh\necho nonsense\n")
+    other = program.rename(program.with_name("other"))
+    assert command.models(str(other)) == []
 
 
 # --- In QGIS ------------------------------------------------------------------------------------------------------
@@ -186,3 +201,46 @@ def test_what_a_call_leaves_out_is_as_in_the_form(qgis: Any, program: Path, scen
 def test_the_toolbox_lists_the_algorithms(qgis: Any) -> None:
     listed = qgis("list")
     assert all(f"finewave:{name}" in listed for name in ("predict", "fit", "anchors"))
+
+
+FORM = """
+import os, sys
+sys.path[:0] = [sys.argv[1], "/usr/share/qgis/python/plugins"]
+from qgis.core import QgsApplication, QgsProcessingContext
+application = QgsApplication([], True)
+application.initQgis()
+from processing.core.Processing import Processing
+Processing.initialize()
+from processing.gui.AlgorithmDialog import AlgorithmDialog
+from finewave_qgis.plugin import FinewaveProvider
+provider, context = FinewaveProvider(), QgsProcessingContext()
+QgsApplication.processingRegistry().addProvider(provider)
+for name in ("predict", "anchors"):
+    dialog = AlgorithmDialog(provider.algorithm(name).create())
+    wrapper = dialog.mainWidget().wrappers["MODEL"]
+    names = [wrapper.widget.itemText(number) for number in range(wrapper.widget.count())]
+    print("listed", "sentinel2-enmap" in names, "jssunet-photo-x4" in names, names[0] == "")
+    for text in ("sentinel2-enmap", "/a folder/of a model"):
+        wrapper.widget.setEditText(text)
+        print("value", wrapper.parameterValue())
+    wrapper.setParameterValue("net.onnx", context)
+    print("shown", wrapper.widget.currentText())
+sys.stdout.flush()
+os._exit(0)  # QGIS 3.22 crashes when layers are still there at its end
+"""
+
+
+@pytest.mark.slow
+@needs_qgis
+def test_the_form_lists_models_and_takes_others(program: Path, tmp_path: Path) -> None:
+    """As the dialog of the toolbox builds it."""
+    python = python_of_qgis(tmp_path)
+    if python is None:
+        pytest.skip("the Python of QGIS is not installed (apt-get install qgis)")
+    environment = alone(tmp_path) | {"FINEWAVE_COMMAND": str(program), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [python, "-c", FORM, str(PLUGINS)], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    expected = ["listed True True True", "value sentinel2-enmap", "value /a folder/of a model", "shown net.onnx"]
+    assert [each for each in done.stdout.splitlines() if each.startswith(("listed", "value", "shown"))] == 2 * expected

@@ -19,14 +19,22 @@ from qgis.core import (
 from . import command
 
 ABOUT_MODELS = (
-    "<p><b>Model</b>: a name that the command <i>finewave models</i> lists (sentinel2-enmap, landsat8-enmap, "
-    "jssunet-photo-x4, ...), or the path of a folder that <i>Fit a model</i> has made{}.</p>"
+    "<p><b>Model</b>: a name of the list (sentinel2-enmap, landsat8-enmap, jssunet-photo-x4, ...), or the path of a "
+    "folder that <i>Fit a model</i> has made{}. The command <i>finewave models</i> lists the same names with sensor, "
+    "scale and score.</p>"
 )
 ABOUT_SCALE = (
     "<p><b>Value of reflectance 1</b>: 10000 for most satellite products. Not needed where the file says it, nor for "
     "photographs.</p>"
 )
 LABEL_SCALE = "Value of reflectance 1 (e.g. 10000)"
+
+
+def model_parameter(label):
+    """Return the parameter for a model; forms list the names, and take others."""
+    parameter = QgsProcessingParameterString("MODEL", label)
+    parameter.setMetadata({"widget_wrapper": {"class": "finewave_qgis.forms.ModelWrapper"}})
+    return parameter
 
 
 class FinewaveAlgorithm(QgsProcessingAlgorithm):
@@ -105,7 +113,7 @@ class Predict(FinewaveAlgorithm):
         number = QgsProcessingParameterNumber.Double
         self.add(
             QgsProcessingParameterRasterLayer("INPUT", "Input layer"),
-            QgsProcessingParameterString("MODEL", "Model (name, folder, or .onnx file)"),
+            model_parameter("Model (name, folder, or .onnx file)"),
             QgsProcessingParameterRasterLayer("GUIDE", "Guide layer (fusion models only)", optional=True),
             QgsProcessingParameterNumber("FULL_SCALE", LABEL_SCALE, number, optional=True, minValue=0),
         )
@@ -210,7 +218,7 @@ class Anchors(FinewaveAlgorithm):
         number = QgsProcessingParameterNumber.Double
         self.add(
             QgsProcessingParameterRasterLayer("INPUT", "Input layer"),
-            QgsProcessingParameterString("MODEL", "Model (name or folder)"),
+            model_parameter("Model (name or folder)"),
             QgsProcessingParameterNumber("COUNT", "Number of places", defaultValue=8, minValue=1),
             QgsProcessingParameterNumber("FULL_SCALE", LABEL_SCALE, number, optional=True, minValue=0),
             QgsProcessingParameterVectorDestination("OUTPUT", "Places", QgsProcessing.TypeVectorPoint),

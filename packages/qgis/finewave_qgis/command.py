@@ -4,6 +4,8 @@ The Python of QGIS lacks PyTorch, and its libraries are often of other versions 
 its own environment, and images go from file to file.
 """
 
+import functools
+import json
 import os
 import shlex
 import shutil
@@ -66,6 +68,36 @@ def anchors_arguments(scene, output, model, count, full_scale=None):
     """Return the arguments of ``finewave anchors``."""
     arguments = ["anchors", scene, "--model", model, "-n", str(count), "-o", output]
     return arguments if full_scale is None else [*arguments, "--full-scale", str(full_scale)]
+
+
+def models(setting=""):
+    """Return the models with weights that ``finewave models`` lists: (name, facts in a line); empty if it fails."""
+    try:
+        listed = _models_of(program(setting))
+    except (CommandError, OSError, ValueError, subprocess.SubprocessError):
+        return []
+    return sorted((each["name"], _facts(each)) for system in listed for each in system["weights"])
+
+
+@functools.lru_cache(maxsize=4)
+def _models_of(path):
+    """Return the systems with their weights; asked once, as it takes a second or two."""
+    asked = [path, "models", "--json"]
+    done = subprocess.run(
+        asked, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, check=True
+    )
+    return json.loads(done.stdout.decode("utf-8"))
+
+
+def _facts(weights):
+    """Return sensor, scale and number of bands."""
+    bands, scale = weights.get("wavelengths_nm"), weights.get("scale") or 1
+    facts = [
+        str(weights.get("sensor") or "any sensor"),
+        "pixels x{}".format(scale) if scale > 1 else "same pixels",
+        "{} bands".format(len(bands)) if bands else "same bands",
+    ]
+    return ", ".join(facts)
 
 
 def split(text):
