@@ -1,6 +1,7 @@
 """Sizes of installations: ``python -m benchmarks.install``, a clean environment for finewave-run.
 
-Prints what is downloaded and what is on disk, in MB (10^6 bytes), packages by size. Needs an index of packages.
+Prints what is downloaded and what is on disk, in MB (10^6 bytes), packages by size; fails above `MOST`. Needs an index
+of packages.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 MB = 1e6
+MOST = 300.0
 
 
 def size_of(folder: Path) -> float:
@@ -20,8 +22,8 @@ def size_of(folder: Path) -> float:
     return sum(each.lstat().st_size for each in folder.rglob("*") if each.is_file()) / MB
 
 
-def main() -> None:
-    """Install into a new environment and print sizes."""
+def main() -> int:
+    """Install into a new environment and print sizes; 1 if it is larger than set out."""
     with tempfile.TemporaryDirectory(prefix="finewave-install-") as name:
         folder = Path(name)
         venv.create(folder / "env", with_pip=True)
@@ -33,11 +35,13 @@ def main() -> None:
         subprocess.run([*pip, "install", "--no-compile", *limits, ROOT / "packages/run"], check=True)
         print(f"finewave-run on Python {sys.version_info.major}.{sys.version_info.minor}, {sys.platform}")
         print(f"downloaded: {size_of(folder / 'wheels'):.0f} MB")
-        print(f"installed: {size_of(libraries) - before:.0f} MB, of which")
+        installed = size_of(libraries) - before
+        print(f"installed: {installed:.0f} MB (at most {MOST:.0f}), of which")
         parts = {each.name: size_of(each) for each in libraries.iterdir() if each.is_dir() and each not in own}
         for each, size in sorted(parts.items(), key=lambda part: -part[1])[:12]:
             print(f"  {each}: {size:.0f} MB")
+    return int(installed > MOST)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -20,7 +20,10 @@ from finewave.io.open_save import save_scene
 from finewave.io.place_files import write_places
 from finewave.io.spots import read_spots
 from finewave.scene import make_scene
-from finewave.zoo.model import load_model
+from finewave.systems.registry import create_model
+from finewave.zoo.card import describe
+from finewave.zoo.export import export
+from finewave.zoo.model import Model, load_model
 from tests.inference.tiny_models import PLACE, WAVELENGTHS, save_model
 
 
@@ -83,6 +86,17 @@ def test_the_command_writes_what_anchors_reads(tmp_path: Path) -> None:
     for place, feature, waypoint in zip(places, features, waypoints, strict=True):
         assert feature["geometry"]["coordinates"] == [place["longitude"], place["latitude"]]
         assert float(waypoint.attrib["lat"]) == pytest.approx(place["latitude"], abs=1e-7)
+
+
+def test_an_exported_network_has_the_places_of_its_model(tmp_path: Path) -> None:
+    net = create_model("ridge", hs_bands=5)
+    model = Model(net, describe(net, sensor="nikon-d5100", wavelengths_nm=[420.0, 480.0, 540.0, 600.0, 660.0]))
+    path = export(model, tmp_path / "ridge.onnx").path
+    save_scene(patches(**PLACE), tmp_path / "scene.tif")
+    said = ["anchors", str(tmp_path / "scene.tif"), "-n", "3", "--model", str(path), "--json"]
+    result = CliRunner().invoke(main, said)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["places"] == [vars(each) for each in where_to_measure(patches(**PLACE), model, 3)]
 
 
 def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:

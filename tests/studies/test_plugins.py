@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from finewave.studies.catalogue import COMMANDS, STUDIES, add_plugins
 from finewave.training.recipes import list_recipes, load_recipe
@@ -87,3 +91,59 @@ def test_names_of_commands_are_those_of_the_program() -> None:
     from finewave.cli.study import study
 
     assert sorted(study.commands) == sorted(COMMANDS)
+
+
+NETWORK = """
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from finewave.studies.definition import Row, Study
+from finewave.systems.base import SRNetwork
+
+
+class Spread(SRNetwork):
+    task = "sssr"
+    receptive_field = 0
+
+    def __init__(self, scale: int = 4, ms_bands: int = 3, hs_bands: int = 31) -> None:
+        super().__init__()
+        self.scale, self.ms_bands, self.hs_bands = scale, ms_bands, hs_bands
+        self.mix = nn.Conv2d(ms_bands, hs_bands, 1)
+
+    def forward(self, lr_msi: Tensor) -> Tensor:
+        return F.interpolate(self.mix(lr_msi), scale_factor=self.scale, mode="nearest")
+
+
+FLOOR = Row("floor", "bicubic + quadratic", "sr-ssr", options={"sr": "bicubic", "ssr": "quadratic"})
+STUDY = Study("my-study", "A study of mine", "me", "finewave", (Row("spread", "Spread", "spread", "spread"), FLOOR))
+"""
+RECIPE = """
+base: common-cave-x4
+name: spread-cave-x4
+data: {crop: 16, batch_size: 2, sampling: random}
+model: {system: spread}
+phase1: {steps: 4}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prepared")
+def test_network_recipe_and_study_of_another_package_end_to_end(install: Install, tmp_path: Path) -> None:
+    """As its users start it: trained, scored, and printed in a table beside a floor."""
+    (tmp_path / "of_mine/__init__.py").write_text(NETWORK)
+    (tmp_path / "of_mine/recipes/spread-cave-x4.yaml").write_text(RECIPE)
+    install(
+        "[finewave.systems.sssr]\nspread = of_mine:Spread\n[finewave.recipes]\nmine = of_mine.recipes\n"
+        "[finewave.studies]\nmy-study = of_mine:STUDY\n"
+    )
+    source = Path(__file__).parents[2] / "src"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, source)))}
+    given = ["--datasets", "cave", "--split", "val", "--scales", "4", "--budget", "4steps", "--out", tmp_path / "out"]
+    command = [sys.executable, "-m", "finewave", "study", "my-study", *map(str, given)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith(("| Spread |", "| bicubic + quadratic |"))]
+    assert len(rows) == 2, done.stdout
+    assert all(float(row.split("|")[2].strip("* ")) > 0 for row in rows)
+    (weights,) = (tmp_path / "out/trainings").rglob("model.safetensors")
+    assert load_file(weights)["mix.weight"].shape == (31, 3, 1, 1)

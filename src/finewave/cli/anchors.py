@@ -42,14 +42,14 @@ def anchors(
     result: finewave predict SCENE --anchors FILE.
     """
     from finewave.errors import InputError
+    from finewave.inference.image_baselines import load_runnable
     from finewave.inference.where_to_measure import where_to_measure
     from finewave.io.open_save import open_scene
     from finewave.io.place_files import write_places
-    from finewave.zoo.model import load_model
 
     if picture is not None and picture.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise InputError(f"--picture {picture}: a name that ends in .png or .jpg is accepted")
-    loaded = load_model(model)
+    loaded = load_runnable(model, "auto")
     with open_scene(scene, wavelengths=numbers_or_file(wavelengths), full_scale=full_scale) as opened:
         places = where_to_measure(opened, loaded, number, seed=seed)
         if output is not None:

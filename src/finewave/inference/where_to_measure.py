@@ -16,7 +16,7 @@ from finewave.errors import InputError
 if TYPE_CHECKING:
     import xarray as xr
 
-    from finewave.zoo.model import Model
+    from finewave.zoo.runnable import RunnableModel
 
 _LARGEST_SIDE = 1024
 """Maximum side in pixels of the image in which places are chosen; larger scenes are averaged."""
@@ -54,7 +54,9 @@ class MeasuringPlace:
     gain: float
 
 
-def where_to_measure(scene: xr.DataArray, model: Model | str, count: int = 8, *, seed: int = 0) -> list[MeasuringPlace]:
+def where_to_measure(
+    scene: xr.DataArray, model: RunnableModel | str, count: int = 8, *, seed: int = 0
+) -> list[MeasuringPlace]:
     """Return the places whose spectra are expected to improve a model's result most.
 
     They are flat, bright enough, not saturated, and far from edges; each is the best one given those before it.
@@ -64,7 +66,8 @@ def where_to_measure(scene: xr.DataArray, model: Model | str, count: int = 8, *,
     scene : xarray.DataArray with dims (band, y, x)
         As for `super_resolve`.
     model : Model or str
-        From `load_model`, or its argument; whose result is to be corrected.
+        As for `super_resolve`; whose result is to be corrected. An exported network (``.onnx``) has the places of the
+        model that it was exported from, which `super_resolve` corrects.
     count : int
         How many, >= 1.
     seed : int
@@ -87,10 +90,10 @@ def where_to_measure(scene: xr.DataArray, model: Model | str, count: int = 8, *,
     import torch
 
     from finewave.inference.band_selection import select_bands
+    from finewave.inference.image_baselines import load_runnable
     from finewave.scene import check_scene
-    from finewave.zoo.model import load_model
 
-    model = load_model(model) if isinstance(model, str) else model
+    model = load_runnable(model, "auto")
     if not model.output.endswith("hsi") or model.task == "sr":
         raise InputError(f"spectra correct what a model makes of spectra; {model.name} ({model.task}) makes none")
     scene = check_scene(scene)
