@@ -255,3 +255,34 @@ def test_the_workflow_publishes_without_a_password() -> None:
         assert [name for name in target.split() if f"\n{name}: " not in makefile] == []
     for path in re.findall(r"tests/\w+\.py", text):
         assert (ROOT / path).is_file()
+
+
+@pytest.mark.slow
+def test_the_steps_of_the_release_run_here(tmp_path: Path) -> None:
+    """Those that build, in a copy of the tracked files: what GitHub's runner would do, without its network."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        (tmp_path / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_file():
+            shutil.copy(ROOT / name, tmp_path / "copy" / name)
+    workflow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
+    steps = [step["run"] for step in workflow["jobs"]["build"]["steps"] if "run" in step]
+    installs = [step for step in steps if "pip install" in step]
+    assert installs == ["python -m pip install build twine"]  # which are here
+    runner = {
+        "GITHUB_REF_NAME": f"v{finewave.__version__}",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    for step in steps:
+        if step not in installs:
+            script = re.sub(r"python -m build$", "python -m build --no-isolation", step)
+            run("bash", "-eo", "pipefail", "-c", script, cwd=tmp_path / "copy", **runner)
+    sums = dict(line.split()[::-1] for line in (tmp_path / "copy/SHA256SUMS").read_text().splitlines())
+    weights = {path.parent.name for path in (ROOT / "weights").glob("*/model.safetensors")}
+    assert {f"{name}.safetensors" for name in weights} <= set(sums)
+    assert len(sums) == len(weights) + 2  # sdist and wheel
+    for name in weights:
+        card = json.loads((ROOT / "weights" / name / "card.json").read_text(encoding="utf-8"))
+        assert sums[f"{name}.safetensors"] in json.dumps(card)
+    assert (tmp_path / "summary").read_text() == (tmp_path / "copy/SHA256SUMS").read_text()
