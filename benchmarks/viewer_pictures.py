@@ -37,6 +37,14 @@ SIZES = {
 """Width and height of the window, height of the picture, and what is shown."""
 
 
+SQUARE = """() => {
+    const { left } = finewave.models, x = left.x_range, y = left.y_range;
+    const across = (x.end - x.start) / left.inner_width, down = (y.start - y.end) / left.inner_height;
+    return Math.abs(across - down) < 0.01 * across;
+}"""
+"""Whether the picture has the size of its window: the server answers to each change of it."""
+
+
 def main(arguments: list[str]) -> int:
     """Make all of them in a folder."""
     if len(arguments) != 1 or not Path(arguments[0]).is_dir():
@@ -124,6 +132,7 @@ def opened(browser: Any, address: str, size: tuple[int, int]) -> Any:
     page.goto(address)
     page.wait_for_function("document.documentElement.dataset.ready === 'yes' && finewave.frames.length > 0")
     page.wait_for_function("finewave.models.settings.map_note !== 'computing …' && !finewave.models.settings.loading")
+    page.wait_for_function(SQUARE)
     time.sleep(5)  # the spectra and the tiles of this size
     return page
 

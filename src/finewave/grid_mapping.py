@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from finewave.crs_text import parse_crs
 
 if TYPE_CHECKING:
@@ -73,14 +75,18 @@ def with_transform(scene: xr.DataArray, transform: Affine) -> xr.DataArray:
     return scene
 
 
-def crs_of(scene: xr.DataArray) -> CRS | None:
-    """Return the CRS that the grid mapping states, or else the attribute ``crs`` of the scene; None without any.
+def scene_crs(scene: xr.DataArray) -> CRS | None:
+    """Return the scene's coordinate reference system, None when it has none.
+
+    That of the grid mapping, or else the attribute ``crs``.
 
     Raises
     ------
     rasterio.errors.CRSError
         What is stated is not a CRS.
     """
+    if not _has_georeference(scene):
+        return None
     attributes = attributes_of(scene)
     for key in (NAME, "crs_wkt"):
         if key in attributes:
@@ -101,6 +107,31 @@ def _from_cf(attributes: dict[Any, Any]) -> str | None:
         return str(pyproj.CRS.from_cf(attributes).to_wkt())
     except (KeyError, pyproj.exceptions.CRSError):
         return None
+
+
+def scene_transform(scene: xr.DataArray) -> Affine | None:
+    """Return the transform from (column, row) to map coordinates, None when the scene has none.
+
+    The coordinates ``x`` and ``y`` decide, because cropping updates them. If the stored transform agrees with them, it
+    is returned instead, because it is exact.
+    """
+    if not _has_georeference(scene):
+        return None
+    stated = stated_transform(scene)
+    derived = None if is_sheared(stated) else derived_transform(scene, stated)
+    if derived is None or (stated is not None and _agree(stated, derived)):
+        derived = stated
+    return None if derived is None or derived.is_identity else derived
+
+
+def _agree(stated: Affine, derived: Affine) -> bool:
+    """Whether two transforms differ by less than a millionth of a pixel, as by the rounding of coordinates."""
+    pixel = max(abs(derived.a), abs(derived.e))
+    return bool(np.isfinite(pixel)) and np.allclose(stated[:6], derived[:6], rtol=0, atol=1e-6 * pixel)
+
+
+def _has_georeference(scene: xr.DataArray) -> bool:
+    return name_of(scene) in scene.coords or ("x" in scene.coords and "y" in scene.coords)
 
 
 def stated_transform(scene: xr.DataArray) -> Affine | None:

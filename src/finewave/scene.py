@@ -16,21 +16,13 @@ from finewave.control_points import (
 )
 from finewave.control_points import control_points as control_points_of
 from finewave.errors import InputError
-from finewave.grid_mapping import (
-    crs_of,
-    derived_transform,
-    is_sheared,
-    name_of,
-    stated_transform,
-    with_crs,
-    with_transform,
-)
+from finewave.grid_mapping import is_sheared, with_crs, with_transform
+from finewave.grid_mapping import scene_crs as scene_crs
+from finewave.grid_mapping import scene_transform as scene_transform
 from finewave.wavelengths import given_wavelengths
 
 if TYPE_CHECKING:
     import xarray as xr
-    from affine import Affine
-    from rasterio.crs import CRS
 
 #: Attributes that describe storage, not the scene; each format writes its own.
 STRUCTURE = frozenset(
@@ -253,36 +245,6 @@ def placed_like(result: xr.DataArray, scene: xr.DataArray, pixel_size: float) ->
     if transform is not None:
         transform = transform * transform.scale(pixel_size)
     return with_georeference(result, scene_crs(scene), transform)
-
-
-def scene_crs(scene: xr.DataArray) -> CRS | None:
-    """Return the scene's coordinate reference system, None when it has none."""
-    return crs_of(scene) if _has_georeference(scene) else None
-
-
-def scene_transform(scene: xr.DataArray) -> Affine | None:
-    """Return the transform from (column, row) to map coordinates, None when the scene has none.
-
-    The coordinates ``x`` and ``y`` decide, because cropping updates them. If the stored transform agrees with them, it
-    is returned instead, because it is exact.
-    """
-    if not _has_georeference(scene):
-        return None
-    stated = stated_transform(scene)
-    derived = None if is_sheared(stated) else derived_transform(scene, stated)
-    if derived is None or (stated is not None and _agree(stated, derived)):
-        derived = stated
-    return None if derived is None or derived.is_identity else derived
-
-
-def _agree(stated: Affine, derived: Affine) -> bool:
-    """Whether two transforms differ by less than a millionth of a pixel, as by the rounding of coordinates."""
-    pixel = max(abs(derived.a), abs(derived.e))
-    return bool(np.isfinite(pixel)) and np.allclose(stated[:6], derived[:6], rtol=0, atol=1e-6 * pixel)
-
-
-def _has_georeference(scene: xr.DataArray) -> bool:
-    return name_of(scene) in scene.coords or ("x" in scene.coords and "y" in scene.coords)
 
 
 def check_scene(scene: Any) -> xr.DataArray:

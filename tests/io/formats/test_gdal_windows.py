@@ -54,7 +54,7 @@ def test_overviews_and_other_grids(tmp_path: Path) -> None:
         np.testing.assert_array_equal(windows.read(whole), smaller.read())
     grid = {"crs": "EPSG:32631", "transform": Affine(4, 0, 5e5 + 7, 0, -4, 4e6 - 9), "height": 50, "width": 60}
     grid["resampling"] = Resampling.bilinear
-    warped = GdalWindows(tmp_path / "a.tif", (1, 50, 60), np.dtype("uint16"), (2,), warped=grid)
+    warped = GdalWindows(tmp_path / "a.tif", "GTiff", (1, 50, 60), np.dtype("uint16"), (2,), warped=grid)
     with rasterio.open(tmp_path / "a.tif") as dataset, WarpedVRT(dataset, **grid) as expected, quiet_gdal():
         np.testing.assert_array_equal(warped.read(whole)[0], expected.read(2))
         part = warped.read((slice(None), slice(10, 30, 2), slice(5, 9)))

@@ -293,7 +293,8 @@ def _warped(source: str, dtype: str, grid: BandFile, how: Any = None, nodata: fl
         "src_nodata": nodata,
         "nodata": nodata,
     }
-    return GdalWindows(source, (1, grid.height, grid.width), np.dtype(dtype), (1,), warped=warped)
+    driver = "VRT" if source.startswith("<VRTDataset") else driver_of(source)
+    return GdalWindows(source, driver, (1, grid.height, grid.width), np.dtype(dtype), (1,), warped=warped)
 
 
 def _without(file: BandFile, special: tuple[float, ...], nodata: float) -> str:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from xarray.backends import CachingFileManager
 from xarray.backends.locks import SerializableLock
 
-from finewave.io.formats.gdal_access import driver_of
 from finewave.io.formats.lazy import Slices
 
 _LOCK = SerializableLock()
@@ -28,6 +27,8 @@ class GdalWindows:
     ----------
     source : pathlib.Path or str
         What GDAL opens: a path, or the text of a virtual file.
+    driver : str
+        Of GDAL, which alone opens it.
     shape : (int, int, int)
         Bands, rows and columns.
     dtype : numpy.dtype
@@ -41,6 +42,7 @@ class GdalWindows:
     """
 
     source: Path | str
+    driver: str
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     bands: tuple[int, ...]
@@ -55,8 +57,7 @@ class GdalWindows:
     def _file(self) -> CachingFileManager[Any]:
         import rasterio
 
-        virtual = str(self.source).startswith("<VRTDataset")
-        how: dict[str, Any] = {"driver": "VRT" if virtual else driver_of(self.source), "sharing": False}
+        how: dict[str, Any] = {"driver": self.driver, "sharing": False}
         if self.overview is not None:
             how["overview_level"] = self.overview
         return CachingFileManager(rasterio.open, str(self.source), lock=_LOCK, mode="r", kwargs=how)
@@ -88,4 +89,4 @@ def windows_of(dataset: Any, source: Path | str, *, overview: int | None = None)
     """Return the numbers of an open rasterio dataset, or of one that was opened with this overview."""
     named = dataset.dtypes[0]
     dtype = np.dtype("complex64" if named == "complex_int16" else named)  # NumPy has no complex integers
-    return GdalWindows(source, (dataset.count, *dataset.shape), dtype, tuple(dataset.indexes), overview)
+    return GdalWindows(source, dataset.driver, (dataset.count, *dataset.shape), dtype, tuple(dataset.indexes), overview)

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from finewave.acquisition import utc
-from finewave.grid_mapping import crs_of, with_attributes, with_transform
+from finewave.grid_mapping import with_attributes, with_transform
 from finewave.io.atomic import atomic_output
 from finewave.io.formats.dataset_image import Groups
 from finewave.io.formats.datasets import open_groups
@@ -21,7 +21,7 @@ from finewave.io.formats.lazy import few_blocks_at_once, in_blocks
 from finewave.io.formats.stated import numbers_of
 from finewave.io.formats.storage import Storage, choose_interleave, choose_storage
 from finewave.io.open_options import OpenOptions, SaveOptions
-from finewave.scene import STRUCTURE, attribute_to_text, band_values, scene_transform
+from finewave.scene import STRUCTURE, attribute_to_text, band_values, scene_crs, scene_transform
 
 if TYPE_CHECKING:
     from rasterio.crs import CRS
@@ -116,7 +116,7 @@ def dataset_from_scene(scene: xr.DataArray, storage: Storage) -> tuple[xr.Datase
         transform = scene_transform(scene)
         if transform is not None:
             written = with_transform(written, transform)
-        crs = crs_of(written)
+        crs = scene_crs(written)
         if crs is not None:
             for axis, attributes in _axes(crs).items():
                 if axis in written.coords:

@@ -287,22 +287,19 @@ def check_crs_tags(dataset: Any, path: Path | str) -> None:
     Raises
     ------
     InputError
-        A tag that states a CRS, as of the image or of a variable of NetCDF, defines none.
+        The tag ``crs``, which is the scene's where nothing else states one, does not define a CRS.
     """
     from rasterio.errors import CRSError
 
     if dataset.crs is not None:
         return
-    of_band = dataset.tags(1) if dataset.count else {}
-    of_header = {name: text.strip("{}") for name, text in dataset.tags(ns="ENVI").items()}
-    for name, text in (*dataset.tags().items(), *of_band.items(), *of_header.items()):
-        variable, _, attribute = name.rpartition("#")  # as GDAL names attributes of NetCDF
-        if text and (attribute == "crs" or (variable and attribute in ("crs_wkt", "spatial_ref"))):
-            try:
-                parse_crs(int(text) if text.isdecimal() else text)
-            except CRSError as error:
-                why = str(error).partition("\n")[0]
-                raise InputError(f"cannot read {path}: its tag {name} is not a CRS ({why}); remove it") from error
+    of_header = {name.lower(): text.strip("{}") for name, text in dataset.tags(ns="ENVI").items()}
+    for text in filter(None, (dataset.tags().get("crs"), of_header.get("crs"))):
+        try:
+            parse_crs(int(text) if text.isdecimal() and len(text) < 9 else text)
+        except CRSError as error:
+            why = str(error).partition("\n")[0]
+            raise InputError(f"cannot read {path}: its tag crs is not a CRS ({why}); remove it") from error
 
 
 def _overview(path: Path | str, kind: str, number: int) -> tuple[GdalWindows, Any]:
