@@ -31,7 +31,7 @@ LIBRARY = {
 """Made up: values at 400, 500, 600 and 700 nm."""
 SIZES = {
     "viewer-1600": ((1600, 900), 900, f"{PLACES}&map=error"),
-    "viewer-1024": ((1024, 768), 1300, f"{PLACES}&map=half-width&theme=dark"),
+    "viewer-1024": ((1024, 768), 1246, f"{PLACES}&map=half-width&theme=dark"),
     "viewer-390": ((390, 844), 1560, f"{PLACES}&map=error"),
 }
 """Width and height of the window, height of the picture, and what is shown."""
@@ -138,15 +138,25 @@ def opened(browser: Any, address: str, size: tuple[int, int]) -> Any:
 
 
 def save(page: Any, path: Path, height: int | None = None) -> None:
-    """Save a page as it is seen, or so many pixels of it from above."""
+    """Save a page as it is seen, or so many pixels of it from above, put together from what is seen when it scrolls."""
     import io
 
     from PIL import Image
 
+    window = page.viewport_size
     time.sleep(1)
-    with Image.open(io.BytesIO(page.screenshot(full_page=height is not None))) as picture:
-        part = picture.crop((0, 0, picture.width, min(height or picture.height, picture.height)))
-        part.convert("RGB").save(path, quality=80, method=6)
+    picture = Image.new("RGB", (window["width"], height or window["height"]))
+    top = 0
+    while True:
+        with Image.open(io.BytesIO(page.screenshot())) as part:
+            picture.paste(part.convert("RGB"), (0, top))
+        if top + window["height"] >= picture.height:
+            break
+        page.mouse.move(2, 2)
+        page.evaluate(f"window.scrollTo(0, {min(top + window['height'], picture.height - window['height'])})")
+        top = int(page.evaluate("Math.round(window.scrollY)"))
+        time.sleep(1)
+    picture.save(path, quality=80, method=6)
     page.close()
     print(path)
 
