@@ -88,7 +88,8 @@ def exported(weights: Path) -> Path:
 def test_tiles_and_numbers_are_those_of_pytorch(weights: Path, exported: Path, tmp_path: Path) -> None:
     scene = write_scene(tmp_path / "a.tif", 61, 83)
     done = without_pytorch("predict", scene, "-o", tmp_path / "b.nc", "--model", exported, "--tile", "24")
-    assert (done.returncode, done.stderr) == (0, "")
+    # on a busy machine it says how far it is
+    assert (done.returncode, [line for line in done.stderr.splitlines() if " of 12" not in line]) == (0, [])
     expected = load_scene(predict_file(scene, tmp_path / "c.nc", weights, tile=24, precision="float32")[0])
     result = load_scene(tmp_path / "b.nc")
     np.testing.assert_allclose(result.values, expected.values, rtol=0, atol=1e-4)
