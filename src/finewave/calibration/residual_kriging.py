@@ -246,8 +246,8 @@ def share_of(errors: FloatArray, expected: FloatArray, certain: FloatArray, trus
     if scale == 0:
         return 1.0
     agreeing = float((errors * expected * certain).sum() / scale)
-    said = float((expected * expected * certain).sum() / scale)
-    return min(max((agreeing + trust) / (said + trust), 0.0), 1.0)
+    predicted = float((expected * expected * certain).sum() / scale)
+    return min(max((agreeing + trust) / (predicted + trust), 0.0), 1.0)
 
 
 def estimated(

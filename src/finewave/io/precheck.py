@@ -123,7 +123,7 @@ def _check_scans(path: Path) -> None:
     except OSError:
         return  # left to the reader
     if scans > _MOST_SCANS:
-        raise InputError(f"cannot read {path}: it has {scans} scans, more than {_MOST_SCANS}; save it anew")
+        raise InputError(f"cannot read {path}: it has {scans} scans, more than {_MOST_SCANS}; save it again")
 
 
 def _is_hdf5(path: Path) -> bool:
