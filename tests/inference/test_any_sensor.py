@@ -207,10 +207,12 @@ def test_a_scale_that_is_not_whole_on_files_and_in_memory(weights: Path, tmp_pat
     assert (transform.a, transform.e, transform.c, transform.f) == pytest.approx(
         (30 / 3.7, -30 / 3.7, 360_000, 5_800_000)
     )
-    np.testing.assert_allclose(tiles.values, whole.values, atol=2e-4)
+    np.testing.assert_allclose(tiles.values, whole.values, atol=2e-3)  # bfloat16 rounds by shape
     memory = fw.super_resolve(scene, str(weights), **options)
-    np.testing.assert_allclose(memory.values, whole.values, atol=1e-5)
+    np.testing.assert_allclose(memory.values, whole.values, atol=1e-3)
     assert memory.attrs["upscaling"] == 3.7
+    with pytest.raises(fw.InputError, match="makes no band at 900 nm"):
+        predict_file(tmp_path / "in.tif", tmp_path / "refused.tif", str(weights), bands=[900.0], **options)
     assert not list(tmp_path.glob(".*")), "nothing hidden is left"
     # observed again, it is the scene, nearly
     x = np.einsum("kc,cyx->kyx", fw.get_sensor(camera).response(NM), spectra(5, 20, 23)).mean((1, 2))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.inference.image_baselines import load_runnable
-from finewave.inference.options import PredictOptions
+from finewave.inference.options import PredictOptions, unfinished_folder
 from finewave.inference.predict_file import run_file
 from finewave.io.atomic import remove_folder
 from finewave.io.file_errors import writing
@@ -177,11 +177,11 @@ def run_enlarged(
     del model_path  # what runs is made here
     scale = check_scale(options)
     reading = replace(options, wavelengths=None)
+    folder = output.with_name(f".{output.name}.enlarged")
     files = InputFiles(source, guide, reading)
     try:
         made = model_for(model, files.scene, options, pixels=scale)
         files.open_as_trained(made)
-        folder = output.with_name(f".{output.name}.enlarged")
         identity = json.dumps(
             [str(source), str(stamp_of(source)), scale, str(options.window), str(options.bbox), str(files.keywords)]
         )
@@ -205,6 +205,10 @@ def run_enlarged(
             say=say,
         )
         remove_folder(folder)
+    except InputError:
+        if folder.exists() and not unfinished_folder(output).exists():
+            remove_folder(folder)  # nothing to resume
+        raise
     finally:
         files.close()
 
