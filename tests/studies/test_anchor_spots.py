@@ -120,7 +120,7 @@ def test_spots_never_make_any_scene_worse(real_images: Path) -> None:
     thin = [(model, thinned(each, 4)) for model, each in predicted_over_folds("quadratic+knn", "cave", 4)]
     assert len(thin) == 26
     for choice, counts, loss, gain in (
-        ("greedy", COUNTS, 0.1, 2.5), ("kmeans", (0, 2, 8), 0.15, 2.5), ("random", (0, 2, 8), 0.15, 1.0)
+        ("greedy", COUNTS, 0.1, 2.5), ("kmeans", (0, 2, 8), 0.2, 2.5), ("random", (0, 2, 8), 0.2, 1.0)
     ):  # fmt: skip
         rows = anchor_study(thin, counts, choice=choice, size=3, seeds=3)["rows"]
         assert max(row["worst"] for row in rows.values()) <= loss, choice
