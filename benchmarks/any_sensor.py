@@ -211,7 +211,7 @@ def cost() -> None:
             start = time.process_time()
             solved(image)
             each = (time.process_time() - start) / 128**2
-        flops = flops_of(lambda solved=solved, image=image: solved(image))["all"] / 128**2
+        flops = flops_of(partial(solved, image))["all"] / 128**2
         print(f"any-sensor-{name:14} {sensor:12} {seconds:6.1f} s {1e6 * each:8.2f} us {flops:12,.0f}", flush=True)
 
 
