@@ -16,6 +16,7 @@ from finewave.inference.any_scale import area_averaged
 from finewave.inference.predict import predict_file
 from finewave.physics.sensors.sensor import Sensor
 from finewave.scene import make_scene
+from finewave.systems.any_sensor.network import AnySensor
 from finewave.systems.registry import create_model
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.any_sensor import for_sensor
@@ -192,6 +193,65 @@ def test_averages_over_areas(ratio: float) -> None:
             round(60 * column * ratio) : round(60 * (column + 1) * ratio),
         ]  # fmt: skip
         np.testing.assert_allclose(made[:, row, column], area.mean((1, 2)), atol=0.02)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 4 / 3.7, 8 / 4.3])
+def test_missing_pixels_do_not_count_in_averages(ratio: float) -> None:
+    image = np.random.default_rng(0).uniform(size=(2, 14, 11)).astype(np.float32)
+    image[:, 3:7, 4:6] = np.nan
+    image[0, 0] = np.inf
+    height, width = (max(1, round(n / ratio)) for n in image.shape[1:])
+    made = area_averaged(
+        lambda rows, columns: image[:, rows, columns], (14, 11), ratio, slice(0, height), slice(0, width)
+    )
+    fine = np.repeat(np.repeat(np.where(np.isinf(image), np.nan, image), 60, 1), 60, 2)
+    for row, column in np.ndindex(height, width):
+        area = fine[
+            :, round(60 * row * ratio) : round(60 * (row + 1) * ratio),
+            round(60 * column * ratio) : round(60 * (column + 1) * ratio),
+        ]  # fmt: skip
+        for value, part in zip(made[:, row, column], area, strict=True):
+            share = np.isfinite(part).mean()
+            if abs(share - 0.5) > 0.03:
+                assert np.isfinite(value) == (share > 0.5)
+            if np.isfinite(value):
+                np.testing.assert_allclose(value, np.nanmean(part), atol=0.04)
+
+
+def test_a_missing_pixel_stays_where_it_is_at_a_scale(weights: Path, tmp_path: Path) -> None:
+    scene = observed(weights_camera(weights))
+    scene.values[:, 4:7, 10:14] = np.nan
+    fw.save_scene(scene, tmp_path / "in.tif")
+    predict_file(tmp_path / "in.tif", tmp_path / "out.tif", str(weights), sensor=weights_camera(weights), scale=1.5,
+                 wavelengths=[500.0, 600.0])  # fmt: skip
+    found = fw.open_scene(tmp_path / "out.tif")
+    expected = np.zeros((30, 34), dtype=bool)
+    expected[6:10, 15:21] = True  # 6 to 10.5 and 15 to 21
+    differs = np.isnan(found.values).any(0) != expected
+    assert not differs[:6].any()
+    assert differs.sum() <= 6
+
+
+def test_a_stated_sensor_is_not_doubted(weights: Path, tmp_path: Path) -> None:
+    """Of these weights ``wavelengths=`` are those of the result, so no message may ask to state the input's by it."""
+    coded = yaml_of(tmp_path, {"B2": (450, 40), "B3": (530, 40), "B4": (610, 40)}, "coded")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fw.super_resolve(observed(coded), str(weights), sensor=coded)
+        fw.super_resolve(make_scene(observed(coded).values), str(weights), sensor=coded)
+    messages = [str(each.message) for each in caught]
+    assert not any("by number alone" in each or "wavelengths=" in each for each in messages)
+    assert any("taken in the order of the file" in each for each in messages)
+
+
+def test_windows_are_wider_at_a_scale_without_a_stated_sensor(weights: Path) -> None:
+    from finewave.inference.options import PredictOptions
+    from finewave.inference.sensor_choice import model_for
+
+    scene = make_scene(observed(weights_camera(weights)).values)
+    model = model_for(fw.load_model(weights), scene, PredictOptions(), pixels=3.7)
+    assert isinstance(model.net, AnySensor)
+    assert model.net.inner.windows == (11,)
 
 
 def test_a_scale_that_is_not_whole_on_files_and_in_memory(weights: Path, tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ ENLARGED = "enlarged"
 """Attribute of a scene: how many times finer it is than the scene that it was made of."""
 BLOCK = 512
 """Side in pixels of what is averaged at a time."""
+LEAST_PART = 0.5 - 1e-4
+"""Least part of the area of a new pixel that has values."""
 _ONLY_OF_THE_SCENE = ("anchors", "consistent", "uncertainty", "quality")
 _KEY = "input.json"
 
@@ -86,14 +88,28 @@ def area_averaged(
     ratio : float
         Sides of a pixel of the result in pixels of the image; corners of both lie on each other.
     rows, columns : slice
-        Which pixels of the result. What lies beyond the image does not count.
+        Which pixels of the result. What lies beyond the image, or is not finite, does not count; where less than half
+        of the area counts, the result is NaN.
     """
     (across_rows, y), (across_columns, x) = (
         _overlaps(part, length, ratio) for part, length in zip((rows, columns), size, strict=True)
     )
     values = read(y, x)
-    averaged: NDArray[np.float32] = (across_rows @ (values @ across_columns.T)).astype(np.float32)
-    return averaged
+    finite = np.isfinite(values)
+    if finite.all():
+        return _sums(values, across_rows, across_columns)
+    # a weight of zero times NaN is NaN: one missing pixel would take its rows and columns along
+    counted = _sums(finite.astype(np.float32), across_rows, across_columns)
+    sums = _sums(np.where(finite, values, np.float32(0)), across_rows, across_columns)
+    averaged: NDArray[np.float32] = np.where(counted >= LEAST_PART, sums / np.maximum(counted, LEAST_PART), np.nan)
+    return averaged.astype(np.float32)
+
+
+def _sums(
+    values: NDArray[np.float32], across_rows: NDArray[np.float32], across_columns: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    sums: NDArray[np.float32] = (across_rows @ (values @ across_columns.T)).astype(np.float32)
+    return sums
 
 
 def _overlaps(part: slice, length: int, ratio: float) -> tuple[NDArray[np.float32], slice]:

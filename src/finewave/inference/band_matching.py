@@ -68,8 +68,7 @@ def match_bands(scene: xr.DataArray, model: RunnableModel, name: str | None = No
     if count > 1 and (names is not None or model_nm is not None):
         _warn(
             f"the scene does not say which band is which: taken in the order of the file as those of {model.name}"
-            f"{expected_bands(model, name)}; name the bands in the file, or state their centres with wavelengths= "
-            "(--wavelengths)"
+            f"{expected_bands(model, name)}; {_remedy(model)}"
         )
     return list(range(count))
 
@@ -156,7 +155,7 @@ def _by_name(
     if len(bands) == len(names) and len(set(bands)) == len(names):
         if len(bands) < scene.sizes["band"]:
             _warn_of_others(scene, model, bands)
-        if by_code and not scene.attrs.get("sensor"):
+        if by_code and not scene.attrs.get("sensor") and not _made_for_a_sensor(model):
             _warn(
                 f"bands were matched by number alone ({', '.join(str(labels[i]) for i in bands)} as "
                 f"{', '.join(names)} of {model.name}), which other sensors have, too; state wavelengths= "
@@ -168,10 +167,21 @@ def _by_name(
     if says and not (in_order and any(each is None for each in colours)):
         raise InputError(
             f"the scene's bands are called {', '.join(str(each) for each in _called(labels, colours))}; "
-            f"{model.name} expects {', '.join(names)}, and not each is among them exactly once: name the bands in the "
-            "file, or state their centres with wavelengths= (--wavelengths)"
+            f"{model.name} expects {', '.join(names)}, and not each is among them exactly once: {_remedy(model)}"
         )
     return None
+
+
+def _made_for_a_sensor(model: RunnableModel) -> bool:
+    """Return whether weights for any sensor were made for the scene's, see `finewave.zoo.any_sensor.for_sensor`."""
+    return model.card is not None and "library" in (model.card.data or {})
+
+
+def _remedy(model: RunnableModel) -> str:
+    """Return how a file says which band is which; of weights for any sensor, wavelengths= are those of the result."""
+    if _made_for_a_sensor(model):
+        return "name the bands in the file so, or order them so"
+    return "name the bands in the file, or state their centres with wavelengths= (--wavelengths)"
 
 
 def _called(labels: list[str | None], colours: list[str | None]) -> list[str]:

@@ -72,7 +72,9 @@ def model_for(model: Any, scene: xr.DataArray, options: PredictOptions, pixels: 
     if sensor is None:
         trained_on = candidates[0].ms_bands if len(candidates) == 1 else None
         if trained_on is not None and scene.sizes["band"] >= trained_on and options.wavelengths is None:
-            return candidates[0]  # as any other weights: of the sensor that they were trained on
+            # as any other weights: of the sensor that they were trained on
+            own = candidates[0].card.sensor if candidates[0].card is not None else None
+            return candidates[0] if pixels == 1 or own is None else for_sensor(candidates[0], own, pixels=pixels)
         raise InputError(
             f"{ANY_SENSOR} needs to know whose bands the scene has: give --sensor (sensor=), a name of finewave "
             "sensors or a YAML file with the centre and width of each band"
