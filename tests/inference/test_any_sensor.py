@@ -273,6 +273,8 @@ def test_a_scale_that_is_not_whole_on_files_and_in_memory(weights: Path, tmp_pat
     assert memory.attrs["upscaling"] == 3.7
     with pytest.raises(fw.InputError, match="makes no band at 900 nm"):
         predict_file(tmp_path / "in.tif", tmp_path / "refused.tif", str(weights), bands=[900.0], **options)
+    with pytest.raises(fw.InputError, match="a guide was given"):
+        predict_file(tmp_path / "in.tif", tmp_path / "refused.tif", str(weights), guide=tmp_path / "in.tif", **options)
     assert not list(tmp_path.glob(".*")), "nothing hidden is left"
     # observed again, it is the scene, nearly
     x = np.einsum("kc,cyx->kyx", fw.get_sensor(camera).response(NM), spectra(5, 20, 23)).mean((1, 2))

@@ -23,6 +23,7 @@ from finewave.io.atomic import remove_folder
 from finewave.io.file_errors import writing
 from finewave.io.open_save import open_scene, save_scene
 from finewave.scene import resized
+from finewave.zoo.names import ANY_SENSOR
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -191,10 +192,12 @@ def run_enlarged(
     from finewave.inference.tiling.sources import stamp_of
 
     del model_path  # what runs is made here
+    if guide is not None:
+        raise InputError(f"{ANY_SENSOR} takes hr_msi alone; a guide was given")
     scale = check_scale(options)
     reading = replace(options, wavelengths=None)
     folder = output.with_name(f".{output.name}.enlarged")
-    files = InputFiles(source, guide, reading)
+    files = InputFiles(source, None, reading)
     try:
         made = model_for(model, files.scene, options, pixels=scale)
         files.open_as_trained(made)

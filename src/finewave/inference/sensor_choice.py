@@ -152,7 +152,9 @@ def _nearest(candidates: list[Model], scene: xr.DataArray, sensor: Sensor, optio
     fitting_models = [model for count, model in usable if count == most]
     if len(fitting_models) == 1:
         return fitting_models[0]
-    far = {model.name: _distance(model, scene, sensor) for model in fitting_models}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FinewaveWarning)  # of bands that those not chosen cover in part
+        far = {model.name: _distance(model, scene, sensor) for model in fitting_models}
     best = min(fitting_models, key=lambda model: far[model.name])
     others = ", ".join(f"{name} {value:.2f}" for name, value in far.items() if name != best.name)
     warnings.warn(
