@@ -66,6 +66,7 @@ SECRET = (
         pyproj.CRS("EPSG:32633+5773").to_wkt(),
         pyproj.CRS("EPSG:32633").to_wkt("WKT1_GDAL").replace("[", "(").replace("]", ")"),
         'LOCAL_CS["a ""field"", 5 x 5",UNIT["metre",1]]',
+        SECRET + "\0",
         CRS.from_epsg(32633).to_dict(projjson=True),
         CRS.from_epsg(32633),
         32633,
@@ -73,6 +74,14 @@ SECRET = (
 )
 def test_definitions_are_used(text: Any) -> None:
     assert CRS.from_user_input(crs_definition(text)).to_wkt()
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("WGS 84 / UPS North (E,N)", 5041), ("WGS 84 / NSIDC EASE-Grid 2.0 Global", 6933), ("St. Kitts 1955", 4605)],
+)
+def test_names_are_used_whatever_signs_they_have(name: str, code: int) -> None:
+    assert parse_crs(name).to_epsg() == code
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ _LONGEST = 2**18
 _PROJ = re.compile(r"(?:\+\w+|proj|init|ellps|datum|units|zone)=[^/\\]*", re.IGNORECASE)
 _FILES = re.compile(r"\b(?:file|grids|model|catalog|xyz_grids)=", re.IGNORECASE)
 _INIT = re.compile(rf"\binit=(?!{_AUTHORITY}:\w+)", re.IGNORECASE)
-_NAME = re.compile(r"[\w +()-]+(?: / [\w +()-]+)?")
+_NAME = re.compile(r"[\w .,'+()-]+(?: / [\w .,'+()-]+)*")
 
 
 def crs_definition(value: Any) -> Any:
@@ -59,7 +59,7 @@ def crs_definition(value: Any) -> Any:
         value = json.dumps(value)
     if not isinstance(value, str):
         return value
-    text = value.strip()
+    text = value.strip().rstrip("\0 ")  # a text in C ends with a zero
     link = _LINK.fullmatch(text)
     if link is not None:
         return f"{link[1].upper()}:{link[2]}"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from PIL import Image
 
 from finewave.errors import InputError
 from finewave.io.open_save import load_scene, open_scene
@@ -43,6 +44,20 @@ def test_scale_factors_that_are_none(scale: float, tmp_path: Path) -> None:
 def test_offsets_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="states the offset nan"):
         open_scene(tif(tmp_path / "a.tif", 1e-4, float("nan")))
+
+
+def test_bytes_that_are_not_scans_of_a_jpeg_are_not_counted(tmp_path: Path) -> None:
+    """A camera's own segments, and the film behind a photograph, hold any bytes."""
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (64, 64), (90, 120, 60)).save(path, progressive=True)
+    content, scans = path.read_bytes(), b"\xff\xda" * 600
+    own = b"\xff\xef" + (len(scans) + 2).to_bytes(2, "big") + scans
+    path.write_bytes(content[:2] + own + content[2:] + scans)
+    assert open_scene(path).shape == (3, 64, 64)
+    last = content.rindex(b"\xff\xda")
+    path.write_bytes(content[:2] + own + content[2:last] + content[last:-2] * 600 + b"\xff\xd9" + scans)
+    with pytest.raises(InputError, match=r"it has 60\d scans, more than 500"):
+        open_scene(path)
 
 
 @pytest.mark.parametrize("name", ["scale_factor", "add_offset"])

@@ -26,6 +26,9 @@ MOST_ITEMS = 20_000
 """Of metadata in one list: half a second for GDAL, whose time grows with the square, and more than any product has."""
 _MOST_SCANS = 500
 """Of a JPEG, each of which goes over the whole image, whatever it holds; those of a progressive one are about ten."""
+_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+"""Of a JPEG, those with a length (ITU-T T.81, table B.1), and that of its end."""
+_SCAN, _END = 0xDA, 0xD9
 _SMALL_METADATA = 2**19
 _GDAL_METADATA = 42112  # tag of TIFF
 _ITEM = re.compile(rb"<Item\b(?:[^>]*?\bsample=[\"'](\d+))?")
@@ -118,12 +121,22 @@ def _check_scans(path: Path) -> None:
     """Raise an error for a JPEG with hundreds of scans: a few bytes each take the time of the whole image."""
     try:
         with path.open("rb") as file:
-            is_jpeg = file.read(2) == b"\xff\xd8"
-        scans = path.read_bytes().count(b"\xff\xda") if is_jpeg else 0
+            content = file.read() if file.read(2) == b"\xff\xd8" else b""
     except OSError:
         return  # left to the reader
-    if scans > _MOST_SCANS:
+    if content.count(b"\xff\xda") <= _MOST_SCANS:
+        return
+    if (scans := _scans_in(content)) > _MOST_SCANS:
         raise InputError(f"cannot read {path}: it has {scans} scans, more than {_MOST_SCANS}; save it again")
+
+
+def _scans_in(content: bytes) -> int:
+    """Return how many scans a JPEG has; bytes within other segments, and behind its end as of a film, are not its."""
+    scans = at = 0
+    while (marker := _MARKER.search(content, at)) and (kind := marker[1][0]) != _END:
+        scans += kind == _SCAN
+        at = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
+    return scans
 
 
 def _is_hdf5(path: Path) -> bool:
