@@ -169,6 +169,13 @@ def test_a_file_far_larger_than_its_chunk_is_not_read(tmp_path: Path) -> None:
         load_scene(store, full_scale=1)
 
 
+def test_chunks_far_larger_than_their_array_are_refused_by_its_name(tmp_path: Path) -> None:
+    store = tmp_path / "a.zarr"
+    zarr.create_array(store, name="image", shape=(3, 20, 24), chunks=(3, 8000, 8000), dtype="u2")
+    with pytest.raises(InputError, match=rf"cannot read image of {re.escape(str(store))}: its chunks are far larger"):
+        open_scene(store, full_scale=1)
+
+
 def edited(store: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     """Change the metadata of an array."""
     (file,) = (each for each in (store / ".zarray", store / "zarr.json") if each.exists())

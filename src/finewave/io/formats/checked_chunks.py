@@ -91,6 +91,9 @@ class CheckedStore(WrapperStore[Store]):
         other._layouts = self._layouts
         return other
 
+    def __str__(self) -> str:
+        return self.shown
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CheckedStore) and self._store == other._store
 
