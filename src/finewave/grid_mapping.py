@@ -167,11 +167,11 @@ def derived_transform(scene: xr.DataArray, stated: Affine | None) -> Affine | No
     Returns
     -------
     affine.Affine or None
-        None without coordinates, or if the size of a pixel is not known.
+        None without coordinates or pixels, or if the size of a pixel is not known.
     """
     from affine import Affine
 
-    if "x" not in scene.coords or "y" not in scene.coords:
+    if "x" not in scene.coords or "y" not in scene.coords or 0 in (scene.sizes["x"], scene.sizes["y"]):
         return None
     x, y = scene.coords["x"].values, scene.coords["y"].values
     if min(len(x), len(y)) > 1:

@@ -199,13 +199,15 @@ def test_two_runs_of_one_output(source: Path, model: Path) -> None:
     assert sorted(each.name for each in source.parent.iterdir()) == ["out.tif", "scene.tif"]
 
 
-def test_full_disk(source: Path, model: Path, made: list[int]) -> None:
-    output = source.with_name("out.zarr")
+@pytest.mark.parametrize("name", ["out.zarr", "out.tif"])
+def test_full_disk(name: str, source: Path, model: Path, made: list[int]) -> None:
+    output = source.with_name(name)
     expected = expected_of(source, model)
-    stopped(source, output, model, tiles=3)
-    told = r"cannot write.*Finished tiles are kept: the same command"
+    folder = stopped(source, output, model, tiles=3)
+    told = r"cannot write.*the file grew too large.*Finished tiles are kept: the same command"
     with full_disk(2000), pytest.raises(InputError, match=told):
         predict_file(source, output, model, tile=TILE)
+    assert {each.suffix for each in folder.glob("scene.tiles/*")} <= {".npy"}  # nothing unfinished takes space
     assert not output.exists()
     kept = finished_in(output)
     assert 3 <= len(kept) < 12

@@ -27,9 +27,16 @@ def write_numbers(store: Path, number: int, window: Window, stored: NDArray[Any]
         return
     path = _file(store, number)
     temporary = path.with_suffix(f".{id(stored)}")
-    with temporary.open("wb") as file:
-        np.save(file, stored, allow_pickle=False)
-    temporary.replace(path)
+    stored = np.ascontiguousarray(stored)
+    try:
+        with temporary.open("wb") as file:
+            header = np.lib.format.header_data_from_array_1_0(stored)
+            np.lib.format.write_array_header_1_0(file, header)
+            file.write(stored.data)  # numpy.save does not say why a write failed
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)  # it takes space where there is little
+        raise
 
 
 def read_numbers(store: Path, number: int, window: Window) -> NDArray[Any]:
