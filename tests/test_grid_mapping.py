@@ -64,6 +64,7 @@ def test_coordinates_of_a_part_decide() -> None:
     assert scene_transform(part) == part.rio.transform(recalc=True) == Affine(10, 0, 500020, 0, -20, 4000000 - 5)
     row = make_scene(VALUES, crs=crs, transform=transform).isel(y=[2])
     assert scene_transform(row) == Affine(10, 0, 500000, 0, -10, 4000000 - 20)
+    assert scene_transform(row.isel(x=slice(0, 0))) == transform  # without pixels, the stated one
 
 
 @pytest.mark.parametrize("text", ["", "1 2 3", "a b c d e f"])

@@ -280,8 +280,12 @@ def test_mixed_types_are_refused(tmp_path: Path) -> None:
         open_scene(tmp_path / "a.vrt")
 
 
-def test_complex_values_are_refused(tmp_path: Path) -> None:
-    write(tmp_path / "a.tif", VALUES.astype(np.complex64)).close()
+@pytest.mark.parametrize("dtype", ["complex64", "complex_int16"])
+def test_complex_values_are_refused(dtype: str, tmp_path: Path) -> None:
+    with rasterio.open(
+        tmp_path / "a.tif", "w", "GTiff", 4, 3, 2, dtype=dtype, transform=from_origin(5e5, 4e6, 10, 10)
+    ) as dataset:
+        dataset.write(VALUES.astype(np.complex64))
     with pytest.raises(InputError, match="holds complex64 values"):
         open_scene(tmp_path / "a.tif")
 

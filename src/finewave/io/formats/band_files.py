@@ -17,7 +17,7 @@ from finewave.io.formats.decoding import Decoding, choose_decoding
 from finewave.io.formats.gdal_access import driver_of, quiet_gdal
 from finewave.io.formats.gdal_masks import Masks, masks_of
 from finewave.io.formats.gdal_numbers import StatedByGdal, scales_of, stated_of
-from finewave.io.formats.gdal_windows import GdalWindows, windows_of
+from finewave.io.formats.gdal_windows import GdalWindows, dtype_of, windows_of
 from finewave.io.formats.lazy import LazyValues, Slices
 from finewave.io.formats.raster import check_crs_tags, is_georeferenced, missing_numbers, one_or_each
 from finewave.io.network.location import leads_to_network, remote_of
@@ -192,7 +192,7 @@ def open_bands(
                 mask |= clouds[1](cloudy.read((slice(1), *key[1:]))[0])
         return mask
 
-    dtype = np.dtype(first.dtype)
+    dtype = dtype_of(first.dtype)
     shape = (len(files), grid.height, grid.width)
     undecoded = Decoding(dtype, nodata=numbers, special=special)
     mask = hidden if flags is not None or clouds is not None or any(masks) else None

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from finewave.band_names import colour_of
 from finewave.io.formats.band_lists import kind_of
 from finewave.io.formats.gdal_access import driver_of, quiet_gdal
+from finewave.io.formats.gdal_windows import dtype_of
 from finewave.io.formats.lazy import Slices
 from finewave.io.network.location import leads_to_network
 from finewave.warnings import FinewaveWarning
@@ -168,7 +169,7 @@ def _opaque(dataset: Any) -> float:
     """Return the number of opaque pixels in the last band, 255 or the largest of its type; 0 if that is not clear."""
     from rasterio.windows import Window
 
-    dtype = np.dtype(dataset.dtypes[-1])
+    dtype = dtype_of(dataset.dtypes[-1])
     largest = float(np.iinfo(dtype).max) if dtype.kind == "u" else 65535.0
     tops = {255.0, largest}
     seen = holes = 0
@@ -212,7 +213,7 @@ def _has_many_levels(dataset: Any, alpha: int) -> bool:
 def _looks_like_alpha(dataset: Any) -> bool:
     from rasterio.enums import ColorInterp
 
-    last, dtype = dataset.count, np.dtype(dataset.dtypes[-1])
+    last, dtype = dataset.count, dtype_of(dataset.dtypes[-1])
     if last < 2 or dtype.kind not in "uf" or dataset.colorinterp[-1] != ColorInterp.undefined:
         return False
     if dataset.descriptions[-1] or dataset.tags(last) or dataset.tags(last, ns="IMAGERY"):

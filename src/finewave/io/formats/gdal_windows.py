@@ -87,6 +87,10 @@ class GdalWindows:
 
 def windows_of(dataset: Any, source: Path | str, *, overview: int | None = None) -> GdalWindows:
     """Return the numbers of an open rasterio dataset, or of one that was opened with this overview."""
-    named = dataset.dtypes[0]
-    dtype = np.dtype("complex64" if named == "complex_int16" else named)  # NumPy has no complex integers
-    return GdalWindows(source, dataset.driver, (dataset.count, *dataset.shape), dtype, tuple(dataset.indexes), overview)
+    shape, dtype = (dataset.count, *dataset.shape), dtype_of(dataset.dtypes[0])
+    return GdalWindows(source, dataset.driver, shape, dtype, tuple(dataset.indexes), overview)
+
+
+def dtype_of(named: str) -> np.dtype[Any]:
+    """Return the type of numbers that rasterio names and reads; NumPy has no complex integers."""
+    return np.dtype("complex64" if named == "complex_int16" else named)

@@ -23,7 +23,7 @@ from finewave.io.formats.gdal_access import driver_of, quiet_gdal, small_gdal_ca
 from finewave.io.formats.gdal_bands import colours_of
 from finewave.io.formats.gdal_masks import masks_of, warn_of_undeclared_alpha
 from finewave.io.formats.gdal_numbers import scales_of, stated_of
-from finewave.io.formats.gdal_windows import GdalWindows, windows_of
+from finewave.io.formats.gdal_windows import GdalWindows, dtype_of, windows_of
 from finewave.io.formats.icc import Recolour
 from finewave.io.formats.lazy import LazyValues, Slices
 from finewave.io.formats.storage import Storage
@@ -105,9 +105,9 @@ def open_raster(
         crs, transform, (gcps, gcp_crs) = dataset.crs, dataset.transform, dataset.gcps
         rpcs = dataset.rpcs
         check_crs_tags(dataset, path)
-        widest = np.dtype(max(dtypes, key=lambda each: np.dtype(each).itemsize, default="uint8"))
+        widest = max((dtype_of(each).itemsize for each in dtypes), default=1)
         if not far:
-            check_declared(Path(path), count * dataset.height * dataset.width * widest.itemsize)
+            check_declared(Path(path), count * dataset.height * dataset.width * widest)
         if count == 0:
             raise InputError(f"{path} holds no image of its own; open one of its parts")
         masks = masks_of(dataset)
