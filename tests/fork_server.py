@@ -10,6 +10,7 @@ import gc
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import types
@@ -47,9 +48,8 @@ class ForkServer:
         if self._server is None:
             command = [sys.executable, "-m", "tests.fork_server"]
             environment = os.environ | {"OMP_NUM_THREADS": "1"}  # a process with several threads cannot be forked
-            self._server = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
+            streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+            self._server = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True, **streams)
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.write(f"{json.dumps(job)}\n")
@@ -57,8 +57,9 @@ class ForkServer:
         return int(self._server.stdout.readline())
 
     def close(self) -> None:
+        """End the server, and the program that it may be waiting for."""
         if self._server is not None:
-            self._server.kill()
+            os.killpg(self._server.pid, signal.SIGKILL)
             self._server.communicate()
             self._server = None
 

@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.fork_server import ForkServer
 
 
@@ -28,3 +30,29 @@ def test_finewave_is_imported_anew(fork_server: ForkServer) -> None:
     before, again = (fork_server.run(code).stdout for _ in range(2))
     assert before == again
     assert int(before) < 10
+
+
+@pytest.mark.slow
+def test_a_program_is_ended_with_its_test(fork_server: ForkServer, tmp_path: Path) -> None:
+    """As by a limit of time: what waits for ever does not outlive the test."""
+
+    class OverError(Exception):
+        pass
+
+    def over(*_: object) -> None:
+        raise OverError
+
+    held = tmp_path / "held"
+    os.mkfifo(held)
+    reading = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
+    code = "import os, signal, sys; held = open(sys.argv[1], 'w'); os.kill(int(sys.argv[2]), signal.SIGUSR1)"
+    before = signal.signal(signal.SIGUSR1, over)
+    try:
+        with pytest.raises(OverError):
+            fork_server.run(f"{code}; signal.pause()", held, str(os.getpid()))
+        os.set_blocking(reading, True)
+        assert os.read(reading, 1) == b""  # its end closed what it held
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        os.close(reading)
+    assert fork_server.run("print('again')").stdout == "again\n"
