@@ -43,6 +43,7 @@ TEXTS = list(texts())
 MADE_ELSEWHERE = {"{} {}", "{}: {}", "the scene is {}, but {} was trained on the sensor {}; {}"}
 MADE_ELSEWHERE |= {"without Numba, window attention on a processor is slower: {}"}
 MADE_ELSEWHERE |= {"half-widths are not shown: {}"}
+MADE_ELSEWHERE |= {"the scene does not say which band is which: taken in the order of the file as those of {}{}; {}"}
 
 # what was asked for, by ``clip=``, needs no remedy
 ASKED_FOR = {"{} values were cut to {} to {}{}"}

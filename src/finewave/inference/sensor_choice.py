@@ -121,7 +121,8 @@ def _covered(sensor: Sensor, name: str, model: Model) -> tuple[Sensor, str]:
         return sensor, name
     left = [band for i, band in enumerate(sensor.bands) if i not in fitting]
     warnings.warn(
-        f"{', '.join(left)} of {sensor.name} lie outside of the spectra of {model.name}: left out",
+        f"{', '.join(left)} of {sensor.name} lie outside of the spectra of {model.name}: left out; "
+        "choose weights that cover them if there are any",
         FinewaveWarning,
         stacklevel=4,
     )
@@ -159,7 +160,7 @@ def _nearest(candidates: list[Model], scene: xr.DataArray, sensor: Sensor, optio
     others = ", ".join(f"{name} {value:.2f}" for name, value in far.items() if name != best.name)
     warnings.warn(
         f"{ANY_SENSOR}: {best.name} answers, whose pixels are most like the scene's (distance {far[best.name]:.2f}; "
-        f"{others}); name another to have it",
+        f"{others}); choose another by its name",
         FinewaveWarning,
         stacklevel=5,
     )

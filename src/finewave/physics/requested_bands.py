@@ -107,7 +107,7 @@ def _of_sensor(sensor: Sensor, known: FloatArray, source: str) -> RequestedBands
     if not usable.all():
         warnings.warn(
             f"{int((~usable).sum())} of {usable.size} bands of {sensor.name} lie outside of what {source} covers "
-            f"({_listed(sensor.centres[~usable])} nm): left out",
+            f"({_listed(sensor.centres[~usable])} nm): left out; choose other spectra to have them",
             FinewaveWarning,
             stacklevel=4,
         )
