@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Iterator
+
+import pytest
 
 from finewave.collector import paused_collector, resume_collector
 
@@ -15,8 +18,15 @@ class Knot:
         self.self = self
 
 
+@pytest.fixture(autouse=True)
+def _collector_at_work() -> Iterator[None]:
+    """As in a new process: libraries that stop it in several threads at a time can leave it off."""
+    gc.enable()
+    yield
+    gc.enable()
+
+
 def test_nothing_is_collected_until_that_is_asked_for() -> None:
-    assert gc.isenabled()
     with paused_collector():
         assert not gc.isenabled()
         with paused_collector():  # a command called by another
@@ -32,9 +42,6 @@ def test_nothing_is_collected_until_that_is_asked_for() -> None:
 
 def test_whoever_has_switched_it_off_keeps_it_off() -> None:
     gc.disable()
-    try:
-        with paused_collector():
-            resume_collector()
-        assert not gc.isenabled()
-    finally:
-        gc.enable()
+    with paused_collector():
+        resume_collector()
+    assert not gc.isenabled()
