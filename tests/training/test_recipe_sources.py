@@ -14,7 +14,9 @@ from finewave.training.recipes import find_recipe, list_recipes, load_recipe
 
 ROOT = Path(__file__).parents[2]
 CLAIM = re.compile(rf"\b{PUBLISHED}\b")
-OWN = re.compile(r"(common|fit)(-.*)?|.*-short|jssunet-photo-x4|.*-(enmap|vnir100|aviris)(-x\d)?|(residual|scene|any-sensor)-.*")
+OWN = re.compile(
+    r"(common|fit)(-.*)?|.*-short|jssunet-photo-x4|.*-(enmap|vnir100|aviris)(-x\d)?|(residual|scene|any-sensor)-.*"
+)
 SMALL = """
 name: mine                # names decide nothing
 out: runs/mine
