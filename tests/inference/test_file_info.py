@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from click.testing import CliRunner
 
 import finewave as fw
@@ -87,6 +88,18 @@ def test_models_that_fit_and_why_not(file: Path) -> None:
     assert not models["sspsr-cave-x4"]["fits"]
     assert "expects 31" in models["sspsr-cave-x4"]["why"]
     assert {"name", "task", "scale", "fits", "why"} == set(models["mstpp-cave"])
+
+
+def test_weights_for_any_sensor_fit_where_the_scene_says_whose_bands_it_has() -> None:
+    bands = {"band_name": ("band", ["B2", "B4", "B11"]), "wavelength": ("band", [492.4, 664.6, 1613.7])}
+    scene = xr.DataArray(np.full((3, 4, 5), 0.2, np.float32), dims=("band", "y", "x"), coords=bands)
+    found = {each["name"]: each for each in fw.info(scene.assign_attrs(sensor="sentinel2a"))["models"]}
+    assert found["any-sensor-enmap"]["fits"]
+    assert "3 of 3 bands of sentinel2a" in found["any-sensor-enmap"]["why"]
+    assert "2 of 3 bands of sentinel2a" in found["any-sensor-cave"]["why"]
+    unnamed = {each["name"]: each for each in fw.info(scene.drop_vars(["band_name", "wavelength"]))["models"]}
+    assert not unnamed["any-sensor-enmap"]["fits"]
+    assert "--sensor" in unnamed["any-sensor-enmap"]["why"]
 
 
 def test_command_line(file: Path) -> None:

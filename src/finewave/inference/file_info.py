@@ -16,6 +16,8 @@ from finewave.warnings import FinewaveWarning
 if TYPE_CHECKING:
     import xarray as xr
 
+    from finewave.zoo.model import Model
+
 
 def info(path: str | Path | xr.DataArray, *, models: bool = True, **keywords: Any) -> SceneInfo:
     """Return the facts read from a file, or those of an open scene, without reading its values.
@@ -149,7 +151,7 @@ def _fitting(scene: xr.DataArray) -> list[dict[str, Any]]:
 
     import torch
 
-    from finewave.inference.band_matching import match_bands
+    from finewave.inference.sensor_choice import fits_bands
     from finewave.systems.registry import create_model
     from finewave.zoo.bundled_weights import CARD, weight_folders
     from finewave.zoo.card import Card
@@ -160,17 +162,23 @@ def _fitting(scene: xr.DataArray) -> list[dict[str, Any]]:
         card = Card.read(folder / CARD)
         with torch.device("meta"):  # a network's inputs are known without its weights
             model = Model(create_model(card.system, **card.config), card)
-        why = ""
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", FinewaveWarning)
-            try:
-                match_bands(scene, model)
-                fits = True
-            except InputError as error:
-                fits, why = False, str(error)
-        if fits:
-            notes = [str(each.message) for each in caught]
-            notes += [f"needs a guide ({model.inputs[1]})"] if len(model.inputs) > 1 else []
-            why = "; ".join(notes)
+        fits, why = fits_bands(model, scene) if model.any_sensor else (False, "")
+        if not fits:
+            fits, why = _matched(scene, model, why)
         models.append({"name": name, "task": card.task, "scale": card.scale, "fits": fits, "why": why})
     return models
+
+
+def _matched(scene: xr.DataArray, model: Model, remedy: str) -> tuple[bool, str]:
+    """Return whether a model's bands are in the scene, and what is to be known; or else why not, or a remedy."""
+    from finewave.inference.band_matching import match_bands
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FinewaveWarning)
+        try:
+            match_bands(scene, model)
+        except InputError as error:
+            return False, remedy or str(error)
+    notes = [str(each.message) for each in caught]
+    notes += [f"needs a guide ({each})" for each in model.inputs[1:]]
+    return True, "; ".join(notes)

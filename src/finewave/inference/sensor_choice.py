@@ -87,6 +87,23 @@ def model_for(model: Any, scene: xr.DataArray, options: PredictOptions, pixels: 
     return for_sensor(chosen, sensor, options.wavelengths, pixels=pixels, name=name)
 
 
+def fits_bands(model: Model, scene: xr.DataArray) -> tuple[bool, str]:
+    """Return whether weights for any sensor can be made for the bands that a scene states, and a note.
+
+    The note says of how many bands, or why not.
+    """
+    from finewave.inference.options import PredictOptions
+
+    sensor, _ = _sensor_of(scene, PredictOptions())
+    if sensor is None:
+        return False, "made for any sensor: --sensor says whose bands the scene has"
+    count = len(covered_by(known_wavelengths(model).tolist(), sensor))
+    covered = f"{count} of {len(sensor.bands)} bands of {sensor.name} lie within its spectra"
+    if count < LEAST_BANDS:
+        return False, f"{covered}, which takes {LEAST_BANDS}"
+    return True, f"made for any sensor: {covered}"
+
+
 def _sensor_of(scene: xr.DataArray, options: PredictOptions) -> tuple[Sensor | None, str]:
     """Return the sensor of the options, or of the scene, with those of its bands that the scene has; and its name."""
     names = band_values(scene, "band_name")
