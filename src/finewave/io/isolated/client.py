@@ -84,7 +84,7 @@ class IsolatedReader:
 
     def _start(self) -> None:
         import h5py  # noqa: F401 - a missing one is said here; there it would look like a crash
-        import scipy  # noqa: F401 - as the line above
+        import scipy  # noqa: F401 - a missing one is said here; there it would look like a crash
 
         self._owner = os.getpid()
         self._process = subprocess.Popen(
