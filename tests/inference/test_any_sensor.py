@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,14 @@ import numpy as np
 import pytest
 import torch
 from affine import Affine
+from click.testing import CliRunner
 
 import finewave as fw
-from finewave.inference.any_scale import area_averaged
+from finewave.cli import main
+from finewave.inference import any_scale
+from finewave.inference.any_scale import area_averaged, enlarged_folder
 from finewave.inference.predict import predict_file
+from finewave.io.sole_writer import sole_writer
 from finewave.physics.sensors.sensor import Sensor
 from finewave.scene import make_scene
 from finewave.systems.any_sensor.network import AnySensor
@@ -283,6 +288,123 @@ def test_a_scale_that_is_not_whole_on_files_and_in_memory(weights: Path, tmp_pat
     np.testing.assert_allclose(again, x, rtol=0.03)
 
 
+def interrupted_after_the_enlargement(folder: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Begin ``out.tif`` of ``in.tif`` and stop before the spectra; return the options."""
+    options = {"sensor": weights_camera(weights), "scale": 1.5, "wavelengths": [500.0, 600.0]}
+    fw.save_scene(observed(weights_camera(weights)), folder / "in.tif")
+    run_file = any_scale.run_file
+
+    def stopped(source: Any, output: Path, *arguments: Any, **keywords: Any) -> None:
+        if output.name == "out.tif":
+            raise KeyboardInterrupt
+        run_file(source, output, *arguments, **keywords)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(any_scale, "run_file", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            predict_file(folder / "in.tif", folder / "out.tif", str(weights), **options)
+    return options
+
+
+def files_in(folder: Path) -> dict[str, int]:
+    return {str(each.relative_to(folder)): each.stat().st_mtime_ns for each in folder.rglob("*") if each.is_file()}
+
+
+def test_a_typing_error_loses_nothing_that_is_enlarged(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = interrupted_after_the_enlargement(tmp_path, weights, monkeypatch)
+    made = files_in(enlarged_folder(tmp_path / "out.tif"))
+    assert any(name.startswith("finer.zarr") for name in made)
+    for wrong, message in (
+        ({"bands": [900.0]}, "makes no band at 900 nm"),
+        ({"wavelengths": "300:500:10"}, "lie outside of 395-905 nm"),
+        ({"sensor": "sentinel-9"}, "unknown sensor"),
+        ({"dtype": "uint99"}, "uint99"),
+        ({"nodata": -1.0, "dtype": "uint16"}, "nodata"),
+        ({"scale": 2.5}, "unfinished work of another run: scale, weights were different"),
+        ({"window": (0, 0, 9, 9)}, "window was different"),
+        ({"full_scale": 2.0}, "how it is read was different"),
+    ):
+        with pytest.raises(fw.InputError, match=message):
+            predict_file(tmp_path / "in.tif", tmp_path / "out.tif", str(weights), **{**options, **wrong})
+        assert files_in(enlarged_folder(tmp_path / "out.tif")) == made, wrong
+    monkeypatch.setattr(any_scale, "_enlarge", None)  # it is not made again
+    predict_file(tmp_path / "in.tif", tmp_path / "out.tif", str(weights), **options)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_an_enlargement_by_other_code_is_not_continued(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = interrupted_after_the_enlargement(tmp_path, weights, monkeypatch)
+    monkeypatch.setattr(any_scale, "RESULT", any_scale.RESULT + 1)
+    with pytest.raises(fw.InputError, match=r"version was different.*--restart"):
+        predict_file(tmp_path / "in.tif", tmp_path / "out.tif", str(weights), **options)
+    predict_file(tmp_path / "in.tif", tmp_path / "out.tif", str(weights), restart=True, **options)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_enlarged(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fw.save_scene(observed(weights_camera(weights)), tmp_path / "in.tif")
+    monkeypatch.setattr(any_scale, "_enlarge", None)
+    options = {"sensor": weights_camera(weights), "scale": 1.5}
+    for wrong in ({"dtype": "uint99"}, {"bands": [1200.0]}):
+        with pytest.raises(fw.InputError, match=r"uint99|1200 nm"):
+            predict_file(tmp_path / "in.tif", tmp_path / "out.tif", str(weights), **options, **wrong)
+    with sole_writer(enlarged_folder(tmp_path / "out.tif")), pytest.raises(fw.InputError, match="another run is writ"):
+        predict_file(tmp_path / "in.tif", tmp_path / "out.tif", str(weights), **options)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["home", "in.tif"]
+
+
+def test_a_full_disk_keeps_what_is_enlarged(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = interrupted_after_the_enlargement(tmp_path, weights, monkeypatch)
+    made = files_in(enlarged_folder(tmp_path / "out.tif"))
+
+    def full(*_: Any, **__: Any) -> None:
+        raise fw.InputError("the disk is full")
+
+    monkeypatch.setattr(any_scale, "run_file", full)
+    with pytest.raises(fw.InputError, match=r"^the disk is full\. What is enlarged so far is kept$"):
+        predict_file(tmp_path / "in.tif", tmp_path / "out.tif", str(weights), **options)
+    assert files_in(enlarged_folder(tmp_path / "out.tif")) == made
+
+
+def test_without_a_stated_sensor_weights_are_for_their_own_everywhere(weights: Path, tmp_path: Path) -> None:
+    scene = make_scene(observed(weights_camera(weights)).values)
+    loaded = fw.load_model(weights, wavelengths=[500.0, 600.0])
+    expected = fw.super_resolve(scene, loaded).values
+    np.testing.assert_array_equal(fw.super_resolve(scene, str(weights), wavelengths=[500.0, 600.0]).values, expected)
+    fw.save_scene(scene, tmp_path / "in.tif")
+    predict_file(tmp_path / "in.tif", tmp_path / "out.tif", str(weights), wavelengths=[500.0, 600.0])
+    np.testing.assert_array_equal(fw.open_scene(tmp_path / "out.tif").values, expected)
+    with pytest.raises(fw.InputError, match="whose bands the scene has"):
+        fw.super_resolve(scene, "any-sensor", wavelengths=[500.0, 600.0])
+
+
+def test_places_to_measure_for_the_bands_of_a_sensor(weights: Path, tmp_path: Path) -> None:
+    values = np.full((3, 40, 40), 0.001, np.float32)
+    for number, colour in enumerate([(0.6, 0.2, 0.1), (0.1, 0.2, 0.6), (0.2, 0.6, 0.2)]):
+        values[:, 3:18, 13 * number + 1 : 13 * number + 12] = np.array(colour)[:, None, None]
+    fw.save_scene(make_scene(values), tmp_path / "scene.tif")
+    said = ["anchors", str(tmp_path / "scene.tif"), "-n", "2", "--json", "--model"]
+    camera = yaml_of(tmp_path, {"a": (450, 40), "b": (530, 40), "c": (610, 40)})
+    for more in ([str(weights)], [str(weights), "--sensor", camera]):
+        result = CliRunner().invoke(main, [*said, *more])
+        assert result.exit_code == 0, result.output
+        assert len(json.loads(result.stdout)["places"]) == 2
+    for more, word in (
+        (["jssunet-cave-x4", "--sensor", camera], "states its own"),
+        (["any-sensor"], "whose bands the scene has"),
+        (["ridge-knn", "--sensor", camera], "is a baseline"),
+    ):
+        result = CliRunner().invoke(main, [*said, *more])
+        assert result.exit_code == 2, result.output
+        assert word in result.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -304,6 +426,23 @@ def test_what_cannot_be_made_is_refused(weights: Path, options: dict[str, Any], 
     scene = observed(weights_camera(weights))
     with pytest.raises(fw.InputError, match=message):
         fw.super_resolve(scene, str(weights), sensor=weights_camera(weights), **options)
+
+
+@pytest.mark.parametrize(
+    ("wavelengths", "message"),
+    [
+        ([500.0], "all over the 3 bands of camera.*1 was asked for: ask for more"),
+        ([500.0, 600.0], "2 were asked for"),
+        ("420:560:10", r"those asked for cover less than half of red \(650 nm\): ask for more \(--wavelengths\)"),
+    ],
+)
+def test_a_consistent_result_needs_wavelengths_all_over_the_bands(
+    weights: Path, wavelengths: Any, message: str
+) -> None:
+    scene, options = observed(weights_camera(weights)), {"sensor": weights_camera(weights), "consistent": True}
+    with pytest.raises(fw.InputError, match=message):
+        fw.super_resolve(scene, str(weights), wavelengths=wavelengths, **options)
+    fw.super_resolve(scene, str(weights), wavelengths="420:700:10", **options)
 
 
 def test_sensors_that_cannot_be_served_are_refused(weights: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,30 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
         assert words in result.stderr
     with pytest.raises(InputError, match="split train"):
         errors_of_model(model_of_six_bands(), "cave", "train")
+
+
+def test_a_data_set_without_the_split_is_refused_before_anything_is_fitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model_of_six_bands().save(tmp_path / "tiny")
+    monkeypatch.setattr("finewave.datasets.registry.known_split", lambda name: {"train": ["a", "b"], "val": []})
+    monkeypatch.setattr("finewave.studies.coverage.errors_of_refits", None)
+    for arguments in (["--folds", "loo"], [], ["--split", "test"]):
+        result = CliRunner().invoke(main, ["calibrate", str(tmp_path / "tiny"), *arguments])
+        assert result.exit_code == 2, result.output
+        assert "unknown split of cave" in result.stderr
+
+
+def test_json_has_what_was_computed(tmp_path: Path) -> None:
+    model_of_six_bands().save(tmp_path / "tiny")
+    for name in ("a.tif", "bb.tif", "ccc.tif"):
+        written(tmp_path, name, BANDS)
+    said = ["calibrate", str(tmp_path / "tiny"), "--scene", str(tmp_path / "*.tif"), "--spots", "0", "--json"]
+    result = CliRunner().invoke(main, said)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert set(found) == {"coverage", "by_others", "written"}
+    assert set(found["by_others"]) == {"a.tif", "bb.tif", "ccc.tif"}
 
 
 def test_values_are_those_of_the_file(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from finewave.cli.completion import model_names
+from finewave.cli.completion import model_names, sensor_names
 from finewave.cli.shared_options import COUNT, example, numbers_or_file
 from finewave.cli.streams import json_option, print_json
 from finewave.cli.table import table
@@ -22,6 +22,7 @@ from finewave.cli.table import table
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Places: .csv, .geojson or .gpx.")
 @click.option("--picture", type=click.Path(path_type=Path), help="Image with the places, .png or .jpg.")
 @click.option("--wavelengths", help="Band centres in nm of the scene, comma-separated, or a CSV file.")
+@click.option("--sensor", shell_complete=sensor_names, help="For any-sensor: whose bands the scene has.")
 @click.option("--full-scale", type=float, help="The stored number that represents 1.0 in the scene.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another choice among places as good.")
 @json_option
@@ -32,6 +33,7 @@ def anchors(
     output: Path | None,
     picture: Path | None,
     wavelengths: str | None,
+    sensor: str | None,
     full_scale: float | None,
     seed: int,
     as_json: bool,
@@ -42,22 +44,21 @@ def anchors(
     result: finewave predict SCENE --anchors FILE.
     """
     from finewave.errors import InputError
-    from finewave.inference.image_baselines import load_runnable
-    from finewave.inference.where_to_measure import where_to_measure
+    from finewave.inference.where_to_measure import model_to_correct, where_to_measure
     from finewave.io.open_save import open_scene
     from finewave.io.place_files import write_places
 
     if picture is not None and picture.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise InputError(f"--picture {picture}: a name that ends in .png or .jpg is accepted")
-    loaded = load_runnable(model, "auto")
     with open_scene(scene, wavelengths=numbers_or_file(wavelengths), full_scale=full_scale) as opened:
-        places = where_to_measure(opened, loaded, number, seed=seed)
+        corrected = model_to_correct(opened, model, sensor)
+        places = where_to_measure(opened, corrected, number, seed=seed)
         if output is not None:
             write_places([asdict(each) for each in places], output)
         if picture is not None:
             from finewave.viz.measuring_places import draw_places
 
-            draw_places(opened, places, loaded.upscaling, picture)
+            draw_places(opened, places, corrected.upscaling, picture)
     written = [path for path in (output, picture) if path is not None]
     if as_json:
         return print_json({"places": [asdict(each) for each in places], "written": written})

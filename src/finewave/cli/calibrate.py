@@ -54,6 +54,7 @@ def calibrate(
     how intervals hold over all scenes, each predicted by what was fitted to others.
     """
     from finewave.calibration.intervals import calibrated, coverage_by_others, coverage_of
+    from finewave.datasets.registry import check_split
     from finewave.errors import InputError
     from finewave.inference.options import USUAL_SHARE
     from finewave.io.atomic import atomic_output
@@ -68,8 +69,11 @@ def calibrate(
     if folds is not None:
         refuse_with_folds("split")
     dealt, files = None if folds is None else folds_of(folds), files_named(scenes)
+    refitted = folds is not None and path.is_file()
     if folds is None and not path.is_file():
         raise InputError(f"{folder} does not hold a card.json; give the folder of a model")
+    if refitted or not (folds or files):
+        check_split(dataset, split)
     if picture is not None:
         from finewave.viz.reliability import check_picture, draw_reliability
 
@@ -77,7 +81,7 @@ def calibrate(
     keep_freed_memory()
     with working(as_json), Progress("calibrate") as progress:
         judged = []
-        if dealt is not None and path.is_file():
+        if dealt is not None and refitted:
             model = load_model(folder, precision="float32")
             errors = errors_of_refits(model, dataset, dealt, spots=spots, progress=progress.note)
             judged = errors_of_model(model, dataset, split, spots=spots, progress=progress.note)
@@ -100,8 +104,9 @@ def calibrate(
     if picture is not None:
         draw_reliability(coverage, picture)
     if as_json:
+        of_split = {split: not_used} if judged else {}
         return print_json(
-            {"coverage": coverage, "by_others": by_others, split: not_used, "written": None if dry_run else path}
+            {"coverage": coverage, "by_others": by_others, **of_split, "written": None if dry_run else path}
         )
     names = intervals.calibration["scenes"]
     rows = [(name, *(f"{100 * coverage[share][name]:.1f} %" for share in coverage)) for name in names]

@@ -179,6 +179,13 @@ def known_split(name: str) -> Split:
     return dataset.split
 
 
+def check_split(name: str, split: str) -> None:
+    """Refuse a split that a data set does not have, or that holds no scene."""
+    known = {each: scenes for each, scenes in known_split(name).items() if scenes}
+    if split not in known:
+        raise unknown_name(f"split of {name}", split, known)
+
+
 def prepare(
     name: str | Dataset,
     source: Path,

@@ -7,7 +7,8 @@ consistent with the scene, if the finer image is.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,16 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.inference.image_baselines import load_runnable
-from finewave.inference.options import PredictOptions, unfinished_folder
-from finewave.inference.predict_file import run_file
+from finewave.inference.options import PredictOptions
+from finewave.inference.predict_file import run_file, try_options
+from finewave.inference.resume import another_run, differing_facts, finished_tiles, stored_job
 from finewave.io.atomic import remove_folder
 from finewave.io.file_errors import writing
 from finewave.io.open_save import open_scene, save_scene
+from finewave.io.sole_writer import sole_writer
 from finewave.scene import resized
+from finewave.zoo.bundled_weights import CARD, weight_folders
+from finewave.zoo.card import Card
 from finewave.zoo.names import ANY_SENSOR
 
 if TYPE_CHECKING:
@@ -45,8 +50,10 @@ BLOCK = 512
 """Side in pixels of what is averaged at a time."""
 LEAST_PART = 0.5 - 1e-4
 """Least part of the area of a new pixel that has values."""
+RESULT = 2
+"""Of the enlargement: raised with every change of its numbers, so that no part of an earlier one is continued."""
 _ONLY_OF_THE_SCENE = ("anchors", "consistent", "uncertainty", "quality")
-_KEY = "input.json"
+_JOB, _FINER = "input.json", "finer.zarr"
 
 
 def check_scale(options: PredictOptions) -> float:
@@ -185,58 +192,104 @@ def run_enlarged(
     """Apply weights for any sensor to a file that is enlarged first; see `finewave.inference.predict_file.run_file`.
 
     The enlarged bands are in a hidden folder beside the output until it is complete, so that a run that was stopped
-    resumes.
+    resumes. Whatever is refused meanwhile, what is finished stays there.
     """
     from finewave.inference.predict_file import InputFiles
     from finewave.inference.sensor_choice import model_for
-    from finewave.inference.tiling.sources import stamp_of
 
     del model_path  # what runs is made here
     if guide is not None:
         raise InputError(f"{ANY_SENSOR} takes hr_msi alone; a guide was given")
     scale = check_scale(options)
-    reading = replace(options, wavelengths=None)
-    folder = output.with_name(f".{output.name}.enlarged")
-    files = InputFiles(source, None, reading)
+    folder = enlarged_folder(output)
+    files = InputFiles(source, None, replace(options, wavelengths=None))
     try:
         made = model_for(model, files.scene, options, pixels=scale)
         files.open_as_trained(made)
-        identity = json.dumps(
-            [str(source), str(stamp_of(source)), scale, str(options.window), str(options.bbox), str(files.keywords)]
-        )
-        if options.restart or not _is_of(folder, identity):
-            with writing(output):
-                if folder.exists():
-                    remove_folder(folder)
-                folder.mkdir()
-                (folder / _KEY).write_text(identity, encoding="utf-8")
-        of_bands = _of_bands(options, files)
-        finer = folder / "finer.zarr"
-        if not finer.exists():
-            _enlarge(source, finer, files.scene, scale, of_bands, client, say)
-        run_file(
-            finer,
-            output,
-            made,
-            options=of_spectra(options),
-            client=client,
-            progress=progress,
-            say=say,
-        )
-        remove_folder(folder)
-    except InputError:
-        if folder.exists() and not unfinished_folder(output).exists():
-            remove_folder(folder)  # nothing to resume
-        raise
+        with sole_writer(folder), _kept(folder):
+            _open(folder, output, _job(source, files, options, scale), restart=options.restart)
+            last = of_spectra(options)
+            try_options(_as_enlarged(files.scene, options, scale), made, last, output, folder)
+            finer = folder / _FINER
+            if not finer.exists():
+                _enlarge(source, finer, files.scene, scale, _of_bands(options, files), client, say)
+            run_file(finer, output, made, options=last, client=client, progress=progress, say=say)
+            remove_folder(folder)
     finally:
         files.close()
 
 
-def _is_of(folder: Path, identity: str) -> bool:
+def enlarged_folder(output: Path) -> Path:
+    """Return the hidden folder with the enlarged bands of an unfinished output."""
+    return output.with_name(f".{output.name}.enlarged")
+
+
+def _job(source: Location, files: Any, options: PredictOptions, scale: float) -> dict[str, Any]:
+    """Return all that the enlarged bands depend on, by name, so that differences can be named."""
+    import finewave
+    from finewave.inference.tiling.sources import stamp_of
+
+    needed = FACTORS[factor_for(scale)]
+    weights = {name: Card.read(each / CARD).sha256 for name, each in weight_folders().items() if name in needed}
+    job = {
+        "version": f"{finewave.__version__} {RESULT}",
+        "input": f"{source} {stamp_of(source)}",
+        "how it is read": files.keywords[0],
+        "scale": scale,
+        "window": [options.window, options.bbox],
+        "precision": options.precision,
+        "halo": options.halo,
+        "weights": weights,
+    }
+    return json.loads(json.dumps(job, default=str))
+
+
+def _open(folder: Path, output: Path, job: dict[str, Any], *, restart: bool) -> None:
+    """Prepare the folder for a job; one with finished work of another job is refused."""
+    if not restart and _has_finished(folder):
+        differing = differing_facts(stored_job(folder / _JOB) or {}, job)
+        if not differing:
+            return
+        raise another_run(folder, differing)
+    with writing(output):
+        if folder.exists():
+            remove_folder(folder)
+        folder.mkdir()
+        (folder / _JOB).write_text(json.dumps(job), encoding="utf-8")
+
+
+def _has_finished(folder: Path) -> bool:
+    """Return whether a folder holds work that a run can resume from: an enlargement, or a tile of one."""
+    steps = [folder / f"step{number}.zarr" for number in range(max(map(len, FACTORS.values())))]
+    return any(each.exists() for each in (folder / _FINER, *steps)) or any(finished_tiles(each) for each in steps)
+
+
+@contextmanager
+def _kept(folder: Path) -> Iterator[None]:
+    """Remove a folder without finished work after an error; add to the error that the work is kept, otherwise."""
     try:
-        return (folder / _KEY).read_text(encoding="utf-8") == identity
-    except (OSError, UnicodeDecodeError):
-        return False
+        yield
+    except InputError as error:
+        if not folder.exists():
+            raise
+        if not _has_finished(folder):
+            remove_folder(folder)
+            raise
+        raise InputError(f"{error}. What is enlarged so far is kept") from error
+
+
+def _as_enlarged(scene: xr.DataArray, options: PredictOptions, scale: float) -> xr.DataArray:
+    """Return what the enlarged scene will be like but for its values, which are all one number and take no memory."""
+    if options.window is not None or options.bbox is not None:
+        from finewave.inference.tiling.grid import cropped, window_asked_for
+
+        window = window_asked_for(scene, options.window, options.bbox)
+        assert window is not None
+        scene = cropped(scene, window)
+    size = (scene.sizes["band"], *(finer_size(scene.sizes[axis], scale) for axis in ("y", "x")))
+    result = resized(scene, np.broadcast_to(np.float32(0.5), size), 1 / scale)
+    result.attrs[ENLARGED] = scale
+    return result
 
 
 def _of_bands(options: PredictOptions, files: Any) -> PredictOptions:

@@ -77,7 +77,8 @@ def model_to_run(model: Any, scene: xr.DataArray, guide: xr.DataArray | None, op
         name = model.name if isinstance(model, RunnableModel) else model
         raise InputError(
             f"{' and '.join(f'--{each} ({each}=)' for each in stated)} {'is' if len(stated) == 1 else 'are'} for "
-            f"baselines ({', '.join(sorted(n for n in SYSTEMS if SYSTEMS[n].baseline))}); {name} states its own"
+            f"baselines ({', '.join(sorted(n for n in SYSTEMS if SYSTEMS[n].baseline))}) and {ANY_SENSOR}; {name} "
+            "states its own"
         )
     return loaded
 

@@ -130,6 +130,25 @@ def run_file(
         files.close()
 
 
+def try_options(scene: xr.DataArray, model: RunnableModel, options: PredictOptions, output: Path, folder: Path) -> None:
+    """Refuse options by which the result of a scene cannot be made or written; without a warning.
+
+    For a scene that is yet to be computed, so that nothing is computed in vain. A pixel is written in ``folder``.
+    """
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # warned about when it is done
+        request = make_request(scene, model.with_pooling(options.pooling or model.tile_pooling), None, options)
+        processing = choose_processing(request.model, options, request.kept)
+        s = request.model.upscaling
+        size = (request.output_bands or 1, s * scene.sizes["y"], s * scene.sizes["x"])
+        values = np.broadcast_to(np.float32(0.5), size)
+        _try_out(request.result(values), folder, output, options.storage)
+        if processing.makes_second:
+            _try_out(request.second(values, processing), folder, options.second_file(output), {})
+
+
 def _describe_output(output: Path, options: PredictOptions) -> None:
     """Write the STAC item of an output, and its EOPF."""
     from finewave.io.stac_item import save_stac_item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -162,15 +162,10 @@ def open_job(folder: Path, output: Path, job: dict[str, Any], *, restart: bool) 
         If the folder belongs to another job; the message names the differences.
     """
     path = folder / _JOB
-    before = _read(path)
+    before = stored_job(path)
     if before is not None and not restart:
-        differing = [key for key in job if before.get(key) != job[key]]
-        if differing:
-            raise InputError(
-                f"{folder} holds unfinished work of another run: {', '.join(differing)} "
-                f"{'was' if len(differing) == 1 else 'were'} different. Repeat that command to finish it, or begin "
-                "again with --restart (restart=True)"
-            )
+        if differing := differing_facts(before, job):
+            raise another_run(folder, differing)
         stores = stores_in(folder, output)[: 2 if job.get("spread") or job.get("uncertainty") else 1]
         if all(store.is_dir() for store in stores):  # otherwise only one of them already has its final name
             return before
@@ -198,9 +193,24 @@ def _checksum(stored: NDArray[Any]) -> int:
     return zlib.crc32(np.ascontiguousarray(stored).data)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def stored_job(path: Path) -> dict[str, Any] | None:
+    """Return the job in a file; None if there is none that can be read."""
     try:
         job = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return job if isinstance(job, dict) else None
+
+
+def differing_facts(before: Mapping[str, Any], job: Mapping[str, Any]) -> list[str]:
+    """Return the names of what a job depends on that was different before."""
+    return [key for key in job if before.get(key) != job[key]]
+
+
+def another_run(folder: Path, differing: Sequence[str]) -> InputError:
+    """Return the error about finished work of another job."""
+    return InputError(
+        f"{folder} holds unfinished work of another run: {', '.join(differing)} "
+        f"{'was' if len(differing) == 1 else 'were'} different. Repeat that command to finish it, or begin again with "
+        "--restart (restart=True)"
+    )

@@ -68,20 +68,21 @@ def model_for(model: Any, scene: xr.DataArray, options: PredictOptions, pixels: 
         if getattr(options, option) is not None:
             raise InputError(f"--{option} ({option}=) has no meaning for {ANY_SENSOR}")
     sensor, name = _sensor_of(scene, options)
-    candidates = [load_model(each) for each in weights_with_library()] if model == ANY_SENSOR else [model]
+    if model == ANY_SENSOR:
+        candidates = [load_model(each, precision=options.precision) for each in weights_with_library()]
+    else:
+        candidates = [model]
     if sensor is None:
-        trained_on = candidates[0].ms_bands if len(candidates) == 1 else None
-        if trained_on is not None and scene.sizes["band"] >= trained_on and options.wavelengths is None:
-            # as any other weights: of the sensor that they were trained on
-            own = candidates[0].card.sensor if candidates[0].card is not None else None
-            return candidates[0] if pixels == 1 or own is None else for_sensor(candidates[0], own, pixels=pixels)
+        trained_on = candidates[0].ms_bands if model != ANY_SENSOR else None
+        if trained_on is not None and scene.sizes["band"] >= trained_on:  # as any other weights
+            return for_sensor(candidates[0], None, options.wavelengths, pixels=pixels)
         raise InputError(
             f"{ANY_SENSOR} needs to know whose bands the scene has: give --sensor (sensor=), a name of finewave "
             "sensors or a YAML file with the centre and width of each band"
         )
     if len(candidates) != 1:
         candidates = [_nearest(candidates, scene, sensor, options)]
-    chosen = candidates[0].with_precision(options.precision)
+    chosen = candidates[0]
     if options.sensor is None:
         sensor, name = _covered(sensor, name, chosen)
     return for_sensor(chosen, sensor, options.wavelengths, pixels=pixels, name=name)

@@ -54,8 +54,26 @@ class MeasuringPlace:
     gain: float
 
 
+def model_to_correct(scene: xr.DataArray, model: RunnableModel | str, sensor: str | None = None) -> RunnableModel:
+    """Return the model whose result of a scene spectra correct: loaded by its name, and made for the scene's sensor.
+
+    Raises
+    ------
+    InputError
+        A sensor is given for a model that is not for any sensor, or none where the scene does not say whose bands it
+        has; the model is a baseline; or as `load_model`.
+    """
+    from finewave.inference.image_baselines import is_baseline, is_built, load_runnable, model_to_run
+    from finewave.inference.options import PredictOptions
+
+    if is_baseline(model):
+        raise InputError(f"{model} is a baseline, built from what predict is given; give the name of trained weights")
+    loaded = model if is_built(model) else load_runnable(model, "auto")
+    return model_to_run(loaded, scene, None, PredictOptions(sensor=sensor))
+
+
 def where_to_measure(
-    scene: xr.DataArray, model: RunnableModel | str, count: int = 8, *, seed: int = 0
+    scene: xr.DataArray, model: RunnableModel | str, count: int = 8, *, sensor: str | None = None, seed: int = 0
 ) -> list[MeasuringPlace]:
     """Return the places whose spectra are expected to improve a model's result most.
 
@@ -70,6 +88,8 @@ def where_to_measure(
         model that it was exported from, which `super_resolve` corrects.
     count : int
         How many, >= 1.
+    sensor : str, optional
+        For weights for any sensor: whose bands the scene has, as for `super_resolve`.
     seed : int
         Seed of the pixel sample that represents the scene.
 
@@ -90,13 +110,12 @@ def where_to_measure(
     import torch
 
     from finewave.inference.band_selection import select_bands
-    from finewave.inference.image_baselines import load_runnable
     from finewave.scene import check_scene
 
-    model = load_runnable(model, "auto")
+    scene = check_scene(scene)
+    model = model_to_correct(scene, model, sensor)
     if not model.output.endswith("hsi") or model.task == "sr":
         raise InputError(f"spectra correct what a model makes of spectra; {model.name} ({model.task}) makes none")
-    scene = check_scene(scene)
     image, factor = _reduced(scene, list(select_bands(scene, model).indices))
     finer = model.upscaling
     size = max(3, _SPOT // (finer * factor) // 2 * 2 + 1)

@@ -106,9 +106,14 @@ def constraint_of(operator: ForwardOperator, owner: str) -> Constraint:
 
 
 def invert_response(response: NDArray[np.float64], owner: str) -> NDArray[np.float64]:
-    """Return R⁺ (C, c); a band that is a mixture of the others is an `InputError`."""
+    """Return R⁺ (C, c); a band that is a mixture of the others, or fewer C than c, is an `InputError`."""
+    bands, made = response.shape
+    if bands > made:
+        raise InputError(
+            f"a consistent result cannot be computed: {owner} makes {made} bands, fewer than the {bands} of its sensor"
+        )
     values = np.linalg.svd(response, compute_uv=False)
-    if len(response) > response.shape[1] or values[-1] < _SMALLEST_SINGULAR * values[0]:
+    if values[-1] < _SMALLEST_SINGULAR * values[0]:
         raise InputError(
             f"a consistent result cannot be computed: in {owner}, a band of the sensor is a mixture of its other bands"
         )

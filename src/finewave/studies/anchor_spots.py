@@ -13,7 +13,7 @@ from torch import Tensor
 from finewave.calibration.anchor_correction import AnchorCorrection, fit_correction
 from finewave.calibration.spot_choice import choose_places, flat_places
 from finewave.datasets.patches import DegradedScene
-from finewave.datasets.registry import known_split, open_scenes
+from finewave.datasets.registry import check_split, known_split, open_scenes
 from finewave.errors import InputError, unknown_name
 from finewave.metrics import psnr, sam
 from finewave.physics.sensors import get_sensor
@@ -64,8 +64,7 @@ def predicted_scenes(
 ) -> Iterator[PredictedScene]:
     """Yield the scenes of a split, each predicted once, degraded as the model's card says; or only one of them."""
     sensor, degradation = observation_of(model)
-    if split not in known_split(dataset):
-        raise unknown_name("split", split, known_split(dataset))
+    check_split(dataset, split)
     names = list(known_split(dataset)[split])
     if only is not None:
         if only not in names:

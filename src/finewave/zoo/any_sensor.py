@@ -53,7 +53,12 @@ def weights_with_library() -> list[str]:
 
 
 def for_sensor(
-    model: Model, sensor: str | Path | Sensor, wavelengths: Any = None, *, pixels: float = 1.0, name: str | None = None
+    model: Model,
+    sensor: str | Path | Sensor | None = None,
+    wavelengths: Any = None,
+    *,
+    pixels: float = 1.0,
+    name: str | None = None,
 ) -> Model:
     """Return a model for a sensor, and for the wavelengths that are requested.
 
@@ -61,8 +66,9 @@ def for_sensor(
     ----------
     model : Model
         With a library.
-    sensor : str, Path or Sensor
-        Whose bands go in, see `get_sensor`; two or more.
+    sensor : str, Path or Sensor, optional
+        Whose bands go in, see `get_sensor`; two or more. By default the sensor that the weights were trained on, which
+        their card names.
     wavelengths : str, Path, sequence of float or Sensor, optional
         Bands of the result, see `finewave.physics.requested_bands`; a sensor's name for its bands. By
         default those of the library.
@@ -74,7 +80,8 @@ def for_sensor(
     Returns
     -------
     Model
-        Its card names sensor and bands, and tells which pixels are unlike those of the library.
+        Its card names sensor and bands, and tells which pixels are unlike those of the library. The same model where
+        nothing else is asked for than what it was trained for.
 
     Raises
     ------
@@ -87,6 +94,12 @@ def for_sensor(
             f"hold spectra: {', '.join(weights_with_library()) or 'none are here'}"
         )
     assert isinstance(model.net, AnySensor)
+    if sensor is None:
+        if wavelengths is None and pixels == 1:
+            return model
+        sensor = model.card.sensor if model.card is not None else None
+    if sensor is None:
+        raise InputError(f"the card of {model.name} names no sensor: give --sensor (sensor=)")
     known = known_wavelengths(model)
     found = get_sensor(sensor)
     response = _checked_response(found, known, model.name)

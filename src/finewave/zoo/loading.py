@@ -53,5 +53,4 @@ def load_model(
         return model
     from finewave.zoo.any_sensor import for_sensor
 
-    own = model.card.sensor if model.card is not None else None
-    return for_sensor(model, sensor if sensor is not None else str(own), wavelengths)
+    return for_sensor(model, sensor, wavelengths)

@@ -12,6 +12,7 @@ from finewave.physics.forward_operator import ForwardOperator
 
 if TYPE_CHECKING:
     from finewave.physics.projection import Projection
+    from finewave.physics.sensors import Sensor
     from finewave.zoo.model import Model
 
 
@@ -99,7 +100,31 @@ def _response(model: Model, name: str, purpose: str) -> NDArray[np.float64]:
             f"{purpose}: the sensor {card.sensor} of the card of {model.name} has {len(sensor.bands)} bands, its "
             f"input {name} {model.bands_of(name)}"
         )
-    return sensor.response(np.asarray(card.wavelengths_nm))
+    wavelengths = np.asarray(card.wavelengths_nm)
+    if "library" in (card.data or {}):  # weights for any sensor, whose wavelengths are those asked for
+        _check_requested(sensor, wavelengths, purpose)
+    return sensor.response(wavelengths)
+
+
+def _check_requested(sensor: Sensor, wavelengths: NDArray[np.float64], purpose: str) -> None:
+    """Refuse wavelengths that were asked for and of which the sensor's bands cannot be observed."""
+    from finewave.physics.requested_bands import coverage
+    from finewave.physics.sensors.sensor import MIN_COVERAGE
+
+    count, needed = len(wavelengths), len(sensor.bands)
+    if count < max(needed, 2):
+        problem = f"{count} {'was' if count == 1 else 'were'} asked for"
+    else:
+        share = coverage(sensor, wavelengths)
+        short = [f"{band} ({centre:.0f} nm)" for band, centre, part in
+                 zip(sensor.bands, sensor.centres, share, strict=True) if part < MIN_COVERAGE]  # fmt: skip
+        if not short:
+            return
+        problem = f"those asked for cover less than half of {', '.join(short[:16])}"
+    raise InputError(
+        f"{purpose} needs wavelengths all over the {needed} bands of {sensor.name}, which are observed of them; "
+        f"{problem}: ask for more (--wavelengths), or leave them out for all"
+    )
 
 
 def _untold(model: Model, what: str, purpose: Any) -> InputError:
