@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -241,3 +242,44 @@ def test_the_command_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, [*said, "--anchors", str(tmp_path / "none.csv")])
     assert result.exit_code != 0
     assert not (tmp_path / "b.tif").exists()
+
+
+def test_a_spot_of_another_unit_does_not_count(model: Model) -> None:
+    """A dark spectrum in percent, say, is below what is refused as percent: 34 times as bright as the image."""
+    scene = image()
+    good = spot("good", 20.5, 20.5, likely(scene))
+    percent = np.linspace(1.9, 1.7, 7)
+    wrong = spot("in percent", 40.5, 10.5, measured(percent))
+    scene.values[:, 5:15, 36:] = 0.01
+    half = measured(np.where(np.arange(7) < 4, percent, np.nan))
+    alone = super_resolve(scene, model, anchors=[good])
+    for each in (wrong, spot("in percent", 40.5, 10.5, half)):
+        with pytest.warns(FinewaveWarning, match=r"anchors: in percent does not count: .* times as bright"):
+            both = super_resolve(scene, model, anchors=[good, each])
+        np.testing.assert_array_equal(both.values, alone.values)
+        with pytest.raises(InputError, match=r"no spot agrees with the image; in percent: .*; check places and unit"):
+            super_resolve(scene, model, anchors=[each])
+
+
+def test_spots_are_compared_with_the_image_as_a_panel_sets_it(model: Model) -> None:
+    """An image of a third of the exposure: spots contradict it, but not beside a panel."""
+    scene = image()
+    plate, truth = scene.values[:, 20, 20].copy(), likely(scene)
+    dark = scene.copy(data=scene.values / 3)
+    panel = spot("plate", 5.5, 5.5, float(plate.mean()), 1.0)
+    dark.values[:, 3:8, 3:8] = plate.mean() / 3
+    with pytest.warns(FinewaveWarning, match="lawn counts less: it is"):
+        super_resolve(dark, model, anchors=[spot("lawn", 20.5, 20.5, truth)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FinewaveWarning)
+        super_resolve(dark, model, anchors=[panel, spot("lawn", 20.5, 20.5, truth)])
+
+
+def test_a_doubtful_panel_is_named(model: Model) -> None:
+    scene = image()
+    scene.values[:, :10, :10] = np.array([0.8, 0.3, 0.1], np.float32)[:, None, None]
+    scene.values[:, 30:, :10] = 0.02
+    with pytest.warns(FinewaveWarning, match=r"red is a doubtful panel, and .* degrees from the image"):
+        super_resolve(scene, model, anchors=[spot("red", 5.5, 5.5, 0.5)])
+    with pytest.warns(FinewaveWarning, match=r"dark is a doubtful panel, .*: it is 25 times as bright as the image"):
+        super_resolve(scene, model, anchors=[spot("dark", 5.5, 35.5, 0.99)])

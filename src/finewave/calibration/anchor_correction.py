@@ -130,14 +130,15 @@ class AnchorCorrection:
         return digest.hexdigest()
 
 
-def gain_of(known: FloatArray, predicted: FloatArray) -> FloatArray:
+def gain_of(known: FloatArray, predicted: FloatArray, doubt: FloatArray | None = None) -> FloatArray:
     """Return the gain of each band from panels, known and predicted (n, C): least squares through nothing.
 
-    Bounded by `LARGEST_GAIN`; 1 in a band of which nothing is known.
+    Bounded by `LARGEST_GAIN`; 1 in a band of which nothing is known. A panel counts by one over its ``doubt`` (n,).
     """
     usable = np.isfinite(known) & np.isfinite(predicted)
-    products = np.where(usable, known * predicted, 0).sum(0)
-    squares = np.where(usable, predicted**2, 0).sum(0)
+    weight = 1.0 if doubt is None else 1 / doubt[:, None]
+    products = np.where(usable, weight * known * predicted, 0).sum(0)
+    squares = np.where(usable, weight * predicted**2, 0).sum(0)
     gain = np.divide(products, squares, out=np.ones(known.shape[1]), where=squares > 0)
     return gain.clip(1 / LARGEST_GAIN, LARGEST_GAIN)
 
@@ -176,9 +177,10 @@ def fit_correction(
     import torch
 
     panels = np.zeros(len(measured), bool) if panels is None else panels
+    doubt = np.ones(len(measured)) if doubt is None else doubt
     gain = None
     if panels.any():
-        gain = gain_of(measured[panels], predicted[panels])
+        gain = gain_of(measured[panels], predicted[panels], doubt[panels])
         predicted = predicted * gain
     rest = np.logical_not(panels)
     if not rest.any():
@@ -187,7 +189,6 @@ def fit_correction(
     features = features_of(colours)[:, :, 0].T.numpy()
     brightness = brightness_of(colours)[:, 0].numpy()
     errors = (measured[rest] - predicted[rest]) / brightness[:, None]
-    doubt = np.ones(len(rest)) if doubt is None else doubt
 
     def solved(model: ErrorModel) -> ResidualKriging:
         noisier = doubt[rest] * (1 + model.dark / brightness)

@@ -4,40 +4,29 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from finewave.calibration.anchor_correction import fit_correction
-from finewave.calibration.residual_kriging import FLOOR
 from finewave.errors import InputError
 from finewave.inference.processing import Processing
+from finewave.inference.spot_doubts import doubts
 from finewave.inference.spot_places import PlacedSpot, placed
-from finewave.inference.tiling.sources import WindowSource
 from finewave.inference.tiling.tile_run import read_tile, run_tile
 from finewave.inference.tiling.tiles import Tiling, enlarged
 from finewave.io.spectral_library import Spectrum
 from finewave.io.spots import Spot, check_spectrum, read_spots, refuse_same_places
 from finewave.physics.band_resampling import on_bands
 from finewave.warnings import FinewaveWarning
-from finewave.zoo.observation_model import colour_weights, forward_operators
+from finewave.zoo.observation_model import colour_weights
 
 if TYPE_CHECKING:
     from finewave.inference.request import PredictionRequest
 
-LARGEST_ANGLE = 12.0
-"""In degrees, between the colour of a measured spectrum and that of the image at its spot."""
-LARGEST_RATIO = 1.5
-"""Relative tolerance of their brightness."""
-SATURATED = 0.985
-"""Part of the model's value range."""
-ROUGHEST = 0.25
-"""Deviation of the image around a spot by its brightness, beyond which it lies on an edge."""
-DOUBT = 9.0
-"""How many times the noise of a spot is counted for each reason to doubt it."""
 _LEAST_BANDS = 0.5  # part of the bands that a spectrum covers at least
 
 
@@ -62,12 +51,13 @@ def with_anchors(
     ------
     InputError
         There is no spot in the image, a spectrum is of zeros, in percent, or covers less than half of the bands, two
-        spots are at one place, or the model's result has no spectral part or no wavelengths.
+        spots are at one place, all contradict the image by far, or the model's result has no spectral part or no
+        wavelengths.
 
     Warns
     -----
     FinewaveWarning
-        Spots lie outside, or contradict the image: they are named, and count less.
+        Spots lie outside, or contradict the image: they are named, and count less or, by far, not at all.
     """
     model = request.model.in_pytorch("--anchors (anchors=)")
     if not model.output.endswith("hsi") or model.task == "sr":
@@ -84,17 +74,22 @@ def with_anchors(
     empty = ~np.isfinite(predicted).all(1)
     if empty.all():
         raise InputError("anchors: the image has no values at the spots")
-    panels = np.array([not isinstance(each.spot.spectrum, Spectrum) for each in places])
-    colour = colour_weights(model, measured.shape[1])
-    doubt = _doubt(request, places, measured, panels)
-    kept = np.logical_not(empty)
     if empty.any():
         without = ", ".join(places[i].spot.name for i in np.flatnonzero(empty))
-        _warn(f"the image has no values at {without}: these spots do not count; check their coordinates")
+        warnings.warn(
+            f"the image has no values at {without}: these spots do not count; check their coordinates",
+            FinewaveWarning,
+            stacklevel=3,
+        )
+    kept = np.logical_not(empty)
+    places, measured, predicted = [places[i] for i in np.flatnonzero(kept)], measured[kept], predicted[kept]
+    panels = np.array([each.is_panel for each in places])
+    doubt = doubts(request, places, measured, predicted)
+    kept = np.isfinite(doubt)
     correction = fit_correction(
         measured[kept],
         predicted[kept],
-        colour,
+        colour_weights(model, measured.shape[1]),
         np.array([each.centre for each in places])[kept],
         max(tiling.height, tiling.width) * model.upscaling,
         panels=panels[kept],
@@ -164,87 +159,3 @@ def _predicted(
             pixels[index] += count
     totals = np.stack([sums[index] for index in range(len(places))])
     return np.where(pixels[:, None] > 0, totals / np.maximum(pixels, 1)[:, None], np.nan)
-
-
-@dataclass(frozen=True)
-class _Observed:
-    """Values of one input at a spot: its mean (c,), its largest value, and how rough it is around."""
-
-    mean: NDArray[np.float64]
-    largest: float
-    roughness: float
-
-
-def _doubt(
-    request: PredictionRequest, places: Sequence[PlacedSpot], measured: NDArray[np.float64], panels: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return how much more than usually each spot is doubted, and name those that contradict the image."""
-    model = request.model
-    doubt = np.ones(len(places))
-    name = next((each for each in reversed(model.inputs) if each.endswith("msi")), model.inputs[0])
-    source, ratio = request.sources()[name]
-    high = model.card.value_range[1] if model.card is not None else 1.0
-    try:
-        operator = next(
-            each for each in forward_operators(model.in_pytorch("--anchors (anchors=)"), "anchors") if each.name == name
-        )
-    except (InputError, StopIteration):
-        operator = None
-    for index, each in enumerate(places):
-        seen = _observed(source, each, model.upscaling // ratio, request, ratio)
-        reasons = []
-        if operator is not None and np.isfinite(measured[index]).all() and not panels[index]:
-            response = operator.response
-            expected = measured[index] if response is None else response @ measured[index]
-            reasons += _contradictions(expected, seen.mean)
-        if seen.largest >= SATURATED * high:
-            reasons.append("the image is saturated there")
-        if seen.roughness > ROUGHEST:
-            reasons.append("it lies on an edge")
-        if reasons:
-            doubt[index] = DOUBT ** len(reasons)
-            _warn(f"anchors: {each.spot.name} counts less: {' and '.join(reasons)}; check its place and its spectrum")
-    return doubt
-
-
-def _contradictions(expected: NDArray[np.float64], seen: NDArray[np.float64]) -> list[str]:
-    """Return how a measured spectrum, simulated for the sensor, differs from the image."""
-    if not np.isfinite(seen).all():
-        return []
-    reasons = []
-    lengths = np.linalg.norm(expected) * np.linalg.norm(seen)
-    if len(expected) > 1 and lengths > 0:
-        angle = float(np.degrees(np.arccos(np.clip(expected @ seen / lengths, -1, 1))))
-        if angle > LARGEST_ANGLE:
-            reasons.append(f"its colour is {angle:.0f} degrees from the image's")
-    ratio = (float(expected.mean()) + FLOOR) / (float(seen.mean()) + FLOOR)
-    if not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
-        reasons.append(f"it is {ratio:.2g} times as bright as the image")
-    return reasons
-
-
-def _observed(
-    source: WindowSource, place: PlacedSpot, coarser: int, request: PredictionRequest, ratio: int
-) -> _Observed:
-    """Return the values of an input at a spot; ``coarser`` is the number of result pixels per input pixel."""
-    limits = (request.first.sizes["y"] * ratio, request.first.sizes["x"] * ratio)
-    own = tuple(
-        slice(each.start // coarser, max(-(-each.stop // coarser), each.start // coarser + 1)) for each in place.window
-    )
-    around = tuple(
-        slice(max(each.start - 1, 0), min(each.stop + 1, limit)) for each, limit in zip(own, limits, strict=True)
-    )
-    values: NDArray[Any] = source.read((around[0], around[1])).astype(np.float64)
-    inner = values[
-        :,
-        own[0].start - around[0].start : own[0].stop - around[0].start,
-        own[1].start - around[1].start : own[1].stop - around[1].start,
-    ]
-    if not np.isfinite(inner).any():
-        return _Observed(np.full(len(values), np.nan), 0.0, 0.0)
-    deviation = np.nanstd(values, axis=(1, 2)).mean() / (np.nanmean(values) + FLOOR)
-    return _Observed(np.nanmean(inner, axis=(1, 2)), float(np.nanmax(inner)), float(deviation))
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, FinewaveWarning, stacklevel=5)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from finewave.crs_text import crs_definition
 from finewave.errors import InputError
 from finewave.inference.tiling.tiles import Window
+from finewave.io.spectral_library import Spectrum
 from finewave.io.spots import PIXELS, Spot
 from finewave.warnings import FinewaveWarning
 
@@ -38,6 +39,11 @@ class PlacedSpot:
     spot: Spot
     window: Window
     mask: NDArray[np.bool_]
+
+    @property
+    def is_panel(self) -> bool:
+        """Whether it is a target of known reflectance."""
+        return not isinstance(self.spot.spectrum, Spectrum)
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -129,14 +135,15 @@ def _in_pixels(spot: Spot, scene: xr.DataArray, finer: int) -> tuple[list[NDArra
 
 
 def _reprojected(points: NDArray[np.float64], source_crs: str, target_crs: object, name: str) -> NDArray[np.float64]:
+    from rasterio import Env
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
     from rasterio.warp import transform
 
     try:
-        x, y = transform(
-            CRS.from_user_input(crs_definition(source_crs)), target_crs, points[:, 0].tolist(), points[:, 1].tolist()
-        )
+        with Env():  # GDAL's own line of an error goes to its log
+            source = CRS.from_user_input(crs_definition(source_crs))
+            x, y = transform(source, target_crs, points[:, 0].tolist(), points[:, 1].tolist())
     except CRSError as error:
         raise InputError(f"{name}: {source_crs!r} does not name a CRS") from error
     except Exception as error:  # errors of GDAL have no public class
