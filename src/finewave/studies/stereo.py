@@ -14,6 +14,7 @@ import numpy as np
 from finewave.errors import InputError
 from finewave.extras import importing
 from finewave.physics.srgb import linear_to_srgb, srgb_to_linear
+from finewave.viz.series_colours import MAP
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from finewave.zoo.model import Model
 
 SHRINK = 4  # of the photographs: their disparities reach 60 pixels
+LARGEST_DIFFERENCE = 0.3
+"""Mean over red, green and blue, at the end of the colour scale."""
 OFFSET = 8  # shift of the right view, in pixels of the result: middle depths then hardly move
 
 
@@ -135,7 +138,8 @@ def show_alignment(model: Model, path: Path, sensor: str | None = None) -> dict[
         raise InputError(f"the alignment of ssc-hsr can be shown; {model.name} is a {type(net).__name__}")
     sensor_name = sensor or (model.card.sensor if model.card else None) or "nikon-d5100"
     wavelengths = np.linspace(400, 700, net.hs_bands)
-    pair = stereo_pair(get_sensor(sensor_name).response(wavelengths), net.scale)
+    response = get_sensor(sensor_name).response(wavelengths)
+    pair = stereo_pair(response, net.scale)
     with torch.no_grad():
         stages = net.eval().forward_stages(pair["lr_hsi"], pair["ref_rgb"])
     known = pair["visible"][:, 0] > 0
@@ -149,7 +153,8 @@ def show_alignment(model: Model, path: Path, sensor: str | None = None) -> dict[
         "psnr_bicubic": psnr(bicubic(pair["lr_hsi"], size)[0], target),
         "psnr": psnr(stages.hr_hsi[0], target),
     }
-    coarse = bicubic(pair["lr_hsi"], size)[0, net.rgb_bands]
+    as_seen = torch.from_numpy(response).float()  # by the camera, so that all have its colours
+    coarse = torch.einsum("kc,chw->khw", as_seen, bicubic(pair["lr_hsi"], size)[0])
     _draw(Path(path), coarse, pair, stages, scores)
     return scores
 
@@ -167,24 +172,29 @@ def _draw(path: Path, coarse: Tensor, pair: dict[str, Tensor], stages: Any, scor
     error = [(image[0] - source).abs().mean(0).numpy() for image in (pair["ref_rgb"], stages.refined)]
     reach = float(pair["flow"].abs().max())
     true_flow = np.where(pair["visible"][0, 0] > 0, pair["flow"][0, 0], np.nan)
+    flow_colours: dict[str, Any] = {"cmap": "coolwarm", "vmin": -reach, "vmax": reach}
+    error_colours: dict[str, Any] = {"cmap": MAP, "vmin": 0, "vmax": LARGEST_DIFFERENCE}
     panels: list[tuple[str, np.ndarray, dict[str, Any]]] = [
-        ("LR-HSI, interpolated (three bands)", srgb(coarse), {}),
+        ("LR-HSI, interpolated, as the camera sees it", srgb(coarse), {}),
         (f"Reference: the other view, {scores['psnr_reference']:.1f} dB", srgb(pair["ref_rgb"][0]), {}),
-        ("True flow, horizontal", true_flow, {"cmap": "coolwarm", "vmin": -reach, "vmax": reach}),
-        (f"Difference before, up to {error[0].max():.2f}", error[0], {"cmap": "magma", "vmin": 0, "vmax": 0.3}),
+        ("True flow, horizontal (px)", true_flow, flow_colours),
+        (f"Difference before, up to {error[0].max():.2f}", error[0], error_colours),
         (f"Reference warped, {scores['psnr_warped']:.1f} dB", srgb(stages.warped[0]), {}),
         (f"Reference refined, {scores['psnr_refined']:.1f} dB", srgb(stages.refined[0]), {}),
         (
             f"Estimated flow, {scores['end_point_error']:.1f} px off (zero: {scores['no_flow']:.1f})",
             stages.flow[0, 0].numpy(),
-            {"cmap": "coolwarm", "vmin": -reach, "vmax": reach},
+            flow_colours,
         ),
-        (f"Difference after, up to {error[1].max():.2f}", error[1], {"cmap": "magma", "vmin": 0, "vmax": 0.3}),
+        (f"Difference after, up to {error[1].max():.2f}", error[1], error_colours),
     ]
     figure = Figure(figsize=(13, 5.2), dpi=100, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     for axes, (caption, picture, options) in zip(figure.subplots(2, 4).flat, panels, strict=True):
-        axes.imshow(picture, interpolation="nearest", **options)
+        shown = axes.imshow(picture, interpolation="nearest", **options)
+        if options:
+            ends = "both" if options is flow_colours else "max"
+            figure.colorbar(shown, ax=axes, shrink=0.7, extend=ends).ax.tick_params(labelsize=7)
         axes.set_title(caption, fontsize=9, loc="left")
         axes.set_axis_off()
     with atomic_output(path) as temporary:

@@ -14,7 +14,6 @@ from finewave.physics.renderings import wavelengths_of
 from finewave.plain_text import one_line
 from finewave.scene import band_values, check_scene
 from finewave.viz.figure.drawing import (
-    COLOURS,
     STYLES,
     draw_figure,
     draw_interval,
@@ -25,6 +24,7 @@ from finewave.viz.figure.drawing import (
 from finewave.viz.figure.figure import check_points, drawing_of
 from finewave.viz.places import representative_points
 from finewave.viz.scene_pair import HALF_WIDTHS, layer_of, pair_layers
+from finewave.viz.series_colours import SERIES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -117,10 +117,10 @@ def spectra(
             place = f"column {column}, row {row}"
             if half_widths is not None:
                 values, widths = scene[:, row, column].values[drawn], half_widths[:, row, column].values[drawn]
-                draw_interval(axes, positions[drawn], values, widths, COLOURS[number % len(COLOURS)])
+                draw_interval(axes, positions[drawn], values, widths, SERIES[number % len(SERIES)])
             axes.plot(
                 *with_gaps(positions[drawn], scene[:, row, column].values[drawn]),
-                color=COLOURS[number % len(COLOURS)],
+                color=SERIES[number % len(SERIES)],
                 linestyle=STYLES[style % len(STYLES)],
                 marker="." if len(positions) < 16 else "",
                 label=place if len(named) == 1 else legend_entry(f"{label}, {place}"),

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import finewave as fw
+from finewave.scene import make_scene
 from finewave.viz.report.report import write_report
 from tests.viz.scenes import WAVELENGTHS, truth_values
 
@@ -279,3 +280,10 @@ def test_half_widths_are_drawn_around_points_and_saved(files: dict[str, Path], t
     lines = said["table"].splitlines()
     assert lines[0].endswith("mean,standard_deviation,half_width")
     assert all(line.endswith(",0,0.05") for line in lines[1:])
+
+
+def test_bands_flagged_bad_are_left_out_of_spectra(tmp_path: Path) -> None:
+    good = np.arange(len(WAVELENGTHS)) != 4
+    fw.save_scene(make_scene(truth_values(), wavelengths=WAVELENGTHS, good_bands=good), tmp_path / "a.nc")
+    said = in_browser(write_report(tmp_path / "a.nc", tmp_path / "r.html"), "said.values = values();")
+    assert [float(row[0]) for row in said["values"]] == WAVELENGTHS[good].tolist()

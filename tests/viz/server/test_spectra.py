@@ -9,7 +9,8 @@ from finewave.io.open_save import save_scene
 from finewave.scene import make_scene
 from finewave.viz.scene_pair import open_scene_pair
 from finewave.viz.server import spectra
-from finewave.viz.server.spectra import RegionOfInterest, Superseded, spectrum
+from finewave.viz.server.spectra import RegionOfInterest, RegionSpectrum, Superseded, spectrum
+from finewave.viz.server.spectra_panel import _line
 from tests.viz.views import WAVELENGTHS, opened
 
 
@@ -51,6 +52,24 @@ def test_missing_pixels_do_not_count_and_bands_are_in_order(tmp_path: Path) -> N
     assert found is not None
     np.testing.assert_array_equal(found.axis, [500, 600, 700])
     np.testing.assert_array_equal(found.mean, [6, np.nan, 1.5])
+
+
+def test_bands_flagged_bad_have_no_value(tmp_path: Path) -> None:
+    values = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+    save_scene(make_scene(values, [500, 600, 700], good_bands=[True, False, True]), tmp_path / "a.tif")
+    found = spectrum(open_scene_pair(tmp_path / "a.tif").result, RegionOfInterest(0, 1, 0, 1))
+    assert found is not None
+    np.testing.assert_array_equal(found.mean, [0, np.nan, 8])
+    np.testing.assert_array_equal(found.spread, [0, np.nan, 0])
+
+
+def test_no_line_crosses_bands_that_are_left_out() -> None:
+    axis, mean = np.array([400.0, 410, 420, 800, 810]), np.arange(5.0)
+    drawn = _line(RegionSpectrum(axis, mean, np.zeros(5), 1), np.full(5, 0.5))
+    np.testing.assert_array_equal(drawn["axis"], [400, 410, 420, np.nan, 800, 810])
+    np.testing.assert_array_equal(drawn["mean"], [0, 1, 2, np.nan, 3, 4])
+    np.testing.assert_array_equal(drawn["high"], [0.5, 1.5, 2.5, np.nan, 3.5, 4.5])
+    assert {len(each) for each in drawn.values()} == {6}
 
 
 def test_outside_there_is_nothing(tmp_path: Path) -> None:

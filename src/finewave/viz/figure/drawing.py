@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from finewave.extras import importing
+from finewave.viz.series_colours import MAP, ROLES, SERIES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, distinguishable for colour-blind readers
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 INK, GREY = "#111111", "#888888"
 STYLES = ("-", "--", "-.", ":")
 GAP = 4
@@ -195,7 +194,7 @@ def _errors(figure: Any, grid: Any, line: int, drawing: Drawing) -> None:
             continue
         axes = figure.add_subplot(grid[line, number])
         axes.set_facecolor("#bbbbbb")  # of pixels without data
-        shades = axes.imshow(column.error, cmap="magma", vmin=0, vmax=worst, interpolation="nearest")
+        shades = axes.imshow(column.error, cmap=MAP, vmin=0, vmax=worst, interpolation="nearest")
         axes.set_title(column.scores, fontsize=8.5, loc="left")
         _bare(axes)
         maps.append(axes)
@@ -212,22 +211,23 @@ def _errors(figure: Any, grid: Any, line: int, drawing: Drawing) -> None:
 
 
 def _spectra(figure: Any, place: Any, drawing: Drawing) -> None:
-    """Draw one plot of spectra for each point: reference in black, input as marks, each result in its colour."""
+    """Draw one plot of spectra for each point: reference and input in theirs, each result in its colour."""
     inner = place.subgridspec(1, len(drawing.points), wspace=0.05)
     with_nm = all(column.wavelengths is not None for column in drawing.columns if column.role == "result")
     for number in range(len(drawing.points)):
         axes = figure.add_subplot(inner[number])
         results = 0
         for column in drawing.columns:
-            look: dict[str, Any] = {"color": INK, "linewidth": 2.0}
+            look: dict[str, Any] = {"color": ROLES["reference"][0], "linewidth": 2.0}
             if column.role == "result":
-                look = {"color": COLOURS[results % len(COLOURS)], "linestyle": STYLES[results % len(STYLES)]}
+                look = {"color": SERIES[results % len(SERIES)], "linestyle": STYLES[results % len(STYLES)]}
                 look["linewidth"] = 1.3
                 results += 1
             if column.spectra is None or (with_nm and column.wavelengths is None):
                 continue
             if column.role == "input":
-                look = {"color": INK, "linestyle": "none", "marker": "D", "markersize": 4, "markerfacecolor": "white"}
+                look = {"color": ROLES["input"][0], "linestyle": "none", "marker": "D", "markersize": 4}
+                look["markerfacecolor"] = "white"
             x = column.wavelengths if with_nm else None
             x = np.arange(1, column.spectra.shape[1] + 1) if x is None else x
             axes.plot(*with_gaps(x, column.spectra[number]), label=legend_entry(column.label), **look)

@@ -213,13 +213,15 @@ def drawing_of(
         more = {} if reference is None else _compared(layer.scene, reference, convention)
         columns.append(column(layer.scene, name, "result", **more))
     top, left, height, width = part
-    others = "".join(f"; {label}: {text}" for label, text in labels.items() if text != shown.label)
+    differing = {label: text for label, text in labels.items() if text != shown.label}
+    others = "".join(f"; {label}: {text}" for label, text in differing.items())
     bright = f"{limits.low[0]:.3g} to {limits.high[0]:.3g}, sRGB curve, alike for all"
     caption = (
         f"Images: {shown.label}{others}; {bright}. Magnified: {width} x {height} pixels from x = {left}, y = {top}."
     )
-    title_line, _, details = shown.label.partition(" (")
-    note = f"Images: {title_line}\n({details};\n{limits.low[0]:.3g} to {limits.high[0]:.3g}, sRGB curve.\n\n"
+    lines = [f"{label}: {text}" for label, text in {"Images": shown.label, **differing}.items()]
+    note = ";\n".join(line.replace(" (", "\n(") for line in lines)
+    note += f";\n{limits.low[0]:.3g} to {limits.high[0]:.3g}, sRGB curve.\n\n"
     if reference is not None:
         caption += f" PSNR (peak 1) and SAM of the whole scene, convention {convention}."
         note += f"PSNR (peak 1), SAM: whole\nscene, convention {convention}."

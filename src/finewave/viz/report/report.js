@@ -297,6 +297,7 @@
       const around = (i) => (place.length === 2 && Number.isFinite(halves[i]) ? halves[i] : spread[i]);
       const points = mean
         .map((value, i) => [across[i], value, around(i), spread[i], halves[i]])
+        .filter((_, i) => !layer.good || layer.good[i]) // bands that are flagged bad are left out
         .sort((p, q) => p[0] - q[0]);
       return { layer, points };
     });

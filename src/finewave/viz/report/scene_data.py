@@ -18,6 +18,7 @@ from finewave.physics.renderings import (
     rendering_of_bands,
     wavelengths_of,
 )
+from finewave.scene import band_values
 from finewave.viz.error_maps import angle_map, rmse_map
 from finewave.viz.figure.figure import rendering_like
 from finewave.viz.metric_table import metric_values
@@ -25,6 +26,7 @@ from finewave.viz.places import representative_points
 from finewave.viz.report.block_means import BlockMeans, read_rows, step_for, strips
 from finewave.viz.report.encoding import encode_map, encode_pictures, encode_spectra
 from finewave.viz.scene_pair import ScenePair
+from finewave.viz.series_colours import MAP
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -203,7 +205,7 @@ def _encoded(layer: ReportLayer, step: int) -> dict[str, Any]:
         white = display_range("joint", grey, band[None]).high[0]
         pictures.append(on_grey(srgb_bytes(grey, band[None], DisplayRange((0.0,), (white,))))[..., 0])
         whites.append(white)
-    wavelengths = wavelengths_of(layer.scene)
+    wavelengths, flags = wavelengths_of(layer.scene), band_values(layer.scene, "good_band")
     names = layer.scene.coords.get("band_name")
     return {
         "role": layer.role,
@@ -211,6 +213,7 @@ def _encoded(layer: ReportLayer, step: int) -> dict[str, Any]:
         "size": [layer.scene.sizes["y"], layer.scene.sizes["x"]],
         "wavelengths": None if wavelengths is None else [round(float(each), 3) for each in wavelengths],
         "names": None if names is None else [str(name) for name in np.atleast_1d(names.values)],
+        "good": None if flags is None or not flags.any() else flags.astype(bool).tolist(),
         "bands": pictures,
         "whites": [float(f"{white:.4g}") for white in whites],
         "step": step,
@@ -257,7 +260,7 @@ def _maps(means: BlockMeans) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the maps as pictures, and the colours of their scale."""
     with importing("view", "a report"):
         from matplotlib import colormaps
-    colours = np.rint(255 * colormaps["magma"](np.linspace(0, 1, 255))[:, :3]).astype(np.uint8)
+    colours = np.rint(255 * colormaps[MAP](np.linspace(0, 1, 255))[:, :3]).astype(np.uint8)
     squares, angles = means.values
     maps = []
     for key, label, unit, values in (

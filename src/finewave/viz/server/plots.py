@@ -5,23 +5,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from finewave.viz.series_colours import MAP, ROLES
+
 if TYPE_CHECKING:
     from bokeh.plotting import figure as Figure
 
     from finewave.viz.server.spectra import RegionOfInterest
 
-# Okabe and Ito's colours, distinguishable for colour-blind readers: light theme, dark theme
-COLOURS = {
-    "result": ("#0072B2", "#56B4E9"),
-    "reference": ("#1d2127", "#f2f4f7"),
-    "input": ("#D55E00", "#E69F00"),
-}
 _INK = ("#3b434f", "#b9c1cc")
 _GRID = ("#e4e7ec", "#323a45")
 _PAPER = ("#ffffff", "#171b21")
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 RGB_MARKS = ("#d1495b", "#3a9a5b", "#3f7fd0")
-PALETTE = "Inferno256"
+PALETTE = f"{MAP.capitalize()}256"
 _NO_OUTLINE = ".bk-Canvas { --outline-width: 0px; }"
 
 
@@ -247,7 +243,7 @@ def apply_theme(spectra: Figure, drawn: dict[str, Any], band: Any, bar: Any, dar
     spectra.legend.background_fill_color = _PAPER[which]
     band.line_color = _INK[which]
     for role, (area, line, dots) in drawn.items():
-        colour = COLOURS["result" if role == "interval" else role][which]
+        colour = ROLES["result" if role == "interval" else role][which]
         area.glyph.fill_color = colour
         line.glyph.line_color = dots.glyph.line_color = colour
         if role != "interval":

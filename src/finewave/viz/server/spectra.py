@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.inference.tiling.sources import OpenScene
+from finewave.scene import band_values
 
 if TYPE_CHECKING:
     from finewave.viz.scene_pair import SceneLayer
@@ -46,7 +47,7 @@ class RegionSpectrum:
     axis : ndarray of shape (C,)
         Wavelengths in nm, or band numbers.
     mean, spread : ndarray of shape (C,)
-        NaN where no pixel has a value.
+        NaN where no pixel has a value, and in bands that are flagged bad.
     pixels : int
         Of the image that meet the region.
     """
@@ -103,5 +104,8 @@ def spectrum(
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = total / count
         spread = np.sqrt(np.maximum(squares / count - np.square(mean), 0))
+    flags = band_values(layer.scene, "good_band")
+    if flags is not None and flags.any():
+        mean[~flags.astype(bool)] = spread[~flags.astype(bool)] = np.nan
     order = np.argsort(layer.axis, kind="stable")
     return RegionSpectrum(layer.axis[order], mean[order], spread[order], (rows.stop - rows.start) * wide)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from finewave.viz.figure.drawing import with_gaps
 from finewave.viz.server import plots
 from finewave.viz.server.latest_only_worker import LatestOnlyWorker
 from finewave.viz.server.library import Library, spectral_angle
@@ -206,7 +207,7 @@ class SpectraPanel:
             one, half = found.get("result"), found.get(HALF_WIDTH)
             angle = float("nan")
             if one is not None:
-                _add_line(lines, one.axis, one.mean, colour, pin.label)
+                _add_line(lines, *with_gaps(one.axis, one.mean), colour, pin.label)
                 if chosen is not None and self.region != region:
                     angle = spectral_angle(one.mean, chosen.mean)
                 if half is not None:
@@ -281,12 +282,10 @@ class SpectraPanel:
 
 
 def _line(one: RegionSpectrum, spread: Any) -> dict[str, Any]:
-    return {
-        "axis": one.axis,
-        "mean": one.mean,
-        "spread": spread,
-        "low": one.mean - spread,
-        "high": one.mean + spread,
+    """Return what is drawn: no line crosses a gap between bands."""
+    values = {"mean": one.mean, "spread": spread, "low": one.mean - spread, "high": one.mean + spread}
+    return {"axis": with_gaps(one.axis, one.mean)[0]} | {
+        name: with_gaps(one.axis, each)[1] for name, each in values.items()
     }
 
 
