@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -212,6 +213,24 @@ def test_a_scene_keeps_its_place_on_the_ground() -> None:
     assert lr.x.values[0] == 500000 + 20
     expected = fw.degrade(torch.from_numpy(scene.values), 4, "nikon-d5100", wavelengths=WAVELENGTHS)
     np.testing.assert_allclose(lr.values, expected.numpy(), atol=1e-6)
+
+
+def test_a_photograph_has_no_wavelengths_and_looks_like_its_spectra(tmp_path: Path) -> None:
+    """Its red is a primary of displays, not light of 579 nm; colours by it are those by the CIE observer."""
+    from finewave.scene import make_scene
+
+    values = np.random.default_rng(0).uniform(0.2, 0.6, (31, 8, 12)).astype(np.float32)
+    scene = make_scene(values, wavelengths=WAVELENGTHS, attrs={"sensor": "enmap"})
+    fw.save_scene(fw.degrade(scene, 1, "srgb"), tmp_path / "photo.tif")
+    seen = fw.open_scene(tmp_path / "photo.tif")
+    assert "wavelength" not in seen.coords
+    shown = fw.to_rgb(seen)
+    assert shown.attrs["rendering"] == "True colour (sRGB photograph)"
+    np.testing.assert_allclose(shown.values, fw.to_rgb(scene).values, atol=1e-5)
+    camera = fw.degrade(scene, 1, "nikon-d5100")
+    assert "sensor" not in camera.attrs
+    assert "wavelength" in camera.coords
+    assert scene.attrs["sensor"] == "enmap"
 
 
 @pytest.mark.parametrize("mtf", [0.15, 0.3, 0.6])

@@ -89,7 +89,8 @@ def degrade(
 
     Returns
     -------
-    Tensor of shape (B, c or C, H/s, W/s), or DataArray with transform and coordinates of the coarser grid
+    Tensor of shape (B, c or C, H/s, W/s), or DataArray with transform and coordinates of the coarser grid; of the
+    sensor ``srgb`` it is a photograph, whose primaries have no wavelengths
 
     Raises
     ------
@@ -310,6 +311,10 @@ def _degrade_scene(
         resolved = get_sensor(sensor)
         scene = apply_response(resolved.response(scene.wavelength.values), scene)
         scene = scene.assign_coords(band_name=("band", list(resolved.bands)))
+        scene.attrs.pop("sensor", None)  # that of the hyperspectral image
+        if resolved.name == "srgb":  # a photograph: display primaries, which have no wavelengths
+            scene = scene.drop_vars("wavelength")
+            scene.attrs["sensor"] = "srgb"
     values = torch.from_numpy(np.ascontiguousarray(scene.values))
     if not values.is_floating_point():
         values = values.float()
