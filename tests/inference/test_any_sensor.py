@@ -161,6 +161,16 @@ def test_the_scene_says_whose_bands_it_has(weights: Path, tmp_path: Path) -> Non
         fw.super_resolve(make_scene(by_name.values[:2]), str(weights), wavelengths=[500.0])
 
 
+@pytest.mark.parametrize("named", ["emit", "prisma"])
+def test_a_product_s_own_centres_are_truer_than_those_of_its_sensor(weights: Path, named: str) -> None:
+    """Channels have no names; a product may lack some of them, and its centres may be other ones."""
+    scene = observed(weights_camera(weights))
+    scene = make_scene(scene.values, scene.wavelength.values, fwhm=[60.0, 50.0, 60.0])
+    expected = fw.super_resolve(scene, str(weights)).values
+    scene.attrs["sensor"] = named
+    np.testing.assert_array_equal(fw.super_resolve(scene, str(weights)).values, expected)
+
+
 def camera_without(camera: str, folder: Path) -> str:
     return yaml_of(folder, {"a": (450, 40), "b": (530, 40), "c": (610, 40)}, "three")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 import xarray as xr
 
@@ -104,10 +106,60 @@ def test_the_quality_file_has_the_distance_of_each_tile(model: Model, tmp_path: 
 
 
 def test_another_level_is_warned_of(model: Model) -> None:
-    with pytest.warns(FinewaveWarning, match="top-of-atmosphere reflectance; land was trained on surface reflectance"):
+    with pytest.warns(
+        FinewaveWarning, match="top-of-atmosphere reflectance; land was trained on surface reflectance, 0 to 1"
+    ):
         other = fw.super_resolve(scene_of(0.11, 0.29, quantity="top-of-atmosphere reflectance"), model)
     # neither the one nor the other, and the result says so
     assert other.attrs["quantity"] == "surface reflectance as land makes it of top-of-atmosphere reflectance"
+
+
+@pytest.mark.parametrize(
+    ("factor", "found", "remedy"),
+    [
+        (100, "29, as reflectance in percent, or radiance, may", "divide percent by 100 (--full-scale 100)"),
+        (10_000, "2900, as reflectance times 10000, or digital numbers, may", "divide by 10000 (--full-scale 10000)"),
+        (880, "255, as digital numbers or radiance may", "give a product of reflectance"),
+        (226_000, "65540, as digital numbers may", "divide by the number that stands for 1.0"),
+    ],
+)
+def test_other_units_are_said_with_what_the_card_expects(
+    model: Model, factor: float, found: str, remedy: str, tmp_path: Path
+) -> None:
+    scene = scene_of(0.11, 0.2, quantity="surface reflectance") * factor
+    scene.values[0, 0, 0] = 0.29 * factor
+    scene.attrs["quantity"] = "surface reflectance"
+    fw.save_scene(scene, tmp_path / "scene.tif")
+    expected = f"the scene's values reach {found}; land was trained on surface reflectance, 0 to 1: "
+    for run in (
+        lambda: fw.super_resolve(scene, model),
+        lambda: predict_file(tmp_path / "scene.tif", tmp_path / "out.tif", model),
+    ):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            run()
+        (message,) = [str(each.message) for each in caught if "values reach" in str(each.message)]
+        assert message.replace("255.2", "255").startswith(expected)
+        assert remedy in message
+
+
+@pytest.mark.parametrize("unit", ["radiance in W/(m2 sr um)", "spectral radiance in uW/(cm2 sr nm)"])
+def test_radiance_is_said_with_what_the_card_expects(model: Model, unit: str) -> None:
+    said = f"the scene holds {unit}; land was trained on surface reflectance, 0 to 1"
+    with pytest.warns(FinewaveWarning, match=re.escape(said)):
+        result = fw.super_resolve(scene_of(0.11, 0.29, quantity=unit), model)
+    assert result.attrs["quantity"] == f"surface reflectance as land makes it of {unit}"
+    silent = Model(model.net, replace(model.card, data={"seen": model.data_facts["seen"]}))
+    with pytest.warns(FinewaveWarning, match=re.escape(f"the scene holds {unit}; land was trained on 0 to 1")):
+        fw.super_resolve(scene_of(0.11, 0.29, quantity=unit), silent)
+
+
+def test_digital_numbers_of_a_file_are_said_with_the_scale_that_was_assumed(model: Model, tmp_path: Path) -> None:
+    numbers = np.random.default_rng(5).integers(1100, 2900, (3, 40, 30)).astype(np.uint16)
+    with rasterio.open(tmp_path / "dn.tif", "w", driver="GTiff", count=3, height=40, width=30, dtype="uint16") as file:
+        file.write(numbers)
+    with pytest.warns(FinewaveWarning, match=r"holds uint16 values without a scale; assumed that 10000 represents 1"):
+        predict_file(tmp_path / "dn.tif", tmp_path / "out.tif", model)
 
 
 def test_a_corrected_topography_is_not_the_top_of_the_atmosphere(model: Model) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from finewave.inference.band_matching import expected_names, output_wavelengths,
 from finewave.inference.band_selection import BandSelection, select_bands
 from finewave.inference.tiling.sources import OpenScene, WindowSource
 from finewave.inference.tiling.tiles import Window, enlarged
+from finewave.inference.units import another_quantity, is_other_quantity, out_of_range
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
@@ -140,7 +140,6 @@ class PredictionRequest:
     def warn_of_range(self) -> None:
         """Warn about values far beyond the model's range; files are checked by a sample."""
         model = self.model
-        low, high = model.card.value_range if model.card is not None else (0.0, 1.0)
         for name, scene in self.scenes.items():
             largest, empty = _sampled(scene, self.bands[name])
             if empty:
@@ -154,13 +153,8 @@ class PredictionRequest:
                     FinewaveWarning,
                     stacklevel=4,
                 )
-            if largest > low + 2 * (high - low):
-                warnings.warn(
-                    f"the scene's values reach {largest:g}; {model.name} was trained on {low:g} to {high:g}: divide "
-                    "by the scene's scale factor first",
-                    FinewaveWarning,
-                    stacklevel=4,
-                )
+            if (message := out_of_range(largest, model)) is not None:
+                warnings.warn(message, FinewaveWarning, stacklevel=4)
 
 
 def _good_bands(model: RunnableModel, wavelengths: Any) -> list[bool] | None:
@@ -177,29 +171,9 @@ def _quantity(scene: xr.DataArray, model: RunnableModel) -> str | None:
     Spectra of the top of the atmosphere that went through a model of surface reflectance are neither.
     """
     given, learned = scene.attrs.get("quantity"), model.data_facts.get("quantity")
-    if not given or not learned or not _is_other_level(given, learned):
+    if not given or not learned or not is_other_quantity(given, learned):
         return None if given is None else str(given)
     return f"{learned} as {model.name} makes it of {given}"
-
-
-def _is_other_level(given: Any, learned: Any) -> bool:
-    return _of_the_top(given) != _of_the_top(learned)
-
-
-def _of_the_top(quantity: object) -> bool:
-    return re.search(r"\btop[- ]of\b|\btoa\b", str(quantity), re.IGNORECASE) is not None
-
-
-def _warn_of_other_level(scene: xr.DataArray, model: RunnableModel) -> None:
-    """Warn of reflectance at the top of the atmosphere for a model of surface reflectance, and the reverse."""
-    given, learned = scene.attrs.get("quantity"), model.data_facts.get("quantity")
-    if given and learned and _is_other_level(given, learned):
-        warnings.warn(
-            f"the scene holds {given}; {model.name} was trained on {learned}: expect wrong spectra, or give it a "
-            f"product of {learned} (of Sentinel-2 and Landsat: level 2)",
-            FinewaveWarning,
-            stacklevel=4,
-        )
 
 
 def make_request(
@@ -225,7 +199,8 @@ def make_request(
     _check(scene, model)
     scenes = dict(zip(model.inputs, [scene] if guide is None else [scene, guide], strict=True))
     warn_of_other_sensor(scene, model)
-    _warn_of_other_level(scene, model)
+    if (message := another_quantity(scene.attrs.get("quantity"), model)) is not None:
+        warnings.warn(message, FinewaveWarning, stacklevel=4)
     bands = {name: select_bands(image, model, name) for name, image in scenes.items()}
     request = PredictionRequest(
         model, scenes, bands, window=window, grids={} if grid is None else {model.inputs[1]: grid}

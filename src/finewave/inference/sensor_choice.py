@@ -109,6 +109,8 @@ def _sensor_of(scene: xr.DataArray, options: PredictOptions) -> tuple[Sensor | N
     """Return the sensor of the options, or of the scene, with those of its bands that the scene has; and its name."""
     names = band_values(scene, "band_name")
     own = [] if names is None else [str(each) for each in names]
+    centres, widths = wavelengths_of(scene), band_values(scene, "fwhm")
+    measured = centres is not None and widths is not None and bool((np.asarray(widths, float) > 0).all())
     stated = options.sensor or scene.attrs.get("sensor")
     if stated is not None:
         try:
@@ -120,9 +122,10 @@ def _sensor_of(scene: xr.DataArray, options: PredictOptions) -> tuple[Sensor | N
             present = [each for each in own if each in sensor.bands]
             if present and len(present) < len(sensor.bands):
                 return sensor.select(present), f"{stated}:{','.join(present)}"
-            return sensor, str(stated)
-    centres, widths = wavelengths_of(scene), band_values(scene, "fwhm")
-    if centres is None or widths is None or not (np.asarray(widths, float) > 0).all():
+            # of unnamed channels, as those of imaging spectrometers, a product's own centres are truer than the usual
+            if options.sensor is not None or present or not measured:
+                return sensor, str(stated)
+    if not measured or centres is None or widths is None:
         return None, ""
     from finewave.physics.sensors.satellites import sampled_bands
 
