@@ -172,3 +172,11 @@ def test_places_are_flat_bright_and_of_different_colours() -> None:
     corners = {(int(place.row) // 20, int(place.column) // 20) for place in places}
     assert corners == {(0, 0), (1, 1)}
     assert 1 > places[0].left > places[1].left > 0
+
+
+def test_no_place_is_chosen_twice() -> None:
+    """Not even where measuring it again would be worth more than any other place: two grey halves, few places."""
+    image = np.full((3, 12, 12), 0.2)
+    image[:, :, 6:] = 0.6
+    places = choose_places(torch.from_numpy(image), 12)
+    assert len({(place.row, place.column) for place in places}) == 12

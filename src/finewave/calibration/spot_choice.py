@@ -114,16 +114,19 @@ def _greedy(
     counts: FloatArray,
     count: int,
 ) -> list[ChosenPlace]:
-    """Choose one place after the other; covariances are updated by each."""
+    """Choose one place after the other, none twice; covariances are updated by each."""
     total = len(candidates)
     covariance = model.covariance(
         np.concatenate(features), features[0], np.concatenate(places), places[0]
     )  # of candidates and scene with candidates
     variance = np.ones(total)
     left, selected = 1.0, []
+    chosen: list[int] = []
     for _ in range(count):
         gains = (counts @ covariance[total:] ** 2) / (variance + model.noise)
+        gains[chosen] = -np.inf
         best = int(gains.argmax())
+        chosen.append(best)
         left -= float(gains[best])
         row, column = candidates[best]
         selected.append(ChosenPlace(float(row) + 0.5, float(column) + 0.5, max(left, 0.0)))

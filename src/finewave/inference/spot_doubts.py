@@ -156,9 +156,9 @@ def _observed(
 
 
 def _warn(place: PlacedSpot, why: str, counts: bool) -> None:
-    name = place.spot.name
+    effect = "counts less" if counts else "does not count"
     if place.is_panel:
-        said = f"{name} is a doubtful panel, and changes the whole result"
-    else:
-        said = f"{name} counts less" if counts else f"{name} does not count"
-    warnings.warn(f"anchors: {said}: {why}; check its place and its spectrum", FinewaveWarning, stacklevel=4)
+        effect = "is a doubtful panel, and changes the whole result"
+    warnings.warn(
+        f"anchors: {place.spot.name} {effect}: {why}; check its place and its spectrum", FinewaveWarning, stacklevel=4
+    )
