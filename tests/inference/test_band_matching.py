@@ -46,6 +46,30 @@ def matched(scene: xr.DataArray, model: Model) -> tuple[list[int], str]:
     return found, " | ".join(str(each.message) for each in caught)
 
 
+def test_weights_for_any_sensor_are_advised_for_a_sensor_without_weights_of_its_own() -> None:
+    for sensor, advice in (("rapideye", "use --model any-sensor"), ("other", "data.sensor=other makes one for it")):
+        with pytest.warns(FinewaveWarning, match=advice):
+            warn_of_other_sensor(scene_of(2, attrs={"sensor": sensor}), model_of(2, sensor="sentinel2a:B2,B3"))
+
+
+def test_primaries_of_a_display_are_no_bands_of_a_spectrometer() -> None:
+    """The red of sRGB has its centre at 579 nm, which is yellow."""
+    model = model_of(sensor="srgb", ms_bands=["R", "G", "B"], ms_wavelengths_nm=[578.7, 536.0, 463.5])
+    spectra = scene_of(31, wavelengths=np.arange(400.0, 701, 10))
+    with pytest.raises(InputError, match=r"31 bands \(400.*expects 3 \(R, G, B\)"):
+        match_bands(spectra, model)
+    named = scene_of(4, wavelengths=[460.0, 540, 650, 850], band_names=["blue", "green", "red", "nir"])
+    assert matched(named, model)[0] == [2, 1, 0]
+    assert matched(scene_of(3, wavelengths=[460.0, 540, 600]), model)[0] == [2, 1, 0]
+
+
+def test_models_of_the_same_task_are_advised_first() -> None:
+    net = fw.create_model("sspsr", scale=2, hs_bands=5, group_size=2, overlap=1, features=4, blocks=1)
+    model = Model(net, describe(net, wavelengths_nm=np.arange(400.0, 441, 10).tolist()))
+    with pytest.raises(InputError, match=r"models bandwise-sr-any-x2, bandwise-sr-any-x4 take these bands$"):
+        match_bands(scene_of(12, wavelengths=np.linspace(450, 900, 12)), model)
+
+
 @pytest.mark.parametrize(
     ("trained_on", "warned"), [("sentinel2a", False), ("sentinel2a:B2,B3", False), ("sentinel2b:B2,B3", True)]
 )

@@ -77,7 +77,7 @@ def test_invalid_pixels_of_either_image_stay_invalid(model: Model) -> None:
 @pytest.mark.parametrize(
     ("guide", "message"),
     [
-        (None, r"PlainFusion needs lr_hsi and hr_msi: give the hr_msi as guide"),
+        (None, r"PlainFusion needs lr_hsi and hr_msi: give the hr_msi as guide \(--guide\)"),
         ((2, 14, 18), r"guide \(hr_msi\) has 14 x 18 pixels; with a scene \(lr_hsi\) of 5 x 6 and scale 3, 15 x 18"),
         ((3, 15, 18), "scene has 3 bands; PlainFusion expects 2"),
     ],

@@ -61,6 +61,7 @@ def calibrate(
     from finewave.studies.coverage import errors_of_model, errors_of_refits, errors_over_folds, store_intervals
     from finewave.studies.fold_predictions import folds_of
     from finewave.studies.predicted_files import files_named
+    from finewave.zoo.bundled_weights import weight_folders
     from finewave.zoo.model import load_model
 
     path = folder / "card.json"
@@ -71,7 +72,9 @@ def calibrate(
     dealt, files = None if folds is None else folds_of(folds), files_named(scenes)
     refitted = folds is not None and path.is_file()
     if folds is None and not path.is_file():
-        raise InputError(f"{folder} does not hold a card.json; give the folder of a model")
+        bundled = weight_folders().get(str(folder))
+        hint = "" if bundled is None else f", for weights that ship a copy of {bundled}"
+        raise InputError(f"{folder} does not hold a card.json; give the folder of a model{hint}")
     if refitted or not (folds or files):
         check_split(dataset, split)
     if picture is not None:

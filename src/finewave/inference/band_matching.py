@@ -50,6 +50,8 @@ def match_bands(scene: xr.DataArray, model: RunnableModel, name: str | None = No
     count = scene.sizes["band"]
     scene_nm = wavelengths_of(scene)
     model_nm = input_wavelengths(model, name)
+    if count != expected and model.card is not None and model.card.sensor == "srgb" and name.endswith("msi"):
+        model_nm = None  # display primaries are no bands: red is not what is nearest to 579 nm
     _refuse_contradictions(scene, scene_nm)
     if model_nm is not None and scene_nm is not None:
         matched = _by_wavelength(scene, model, scene_nm, model_nm)
@@ -268,6 +270,8 @@ def warn_of_other_sensor(scene: xr.DataArray, model: RunnableModel) -> None:
     if not scene_sensor or not trained_on or scene_sensor == trained_on.partition(":")[0]:  # some of its bands
         return
     fitting = _models_of_sensor(str(scene_sensor), model)
+    if not fitting and model.task in ("ssr", "sssr"):
+        fitting = ["--model any-sensor"] * (str(scene_sensor) in _sensors_with_curves())
     advice = (
         f"use {' or '.join(fitting)}" if fitting else f"a training with data.sensor={scene_sensor} makes one for it"
     )
@@ -333,22 +337,32 @@ def expected_bands(model: RunnableModel, name: str | None = None) -> str:
 
 
 def _other_models(scene: xr.DataArray, model: RunnableModel, name: str) -> str:
-    """Return advice for a scene with other bands: models of the same task that fit, or `fit`."""
+    """Return advice for a scene with other bands: models that fit, those of the same task first, or `fit`."""
+    from finewave.systems.registry import SYSTEMS
     from finewave.zoo.bundled_weights import CARD, weight_folders
     from finewave.zoo.card import Card
 
     fitting = []
     if name == model.inputs[0]:
         cards = [(each, Card.read(folder / CARD)) for each, folder in weight_folders().items()]
-        fitting = [each for each, card in cards if card.output == model.output and _takes(card, scene)]
+        taking = [(each, card) for each, card in cards if card.output == model.output and _takes(card, scene)]
+        alike = [each for each, card in taking if card.task == model.task]
+        fitting = alike or [each for each, _ in taking]
     if fitting:
         return f"; of the trained models {', '.join(fitting)} take{'s' * (len(fitting) == 1)} these bands"
+    any_bands = [each for each, system in SYSTEMS.items() if system.baseline and system.task == model.task]
+    if model.task == "fusion":
+        return f"; {', '.join(any_bands)} take any bands, and finewave fit trains a model for them"
     return "; no available model takes these bands: finewave fit trains one for them"
 
 
 def _takes(card: Card, scene: xr.DataArray) -> bool:
     """Return whether a scene fits a card's first input: by wavelength, or by number of bands and sensor."""
     is_msi = card.inputs[0].endswith("msi")
+    if is_msi and card.sensor == "srgb":
+        return scene.sizes["band"] == 3 and scene.attrs.get("sensor") in (None, "srgb")
+    if not is_msi and "hs_bands" in card.config and card.config["hs_bands"] is None:
+        return True  # any bands
     model_nm = card.ms_wavelengths_nm if is_msi else card.wavelengths_nm
     scene_nm = wavelengths_of(scene)
     if model_nm and scene_nm is not None:
@@ -368,6 +382,12 @@ def _models_of_sensor(sensor: str, model: RunnableModel) -> list[str]:
         if card.sensor == sensor and card.task == model.task and card.scale == model.scale:
             names.append(name)
     return names
+
+
+def _sensors_with_curves() -> list[str]:
+    from finewave.physics.sensors import list_sensors
+
+    return [each for each in list_sensors() if each not in ("srgb", "cie1931")]
 
 
 def _nm(wavelengths: np.ndarray) -> str:

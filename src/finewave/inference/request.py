@@ -243,7 +243,7 @@ def _checked_guide(
         return None, None
     first, second = model.inputs
     if guide is None:
-        raise InputError(f"{model.name} needs {first} and {second}: give the {second} as guide")
+        raise InputError(f"{model.name} needs {first} and {second}: give the {second} as guide (--guide)")
     guide = check_scene(guide)
     _check_values(guide, "guide")
     if second == "ref_rgb":

@@ -235,9 +235,10 @@ class Sensor:
             f" and {more} others" if (more := len(short) - _MOST_NAMED) > 0 else ""
         )
         fitting = [self.bands[row] for row in np.flatnonzero(usable)]
-        remedy = f"choose bands that fit with bands={fitting}" if fitting else "no band of it fits this scene"
+        own = self.name.partition(":")[0]
+        remedy = f"choose bands that fit: {own}:{','.join(fitting)}" if fitting else "no band of it fits this scene"
         if len(fitting) > _MOST_NAMED:  # imaging spectrometers have hundreds
-            remedy = f"choose among the {len(fitting)} bands that fit, {fitting[0]} ... {fitting[-1]}, with bands=[...]"
+            remedy = f"choose among the {len(fitting)} bands that fit: {own}:{fitting[0]},...,{fitting[-1]}"
         return InputError(
             f"the scene's wavelengths ({_span(scene)}) cover less than {min_coverage:.0%} of these bands of "
             f"sensor {self.name!r}: {missing}; {remedy}"
