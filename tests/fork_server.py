@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import types
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,18 +22,34 @@ ROOT = Path(__file__).parents[1]
 LIBRARIES = ("dask.array", "h5netcdf", "rasterio", "scipy.ndimage", "torch", "xarray", "zarr", "numba", "lightning")
 
 
+AT_THE_START = (
+    *("ATEN_", "DASK_", "DNNL_", "GDAL_", "GLIBC_", "KMP_", "LD_", "MALLOC_", "MKL_", "NUMBA_", "OMP_", "ONEDNN_"),
+    *("OPENBLAS_", "PYTHON", "TORCH"),
+)
+"""Beginnings of the variables that Python and the libraries look at once, when they are loaded."""
+
+
 class ForkServer:
     """A process, started when it is first asked, that runs each program in a fork of itself."""
 
     def __init__(self) -> None:
         self._server: subprocess.Popen[str] | None = None
+        self._environment: dict[str, str] = {}
 
     def run(
         self, code: str, *arguments: str | Path, env: dict[str, str] | None = None, cwd: str | Path = ROOT
     ) -> subprocess.CompletedProcess[str]:
-        """Do what ``subprocess.run([sys.executable, "-c", code, *arguments])`` does, output and errors captured."""
+        """Do what ``subprocess.run([sys.executable, "-c", code, *arguments])`` does, output and errors captured.
+
+        Just that is done where a variable of `AT_THE_START` is not as it was for the server. ``OMP_NUM_THREADS`` is
+        for PyTorch alone.
+        """
         environment = dict(os.environ if env is None else env)
         words = [*map(str, arguments)]
+        if at_the_start(environment) != at_the_start(self._environment if self._server else os.environ):
+            command = [sys.executable, "-c", code, *words]
+            return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, check=False,
+                                  stdin=subprocess.DEVNULL)  # fmt: skip
         with TemporaryDirectory() as folder:
             paths = [Path(folder) / name for name in ("output", "errors")]
             job = {"code": code, "arguments": words, "environment": environment, "folder": str(cwd)}
@@ -47,6 +64,7 @@ class ForkServer:
     def _ask(self, job: dict[str, object]) -> int:
         if self._server is None:
             command = [sys.executable, "-m", "tests.fork_server"]
+            self._environment = dict(os.environ)
             environment = os.environ | {"OMP_NUM_THREADS": "1"}  # a process with several threads cannot be forked
             streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
             self._server = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True, **streams)
@@ -62,6 +80,15 @@ class ForkServer:
             os.killpg(self._server.pid, signal.SIGKILL)
             self._server.communicate()
             self._server = None
+
+
+def at_the_start(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that have an effect at the start alone; but for the one that is set again."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(AT_THE_START) and name != "OMP_NUM_THREADS"
+    }
 
 
 def serve() -> None:

@@ -18,6 +18,13 @@ def test_a_program_has_its_own_arguments_folder_and_environment(fork_server: For
     assert done.stdout == f"{['-c', 'word', str(tmp_path)]} {tmp_path.resolve()} so \n"
 
 
+def test_variables_that_python_reads_when_it_starts_have_their_effect(fork_server: ForkServer, tmp_path: Path) -> None:
+    code = "import os, sys; print(sys.flags.optimize, 'numpy' in sys.modules, os.getcwd(), sys.stdin.read())"
+    assert fork_server.run(code, cwd=tmp_path).stdout == f"0 True {tmp_path.resolve()} \n"
+    done = fork_server.run(code, env=os.environ | {"PYTHONOPTIMIZE": "1"}, cwd=tmp_path)
+    assert done.stdout == f"1 False {tmp_path.resolve()} \n", done.stderr
+
+
 def test_how_it_ended_is_told(fork_server: ForkServer) -> None:
     failed = fork_server.run("print('before'); 1 / 0")
     assert (failed.returncode, failed.stdout) == (1, "before\n")
