@@ -10,7 +10,7 @@ import rasterio
 from rasterio.rpc import RPC
 from rasterio.transform import RPCTransformer
 
-from finewave.control_points import control_points, sampled_points
+from finewave.control_points import control_points, sampled_points, scene_rpcs
 from finewave.io.formats.geotiff import upright
 from finewave.io.open_save import open_scene, save_scene
 from finewave.scene import make_scene, placed_like, resized, scene_crs
@@ -97,3 +97,21 @@ def test_orientations_as_pillow_turns_them(orientation: int) -> None:
     np.testing.assert_array_equal(turned.values, expected)
     assert turned.attrs == {"a": 1}
     assert turned.band_name.values.tolist() == ["R", "G", "B"]
+
+
+@pytest.mark.parametrize("extension", ["tif", "img", "nc", "zarr", "h5", "mat"])
+def test_control_points_and_rpcs_of_a_part_are_in_its_pixels(tmp_path: Path, extension: str) -> None:
+    points = [(row, column, 5.0 + column, 40.0 - row) for row in (0.5, 6.0, 11.5) for column in (0.5, 8.0, 15.5)]
+    scene = make_scene(VALUES, crs="EPSG:4326", control_points=points, attrs={"rpcs": rpcs().to_dict()})
+    part = scene.isel(y=slice(2, None, 3), x=slice(4, None, 2))
+    save_scene(part, tmp_path / f"a.{extension}")
+    for found in (part, open_scene(tmp_path / f"a.{extension}")):
+        places = [(p.row, p.col, p.x, p.y) for p in control_points(found)]
+        expected = [((row - 2.5) / 3 + 0.5, (column - 4.5) / 2 + 0.5, x, y) for row, column, x, y in points]
+        np.testing.assert_allclose(sorted(places), sorted(expected))
+        of_part = scene_rpcs(found)
+        assert of_part is not None
+        with RPCTransformer(RPC(**of_part)) as moved, RPCTransformer(rpcs()) as whole:
+            for row, column in ((0, 0), (2, 5), (4, 6)):
+                expected = whole.xy((row - 0.5) * 3 + 2.5, (column - 0.5) * 2 + 4.5, offset="ul")
+                np.testing.assert_allclose(moved.xy(row, column, offset="ul"), expected, atol=1e-9)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import rioxarray  # noqa: F401 - registers the .rio accessor
@@ -11,7 +13,9 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
 from finewave.control_points import control_points, with_control_points
+from finewave.io.open_save import open_scene, save_scene
 from finewave.scene import make_scene, scene_crs, scene_transform
+from finewave.warnings import FinewaveWarning
 
 VALUES = np.zeros((2, 4, 5), np.float32)
 PLACES = {
@@ -81,3 +85,59 @@ def test_the_scene_that_was_given_is_not_changed() -> None:
     before = dict(scene.spatial_ref.attrs), dict(scene.attrs), dict(scene.encoding)
     with_control_points(scene, [(0, 0, 1, 2)], "EPSG:4326")
     assert (dict(scene.spatial_ref.attrs), dict(scene.attrs), dict(scene.encoding)) == before
+
+
+PARTS = {
+    "corner": (slice(1, 4), slice(2, 5)),
+    "every second": (slice(1, None, 2), slice(0, None, 2)),
+    "one row": (slice(2, 3), slice(1, 5, 2)),
+    "turned over": (slice(None, None, -1), slice(None)),
+}
+
+
+def _ground(scene: xr.DataArray) -> np.ndarray:
+    """The places of the centres of all pixels, (2, y, x)."""
+    transform = scene_transform(scene)
+    assert transform is not None
+    columns, rows = np.meshgrid(np.arange(scene.sizes["x"]) + 0.5, np.arange(scene.sizes["y"]) + 0.5)
+    return np.array(transform * (columns, rows))
+
+
+@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("part", PARTS)
+def test_parts_keep_their_place(name: str, part: str) -> None:
+    crs, transform = PLACES[name]
+    scene = make_scene(VALUES, crs=crs, transform=transform)
+    rows, columns = PARTS[part]
+    np.testing.assert_allclose(_ground(scene.isel(y=rows, x=columns)), _ground(scene)[:, rows, columns], rtol=1e-12)
+
+
+@pytest.mark.parametrize("suffix", ["tif", "img", "nc", "zarr", "h5", "mat"])
+@pytest.mark.parametrize("name", ["metres", "rotated"])
+def test_parts_keep_their_place_in_files(name: str, suffix: str, tmp_path: Path) -> None:
+    crs, transform = PLACES[name]
+    scene = make_scene(VALUES, crs=crs, transform=transform)
+    save_scene(scene, tmp_path / f"whole.{suffix}")
+    rows, columns = PARTS["every second"]
+    with open_scene(tmp_path / f"whole.{suffix}") as whole:
+        save_scene(whole.isel(y=rows, x=columns), tmp_path / f"part.{suffix}")
+    expected = _ground(scene)[:, rows, columns]
+    with open_scene(tmp_path / f"part.{suffix}") as saved:
+        np.testing.assert_allclose(_ground(saved), expected, rtol=1e-9, atol=1e-6)
+        np.testing.assert_allclose(_ground(saved.isel(x=slice(1, None))), expected[:, :, 1:], rtol=1e-9, atol=1e-6)
+
+
+def test_a_transform_without_coordinates_follows_its_part(tmp_path: Path) -> None:
+    values = xr.DataArray(VALUES, dims=("band", "y", "x"), name="scene", attrs={"grid_mapping": "spatial_ref"})
+    values = values.assign_coords(spatial_ref=((), 0, {"GeoTransform": "500000 10 0 4000000 0 -10"}))
+    values.to_dataset().to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    part = open_scene(tmp_path / "a.nc").isel(y=slice(2, None), x=slice(3, None))
+    assert scene_transform(part) == Affine(10, 0, 500030, 0, -10, 3999980)
+
+
+@pytest.mark.parametrize("name", ["metres", "rotated"])
+def test_pixels_picked_one_by_one_have_no_place(name: str) -> None:
+    crs, transform = PLACES[name]
+    picked = make_scene(VALUES, crs=crs, transform=transform).isel(x=[0, 1, 4])
+    with pytest.warns(FinewaveWarning, match="not evenly spaced along x"):
+        assert scene_transform(picked) is None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.grid_mapping import attributes_of, with_attributes, with_crs
+from finewave.pixel_positions import part_of_image, with_pixel_positions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,23 +48,59 @@ def with_control_points(scene: xr.DataArray, points: Any, crs: Any) -> xr.DataAr
     ]
     text = json.dumps({"type": "FeatureCollection", "features": features})
     scene = scene if crs is None else with_crs(scene, crs)
-    return with_attributes(scene, {**attributes_of(scene), "gcps": text})
+    return with_pixel_positions(with_attributes(scene, {**attributes_of(scene), "gcps": text}))
 
 
 def control_points(scene: xr.DataArray) -> list[Any]:
-    """Return the scene's ground control points, as ``rasterio.control.GroundControlPoint``; empty without any."""
+    """Return the scene's ground control points, as ``rasterio.control.GroundControlPoint``; empty without any.
+
+    Of a part of an image they are in pixels of the part.
+    """
     text = attributes_of(scene).get("gcps")
     if text is None:
         return []
     from rasterio.control import GroundControlPoint
 
+    part = part_of_image(scene)
+    if part is None:
+        return []
+    (row, down), (column, across) = part
     return [
         GroundControlPoint(
-            **{key: each["properties"][key] for key in ("row", "col", "id", "info")},
+            row=_position_in_part(each["properties"]["row"], row, down),
+            col=_position_in_part(each["properties"]["col"], column, across),
+            **{key: each["properties"][key] for key in ("id", "info")},
             **dict(zip("xyz", each["geometry"]["coordinates"], strict=False)),
         )
         for each in json.loads(text)["features"]
     ]
+
+
+def _position_in_part(position: float, first: float, step: float) -> float:
+    whole = (first, step) == (0.5, 1.0)
+    return position if whole else (position - first) / step + 0.5
+
+
+def scene_rpcs(scene: xr.DataArray) -> dict[str, Any] | None:
+    """Return the scene's RPCs, in the names of ``rasterio.rpc.RPC`` and in its pixels; None without any."""
+    rpcs = scene.attrs.get(RPCS)
+    part = part_of_image(scene) if isinstance(rpcs, Mapping) else None
+    if not isinstance(rpcs, Mapping) or part is None:
+        return None
+    moved = dict(rpcs)
+    for axis, (first, step) in zip(("line", "samp"), part, strict=True):
+        if (first, step) != (0.5, 1.0):
+            moved[f"{axis}_off"] = (float(rpcs[f"{axis}_off"]) + 0.5 - first) / step
+            moved[f"{axis}_scale"] = float(rpcs[f"{axis}_scale"]) / step
+    return moved
+
+
+def with_rpcs(scene: xr.DataArray, rpcs: Mapping[str, Any]) -> xr.DataArray:
+    """Return the scene with RPCs, in the names of ``rasterio.rpc.RPC``, of its pixels as they are now."""
+    attrs = {**scene.attrs, RPCS: dict(rpcs)}
+    scene = with_pixel_positions(scene)
+    scene.attrs = attrs
+    return scene
 
 
 def as_matrix(points: Sequence[Any]) -> np.ndarray[Any, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.crs_text import parse_crs
+from finewave.pixel_positions import is_even, part_of_image, step_of, warn_uneven
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -112,16 +113,38 @@ def _from_cf(attributes: dict[Any, Any]) -> str | None:
 def scene_transform(scene: xr.DataArray) -> Affine | None:
     """Return the transform from (column, row) to map coordinates, None when the scene has none.
 
-    The coordinates ``x`` and ``y`` decide, because cropping updates them. If the stored transform agrees with them, it
-    is returned instead, because it is exact.
+    The coordinates ``x`` and ``y`` decide, because cropping updates them, and ``row`` and ``column`` of a rotated grid.
+    If the stored transform agrees with them, it is returned instead, because it is exact.
+
+    Warns
+    -----
+    FinewaveWarning
+        The pixels are a selection that is not evenly spaced: there is no transform.
     """
     if not _has_georeference(scene):
         return None
     stated = stated_transform(scene)
-    derived = None if is_sheared(stated) else derived_transform(scene, stated)
+    if stated is not None and is_sheared(stated):
+        return _of_part(scene, stated)
+    uneven = [axis for axis in ("x", "y") if axis in scene.coords and not is_even(scene.coords[axis].values)]
+    if uneven:
+        warn_uneven(uneven)
+        return None
+    derived = derived_transform(scene, stated)
     if derived is None or (stated is not None and _agree(stated, derived)):
         derived = stated
     return None if derived is None or derived.is_identity else derived
+
+
+def _of_part(scene: xr.DataArray, stated: Affine) -> Affine | None:
+    """Return the transform of a part of the image that a transform was stated for."""
+    from affine import Affine
+
+    part = part_of_image(scene)
+    if part is None or part == ((0.5, 1.0), (0.5, 1.0)):
+        return None if part is None else stated
+    (row, down), (column, across) = part
+    return stated * Affine(across, 0, column - across / 2, 0, down, row - down / 2)
 
 
 def _agree(stated: Affine, derived: Affine) -> bool:
@@ -162,7 +185,7 @@ def derived_transform(scene: xr.DataArray, stated: Affine | None) -> Affine | No
     scene : xarray.DataArray
         Dims ``(band, y, x)``.
     stated : affine.Affine, optional
-        It has the size of a pixel where there is only one row or column.
+        It has the size of a pixel along an axis with only one.
 
     Returns
     -------
@@ -173,12 +196,11 @@ def derived_transform(scene: xr.DataArray, stated: Affine | None) -> Affine | No
 
     if "x" not in scene.coords or "y" not in scene.coords or 0 in (scene.sizes["x"], scene.sizes["y"]):
         return None
-    x, y = scene.coords["x"].values, scene.coords["y"].values
-    if min(len(x), len(y)) > 1:
-        a, e = (float(each[-1] - each[0]) / (len(each) - 1) for each in (x, y))
-    elif stated is not None:
-        a, e = stated.a, stated.e
-    else:
+    x, y = np.atleast_1d(scene.coords["x"].values), np.atleast_1d(scene.coords["y"].values)
+    a, e = step_of(x), step_of(y)
+    if stated is not None:
+        a, e = stated.a if a is None else a, stated.e if e is None else e
+    if a is None or e is None:
         return None
     return Affine(a, 0.0, float(x[0]) - a / 2, 0.0, e, float(y[0]) - e / 2)
 

@@ -12,13 +12,24 @@ from finewave.control_points import (
     RPCS,
     on_finer_pixels,
     rpcs_on_finer_pixels,
+    scene_rpcs,
     with_control_points,
+    with_rpcs,
 )
 from finewave.control_points import control_points as control_points_of
 from finewave.errors import InputError
-from finewave.grid_mapping import is_sheared, with_crs, with_transform
+from finewave.grid_mapping import (
+    attributes_of,
+    is_sheared,
+    name_of,
+    stated_transform,
+    with_attributes,
+    with_crs,
+    with_transform,
+)
 from finewave.grid_mapping import scene_crs as scene_crs
 from finewave.grid_mapping import scene_transform as scene_transform
+from finewave.pixel_positions import has_pixel_positions, with_pixel_positions
 from finewave.wavelengths import given_wavelengths
 
 if TYPE_CHECKING:
@@ -80,7 +91,7 @@ def make_scene(
     xarray.DataArray
         Dims ``(band, y, x)``; coordinate ``band`` counts from 1; ``wavelength``, ``fwhm``, ``good_band`` and
         ``band_name`` along ``band`` where known; ``x``, ``y`` (pixel centres) and ``spatial_ref`` where there
-        is a georeference.
+        is a georeference; ``row``, ``column`` where that is rotated, control points or RPCs.
 
     Raises
     ------
@@ -106,6 +117,8 @@ def make_scene(
     scene = scene.assign_coords(band=np.arange(1, scene.sizes["band"] + 1))
     scene.attrs = dict(attrs or {})
     scene.encoding = dict(encoding or {})
+    if isinstance(scene.attrs.get(RPCS), Mapping):
+        scene = with_rpcs(scene, scene.attrs[RPCS])
     if wavelengths is not None:
         scene = with_wavelengths(scene, wavelengths)
     if fwhm is not None:
@@ -191,8 +204,38 @@ def with_georeference(scene: xr.DataArray, crs: Any, transform: Any) -> xr.DataA
                 y=affine.f + affine.e * (np.arange(scene.sizes["y"]) + 0.5),
             )
             scene.encoding = encoding
-        scene = with_transform(scene, affine)
+        scene = with_transform(scene if not is_sheared(affine) else with_pixel_positions(scene), affine)
     return scene
+
+
+def with_followed_place(scene: xr.DataArray) -> xr.DataArray:
+    """Return a scene of any maker with coordinates by which parts of it, as ``isel`` makes them, find their place."""
+    stated = stated_transform(scene)
+    if "gcps" in attributes_of(scene) or isinstance(scene.attrs.get(RPCS), Mapping) or is_sheared(stated):
+        return scene if has_pixel_positions(scene) else with_pixel_positions(scene)
+    if stated is None or stated.is_identity or "x" in scene.coords or "y" in scene.coords:
+        return scene
+    return with_georeference(scene, None, stated)
+
+
+def with_place_of_its_pixels(scene: xr.DataArray) -> xr.DataArray:
+    """Return a scene whose transform, control points and RPCs are stated for its own pixels, as files have them.
+
+    Those of a part that ``isel`` made are stated for the image that it is a part of.
+    """
+    points, transform, rpcs = control_points_of(scene), scene_transform(scene), scene_rpcs(scene)
+    if isinstance(scene.attrs.get(RPCS), Mapping):
+        others = {key: value for key, value in scene.attrs.items() if key != RPCS}
+        scene = scene.copy(deep=False)
+        scene.attrs = others
+        scene = scene if rpcs is None else with_rpcs(scene, rpcs)
+    if name_of(scene) not in scene.coords or not (
+        "gcps" in attributes_of(scene) or is_sheared(stated_transform(scene))
+    ):
+        return scene
+    kept = {key: value for key, value in attributes_of(scene).items() if key not in ("gcps", "GeoTransform")}
+    scene = with_attributes(scene, kept)
+    return with_control_points(scene, points, None) if points else with_georeference(scene, None, transform)
 
 
 def resized(scene: xr.DataArray, values: Any, pixel_size: float) -> xr.DataArray:
@@ -237,9 +280,9 @@ def placed_like(result: xr.DataArray, scene: xr.DataArray, pixel_size: float) ->
     xarray.DataArray
     """
     points, transform = control_points_of(scene), scene_transform(scene)
-    rpcs = scene.attrs.get(RPCS)
-    if isinstance(rpcs, Mapping):
-        result.attrs[RPCS] = rpcs_on_finer_pixels(rpcs, 1 / pixel_size)
+    rpcs = scene_rpcs(scene)
+    if rpcs is not None:
+        result = with_rpcs(result, rpcs_on_finer_pixels(rpcs, 1 / pixel_size))
     if points:
         return with_control_points(result, on_finer_pixels(points, 1 / pixel_size), scene_crs(scene))
     if transform is not None:

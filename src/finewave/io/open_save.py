@@ -406,7 +406,7 @@ def save_scene(
     """
     from finewave.io.formats.stated import without_numbers
     from finewave.io.open_options import SaveOptions
-    from finewave.scene import check_scene
+    from finewave.scene import check_scene, with_place_of_its_pixels
 
     target = Path(path)
     format_ = _TO_SAVE.get(target.suffix.lower())
@@ -421,7 +421,7 @@ def save_scene(
             )
     if target.is_dir() and format_.module != "zarr_store":
         raise InputError(f"cannot write {target}: it is a folder; give the name of a file")
-    scene = check_scene(scene).copy(deep=False)
+    scene = with_place_of_its_pixels(check_scene(scene).copy(deep=False))
     scene.attrs = without_numbers(scene.attrs)  # of a file that the values come from
     _module(format_).save_file(
         scene,

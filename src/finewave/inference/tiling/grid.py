@@ -171,28 +171,13 @@ def on_grid(scene: xr.DataArray, grid: Grid) -> xr.DataArray:
 
 def cropped(scene: xr.DataArray, window: Window) -> xr.DataArray:
     """Return a part of a scene, lazily read, with adapted transform and control points."""
-    from finewave.control_points import RPCS, control_points, with_control_points
-    from finewave.scene import scene_crs, scene_transform, with_georeference
+    from finewave.scene import with_followed_place, with_place_of_its_pixels
 
     rows, columns = window
-    transform, crs, points = scene_transform(scene), scene_crs(scene), control_points(scene)
     encoding = {key: value for key, value in scene.encoding.items() if key != "preferred_chunks"}
-    part = scene.isel(y=rows, x=columns)
+    part = with_followed_place(scene).isel(y=rows, x=columns)
     part.encoding = encoding
-    rpcs = scene.attrs.get(RPCS)
-    if isinstance(rpcs, dict):
-        off = {"line_off": rows.start, "samp_off": columns.start}
-        part.attrs[RPCS] = {**rpcs, **{key: float(rpcs[key]) - start for key, start in off.items()}}
-    if points:
-        from rasterio.control import GroundControlPoint
-
-        moved = [
-            GroundControlPoint(p.row - rows.start, p.col - columns.start, p.x, p.y, p.z, p.id, p.info) for p in points
-        ]
-        return with_control_points(part, moved, crs)
-    if transform is not None:
-        return with_georeference(part, crs, transform * transform.translation(columns.start, rows.start))
-    return part
+    return with_place_of_its_pixels(part)
 
 
 def window_asked_for(scene: xr.DataArray, window: Sequence[int] | None, bbox: Sequence[float] | None) -> Window | None:

@@ -30,12 +30,14 @@ from finewave.io.formats.decoding import Decoding, Number, choose_decoding
 from finewave.io.formats.lazy import LazyValues
 from finewave.io.formats.stated import stated_in, warn_of_numbers_beside
 from finewave.io.open_options import OpenOptions
+from finewave.pixel_positions import is_even
 from finewave.scene import (
     STRUCTURE,
     attribute_from_text,
     make_scene,
     scene_crs,
     scene_transform,
+    with_followed_place,
     with_georeference,
 )
 from finewave.warnings import FinewaveWarning
@@ -146,7 +148,7 @@ def scene_from_groups(groups: Groups, path: Path | str, kind: str, options: Open
     if "x" not in scene.coords and "spatial_ref" not in scene.coords:
         points = _swath_points(groups, (image.dims[axes[-2]], image.dims[axes[-1]]), path, kind)
         scene = scene if points is None else with_control_points(scene, points, "EPSG:4326")
-    return scene
+    return with_followed_place(scene)
 
 
 def _date(groups: Groups, image: DatasetImage) -> str | None:
@@ -312,7 +314,7 @@ def _with_places(
             if (each := _variable(groups, image.group, image.dims[axis])) is not None and each.dtype.kind in "fiu"
         }
         numbers = {name: each.values for name, each in coordinates.items()}
-        uneven = [name for name, each in numbers.items() if not _is_even(each)]
+        uneven = [name for name, each in numbers.items() if not is_even(each)]
         for name, each in coordinates.items():
             units = str(each.attrs.get("units", ""))
             degrees = units.startswith("degree")
@@ -397,21 +399,6 @@ def _grid_mapping(groups: Groups, group: str) -> xr.Variable | None:
         if mappings or group in ("/", ""):
             return mappings[0] if len(mappings) == 1 else None
         group = group.rpartition("/")[0] or "/"
-
-
-def _is_even(values: np.ndarray[Any, Any]) -> bool:
-    """Return whether coordinates are evenly spaced, within their precision and a hundredth of a pixel."""
-    if values.ndim != 1 or values.size < 3:
-        return values.ndim == 1
-    steps = np.diff(values.astype(np.float64))
-    mean = (float(values[-1]) - float(values[0])) / (values.size - 1)
-    rounding = 4 * np.finfo(values.dtype).eps * np.abs(values).max() if values.dtype.kind == "f" else 0.0
-    positions = values[0] + mean * np.arange(values.size)
-    return bool(
-        mean != 0
-        and np.all(np.isfinite(steps))
-        and np.abs(values - positions).max() <= max(0.01 * abs(mean), 2 * rounding)
-    )
 
 
 def _plain(value: Any) -> Any:
