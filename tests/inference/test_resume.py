@@ -217,6 +217,32 @@ def test_full_disk(name: str, source: Path, model: Path, made: list[int]) -> Non
     np.testing.assert_array_equal(load_scene(output).values, expected)
 
 
+@pytest.mark.parametrize("name", ["out.zarr", "out.tif"])
+def test_what_a_killed_run_was_writing_is_removed(name: str, source: Path, model: Path) -> None:
+    output = source.with_name(name)
+    folder = stopped(source, output, model, tiles=2)
+    store = next(folder.glob("scene.*"))
+    half = [
+        "0.0.9.12ab.partial" if name == "out.zarr" else "9.1401",
+        "../done/9.1401",
+        "../trial.tif",
+        "../job.json.new",
+    ]
+    for each in half:
+        (store / each).write_bytes(b"half of it")
+    stopped(source, output, model, tiles=1)
+    assert not any((store / each).exists() for each in half)
+    assert len(finished_in(output)) == 3
+
+
+def test_a_full_disk_before_the_work_is_said_of_the_output(source: Path, model: Path) -> None:
+    for name in ("out.tif", "out.img", "out.nc"):
+        with full_disk(10), pytest.raises(InputError, match="cannot write") as caught:
+            predict_file(source, source.with_name(name), model, tile=TILE)
+        assert str(source.with_name(name)) in str(caught.value)
+        assert "trial" not in str(caught.value)
+
+
 def test_nothing_is_left_where_nothing_was_done(source: Path, model: Path, tmp_path: Path) -> None:
     stopped(source, source.with_name("out.tif"), model, tiles=0)
     with pytest.raises(InputError, match="signed 8-bit"):

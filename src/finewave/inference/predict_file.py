@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 COG_EXTENSIONS = (".tif", ".tiff", ".gtiff")
 _ARITHMETIC = "arithmetic"
+_SMALL_BYTES = 2**26
+"""Bytes up to which an output of one tile is made without a look at the disk: it takes seconds."""
 
 
 def run_file(
@@ -253,6 +255,7 @@ def _in_one_piece(
     """Read, run and write a file that is one tile."""
     if progress is not None:
         progress(0, 1)
+    _check_space(request, tiling, processing, output, options)
     request.model = request.model.with_resolved_precision()
     made = run_tile(request.model, read_tile(request.sources(), tiling[0], tiling), tiling[0], tiling, processing)
     warn_of_facts(request, [made.facts], processing)
@@ -406,12 +409,8 @@ def _prepare(
     from finewave.io.open_options import SaveOptions
 
     before = open_job(folder, output, job, restart=options.restart)
-    model = request.model
-    bands = request.output_bands
-    if bands is None:
-        raise InputError(f"{model.name} does not say how many bands it makes; give its network hs_bands")
-    s = model.upscaling
-    blocks = np.broadcast_to(np.float32(np.nan), (bands, tiling.height * s, tiling.width * s))  # without memory
+    model, s = request.model, request.model.upscaling
+    blocks = _no_values(request, tiling)
     template = request.result(blocks)
     # a store that becomes the output itself is laid out as it should be
     interleave = options.interleave if output.suffix.lower() == ".zarr" else "pixel"
@@ -423,6 +422,7 @@ def _prepare(
     as_floats = SaveOptions(format_options=layout)
     kinds = [(template, save_options)] + ([] if spread is None else [(spread, as_floats)])
     stores = stores_in(folder.absolute(), output)
+    _check_space(request, tiling, processing, output, options, stores)
     storages = [choose_storage(each, how) for each, how in kinds]
     if before is None:
         for (each, _), stated in zip(kinds, (options.storage, {}), strict=False):
@@ -434,6 +434,43 @@ def _prepare(
         before = {**job, _ARITHMETIC: model.with_resolved_precision().precision}
         commit_job(folder, before)
     return ResumeStore(*stores, storages[0], s, before[_ARITHMETIC], None if spread is None else storages[1])
+
+
+def _no_values(request: PredictionRequest, tiling: Tiling) -> Any:
+    """Return an array (bands, y, x) of the size of the output that takes no memory."""
+    bands, s = request.output_bands, request.model.upscaling
+    if bands is None:
+        raise InputError(f"{request.model.name} does not say how many bands it makes; give its network hs_bands")
+    return np.broadcast_to(np.float32(np.nan), (bands, tiling.height * s, tiling.width * s))
+
+
+def _check_space(
+    request: PredictionRequest,
+    tiling: Tiling,
+    processing: Processing,
+    output: Path,
+    options: PredictOptions,
+    stores: Sequence[Path] = (),
+) -> None:
+    """Refuse an output that the disk has no room for; ``stores`` are those of its tiles, if it is made of some."""
+    if request.output_bands is None:
+        return
+    blocks = _no_values(request, tiling)
+    if not stores and blocks.nbytes <= _SMALL_BYTES:
+        return
+    from finewave.inference.disk_space import Part, check_space, output_part
+    from finewave.io.formats.storage import choose_storage
+    from finewave.io.open_options import SaveOptions
+
+    how = SaveOptions(dtype=options.dtype, scale=options.output_full_scale, nodata=options.nodata)
+    sizes = {output: blocks.size * choose_storage(request.result(blocks), how).dtype.itemsize}
+    if processing.makes_second:
+        sizes[options.second_file(output)] = blocks.nbytes
+    parts = [output_part(path, size) for path, size in sizes.items()]
+    if stores and output.suffix.lower() != ZARR:  # of Zarr the tiles are the output
+        parts.append(Part("temporary tiles", sum(sizes.values()), packed=False))
+    present = sum(each.stat().st_size for store in stores for each in store.rglob("*") if each.is_file())
+    check_space(output, parts, present)
 
 
 def _lay_out(template: xr.DataArray, store: Path, options: SaveOptions, side: int) -> None:
@@ -451,9 +488,18 @@ def _try_out(template: xr.DataArray, folder: Path, output: Path, storage: dict[s
     import warnings
 
     pixel = template[:, :1, :1].copy(data=np.zeros((template.sizes["band"], 1, 1), np.float32))
+    trial = folder / f"trial{output.suffix}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        _save(pixel, folder / f"trial{output.suffix}", storage)
+        try:
+            _save(pixel, trial, storage)
+        except InputError as error:  # in words about the file that the user asked for
+            named = (
+                str(error)
+                .replace(str(trial.with_suffix("")), str(output.with_suffix("")))
+                .replace(trial.name, output.name)
+            )
+            raise InputError(named) from error
     for each in folder.glob("trial*"):
         if each.is_dir():
             from finewave.io.atomic import remove_folder

@@ -168,11 +168,25 @@ def open_job(folder: Path, output: Path, job: dict[str, Any], *, restart: bool) 
             raise another_run(folder, differing)
         stores = stores_in(folder, output)[: 2 if job.get("spread") or job.get("uncertainty") else 1]
         if all(store.is_dir() for store in stores):  # otherwise only one of them already has its final name
+            _remove_half_written(folder, stores)
             return before
     # the job file first: without it no tile counts as finished
     for each in (folder / _JOB, *stores_in(folder, output), folder / _DONE):
         remove_folder(each) if each.is_dir() else each.unlink(missing_ok=True)
     return None
+
+
+def _remove_half_written(folder: Path, stores: Sequence[Path]) -> None:
+    """Remove what a killed run was writing: each of its ends leaves files that nothing would take away."""
+    whole = {"tiles": ".npy", _DONE: ".json"}
+    for each in (folder / _DONE, *stores):
+        suffix = whole.get(each.name) or whole.get(each.suffix[1:])
+        # of Zarr, names of chunks are free, and those of its temporary files end like this
+        left = each.rglob("*.partial") if suffix is None else (file for file in each.iterdir() if file.suffix != suffix)
+        for file in list(left):
+            file.unlink(missing_ok=True)
+    for file in (*folder.glob("trial*"), *folder.glob(f"{_JOB}.*")):
+        remove_folder(file) if file.is_dir() else file.unlink(missing_ok=True)
 
 
 def commit_job(folder: Path, job: dict[str, Any]) -> None:
