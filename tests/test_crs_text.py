@@ -53,6 +53,8 @@ SECRET = (
         "+proj=utm +zone=33 +datum=WGS84 +units=m +no_defs",
         "+init=epsg:32633",
         "+a=6378137 +b=6378137 +proj=merc +units=m",
+        "+no_defs +proj=utm +zone=33 +datum=WGS84 +units=m",
+        "+south +no_defs +proj=utm +zone=33 +ellps=WGS84",
         "EPSG:32633+5773",
         "EPSG:32633+EPSG:5773",
         "urn:ogc:def:crs,crs:EPSG::32633,crs:EPSG::5773",
@@ -78,7 +80,14 @@ def test_definitions_are_used(text: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("WGS 84 / UPS North (E,N)", 5041), ("WGS 84 / NSIDC EASE-Grid 2.0 Global", 6933), ("St. Kitts 1955", 4605)],
+    [
+        ("WGS 84 / UPS North (E,N)", 5041),
+        ("WGS 84 / NSIDC EASE-Grid 2.0 Global", 6933),
+        ("St. Kitts 1955", 4605),
+        ("ETRS89/UTM zone 32N", 25832),
+        ("WGS 84 /UTM zone 33N", 32633),
+        ("NAD83/California zone 5 (ftUS)", 2229),
+    ],
 )
 def test_names_are_used_whatever_signs_they_have(name: str, code: int) -> None:
     assert parse_crs(name).to_epsg() == code
@@ -126,6 +135,12 @@ def visits() -> Iterator[tuple[str, list[int]]]:
         "{" * 100_000,
         '{"a":' * 100_000,
         "+proj=tinshift +file=secret.json",
+        "+no_defs +proj=tinshift +file=secret.json",
+        "+no_defs +proj=utm +zone=33 +nadgrids=/etc/grid.gsb",
+        "../a/b",
+        "/etc/passwd",
+        "a//b",
+        "~/a.prj",
         "+proj=pipeline +step +proj=gridshift +grids=secret.tif",
     ],
     ids=lambda text: text[:40],
@@ -181,8 +196,11 @@ def test_a_file_of_this_folder_is_no_name(secret: Path, monkeypatch: pytest.Monk
         with pytest.raises(CRSError):
             crs_definition(name)
     secret.rename("secret")
-    with pytest.raises(CRSError):
-        crs_definition("secret")
+    Path("ETRS89").mkdir()
+    Path("ETRS89/UTM zone 32N").write_text(SECRET)
+    for name in ("secret", "ETRS89/UTM zone 32N"):
+        with pytest.raises(CRSError):
+            crs_definition(name)
 
 
 def _netcdf(path: Path, text: str, at: str) -> Path:
@@ -305,6 +323,15 @@ def test_files_lead_nowhere(
         fw.info(tmp_path / "b.tif")
     assert visits[1] == []
     assert text not in evaluated
+
+
+@pytest.mark.parametrize("kind", ["tag of a GeoTIFF", "header of ENVI", "attribute crs of NetCDF"])
+@pytest.mark.parametrize("text", ["local grid of the mine", "unknown", "see the report, page 4!"])
+def test_free_text_is_no_crs_and_no_fault(kind: str, text: str, tmp_path: Path) -> None:
+    with pytest.warns(FinewaveWarning, match="attribute crs is not understood"):
+        scene = load_scene(FILES[kind](tmp_path / "a", text), full_scale=1)
+    assert scene_crs(scene) is None
+    assert "crs" not in scene.attrs
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -33,10 +33,13 @@ _WKT_GRIDS = re.compile(r"""\b(?:EXTENSION|PARAMETERFILE)\s*[\[(]\s*"[^"]*"\s*,\
 _WKT_HEIGHTS = re.compile(r",\s*VERTCS\s*\[", re.IGNORECASE)  # after the first node in ESRI's dialect
 _DEEPEST = 30
 _LONGEST = 2**18
-_PROJ = re.compile(r"(?:\+\w+|proj|init|ellps|datum|units|zone)=[^/\\]*", re.IGNORECASE)
+_PROJ = re.compile(r"(?:\+\w+\s+)*(?:\+\w+|proj|init|ellps|datum|units|zone)=[^/\\]*", re.IGNORECASE)
+"""Flags such as ``+no_defs`` may come first."""
 _FILES = re.compile(r"\b(?:file|grids|model|catalog|xyz_grids)=", re.IGNORECASE)
 _INIT = re.compile(rf"\binit=(?!{_AUTHORITY}:\w+)", re.IGNORECASE)
 _NAME = re.compile(r"[\w .,'+()-]+(?: / [\w .,'+()-]+)*")
+_TIGHT_NAME = re.compile(r"[A-Z][\w ,'+()-]*[\w)](?: ?/ ?[A-Z][\w .,'+()-]*)+")
+"""A name without blanks around its slashes; it may look like a path, so that they are put there before it is used."""
 
 
 def crs_definition(value: Any) -> Any:
@@ -69,6 +72,10 @@ def crs_definition(value: Any) -> Any:
         return text
     if len(text) < 100 and _NAME.fullmatch(text) and not Path(text).exists():
         return text
+    if len(text) < 100 and _TIGHT_NAME.fullmatch(text):
+        spaced = re.sub(r" ?/ ?", " / ", text)
+        if not (Path(text).exists() or Path(spaced).exists()):
+            return spaced
     from rasterio.errors import CRSError
 
     raise CRSError(f"{text[:60]!r} does not define a CRS; WKT, PROJJSON or a code such as EPSG:32632 is accepted")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finewave.crs_text import crs_definition
+from finewave.crs_text import parse_crs
 from finewave.io.formats.stated import without_numbers
 from finewave.io.precheck import check_declared
 from finewave.warnings import FinewaveWarning
@@ -76,14 +77,25 @@ def _with_usable_crs(scene: xr.DataArray, attrs: dict[Any, Any], path: object) -
     """Leave out an attribute ``crs`` that defines none: it is the CRS where nothing else states one."""
     from rasterio.errors import CRSError
 
+    stated = attrs.get("crs")
     try:
-        crs_definition(attrs.get("crs"))
-    except CRSError:
-        stated = scene.coords["spatial_ref"].attrs if "spatial_ref" in scene.coords else {}
-        if not {"spatial_ref", "crs_wkt"}.intersection(stated):
-            _warn(f"{path}: its attribute crs is not understood and was left out; state it again in the file")
-        return {name: value for name, value in attrs.items() if name != "crs"}
+        if stated is not None:
+            parse_crs(int(stated) if isinstance(stated, str) and re.fullmatch(r"\d{4,8}", stated) else stated)
+    except (CRSError, TypeError, ValueError):
+        kept = {name: value for name, value in attrs.items() if name != "crs"}
+        mapping = scene.coords["spatial_ref"].attrs if "spatial_ref" in scene.coords else {}
+        if not {"spatial_ref", "crs_wkt"}.intersection(mapping):
+            _warn(
+                f"{path}: its attribute crs is not understood and was left out ({_short(stated)}); write a code "
+                "such as EPSG:32632 into the file to have one"
+            )
+        return kept
     return attrs
+
+
+def _short(value: object) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _has_usable_crs(scene: xr.DataArray) -> bool:

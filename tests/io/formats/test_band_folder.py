@@ -196,3 +196,28 @@ class TestGeoTiffBands:
         self.write(tmp_path / "b2.tif", 1000, transform=from_origin(6e5, 4e6, 10, 10))
         with pytest.raises(InputError, match=r"b2\.tif is at another place than b1\.tif"):
             open_scene(tmp_path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files cannot be listed here")
+@pytest.mark.parametrize("shape", ["folder", "file"])
+def test_a_closed_scene_holds_no_file(shape: str, tmp_path: Path) -> None:
+    for name, side in (("a_B02", 8), ("a_B11", 4)):
+        how = {"driver": "GTiff", "dtype": "uint16", "count": 1, "height": side, "width": side, "crs": "EPSG:32631"}
+        with (
+            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+            rasterio.open(
+                tmp_path / f"{name}.tif", "w", **how, transform=from_origin(5e5, 4e6, 80 / side, 80 / side)
+            ) as f,
+        ):
+            f.write(np.ones((1, side, side), np.uint16))
+            f.write_mask(np.eye(side, dtype=bool))
+
+    def held() -> list[str]:
+        links = [each.readlink() for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+        return [str(each) for each in links if str(tmp_path) in str(each)]
+
+    scene = open_scene(tmp_path if shape == "folder" else tmp_path / "a_B02.tif", full_scale=1)
+    values = scene.values.copy()
+    assert np.isnan(values[0, 1, 0])
+    scene.close()
+    assert held() == []

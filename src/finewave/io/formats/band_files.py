@@ -15,11 +15,11 @@ from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding, choose_decoding
 from finewave.io.formats.gdal_access import driver_of, quiet_gdal
-from finewave.io.formats.gdal_masks import Masks, masks_of
+from finewave.io.formats.gdal_masks import MaskReader, Masks, masks_of
 from finewave.io.formats.gdal_numbers import StatedByGdal, scales_of, stated_of
 from finewave.io.formats.gdal_windows import GdalWindows, dtype_of, windows_of
 from finewave.io.formats.lazy import LazyValues, Slices
-from finewave.io.formats.raster import check_crs_tags, is_georeferenced, missing_numbers, one_or_each
+from finewave.io.formats.raster import is_georeferenced, missing_numbers, one_or_each
 from finewave.io.network.location import leads_to_network, remote_of
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene
@@ -220,6 +220,13 @@ def open_bands(
     encoding = dict(scene.encoding)
     scene = scene.assign_coords(native_resolution=("band", [each.pixel_size for each in files]))
     scene.encoding = encoding
+    opened = [*bands, *(each for each in (flagged, cloudy, *masks) if each is not None)]
+
+    def close() -> None:
+        for each in opened:
+            each.close()
+
+    scene.set_close(close)
     return scene
 
 
@@ -246,19 +253,27 @@ def _fits(file: BandFile, grid: BandFile) -> bool:
     return (file.height, file.width) == (grid.height, grid.width)
 
 
-def _mask_reader(file: BandFile, grid: BandFile) -> Callable[[Slices], NDArray[np.bool_]] | None:
-    """Return a reader of the pixels hidden by a file's mask, by nearest pixel."""
+class _WarpedMask:
+    """The pixels hidden by a file's mask on another grid, by nearest pixel."""
+
+    def __init__(self, file: BandFile, grid: BandFile) -> None:
+        of_mask = _virtual(file, "<SimpleSource>{source}<SourceBand>mask,1</SourceBand></SimpleSource>", "Byte")
+        self._path, self._mask = file.path, _warped(of_mask, "uint8", grid)
+
+    def __call__(self, key: Slices) -> NDArray[np.bool_]:
+        """Return which pixels of a block are missing."""
+        with quiet_gdal(self._path):
+            return self._mask.read(key) == 0
+
+    def close(self) -> None:
+        """Close the file."""
+        self._mask.close()
+
+
+def _mask_reader(file: BandFile, grid: BandFile) -> MaskReader | _WarpedMask | None:
+    """Return a reader of the pixels hidden by a file's mask."""
     reader = file.masks.reader(file.path)
-    if reader is None or _fits(file, grid):
-        return reader
-    of_mask = _virtual(file, "<SimpleSource>{source}<SourceBand>mask,1</SourceBand></SimpleSource>", "Byte")
-    mask = _warped(of_mask, "uint8", grid)
-
-    def read(key: Slices) -> NDArray[np.bool_]:
-        with quiet_gdal(file.path):
-            return mask.read(key) == 0
-
-    return read
+    return reader if reader is None or _fits(file, grid) else _WarpedMask(file, grid)
 
 
 def _on_grid(
@@ -269,9 +284,6 @@ def _on_grid(
     from rasterio.enums import Resampling
 
     with reading(file.shown, "band"), quiet_gdal(file.path):
-        if file.crs is None:
-            with rasterio.open(file.path, driver=driver_of(file.path)) as dataset:
-                check_crs_tags(dataset, file.shown)
         if _fits(file, grid):
             with rasterio.open(file.path, driver=driver_of(file.path)) as dataset:
                 return windows_of(dataset, file.path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +51,7 @@ class Masks:
         """Indices, from 0, of the bands other than alpha."""
         return tuple(i for i in range(len(self.nodata)) if i != self.alpha)
 
-    def reader(self, path: Path | str, **how: Any) -> Callable[[Slices], NDArray[np.bool_]] | None:
+    def reader(self, path: Path | str, **how: Any) -> MaskReader | None:
         """Return a mask reader for `LazyValues`; None if only nodata marks missing pixels.
 
         Parameters
@@ -64,24 +63,25 @@ class Masks:
         """
         if self.alpha is None and not self.shared and not self.single:
             return None
-        return _MaskReader(path, self, how)
+        return MaskReader(path, self, how)
 
 
-class _MaskReader:
+class MaskReader:
     """Reads masks with a separate handle for each thread, as GDAL requires."""
 
     def __init__(self, path: Path | str, masks: Masks, how: dict[str, Any]) -> None:
         self._path, self._masks, self._how = path, masks, how
-        self._open = threading.local()
+        self._open, self._all = threading.local(), list[Any]()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_path": self._path, "_masks": self._masks, "_how": self._how}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._open = threading.local()
+        self._open, self._all = threading.local(), []
 
     def __call__(self, key: Slices) -> NDArray[np.bool_]:
+        """Return which pixels of a block are missing."""
         from rasterio.windows import Window
 
         with quiet_gdal(self._path):
@@ -103,9 +103,15 @@ class _MaskReader:
     def _dataset(self) -> Any:
         import rasterio
 
-        if not hasattr(self._open, "dataset"):
+        if not hasattr(self._open, "dataset") or self._open.dataset.closed:
             self._open.dataset = rasterio.open(self._path, **{"driver": driver_of(self._path), **self._how})
+            self._all.append(self._open.dataset)
         return self._open.dataset
+
+    def close(self) -> None:
+        """Close the files of all threads, which read no more; one that does opens its own again."""
+        while self._all:
+            self._all.pop().close()
 
 
 def masks_of(dataset: Any) -> Masks:

@@ -14,8 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from finewave.acquisition import date_attribute, utc
-from finewave.control_points import RPCS, control_points, on_finer_pixels, rpcs_on_finer_pixels
-from finewave.crs_text import parse_crs
+from finewave.control_points import RPCS, control_points, on_finer_pixels, rpcs_on_finer_pixels, scene_rpcs
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.decoding import Decoding, Number, choose_decoding
@@ -104,7 +103,6 @@ def open_raster(
         located = is_georeferenced(dataset)
         crs, transform, (gcps, gcp_crs) = dataset.crs, dataset.transform, dataset.gcps
         rpcs = dataset.rpcs
-        check_crs_tags(dataset, path)
         widest = max((dtype_of(each).itemsize for each in dtypes), default=1)
         if not far:
             check_declared(Path(path), count * dataset.height * dataset.width * widest)
@@ -142,7 +140,7 @@ def open_raster(
             "convert it to one with red, green and blue (gdal_translate -expand rgb)"
         )
     nodata, further = missing_numbers([masks.nodata[i] for i in used], facts.missing)
-    stored = stored.of_bands(used)
+    stored, mask = stored.of_bands(used), masks.reader(source)
     values = LazyValues(
         _reader(stored, recolour, source),
         stored.shape,
@@ -150,7 +148,7 @@ def open_raster(
         Decoding(stored.dtype, nodata=nodata, special=special),
         path,
         kind,
-        either(masks.reader(source), hidden),
+        either(mask, hidden),
     )
     if decoding is None:
         decoding = choose_decoding(
@@ -169,6 +167,8 @@ def open_raster(
     if options.overview is not None:
         # the scale was chosen by the full resolution, so that all overviews have the same
         stored.close()
+        if mask is not None:
+            mask.close()
         smaller, of_overview = _overview(path, kind, options.overview)
         stored = smaller.of_bands(used)
         mask = masks.reader(source, overview_level=options.overview)
@@ -190,7 +190,13 @@ def open_raster(
         colours=None if colours is None else [colours[i] for i in used],
         **metadata,
     )
-    scene.set_close(stored.close)
+
+    def close() -> None:
+        stored.close()
+        if mask is not None:
+            mask.close()
+
+    scene.set_close(close)
     return scene
 
 
@@ -275,33 +281,6 @@ def overview_factors(path: Path | str) -> list[int]:
         return [int(factor) for factor in dataset.overviews(1)] if dataset.count else []
 
 
-def check_crs_tags(dataset: Any, path: Path | str) -> None:
-    """Refuse a file without CRS if what its tags name a CRS is none.
-
-    Parameters
-    ----------
-    dataset : rasterio.DatasetReader
-    path : pathlib.Path or str
-        For messages.
-
-    Raises
-    ------
-    InputError
-        The tag ``crs``, which is the scene's where nothing else states one, does not define a CRS.
-    """
-    from rasterio.errors import CRSError
-
-    if dataset.crs is not None:
-        return
-    of_header = {name.lower(): text.strip("{}") for name, text in dataset.tags(ns="ENVI").items()}
-    for text in filter(None, (dataset.tags().get("crs"), of_header.get("crs"))):
-        try:
-            parse_crs(int(text) if text.isdecimal() and len(text) < 9 else text)
-        except CRSError as error:
-            why = str(error).partition("\n")[0]
-            raise InputError(f"cannot read {path}: its tag crs is not a CRS ({why}); remove it") from error
-
-
 def _overview(path: Path | str, kind: str, number: int) -> tuple[GdalWindows, Any]:
     """Return the numbers of one of a file's overviews, and its transform."""
     import rasterio
@@ -344,8 +323,8 @@ def write_raster(
     from rasterio.windows import Window
 
     bands, height, width = scene.shape
-    control, rpcs = control_points(scene), scene.attrs.get(RPCS)
-    if isinstance(rpcs, dict) and profile.get("driver") == "GTiff":
+    control, rpcs = control_points(scene), scene_rpcs(scene)
+    if rpcs is not None and profile.get("driver") == "GTiff":
         from rasterio.rpc import RPC
 
         profile["rpcs"] = RPC(**rpcs)
