@@ -20,3 +20,14 @@ def data_folder() -> Path:
 def parity_folder() -> Path:
     """Folder of the reference cases: ``FINEWAVE_PARITY``, by default ``../shared/parity``."""
     return Path(os.environ.get("FINEWAVE_PARITY", "../shared/parity"))
+
+
+def cache_folder() -> Path | None:
+    """Folder of what can be made or fetched again, ``~/.cache/finewave``; None for a user without a home folder.
+
+    Containers run as users that are not in the system's list, with no ``HOME``.
+    """
+    try:
+        return Path.home() / ".cache" / "finewave"
+    except RuntimeError:
+        return None

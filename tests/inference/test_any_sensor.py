@@ -15,9 +15,12 @@ from click.testing import CliRunner
 
 import finewave as fw
 from finewave.cli import main
+from finewave.datasets.store import prepared_folder
 from finewave.inference import any_scale
 from finewave.inference.any_scale import area_averaged, enlarged_folder
+from finewave.inference.options import PredictOptions
 from finewave.inference.predict import predict_file
+from finewave.inference.sensor_choice import model_for
 from finewave.io.sole_writer import sole_writer
 from finewave.physics.sensors.sensor import Sensor
 from finewave.scene import make_scene
@@ -98,11 +101,26 @@ def test_pixels_choose_among_weights(weights: Path, tmp_path: Path, monkeypatch:
         with pytest.warns(FinewaveWarning, match=f"{name} answers, whose pixels are most like"):
             result = fw.super_resolve(scene, "any-sensor", sensor=camera, wavelengths=[500.0, 600.0])
         assert result.attrs["model"] == name
+    with pytest.warns(FinewaveWarning, match="answers, the first of .* as none of the scene's pixels"):
+        model_for("any-sensor", observed(camera) * np.nan, PredictOptions(sensor=camera))
     with pytest.raises(fw.InputError, match="lie outside of 395-905 nm"):
         fw.super_resolve(observed(camera), "any-sensor", sensor=camera, wavelengths=[1200.0])
     swir = yaml_of(tmp_path, {"a": (1600, 40), "b": (2200, 40)}, "swir")
     with pytest.raises(fw.InputError, match="cover less than half of these bands"):
         fw.super_resolve(observed(camera)[:2], "any-sensor", sensor=swir)
+
+
+def test_a_user_without_a_home_folder_has_no_cache(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    camera = weights_camera(weights)
+    assert fw.load_model(weights, sensor=camera, wavelengths=[500.0, 600.0]).card is not None
+    fw.list_models(trained=True)
+    monkeypatch.delenv("FINEWAVE_PREPARED", raising=False)
+    with pytest.raises(fw.InputError, match=r"no home folder .* FINEWAVE_PREPARED"):
+        prepared_folder()
 
 
 def test_another_sensor_and_other_wavelengths(weights: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -12,11 +13,12 @@ import pytest
 import rasterio
 import scipy.io
 import xarray as xr
+import zarr
 from PIL import Image
 from rasterio.shutil import copy
 
 from finewave.errors import InputError
-from finewave.io.open_save import open_scene, save_scene
+from finewave.io.open_save import load_scene, open_scene, save_scene
 from finewave.scene import make_scene, scene_transform
 
 VALUES = np.linspace(0, 1, 4 * 6 * 5, dtype=np.float32).reshape(4, 6, 5)
@@ -196,3 +198,41 @@ def test_raw_photograph(tmp_path: Path) -> None:
     assert scene.shape == (3, 64, 96)
     left, right = scene.values[:, 32, 20], scene.values[:, 32, 80]
     np.testing.assert_allclose(right / left, 4, rtol=0.01)  # light is proportional: no curve
+
+
+def test_only_what_is_read_of_an_archive_has_to_fit(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in (("cube", VALUES), ("notes", np.array([{"a": 1}], dtype=object))):
+            with archive.open(f"{name}.npy", "w") as file:
+                np.lib.format.write_array(file, array, allow_pickle=True)
+        with archive.open("weights.npy", "w") as file:
+            shape = {"descr": "|u1", "fortran_order": False, "shape": (300, 10**6)}
+            np.lib.format.write_array_header_1_0(file, shape)
+            for _ in range(300):
+                file.write(bytes(10**6))
+    np.testing.assert_array_equal(load_scene(path, variable="cube").values, VALUES)
+    with pytest.raises(InputError, match=r"cannot read weights of .* unpacks to 286 MB"):
+        load_scene(path, variable="weights", full_scale=1)
+    np.savez(path, cube=VALUES, notes=np.array([{"a": 1}], dtype=object))
+    np.testing.assert_array_equal(load_scene(path).values, VALUES)
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("version", [2, 3])
+def test_only_what_is_read_of_a_store_has_to_fit(named: bool, version: Any, tmp_path: Path) -> None:
+    store = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=version)
+    more = {"dimension_names": ("band", "y", "x")} if named and version == 3 else {}
+    cube = store.create_array("cube", shape=VALUES.shape, chunks=VALUES.shape, dtype="f4", **more)
+    cube[...] = VALUES + 1  # 0 is the fill value
+    for name, chunk in (("weights", 2**14), ("masks", 2**16)):
+        axes = {"dimension_names": ("row", "column")} if named and version == 3 else {}
+        other = store.create_array(name, shape=(8, 8), chunks=(chunk, chunk), dtype="f8", **axes)
+        if named and version == 2:
+            other.attrs["_ARRAY_DIMENSIONS"] = ["row", "column"]
+    if named and version == 2:
+        cube.attrs["_ARRAY_DIMENSIONS"] = ["band", "y", "x"]
+    np.testing.assert_array_equal(load_scene(tmp_path / "a.zarr").values, VALUES + 1)
+    for name, why in (("weights", "far larger than the array"), ("masks", "larger than memory should hold")):
+        with pytest.raises(InputError, match=rf"cannot read {name} of .*{why}; save it in smaller chunks"):
+            load_scene(tmp_path / "a.zarr", variable=name, full_scale=1)

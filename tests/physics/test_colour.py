@@ -210,3 +210,11 @@ def test_a_result_has_the_colours_of_its_photograph(name: str) -> None:
     shown = fw.to_rgb(result).values.reshape(3, 32, 4, 32, 4).mean((2, 4))
     seen = fw.to_rgb(photograph).values
     assert np.abs(shown - seen).mean() < 0.01
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_a_scene_with_the_bands_of_srgb_is_its_photograph(order: tuple[int, ...]) -> None:
+    values = (0.4 * np.random.default_rng(2).random((3, 6, 5))).astype(np.float32)
+    photograph = fw.to_rgb(make_scene(values, band_names=["R", "G", "B"], attrs={"sensor": "srgb"}))
+    centres = np.round(fw.get_sensor("srgb").centres)[list(order)]
+    np.testing.assert_array_equal(fw.to_rgb(make_scene(values[list(order)], centres)).values, photograph.values)

@@ -16,6 +16,7 @@ import numpy as np
 from finewave.datasets.base import Image
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
+from finewave.locations import cache_folder
 
 if TYPE_CHECKING:
     import zarr
@@ -26,9 +27,19 @@ COMPANIONS = "companions"
 
 
 def prepared_folder() -> Path:
-    """Folder of the prepared datasets: ``FINEWAVE_PREPARED``, by default ``~/.cache/finewave/prepared``."""
-    default = Path.home() / ".cache" / "finewave" / "prepared"
-    return Path(os.environ.get("FINEWAVE_PREPARED", default))
+    """Folder of the prepared datasets: ``FINEWAVE_PREPARED``, by default ``~/.cache/finewave/prepared``.
+
+    Raises
+    ------
+    InputError
+        Neither that variable nor a home folder is there.
+    """
+    if stated := os.environ.get("FINEWAVE_PREPARED"):
+        return Path(stated)
+    cache = cache_folder()
+    if cache is None:
+        raise InputError("there is no home folder to keep prepared data sets in; set FINEWAVE_PREPARED to a folder")
+    return cache / "prepared"
 
 
 def prepared_store(name: str) -> Path:

@@ -178,12 +178,17 @@ def _nearest(candidates: list[Model], scene: xr.DataArray, sensor: Sensor, optio
         warnings.simplefilter("ignore", FinewaveWarning)  # of bands that those not chosen cover in part
         far = {model.name: _distance(model, scene, sensor) for model in fitting_models}
     best = min(fitting_models, key=lambda model: far[model.name])
-    others = ", ".join(f"{name} {value:.2f}" for name, value in far.items() if name != best.name)
+    if not np.isfinite(far[best.name]):  # as of a scene without values
+        why = f"the first of {', '.join(far)}, as none of the scene's pixels can be compared with theirs"
+    else:
+        others = ", ".join(
+            f"{name} {value:.2f}" if np.isfinite(value) else f"{name} cannot be compared"
+            for name, value in far.items()
+            if name != best.name
+        )
+        why = f"whose pixels are most like the scene's (distance {far[best.name]:.2f}; {others})"
     warnings.warn(
-        f"{ANY_SENSOR}: {best.name} answers, whose pixels are most like the scene's (distance {far[best.name]:.2f}; "
-        f"{others}); choose another by its name",
-        FinewaveWarning,
-        stacklevel=5,
+        f"{ANY_SENSOR}: {best.name} answers, {why}; choose another by its name", FinewaveWarning, stacklevel=5
     )
     return best
 

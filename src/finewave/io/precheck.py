@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import re
 import struct
@@ -14,7 +12,6 @@ from finewave.errors import InputError
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _OF_A_STORE = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
-LARGEST_CHUNK = 2**30
 MOST_DIMENSIONS = 10_000
 _DIMENSIONS = 10  # tag of their list in NetCDF 3
 _LARGEST_METADATA = 2**26
@@ -156,7 +153,7 @@ def _is_hdf5(path: Path) -> bool:
 
 
 def _look_at_store(store: Path) -> None:
-    """Raise an error for a Zarr store with links to other places, or huge chunks: the library allocates whole ones."""
+    """Raise an error for a Zarr store with links to other places, or more metadata than memory should hold."""
     inside = store.resolve()
     for folder, folders, files in os.walk(store):
         for name in (*folders, *files):
@@ -164,23 +161,16 @@ def _look_at_store(store: Path) -> None:
             if path.is_symlink() and not path.resolve().is_relative_to(inside):
                 raise InputError(f"{store} does not hold its own values: {path} is a link to {path.resolve()}; copy it")
             if name in ("zarr.json", ".zarray"):
-                _look_at_chunks(store, path)
+                _check_size_of_metadata(path)
 
 
-def _look_at_chunks(store: Path, file: Path) -> None:
+def _check_size_of_metadata(file: Path) -> None:
     try:
-        if file.stat().st_size > _LARGEST_METADATA:
-            raise InputError(f"cannot read {file}: {file.stat().st_size} bytes are too many for metadata")
-        metadata = json.loads(file.read_text(encoding="utf-8"))
-        chunk = (
-            metadata.get("chunks") or metadata.get("chunk_grid", {}).get("configuration", {}).get("chunk_shape") or [1]
-        )
-        size = math.prod(int(each) for each in chunk)
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        size = file.stat().st_size
+    except OSError:
         return  # left to the reader
-    if size > LARGEST_CHUNK:
-        shape = " x ".join(str(each) for each in chunk)
-        raise InputError(f"cannot read {store}: its chunks of {shape} numbers are larger than memory should hold")
+    if size > _LARGEST_METADATA:
+        raise InputError(f"cannot read {file}: {size} bytes are too many for metadata")
 
 
 def check_declared(path: Path, declared: int) -> None:

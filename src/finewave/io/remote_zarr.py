@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,6 @@ from finewave.io.network.filesystems import storage_options
 from finewave.io.network.http import look_at
 from finewave.io.network.location import Remote
 from finewave.io.open_options import OpenOptions
-from finewave.io.precheck import LARGEST_CHUNK
 from finewave.io.products import eopf
 
 if TYPE_CHECKING:
@@ -55,14 +53,12 @@ def open_store(remote: Remote, options: OpenOptions) -> xr.DataArray:
         _check_there(remote)
     with reading(shown, "Zarr store"):
         store = _remembering(remote, keywords)
-        named, stored, attrs, chunks = arrays_of(store)
+        named, stored, attrs = arrays_of(store)
     if not stored:
         raise InputError(
             f"{shown} lists no arrays: a store that is read by its URL needs consolidated metadata "
             "(zarr.consolidate_metadata)"
         )
-    if max(map(math.prod, chunks), default=0) > LARGEST_CHUNK:
-        raise InputError(f"cannot read {shown}: its chunks are larger than memory should hold")
     is_product = any(name.startswith(f"{GROUP}/") for name in stored)
     if options.resolution is not None and not is_product:
         raise InputError(f"resolution= (--resolution) has no meaning for {shown}, a Zarr store has one")

@@ -44,6 +44,8 @@ MIN_STEP_NM = 8.0
 """Smallest band spacing for true colour; denser bands are thinned: the observer's curves are smooth over 20 nm."""
 COARSE_STEP_NM = 28.0
 """The same for a quick look."""
+SRGB_NM = 1.0
+"""Difference in nm from the centres of sRGB up to which three bands are its primaries: centres may be rounded."""
 VISIBLE_NM = (380.0, 740.0)
 """Outside this range the observer's response is negligible."""
 
@@ -184,6 +186,11 @@ def rendering_at(scene: xr.DataArray, positions: Sequence[float]) -> Rendering:
 def _true_colour(scene: xr.DataArray, light: Light, step_nm: float = MIN_STEP_NM) -> Rendering | None:
     """Return the rendering by the CIE 1931 observer; None where the bands do not cover the visible range."""
     wavelengths, good = wavelengths_of(scene), _good(scene)
+    order = _srgb_order(scene)
+    if order is not None:
+        weights = np.zeros((3, 3), np.float32)
+        weights[range(3), order] = 1
+        return Rendering("true", "True colour (sRGB photograph)", weights, encoded=_encoded(scene))
     if wavelengths is None:
         if not is_srgb(scene):
             return None
@@ -312,8 +319,20 @@ def wavelengths_of(scene: xr.DataArray) -> NDArray[np.float64] | None:
 
 
 def is_srgb(scene: xr.DataArray) -> bool:
-    """Return whether a scene is an sRGB photograph, whose bands are display primaries without wavelengths."""
-    return scene.attrs.get("sensor") == "srgb" and scene.sizes["band"] == 3
+    """Return whether a scene's bands are the primaries of sRGB, as a photograph's, by its sensor or their centres."""
+    return scene.sizes["band"] == 3 and (scene.attrs.get("sensor") == "srgb" or _srgb_order(scene) is not None)
+
+
+def _srgb_order(scene: xr.DataArray) -> list[int] | None:
+    """Return which bands are red, green and blue of sRGB by their centres; None of other bands."""
+    from finewave.physics.sensors import get_sensor
+
+    wavelengths = wavelengths_of(scene)
+    if wavelengths is None or len(wavelengths) != 3:
+        return None
+    apart = np.abs(wavelengths[None] - np.asarray(get_sensor("srgb").centres)[:, None])
+    order = apart.argmin(axis=1)
+    return order.tolist() if sorted(order) == [0, 1, 2] and apart.min(axis=1).max() <= SRGB_NM else None
 
 
 def _encoded(scene: xr.DataArray) -> bool:

@@ -15,6 +15,7 @@ import torch
 
 from finewave import __version__
 from finewave.errors import InputError
+from finewave.locations import cache_folder
 from finewave.physics.requested_bands import RequestedBands, coverage, gaps, requested_bands
 from finewave.physics.sensors import get_sensor
 from finewave.physics.sensors.sensor import MIN_COVERAGE, Sensor
@@ -214,19 +215,22 @@ def _card(
 
 def _folder(
     model: Model, response: np.ndarray[Any, Any], requested: RequestedBands | None, facts: dict[str, Any]
-) -> Path:
-    """Return where the solution is kept: by all that it depends on."""
+) -> Path | None:
+    """Return where the solution is kept: by all that it depends on; None if there is no place for it."""
     assert model.card is not None
+    cache = cache_folder()
+    if cache is None:
+        return None
     digest = hashlib.sha256(json.dumps([__version__, model.card.sha256 or model.fingerprint(), facts]).encode())
     digest.update(response.astype(np.float32).tobytes())
     if requested is not None:
         digest.update(requested.wavelengths.tobytes() + requested.weights.astype(np.float32).tobytes())
-    return Path.home() / ".cache" / "finewave" / "solved" / f"{model.card.name[:60]}-{digest.hexdigest()[:24]}"
+    return cache / "solved" / f"{model.card.name[:60]}-{digest.hexdigest()[:24]}"
 
 
-def _kept(folder: Path) -> Model | None:
+def _kept(folder: Path | None) -> Model | None:
     """Return the solution in the cache; None if there is none, or it is damaged."""
-    if not folder.is_dir():
+    if folder is None or not folder.is_dir():
         return None
     try:
         return load_model(folder)
@@ -234,8 +238,10 @@ def _kept(folder: Path) -> Model | None:
         return None
 
 
-def _keep(model: Model, folder: Path) -> None:
+def _keep(model: Model, folder: Path | None) -> None:
     """Store a solution; a cache that cannot be written to is none."""
+    if folder is None:
+        return
     with contextlib.suppress(OSError, InputError):
         folder.parent.mkdir(parents=True, exist_ok=True)
         model.save(folder)

@@ -17,7 +17,7 @@ from pathlib import Path
 from finewave import __version__
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
-from finewave.locations import checkout
+from finewave.locations import cache_folder, checkout
 
 WEIGHTS = "model.safetensors"
 CARD = "card.json"
@@ -87,6 +87,11 @@ def fetch_weights(name: str, card: Path) -> Path:
     address = _address()
     if not address:
         raise InputError(f"the weights of {name!r} are not on this machine: {how_to_get_them()}")
+    if (cache := _cache()) is None:
+        raise InputError(
+            f"there is no home folder to keep the weights of {name!r} in; set HOME, or {FOLDER_VARIABLE} to a folder "
+            f"with {name}/{WEIGHTS}"
+        )
     url = f"{address.rstrip('/')}/{name}.safetensors"
     expected = json.loads(card.read_text(encoding="utf-8"))["sha256"]
     try:
@@ -103,17 +108,18 @@ def fetch_weights(name: str, card: Path) -> Path:
             f"{url} has other weights than this version of finewave expects: sha256 {actual[:12]}..., the card says "
             f"{expected[:12]}..."
         )
-    _cache().mkdir(parents=True, exist_ok=True)
-    with atomic_output(_cache() / name) as folder:
+    cache.mkdir(parents=True, exist_ok=True)
+    with atomic_output(cache / name) as folder:
         folder.mkdir()
         (folder / WEIGHTS).write_bytes(content)
         (folder / CARD).write_bytes(card.read_bytes())
-    return _cache() / name
+    return cache / name
 
 
 def _roots() -> Iterator[Path]:
     """Yield the folders with weights, in order of increasing priority."""
-    yield _cache()
+    if (cache := _cache()) is not None:
+        yield cache
     yield from _checkout()
     if os.environ.get(FOLDER_VARIABLE):
         yield Path(os.environ[FOLDER_VARIABLE])
@@ -142,9 +148,10 @@ def _checkout() -> list[Path]:
     return [] if root is None else [root / "weights"]
 
 
-def _cache() -> Path:
+def _cache() -> Path | None:
     """Weights with the same name may differ from version to version."""
-    return Path.home() / ".cache" / "finewave" / "weights" / __version__
+    cache = cache_folder()
+    return None if cache is None else cache / "weights" / __version__
 
 
 def _address() -> str | None:

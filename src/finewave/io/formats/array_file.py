@@ -55,6 +55,8 @@ class StoredArray:
         Its attributes (``units``, ``scale_factor``, ``_FillValue``, ...).
     is_text : bool
         It holds texts.
+    refusal : str
+        Why it is not read; empty if it is.
     """
 
     shape: tuple[int, ...]
@@ -62,6 +64,7 @@ class StoredArray:
     read: Callable[[tuple[slice, ...]], NDArray[Any]]
     attrs: Mapping[str, Any] = field(default_factory=dict)
     is_text: bool = False
+    refusal: str = ""
 
     def values(self) -> NDArray[Any]:
         """Read it completely."""
@@ -116,6 +119,8 @@ def open_image(
     image = stored[name]
     if image.dtype is None:
         raise InputError(f"variable {name!r} of {path} does not hold numbers")
+    if image.refusal:
+        raise InputError(f"cannot read {name} of {path}: {image.refusal}")
     beside = {n: stored[n] for n in numeric if n != name}
     with reading(path, kind):
         metadata: dict[str, Any] = {}

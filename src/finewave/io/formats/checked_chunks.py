@@ -20,7 +20,7 @@ _METADATA = ("zarr.json", ".zarray", ".zmetadata")
 _PIECE = 2**16
 _BLOCK = 2**17  # the largest of Zstandard
 _DEFLATE = 1032  # how far it compresses at most
-_UNKNOWN = ChunkLayout(refusal="do not say how chunks are stored")
+_UNKNOWN = ChunkLayout(refusal="its metadata do not say how chunks are stored; is the store whole?")
 _NONE = 2**64 - 1  # in an index: a chunk that is not stored
 
 
@@ -47,12 +47,9 @@ class CheckedStore(WrapperStore[Store]):
             if value is not None and name in _METADATA:
                 self._layouts.update(layouts_in(folder, name, value.to_bytes()))
             return value
-        layout = self._layout_of(folder)
+        array, layout = self._layout_of(folder)
         if layout.refusal:
-            raise InputError(
-                f"{self.shown}: its metadata {layout.refusal}; open it with the program that wrote it and save it "
-                "compressed once, by Blosc or Zstandard"
-            )
+            raise InputError(f"cannot read {array or 'the array'} of {self.shown}: {layout.refusal}")
         self._check_stored(key, layout)
         value = await super().get(key, prototype, byte_range)
         if value is not None:
@@ -67,10 +64,11 @@ class CheckedStore(WrapperStore[Store]):
         for key, prototype, byte_range in requests:
             yield key, await self.get(key, prototype, byte_range)
 
-    def _layout_of(self, folder: str) -> ChunkLayout:
+    def _layout_of(self, folder: str) -> tuple[str, ChunkLayout]:
+        """Return the name of the array whose chunks are in a folder, and how they are stored."""
         while folder not in self._layouts and folder:
             folder = folder.rpartition("/")[0]
-        return self._layouts.get(folder, _UNKNOWN)
+        return folder, self._layouts.get(folder, _UNKNOWN)
 
     def _check_stored(self, key: str, layout: ChunkLayout) -> None:
         """Refuse a file that is far larger than its chunk may be, which a sparse one is at no cost."""

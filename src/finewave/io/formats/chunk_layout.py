@@ -18,6 +18,12 @@ _UNKNOWN_BYTES = 2**28
 _MOST_IN_A_SHARD = 2**20
 _INDEX_ENTRY = 16  # bytes: where a chunk begins, and how many it has
 
+_LARGEST_CHUNK = 2**30  # numbers
+_MOST_BYTES = 2**28
+"""Of a chunk of which an array has little."""
+_AGAIN = "open it with the program that wrote it and save it compressed once, by Blosc or Zstandard"
+_SMALLER = "save it in smaller chunks"
+
 COMPRESSORS = frozenset({"blosc", "lz4", "zstd", "gzip", "zlib", "bz2", "lzma"})
 _FILTERS = frozenset(
     {"adler32", "base64", "bytes", "categorize", "crc32", "crc32c", "endian", "fletcher32", "jenkins_lookup3"}
@@ -50,7 +56,7 @@ class ChunkLayout:
     shard : Shard, optional
         Chunks within these, which are unpacked one by one.
     refusal : str
-        Why no chunk is read; empty if they are.
+        Why no chunk is read, and what helps; empty if they are.
     """
 
     compressor: str = ""
@@ -79,13 +85,30 @@ def layouts_in(folder: str, name: str, content: bytes) -> Iterator[tuple[str, Ch
 def _layout_of(array: Mapping[str, Any]) -> ChunkLayout:
     try:
         if "codecs" in array:
-            shape = array["chunk_grid"]["configuration"]["chunk_shape"]
-            return _layout(array["codecs"], [int(side) for side in shape], _bytes_each(array.get("data_type")))
-        steps = [*(array.get("filters") or ()), *([array["compressor"]] if array.get("compressor") else [])]
-        codecs = [{"name": str(step["id"]), "configuration": step} for step in steps]
-        return _layout(codecs, [int(side) for side in array["chunks"]], _bytes_each(array.get("dtype")))
+            shape = [int(side) for side in array["chunk_grid"]["configuration"]["chunk_shape"]]
+            codecs, bytes_each = array["codecs"], _bytes_each(array.get("data_type"))
+        else:
+            steps = [*(array.get("filters") or ()), *([array["compressor"]] if array.get("compressor") else [])]
+            codecs = [{"name": str(step["id"]), "configuration": step} for step in steps]
+            shape, bytes_each = [int(side) for side in array["chunks"]], _bytes_each(array.get("dtype"))
+        layout = _layout(codecs, shape, bytes_each)
+        too_large = too_large_chunks(shape, [int(side) for side in array["shape"]], bytes_each)
+        return ChunkLayout(refusal=too_large) if too_large and not layout.refusal else layout
     except (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError, RecursionError):
-        return ChunkLayout(refusal="describe how its chunks are stored in a way that is not understood")
+        return ChunkLayout(
+            refusal=f"its metadata describe how its chunks are stored in a way that is not understood; {_AGAIN}"
+        )
+
+
+def too_large_chunks(chunk: Sequence[int], shape: Sequence[int], bytes_each: int) -> str:
+    """Return why chunks are not read whatever they hold, empty if they are: the library allocates whole ones."""
+    count = math.prod(chunk)
+    if count > _LARGEST_CHUNK:
+        sides = " x ".join(str(each) for each in chunk)
+        return f"its chunks of {sides} numbers are larger than memory should hold; {_SMALLER}"
+    if count * bytes_each > _MOST_BYTES and count > 8 * math.prod(map(min, chunk, shape)):
+        return f"its chunks are far larger than the array; {_SMALLER}"
+    return ""
 
 
 def _bytes_each(stated: Any) -> int:
@@ -101,12 +124,14 @@ def _layout(codecs: Sequence[Mapping[str, Any]], shape: Sequence[int], bytes_eac
     names = [str(each["name"]).removeprefix("numcodecs.") for each in codecs]
     for name in names:
         if name not in COMPRESSORS | _FILTERS | _ENLARGING | {"sharding_indexed"}:
-            return ChunkLayout(refusal=f"name the codec {name!r}, which is not read: what it makes has no bound")
+            return ChunkLayout(
+                refusal=f"its metadata name the codec {name!r}, which is not read: what it makes has no bound; {_AGAIN}"
+            )
     packed = [name for name in names if name in COMPRESSORS or name == "sharding_indexed"]
     if len(packed) > 1:
-        return ChunkLayout(refusal=f"pack each chunk more than once ({', '.join(packed)})")
+        return ChunkLayout(refusal=f"its metadata pack each chunk more than once ({', '.join(packed)}); {_AGAIN}")
     if math.prod(map(_enlargement, names, codecs)) > TIMES:
-        return ChunkLayout(refusal=f"have filters that enlarge chunks more than {TIMES} times")
+        return ChunkLayout(refusal=f"its metadata have filters that enlarge chunks more than {TIMES} times; {_AGAIN}")
     if packed != ["sharding_indexed"]:
         return ChunkLayout("".join(packed), largest)
     return _sharded(codecs[names.index("sharding_indexed")]["configuration"], shape, bytes_each)
@@ -116,10 +141,12 @@ def _sharded(stated: Mapping[str, Any], shape: Sequence[int], bytes_each: int) -
     inside = [int(side) for side in stated["chunk_shape"]]
     count = math.prod(-(-outer // inner) for outer, inner in zip(shape, inside, strict=True))
     if not 0 < count <= _MOST_IN_A_SHARD:
-        return ChunkLayout(refusal=f"have {count:,} chunks in a shard, more than {_MOST_IN_A_SHARD:,}")
+        return ChunkLayout(
+            refusal=f"its metadata have {count:,} chunks in a shard, more than {_MOST_IN_A_SHARD:,}; {_AGAIN}"
+        )
     of_index = [str(each["name"]) for each in stated.get("index_codecs") or [{"name": "bytes"}, {"name": "crc32c"}]]
     if not {*of_index} <= {"bytes", "endian", *_CHECKSUMS}:
-        return ChunkLayout(refusal=f"pack the index of shards ({', '.join(of_index)})")
+        return ChunkLayout(refusal=f"its metadata pack the index of shards ({', '.join(of_index)}); {_AGAIN}")
     inner = _layout(stated["codecs"], inside, bytes_each)
     if inner.refusal:
         return inner

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import math
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +23,12 @@ _LARGEST_RATIO = 100
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
-    """Open a NumPy file: ``.npy`` lazily, ``.npz`` completely, because it is compressed.
+    """Open a NumPy file: ``.npy`` lazily; of ``.npz`` the arrays that are used, completely, as they are compressed.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file. Arrays of Python objects are refused: reading them could run any program.
+        The file. Arrays of Python objects are not opened: reading them could run any program.
 
     Returns
     -------
@@ -34,31 +37,76 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     """
     try:
         with reading(path, "NumPy array"):
-            opened: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-            if isinstance(opened, np.ndarray):
-                stored = {"image": stored_array(opened)}
-            else:
-                with opened:
-                    _check_packed(opened, path)
-                    stored = {name: stored_array(opened[name]) for name in opened.files}
+            stored = _members(path) if zipfile.is_zipfile(path) else {"image": _mapped(path)}
     except InputError as error:
         if not any(word in str(error.__cause__) for word in ("allow_pickle", "Python objects")):
             raise
-        raise InputError(
-            f"{path} holds Python objects, which are never opened: reading them could run any program; save a plain "
-            "array of numbers with numpy.save"
-        ) from error
+        raise InputError(_OBJECTS.format(path)) from error
     return open_image(stored, path, "NumPy array", options, default_band_axis=None)
 
 
-def _check_packed(archive: Any, path: Path) -> None:
-    """Refuse an archive whose arrays are far larger than their bytes: they are all read into memory."""
-    for each in archive.zip.infolist():
-        if each.file_size > max(_SMALL_BYTES, _LARGEST_RATIO * each.compress_size):
-            raise InputError(
-                f"cannot read {path}: {each.filename} unpacks to {each.file_size / 2**20:.0f} MB from "
-                f"{each.compress_size / 2**20:.1f} MB: it is nearly empty; save it without compression"
-            )
+_OBJECTS = (
+    "{} holds Python objects, which are never opened: reading them could run any program; save a plain array of "
+    "numbers with numpy.save"
+)
+
+
+def _mapped(path: Path) -> StoredArray:
+    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return stored_array(array)
+
+
+def _members(path: Path) -> dict[str, StoredArray]:
+    """Return the arrays of an ``.npz`` by their headers; each is read when it is used."""
+    with zipfile.ZipFile(path) as archive:
+        members = [each for each in archive.infolist() if each.filename.endswith(".npy")]
+        headers = [_header(archive, each) for each in members]
+    if any(dtype.hasobject for _, dtype in headers) and not any(dtype.kind in "fiub" for _, dtype in headers):
+        raise InputError(_OBJECTS.format(path))
+    return {
+        each.filename.removesuffix(".npy"): _member(path, each, *header)
+        for each, header in zip(members, headers, strict=True)
+    }
+
+
+def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _member(path: Path, member: zipfile.ZipInfo, shape: tuple[int, ...], dtype: np.dtype[Any]) -> StoredArray:
+    """Present an array of an archive."""
+    refusal = _refusal(member, math.prod(shape) * dtype.itemsize)
+
+    @functools.cache
+    def whole() -> NDArray[Any]:
+        if refusal:
+            raise InputError(f"cannot read {member.filename} of {path}: {refusal}")
+        with np.load(path, allow_pickle=False) as opened:
+            return np.asarray(opened[member.filename.removesuffix(".npy")])
+
+    return StoredArray(
+        shape=shape,
+        dtype=dtype if dtype.kind in "fiub" else None,
+        read=lambda key: np.asarray(whole()[key]),
+        is_text=holds_texts(dtype, "SU"),
+        refusal=refusal,
+    )
+
+
+def _refusal(member: zipfile.ZipInfo, declared: int) -> str:
+    """Return why an array is not read: it is far larger than its bytes, and would be read into memory."""
+    if declared > member.file_size:
+        return "it is cut short; save it again"
+    if member.file_size > max(_SMALL_BYTES, _LARGEST_RATIO * member.compress_size):
+        return (
+            f"it unpacks to {member.file_size / 2**20:.0f} MB from {member.compress_size / 2**20:.1f} MB: it is nearly "
+            "empty; save it without compression"
+        )
+    return ""
 
 
 def stored_array(array: NDArray[Any]) -> StoredArray:

@@ -15,6 +15,7 @@ from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
 from finewave.io.formats import geozarr
 from finewave.io.formats.array_file import StoredArray, holds_texts, open_image
+from finewave.io.formats.chunk_layout import too_large_chunks
 from finewave.io.formats.dataset_image import Groups
 from finewave.io.formats.datasets import open_groups
 from finewave.io.formats.eopf_layout import write_eopf
@@ -25,8 +26,7 @@ from finewave.io.formats.whole_blosc import check_lengths
 from finewave.io.open_options import OpenOptions, SaveOptions
 
 _CHUNK = 512
-_MOST_BYTES = 2**28
-"""Of texts, and of a chunk of which an array has little."""
+_MOST_BYTES = 2**28  # of texts
 
 
 def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
@@ -35,7 +35,7 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
         raise InputError(f"cannot read {path}: a Zarr store is a folder; this is a file")
     check_lengths()
     with reading(path, "Zarr store"):
-        named, stored, attrs, _ = arrays_of(path)
+        named, stored, attrs = arrays_of(path)
     if not named:
         return open_image(stored, path, "Zarr store", options, default_band_axis=None, file_attrs=attrs)
     return open_groups(lambda: groups_of(path), path, "Zarr store", options)
@@ -51,14 +51,13 @@ def groups_of(path: Path | Any) -> Groups:
         return xr.open_groups(path, engine="zarr", chunks=None, **keywords)
 
 
-def arrays_of(path: Path | Any) -> tuple[bool, dict[str, StoredArray], dict[str, Any], list[tuple[int, ...]]]:
+def arrays_of(path: Path | Any) -> tuple[bool, dict[str, StoredArray], dict[str, Any]]:
     """List the arrays of a Zarr store, a folder or a store of zarr-python.
 
     Returns
     -------
     tuple
-        Whether all arrays have named axes, as xarray needs; the arrays by their paths; attributes of the store; shapes
-        of the chunks.
+        Whether all arrays have named axes, as xarray needs; the arrays by their paths; attributes of the store.
     """
     import zarr
 
@@ -71,15 +70,14 @@ def arrays_of(path: Path | Any) -> tuple[bool, dict[str, StoredArray], dict[str,
         else:
             found = {name: each for name, each in root.members(max_depth=None) if isinstance(each, zarr.Array)}
     for name, each in found.items():
-        _check_sizes(each, f"{name} of {path}")
+        _check_texts(each, f"{name} of {path}")
     names = [
         each.metadata.dimension_names if each.metadata.zarr_format == 3 else each.attrs.get("_ARRAY_DIMENSIONS")
         for each in found.values()
         if each.ndim
     ]
     stored = {name: _stored(each) for name, each in found.items() if each.ndim}
-    chunks = [tuple(each.chunks) for each in found.values() if each.ndim]
-    return isinstance(root, zarr.Group) and None not in names, stored, dict(root.attrs), chunks
+    return isinstance(root, zarr.Group) and None not in names, stored, dict(root.attrs)
 
 
 def _checked(path: Path | Any) -> Any:
@@ -93,15 +91,11 @@ def _checked(path: Path | Any) -> Any:
     return CheckedStore(LocalStore(path, read_only=True), str(path))
 
 
-def _check_sizes(array: Any, shown: str) -> None:
-    """Refuse texts of a fixed length that fill the memory, and chunks far larger than their array."""
+def _check_texts(array: Any, shown: str) -> None:
+    """Refuse texts of a fixed length that fill the memory; chunks are looked at when they are read."""
     bytes_each = np.dtype(array.dtype).itemsize
     if np.dtype(array.dtype).kind in "SUV" and math.prod(array.shape) * bytes_each > _MOST_BYTES:
         raise InputError(f"cannot read {shown}: its texts of {bytes_each} bytes are larger than memory should hold")
-    whole = math.prod(array.shards or array.chunks)
-    inside = math.prod(map(min, array.shards or array.chunks, array.shape))
-    if whole * bytes_each > _MOST_BYTES and whole > 8 * inside:
-        raise InputError(f"cannot read {shown}: its chunks are far larger than the array")
 
 
 def _stored(array: Any) -> StoredArray:
@@ -112,6 +106,7 @@ def _stored(array: Any) -> StoredArray:
         read=lambda key: np.asarray(array[key]),
         attrs=_fill_value(array.fill_value) | dict(array.attrs),
         is_text=holds_texts(dtype),
+        refusal=too_large_chunks(array.shards or array.chunks, array.shape, dtype.itemsize),
     )
 
 
