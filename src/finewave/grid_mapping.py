@@ -126,11 +126,12 @@ def scene_transform(scene: xr.DataArray) -> Affine | None:
     stated = stated_transform(scene)
     if stated is not None and is_sheared(stated):
         return _of_part(scene, stated)
-    uneven = [axis for axis in ("x", "y") if axis in scene.coords and not is_even(scene.coords[axis].values)]
-    if uneven:
-        warn_uneven(uneven)
-        return None
     derived = derived_transform(scene, stated)
+    if derived is not None and np.isfinite(derived[:6]).all() and derived.determinant != 0:
+        uneven = [axis for axis in ("x", "y") if not is_even(scene.coords[axis].values)]
+        if uneven:
+            warn_uneven(uneven)
+            return None
     if derived is None or (stated is not None and _agree(stated, derived)):
         derived = stated
     return None if derived is None or derived.is_identity else derived
