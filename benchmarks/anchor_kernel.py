@@ -25,8 +25,8 @@ from finewave.calibration import anchor_correction, residual_kriging, spot_choic
 from finewave.calibration.anchor_correction import fit_correction
 from finewave.calibration.residual_kriging import OF_DARK_PIXELS, ErrorModel, FloatArray
 from finewave.metrics import sam
-from finewave.studies.anchor_spots import simulated_places, spectra_at
-from finewave.studies.fold_predictions import predicted_over_folds
+from finewave.studies.measurements.anchor_spots import simulated_places, spectra_at
+from finewave.studies.measurements.fold_predictions import predicted_over_folds
 from finewave.zoo.observation_model import colour_weights
 
 COUNTS = (1, 2, 4, 8, 16, 32)

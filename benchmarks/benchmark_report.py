@@ -153,7 +153,8 @@ _NOTES = {
     ],
     "Time and memory": [
         "*Freed memory*: finewave's commands keep it for later tensors; other Python programs return it to the",
-        "system, as PyTorch does on glibc, unless they call `finewave.allocator.keep_freed_memory()`. *Faster* and",
+        "system, as PyTorch does on glibc, unless they call "
+        "`finewave.process.allocator.keep_freed_memory()`. *Faster* and",
         "*less memory* are relative to the plain formulation in a process that returns it, as the public code runs;",
         "with kept memory the plain formulation is also faster, see its row. In the tables below it is kept, except",
         "for the plain formulation.",

@@ -20,8 +20,8 @@ from benchmarks.halos import SCENES
 from finewave.datasets.registry import open_scenes
 from finewave.metrics import evaluate
 from finewave.physics.degradation import degrade
-from finewave.zoo.bundled_weights import CARD
 from finewave.zoo.card import Card
+from finewave.zoo.distribution.bundled_weights import CARD
 from finewave.zoo.model import Model, load_model
 from finewave.zoo.precision import MOST_LOST, keeps_its_digits
 

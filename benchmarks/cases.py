@@ -146,7 +146,7 @@ def cases_of(network: str, groups: tuple[str, ...], *, quick: bool, plain: bool,
         for variant in formulations:
             add("post", variant, size=[20, 24] if quick else [512, 512], hs_bands=31, config=tiny)
         add("post", size=[24, 20] if quick else [1096, 715], hs_bands=102, config=tiny)
-    # as finewave's commands run: see `finewave.allocator`. The other way round of each is there to compare, without
+    # as finewave's commands run: see `finewave.process.allocator`. The other way round of each is to compare, without
     # its stages and operators
     keeps: dict[str, Any] = {} if device == "cuda" else {"keeps_memory": True}
 

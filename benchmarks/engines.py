@@ -25,7 +25,7 @@ from torch import Tensor
 
 from benchmarks.bfloat16 import SIDE, pairs
 from finewave.metrics import evaluate
-from finewave.zoo.export import export
+from finewave.zoo.exports.export import export
 from finewave.zoo.model import Model, load_model
 from finewave.zoo.precision import MOST_LOST
 

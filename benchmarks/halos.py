@@ -19,8 +19,8 @@ from finewave.datasets.registry import open_scenes
 from finewave.inference.tiling.plan import halos_of
 from finewave.inference.tiling.smallest_halos import difference_of, smallest_halos
 from finewave.physics.degradation import degrade
-from finewave.zoo.bundled_weights import CARD
 from finewave.zoo.card import Card
+from finewave.zoo.distribution.bundled_weights import CARD
 from finewave.zoo.model import Model, load_model
 
 SCENES = ("balloons", "beads", "cloth", "fake_and_real_food", "jelly_beans", "pompoms")

@@ -19,14 +19,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from finewave.allocator import keep_freed_memory
 from finewave.datasets.registry import known_split, open_scenes
 from finewave.errors import InputError
 from finewave.evaluation.named_models import model_named
 from finewave.locations import data_folder
+from finewave.physics.rendering.srgb import srgb_to_linear
 from finewave.physics.sensors import get_sensor
-from finewave.physics.srgb import srgb_to_linear
-from finewave.zoo.bundled_weights import weight_folders
+from finewave.process.allocator import keep_freed_memory
+from finewave.zoo.distribution.bundled_weights import weight_folders
 from finewave.zoo.model import Model, load_model
 
 DATASET, CAMERA = "cave", "nikon-d5100"

@@ -26,10 +26,10 @@ from benchmarks.meter import (
 )
 from benchmarks.plain import plain_module, plain_network
 from benchmarks.scene_run import measure_scene
-from finewave.allocator import keep_freed_memory
 from finewave.datasets.patches import Crops, DegradedScene, Sample
 from finewave.nn.kernels.window_attention import HeadAttention
 from finewave.nn.losses import l1
+from finewave.process.allocator import keep_freed_memory
 from finewave.systems.jssunet.loss import StageWeights, phase1_loss
 from finewave.systems.registry import SYSTEMS, create_model
 from finewave.training.activation_checkpointing import compiling, recomputing

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.scene_run import shipped, write_scene
-from finewave.inference.memory import tile_within
+from finewave.inference.machine.memory import tile_within
 from finewave.inference.options import bytes_of
 from finewave.inference.request import make_request
 from finewave.io.open_save import open_scene

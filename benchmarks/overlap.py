@@ -18,9 +18,9 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.scene_run import shipped, write_scene
-from finewave.inference import engine
+from finewave.inference.machine import engine
 from finewave.inference.predict import predict_file
-from finewave.inference.resume import ResumeStore
+from finewave.inference.tiling.resume import ResumeStore
 from finewave.inference.tiling.tile_run import read_tile
 from finewave.zoo.model import Model, load_model
 

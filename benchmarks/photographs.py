@@ -26,8 +26,8 @@ from finewave.datasets.registry import open_dataset
 from finewave.datasets.store import Store
 from finewave.errors import InputError
 from finewave.locations import data_folder
+from finewave.physics.rendering.srgb import srgb_to_linear
 from finewave.physics.sensors import get_sensor
-from finewave.physics.srgb import srgb_to_linear
 from finewave.systems.registry import create_model
 from finewave.systems.residual_sr.network import ResidualSR
 from finewave.zoo.card import describe

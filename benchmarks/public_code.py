@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from finewave.errors import InputError
 from finewave.nn.sampling import bicubic
 from finewave.systems.reference import from_reference
-from finewave.zoo.export import random_inputs
+from finewave.zoo.exports.export import random_inputs
 from finewave.zoo.model import Model
 
 RUNS = 3

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import finewave as fw
-from finewave.physics.srgb import srgb_to_linear
+from finewave.physics.rendering.srgb import srgb_to_linear
 from finewave.scene import make_scene
 from finewave.viz.figure.figure import make_figure
 from finewave.viz.report.report import write_report

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cases import Case, scene_cases
-from finewave.inference.resume import finished_tiles
+from finewave.inference.tiling.resume import finished_tiles
 
 SAMPLING_SECONDS = 0.05
 

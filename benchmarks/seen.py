@@ -17,8 +17,8 @@ from finewave.errors import InputError
 from finewave.evaluation.whole_scenes import WholeScenes
 from finewave.physics.sensors import get_sensor
 from finewave.training.seen_pixels import seen_pixels
-from finewave.zoo.bundled_weights import CARD
 from finewave.zoo.card import Card
+from finewave.zoo.distribution.bundled_weights import CARD
 from finewave.zoo.model import Model, load_model
 from finewave.zoo.seen import SeenPixels
 

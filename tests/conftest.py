@@ -44,7 +44,7 @@ def pytest_collection() -> Iterator[None]:
     """Leave what the test modules import out of all garbage collections: a million objects that stay.
 
     To look through them again and again took a quarter of the time of the collection of tests, and 4 % of theirs. It
-    stays enabled, as `finewave.collector` says why.
+    stays enabled, as `finewave.process.collector` says why.
     """
     usual = gc.get_threshold()
     gc.set_threshold(0)

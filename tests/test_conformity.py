@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from finewave.systems.base import SRNetwork
 from finewave.systems.registry import SYSTEMS, config_of, create_model
-from finewave.zoo.listing import list_models
+from finewave.zoo.distribution.listing import list_models
 from finewave.zoo.model import Model, load_model
 
 # keyword arguments that make each network as small as it can be with all of its parts in use

@@ -26,9 +26,9 @@ from rasterio.errors import CRSError
 import finewave as fw
 from finewave.crs_text import crs_definition, parse_crs
 from finewave.errors import InputError
-from finewave.inference.spot_places import placed
+from finewave.inference.spots.spot_places import placed
+from finewave.io.ground.spots import read_spots
 from finewave.io.open_save import load_scene
-from finewave.io.spots import read_spots
 from finewave.scene import make_scene, scene_crs
 from finewave.warnings import FinewaveWarning
 from tests.http_server import file_server

@@ -20,7 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 from finewave.cli import main
-from finewave.training.recipes import load_recipe
+from finewave.training.configuration.recipes import load_recipe
 from finewave.types import TASKS
 from tests.fork_server import ForkServer
 
@@ -263,7 +263,7 @@ def test_every_system_has_a_page() -> None:
 @pytest.mark.parametrize("task", ["sssr", "sr", "ssr", "fusion", "refsr"])
 def test_tasks_are_those_of_the_code(task: str) -> None:
     from finewave.systems.registry import SYSTEMS
-    from finewave.zoo.listing import list_models
+    from finewave.zoo.distribution.listing import list_models
 
     page = f"docs/tasks/{task}.md"
     title = (ROOT / page).read_text(encoding="utf-8").partition("\n")[0]
@@ -277,8 +277,8 @@ def test_tasks_are_those_of_the_code(task: str) -> None:
 
 
 def test_weights_are_those_that_ship() -> None:
-    from finewave.zoo.bundled_weights import CARD, weight_folders
     from finewave.zoo.card import Card
+    from finewave.zoo.distribution.bundled_weights import CARD, weight_folders
 
     for name, folder in weight_folders().items():
         card = Card.read(folder / CARD)
@@ -406,7 +406,7 @@ def test_metrics_and_conventions_are_those_of_the_code() -> None:
 
 
 def test_recipes_and_keys_are_those_of_the_code() -> None:
-    from finewave.training.recipes import list_recipes
+    from finewave.training.configuration.recipes import list_recipes
 
     told = {name for row in rows_of("docs/training.md", "## Recipes") for name in re.findall(r"`([^`]+)`", row[0])}
     for page in (

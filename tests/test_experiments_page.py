@@ -7,10 +7,10 @@ import shlex
 from pathlib import Path
 
 from finewave.cli import main
-from finewave.studies.catalogue import FIGURES, STUDIES
 from finewave.studies.dataset_facts import base_of
+from finewave.studies.definitions.catalogue import FIGURES, STUDIES
 from finewave.studies.study_request import request_cells
-from finewave.training.recipes import load_recipe
+from finewave.training.configuration.recipes import load_recipe
 from tests.test_docs import ROOT, parse, rows_of
 
 PAGE = "docs/experiments.md"

@@ -14,7 +14,7 @@ from finewave.datasets.custom import read_description
 from finewave.errors import InputError
 from finewave.physics.sensors.yaml_sensor import read_yaml_sensor
 from finewave.systems.registry import list_systems, system_named
-from finewave.training.recipes import load_recipe
+from finewave.training.configuration.recipes import load_recipe
 from finewave.viz.server.offered_models import model_label
 from finewave.zoo.card import Card
 from finewave.zoo.model import Model

@@ -81,3 +81,14 @@ def test_a_class_has_a_name_of_its_own() -> None:
 
 def test_a_module_has_a_name_of_its_own() -> None:
     assert not repeated((path.stem, path) for path in MODULES if path.stem not in SAME_JOB and has_own_name(path))
+
+
+def test_no_folder_holds_more_than_fifteen_modules() -> None:
+    """Commands are a list of like things: one file each."""
+    inside: dict[Path, list[Path]] = {}
+    for path in MODULES:
+        if path.stem != "__init__":
+            inside.setdefault(path.parent, []).append(path)
+    assert {folder.as_posix(): len(found) for folder, found in inside.items() if len(found) > 15}.keys() <= {"cli"}
+    shared = [path.stem for path in inside[Path("cli")] if has_own_name(path)]
+    assert set(shared) <= {"program"}, f"{shared}: what commands share stands in cli/terminal/"

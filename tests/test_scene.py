@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finewave.errors import InputError
-from finewave.physics.srgb import linear_to_srgb, srgb_to_linear
+from finewave.physics.rendering.srgb import linear_to_srgb, srgb_to_linear
 from finewave.scene import (
     attribute_from_text,
     attribute_to_text,

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 
 from finewave.types import TASKS
-from finewave.zoo.bundled_weights import CARD, weight_folders
 from finewave.zoo.card import Card
+from finewave.zoo.distribution.bundled_weights import CARD, weight_folders
 
 ROOT = Path(__file__).parents[2]
 HEADING = "## Trained weights"

@@ -15,9 +15,9 @@ _HOME_OF = {
     "FinewaveWarning": "finewave.warnings",
     "Model": "finewave.zoo.model",
     "create_model": "finewave.systems.registry",
-    "list_models": "finewave.zoo.listing",
+    "list_models": "finewave.zoo.distribution.listing",
     "load_model": "finewave.zoo.loading",
-    "export": "finewave.zoo.export",
+    "export": "finewave.zoo.exports.export",
     "from_reference": "finewave.systems.reference",
     "info": "finewave.inference.file_info",
     "open_scene": "finewave.io.open_save",
@@ -25,7 +25,7 @@ _HOME_OF = {
     "get_sensor": "finewave.physics.sensors",
     "degrade": "finewave.physics.degradation",
     "super_resolve": "finewave.inference.super_resolve",
-    "to_rgb": "finewave.physics.colour",
+    "to_rgb": "finewave.physics.rendering.colour",
     "metrics": "finewave.metrics",
     "plot": "finewave.viz.plot",
 }
@@ -59,15 +59,15 @@ if TYPE_CHECKING:
     from finewave.inference.super_resolve import super_resolve as super_resolve
     from finewave.io.open_save import open_scene as open_scene
     from finewave.io.open_save import save_scene as save_scene
-    from finewave.physics.colour import to_rgb as to_rgb
     from finewave.physics.degradation import degrade as degrade
+    from finewave.physics.rendering.colour import to_rgb as to_rgb
     from finewave.physics.sensors import get_sensor as get_sensor
     from finewave.systems.reference import from_reference as from_reference
     from finewave.systems.registry import create_model as create_model
     from finewave.viz import plot as plot
     from finewave.warnings import FinewaveWarning as FinewaveWarning
-    from finewave.zoo.export import export as export
-    from finewave.zoo.listing import list_models as list_models
+    from finewave.zoo.distribution.listing import list_models as list_models
+    from finewave.zoo.exports.export import export as export
     from finewave.zoo.loading import load_model as load_model
     from finewave.zoo.model import Model as Model
 

@@ -54,7 +54,7 @@ def describe_machine() -> dict[str, Any]:
     """Return processor, cores, threads, the instructions that may be used, GPU, versions, load, date and commit."""
     import torch
 
-    from finewave.instructions import bfloat16_instructions, vectors
+    from finewave.process.instructions import bfloat16_instructions, vectors
 
     usable = bfloat16_instructions()
     return {

@@ -24,7 +24,7 @@ from benchmarks.plain import plain_network
 from benchmarks.scene_run import _Tiles, watch
 from benchmarks.suite import measure_apart, read_run, run_suite
 from benchmarks.targets import growth_of, ratios_of, scene_targets, shares_of, targets_of
-from finewave.inference.resume import unfinished_folder
+from finewave.inference.tiling.resume import unfinished_folder
 from finewave.nn.kernels.fused_conv import fused_conv
 from finewave.systems.registry import create_model
 from finewave.zoo.flops import flops_of

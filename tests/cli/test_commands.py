@@ -12,7 +12,7 @@ import click
 import pytest
 
 from finewave.cli import main
-from finewave.zoo.listing import list_models
+from finewave.zoo.distribution.listing import list_models
 from tests.cli.command_line import run
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def test_help_of_every_command() -> None:
 
 
 def test_models_table(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path) -> None:
-    monkeypatch.setattr("finewave.zoo.bundled_weights.weight_folders", lambda: {"tiny": tiny_weights})
+    monkeypatch.setattr("finewave.zoo.distribution.bundled_weights.weight_folders", lambda: {"tiny": tiny_weights})
     result = run("models")
     assert result.exit_code == 0
     header, _, *rows = result.stdout.splitlines()

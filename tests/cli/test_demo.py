@@ -43,7 +43,7 @@ def test_demo_refuses_what_it_cannot_use(photograph: Path, tiny_weights: Path, t
 
 
 def test_consistency_of_a_perfect_result(tiny_weights: Path) -> None:
-    from finewave.inference.consistency import consistency_psnr
+    from finewave.inference.corrections.consistency import consistency_psnr
     from finewave.physics.degradation import degrade
     from finewave.scene import make_scene
     from finewave.zoo.model import load_model

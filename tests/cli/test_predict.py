@@ -190,7 +190,7 @@ def test_stored_numbers_halo_and_pooling(tiny_weights: Path, tmp_path: Path) -> 
 
 
 def test_how_far_it_is(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("finewave.cli.progress.QUIET_SECONDS", 0)
+    monkeypatch.setattr("finewave.cli.terminal.progress.QUIET_SECONDS", 0)
     result = run("predict", large(tmp_path), "-o", tmp_path / "out.zarr", "--model", tiny_weights, "--tile", "16")
     lines = [line for line in result.stderr.splitlines() if line.startswith("predict: ")]
     assert [line.partition(",")[0] for line in lines] == [f"predict: {n} of 6" for n in range(7)]

@@ -10,7 +10,7 @@ import numpy as np
 
 import finewave as fw
 from finewave.cli.predict import KERNELS, predict
-from finewave.cli.shared_options import numbers_or_names
+from finewave.cli.terminal.shared_options import numbers_or_names
 from finewave.inference.options import PredictOptions
 from finewave.physics import degradation
 from finewave.scene import make_scene

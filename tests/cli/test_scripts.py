@@ -17,11 +17,11 @@ from click.testing import Result
 
 import finewave as fw
 from finewave.cli import main
-from finewave.cli.progress import Progress
-from finewave.cli.streams import print_json, quietness
+from finewave.cli.terminal.progress import Progress
+from finewave.cli.terminal.streams import print_json, quietness
 from finewave.datasets.registry import list_datasets
 from finewave.scene import make_scene
-from finewave.zoo.listing import list_models
+from finewave.zoo.distribution.listing import list_models
 from tests.cli.command_line import run, warnings_of
 from tests.studies.conftest import prepared, request_of, tiny, write_made_up  # noqa: F401 - fixtures
 from tests.test_docs import commands_in, parse
@@ -61,7 +61,7 @@ def test_help_shows_an_example_that_parses(path: tuple[str, ...]) -> None:
 
 
 def test_models_as_json(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path) -> None:
-    monkeypatch.setattr("finewave.zoo.bundled_weights.weight_folders", lambda: {"tiny": tiny_weights})
+    monkeypatch.setattr("finewave.zoo.distribution.bundled_weights.weight_folders", lambda: {"tiny": tiny_weights})
     told = document(run("models", "--task", "sssr", "--json"))
     assert [one["name"] for one in told] == list_models("sssr")
     (mine,) = next(one for one in told if one["name"] == "jssunet")["weights"]
@@ -169,9 +169,9 @@ def test_documents_are_json_everywhere(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_progress_says_what_is_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("finewave.cli.progress.QUIET_SECONDS", 0)
+    monkeypatch.setattr("finewave.cli.terminal.progress.QUIET_SECONDS", 0)
     clock = iter(range(0, 100_000, 600))
-    monkeypatch.setattr("finewave.cli.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("finewave.cli.terminal.progress.time.monotonic", lambda: next(clock))
     with Progress("download", in_bytes=True) as progress:
         for done in (1_000_000, 2_000_000):
             progress(done, 4_000_000)

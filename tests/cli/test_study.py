@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from finewave.studies.catalogue import STUDIES
+from finewave.studies.definitions.catalogue import STUDIES
 from finewave.studies.results import all_results
 from tests.cli.command_line import assert_refused, run
 from tests.studies.conftest import prepared, request_of, tiny, write_made_up  # noqa: F401 - fixtures

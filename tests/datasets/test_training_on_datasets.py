@@ -17,7 +17,7 @@ from finewave.physics.sensors import get_sensor
 from finewave.studies import scoring
 from finewave.studies.study_request import request_cells
 from finewave.systems.registry import SYSTEMS, create_model
-from finewave.training.recipes import load_recipe
+from finewave.training.configuration.recipes import load_recipe
 from finewave.training.trainer import train
 from finewave.zoo.model import Model
 from tests.datasets.layouts import LAYOUTS

@@ -12,13 +12,13 @@ import rasterio
 
 from finewave.errors import InputError
 from finewave.inference.predict import predict_file
-from finewave.inference.resume import unfinished_folder
 from finewave.inference.super_resolve import super_resolve_with_spread
+from finewave.inference.tiling.resume import unfinished_folder
 from finewave.io.open_save import load_scene
 from finewave.scene import scene_crs, scene_transform
 from finewave.zoo.model import Model
 from tests.inference.test_consistent import OUTPUT_NM, joint, observed
-from tests.inference.test_resume import finished_in, stop_after
+from tests.inference.tiling.test_resume import finished_in, stop_after
 from tests.inference.tiny_models import write_scene
 from tests.io.scene_helpers import full_disk
 

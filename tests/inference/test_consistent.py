@@ -18,7 +18,7 @@ from finewave.inference.options import PredictOptions
 from finewave.inference.processing import choose_processing
 from finewave.inference.super_resolve import super_resolve
 from finewave.inference.tiling.plan import plan_tiles
-from finewave.physics.damped_projection import DampedProjection
+from finewave.physics.inversion.damped_projection import DampedProjection
 from finewave.systems.registry import create_model
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.card import describe

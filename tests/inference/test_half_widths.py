@@ -16,9 +16,9 @@ from finewave.errors import InputError
 from finewave.inference.options import PredictOptions
 from finewave.inference.predict import predict_file
 from finewave.inference.super_resolve import super_resolve
+from finewave.io.ground.spectral_library import Spectrum
+from finewave.io.ground.spots import PIXELS, Spot
 from finewave.io.open_save import load_scene, save_scene
-from finewave.io.spectral_library import Spectrum
-from finewave.io.spots import PIXELS, Spot
 from finewave.systems.registry import create_model
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.card import describe

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from finewave.errors import InputError
-from finewave.inference import memory
-from finewave.inference.memory import STEP, machine_memory, peak_bytes, tile_within
+from finewave.inference.machine import memory
+from finewave.inference.machine.memory import STEP, machine_memory, peak_bytes, tile_within
 from finewave.inference.options import bytes_of
 from finewave.inference.predict import predict_file
 from finewave.inference.request import make_request

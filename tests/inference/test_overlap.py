@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.overlap import common, covered
-from finewave.inference import engine
+from finewave.inference.machine import engine
 from finewave.inference.predict import predict_file
 from finewave.io.open_save import save_scene
 from finewave.scene import make_scene

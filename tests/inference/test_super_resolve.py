@@ -106,7 +106,7 @@ def test_photograph_for_a_model_of_another_camera(
 ) -> None:
     model.save(tmp_path / "for-photographs", name="for-photographs", sensor="srgb")
     folders = {"for-photographs": tmp_path / "for-photographs"}
-    monkeypatch.setattr("finewave.zoo.bundled_weights.weight_folders", lambda: folders)
+    monkeypatch.setattr("finewave.zoo.distribution.bundled_weights.weight_folders", lambda: folders)
     photograph = scene_of(attrs={"sensor": "srgb"})
     with pytest.warns(FinewaveWarning, match="trained on the sensor 'nikon-d5100'; use for-photographs"):
         super_resolve(photograph, model)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import finewave as fw
-from finewave.inference.adaptation import adapted
+from finewave.inference.corrections.adaptation import adapted
 from finewave.inference.options import PredictOptions
 from finewave.inference.predict import predict_file
 from finewave.inference.request import make_request

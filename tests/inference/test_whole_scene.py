@@ -19,7 +19,7 @@ import pytest
 import rasterio
 
 from benchmarks.scene_run import watch
-from finewave.inference.resume import unfinished_folder
+from finewave.inference.tiling.resume import unfinished_folder
 from finewave.io.open_save import open_scene, save_scene
 from finewave.scene import make_scene, with_georeference
 from finewave.systems.registry import create_model

@@ -30,9 +30,9 @@ from finewave.scene import make_scene, scene_crs, scene_transform
 from finewave.systems.registry import create_model
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.card import describe
-from finewave.zoo.export import export
+from finewave.zoo.exports.export import export
+from finewave.zoo.exports.onnx_model import OnnxModel
 from finewave.zoo.model import Model, load_model
-from finewave.zoo.onnx_model import OnnxModel
 from tests.inference.tiny_models import PLACE
 
 ROOT = Path(__file__).parents[2]

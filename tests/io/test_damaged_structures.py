@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import finewave as fw
-from finewave.io.spectral_library import read_spectra
-from finewave.io.spots import read_spots
+from finewave.io.ground.spectral_library import read_spectra
+from finewave.io.ground.spots import read_spots
 from tests.io.products import test_stac as stac
 
 pytestmark = pytest.mark.filterwarnings("ignore::finewave.warnings.FinewaveWarning")

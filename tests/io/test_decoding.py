@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from finewave.errors import InputError
-from finewave.io.formats.decoding import Decoding, choose_decoding, is_number
-from finewave.io.formats.stated import stated_in
+from finewave.io.formats.values.decoding import Decoding, choose_decoding, is_number
+from finewave.io.formats.values.stated import stated_in
 from finewave.warnings import FinewaveWarning
 
 LOWEST = np.finfo(np.float32).min

@@ -22,11 +22,11 @@ from rasterio.enums import ColorInterp
 from rasterio.transform import Affine, from_origin
 
 from finewave.errors import InputError
-from finewave.inference.band_matching import match_bands
+from finewave.inference.matching.band_matching import match_bands
 from finewave.io.open_save import open_scene, save_scene
 from finewave.scene import scene_transform
 from finewave.warnings import FinewaveWarning
-from finewave.zoo.bundled_weights import weight_folders
+from finewave.zoo.distribution.bundled_weights import weight_folders
 from finewave.zoo.model import load_model
 
 STORED = np.arange(4 * 5 * 6).reshape(4, 5, 6) * 100 + 100  # 100 ... 12000

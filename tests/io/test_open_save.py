@@ -206,7 +206,7 @@ def test_fault_while_computing_is_not_blamed_on_the_disk(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["scene.tif", "scene.img", "scene.nc", "scene.zarr", "scene.h5"])
 def test_opening_reads_no_values(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     save_scene(full_scene(), tmp_path / name)
-    from finewave.io.formats.lazy import LazyValues
+    from finewave.io.formats.values.lazy import LazyValues
 
     read: list[object] = []
     whole = LazyValues._block

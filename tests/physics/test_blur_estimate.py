@@ -11,8 +11,8 @@ import torch
 
 from finewave.datasets.registry import known_split, open_scenes
 from finewave.physics.blur_estimate import USUAL_ERROR, Curvatures, equivalent_fwhm, variance_of
-from finewave.physics.damped_projection import noise_of
 from finewave.physics.degradation import degrade
+from finewave.physics.inversion.damped_projection import noise_of
 from finewave.physics.observation import Observation
 from finewave.physics.sensors import apply_response, get_sensor
 

@@ -10,7 +10,7 @@ import pytest
 
 from finewave.evaluation.protocols import PROTOCOLS
 from finewave.metrics import METRICS
-from finewave.studies import catalogue
+from finewave.studies.definitions import catalogue
 from finewave.studies.experiment import Cell, StudyRequest
 from finewave.studies.results import write_result
 from finewave.studies.study_request import request_cells

@@ -4,7 +4,7 @@ import pytest
 
 import finewave as fw
 from finewave.studies.budget import Budget
-from finewave.training.recipes import load_recipe
+from finewave.training.configuration.recipes import load_recipe
 
 
 @pytest.mark.parametrize(

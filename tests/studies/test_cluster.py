@@ -6,10 +6,10 @@ import pytest
 
 import finewave as fw
 from finewave.studies.cluster import run_spread
+from finewave.studies.reports.tables import build_table
 from finewave.studies.results import all_results
 from finewave.studies.runner import missing_groups, run_groups
 from finewave.studies.study_request import request_cells
-from finewave.studies.tables import build_table
 
 pytestmark = pytest.mark.usefixtures("prepared")
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import finewave as fw
-from finewave.studies import catalogue
-from finewave.studies.definition import Figure
+from finewave.studies.definitions import catalogue
+from finewave.studies.definitions.definition import Figure
 from finewave.studies.figures import choose_scene, take_picture
 from tests.cli.command_line import assert_refused, run
 from tests.studies.conftest import request_of

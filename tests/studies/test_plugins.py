@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from finewave.studies.catalogue import COMMANDS, STUDIES, add_plugins
-from finewave.training.recipes import list_recipes, load_recipe
+from finewave.studies.definitions.catalogue import COMMANDS, STUDIES, add_plugins
+from finewave.training.configuration.recipes import list_recipes, load_recipe
 from finewave.warnings import FinewaveWarning
 
 MODULE = """
-from finewave.studies.definition import Row, Study
+from finewave.studies.definitions.definition import Row, Study
 
 ROW = Row("mine", "Mine", "jssunet", "mine", overrides=("model.stages=2",))
 STUDY = Study("my-study", "A study of mine", "me", "jssunet", (ROW, Row("bicubic", "Bicubic", "bicubic")))
@@ -97,7 +97,7 @@ NETWORK = """
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from finewave.studies.definition import Row, Study
+from finewave.studies.definitions.definition import Row, Study
 from finewave.systems.base import SRNetwork
 
 

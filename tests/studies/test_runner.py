@@ -12,11 +12,11 @@ import torch
 import finewave as fw
 from finewave.datasets.store import Store
 from finewave.io.sole_writer import sole_writer
+from finewave.studies.reports.table_formats import write_table
+from finewave.studies.reports.tables import build_table
 from finewave.studies.results import all_results, find_result
 from finewave.studies.runner import missing_groups, run_groups, trainings_folder
 from finewave.studies.scoring import score
-from finewave.studies.table_formats import write_table
-from finewave.studies.tables import build_table
 from tests.fork_server import ForkServer
 from tests.studies.conftest import request_of
 from tests.training.dying import dying

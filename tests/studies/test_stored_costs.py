@@ -14,7 +14,7 @@ from finewave.studies.runner import missing_groups
 from finewave.studies.stored_costs import STORED, StoredCosts, recipes_of
 from finewave.studies.study_request import request_cells
 from finewave.systems.registry import create_model
-from finewave.training.recipes import network_options
+from finewave.training.configuration.recipes import network_options
 
 STALE = "run: python -m finewave.studies.stored_costs"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from finewave.evaluation.protocols import PROTOCOLS, Protocol
-from finewave.studies import catalogue
-from finewave.studies.definition import Row, Study
+from finewave.studies.definitions import catalogue
+from finewave.studies.definitions.definition import Row, Study
 from tests.training.small_jssunet import SMALL
 
 CROPS = Protocol("tiny", "For tests.", {"kernel": "gaussian"}, 16, "jssunet", ("psnr", "ssim", "sam", "ergas_4"))

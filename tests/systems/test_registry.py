@@ -8,7 +8,7 @@ import torch
 from finewave.physics.degradation import degrade
 from finewave.systems.jssunet.network import JSSUNet
 from finewave.systems.registry import config_of, create_model, with_degradation
-from finewave.zoo.listing import list_models
+from finewave.zoo.distribution.listing import list_models
 
 
 def test_names_and_tasks() -> None:

@@ -69,7 +69,7 @@ def test_recipes_are_checked_without_pytorch() -> None:
     code = f"""
 import sys
 from finewave.errors import InputError
-from finewave.training.recipes import load_recipe
+from finewave.training.configuration.recipes import load_recipe
 for name in {recipes}:
     load_recipe(name, ["phase1.learning_rate=0.001"])
 try:

@@ -8,9 +8,9 @@ import pytest
 
 import finewave as fw
 from finewave.scene import make_scene
+from finewave.training.configuration.recipes import load_recipe
 from finewave.training.fit import FitOptions, fit
 from finewave.training.fit_size import FEWEST, seconds_of_a_step, size_for
-from finewave.training.recipes import load_recipe
 from tests.training.test_fit import SENSOR, WAVELENGTHS, blobs
 
 JSSUNET = ["model.scale=2", "model.ms_bands=2", "model.hs_bands=6"]

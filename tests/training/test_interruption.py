@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finewave import interruption
+from finewave.process import interruption
 from finewave.training.callbacks import BestWeights, MinuteCheckpoint
 from finewave.training.trainer import train
 

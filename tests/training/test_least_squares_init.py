@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from finewave.errors import InputError
 from finewave.systems.registry import create_model
+from finewave.training.configuration.recipes import load_recipe
 from finewave.training.least_squares_init import fit_last_convolution
-from finewave.training.recipes import load_recipe
 
 
 class Small(nn.Module):

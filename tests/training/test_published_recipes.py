@@ -14,7 +14,7 @@ from finewave.datasets.base import Image
 from finewave.datasets.catalogue.worldview2_colosseum import WAVELENGTHS
 from finewave.datasets.store import write_store
 from finewave.training import trainer
-from finewave.training.recipes import load_recipe
+from finewave.training.configuration.recipes import load_recipe
 from tests.training.conftest import smooth_scene
 
 

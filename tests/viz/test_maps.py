@@ -14,8 +14,8 @@ from finewave.viz import maps
 from finewave.viz.error_maps import angle_map, rmse_map
 from finewave.viz.maps import colour_limit, make_map, offered_maps
 from finewave.viz.scene_pair import half_widths_beside, open_scene_pair
-from finewave.viz.server.scores import ROWS, scores
-from finewave.viz.server.spectra import RegionOfInterest
+from finewave.viz.server.spectral_plot.scores import ROWS, scores
+from finewave.viz.server.spectral_plot.spectra import RegionOfInterest
 from finewave.viz.windows import Frame
 from tests.viz.views import SIZE, opened
 
@@ -88,7 +88,7 @@ def test_the_colour_bar_covers_the_map(tmp_path: Path) -> None:
 
 def test_scores_are_the_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from finewave.metrics import METRICS, evaluate
-    from finewave.viz.server import scores as module
+    from finewave.viz.server.spectral_plot import scores as module
 
     view = opened(tmp_path)
     assert view.reference is not None

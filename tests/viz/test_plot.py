@@ -11,8 +11,8 @@ import pytest
 
 import finewave as fw
 from finewave.errors import InputError
-from finewave.plain_text import one_line
 from finewave.scene import make_scene
+from finewave.text.plain_text import one_line
 from tests.viz.scenes import WAVELENGTHS, truth_values
 
 

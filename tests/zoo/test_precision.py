@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from finewave import instructions
 from finewave.datasets.patches import DegradedScene
 from finewave.datasets.registry import open_scenes
 from finewave.errors import InputError
 from finewave.metrics import MetricAccumulator
 from finewave.physics.sensors import get_sensor
+from finewave.process import instructions
 from finewave.provenance import describe_machine
 from finewave.systems.base import SRNetwork
 from finewave.zoo import precision as module

@@ -15,7 +15,7 @@ import finewave as fw
 from finewave.datasets.registry import get_dataset
 from finewave.evaluation.baselines import FLOORS
 from finewave.evaluation.evaluator import evaluate_model, reference_options
-from finewave.zoo.bundled_weights import weight_folders
+from finewave.zoo.distribution.bundled_weights import weight_folders
 
 NAMES = fw.list_models(trained=True)
 BELOW_THE_FLOOR = ("awan-cave", "mstpp-cave", "ikonos-aviris-x2", "any-sensor-vnir100")

@@ -9,7 +9,6 @@ from finewave.cli.anchors import anchors
 from finewave.cli.bench import bench
 from finewave.cli.calibrate import calibrate
 from finewave.cli.compare import compare
-from finewave.cli.completion import completion
 from finewave.cli.data import data
 from finewave.cli.demo import demo
 from finewave.cli.evaluate import evaluate
@@ -22,8 +21,9 @@ from finewave.cli.predict import predict
 from finewave.cli.program import Program
 from finewave.cli.report import report
 from finewave.cli.sensors import sensors
-from finewave.cli.shared_options import example
 from finewave.cli.study import study
+from finewave.cli.terminal.completion import completion
+from finewave.cli.terminal.shared_options import example
 from finewave.cli.train import train
 from finewave.cli.view import view
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from finewave.cli.completion import model_names, sensor_names
-from finewave.cli.shared_options import COUNT, example, numbers_or_file
-from finewave.cli.streams import json_option, print_json
-from finewave.cli.table import table
+from finewave.cli.terminal.completion import model_names, sensor_names
+from finewave.cli.terminal.shared_options import COUNT, example, numbers_or_file
+from finewave.cli.terminal.streams import json_option, print_json
+from finewave.cli.terminal.table import table
 
 
 @click.command(
@@ -44,9 +44,9 @@ def anchors(
     result: finewave predict SCENE --anchors FILE.
     """
     from finewave.errors import InputError
-    from finewave.inference.where_to_measure import model_to_correct, where_to_measure
+    from finewave.inference.spots.where_to_measure import model_to_correct, where_to_measure
+    from finewave.io.ground.place_files import write_places
     from finewave.io.open_save import open_scene
-    from finewave.io.place_files import write_places
 
     if picture is not None and picture.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise InputError(f"--picture {picture}: a name that ends in .png or .jpg is accepted")

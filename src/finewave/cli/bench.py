@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from finewave.cli.completion import systems_and_models
-from finewave.cli.progress import Progress
-from finewave.cli.shared_options import example
-from finewave.cli.streams import print_json, working
-from finewave.cli.table import table
+from finewave.cli.terminal.completion import systems_and_models
+from finewave.cli.terminal.progress import Progress
+from finewave.cli.terminal.shared_options import example
+from finewave.cli.terminal.streams import print_json, working
+from finewave.cli.terminal.table import table
 
 STDOUT = Path("-")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from finewave.allocator import keep_freed_memory
-from finewave.cli.completion import choices, dataset_names
-from finewave.cli.progress import Progress
-from finewave.cli.shared_options import example, refuse_with_folds
-from finewave.cli.streams import json_option, print_json, working
-from finewave.cli.table import table
+from finewave.cli.terminal.completion import choices, dataset_names
+from finewave.cli.terminal.progress import Progress
+from finewave.cli.terminal.shared_options import example, refuse_with_folds
+from finewave.cli.terminal.streams import json_option, print_json, working
+from finewave.cli.terminal.table import table
+from finewave.process.allocator import keep_freed_memory
 
 
 @click.command(
@@ -58,10 +58,15 @@ def calibrate(
     from finewave.errors import InputError
     from finewave.inference.options import USUAL_SHARE
     from finewave.io.atomic import atomic_output
-    from finewave.studies.coverage import errors_of_model, errors_of_refits, errors_over_folds, store_intervals
-    from finewave.studies.fold_predictions import folds_of
-    from finewave.studies.predicted_files import files_named
-    from finewave.zoo.bundled_weights import weight_folders
+    from finewave.studies.measurements.coverage import (
+        errors_of_model,
+        errors_of_refits,
+        errors_over_folds,
+        store_intervals,
+    )
+    from finewave.studies.measurements.fold_predictions import folds_of
+    from finewave.studies.measurements.predicted_files import files_named
+    from finewave.zoo.distribution.bundled_weights import weight_folders
     from finewave.zoo.model import load_model
 
     path = folder / "card.json"

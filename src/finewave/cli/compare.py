@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from finewave.cli.shared_options import example
-from finewave.cli.streams import json_option, print_json, working
-from finewave.cli.table import table
+from finewave.cli.terminal.shared_options import example
+from finewave.cli.terminal.streams import json_option, print_json, working
+from finewave.cli.terminal.table import table
 
 
 @click.command(epilog=example("finewave compare result.tif truth.tif --scale 4"))

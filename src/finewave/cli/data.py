@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from finewave.cli.completion import dataset_names, datasets_and_files, sensor_names
-from finewave.cli.progress import Progress
-from finewave.cli.shared_options import example
-from finewave.cli.streams import json_option, print_json, working
-from finewave.cli.table import table
+from finewave.cli.terminal.completion import dataset_names, datasets_and_files, sensor_names
+from finewave.cli.terminal.progress import Progress
+from finewave.cli.terminal.shared_options import example
+from finewave.cli.terminal.streams import json_option, print_json, working
+from finewave.cli.terminal.table import table
 from finewave.errors import InputError
 
 if TYPE_CHECKING:

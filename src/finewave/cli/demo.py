@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from finewave.allocator import keep_freed_memory
-from finewave.cli.completion import model_names
-from finewave.cli.progress import Progress
-from finewave.cli.shared_options import example
-from finewave.cli.streams import json_option, print_json, working
+from finewave.cli.terminal.completion import model_names
+from finewave.cli.terminal.progress import Progress
+from finewave.cli.terminal.shared_options import example
+from finewave.cli.terminal.streams import json_option, print_json, working
 from finewave.extras import check_extra
+from finewave.process.allocator import keep_freed_memory
 
 
 @click.command(epilog=example("finewave demo --image photo.jpg --out mine"))

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from finewave.allocator import keep_freed_memory
-from finewave.cli.completion import baselines_and_models, choices, dataset_names, sensor_names
-from finewave.cli.progress import Progress
-from finewave.cli.shared_options import example, pooling_option, precision_option, refuse_with_folds
-from finewave.cli.streams import json_option, print_json, working
-from finewave.cli.table import table
+from finewave.cli.terminal.completion import baselines_and_models, choices, dataset_names, sensor_names
+from finewave.cli.terminal.progress import Progress
+from finewave.cli.terminal.shared_options import example, pooling_option, precision_option, refuse_with_folds
+from finewave.cli.terminal.streams import json_option, print_json, working
+from finewave.cli.terminal.table import table
+from finewave.process.allocator import keep_freed_memory
 
 
 @click.command(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from finewave.cli.completion import model_names
-from finewave.cli.shared_options import example, pooling_option
-from finewave.cli.streams import json_option, print_json, working
+from finewave.cli.terminal.completion import model_names
+from finewave.cli.terminal.shared_options import example, pooling_option
+from finewave.cli.terminal.streams import json_option, print_json, working
 from finewave.errors import InputError
 
 
@@ -39,7 +39,7 @@ def export(
     MODEL is a name, a folder, a .safetensors file or hf:owner/name. The file takes images of any size where the network
     allows it, its output is compared with PyTorch's, and bands, wavelengths, sensor and card are in its metadata.
     """
-    from finewave.zoo.export import export as run
+    from finewave.zoo.exports.export import export as run
 
     with working(as_json):
         written = run(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from finewave.cli.shared_options import example
-from finewave.cli.streams import json_option, print_json
+from finewave.cli.terminal.shared_options import example
+from finewave.cli.terminal.streams import json_option, print_json
 from finewave.errors import InputError
 from finewave.extras import check_extra
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from finewave.allocator import keep_freed_memory
-from finewave.cli.completion import datasets_and_files, model_names, sensor_names
-from finewave.cli.shared_options import COUNT, PROCESSES, example, numbers_or_file
-from finewave.cli.streams import json_option, note, print_json, working
-from finewave.cli.table import table
+from finewave.cli.terminal.completion import datasets_and_files, model_names, sensor_names
+from finewave.cli.terminal.shared_options import COUNT, PROCESSES, example, numbers_or_file
+from finewave.cli.terminal.streams import json_option, note, print_json, working
+from finewave.cli.terminal.table import table
+from finewave.process.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
     from finewave.zoo.card import Card

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from finewave.cli.shared_options import example, numbers_or_file
-from finewave.cli.streams import json_option, print_json
-from finewave.cli.table import table
+from finewave.cli.terminal.shared_options import example, numbers_or_file
+from finewave.cli.terminal.streams import json_option, print_json
+from finewave.cli.terminal.table import table
 
 _LONGEST = 6
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from finewave.cli.completion import choices, systems_and_models
-from finewave.cli.shared_options import example
-from finewave.cli.streams import json_option, note, print_json
-from finewave.cli.table import table
+from finewave.cli.terminal.completion import choices, systems_and_models
+from finewave.cli.terminal.shared_options import example
+from finewave.cli.terminal.streams import json_option, note, print_json
+from finewave.cli.terminal.table import table
 
 if TYPE_CHECKING:
     from finewave.zoo.card import Card
@@ -28,8 +28,8 @@ def models(name: str | None, task: str | None, as_json: bool) -> None:
 
     With NAME the card of one set of weights: sensor, bands, scale, data, figures, licence.
     """
-    from finewave.zoo.bundled_weights import how_to_get_them, missing_weights
-    from finewave.zoo.listing import list_models
+    from finewave.zoo.distribution.bundled_weights import how_to_get_them, missing_weights
+    from finewave.zoo.distribution.listing import list_models
 
     names, cards = list_models(task), _cards()
     if name is not None:
@@ -45,9 +45,9 @@ def models(name: str | None, task: str | None, as_json: bool) -> None:
 
 def _cards() -> dict[str, Card]:
     """Return the cards of all available weights by name."""
-    from finewave.zoo.bundled_weights import CARD, weight_folders
     from finewave.zoo.card import Card
-    from finewave.zoo.hub import cached
+    from finewave.zoo.distribution.bundled_weights import CARD, weight_folders
+    from finewave.zoo.distribution.hub import cached
 
     return {name: Card.read(folder / CARD) for name, folder in (weight_folders() | cached()).items()}
 

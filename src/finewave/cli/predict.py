@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
-from finewave.allocator import keep_freed_memory
-from finewave.cli.completion import model_names, output_formats, sensor_names
-from finewave.cli.progress import Progress
-from finewave.cli.shared_options import (
+from finewave.cli.terminal.completion import model_names, output_formats, sensor_names
+from finewave.cli.terminal.progress import Progress
+from finewave.cli.terminal.shared_options import (
     PIXEL,
     PROCESSES,
     example,
@@ -19,8 +18,9 @@ from finewave.cli.shared_options import (
     pooling_option,
     precision_option,
 )
-from finewave.cli.streams import json_option, print_json, working
-from finewave.collector import paused_collector
+from finewave.cli.terminal.streams import json_option, print_json, working
+from finewave.process.allocator import keep_freed_memory
+from finewave.process.collector import paused_collector
 
 KERNELS = ("gaussian", "bicubic", "bicubic-no-antialias", "bilinear-no-antialias")
 """Kernels of `finewave.physics.degradation` without further parameters, repeated here to avoid loading NumPy."""

@@ -16,11 +16,11 @@ from typing import Any, NoReturn
 
 import click
 
-from finewave import interruption
-from finewave.cli.streams import quietness
+from finewave.cli.terminal.streams import quietness
 from finewave.errors import InputError
 from finewave.extras import OF_FORMATS, OF_NETWORKS, missing_format, missing_torch
-from finewave.plain_text import one_line
+from finewave.process import interruption
+from finewave.text.plain_text import one_line
 from finewave.warnings import FinewaveWarning
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2

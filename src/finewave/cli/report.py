@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from finewave.cli.shared_options import example
-from finewave.cli.streams import json_option, print_json
+from finewave.cli.terminal.shared_options import example
+from finewave.cli.terminal.streams import json_option, print_json
 from finewave.errors import InputError
 from finewave.extras import check_extra
 
@@ -39,7 +39,7 @@ def report(
     result and reference, spectra at points, maps of errors, metrics. Of a study: its tables, figures and cells.
     """
     check_extra("view", "finewave report")
-    from finewave.studies.study_report import is_study, write_study_report
+    from finewave.studies.reports.study_report import is_study, write_study_report
     from finewave.viz.report.report import write_report
 
     if is_study(result):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from finewave.cli.completion import sensor_names
-from finewave.cli.shared_options import example
-from finewave.cli.streams import json_option, print_json
-from finewave.cli.table import table
+from finewave.cli.terminal.completion import sensor_names
+from finewave.cli.terminal.shared_options import example
+from finewave.cli.terminal.streams import json_option, print_json
+from finewave.cli.terminal.table import table
 
 if TYPE_CHECKING:
     from finewave.physics.sensors import Sensor

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from finewave.allocator import keep_freed_memory
-from finewave.cli.completion import choices, dataset_names, protocol_names, study_rows, study_scales
-from finewave.cli.shared_options import COUNT, PROCESSES, example
-from finewave.cli.streams import json_option, note, print_json, working
 from finewave.cli.study_anchors import anchors
 from finewave.cli.study_consistency import consistency
+from finewave.cli.terminal.completion import choices, dataset_names, protocol_names, study_rows, study_scales
+from finewave.cli.terminal.shared_options import COUNT, PROCESSES, example
+from finewave.cli.terminal.streams import json_option, note, print_json, working
+from finewave.process.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
     from finewave.studies.experiment import StudyRequest
@@ -59,13 +59,13 @@ class Studies(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the studies in the order of their publication, then other commands."""
-        from finewave.studies.catalogue import FIGURES, STUDIES
+        from finewave.studies.definitions.catalogue import FIGURES, STUDIES
 
         return [*STUDIES, *FIGURES, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Return the command of a study."""
-        from finewave.studies.catalogue import FIGURES, STUDIES
+        from finewave.studies.definitions.catalogue import FIGURES, STUDIES
 
         if name in FIGURES:
             figure = FIGURES[name]
@@ -146,9 +146,9 @@ def robustness(
 
     The same command continues after a kill.
     """
-    from finewave.cli.table import table
+    from finewave.cli.terminal.table import table
     from finewave.metrics import METRICS
-    from finewave.studies.robustness import ranked, sweep
+    from finewave.studies.measurements.robustness import ranked, sweep
 
     names = tuple(name for name in (models or "").split(",") if name)
     target = output or Path(f"robustness-{task}.json")
@@ -173,7 +173,7 @@ def benchmark(folder: Path, output: Path, as_json: bool) -> None:
 
     FOLDER holds JSON files of finewave evaluate --folds and of finewave study robustness.
     """
-    from finewave.studies.benchmark_page import write_benchmark_page
+    from finewave.studies.reports.benchmark_page import write_benchmark_page
 
     with working(as_json):
         page = write_benchmark_page(folder, output)
@@ -212,9 +212,9 @@ _SCENE = click.Option(["--scene"], help="Of the split.  [default: the published 
 
 def _run(out: Path, as_json: bool, **options: Any) -> None:
     """Make a table."""
+    from finewave.studies.reports.table_formats import document, markdown, write_table
+    from finewave.studies.reports.tables import build_table
     from finewave.studies.study_request import request_cells
-    from finewave.studies.table_formats import document, markdown, write_table
-    from finewave.studies.tables import build_table
 
     request = request_cells(click.get_current_context().info_name or "", **_asked(options))
     if options["dry_run"]:
@@ -235,7 +235,7 @@ def _run(out: Path, as_json: bool, **options: Any) -> None:
 def _draw(out: Path, scene: str | None, as_json: bool, **options: Any) -> None:
     """Make a figure."""
     from finewave.extras import check_extra
-    from finewave.studies.catalogue import FIGURES
+    from finewave.studies.definitions.catalogue import FIGURES
     from finewave.studies.figures import make_figure
     from finewave.studies.study_request import request_cells
 
@@ -296,7 +296,7 @@ def _forecast(request: StudyRequest, out: Path, as_json: bool, *, measure: bool)
     """Print the missing cells and their cost."""
     from dataclasses import asdict
 
-    from finewave.cli.table import table
+    from finewave.cli.terminal.table import table
     from finewave.studies.cost import cost_of, in_words
     from finewave.studies.runner import missing_groups
     from finewave.studies.stored_costs import StoredCosts

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from finewave.allocator import keep_freed_memory
-from finewave.cli.completion import choices, dataset_names, model_names
-from finewave.cli.progress import Progress
-from finewave.cli.shared_options import COUNT, example, refuse_with_folds
-from finewave.cli.streams import json_option, print_json, working
-from finewave.cli.table import table
-from finewave.plain_numbers import signed
+from finewave.cli.terminal.completion import choices, dataset_names, model_names
+from finewave.cli.terminal.progress import Progress
+from finewave.cli.terminal.shared_options import COUNT, example, refuse_with_folds
+from finewave.cli.terminal.streams import json_option, print_json, working
+from finewave.cli.terminal.table import table
+from finewave.process.allocator import keep_freed_memory
+from finewave.text.plain_numbers import signed
 
 if TYPE_CHECKING:
-    from finewave.studies.anchor_spots import PredictedScene
+    from finewave.studies.measurements.anchor_spots import PredictedScene
     from finewave.zoo.model import Model
 
 
@@ -66,8 +66,8 @@ def anchors(
     """
     from finewave.errors import InputError
     from finewave.evaluation.named_models import model_named
-    from finewave.studies.anchor_spots import anchor_study, predicted_scenes, thinned
-    from finewave.studies.fold_predictions import folds_of, predicted_over_folds
+    from finewave.studies.measurements.anchor_spots import anchor_study, predicted_scenes, thinned
+    from finewave.studies.measurements.fold_predictions import folds_of, predicted_over_folds
 
     keep_freed_memory()
     try:
@@ -132,7 +132,7 @@ def _draw(scene: PredictedScene, model: Model, count: int, choice: str, size: in
     """Draw a scene, and its spectral angle without and with spots."""
     import numpy as np
 
-    from finewave.studies.anchor_spots import corrected_by_spots, simulated_places
+    from finewave.studies.measurements.anchor_spots import corrected_by_spots, simulated_places
     from finewave.viz.spot_gain import draw_spot_gain
 
     scale = scene.truth.shape[1] // scene.observed.shape[1]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from finewave.allocator import keep_freed_memory
-from finewave.cli.completion import choices, dataset_names, model_names
-from finewave.cli.progress import Progress
-from finewave.cli.shared_options import example
-from finewave.cli.streams import json_option, print_json, working
-from finewave.cli.table import table
-from finewave.plain_numbers import signed
+from finewave.cli.terminal.completion import choices, dataset_names, model_names
+from finewave.cli.terminal.progress import Progress
+from finewave.cli.terminal.shared_options import example
+from finewave.cli.terminal.streams import json_option, print_json, working
+from finewave.cli.terminal.table import table
+from finewave.process.allocator import keep_freed_memory
+from finewave.text.plain_numbers import signed
 
 
 @click.command(
@@ -45,7 +45,7 @@ def consistency(
     """
     from finewave.errors import InputError
     from finewave.evaluation.named_models import model_named
-    from finewave.studies.consistency_gain import ROWS, consistency_study
+    from finewave.studies.measurements.consistency_gain import ROWS, consistency_study
 
     keep_freed_memory()
     try:

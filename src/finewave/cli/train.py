@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from finewave.allocator import keep_freed_memory
-from finewave.cli.completion import recipe_keys, recipe_names
-from finewave.cli.shared_options import example
-from finewave.cli.streams import json_option, note, print_json, working
+from finewave.cli.terminal.completion import recipe_keys, recipe_names
+from finewave.cli.terminal.shared_options import example
+from finewave.cli.terminal.streams import json_option, note, print_json, working
 from finewave.extras import check_extra
+from finewave.process.allocator import keep_freed_memory
 
 
 @click.command(epilog=example("finewave train jssunet-cave-x4-short model.features=32 out=runs/narrow"))
@@ -29,10 +29,10 @@ def train(recipe: str, overrides: tuple[str, ...], services: tuple[str, ...], as
     model.features=64.
     """
     check_extra("train", "finewave train")
-    from finewave.training.recipes import load_recipe
+    from finewave.training.configuration.recipes import load_recipe
 
     config = load_recipe(recipe, list(overrides))  # a typing error shows before Lightning is loaded
-    from finewave.training.recipe_sources import label
+    from finewave.training.configuration.recipe_sources import label
     from finewave.training.trainer import train as run
 
     keep_freed_memory()
@@ -41,8 +41,8 @@ def train(recipe: str, overrides: tuple[str, ...], services: tuple[str, ...], as
     with working(as_json):
         outcome = run(config, services=services)
     if as_json:
-        from finewave.zoo.bundled_weights import CARD
         from finewave.zoo.card import Card
+        from finewave.zoo.distribution.bundled_weights import CARD
 
         return print_json({"model": outcome, "metrics": Card.read(outcome / CARD).metrics})
     return click.echo(f"trained: {outcome}")

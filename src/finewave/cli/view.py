@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from finewave.cli.shared_options import example
+from finewave.cli.terminal.shared_options import example
 from finewave.extras import check_extra
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from finewave.datasets.base import PARTS, Dataset, DownloadableFile, Region, Split
 from finewave.errors import InputError, unknown_name
+from finewave.text.yaml_text import read_yaml
 from finewave.warnings import FinewaveWarning
-from finewave.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -20,20 +20,20 @@ from finewave.errors import InputError
 from finewave.inference.image_baselines import load_runnable
 from finewave.inference.options import PredictOptions
 from finewave.inference.predict_file import run_file, try_options
-from finewave.inference.resume import another_run, differing_facts, finished_tiles, stored_job
+from finewave.inference.tiling.resume import another_run, differing_facts, finished_tiles, stored_job
 from finewave.io.atomic import remove_folder
 from finewave.io.file_errors import writing
 from finewave.io.open_save import open_scene, save_scene
 from finewave.io.sole_writer import sole_writer
 from finewave.scene import resized
-from finewave.zoo.bundled_weights import CARD, weight_folders
 from finewave.zoo.card import Card
+from finewave.zoo.distribution.bundled_weights import CARD, weight_folders
 from finewave.zoo.names import ANY_SENSOR
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from finewave.inference.engine import ProgressCallback
+    from finewave.inference.machine.engine import ProgressCallback
     from finewave.io.network.location import Location
     from finewave.zoo.runnable import RunnableModel
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from finewave.plain_text import one_line
+from finewave.text.plain_text import one_line
 
 
 class SceneInfo(dict[str, Any]):

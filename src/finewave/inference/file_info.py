@@ -81,7 +81,7 @@ def info(path: str | Path | xr.DataArray, *, models: bool = True, **keywords: An
 
 
 def _of_scene(scene: xr.DataArray) -> dict[str, Any]:
-    from finewave.io.formats.lazy import decoding_of
+    from finewave.io.formats.values.lazy import decoding_of
 
     decoding = decoding_of(scene)
     encoding = scene.encoding
@@ -153,8 +153,8 @@ def _fitting(scene: xr.DataArray) -> list[dict[str, Any]]:
 
     from finewave.inference.sensor_choice import fits_bands
     from finewave.systems.registry import create_model
-    from finewave.zoo.bundled_weights import CARD, weight_folders
     from finewave.zoo.card import Card
+    from finewave.zoo.distribution.bundled_weights import CARD, weight_folders
     from finewave.zoo.model import Model
 
     models = []
@@ -171,7 +171,7 @@ def _fitting(scene: xr.DataArray) -> list[dict[str, Any]]:
 
 def _matched(scene: xr.DataArray, model: Model, remedy: str) -> tuple[bool, str]:
     """Return whether a model's bands are in the scene, and what is to be known; or else why not, or a remedy."""
-    from finewave.inference.band_matching import match_bands
+    from finewave.inference.matching.band_matching import match_bands
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FinewaveWarning)

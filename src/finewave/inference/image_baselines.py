@@ -88,7 +88,7 @@ def load_runnable(model: Any, precision: str) -> RunnableModel:
     if isinstance(model, RunnableModel):
         return model
     if is_exported(model):
-        from finewave.zoo.onnx_model import OnnxModel
+        from finewave.zoo.exports.onnx_model import OnnxModel
 
         return OnnxModel(Path(model)).with_precision(precision)
     if members := member_names(model):
@@ -142,7 +142,7 @@ def build_baseline_for(name: str, scene: xr.DataArray, guide: xr.DataArray | Non
 
 def _spatial(name: str, scene: xr.DataArray, guide: xr.DataArray | None, scale: int, options: PredictOptions) -> Model:
     """Return a baseline that upsamples the scene's bands, except bad ones, by ``scale``."""
-    from finewave.inference.band_matching import wavelengths_of
+    from finewave.inference.matching.band_matching import wavelengths_of
     from finewave.scene import band_values
     from finewave.systems.registry import create_model, options_of
     from finewave.zoo.card import describe
@@ -169,7 +169,7 @@ def _spatial(name: str, scene: xr.DataArray, guide: xr.DataArray | None, scale: 
 
 def _of_multispectral(image: xr.DataArray, options: PredictOptions) -> dict[str, Any]:
     """Return a card's facts about multispectral bands: sensor, if stated, names and centres."""
-    from finewave.inference.band_matching import wavelengths_of
+    from finewave.inference.matching.band_matching import wavelengths_of
     from finewave.scene import band_values
 
     names, centres = band_values(image, "band_name"), wavelengths_of(image)
@@ -226,7 +226,7 @@ def _spectra(source: str | Path, ms_bands: int) -> tuple[NDArray[np.float64], It
     import torch
 
     from finewave.datasets.registry import known_split, list_datasets, open_scenes
-    from finewave.inference.band_matching import wavelengths_of
+    from finewave.inference.matching.band_matching import wavelengths_of
     from finewave.io.open_save import load_scene
 
     if str(source) in list_datasets() and not Path(source).exists():

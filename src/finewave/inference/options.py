@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError, unknown_name
-from finewave.plain_numbers import as_plain
+from finewave.text.plain_numbers import as_plain
 
 OF_FILES = frozenset(
     {
@@ -118,7 +118,7 @@ class PredictOptions:
         Precision of a model given by name, see `load_model`.
     anchors : str, Path or sequence of Spot, optional
         Spectra measured in the scene, by which the result is corrected: a file with places and spectra, see
-        `finewave.io.spots.read_spots`.
+        `finewave.io.ground.spots.read_spots`.
     consistent : bool, "exact", mapping or str
         Bring the result nearer to reproducing the input when it is degraded by the model's card, as far as the
         difference is neither the input's noise nor the effect of another blur, and without changing any value by more
@@ -144,7 +144,7 @@ class PredictOptions:
         Write a STAC item beside the output: ``a.tif`` has ``a.stac.json``; see `finewave.io.stac_item`.
     eopf : bool
         Write the output once more as Zarr in the layout of ESA's EOPF: ``a.tif`` has ``a.eopf.zarr``; see
-        `finewave.io.formats.eopf_layout`.
+        `finewave.io.formats.containers.eopf_layout`.
     clip : (float, float), optional
         Cut values to this range, last of all. Nothing is cut without it.
     dtype, output_full_scale, nodata : optional
@@ -335,7 +335,7 @@ def eopf_store(output: Path) -> Path:
 
 
 def unfinished_folder(output: Path) -> Path:
-    """Return the hidden folder with the finished tiles of an unfinished output; see `finewave.inference.resume`."""
+    """Return the hidden folder with the finished tiles of an unfinished output, see `finewave.inference.tiling`."""
     return output.with_name(f".{output.name}.unfinished")
 
 

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from finewave.collector import resume_collector
 from finewave.errors import InputError, unknown_name
 from finewave.inference.image_baselines import is_any_sensor, is_built, load_runnable
 from finewave.inference.options import PredictOptions
@@ -18,6 +17,7 @@ from finewave.io.network.location import Location, Remote, location_of
 from finewave.io.open_save import FORMATS, READ_ONLY, Format, check_packages
 from finewave.io.path_checks import keep_inputs
 from finewave.io.products import product_of
+from finewave.process.collector import resume_collector
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.names import is_exported, member_names
 from finewave.zoo.runnable import RunnableModel
@@ -161,7 +161,7 @@ def _client(options: PredictOptions) -> AbstractContextManager[Any | None]:
     """Return the worker processes; none by default."""
     if options.cluster is None and options.workers is None:
         return nullcontext()
-    from finewave.inference.process_pool import connected
+    from finewave.inference.machine.process_pool import connected
 
     return connected(options.cluster, options.workers)
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finewave.collector import resume_collector
 from finewave.errors import InputError
 from finewave.inference.image_baselines import is_any_sensor, model_to_run
-from finewave.inference.memory import tile_within
+from finewave.inference.machine.memory import tile_within
 from finewave.inference.options import PredictOptions, eopf_store, quality_file, stac_file, unfinished_folder
 from finewave.inference.processing import Processing, choose_processing
 from finewave.inference.request import PredictionRequest, make_request, warn_of_facts
-from finewave.inference.resume import (
+from finewave.inference.tiling.plan import plan_tiles
+from finewave.inference.tiling.resume import (
     ResumeStore,
     commit_job,
     discard_job,
@@ -27,24 +27,24 @@ from finewave.inference.resume import (
     open_job,
     stores_in,
 )
-from finewave.inference.tile_numbers import ZARR, values_of
-from finewave.inference.tiling.plan import plan_tiles
 from finewave.inference.tiling.sources import SceneFile, stamp_of
+from finewave.inference.tiling.tile_numbers import ZARR, values_of
 from finewave.inference.tiling.tile_run import TileFacts, read_tile, run_tile
 from finewave.inference.tiling.tiles import Tiling
 from finewave.io.file_errors import writing
 from finewave.io.network.location import Location, Remote
 from finewave.io.open_save import open_scene, save_scene
 from finewave.io.sole_writer import sole_writer
-from finewave.zoo import hub
+from finewave.process.collector import resume_collector
+from finewave.zoo.distribution import hub
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import xarray as xr
 
-    from finewave.inference.engine import ProgressCallback
-    from finewave.inference.process_pool import SavedModel
+    from finewave.inference.machine.engine import ProgressCallback
+    from finewave.inference.machine.process_pool import SavedModel
     from finewave.inference.quality import QualityScorer
     from finewave.io.formats.storage import Storage
     from finewave.io.open_options import SaveOptions
@@ -100,14 +100,14 @@ def run_file(
         files.open_as_trained(model)
         request = make_request(files.scene, model, files.guide, options)
         if model.looks_at_its_images:
-            from finewave.inference.adaptation import adapted
+            from finewave.inference.corrections.adaptation import adapted
 
             request = adapted(request)
         if request.model is not model:
             model, model_path = request.model, None  # workers load it from what is saved for them
         processing = choose_processing(model, options, request.kept)
         if options.consistent:
-            from finewave.inference.damping import with_damping
+            from finewave.inference.corrections.damping import with_damping
 
             processing = with_damping(processing, request, options)
         height, width = request.first.shape[1:]
@@ -117,7 +117,7 @@ def run_file(
         tiling = plan_tiles(model, height, width, tile=tile, halo=options.halo, beyond=processing.reach)
         request.warn_of_range()
         if options.anchors is not None:
-            from finewave.inference.anchors import with_anchors
+            from finewave.inference.spots.anchors import with_anchors
 
             processing = with_anchors(processing, request, tiling, options.anchors)
         # scores are computed from the stored numbers, so they need a store
@@ -281,8 +281,8 @@ def _tile_by_tile(
     say: Callable[[str], None] | None,
 ) -> None:
     """Compute the missing tiles in the store beside the output, then assemble the output."""
-    from finewave.inference.engine import TileJob, run_job
-    from finewave.inference.process_pool import LoadedModel
+    from finewave.inference.machine.engine import TileJob, run_job
+    from finewave.inference.machine.process_pool import LoadedModel
     from finewave.inference.tiling.halo_check import warn_halo_error
 
     scorer = None
@@ -299,7 +299,7 @@ def _tile_by_tile(
         if missing:
             warn_halo_error(model, request.sources(), tiling, processing.reach)
             if say is not None:
-                from finewave.inference.forecast import forecast
+                from finewave.inference.machine.forecast import forecast
 
                 for line in forecast(model, request, tiling, processing, store.storage.dtype, len(missing), options):
                     say(line)
@@ -352,7 +352,7 @@ def _own_resolution(scene: xr.DataArray, model: RunnableModel) -> float | None:
     """
     import warnings
 
-    from finewave.inference.band_matching import match_bands
+    from finewave.inference.matching.band_matching import match_bands
     from finewave.scene import check_scene, scene_transform
 
     transform = scene_transform(scene)
@@ -458,7 +458,7 @@ def _check_space(
     blocks = _no_values(request, tiling)
     if not stores and blocks.nbytes <= _SMALL_BYTES:
         return
-    from finewave.inference.disk_space import Part, check_space, output_part
+    from finewave.inference.machine.disk_space import Part, check_space, output_part
     from finewave.io.formats.storage import choose_storage
     from finewave.io.open_options import SaveOptions
 
@@ -511,7 +511,7 @@ def _try_out(template: xr.DataArray, folder: Path, output: Path, storage: dict[s
 
 def _model_for_workers(model: RunnableModel, path: str | None, folder: Path) -> SavedModel:
     """Return the model as workers load it."""
-    from finewave.inference.process_pool import SavedModel
+    from finewave.inference.machine.process_pool import SavedModel
 
     if path is None or path.startswith(hub.PREFIX):  # workers may have no network, and a branch may move
         path = str(model.in_pytorch("--workers and --cluster (workers=, cluster=)").save(folder / "model").absolute())

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from finewave.calibration.anchor_correction import AnchorCorrection
     from finewave.inference.half_widths import HalfWidths
     from finewave.inference.options import PredictOptions
-    from finewave.physics.damped_projection import DampedProjection
-    from finewave.physics.projection import Projection
+    from finewave.physics.inversion.damped_projection import DampedProjection
+    from finewave.physics.inversion.projection import Projection
     from finewave.zoo.runnable import RunnableModel
 
 

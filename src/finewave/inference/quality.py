@@ -20,7 +20,7 @@ from finewave.errors import InputError
 from finewave.inference.tiling.sources import OpenScene, WindowSource
 from finewave.inference.tiling.tiles import Tiling, Window, enlarged, widened, within
 from finewave.inference.training_distance import TrainingDistance
-from finewave.physics.forward_operator import ForwardOperator
+from finewave.physics.inversion.forward_operator import ForwardOperator
 from finewave.zoo.observation_model import forward_operators
 
 if TYPE_CHECKING:

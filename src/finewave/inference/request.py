@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.errors import InputError
-from finewave.inference.band_matching import expected_names, output_wavelengths, warn_of_other_sensor
-from finewave.inference.band_selection import BandSelection, select_bands
+from finewave.inference.matching.band_matching import expected_names, output_wavelengths, warn_of_other_sensor
+from finewave.inference.matching.band_selection import BandSelection, select_bands
+from finewave.inference.matching.units import another_quantity, is_other_quantity, out_of_range
 from finewave.inference.tiling.sources import OpenScene, WindowSource
 from finewave.inference.tiling.tiles import Window, enlarged
-from finewave.inference.units import another_quantity, is_other_quantity, out_of_range
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class PredictionRequest:
     uncropped : dict of str to xarray.DataArray
         The scenes that a window was cut from, whole; empty if there is none.
     consistency : dict or None
-        What a consistent result went by, see `finewave.inference.damping`; None for any other.
+        What a consistent result went by, see `finewave.inference.corrections.damping`; None for any other.
     """
 
     model: RunnableModel

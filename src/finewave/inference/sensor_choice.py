@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.errors import InputError
-from finewave.inference.band_matching import wavelengths_of
+from finewave.inference.matching.band_matching import wavelengths_of
 from finewave.inference.tiling.sources import OpenScene
 from finewave.physics.requested_bands import requested_bands
 from finewave.physics.sensors import get_sensor

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
-from finewave.inference.band_selection import filled
+from finewave.inference.matching.band_selection import filled
 from finewave.inference.options import PredictOptions
 from finewave.inference.processing import Processing, choose_processing
 from finewave.inference.request import PredictionRequest, make_request, warn_of_facts
@@ -143,20 +143,20 @@ def _resolved(
     model = runnable.with_pooling(options.pooling or runnable.tile_pooling).with_resolved_precision()
     request = make_request(scene, model, guide, options)
     if model.looks_at_its_images:
-        from finewave.inference.adaptation import adapted
+        from finewave.inference.corrections.adaptation import adapted
 
         request = adapted(request)
     model = request.model
     processing = choose_processing(model, options, request.kept)
     if options.consistent:
-        from finewave.inference.damping import with_damping
+        from finewave.inference.corrections.damping import with_damping
 
         processing = with_damping(processing, request, options)
     height, width = request.first.sizes["y"], request.first.sizes["x"]
     tiling = plan_tiles(model, height, width, tile=options.tile, halo=options.halo, beyond=processing.reach)
     request.warn_of_range()
     if options.anchors is not None:
-        from finewave.inference.anchors import with_anchors
+        from finewave.inference.spots.anchors import with_anchors
 
         processing = with_anchors(processing, request, tiling, options.anchors)
     lazy = any(image.chunks is not None for image in request.scenes.values())

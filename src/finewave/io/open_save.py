@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from finewave.errors import InputError, unknown_name
 from finewave.extras import missing_format
 from finewave.io.network.location import Location, Remote, location_of
-from finewave.plain_numbers import as_plain
+from finewave.text.plain_numbers import as_plain
 from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def open_scene(
         geometry, with control points.
     mask_clouds : bool
         Blank clouds and their shadows, for maps, as the quality layers of Sentinel-2 L2A, Landsat, PlanetScope and
-        EnMAP mark them; see `finewave.io.products.cloud_masks` for the classes.
+        EnMAP mark them; see `finewave.io.products.common.cloud_masks` for the classes.
     chunks : int, str or mapping, optional
         Chunks as in ``xarray.DataArray.chunk``, for users of dask.
     scale : float, optional
@@ -293,7 +293,7 @@ def overview_factors(path: str | Path | Remote) -> list[int]:
     source = location_of(path)
     if not isinstance(source, Path) or _reader_of(source).module != "geotiff":
         return []
-    from finewave.io.formats.raster import overview_factors as of_raster
+    from finewave.io.formats.gdal.raster import overview_factors as of_raster
 
     return of_raster(source)
 
@@ -404,7 +404,7 @@ def save_scene(
     FinewaveWarning
         Values were clipped to the range of the stored type, or missing values could not be marked.
     """
-    from finewave.io.formats.stated import without_numbers
+    from finewave.io.formats.values.stated import without_numbers
     from finewave.io.open_options import SaveOptions
     from finewave.scene import check_scene, with_place_of_its_pixels
 
@@ -469,8 +469,8 @@ def _format_to_open(path: Path) -> Format:
 def _by_content(path: Path) -> Format:
     """Choose the format of a file with an unknown extension: one that GDAL reads, or raise a helpful error."""
     from finewave.io.file_signatures import identify_file
-    from finewave.io.formats.gdal_raster import is_readable
-    from finewave.io.formats.xarray_engine import engines_for
+    from finewave.io.formats.containers.xarray_engine import engines_for
+    from finewave.io.formats.gdal.gdal_raster import is_readable
 
     if is_readable(path):
         return READ_ONLY[0]

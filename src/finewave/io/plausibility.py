@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.crs_text import parse_crs
-from finewave.io.formats.stated import without_numbers
+from finewave.io.formats.values.stated import without_numbers
 from finewave.io.precheck import check_declared
 from finewave.warnings import FinewaveWarning
 

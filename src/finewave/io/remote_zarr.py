@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.formats.array_file import open_image
-from finewave.io.formats.datasets import open_groups
-from finewave.io.formats.eopf_layout import GROUP
+from finewave.io.formats.containers.array_file import open_image
+from finewave.io.formats.containers.datasets import open_groups
+from finewave.io.formats.containers.eopf_layout import GROUP
 from finewave.io.formats.zarr_store import arrays_of, groups_of
 from finewave.io.network.filesystems import storage_options
 from finewave.io.network.http import look_at
@@ -93,7 +93,7 @@ def _remembering(remote: Remote, keywords: dict[str, Any]) -> Any:
     """Return a store that fetches no chunk twice while it is among the last ones."""
     from zarr.storage import FsspecStore, WrapperStore
 
-    from finewave.io.formats.checked_chunks import CheckedStore
+    from finewave.io.formats.chunks.checked_chunks import CheckedStore
 
     class Remembering(WrapperStore[FsspecStore]):  # made here: zarr is imported when it is used
         kept: OrderedDict[str, Any]

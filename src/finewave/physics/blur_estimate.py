@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from finewave.physics.pseudo_inverse import separable_taps
+from finewave.physics.inversion.pseudo_inverse import separable_taps
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from finewave.errors import InputError
-from finewave.training.recipes import phase_data
+from finewave.training.configuration.recipes import phase_data
 
 VALIDATIONS = 4
 """Validations in a shortened phase: validation on whole scenes takes long."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from finewave.errors import InputError
 from finewave.extras import importing
-from finewave.inference.process_pool import local_cluster
+from finewave.inference.machine.process_pool import local_cluster
 from finewave.studies.experiment import Cell
 from finewave.studies.runner import run_group
 

@@ -21,7 +21,7 @@ from finewave.studies.experiment import Cell, digest
 
 if TYPE_CHECKING:
     from finewave.studies.stored_costs import StoredCosts
-from finewave.training.recipes import phase_data
+from finewave.training.configuration.recipes import phase_data
 
 PATIENCE = 8.0
 """Time limit for measuring training steps in seconds; single steps may exceed it."""
@@ -232,7 +232,7 @@ def measure(
     import torch
 
     from finewave.systems.registry import create_model
-    from finewave.training.recipes import network_options
+    from finewave.training.configuration.recipes import network_options
     from finewave.zoo.model import prefers_channels_last
 
     system, options = network_options(recipe)

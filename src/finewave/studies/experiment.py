@@ -16,8 +16,8 @@ from finewave.errors import InputError
 from finewave.evaluation.protocols import Protocol
 from finewave.studies.budget import Budget
 from finewave.studies.dataset_facts import base_of, sensor_of, wavelengths_of
-from finewave.studies.definition import Row, Study
-from finewave.training.recipes import list_recipes, load_recipe
+from finewave.studies.definitions.definition import Row, Study
+from finewave.training.configuration.recipes import list_recipes, load_recipe
 
 RecipeSet = Literal["published", "short", "common"]
 RECIPE_SETS: dict[str, str] = {

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from finewave.metrics.description import in_words
-from finewave.physics.display import DisplayRange, display_range, on_grey, srgb_bytes
-from finewave.physics.renderings import Rendering, rendering
+from finewave.physics.rendering.display import DisplayRange, display_range, on_grey, srgb_bytes
+from finewave.physics.rendering.renderings import Rendering, rendering
 from finewave.scene import make_scene
 from finewave.viz.error_maps import rmse_map
 from finewave.viz.figure.drawing import Column, Drawing

@@ -8,11 +8,11 @@ import numpy as np
 
 from finewave.errors import InputError, unknown_name
 from finewave.io.atomic import atomic_output
-from finewave.studies.definition import Figure
+from finewave.studies.definitions.definition import Figure
 from finewave.studies.experiment import StudyRequest
 from finewave.studies.figure_panels import Panel, StudyPicture, draw
+from finewave.studies.reports.table_formats import slug
 from finewave.studies.runner import trainings_folder
-from finewave.studies.table_formats import slug
 
 
 def choose_scene(figure: Figure, names: list[str], requested: str | None) -> str:

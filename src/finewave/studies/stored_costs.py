@@ -22,7 +22,7 @@ from finewave.io.atomic import atomic_output
 from finewave.studies.cost import SIDE, key_of_cost, measure, phases_of
 from finewave.studies.experiment import Cell
 from finewave.studies.study_request import request_cells
-from finewave.training.recipes import phase_data
+from finewave.training.configuration.recipes import phase_data
 
 PATH = Path(__file__).with_name("costs.json")
 STORED = {"table2": ("cave", "ntire2020"), "mulsr": ("cave@mulsr",)}

@@ -9,8 +9,8 @@ from finewave.datasets.registry import get_dataset, list_datasets
 from finewave.errors import unknown_name
 from finewave.evaluation.protocols import get_protocol
 from finewave.studies.budget import Budget
-from finewave.studies.catalogue import get_study
 from finewave.studies.dataset_facts import at_hand
+from finewave.studies.definitions.catalogue import get_study
 from finewave.studies.experiment import RECIPE_SETS, RecipeSet, StudyRequest
 
 
@@ -30,7 +30,7 @@ def request_cells(
     Parameters
     ----------
     name : str
-        Name of the study, see `finewave.studies.catalogue.STUDIES`.
+        Name of the study, see `finewave.studies.definitions.catalogue.STUDIES`.
     datasets : sequence of str
         Default: those of the publication that are prepared or in ``FINEWAVE_DATA``; all if there are none.
     scales : sequence of int

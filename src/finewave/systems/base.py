@@ -137,7 +137,7 @@ class SRNetwork(nn.Module):
     """The network's own kinds of training phases: `finewave.systems.objective.Objective` as ``"module:Class"``."""
 
     phase_options: ClassVar[Mapping[str, str]] = {}
-    """Dataclass with the options of each kind, as ``"module:Class"``; its fields are those of `finewave.sections`."""
+    """Dataclass with the options of each kind, as ``"module:Class"``; its fields are `finewave.text.sections`'."""
 
     system: str | None = None
     config: Mapping[str, Any] | None = None

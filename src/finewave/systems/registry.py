@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from finewave.errors import InputError, unknown_name
-from finewave.plain_numbers import as_plain
 from finewave.systems.signatures import annotations_of
+from finewave.text.plain_numbers import as_plain
 from finewave.types import TASKS, ImageKind
 from finewave.warnings import FinewaveWarning
 

@@ -11,8 +11,8 @@ from typing import Any
 import lightning as L
 import torch
 
-from finewave.interruption import raise_if_asked
 from finewave.io.atomic import flush_to_disk
+from finewave.process.interruption import raise_if_asked
 from finewave.systems.weights import write_weights
 from finewave.training.phase import Phase
 

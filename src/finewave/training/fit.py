@@ -20,16 +20,16 @@ from finewave.evaluation.baselines import FLOORS, SMALL_FLOORS, BaselineBuilder,
 from finewave.evaluation.whole_scenes import WholeScenes
 from finewave.extras import check_extra
 from finewave.physics.sensors import Sensor, get_sensor
-from finewave.plain_numbers import as_plain
 from finewave.systems.registry import config_of, system_named
+from finewave.text.plain_numbers import as_plain
+from finewave.training.configuration.recipes import list_recipes, load_recipe
 from finewave.training.fit_size import FEWEST, size_for
 from finewave.training.processes import is_first_process, sole_run
-from finewave.training.recipes import list_recipes, load_recipe
 from finewave.types import TASKS
 from finewave.warnings import FinewaveWarning
-from finewave.zoo.bundled_weights import CARD, WEIGHTS, weight_folders
 from finewave.zoo.card import Card
-from finewave.zoo.listing import list_models
+from finewave.zoo.distribution.bundled_weights import CARD, WEIGHTS, weight_folders
+from finewave.zoo.distribution.listing import list_models
 from finewave.zoo.model import Model, load_model
 
 TRAINING = "training"

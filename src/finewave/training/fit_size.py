@@ -14,7 +14,7 @@ from torch import Tensor
 from finewave.errors import InputError
 from finewave.systems.base import SRNetwork
 from finewave.systems.registry import create_model
-from finewave.training.recipes import load_recipe, network_options
+from finewave.training.configuration.recipes import load_recipe, network_options
 
 FEWEST = 300
 """Steps below which a training is not worth its time: a closed form is then better."""

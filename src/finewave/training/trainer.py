@@ -33,12 +33,12 @@ from finewave.systems.registry import create_model, system_named, takes_referenc
 from finewave.systems.weights import fill_network, read_weights
 from finewave.training.activation_checkpointing import compiling, recomputing
 from finewave.training.callbacks import BestWeights, MinuteCheckpoint, progress_callback
+from finewave.training.configuration.lengths import with_lengths
+from finewave.training.configuration.recipes import load_recipe, network_options, phase_data
 from finewave.training.least_squares_init import fit_last_convolution
-from finewave.training.lengths import with_lengths
 from finewave.training.loggers import check_services, phase_loggers
 from finewave.training.phase import Phase
 from finewave.training.processes import is_first_process, sole_run
-from finewave.training.recipes import load_recipe, network_options, phase_data
 from finewave.training.run_clock import RunClock
 from finewave.training.seen_pixels import seen_pixels
 from finewave.zoo.card import describe

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from finewave.errors import InputError
 from finewave.extras import how_to_install
-from finewave.inference.consistency import consistency_psnr
+from finewave.inference.corrections.consistency import consistency_psnr
 from finewave.inference.super_resolve import super_resolve
 
 if TYPE_CHECKING:

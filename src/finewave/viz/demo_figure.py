@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.extras import importing
-from finewave.physics.colour import to_rgb
-from finewave.plain_text import one_line
+from finewave.physics.rendering.colour import to_rgb
+from finewave.text.plain_text import one_line
 from finewave.viz.places import highest_contrast_window, representative_points
 
 if TYPE_CHECKING:

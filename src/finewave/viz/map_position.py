@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finewave.plain_text import one_line
 from finewave.scene import scene_crs, scene_transform
+from finewave.text.plain_text import one_line
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -13,7 +13,7 @@ from finewave.io.atomic import atomic_output
 if TYPE_CHECKING:
     import xarray as xr
 
-    from finewave.inference.where_to_measure import MeasuringPlace
+    from finewave.inference.spots.where_to_measure import MeasuringPlace
 
 _SIDE = 1024  # pixels, of the longer side
 _COLOUR = (255, 220, 0)
@@ -32,7 +32,7 @@ def draw_places(scene: xr.DataArray, places: Sequence[MeasuringPlace], upscaling
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    from finewave.physics.colour import to_rgb
+    from finewave.physics.rendering.colour import to_rgb
 
     stride = max(1, -(-max(scene.sizes["y"], scene.sizes["x"]) // _SIDE))
     part = scene[:, ::stride, ::stride].load()

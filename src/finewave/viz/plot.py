@@ -9,10 +9,10 @@ import numpy as np
 
 from finewave.errors import InputError
 from finewave.extras import importing
-from finewave.physics.colour import to_rgb
-from finewave.physics.renderings import wavelengths_of
-from finewave.plain_text import one_line
+from finewave.physics.rendering.colour import to_rgb
+from finewave.physics.rendering.renderings import wavelengths_of
 from finewave.scene import band_values, check_scene
+from finewave.text.plain_text import one_line
 from finewave.viz.figure.drawing import (
     STYLES,
     draw_figure,

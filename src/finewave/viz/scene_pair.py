@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
-from finewave.physics.renderings import Rendering, offered_renderings, wavelengths_of
-from finewave.plain_text import one_line
+from finewave.physics.rendering.renderings import Rendering, offered_renderings, wavelengths_of
+from finewave.text.plain_text import one_line
 from finewave.viz.pyramid import Pyramid
 from finewave.warnings import FinewaveWarning
 

@@ -20,8 +20,8 @@ from finewave.physics.requested_bands import RequestedBands, coverage, gaps, req
 from finewave.physics.sensors import get_sensor
 from finewave.physics.sensors.sensor import MIN_COVERAGE, Sensor
 from finewave.systems.any_sensor.network import AnySensor
-from finewave.zoo.bundled_weights import CARD, weight_folders
 from finewave.zoo.card import Card, describe
+from finewave.zoo.distribution.bundled_weights import CARD, weight_folders
 from finewave.zoo.model import Model, load_model
 from finewave.zoo.names import ANY_SENSOR
 from finewave.zoo.seen import SeenPixels

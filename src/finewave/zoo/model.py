@@ -29,9 +29,15 @@ from finewave.systems.tile_stages import Margins, TileStage, run_in_stages
 from finewave.systems.weights import fill_network, no_larger_than, numbers_in, read_weights, write_weights
 from finewave.types import OTHER_NAMES
 from finewave.warnings import FinewaveWarning
-from finewave.zoo import hub
-from finewave.zoo.bundled_weights import CARD, WEIGHTS, folder_with_weights, missing_weights, weight_folders
 from finewave.zoo.card import Card, describe
+from finewave.zoo.distribution import hub
+from finewave.zoo.distribution.bundled_weights import (
+    CARD,
+    WEIGHTS,
+    folder_with_weights,
+    missing_weights,
+    weight_folders,
+)
 from finewave.zoo.invalid_pixels import blank, fill_invalid
 from finewave.zoo.precision import check_precision, uses_bfloat16
 from finewave.zoo.runnable import RunnableModel
@@ -467,7 +473,7 @@ class Model(RunnableModel):
         InputError
             If huggingface_hub is not installed, the Hub cannot be reached or refuses, or as in `save`.
         """
-        from finewave.zoo.hub import parse_address, push
+        from finewave.zoo.distribution.hub import parse_address, push
         from finewave.zoo.readme import README, readme_of
 
         address = parse_address(repository).repository

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 EXPORTED = ".onnx"
-"""Extension of an exported model that finewave runs, see `finewave.zoo.onnx_model`."""
+"""Extension of an exported model that finewave runs, see `finewave.zoo.exports.onnx_model`."""
 
 
 ANY_SENSOR = "any-sensor"

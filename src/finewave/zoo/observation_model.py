@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finewave.errors import InputError
-from finewave.physics.forward_operator import ForwardOperator
+from finewave.physics.inversion.forward_operator import ForwardOperator
 
 if TYPE_CHECKING:
-    from finewave.physics.projection import Projection
+    from finewave.physics.inversion.projection import Projection
     from finewave.physics.sensors import Sensor
     from finewave.zoo.model import Model
 
@@ -57,9 +57,10 @@ def projection_of(model: Model, blur: float | None = None) -> Projection:
     Raises
     ------
     InputError
-        As `forward_operators` and `finewave.physics.projection.constraint_of`; or a blur is given and no input has one.
+        As `forward_operators` and `finewave.physics.inversion.projection.constraint_of`; or a blur is given and no
+        input has one.
     """
-    from finewave.physics.projection import Projection, constraint_of
+    from finewave.physics.inversion.projection import Projection, constraint_of
 
     operators = forward_operators(model, "a consistent result", blur)
     if blur is not None and all(operator.observation is None for operator in operators):

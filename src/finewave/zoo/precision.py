@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 
 from finewave.errors import unknown_name
-from finewave.instructions import bfloat16_instructions
+from finewave.process.instructions import bfloat16_instructions
 from finewave.systems.base import SRNetwork
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -61,7 +61,7 @@ def bfloat16_gains(device_type: str) -> bool:
 
     On processors, instructions for bfloat16: AMX's tiles, or AVX-512's dot products; with either, convolutions of 64
     features are faster than in float32. CPUs without either emulate bfloat16, and so does oneDNN where the environment
-    limits the instructions (`finewave.instructions`); False for unknown ones. The result does not depend on the
+    limits the instructions (`finewave.process.instructions`); False for unknown ones. The result does not depend on the
     machine's load.
     """
     if device_type == "cuda":

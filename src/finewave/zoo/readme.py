@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from finewave.metrics import METRICS
-from finewave.plain_text import as_code, as_markdown, one_line
+from finewave.text.plain_text import as_code, as_markdown, one_line
 from finewave.zoo.card import Card
 
 README = "README.md"

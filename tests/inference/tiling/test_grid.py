@@ -184,13 +184,13 @@ def test_a_part_of_a_file_is_read_and_written(tile: int | None, tmp_path: Path) 
 def test_only_the_part_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, model = write_scene(tmp_path / "scene.tif", 60, 60), save_model(tmp_path / "tiny")
     read: list[int] = []
-    monkeypatch.setattr("finewave.io.formats.lazy.LazyValues._stored", _counting(read))
+    monkeypatch.setattr("finewave.io.formats.values.lazy.LazyValues._stored", _counting(read))
     predict_file(source, tmp_path / "out.tif", model, window=(6, 8, 16, 18))
     assert 300 <= max(read) <= 1.3 * 300  # 3 bands of 10 x 10 pixels
 
 
 def _counting(read: list[int]) -> Any:
-    from finewave.io.formats.lazy import LazyValues
+    from finewave.io.formats.values.lazy import LazyValues
 
     original = LazyValues._stored
 

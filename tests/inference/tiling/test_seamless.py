@@ -19,7 +19,7 @@ from finewave.systems.base import SRNetwork
 from finewave.systems.registry import SYSTEMS
 from finewave.warnings import FinewaveWarning
 from finewave.zoo.card import describe
-from finewave.zoo.listing import list_models
+from finewave.zoo.distribution.listing import list_models
 from finewave.zoo.model import Model
 from tests.inference.tiny_models import scene_of
 from tests.test_conformity import build

@@ -66,7 +66,7 @@ def test_scenes_of_dask_arrays_and_scenes_in_files_are_saved_block_by_block(
 
     path = write_scene(tmp_path / "in.tif", 30, 40)
     expected = load_scene(path)
-    monkeypatch.setattr("finewave.io.formats.lazy._WHOLE_BYTES", 0)
+    monkeypatch.setattr("finewave.io.formats.values.lazy._WHOLE_BYTES", 0)
     for name in ("out.nc", "out.zarr", "out.h5", "out.tif", "out.img"):
         for how, scene in (("lazy", open_scene(path)), ("dask", open_scene(path, chunks={"y": 7, "x": 11}))):
             target = tmp_path / f"{how}-{name}"

@@ -27,8 +27,8 @@ from finewave.systems.baselines import gaussian_windows
 from finewave.systems.baselines.nearest_neighbours import NearestNeighbours
 from finewave.systems.residual_sr.bandwise import BandwiseSR
 from finewave.systems.tile_stages import Margins, TileStage
-from finewave.zoo.bundled_weights import weight_folders
 from finewave.zoo.card import Card, describe
+from finewave.zoo.distribution.bundled_weights import weight_folders
 from finewave.zoo.model import Model, load_model
 from tests.inference.tiny_models import scene_of
 from tests.test_conformity import build

@@ -14,8 +14,8 @@ from finewave.datasets.synthetic_views import with_reference
 from finewave.errors import InputError
 from finewave.evaluation.evaluator import evaluate_model
 from finewave.systems.sschsr.phases import Flow
+from finewave.training.configuration.recipes import load_recipe
 from finewave.training.phase import Phase
-from finewave.training.recipes import load_recipe
 from finewave.training.run_clock import RunClock
 from finewave.training.trainer import train
 

@@ -232,7 +232,7 @@ def test_light_and_dark_follow_the_system_or_a_switch(scheme: str, open_page: Op
 
 def contrast(one: np.ndarray, other: np.ndarray) -> float:
     """Return the contrast ratio of two colours by WCAG 2."""
-    from finewave.physics.srgb import srgb_to_linear
+    from finewave.physics.rendering.srgb import srgb_to_linear
 
     light, dark = sorted(
         (float(srgb_to_linear(c / 255.0) @ [0.2126, 0.7152, 0.0722]) for c in (one, other)), reverse=True

@@ -13,8 +13,8 @@ import pytest
 from affine import Affine
 from pyproj import Transformer
 
+from finewave.io.ground.spectral_library import read_spectra
 from finewave.io.open_save import open_scene, save_scene
-from finewave.io.spectral_library import read_spectra
 from finewave.scene import make_scene
 from tests.viz.browser.conftest import Open, idle, on_screen, running
 from tests.viz.views import SIZE, WAVELENGTHS, truth

@@ -23,10 +23,10 @@ import finewave as fw
 from finewave.errors import InputError
 from finewave.viz.server import handlers, jobs
 from finewave.viz.server.access import Access, Gated
-from finewave.viz.server.downloads import Downloads
 from finewave.viz.server.jobs import LOOK_ONLY, BusyError, Job, Jobs
-from finewave.viz.server.library import LibrarySpectrum
 from finewave.viz.server.offered_models import offered_models
+from finewave.viz.server.spectral_plot.library import LibrarySpectrum
+from finewave.viz.server.transfer.downloads import Downloads
 
 TOKEN = "of-this-test"
 OWN = {"X-Finewave": "1"}

@@ -7,9 +7,9 @@ import imageio.v3 as iio
 import numpy as np
 
 from finewave.io.open_save import save_scene
-from finewave.physics.colour import to_rgb
-from finewave.physics.renderings import coarse_rendering
-from finewave.physics.srgb import linear_to_srgb
+from finewave.physics.rendering.colour import to_rgb
+from finewave.physics.rendering.renderings import coarse_rendering
+from finewave.physics.rendering.srgb import linear_to_srgb
 from finewave.scene import make_scene
 from finewave.viz.scene_pair import open_scene_pair
 from finewave.viz.server.pictures import Painter

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from finewave.io.spectral_library import read_spectra
+from finewave.io.ground.spectral_library import read_spectra
 from finewave.scene import make_scene
 from finewave.viz.map_position import map_position
-from finewave.viz.server.downloads import MOST_KEPT, Downloads
 from finewave.viz.server.picture_file import picture_png
 from finewave.viz.server.pictures import Painter
-from finewave.viz.server.pins import PIN_COLOURS, Pin, clean_label, with_pin
-from finewave.viz.server.spectra import RegionOfInterest, spectrum
-from finewave.viz.server.spectra_table import PlacedSpectra, spectra_csv
+from finewave.viz.server.spectral_plot.pins import PIN_COLOURS, Pin, clean_label, with_pin
+from finewave.viz.server.spectral_plot.spectra import RegionOfInterest, spectrum
+from finewave.viz.server.spectral_plot.spectra_table import PlacedSpectra, spectra_csv
 from finewave.viz.server.state import usual_state
+from finewave.viz.server.transfer.downloads import MOST_KEPT, Downloads
 from finewave.viz.windows import Frame
 from tests.viz.views import SIZE, WAVELENGTHS, opened
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finewave.viz.scene_pair import ScenePair, open_scene_pair
-from finewave.viz.server.pins import Pin
-from finewave.viz.server.spectra import RegionOfInterest
+from finewave.viz.server.spectral_plot.pins import Pin
+from finewave.viz.server.spectral_plot.spectra import RegionOfInterest
 from finewave.viz.server.state import state_from_query, usual_state
 from tests.viz.views import opened, write_view
 

@@ -15,7 +15,7 @@ from finewave.datasets.base import Dataset
 from finewave.datasets.published_files import find_by
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.formats.gdal_access import driver_of, quiet_gdal
+from finewave.io.formats.gdal.gdal_access import driver_of, quiet_gdal
 from finewave.physics.sensors.satellites import nominal_bands
 
 _PREFIX = "enmap_potsdam_tile_"

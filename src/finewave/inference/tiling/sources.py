@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from finewave.inference.band_selection import Fill, filled
+from finewave.inference.matching.band_selection import Fill, filled
 from finewave.inference.tiling.tiles import Window
 from finewave.io.network.location import Location, Remote
 
@@ -40,7 +40,7 @@ class OpenScene:
     bands : sequence of int
         Which of its bands, in which order.
     fills : tuple of Fill
-        Interpolations that replace bands flagged bad, see `finewave.inference.band_selection`.
+        Interpolations that replace bands flagged bad, see `finewave.inference.matching.band_selection`.
     """
 
     def __init__(self, scene: xr.DataArray, bands: Sequence[int], fills: tuple[Fill, ...] = ()) -> None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from finewave.allocator import release_freed_memory, return_large_blocks
 from finewave.inference.processing import PLAIN, Processing
 from finewave.inference.tiling.tiles import Tile, Tiling, Window, enlarged, widened, within
+from finewave.process.allocator import release_freed_memory, return_large_blocks
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.formats.decoding import Decoding, choose_decoding
-from finewave.io.formats.gdal_access import driver_of, quiet_gdal
-from finewave.io.formats.gdal_masks import MaskReader, Masks, masks_of
-from finewave.io.formats.gdal_numbers import StatedByGdal, scales_of, stated_of
-from finewave.io.formats.gdal_windows import GdalWindows, dtype_of, windows_of
-from finewave.io.formats.lazy import LazyValues, Slices
-from finewave.io.formats.raster import is_georeferenced, missing_numbers, one_or_each
+from finewave.io.formats.gdal.gdal_access import driver_of, quiet_gdal
+from finewave.io.formats.gdal.gdal_masks import MaskReader, Masks, masks_of
+from finewave.io.formats.gdal.gdal_numbers import StatedByGdal, scales_of, stated_of
+from finewave.io.formats.gdal.gdal_windows import GdalWindows, dtype_of, windows_of
+from finewave.io.formats.gdal.raster import is_georeferenced, missing_numbers, one_or_each
+from finewave.io.formats.values.decoding import Decoding, choose_decoding
+from finewave.io.formats.values.lazy import LazyValues, Slices
 from finewave.io.network.location import leads_to_network, remote_of
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene

@@ -16,11 +16,11 @@ from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats import photo
 from finewave.io.formats.band_files import BandFile, open_bands, read_header
-from finewave.io.formats.decoding import Decoding, choose_decoding, is_number
-from finewave.io.formats.gdal_access import driver_of, quiet_gdal
-from finewave.io.formats.gdal_numbers import stated_of
+from finewave.io.formats.gdal.gdal_access import driver_of, quiet_gdal
+from finewave.io.formats.gdal.gdal_numbers import stated_of
+from finewave.io.formats.gdal.raster import is_georeferenced
 from finewave.io.formats.geotiff import orientation_of
-from finewave.io.formats.raster import is_georeferenced
+from finewave.io.formats.values.decoding import Decoding, choose_decoding, is_number
 from finewave.io.open_options import OpenOptions
 from finewave.scene import make_scene
 from finewave.warnings import FinewaveWarning

@@ -17,13 +17,13 @@ from finewave.control_points import as_matrix, control_points, with_control_poin
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading, writing
-from finewave.io.formats.decoding import Number
 from finewave.io.formats.envi_header import readable_by_gdal
-from finewave.io.formats.gdal_access import driver_of, quiet_gdal
-from finewave.io.formats.gdal_bands import band_metadata, numbers_in_braces
-from finewave.io.formats.gdal_numbers import one_or_all
-from finewave.io.formats.raster import open_raster, write_raster
+from finewave.io.formats.gdal.gdal_access import driver_of, quiet_gdal
+from finewave.io.formats.gdal.gdal_bands import band_metadata, numbers_in_braces
+from finewave.io.formats.gdal.gdal_numbers import one_or_all
+from finewave.io.formats.gdal.raster import open_raster, write_raster
 from finewave.io.formats.storage import choose_storage
+from finewave.io.formats.values.decoding import Number
 from finewave.io.open_options import OpenOptions, SaveOptions
 from finewave.scene import (
     attribute_from_text,

@@ -14,12 +14,12 @@ from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
 from finewave.io.formats import photo
-from finewave.io.formats.gdal_access import driver_of, quiet_gdal, small_gdal_cache
-from finewave.io.formats.gdal_bands import band_metadata, default_name
-from finewave.io.formats.gdal_masks import alpha_band
-from finewave.io.formats.raster import is_georeferenced, open_raster, write_raster
+from finewave.io.formats.gdal.gdal_access import driver_of, quiet_gdal, small_gdal_cache
+from finewave.io.formats.gdal.gdal_bands import band_metadata, default_name
+from finewave.io.formats.gdal.gdal_masks import alpha_band
+from finewave.io.formats.gdal.raster import is_georeferenced, open_raster, write_raster
+from finewave.io.formats.gdal.tiff_pages import has_pages, open_pages
 from finewave.io.formats.storage import Storage, choose_interleave, choose_storage
-from finewave.io.formats.tiff_pages import has_pages, open_pages
 from finewave.io.open_options import OpenOptions, SaveOptions
 from finewave.scene import STRUCTURE, attribute_from_text, attribute_to_text, band_values
 

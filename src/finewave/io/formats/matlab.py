@@ -15,9 +15,9 @@ from finewave.control_points import as_matrix, control_points
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
-from finewave.io.formats.array_file import TEXT_NAMES, StoredArray, open_image
+from finewave.io.formats.containers.array_file import TEXT_NAMES, StoredArray, open_image
+from finewave.io.formats.containers.hdf5_output import write_hdf5
 from finewave.io.formats.hdf5 import datasets, plain_attribute
-from finewave.io.formats.hdf5_output import write_hdf5
 from finewave.io.formats.numpy_arrays import stored_array
 from finewave.io.formats.storage import Storage, choose_storage
 from finewave.io.isolated.client import list_mat5, load_mat5

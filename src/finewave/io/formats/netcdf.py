@@ -14,12 +14,12 @@ import xarray as xr
 from finewave.acquisition import utc
 from finewave.grid_mapping import with_attributes, with_transform
 from finewave.io.atomic import atomic_output
-from finewave.io.formats.dataset_image import Groups
-from finewave.io.formats.datasets import open_groups
-from finewave.io.formats.hdf5_output import write_hdf5
-from finewave.io.formats.lazy import few_blocks_at_once, in_blocks
-from finewave.io.formats.stated import numbers_of
+from finewave.io.formats.containers.dataset_image import Groups
+from finewave.io.formats.containers.datasets import open_groups
+from finewave.io.formats.containers.hdf5_output import write_hdf5
 from finewave.io.formats.storage import Storage, choose_interleave, choose_storage
+from finewave.io.formats.values.lazy import few_blocks_at_once, in_blocks
+from finewave.io.formats.values.stated import numbers_of
 from finewave.io.open_options import OpenOptions, SaveOptions
 from finewave.scene import STRUCTURE, attribute_to_text, band_values, scene_crs, scene_transform
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.formats.array_file import StoredArray, holds_texts, open_image
+from finewave.io.formats.containers.array_file import StoredArray, holds_texts, open_image
 from finewave.io.open_options import OpenOptions
 
 _SMALL_BYTES = 2**28

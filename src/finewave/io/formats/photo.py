@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
-from finewave.io.formats.camera_files import allow_heif, read_raw
-from finewave.io.formats.colour_tags import warn_of_other_colours
-from finewave.io.formats.decoding import Decoding
-from finewave.io.formats.gdal_access import driver_of, quiet_gdal
-from finewave.io.formats.icc import to_srgb, warn_of_unapplied
-from finewave.io.formats.raster import open_raster
+from finewave.io.formats.gdal.gdal_access import driver_of, quiet_gdal
+from finewave.io.formats.gdal.icc import to_srgb, warn_of_unapplied
+from finewave.io.formats.gdal.raster import open_raster
+from finewave.io.formats.photos.camera_files import allow_heif, read_raw
+from finewave.io.formats.photos.colour_tags import warn_of_other_colours
+from finewave.io.formats.values.decoding import Decoding
 from finewave.io.open_options import OpenOptions, SaveOptions
-from finewave.physics.srgb import linear_to_srgb
+from finewave.physics.rendering.srgb import linear_to_srgb
 from finewave.scene import band_values, make_scene
 from finewave.warnings import FinewaveWarning
 
@@ -289,8 +289,8 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
 
 def _as_picture(scene: xr.DataArray, path: Path) -> xr.DataArray:
     """Return the picture of a scene with known red, green and blue bands."""
-    from finewave.physics.colour import to_rgb
-    from finewave.physics.renderings import offered_renderings
+    from finewave.physics.rendering.colour import to_rgb
+    from finewave.physics.rendering.renderings import offered_renderings
 
     shown = next(iter(offered_renderings(scene).values()))
     if shown.name not in ("true", "natural"):

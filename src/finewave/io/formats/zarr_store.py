@@ -13,16 +13,16 @@ import xarray as xr
 from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import reading
-from finewave.io.formats import geozarr
-from finewave.io.formats.array_file import StoredArray, holds_texts, open_image
-from finewave.io.formats.chunk_layout import too_large_chunks
-from finewave.io.formats.dataset_image import Groups
-from finewave.io.formats.datasets import open_groups
-from finewave.io.formats.eopf_layout import write_eopf
-from finewave.io.formats.lazy import few_blocks_at_once, in_blocks
+from finewave.io.formats.chunks.chunk_layout import too_large_chunks
+from finewave.io.formats.chunks.whole_blosc import check_lengths
+from finewave.io.formats.containers import geozarr
+from finewave.io.formats.containers.array_file import StoredArray, holds_texts, open_image
+from finewave.io.formats.containers.dataset_image import Groups
+from finewave.io.formats.containers.datasets import open_groups
+from finewave.io.formats.containers.eopf_layout import write_eopf
 from finewave.io.formats.netcdf import dataset_from_scene, global_attributes
 from finewave.io.formats.storage import Storage, choose_interleave, choose_storage
-from finewave.io.formats.whole_blosc import check_lengths
+from finewave.io.formats.values.lazy import few_blocks_at_once, in_blocks
 from finewave.io.open_options import OpenOptions, SaveOptions
 
 _CHUNK = 512
@@ -86,7 +86,7 @@ def _checked(path: Path | Any) -> Any:
         return path
     from zarr.storage import LocalStore
 
-    from finewave.io.formats.checked_chunks import CheckedStore
+    from finewave.io.formats.chunks.checked_chunks import CheckedStore
 
     return CheckedStore(LocalStore(path, read_only=True), str(path))
 
@@ -123,7 +123,7 @@ def save_file(scene: xr.DataArray, path: Path, options: SaveOptions) -> None:
     options : SaveOptions
         ``format_options``: ``zarr_format`` (2, which every reader knows, or 3), ``interleave``, see
         `finewave.io.formats.storage.choose_interleave`, ``layout`` (``"cf"``, or ``"eopf"`` of one array a band, see
-        `finewave.io.formats.eopf_layout`).
+        `finewave.io.formats.containers.eopf_layout`).
     """
     layout = str((options.format_options or {}).get("layout") or "cf").lower()
     if layout not in ("cf", "eopf"):

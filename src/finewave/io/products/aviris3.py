@@ -9,7 +9,7 @@ import xarray as xr
 
 from finewave.acquisition import date_attribute, date_in_name
 from finewave.io.open_options import OpenOptions
-from finewave.io.products.swaths import open_swath
+from finewave.io.products.common.swaths import open_swath
 
 _NAME = re.compile(r"(AV3|ang|AVNG)\d{8}t\d{6}.*_(RFL|RDN)(?!.*UNC).*\.nc$", re.IGNORECASE)
 

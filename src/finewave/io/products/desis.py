@@ -9,9 +9,9 @@ import xarray as xr
 
 from finewave.acquisition import date_attribute, date_in_name
 from finewave.errors import InputError
-from finewave.io.formats.raster import open_raster
+from finewave.io.formats.gdal.raster import open_raster
 from finewave.io.open_options import OpenOptions
-from finewave.io.products.dlr_metadata import bands_of, metadata_beside, read_xml, start_of
+from finewave.io.products.common.dlr_metadata import bands_of, metadata_beside, read_xml, start_of
 
 _NAME = re.compile(
     r"(?P<product>DESIS-HSI-L(?P<level>1A|1B|1C|2A)-.*)-(?P<what>SPECTRAL_IMAGE|METADATA)\.(?:TIF|TIFF|IMG|BSQ|XML)$",

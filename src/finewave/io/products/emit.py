@@ -10,9 +10,9 @@ import xarray as xr
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.open_options import OpenOptions
-from finewave.io.products.hdf5_cubes import opened_hdf5
-from finewave.io.products.lookup_table import orthorectified
-from finewave.io.products.swaths import open_swath
+from finewave.io.products.common.hdf5_cubes import opened_hdf5
+from finewave.io.products.common.lookup_table import orthorectified
+from finewave.io.products.common.swaths import open_swath
 
 _TABLES = ("location/glt_x", "location/glt_y")
 _NAME = re.compile(r"EMIT_L(1B_RAD|2A_RFL)(?!UNCERT).*\.nc$", re.IGNORECASE)

@@ -12,11 +12,11 @@ import xarray as xr
 from finewave.acquisition import date_attribute, date_in_name
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.formats.gdal_access import driver_of, quiet_gdal
-from finewave.io.formats.raster import open_raster
+from finewave.io.formats.gdal.gdal_access import driver_of, quiet_gdal
+from finewave.io.formats.gdal.raster import open_raster
 from finewave.io.open_options import OpenOptions
-from finewave.io.products.cloud_masks import cloud_reader, no_clouds_known
-from finewave.io.products.dlr_metadata import Band, bands_of, metadata_beside, read_xml, start_of
+from finewave.io.products.common.cloud_masks import cloud_reader, no_clouds_known
+from finewave.io.products.common.dlr_metadata import Band, bands_of, metadata_beside, read_xml, start_of
 
 _NAME = re.compile(
     r"(?P<product>ENMAP\d*-.*?L(?P<level>1B|1C|2A)-.*)-"

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from finewave.acquisition import date_attribute, date_in_name, stated_date
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.formats.dataset_image import Groups
-from finewave.io.formats.decoding import Decoding
-from finewave.io.formats.eopf_layout import ATTRIBUTES, GROUP, SENTINEL_2
-from finewave.io.formats.lazy import LazyValues, Slices
+from finewave.io.formats.containers.dataset_image import Groups
+from finewave.io.formats.containers.eopf_layout import ATTRIBUTES, GROUP, SENTINEL_2
+from finewave.io.formats.values.decoding import Decoding
+from finewave.io.formats.values.lazy import LazyValues, Slices
 from finewave.io.formats.zarr_store import groups_of
 from finewave.io.open_options import OpenOptions
-from finewave.io.products.known_bands import bands_of_sensor
+from finewave.io.products.common.known_bands import bands_of_sensor
 from finewave.scene import make_scene
 from finewave.warnings import FinewaveWarning
 

@@ -19,8 +19,8 @@ from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.band_files import BandFile, open_bands, read_header
 from finewave.io.open_options import OpenOptions
-from finewave.io.products.cloud_masks import IsCloud, is_flagged, no_clouds_known
-from finewave.io.products.product_files import ProductFiles, is_archive
+from finewave.io.products.common.cloud_masks import IsCloud, is_flagged, no_clouds_known
+from finewave.io.products.common.product_files import ProductFiles, is_archive
 from finewave.physics.sensors.satellites import nominal_bands
 from finewave.warnings import FinewaveWarning
 

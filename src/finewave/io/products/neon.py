@@ -15,7 +15,7 @@ from finewave.acquisition import date_attribute, date_in_name
 from finewave.io.file_errors import reading
 from finewave.io.formats import hdf5
 from finewave.io.open_options import OpenOptions
-from finewave.io.products.hdf5_cubes import opened_hdf5
+from finewave.io.products.common.hdf5_cubes import opened_hdf5
 from finewave.scene import with_georeference
 
 _IMAGES = ("Reflectance/Reflectance_Data", "Radiance/Radiance_Data", "Radiance/RadianceDecimalPart")

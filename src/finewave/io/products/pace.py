@@ -14,8 +14,8 @@ from finewave.acquisition import date_attribute, date_in_name, stated_date
 from finewave.control_points import sampled_points
 from finewave.io.file_errors import reading
 from finewave.io.open_options import OpenOptions
-from finewave.io.products.hdf5_cubes import Cube, in_order, open_cubes, opened_hdf5
-from finewave.io.products.swaths import open_swath
+from finewave.io.products.common.hdf5_cubes import Cube, in_order, open_cubes, opened_hdf5
+from finewave.io.products.common.swaths import open_swath
 
 _NAME = re.compile(r"PACE_OCI\..*\.nc$", re.IGNORECASE)
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from finewave.acquisition import date_attribute, date_in_name, utc
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.formats.gdal_access import driver_of, quiet_gdal
-from finewave.io.formats.lazy import Slices
-from finewave.io.formats.raster import either, open_raster
+from finewave.io.formats.gdal.gdal_access import driver_of, quiet_gdal
+from finewave.io.formats.gdal.raster import either, open_raster
+from finewave.io.formats.values.lazy import Slices
 from finewave.io.open_options import OpenOptions
-from finewave.io.products.cloud_masks import UDM2_BANDS, cloud_reader, no_clouds_known
-from finewave.io.products.dlr_metadata import read_xml
+from finewave.io.products.common.cloud_masks import UDM2_BANDS, cloud_reader, no_clouds_known
+from finewave.io.products.common.dlr_metadata import read_xml
 from finewave.physics.sensors.satellites import nominal_bands
 
 _NAME = re.compile(

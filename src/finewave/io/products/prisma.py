@@ -14,9 +14,9 @@ from finewave.acquisition import date_attribute, date_in_name, stated_date
 from finewave.control_points import sampled_points
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.formats.lazy import Slices
+from finewave.io.formats.values.lazy import Slices
 from finewave.io.open_options import OpenOptions
-from finewave.io.products.hdf5_cubes import Cube, holds, in_order, numbers, open_cubes, opened_hdf5
+from finewave.io.products.common.hdf5_cubes import Cube, holds, in_order, numbers, open_cubes, opened_hdf5
 from finewave.warnings import FinewaveWarning
 
 _LEVELS = ("L2D", "L2C", "L2B", "L1")

@@ -17,9 +17,9 @@ from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.band_files import open_bands, read_header
 from finewave.io.open_options import OpenOptions
-from finewave.io.products.cloud_masks import IsCloud, is_scene_class, no_clouds_known
-from finewave.io.products.known_bands import bands_of_sensor
-from finewave.io.products.product_files import ProductFiles, is_archive
+from finewave.io.products.common.cloud_masks import IsCloud, is_scene_class, no_clouds_known
+from finewave.io.products.common.known_bands import bands_of_sensor
+from finewave.io.products.common.product_files import ProductFiles, is_archive
 from finewave.physics.sensors.satellites import nominal_bands
 from finewave.warnings import FinewaveWarning
 

@@ -15,12 +15,12 @@ from finewave.acquisition import date_attribute, date_in_name, stated_date
 from finewave.control_points import sampled_points
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.formats.band_lists import describe_bands, listed_in
 from finewave.io.formats.hdf5 import plain_attribute
-from finewave.io.formats.lazy import Slices
-from finewave.io.formats.stated import stated_in
+from finewave.io.formats.values.band_lists import describe_bands, listed_in
+from finewave.io.formats.values.lazy import Slices
+from finewave.io.formats.values.stated import stated_in
 from finewave.io.open_options import OpenOptions
-from finewave.io.products.hdf5_cubes import Cube, holds, in_order, open_cubes, opened_hdf5
+from finewave.io.products.common.hdf5_cubes import Cube, holds, in_order, open_cubes, opened_hdf5
 
 _HOLDERS = ("HDFEOS/GRIDS/HYP", "HDFEOS/SWATHS/HYP")
 _IMAGES = ("surface_reflectance", "toa_reflectance", "toa_radiance")

@@ -11,12 +11,12 @@ import xarray as xr
 from finewave.acquisition import date_attribute, utc
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
-from finewave.io.formats.gdal_access import driver_of, quiet_gdal
-from finewave.io.formats.raster import open_raster
+from finewave.io.formats.gdal.gdal_access import driver_of, quiet_gdal
+from finewave.io.formats.gdal.raster import open_raster
 from finewave.io.open_options import OpenOptions
 from finewave.physics.sensors.satellites import nominal_bands
-from finewave.plain_text import one_line
-from finewave.stated_numbers import number_in
+from finewave.text.plain_text import one_line
+from finewave.text.stated_numbers import number_in
 
 _SENSORS = {"WV02": "worldview2", "WV03": "worldview3", "QB02": "quickbird", "GE01": "geoeye1", "WV04": "worldview4"}
 _BANDS = {

@@ -26,7 +26,7 @@ from finewave.errors import InputError, unknown_name
 from finewave.physics.sensors.csv_response import read_csv_sensor
 from finewave.physics.sensors.satellites import sampled_bands
 from finewave.physics.sensors.sensor import Sensor
-from finewave.yaml_text import read_yaml
+from finewave.text.yaml_text import read_yaml
 
 _KEYS = ("name", "source", "description", "bands", "response", "shape", "mtf", "gsd_m")
 _BAND_KEYS = ("centre_nm", "width_nm", "mtf", "gsd_m")

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from finewave.errors import InputError
 from finewave.nn.sampling import bicubic
+from finewave.physics.inversion.pseudo_inverse import PseudoInverse
 from finewave.physics.observation import Observation
-from finewave.physics.pseudo_inverse import PseudoInverse
 from finewave.systems.base import SRNetwork
 from finewave.systems.baselines import white_noise
 from finewave.systems.baselines.gaussian_windows import smooth, window_radius

@@ -125,18 +125,18 @@ class Composition(SRNetwork):
 
     @property
     def export_multiple(self) -> int:
-        """See `finewave.zoo.export`; as `size_multiple`."""
+        """See `finewave.zoo.exports.export`; as `size_multiple`."""
         return self._common_multiple("export_multiple")
 
     @property
     def export_fixed(self) -> str | None:
-        """See `finewave.zoo.export`: the first part's reason, if any."""
+        """See `finewave.zoo.exports.export`: the first part's reason, if any."""
         reasons = ((part, self.part(part).export_fixed) for part in self.parts)
         return next((f"{part}: {reason}" for part, reason in reasons if reason), None)
 
     @property
     def export_lacks(self) -> dict[str, str]:
-        """See `finewave.zoo.export`: formats that any part lacks."""
+        """See `finewave.zoo.exports.export`: formats that any part lacks."""
         every = [(part, self.part(part).export_lacks) for part in reversed(self.parts)]
         return {kind: f"{part}: {reason}" for part, lacks in every for kind, reason in lacks.items()}
 

@@ -1,7 +1,7 @@
 """The mean of several systems of one task, made consistent with the inputs.
 
 Independent errors of the members are smaller in their mean. Consistency with the inputs is then established by
-projection, see `finewave.physics.projection`.
+projection, see `finewave.physics.inversion.projection`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from finewave.errors import InputError
-from finewave.physics.forward_operator import ForwardOperator
+from finewave.physics.inversion.forward_operator import ForwardOperator
+from finewave.physics.inversion.projection import Constraint, Projection, invert_response
+from finewave.physics.inversion.pseudo_inverse import PseudoInverse
 from finewave.physics.observation import Observation
-from finewave.physics.projection import Constraint, Projection, invert_response
-from finewave.physics.pseudo_inverse import PseudoInverse
 from finewave.physics.sensors.estimation import estimate_response
 from finewave.systems.base import SRNetwork
 from finewave.systems.registry import create_model, options_of, system_named
@@ -190,17 +190,17 @@ class Ensemble(SRNetwork):
 
     @property
     def export_multiple(self) -> int:
-        """See `finewave.zoo.export`."""
+        """See `finewave.zoo.exports.export`."""
         return math.lcm(*(net.export_multiple for net in self.members))
 
     @property
     def export_fixed(self) -> str | None:
-        """See `finewave.zoo.export`: the reason of the first member that has one."""
+        """See `finewave.zoo.exports.export`: the reason of the first member that has one."""
         return next((net.export_fixed for net in self.members if net.export_fixed), None)
 
     @property
     def export_lacks(self) -> Mapping[str, str]:
-        """See `finewave.zoo.export`: formats that any member lacks."""
+        """See `finewave.zoo.exports.export`: formats that any member lacks."""
         lacks = {kind: why for net in reversed(self.members) for kind, why in net.export_lacks.items()}
         if self.consistent:
             lacks |= dict.fromkeys(("onnx", "pt2"), "its projection is computed from values of its weights")

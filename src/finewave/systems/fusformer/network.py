@@ -183,7 +183,7 @@ class Fusformer(SRNetwork):
 
     @property
     def export_fixed(self) -> str | None:
-        """Why an exported network has a fixed size; see `finewave.zoo.export`."""
+        """Why an exported network has a fixed size; see `finewave.zoo.exports.export`."""
         return None if self.patch is None else "the number of patches depends on the image"
 
     @property

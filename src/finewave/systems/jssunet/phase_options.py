@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finewave.errors import InputError
-from finewave.sections import Section, option
+from finewave.text.sections import Section, option
 
 
 @dataclass

@@ -20,8 +20,8 @@ from torch.nn import functional as F
 
 from finewave.nn.residual import conv
 from finewave.nn.sampling import bicubic
+from finewave.physics.inversion.pseudo_inverse import PseudoInverse
 from finewave.physics.observation import Observation
-from finewave.physics.pseudo_inverse import PseudoInverse
 from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least
 from finewave.systems.tile_stages import convolution_weights

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from finewave.sections import option
+from finewave.text.sections import option
 
 
 @dataclass

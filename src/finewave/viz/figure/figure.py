@@ -12,10 +12,10 @@ import numpy as np
 
 from finewave.errors import InputError, unknown_name
 from finewave.io.file_errors import reading
-from finewave.physics.display import display_range, on_grey, srgb_bytes
-from finewave.physics.renderings import Rendering, offered_renderings, rendering_at, wavelengths_of
-from finewave.plain_text import one_line
+from finewave.physics.rendering.display import display_range, on_grey, srgb_bytes
+from finewave.physics.rendering.renderings import Rendering, offered_renderings, rendering_at, wavelengths_of
 from finewave.scene import band_values
+from finewave.text.plain_text import one_line
 from finewave.viz.error_maps import rmse_map
 from finewave.viz.figure.drawing import Column, Drawing, draw
 from finewave.viz.places import highest_contrast_window, representative_points

@@ -11,7 +11,7 @@ from finewave.extras import importing
 from finewave.io.atomic import atomic_output
 from finewave.io.file_errors import writing
 from finewave.physics.sensors import Sensor
-from finewave.plain_text import one_line
+from finewave.text.plain_text import one_line
 
 EXTENSIONS = (".pdf", ".png")
 MANY = 30

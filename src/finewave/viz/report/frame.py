@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import unknown_name
-from finewave.plain_text import one_line
+from finewave.text.plain_text import one_line
 
 EXTENSIONS = (".html", ".htm")
 # the browser blocks everything outside the file

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finewave.io.file_errors import reading
-from finewave.physics.renderings import wavelengths_of
+from finewave.physics.rendering.renderings import wavelengths_of
 from finewave.viz.report.frame import check_extension, page, shown, table
 from finewave.viz.report.scene_data import METRIC_SAMPLES, ReportData, ReportLayer, gather
 from finewave.viz.scene_pair import half_widths_beside, open_scene_pair

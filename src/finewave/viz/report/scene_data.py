@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.extras import importing
-from finewave.physics.display import DisplayRange, display_range, on_grey, srgb_bytes
-from finewave.physics.renderings import (
+from finewave.physics.rendering.display import DisplayRange, display_range, on_grey, srgb_bytes
+from finewave.physics.rendering.renderings import (
     Rendering,
     offered_renderings,
     rendering_at,

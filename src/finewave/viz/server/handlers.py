@@ -12,10 +12,10 @@ from tornado.ioloop import IOLoop
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler, stream_request_body
 
 from finewave.errors import InputError
-from finewave.viz.server.downloads import Downloads
 from finewave.viz.server.jobs import LARGEST_UPLOAD, LONGEST_UPLOAD_S, BusyError, Job, Jobs
-from finewave.viz.server.library import LibrarySpectrum
-from finewave.viz.server.receive_spectra import SUFFIXES, receive_spectra
+from finewave.viz.server.spectral_plot.library import LibrarySpectrum
+from finewave.viz.server.transfer.downloads import Downloads
+from finewave.viz.server.transfer.receive_spectra import SUFFIXES, receive_spectra
 
 AddSpectra = Callable[[list[LibrarySpectrum], str, str], Awaitable[None]]
 """Adds the spectra of a file, by its name, for a page, by its key; raises `InputError` if they cannot be shown."""

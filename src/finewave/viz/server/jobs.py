@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from finewave.errors import InputError, unknown_name
-from finewave.plain_text import one_line
-from finewave.viz.server.receive import receive
+from finewave.text.plain_text import one_line
+from finewave.viz.server.transfer.receive import receive
 from finewave.warnings import FinewaveWarning
 
 LARGEST_UPLOAD = 64 * 2**20

@@ -40,8 +40,8 @@ def offered_models(own: tuple[str, ...] = ()) -> dict[str, OfferedModel]:
     InputError
         One of the user's is not a model, or needs two images.
     """
-    from finewave.zoo.bundled_weights import CARD, weight_folders
     from finewave.zoo.card import Card
+    from finewave.zoo.distribution.bundled_weights import CARD, weight_folders
 
     shelf = {name: Card.read(folder / CARD) for name, folder in weight_folders().items()}
     # most uploads are photographs

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from finewave.physics.display import DisplayRange, display_range, srgb_bytes
-from finewave.physics.renderings import Rendering, coarse_rendering, rendering_of_bands
+from finewave.physics.rendering.display import DisplayRange, display_range, srgb_bytes
+from finewave.physics.rendering.renderings import Rendering, coarse_rendering, rendering_of_bands
 from finewave.viz.pyramid import TILE
 from finewave.viz.windows import Frame, Window, fitted, window_of
 

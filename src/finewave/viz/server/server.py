@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tornado.ioloop import IOLoop
 
     from finewave.viz.server.jobs import Jobs
-    from finewave.viz.server.library import LibrarySpectrum
+    from finewave.viz.server.spectral_plot.library import LibrarySpectrum
     from finewave.viz.server.viewer_session import ViewerSession
 
 LOCAL = "127.0.0.1"
@@ -61,7 +61,7 @@ def serve(
         Half-widths of the result's errors; by default those that ``finewave predict --uncertainty`` has written beside
         it.
     library : tuple of pathlib.Path
-        Measured spectra to compare with, see `finewave.viz.server.library.read_library`.
+        Measured spectra to compare with, see `finewave.viz.server.spectral_plot.library.read_library`.
     host : str
         Address to listen on; by default reachable from this machine only.
     port : int, optional
@@ -91,8 +91,8 @@ def serve(
     from finewave.viz.server.access import EVERYWHERE, Access
     from finewave.viz.server.handlers import patterns
     from finewave.viz.server.jobs import Jobs
-    from finewave.viz.server.library import read_library
     from finewave.viz.server.offered_models import offered_models
+    from finewave.viz.server.spectral_plot.library import read_library
 
     view = _opened(result, input, reference, half_width)
     entries = tuple(read_library(library))
@@ -215,8 +215,8 @@ class Site:
     def __init__(
         self, view: ScenePair | None, jobs: Jobs, models: dict[str, str], library: tuple[LibrarySpectrum, ...] = ()
     ) -> None:
-        from finewave.viz.server.downloads import Downloads
-        from finewave.viz.server.library_store import LibraryStore
+        from finewave.viz.server.transfer.downloads import Downloads
+        from finewave.viz.server.transfer.library_store import LibraryStore
 
         self.view, self.jobs, self.models, self.library = view, jobs, models, LibraryStore(library)
         self.downloads = Downloads()

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from finewave.physics.display import RANGES
-from finewave.physics.renderings import RENDERINGS, TRIPLES
+from finewave.physics.rendering.display import RANGES
+from finewave.physics.rendering.renderings import RENDERINGS, TRIPLES
 from finewave.viz.maps import offered_maps
 from finewave.viz.scene_pair import ScenePair
-from finewave.viz.server.pins import Pin, pins_from_text, pins_to_text
-from finewave.viz.server.spectra import RegionOfInterest
+from finewave.viz.server.spectral_plot.pins import Pin, pins_from_text, pins_to_text
+from finewave.viz.server.spectral_plot.spectra import RegionOfInterest
 
 MODES = (*RENDERINGS, "three", "band")
 

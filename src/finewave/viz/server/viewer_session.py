@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finewave.allocator import release_freed_memory
-from finewave.physics.display import RANGES
-from finewave.plain_text import one_line
+from finewave.physics.rendering.display import RANGES
+from finewave.process.allocator import release_freed_memory
+from finewave.text.plain_text import one_line
 from finewave.viz.map_position import map_position
 from finewave.viz.maps import OF_ONE_BAND, colour_limit, make_map, offered_maps
-from finewave.viz.server import plots
 from finewave.viz.server.commands import Command, command_of
-from finewave.viz.server.downloads import Downloads
 from finewave.viz.server.latest_only_worker import LatestOnlyWorker
-from finewave.viz.server.library import Library
 from finewave.viz.server.picture_file import picture_png
 from finewave.viz.server.pictures import Painter, Picture
-from finewave.viz.server.pins import clean_label, with_pin
-from finewave.viz.server.scores import ROWS, scores
-from finewave.viz.server.spectra import RegionOfInterest
-from finewave.viz.server.spectra_panel import SpectraPanel, is_plotted
-from finewave.viz.server.spectra_table import spectra_csv
+from finewave.viz.server.spectral_plot import plots
+from finewave.viz.server.spectral_plot.library import Library
+from finewave.viz.server.spectral_plot.pins import clean_label, with_pin
+from finewave.viz.server.spectral_plot.scores import ROWS, scores
+from finewave.viz.server.spectral_plot.spectra import RegionOfInterest
+from finewave.viz.server.spectral_plot.spectra_panel import SpectraPanel, is_plotted
+from finewave.viz.server.spectral_plot.spectra_table import spectra_csv
 from finewave.viz.server.start_page import template
 from finewave.viz.server.state import MODES, State
+from finewave.viz.server.transfer.downloads import Downloads
 from finewave.viz.windows import Frame
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Changes of a result that hold it to its observation or its light."""

@@ -1,0 +1,1 @@
+"""Which bands of a scene a model reads, and with which sensor."""

@@ -1,0 +1,1 @@
+"""Spectra measured on the ground: what they correct, and where to measure."""

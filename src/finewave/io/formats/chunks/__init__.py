@@ -1,0 +1,1 @@
+"""Packed chunks, checked before they are unpacked."""

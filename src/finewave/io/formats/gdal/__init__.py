@@ -1,0 +1,1 @@
+"""What all files read by GDAL share: access, bands, numbers, masks, windows."""

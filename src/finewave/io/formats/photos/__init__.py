@@ -1,0 +1,1 @@
+"""What photographs state: the camera's file, the transfer curve."""

@@ -1,0 +1,1 @@
+"""Measurements on the ground: places, spectra, spectral libraries."""

@@ -1,0 +1,1 @@
+"""What products of several missions share."""

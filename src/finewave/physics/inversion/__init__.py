@@ -1,0 +1,1 @@
+"""From an observation back to the scene: projections and pseudo-inverses."""

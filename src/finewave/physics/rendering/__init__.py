@@ -1,0 +1,1 @@
+"""Spectra as colours on a screen."""

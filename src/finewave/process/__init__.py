@@ -1,0 +1,1 @@
+"""The running process: allocator, collector, interruptions, processor instructions."""

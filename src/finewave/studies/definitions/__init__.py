@@ -1,0 +1,1 @@
+"""Which studies there are: rows, data sets and published numbers of each."""

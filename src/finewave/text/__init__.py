@@ -1,0 +1,1 @@
+"""Texts and numbers as files state them, read without surprises."""

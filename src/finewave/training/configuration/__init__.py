@@ -1,0 +1,1 @@
+"""Recipes: their sources, their options and what these accept."""

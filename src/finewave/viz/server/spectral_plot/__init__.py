@@ -1,0 +1,1 @@
+"""The plot of spectra: pins, libraries, tables, scores."""

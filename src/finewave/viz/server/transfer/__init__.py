@@ -1,0 +1,1 @@
+"""Files that come to the viewer and leave it."""
