@@ -236,3 +236,20 @@ def test_only_what_is_read_of_a_store_has_to_fit(named: bool, version: Any, tmp_
     for name, why in (("weights", "far larger than the array"), ("masks", "larger than memory should hold")):
         with pytest.raises(InputError, match=rf"cannot read {name} of .*{why}; save it in smaller chunks"):
             load_scene(tmp_path / "a.zarr", variable=name, full_scale=1)
+
+
+def test_axes_of_one_of_bare_arrays_are_left_out(tmp_path: Path) -> None:
+    """A batch of one, as PyTorch has them, a time, a depth."""
+    np.save(tmp_path / "a.npy", VALUES[None])
+    np.save(tmp_path / "b.npy", VALUES.transpose(1, 2, 0)[None, :, :, None])
+    store = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)
+    store.create_array("0", shape=(1, 4, 1, 6, 5), dtype="f4", fill_value=-1)[...] = VALUES[None, :, None]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["cube"] = VALUES[None]
+    for name, options in (("a.npy", {}), ("b.npy", {"band_axis": 4}), ("a.zarr", {}), ("a.h5", {"band_axis": 1})):
+        np.testing.assert_array_equal(open_scene(tmp_path / name, **options).values, VALUES, err_msg=name)
+    part = open_scene(tmp_path / "a.zarr").isel(y=slice(1, 4), x=[4, 2]).values
+    np.testing.assert_array_equal(part, VALUES[:, 1:4, [4, 2]])
+    np.save(tmp_path / "c.npy", np.stack([VALUES, VALUES]))
+    with pytest.raises(InputError, match="no 3-D array"):
+        open_scene(tmp_path / "c.npy")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,22 @@ class StoredArray:
         return np.asarray(self.read(tuple(slice(0, length) for length in self.shape)))
 
 
+def _without_ones(stored: StoredArray) -> tuple[StoredArray, tuple[int, ...]]:
+    """Return an array of more than three axes without those of one, as of a batch or a time, and the axes it keeps."""
+    ones = [axis for axis, length in enumerate(stored.shape) if length == 1][: max(0, len(stored.shape) - 3)]
+    kept = tuple(axis for axis in range(len(stored.shape)) if axis not in ones)
+    if not ones:
+        return stored, kept
+
+    def read(key: tuple[slice, ...]) -> NDArray[Any]:
+        whole = [slice(0, 1)] * len(stored.shape)
+        for axis, each in zip(kept, key, strict=True):
+            whole[axis] = each
+        return np.squeeze(stored.read(tuple(whole)), tuple(ones))
+
+    return replace(stored, shape=tuple(stored.shape[axis] for axis in kept), read=read), kept
+
+
 def open_image(
     stored: Mapping[str, StoredArray],
     path: Path | str,
@@ -110,6 +126,8 @@ def open_image(
     InputError
         No array, or more than one, can be the image.
     """
+    reduced = {name: _without_ones(each) for name, each in stored.items()}
+    stored = {name: each for name, (each, _) in reduced.items()}
     shapes = {name: each.shape for name, each in stored.items()}
     numeric = [name for name, each in stored.items() if each.dtype is not None]
     embedded = stored.get("scene")
@@ -133,7 +151,9 @@ def open_image(
     known += lengths_of_wavelength_lists(lists)
     axes: tuple[int, ...] = (0, 1)
     if len(image.shape) == 3:
-        band = arrays.choose_band_axis(image.shape, known, options.band_axis, default_band_axis, path)
+        of_all = reduced[name][1]
+        stated_axis = of_all.index(options.band_axis) if options.band_axis in of_all else options.band_axis
+        band = arrays.choose_band_axis(image.shape, known, stated_axis, default_band_axis, path)
         axes = (band, *(axis for axis in range(3) if axis != band))
     floats = image.dtype.kind == "f"
     stated = stated_in(storage, floats=floats)
