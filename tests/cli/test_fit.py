@@ -67,6 +67,19 @@ def test_fit_then_predict(scene: Path, sensor: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(result.wavelength, WAVELENGTHS)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dove-r", "micasense-rededge-mx", "prisma:20,30,40,50", "sentinel2c:B2,B3,B4,B8"])
+def test_listed_sensors_are_fitted_for(name: str, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((11, 72, 40), dtype=np.float32)
+    fw.save_scene(make_scene(values, wavelengths=np.linspace(420.0, 920.0, 11)), tmp_path / "scene.tif")
+    out = tmp_path / "model"
+    small = ("--system", "jssunet", "model.features=4", "model.stages=1", "data.crop=16", "data.batch_size=1")
+    fitted = run("fit", tmp_path / "scene.tif", *small, "--sensor", name, "--scale", 2, "--steps", 2, "-o", out)
+    assert fitted.exit_code == 0, fitted.output
+    card = fw.load_model(out).card
+    assert (card.sensor, card.ms_bands) == (name, list(fw.get_sensor(name).bands))
+
+
 def test_spatial_super_resolution_needs_no_sensor(scene: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
     small = ("model.features=6", "model.blocks=1", "data.crop=16")

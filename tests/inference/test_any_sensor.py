@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from finewave.scene import make_scene
 from finewave.systems.any_sensor.network import AnySensor
 from finewave.systems.registry import create_model
 from finewave.warnings import FinewaveWarning
-from finewave.zoo.any_sensor import for_sensor
+from finewave.zoo.any_sensor import covered_by, for_sensor
 from finewave.zoo.card import describe
 from finewave.zoo.model import Model
 
@@ -187,6 +188,66 @@ def test_a_product_s_own_centres_are_truer_than_those_of_its_sensor(weights: Pat
     expected = fw.super_resolve(scene, str(weights)).values
     scene.attrs["sensor"] = named
     np.testing.assert_array_equal(fw.super_resolve(scene, str(weights)).values, expected)
+
+
+LISTED = (
+    *("dove", "dove-r", "superdove", "landsat4", "landsat5", "landsat7", "sentinel2c", "pleiades", "spot6", "spot7"),
+    *("rapideye", "modis", "aster", "micasense-rededge-mx", "micasense-altum-pt", "micasense-rededge-mx-dual"),
+    *("dji-mavic3m", "dji-p4m", "enmap", "prisma", "emit", "desis"),
+)
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in ("landsat7", "modis") else pytest.param(name, marks=pytest.mark.slow) for name in LISTED]
+)
+def test_every_sensor_observes_and_is_answered(weights: Path, name: str) -> None:
+    """What it sees of spectra from 380 to 2520 nm; its bands beyond those of the weights are left out and said."""
+    nm = np.arange(380.0, 2521.0, 5.0)
+    shape = 0.1 + 0.3 * np.exp(-(((nm - 550) / 150) ** 2)) + 0.2 * np.exp(-(((nm - 1600) / 300) ** 2))
+    brightness = np.random.default_rng(0).uniform(0.5, 1.0, (1, 8, 10))
+    scene = fw.degrade(make_scene((shape[:, None, None] * brightness).astype(np.float32), nm), scale=2, sensor=name)
+    sensor = fw.get_sensor(name)
+    assert scene.shape == (len(sensor.bands), 4, 5)
+    expected = np.interp(sensor.centres, nm, shape) * float(brightness.mean())
+    np.testing.assert_allclose(scene.values.mean((1, 2)), expected, rtol=0.2)  # of broad bands the mean is another
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = fw.super_resolve(scene, str(weights), sensor=name, wavelengths="420:700:20")
+    assert result.shape == (15, 4, 5)
+    assert np.isfinite(result.values).all()
+    left_out = [str(each.message) for each in caught if "lie outside of the spectra" in str(each.message)]
+    assert len(left_out) == (len(covered_by(NM.tolist(), sensor)) < len(sensor.bands))
+    assert all(len(each) < 400 for each in left_out)
+
+
+def test_bands_outside_that_are_named_one_by_one_are_refused(weights: Path) -> None:
+    scene = make_scene(np.full((3, 9, 9), 0.2, np.float32), [565.0, 660.0, 1650.0])
+    with pytest.raises(fw.InputError, match="cover less than half of these bands of landsat4: B5"):
+        fw.super_resolve(scene, str(weights), sensor="landsat4:B2,B3,B5")
+
+
+def test_an_unknown_sensor_is_told_the_ways_to_describe_one(weights: Path, tmp_path: Path) -> None:
+    scene = make_scene(np.full((3, 20, 20), 0.2, np.float32), [460.0, 560.0, 660.0])
+    fw.save_scene(scene, tmp_path / "in.tif")
+    ways = "unknown sensor 'rapidey'; did you mean 'rapideye'.*a YAML file with the centre and width.*or a CSV file"
+    for run in (
+        lambda: fw.get_sensor("rapidey"),
+        lambda: fw.degrade(scene, scale=2, sensor="rapidey"),
+        lambda: fw.super_resolve(scene, str(weights), sensor="rapidey"),
+        lambda: fw.load_model(weights, sensor="rapidey"),
+    ):
+        with pytest.raises(fw.InputError, match=ways):
+            run()
+    file, output = str(tmp_path / "in.tif"), str(tmp_path / "out")
+    for command in (
+        ["predict", file, "-o", f"{output}.tif", "--model", str(weights), "--sensor", "rapidey"],
+        ["fit", file, "-o", output, "--sensor", "rapidey", "--scale", "2"],
+        ["anchors", file, "--model", str(weights), "--sensor", "rapidey"],
+        ["sensors", "rapidey"],
+    ):
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 2, result.output
+        assert re.search(ways, result.stderr), result.stderr
 
 
 def camera_without(camera: str, folder: Path) -> str:

@@ -38,6 +38,7 @@ _SIDE = 48
 _WINDOWS = 3
 """Windows along each axis, of `_SIDE` pixels, that tell which library is nearest to a scene."""
 _GAUSSIAN = 2.0
+_MOST_NAMED = 16
 
 
 def model_for(model: Any, scene: xr.DataArray, options: PredictOptions, pixels: float = 1.0) -> Model:
@@ -83,7 +84,7 @@ def model_for(model: Any, scene: xr.DataArray, options: PredictOptions, pixels: 
     if len(candidates) != 1:
         candidates = [_nearest(candidates, scene, sensor, options)]
     chosen = candidates[0]
-    if options.sensor is None:
+    if options.sensor is None or ":" not in str(options.sensor):  # bands that are named one by one are all wanted
         sensor, name = _covered(sensor, name, chosen)
     return for_sensor(chosen, sensor, options.wavelengths, pixels=pixels, name=name)
 
@@ -136,13 +137,14 @@ def _sensor_of(scene: xr.DataArray, options: PredictOptions) -> tuple[Sensor | N
 
 
 def _covered(sensor: Sensor, name: str, model: Model) -> tuple[Sensor, str]:
-    """Return the bands of the scene's own sensor that the spectra cover, with a warning of the others."""
+    """Return the bands of the scene's sensor that the spectra cover, with a warning of the others."""
     fitting = covered_by(known_wavelengths(model).tolist(), sensor)
     if len(fitting) == len(sensor.bands) or len(fitting) < LEAST_BANDS:  # too few are refused with the numbers
         return sensor, name
     left = [band for i, band in enumerate(sensor.bands) if i not in fitting]
+    shown = ", ".join(left[:_MOST_NAMED]) + (f" and {len(left) - _MOST_NAMED} others" if left[_MOST_NAMED:] else "")
     warnings.warn(
-        f"{', '.join(left)} of {sensor.name} lie outside of the spectra of {model.name}: left out; "
+        f"{shown} of {sensor.name} lie outside of the spectra of {model.name}: left out; "
         "choose weights that cover them if there are any",
         FinewaveWarning,
         stacklevel=4,
