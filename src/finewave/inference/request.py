@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SPREAD = "standard deviation over eight flips and rotations"
 """Attribute ``quantity`` of a spread's file."""
+_BEYOND = 2.0
+"""Times the range of a training; clouds and glints stay below it."""
 _SAMPLE = 128  # side in pixels of the windows sampled for checks of a scene in a file
 
 
@@ -140,6 +142,7 @@ class PredictionRequest:
     def warn_of_range(self) -> None:
         """Warn about values far beyond the model's range; files are checked by a sample."""
         model = self.model
+        low, high = model.card.value_range if model.card is not None else (0.0, 1.0)
         for name, scene in self.scenes.items():
             largest, empty = _sampled(scene, self.bands[name])
             if empty:
@@ -153,8 +156,10 @@ class PredictionRequest:
                     FinewaveWarning,
                     stacklevel=4,
                 )
-            if (message := out_of_range(largest, model)) is not None:
-                warnings.warn(message, FinewaveWarning, stacklevel=4)
+            if largest > low + _BEYOND * (high - low):
+                from finewave.inference.units import out_of_range
+
+                warnings.warn(out_of_range(largest, model), FinewaveWarning, stacklevel=4)
 
 
 def _good_bands(model: RunnableModel, wavelengths: Any) -> list[bool] | None:
@@ -171,8 +176,12 @@ def _quantity(scene: xr.DataArray, model: RunnableModel) -> str | None:
     Spectra of the top of the atmosphere that went through a model of surface reflectance are neither.
     """
     given, learned = scene.attrs.get("quantity"), model.data_facts.get("quantity")
-    if not given or not learned or not is_other_quantity(given, learned):
+    if not given or not learned:
         return None if given is None else str(given)
+    from finewave.inference.units import is_other_quantity
+
+    if not is_other_quantity(given, learned):
+        return str(given)
     return f"{learned} as {model.name} makes it of {given}"
 
 
@@ -199,8 +208,11 @@ def make_request(
     _check(scene, model)
     scenes = dict(zip(model.inputs, [scene] if guide is None else [scene, guide], strict=True))
     warn_of_other_sensor(scene, model)
-    if (message := another_quantity(scene.attrs.get("quantity"), model)) is not None:
-        warnings.warn(message, FinewaveWarning, stacklevel=4)
+    if scene.attrs.get("quantity"):
+        from finewave.inference.units import another_quantity
+
+        if (message := another_quantity(scene.attrs["quantity"], model)) is not None:
+            warnings.warn(message, FinewaveWarning, stacklevel=4)
     bands = {name: select_bands(image, model, name) for name, image in scenes.items()}
     request = PredictionRequest(
         model, scenes, bands, window=window, grids={} if grid is None else {model.inputs[1]: grid}

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from finewave.zoo.runnable import RunnableModel
 
-_BEYOND = 2.0
-"""Times the training's range; clouds and glints stay below it."""
 _KINDS = (
     (150.0, "reflectance in percent, or radiance,", "divide percent by 100 (--full-scale 100); of radiance, "),
     (1000.0, "digital numbers or radiance", ""),
@@ -20,12 +18,10 @@ _KINDS = (
 _ANY = "give a product of reflectance, or divide by the number that stands for 1.0 (--full-scale, full_scale=)"
 
 
-def out_of_range(largest: float, model: RunnableModel) -> str | None:
-    """Return what to say of a scene whose values reach ``largest``; None if the model was trained on such."""
+def out_of_range(largest: float, model: RunnableModel) -> str:
+    """Return what to say of a scene whose values reach ``largest``, far beyond the model's range."""
     low, high = model.card.value_range if model.card is not None else (0.0, 1.0)
     reached = (largest - low) / (high - low)
-    if reached <= _BEYOND:
-        return None
     kind, remedy = next((kind, remedy) for limit, kind, remedy in _KINDS if reached <= limit)
     return f"the scene's values reach {largest:g}, as {kind} may; {_trained_on(model)}: {remedy}{_ANY}"
 
