@@ -157,7 +157,7 @@ class PredictionRequest:
                     stacklevel=4,
                 )
             if largest > low + _BEYOND * (high - low):
-                from finewave.inference.units import out_of_range
+                from finewave.inference.matching.units import out_of_range
 
                 warnings.warn(out_of_range(largest, model), FinewaveWarning, stacklevel=4)
 
@@ -178,7 +178,7 @@ def _quantity(scene: xr.DataArray, model: RunnableModel) -> str | None:
     given, learned = scene.attrs.get("quantity"), model.data_facts.get("quantity")
     if not given or not learned:
         return None if given is None else str(given)
-    from finewave.inference.units import is_other_quantity
+    from finewave.inference.matching.units import is_other_quantity
 
     if not is_other_quantity(given, learned):
         return str(given)
@@ -209,7 +209,7 @@ def make_request(
     scenes = dict(zip(model.inputs, [scene] if guide is None else [scene, guide], strict=True))
     warn_of_other_sensor(scene, model)
     if scene.attrs.get("quantity"):
-        from finewave.inference.units import another_quantity
+        from finewave.inference.matching.units import another_quantity
 
         if (message := another_quantity(scene.attrs["quantity"], model)) is not None:
             warnings.warn(message, FinewaveWarning, stacklevel=4)
