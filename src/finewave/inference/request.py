@@ -13,7 +13,6 @@ import numpy as np
 from finewave.errors import InputError
 from finewave.inference.matching.band_matching import expected_names, output_wavelengths, warn_of_other_sensor
 from finewave.inference.matching.band_selection import BandSelection, select_bands
-from finewave.inference.matching.units import another_quantity, is_other_quantity, out_of_range
 from finewave.inference.tiling.sources import OpenScene, WindowSource
 from finewave.inference.tiling.tiles import Window, enlarged
 from finewave.warnings import FinewaveWarning
