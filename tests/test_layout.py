@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import finewave
+from finewave.io import open_save, products
 
 ROOT = Path(__file__).parents[1]
 # parity and plain are references, not tests of one package; a browser drives the whole page, QGIS its plugin
@@ -92,3 +93,10 @@ def test_no_folder_holds_more_than_fifteen_modules() -> None:
     assert {folder.as_posix(): len(found) for folder, found in inside.items() if len(found) > 15}.keys() <= {"cli"}
     shared = [path.stem for path in inside[Path("cli")] if has_own_name(path)]
     assert set(shared) <= {"program"}, f"{shared}: what commands share stands in cli/terminal/"
+
+
+def test_what_opens_files_by_name_is_there() -> None:
+    """Formats and products are imported when first used, by their module's name."""
+    modules = [f"io/formats/{each.module}.py" for each in (*open_save.FORMATS, *open_save.READ_ONLY, open_save._XARRAY)]
+    modules += [f"io/products/{each.module}.py" for each in products.PRODUCTS]
+    assert [each for each in modules if not (SOURCE / each).is_file()] == []

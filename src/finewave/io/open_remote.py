@@ -163,7 +163,7 @@ def _open_whole(file: RemoteFile, options: OpenOptions, open_copy: OpenFile) -> 
 
 
 def _open_raster(file: RemoteFile, options: OpenOptions, open_copy: OpenFile) -> xr.DataArray:
-    from finewave.io.formats.gdal.gdal_raster import open_file
+    from finewave.io.formats.gdal_raster import open_file
     from finewave.io.formats.geotiff import is_photograph_file, orientation_in, upright
 
     source, shown = file.remote.gdal_name, str(file.remote)

@@ -469,8 +469,8 @@ def _format_to_open(path: Path) -> Format:
 def _by_content(path: Path) -> Format:
     """Choose the format of a file with an unknown extension: one that GDAL reads, or raise a helpful error."""
     from finewave.io.file_signatures import identify_file
-    from finewave.io.formats.containers.xarray_engine import engines_for
-    from finewave.io.formats.gdal.gdal_raster import is_readable
+    from finewave.io.formats.gdal_raster import is_readable
+    from finewave.io.formats.xarray_engine import engines_for
 
     if is_readable(path):
         return READ_ONLY[0]

@@ -10,9 +10,8 @@ import xarray as xr
 
 from finewave.io.file_errors import reading
 from finewave.io.file_signatures import signature_of
-from finewave.io.formats import netcdf
+from finewave.io.formats import gdal_raster, netcdf
 from finewave.io.formats.containers.array_file import StoredArray, holds_texts, open_image
-from finewave.io.formats.gdal import gdal_raster
 from finewave.io.open_options import OpenOptions, SaveOptions
 
 

@@ -23,8 +23,8 @@ from finewave.band_names import colour_of
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
 from finewave.io.formats.band_files import open_bands, read_header
-from finewave.io.formats.gdal.gdal_raster import open_file as open_raster_file
 from finewave.io.formats.gdal.raster import open_raster
+from finewave.io.formats.gdal_raster import open_file as open_raster_file
 from finewave.io.network.location import Location, Remote, remote_of
 from finewave.io.open_options import OpenOptions
 from finewave.physics.sensors.satellites import nominal_bands, satellite_names
