@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.cases import MODELS, SCENES, STANDARD
 from benchmarks.targets import GIB, find, growth_of, is_one_piece, shares_of
+from finewave.systems.registry import SYSTEMS
 
 MIB = 2**20
 STAGES = {"sr": "SR branch", "ssr": "SSR branch", "fusion": "fusion branch", "post": "post-processing"}
@@ -114,12 +116,15 @@ def _how(run: dict[str, Any]) -> list[str]:
         return [
             f"This run: {machine_line(run)}.",
             "",
-            "Each row is one run of `finewave predict`, from GeoTIFF to Zarr (uint16), with an untrained JSSUNet of",
-            "one stage and 32 features at s = 4. Time is from the start of the command to its end: *start* is up to",
-            "the first finished tile, *tiles* from there to the last, *file* the rest. Memory is the sum of the peaks",
-            "of all its processes. *Processor* is their user and system time, which other work on the machine hardly",
-            "changes; *cores* is processor time by time while tiles are made. Workers have one thread each. Load is",
-            "the machine's before the run, in processes that want a core; that of the run before it is still in it.",
+            *_of_users(run["results"]),
+            "",
+            "Each row is one run of `finewave predict`; if it names no weights, from GeoTIFF to Zarr (uint16) with an",
+            "untrained JSSUNet of one stage and 32 features at s = 4. Time is from the start of the command to its",
+            "end: *start* is up to the first finished tile, *tiles* from there to the last, *file* the rest. Memory is",
+            "the sum of the peaks of all its processes. *Processor* is their user and system time, which other work on",
+            "the machine hardly changes; *cores* is processor time by time while tiles are made. Workers have one",
+            "thread each. Load is the machine's before the run, in processes that want a core; that of the run before",
+            "it is still in it.",
             "",
             "A GeoTIFF takes longer in the end, when one process packs it and its overviews: see",
             "[whole scenes](scenes.md#measured).",
@@ -133,6 +138,7 @@ def _how(run: dict[str, Any]) -> list[str]:
             "what takes longer than four seconds is run once after it. Memory is the process's peak above what it held",
             "when network and input were there. A multiply-add is two FLOPs; only convolutions and matrix products",
             "count.",
+            *_later_systems(run["results"]),
         ]
     return [
         f"This run: {machine_line(run)}.",
@@ -144,6 +150,23 @@ def _how(run: dict[str, Any]) -> list[str]:
         "Memory is the process's peak above what it held when network and input were there; on a GPU that of PyTorch's",
         "allocator. bfloat16 is mixed precision. A training step is forward, losses of all stages, backward and Adam.",
     ]
+
+
+def _of_users(results: Sequence[dict[str, Any]]) -> list[str]:
+    """Return what is said of the rows of a user who sets no options."""
+    if any(result["options"].get("weights") for result in results):
+        return ["Rows with weights are what a user gets without options; the smaller scene becomes a GeoTIFF."]
+    return [
+        "What a user gets with the weights that ship and without options was not part of this run, nor tiles whose",
+        "network runs in stages: those figures stand in [whole scenes](scenes.md#from-start-to-file).",
+    ]
+
+
+def _later_systems(results: Sequence[dict[str, Any]]) -> list[str]:
+    """Return which systems a run does not have, as they are newer."""
+    missing = [name for name in SYSTEMS if name not in {result["options"].get("network") for result in results}]
+    text = f"Added since this run: {', '.join(f'`{name}`' for name in missing)}."
+    return ["", *textwrap.wrap(text, 118, break_on_hyphens=False)] if missing else []
 
 
 _NOTES = {
