@@ -12,6 +12,8 @@ import subprocess
 import sys
 from typing import Any
 
+from benchmarks.command_line import names_and_flags
+
 ACCEPTED: dict[str, str] = {}
 """Why a vulnerability, by its number, does not concern finewave."""
 _PATIENCE_S = 300.0
@@ -59,4 +61,5 @@ def report(packages: list[dict[str, Any]]) -> tuple[list[str], bool]:
 
 
 if __name__ == "__main__":
+    names_and_flags(__doc__)
     sys.exit(main())

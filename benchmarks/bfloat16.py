@@ -7,7 +7,6 @@ without instructions for bfloat16 it tells nothing of one that has them.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.command_line import names_and_flags
 from benchmarks.halos import SCENES
 from finewave.datasets.registry import open_scenes
 from finewave.metrics import evaluate
@@ -70,4 +70,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(names_and_flags(__doc__, "--write", names="MODEL"))

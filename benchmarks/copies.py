@@ -7,7 +7,6 @@ to the network's own arithmetic; so is what NumPy allocates. Memory of 1.0 is as
 
 from __future__ import annotations
 
-import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks.command_line import names_and_flags
 from finewave.inference.tiling.plan import plan_tiles
 from finewave.inference.tiling.tile_run import read_window, run_tile
 from finewave.inference.tiling.tiles import enlarged
@@ -91,4 +91,4 @@ def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(names_and_flags(__doc__, names="MODEL"))

@@ -7,7 +7,6 @@ cards in ``weights/``; ``--check`` looks for none, but prints by how much those 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.command_line import names_and_flags
 from finewave.datasets.registry import open_scenes
 from finewave.inference.tiling.plan import halos_of
 from finewave.inference.tiling.smallest_halos import difference_of, smallest_halos
@@ -90,4 +90,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(names_and_flags(__doc__, "--write", "--check", names="MODEL"))

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.command_line import names_and_flags
 from finewave.datasets.registry import known_split, open_scenes
 from finewave.errors import InputError
 from finewave.evaluation.named_models import model_named
@@ -178,4 +179,4 @@ def main(options: Mapping[str, Sequence[str]] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main({"models": sys.argv[1:]}))
+    sys.exit(main({"models": names_and_flags(__doc__, names="MODEL")}))

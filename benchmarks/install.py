@@ -12,6 +12,8 @@ import tempfile
 import venv
 from pathlib import Path
 
+from benchmarks.command_line import names_and_flags
+
 ROOT = Path(__file__).parents[1]
 MB = 1e6
 MOST = 300.0
@@ -44,4 +46,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    names_and_flags(__doc__)
     sys.exit(main())

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.command_line import names_and_flags
 from benchmarks.scene_run import shipped, write_scene
 from finewave.inference.machine.memory import tile_within
 from finewave.inference.options import bytes_of
@@ -57,4 +58,4 @@ def main(runs: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(names_and_flags(__doc__, names="MODEL:BUDGET[:HEIGHTxWIDTH]"))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import finewave as fw
+from benchmarks.command_line import names_and_flags
 from finewave.physics.rendering.srgb import srgb_to_linear
 from finewave.scene import make_scene
 from finewave.viz.figure.figure import make_figure
@@ -81,4 +82,4 @@ def photograph(page: Path, picture: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(names_and_flags(__doc__, names="FOLDER")))

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cases import Case, scene_cases
+from benchmarks.command_line import names_and_flags
 from finewave.inference.tiling.resume import finished_tiles
 
 SAMPLING_SECONDS = 0.05
@@ -199,4 +200,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    names_and_flags(__doc__)
     main()

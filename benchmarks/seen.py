@@ -7,10 +7,10 @@ warnings go by it. Printed is which part of each validation scene's pixels is un
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.command_line import names_and_flags
 from finewave.datasets.patches import Sample
 from finewave.datasets.registry import open_scenes
 from finewave.errors import InputError
@@ -65,4 +65,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(names_and_flags(__doc__, "--write", names="MODEL"))

@@ -8,13 +8,13 @@ it. Others' are as published, of whole products with their files, on other machi
 from __future__ import annotations
 
 import math
-import sys
 import time
 import warnings
 
 import numpy as np
 import torch
 
+from benchmarks.command_line import names_and_flags
 from finewave.inference.tiling.plan import plan_tiles
 from finewave.inference.tiling.tile_run import read_window, run_tile
 from finewave.warnings import FinewaveWarning
@@ -71,4 +71,4 @@ def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(names_and_flags(__doc__, names="MODEL[:METRES]"))

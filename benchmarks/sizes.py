@@ -18,6 +18,8 @@ import tomllib
 import venv
 from pathlib import Path
 
+from benchmarks.command_line import names_and_flags
+
 CHECKOUT = Path(__file__).parents[1]
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 MOST_WHEEL, MOST_INSTALLED = 3.0, 1500.0
@@ -143,4 +145,4 @@ def megabytes(paths: list[Path]) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(names_and_flags(__doc__, "--extras")))

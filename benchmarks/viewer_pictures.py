@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import finewave as fw
+from benchmarks.command_line import names_and_flags
 
 PLACES = "pick=200,150,201,151&pins=100,100,101,101,0,wall;262,346,292,376,1,forehead"
 LIBRARY = {
@@ -162,4 +163,4 @@ def save(page: Any, path: Path, height: int | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(names_and_flags(__doc__, names="FOLDER")))
