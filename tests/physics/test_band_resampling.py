@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from finewave.physics.band_resampling import on_bands
+from finewave.physics.band_resampling import band_widths, on_bands
 
 
 def test_a_fine_spectrum_is_averaged_over_each_band() -> None:
@@ -48,3 +48,24 @@ def test_values_that_are_missing_are_bridged_where_they_are_few() -> None:
     np.testing.assert_allclose(on_bands(wavelengths, values, np.array([550.0]), np.array([20.0])), 0.4)
     gap = np.where(abs(wavelengths - 550) < 30, np.nan, 0.4)
     assert np.isnan(on_bands(wavelengths, gap, np.array([550.0]), np.array([20.0]))).all()
+
+
+def test_bands_beside_a_gap_are_no_wider_than_the_others() -> None:
+    """EnMAP's bands at the edges of water vapour: 180 nm to the next one, of which half was taken for their width."""
+    left, right = np.arange(1600.0, 1761.0, 10), np.arange(1940.0, 2041.0, 8)
+    centres = np.concatenate([left, right])
+    np.testing.assert_allclose(band_widths(centres), [10.0] * len(left) + [8.0] * len(right))
+    np.testing.assert_allclose(band_widths(centres[::-1]), [8.0] * len(right) + [10.0] * len(left))
+    wavelengths = np.arange(1500.0, 2100.0)
+    values = np.where((wavelengths > 1790) & (wavelengths < 1920), 0.0, 0.3)  # nothing is seen through the vapour
+    np.testing.assert_allclose(on_bands(wavelengths, values, centres), 0.3)
+
+
+def test_widths_are_the_spacing() -> None:
+    assert band_widths(np.array([550.0])).tolist() == [10]
+    assert band_widths(np.array([450.0, 500.0])).tolist() == [50, 50]
+    irregular = np.array([490.0, 560, 665, 705, 740, 783, 842, 865, 1610, 2190])
+    np.testing.assert_allclose(band_widths(irregular), np.gradient(irregular))
+    between = np.array([400.0, 410, 420, 600, 800, 810, 820])  # one band between two gaps
+    assert np.isfinite(band_widths(between)).all()
+    assert np.isfinite(band_widths(np.array([1.0, 1, 1, 2, 50, 51, 51]))).all()

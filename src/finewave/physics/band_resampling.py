@@ -12,14 +12,28 @@ FloatArray = NDArray[np.float64]
 LEAST_COVERED = 0.5
 """Part of a band that a spectrum covers at least for the band to have a value."""
 _SAME_NM = 0.5
+_GAP = 3.0
 _SIGMA_OF_FWHM = 1 / (2 * np.sqrt(2 * np.log(2)))
 
 
 def band_widths(centres: FloatArray) -> FloatArray:
-    """Return the full widths at half maximum in nm of bands of which only the centres are known: their spacing."""
+    """Return the full widths at half maximum in nm of bands of which only the centres are known: their spacing.
+
+    The mean of a band's distances from its neighbours. One across a gap, more than `_GAP` times the two before and
+    after it, is no width: bands were left out there, those of water vapour for instance.
+    """
+    if len(centres) < 2:
+        return np.full(len(centres), 10.0)
     order = np.argsort(centres)
+    steps = np.diff(centres[order])
+    around = [
+        max((*steps[max(index - 2, 0) : index], *steps[index + 1 : index + 3]), default=step)
+        for index, step in enumerate(steps)
+    ]
+    bridged = np.where(steps > _GAP * np.array(around), np.nan, steps)
+    sides = np.stack([np.append(bridged[:1], bridged), np.append(bridged, bridged[-1:])])
     widths = np.empty(len(centres))
-    widths[order] = np.gradient(centres[order]) if len(centres) > 1 else 10.0
+    widths[order] = np.nanmean(sides, axis=0)  # two gaps side by side are none: neither is wider than the other by that
     return widths
 
 
