@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from finewave.calibration.intervals import HeldOutErrors, calibrated
 from finewave.cli import main
 from finewave.errors import InputError
+from finewave.inference.half_widths import half_widths_of
 from finewave.inference.options import PredictOptions
 from finewave.inference.predict import predict_file
 from finewave.inference.super_resolve import super_resolve
@@ -84,6 +85,8 @@ def test_what_is_not_calibrated_is_refused(model: Model, tmp_path: Path) -> None
     scene = scene_of(20, 20)
     with pytest.raises(InputError, match="finewave calibrate measures them"):
         super_resolve(scene, Model(create_model("ridge", ms_bands=3, hs_bands=7)), uncertainty=0.9)
+    with pytest.raises(InputError, match="models of two images have none"):
+        half_widths_of(Model(create_model("gsa", scale=2)), 0.9)
     with pytest.raises(InputError, match=r"uncertainty=0\.7"):
         super_resolve(scene, model, uncertainty=0.7)
     for value in (0.0, 1.0, 90.0, "90%"):

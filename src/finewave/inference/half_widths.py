@@ -62,9 +62,10 @@ def half_widths_of(model: Model, share: float) -> HalfWidths:
 
     stored = model.data_facts.get("intervals")
     if stored is None:
+        way = "finewave calibrate measures them" if len(model.inputs) == 1 else "models of two images have none"
         raise InputError(
-            f"the card of {model.name} has no half-widths for its errors: finewave calibrate measures them; --spread "
-            "(spread=) writes how far eight orientations are apart"
+            f"the card of {model.name} has no half-widths for its errors: {way}; --spread (spread=) writes how far "
+            "eight orientations are apart"
         )
     intervals = Intervals.from_card(stored)
     intervals.factor(share)
