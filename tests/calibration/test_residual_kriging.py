@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
-from finewave.calibration.anchor_correction import fit_correction, gain_of
+from finewave.calibration.anchor_correction import as_bright_as, fit_correction, gain_of
 from finewave.calibration.residual_kriging import (
     LOG_WEIGHT,
     ErrorModel,
@@ -148,8 +148,27 @@ def test_tiles_are_corrected_as_the_whole() -> None:
 def test_no_value_becomes_negative() -> None:
     predicted = torch.full((1, 4, 3, 3), 0.2)
     spot = np.full((1, 4), 0.2)
-    corrected = fit_correction(np.array([[0.3, -1.0, 0.2, 0.2]]), spot, COLOUR, np.array([[1.5, 1.5]]), 3)(predicted)
+    measured = np.array([[0.2, 0.2, 0.2, -4.0]])
+    corrected = fit_correction(measured, spot, COLOUR, np.array([[1.5, 1.5]]), 3)(predicted)
     assert corrected.min() == 0
+
+
+def test_how_bright_spots_are_is_what_the_image_shows() -> None:
+    """Spectra measured in another light or at another angle than the image, and of other ground beside the spot."""
+    truth, predicted = scene_of_two_materials()
+    at = np.array([[10.5, 8.5], [10.5, 24.5], [20.5, 12.5]])
+    measured, there = (
+        np.stack([each[:, int(row), int(column)].double().numpy() for row, column in at]) for each in (truth, predicted)
+    )
+    expected = fit_correction(measured, there, COLOUR, at, 32)(predicted[None])
+    brighter = measured * np.array([[0.8], [1.3], [1.1]])
+    torch.testing.assert_close(fit_correction(brighter, there, COLOUR, at, 32)(predicted[None]), expected)
+    half = np.where(np.arange(4) < 2, measured, np.nan)  # of what was measured alone
+    expected = fit_correction(half, there, COLOUR, at, 32)(predicted[None])
+    torch.testing.assert_close(fit_correction(half * 1.2, there, COLOUR, at, 32)(predicted[None]), expected)
+    scaled = as_bright_as(brighter, there, COLOUR)
+    seen, shown = scaled @ COLOUR.T, there @ COLOUR.T
+    np.testing.assert_allclose((seen * (shown - seen)).sum(1), 0, atol=1e-12)  # least squares
 
 
 def test_a_panel_sets_the_gain_of_each_band() -> None:

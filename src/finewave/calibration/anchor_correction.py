@@ -143,6 +143,21 @@ def gain_of(known: FloatArray, predicted: FloatArray, doubt: FloatArray | None =
     return gain.clip(1 / LARGEST_GAIN, LARGEST_GAIN)
 
 
+def as_bright_as(measured: FloatArray, predicted: FloatArray, colour: FloatArray) -> FloatArray:
+    """Return measured spectra (n, C), each multiplied so that a sensor sees it as bright as the result there.
+
+    How bright a spot is, the image shows; a measured spectrum is brighter or darker by its light, its angle, and what
+    else lies in its spot. Least squares over the sensor's bands ``colour`` (c, C), of the bands that were measured;
+    bounded by `LARGEST_GAIN`.
+    """
+    known = np.isfinite(measured)
+    seen, shown = (np.where(known, spectra, 0.0) @ colour.T for spectra in (measured, predicted))
+    squares = np.square(seen).sum(1)
+    times = np.divide((seen * shown).sum(1), squares, out=np.ones(len(measured)), where=squares > 0)
+    scaled: FloatArray = measured * times.clip(1 / LARGEST_GAIN, LARGEST_GAIN)[:, None]
+    return scaled
+
+
 def fit_correction(
     measured: FloatArray,
     predicted: FloatArray,
@@ -188,7 +203,7 @@ def fit_correction(
     colours = torch.from_numpy(colour @ predicted[rest].T)[:, :, None]  # (c, n, 1): an image of the spots
     features = features_of(colours)[:, :, 0].T.numpy()
     brightness = brightness_of(colours)[:, 0].numpy()
-    errors = (measured[rest] - predicted[rest]) / brightness[:, None]
+    errors = (as_bright_as(measured[rest], predicted[rest], colour) - predicted[rest]) / brightness[:, None]
 
     def solved(model: ErrorModel) -> ResidualKriging:
         noisier = doubt[rest] * (1 + model.dark / brightness)

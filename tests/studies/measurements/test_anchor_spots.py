@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from finewave.calibration.anchor_correction import as_bright_as
 from finewave.calibration.intervals import coverage_by_others
 from finewave.errors import InputError
 from finewave.studies.measurements.anchor_spots import (
@@ -44,20 +45,22 @@ def test_an_image_without_a_flat_place_is_refused(choice: str) -> None:
 
 def test_spots_are_means_with_noise() -> None:
     truth = torch.rand(4, 20, 20) * 0.5 + 0.3
-    scene = PredictedScene("a", truth[:3, ::2, ::2], truth * 0.9, truth)
+    wrong = torch.tensor([0.9, 1.1, 1.0, 0.8])[:, None, None]
+    scene = PredictedScene("a", truth[:3, ::2, ::2], truth * wrong, truth)
     model = Model(create_model("ridge", ms_bands=3, hs_bands=4))
     options = {"size": 3, "seed": 0}
     places = np.array([[5.5, 5.5]])
     _, correction = corrected_by_spots(scene, model, places, noise=0.0, **options)
-    expected = truth[:, 10:13, 10:13].double().mean((1, 2)).numpy()
+    measured, predicted = (each[:, 10:13, 10:13].double().mean((1, 2)).numpy() for each in (truth, truth * wrong))
+    (expected,) = as_bright_as(measured[None], predicted[None], correction.colour) - predicted
     assert correction.kriging is not None
     kriging = correction.kriging
     spot = torch.from_numpy(kriging.features)
     errors, _ = kriging(spot, torch.from_numpy(kriging.places))
     # of one spot the posterior mean is its error, shrunk by its noise
-    brightness = 0.9 * (correction.colour @ expected).mean() + 0.02
+    brightness = (correction.colour @ predicted).mean() + 0.02
     noise = kriging.model.noise * (1 + kriging.model.dark / brightness)
-    np.testing.assert_allclose(errors[:, 0], 0.1 * expected / brightness / (1 + noise), rtol=1e-5)
+    np.testing.assert_allclose(errors[:, 0], expected / brightness / (1 + noise), rtol=1e-4)
     noisy, _ = corrected_by_spots(scene, model, places, noise=0.1, **options)
     again, _ = corrected_by_spots(scene, model, places, noise=0.1, **options)
     torch.testing.assert_close(noisy, again)
