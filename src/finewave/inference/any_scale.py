@@ -204,6 +204,7 @@ def run_enlarged(
     folder = enlarged_folder(output)
     files = InputFiles(source, None, replace(options, wavelengths=None))
     try:
+        files.open_with_more_bands()
         made = model_for(model, files.scene, options, pixels=scale)
         files.open_as_trained(made)
         with sole_writer(folder), _kept(folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -33,9 +34,11 @@ from finewave.inference.tiling.tile_run import TileFacts, read_tile, run_tile
 from finewave.inference.tiling.tiles import Tiling
 from finewave.io.file_errors import writing
 from finewave.io.network.location import Location, Remote
+from finewave.io.open_options import BANDS_BY_RESOLUTION
 from finewave.io.open_save import open_scene, save_scene
 from finewave.io.sole_writer import sole_writer
 from finewave.process.collector import resume_collector
+from finewave.warnings import FinewaveWarning
 from finewave.zoo.distribution import hub
 
 if TYPE_CHECKING:
@@ -95,6 +98,7 @@ def run_file(
     try:
         if is_any_sensor(model):
             model_path = None  # workers load it from what is saved for them
+            files.open_with_more_bands()
         model = model_to_run(model, files.scene, files.guide, options)
         model = model.with_pooling(options.pooling or model.tile_pooling)
         files.open_as_trained(model)
@@ -137,8 +141,6 @@ def try_options(scene: xr.DataArray, model: RunnableModel, options: PredictOptio
 
     For a scene that is yet to be computed, so that nothing is computed in vain. A pixel is written in ``folder``.
     """
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warned about when it is done
         request = make_request(scene, model.with_pooling(options.pooling or model.tile_pooling), None, options)
@@ -215,11 +217,44 @@ class InputFiles:
 
     def open_as_trained(self, model: RunnableModel) -> None:
         """Reopen a product at the resolution of the model's bands, if that is not its finest."""
-        resolution = None if self.keywords[0]["resolution"] else _own_resolution(self.scene, model)
+        if self.keywords[0]["resolution"]:
+            return
+        resolution = _own_resolution(self.scene, model)
         if resolution is not None:
-            self.keywords[0]["resolution"] = resolution
-            self.scene.close()
-            self.opened[0] = open_scene(self.paths[0], **self.keywords[0])
+            self._reopen(resolution)
+        by_resolution = self._bands_by_resolution()
+        if not by_resolution or _has_bands(self.scene, model):
+            return
+        for coarser in sorted(by_resolution)[1:]:
+            self._reopen(coarser)
+            if _has_bands(self.scene, model):
+                _warn_of_resolution(self.paths[0], coarser, f"which has the bands of {model.name}")
+                return
+        self._reopen(None)  # refused there
+
+    def open_with_more_bands(self) -> None:
+        """Reopen a product of one group a resolution where larger pixels have at least twice as many bands.
+
+        Weights for any sensor answer any bands, better the more there are.
+        """
+        if self.keywords[0]["resolution"] or not (by_resolution := self._bands_by_resolution()):
+            return
+        finest = chosen = min(by_resolution)
+        for coarser in sorted(by_resolution):
+            if len(by_resolution[coarser]) >= 2 * len(by_resolution[chosen]):
+                chosen = coarser
+        if chosen != finest:
+            self._reopen(chosen)
+            more = len(by_resolution[chosen]), len(by_resolution[finest])
+            _warn_of_resolution(self.paths[0], chosen, f"which has {more[0]} bands, {more[1]} at {finest:g} m")
+
+    def _bands_by_resolution(self) -> dict[float, list[str]]:
+        return self.scene.encoding.get(BANDS_BY_RESOLUTION) or {}
+
+    def _reopen(self, resolution: float | None) -> None:
+        self.keywords[0]["resolution"] = resolution
+        self.scene.close()
+        self.opened[0] = open_scene(self.paths[0], **self.keywords[0])
 
     def close(self) -> None:
         """Close both."""
@@ -345,13 +380,34 @@ def _check_target(output: Path) -> None:
         raise InputError(f"cannot write {output}: it is a folder; give the name of a file")
 
 
+def _has_bands(scene: xr.DataArray, model: RunnableModel) -> bool:
+    """Return whether a model's bands can be found in a scene."""
+    from finewave.inference.matching.band_matching import match_bands
+    from finewave.scene import check_scene
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # warned about when the scene is used
+            match_bands(check_scene(scene), model)
+    except InputError:
+        return False
+    return True
+
+
+def _warn_of_resolution(path: Location, resolution: float, why: str) -> None:
+    warnings.warn(
+        f"{path} was read with pixels of {resolution:g} m, {why}; state another resolution with resolution= "
+        "(--resolution)",
+        FinewaveWarning,
+        stacklevel=4,
+    )
+
+
 def _own_resolution(scene: xr.DataArray, model: RunnableModel) -> float | None:
     """Return the finest resolution of the bands that the model uses, where that is not the scene's grid.
 
     A product may have finer bands, which are no reason to interpolate those that the model was trained on.
     """
-    import warnings
-
     from finewave.inference.matching.band_matching import match_bands
     from finewave.scene import check_scene, scene_transform
 
@@ -485,8 +541,6 @@ def _lay_out(template: xr.DataArray, store: Path, options: SaveOptions, side: in
 
 def _try_out(template: xr.DataArray, folder: Path, output: Path, storage: dict[str, Any]) -> None:
     """Write one pixel in the output's format, so that limits of the format show before the work."""
-    import warnings
-
     pixel = template[:, :1, :1].copy(data=np.zeros((template.sizes["band"], 1, 1), np.float32))
     trial = folder / f"trial{output.suffix}"
     with warnings.catch_warnings():

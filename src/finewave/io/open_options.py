@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+BANDS_BY_RESOLUTION = "bands_by_resolution"
+"""In the encoding of a scene of which only some bands are open: those of its store, by the side of their pixels."""
+
 
 @dataclass(frozen=True)
 class OpenOptions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,14 @@ import pytest
 import rasterio
 import xarray as xr
 
+import finewave as fw
 from finewave.errors import InputError
+from finewave.inference.options import PredictOptions
+from finewave.inference.predict_file import InputFiles
 from finewave.io.open_save import open_scene
 from finewave.scene import scene_crs, scene_transform
 from finewave.warnings import FinewaveWarning
+from finewave.zoo.card import describe
 from tests.io.products.test_spectrometers import UTM, assert_survives
 
 RNG = np.random.default_rng(9)
@@ -192,6 +197,33 @@ class TestEopf:
         assert scene_transform(scene).a == 20
         with pytest.raises(InputError, match="there are pixels of 10, 20"):
             open_scene(tmp_path / "a.zarr", resolution=30)
+
+    @pytest.mark.filterwarnings("ignore:.*are left out")
+    def test_predictions_read_the_resolution_with_the_bands(self, tmp_path: Path) -> None:
+        self.make(tmp_path / "a.zarr")
+        bands = ["B2", "B5", "B8A"]
+        net = fw.create_model("jssunet", scale=2, hs_bands=4, features=4, stages=1, n_clusters=2, post=False)
+        card = describe(net, name="red-edge", ms_bands=bands, ms_wavelengths_nm=[492.3, 703.8, 864.0])
+        files = InputFiles(tmp_path / "a.zarr", None, PredictOptions())
+        with pytest.warns(FinewaveWarning, match="pixels of 20 m, which has the bands of red-edge"):
+            files.open_as_trained(fw.Model(net, card))
+        assert files.scene.band_name.values.tolist() == bands
+        files.close()
+        for resolution, size in ((None, 10), (10, 10)):
+            files = InputFiles(tmp_path / "a.zarr", None, PredictOptions(resolution=resolution))
+            files.open_with_more_bands()  # three in place of four are not more
+            assert scene_transform(files.scene).a == size
+            files.close()
+        for name in ("b06", "b07", "b11", "b12", "b03"):
+            group = tmp_path / "a.zarr" / "measurements" / "reflectance" / "r20m"
+            shutil.copytree(group / "b05", group / name)
+        for listed in (tmp_path / "a.zarr").rglob(".zmetadata"):
+            listed.unlink()
+        files = InputFiles(tmp_path / "a.zarr", None, PredictOptions())
+        with pytest.warns(FinewaveWarning, match="pixels of 20 m, which has 8 bands, 4 at 10 m"):
+            files.open_with_more_bands()
+        assert files.scene.sizes["band"] == 8
+        files.close()
 
 
 class TestReferencePanels:

@@ -20,7 +20,7 @@ from finewave.io.formats.containers.eopf_layout import ATTRIBUTES, GROUP, SENTIN
 from finewave.io.formats.values.decoding import Decoding
 from finewave.io.formats.values.lazy import LazyValues, Slices
 from finewave.io.formats.zarr_store import groups_of
-from finewave.io.open_options import OpenOptions
+from finewave.io.open_options import BANDS_BY_RESOLUTION, OpenOptions
 from finewave.io.products.common.known_bands import bands_of_sensor
 from finewave.scene import make_scene
 from finewave.warnings import FinewaveWarning
@@ -42,7 +42,8 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        Reflectance, lazy: the bands that the store has at that resolution.
+        Reflectance, lazy: the bands that the store has at that resolution. ``encoding`` lists those of all
+        resolutions.
 
     Warns
     -----
@@ -111,7 +112,8 @@ def _open(path: PurePath, groups: Any, options: OpenOptions) -> xr.DataArray:
         values.as_variable(),
         crs=_crs(first, groups),
         transform=_transform(first, groups),
-        encoding=_encoding(arrays),
+        encoding=_encoding(arrays)
+        | {BANDS_BY_RESOLUTION: {size: list(bands) for size, bands in sorted(by_resolution.items())}},
         **_described(names, arrays, path, groups),
     )
 
