@@ -461,6 +461,15 @@ class TestIntegersThatDoNotFit:
             np.testing.assert_allclose(result.values.ravel(), [0, 1, np.nan])
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16"])
+def test_reflectance_fits_every_type(dtype: str, tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    scene = make_scene(np.linspace(0, 1, 24, dtype=np.float32).reshape(2, 3, 4))
+    save_scene(scene, tmp_path / "a.tif", dtype=dtype)
+    steps = min(10000, np.iinfo(dtype).max)
+    np.testing.assert_allclose(open_scene(tmp_path / "a.tif").values, scene.values, atol=0.51 / steps)
+    assert not [each for each in recwarn if issubclass(each.category, FinewaveWarning)]
+
+
 def test_importing_is_light() -> None:
     heavy = ("xarray", "rasterio", "h5py", "zarr", "scipy", "torch", "imageio", "numpy")
     code = f"import finewave.io.open_save, sys; print([m for m in {heavy!r} if m in sys.modules])"

@@ -383,7 +383,7 @@ def save_scene(
         integers again), otherwise float32. PNG: ``"uint8"`` (default) or ``"uint16"``.
     full_scale : float, optional
         The stored number that represents 1.0, the inverse of GDAL's and CF's scale factor. By default from
-        ``scene.encoding``; integers without one get 255 (8 bits) or 10000. It is stored in the file for readers.
+        ``scene.encoding``; integers without one get 255 (8 bits), 127 (int8) or 10000. It is stored in the file.
     nodata : float, optional
         The stored number for missing pixels. By default from ``scene.encoding``; otherwise NaN for floats, the smallest
         signed or the largest unsigned integer of 16 bits and more if unused.

@@ -142,9 +142,9 @@ def choose_storage(scene: xr.DataArray, options: SaveOptions) -> Storage:
     """Decide how a scene is stored.
 
     Options take precedence, then the scene's ``encoding`` (so that scaled integers are written as scaled integers
-    again), then float32. Integers without a scale get 1/255 (8 bits) or 1/10000. Without a nodata value, signed
-    integers use their smallest number and unsigned ones of 16 bits and more their largest, unless that represents a
-    reflectance up to 1; floats use NaN.
+    again), then float32. Integers without a scale get 1/255 (8 bits; signed ones 1/127) or 1/10000. Without a nodata
+    value, signed integers use their smallest number and unsigned ones of 16 bits and more their largest, unless that
+    represents a reflectance up to 1; floats use NaN.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def choose_storage(scene: xr.DataArray, options: SaveOptions) -> Storage:
         stated = "scale_factor" in encoding or "add_offset" in encoding
         unchanged = "dtype" in encoding and np.dtype(encoding["dtype"]) == dtype
         if dtype.kind != "f" and not stated and not unchanged and scene.dtype.kind == "f":
-            scale_factor = 1 / 255 if dtype.itemsize == 1 else 1 / 10000
+            scale_factor = 1 / np.iinfo(dtype).max if dtype.itemsize == 1 else 1 / 10000
     nodata = options.nodata if options.nodata is not None else encoding.get("_FillValue")
     if dtype.kind == "f":
         return Storage(dtype, scale_factor, offset, None if nodata is None else float(nodata))
