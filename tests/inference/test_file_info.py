@@ -87,6 +87,7 @@ def test_models_that_fit_and_why_not(file: Path) -> None:
     models = {each["name"]: each for each in fw.info(file)["models"]}
     assert not models["sspsr-cave-x4"]["fits"]
     assert "expects 31" in models["sspsr-cave-x4"]["why"]
+    assert not any("of the trained models" in each["why"] for each in models.values())
     assert {"name", "task", "scale", "fits", "why"} == set(models["mstpp-cave"])
 
 

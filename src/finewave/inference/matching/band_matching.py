@@ -27,13 +27,16 @@ OTHER_BAND_NM = 60.0
 """If the number of bands is as expected, larger differences of centres in nm trigger a warning."""
 
 
-def match_bands(scene: xr.DataArray, model: RunnableModel, name: str | None = None) -> list[int]:
+def match_bands(
+    scene: xr.DataArray, model: RunnableModel, name: str | None = None, *, advise: bool = True
+) -> list[int]:
     """Return, for each band of the model's input ``name`` (by default the first), the index of the matching scene band.
 
     Bands are matched by the first applicable rule: by wavelength, if both scene and card have them (in order of
     wavelength if the number of bands is equal, otherwise the nearest within `SAME_BAND_NM`); by band names, which
     contain a colour or are those of the model's sensor; by the colours stated by the file format; in the given order.
-    Unneeded bands are dropped, first those flagged bad (``good_band``).
+    Unneeded bands are dropped, first those flagged bad (``good_band``). A refusal names other models that fit, unless
+    ``advise`` is False.
 
     Raises
     ------
@@ -65,7 +68,8 @@ def match_bands(scene: xr.DataArray, model: RunnableModel, name: str | None = No
     if expected is not None and count != expected:
         raise InputError(
             f"scene has {count} band{'s' * (count != 1)}{_in_brackets(scene_nm)}; "
-            f"{model.name} expects {expected}{expected_bands(model, name)}{_other_models(scene, model, name)}"
+            f"{model.name} expects {expected}{expected_bands(model, name)}"
+            f"{_other_models(scene, model, name) if advise else ''}"
         )
     if count > 1 and (names is not None or model_nm is not None):
         _warn(
