@@ -86,7 +86,7 @@ def _with_usable_crs(scene: xr.DataArray, attrs: dict[Any, Any], path: object) -
         mapping = scene.coords["spatial_ref"].attrs if "spatial_ref" in scene.coords else {}
         if not {"spatial_ref", "crs_wkt"}.intersection(mapping):
             _warn(
-                f"{path}: its attribute crs is not understood and was left out ({_short(stated)}); write a code "
+                f"{path}: its attribute crs is not understood and was left out ({_short(stated)}); put a code "
                 "such as EPSG:32632 into the file to have one"
             )
         return kept

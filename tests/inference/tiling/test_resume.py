@@ -24,7 +24,7 @@ from tests.io.scene_helpers import full_disk
 TILE = 20
 KILLED = """
 import os, signal, sys
-from finewave.inference import engine
+from finewave.inference.machine import engine
 from finewave.inference.predict import predict_file
 
 write, written = engine.ResumeStore.write, []

@@ -86,7 +86,7 @@ def check_space(output: Path, parts: Sequence[Part], present: int = 0) -> None:
     if sum(each.bytes for each in parts) - present > usage.free:
         warnings.warn(
             f"{output} may not fit its disk, which has {in_bytes(usage.free)} left: before packing it takes {listed}; "
-            "if that gets full, finished tiles are kept, and the same command resumes from them",
+            "if that gets full, finished tiles are kept: free some space and give the same command again",
             FinewaveWarning,
             stacklevel=3,
         )
