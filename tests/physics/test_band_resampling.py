@@ -69,3 +69,18 @@ def test_widths_are_the_spacing() -> None:
     between = np.array([400.0, 410, 420, 600, 800, 810, 820])  # one band between two gaps
     assert np.isfinite(band_widths(between)).all()
     assert np.isfinite(band_widths(np.array([1.0, 1, 1, 2, 50, 51, 51]))).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("centres", "widths"),
+    [
+        ([545, 645, 835, 1665], [100, 145, 190, 190]),  # SPOT 5: one band of short-wave infrared
+        ([480, 560, 655, 1610], [80, 87.5, 95, 95]),
+        ([400, 700, 710, 720], [10, 10, 10, 10]),
+    ],
+)
+def test_a_band_beyond_a_gap_has_a_width(centres: list[float], widths: list[float]) -> None:
+    np.testing.assert_allclose(band_widths(np.array(centres, np.float64)), widths)
+    flat = on_bands(np.arange(350.0, 2501.0), np.full(2151, 0.3), np.array(centres, np.float64))
+    np.testing.assert_allclose(flat, 0.3)

@@ -20,7 +20,8 @@ def band_widths(centres: FloatArray) -> FloatArray:
     """Return the full widths at half maximum in nm of bands of which only the centres are known: their spacing.
 
     The mean of a band's distances from its neighbours. One across a gap, more than `_GAP` times the two before and
-    after it, is no width: bands were left out there, those of water vapour for instance.
+    after it, is no width: bands were left out there, those of water vapour for instance. The first or last band beyond
+    a gap is as wide as the next distance, that of a short-wave infrared band as of the visible ones for instance.
     """
     if len(centres) < 2:
         return np.full(len(centres), 10.0)
@@ -31,9 +32,10 @@ def band_widths(centres: FloatArray) -> FloatArray:
         for index, step in enumerate(steps)
     ]
     bridged = np.where(steps > _GAP * np.array(around), np.nan, steps)
-    sides = np.stack([np.append(bridged[:1], bridged), np.append(bridged, bridged[-1:])])
+    known = bridged[np.isfinite(bridged)]  # two gaps side by side are none: neither is wider than the other by that
+    sides = np.stack([np.append(known[0], bridged), np.append(bridged, known[-1])])
     widths = np.empty(len(centres))
-    widths[order] = np.nanmean(sides, axis=0)  # two gaps side by side are none: neither is wider than the other by that
+    widths[order] = np.nanmean(sides, axis=0)
     return widths
 
 
