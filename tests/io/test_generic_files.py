@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import h5py
 import numpy as np
 import pytest
@@ -216,6 +217,15 @@ def test_only_what_is_read_of_an_archive_has_to_fit(tmp_path: Path) -> None:
         load_scene(path, variable="weights", full_scale=1)
     np.savez(path, cube=VALUES, notes=np.array([{"a": 1}], dtype=object))
     np.testing.assert_array_equal(load_scene(path).values, VALUES)
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.npy"])
+def test_workers_of_dask_read_numpy_files(name: str, tmp_path: Path) -> None:
+    save = np.savez_compressed if name == "a.npz" else np.save
+    save(tmp_path / name, VALUES)
+    scene = open_scene(tmp_path / name, chunks={"y": 3})
+    sent = cloudpickle.dumps(scene)
+    np.testing.assert_array_equal(cloudpickle.loads(sent).values, VALUES)
 
 
 @pytest.mark.parametrize("named", [True, False])

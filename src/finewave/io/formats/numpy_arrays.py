@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import zipfile
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from xarray.backends.locks import SerializableLock
 
 from finewave.errors import InputError
 from finewave.io.file_errors import reading
@@ -80,21 +80,38 @@ def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[in
 def _member(path: Path, member: zipfile.ZipInfo, shape: tuple[int, ...], dtype: np.dtype[Any]) -> StoredArray:
     """Present an array of an archive."""
     refusal = _refusal(member, math.prod(shape) * dtype.itemsize)
-
-    @functools.cache
-    def whole() -> NDArray[Any]:
-        if refusal:
-            raise InputError(f"cannot read {member.filename} of {path}: {refusal}")
-        with np.load(path, allow_pickle=False) as opened:
-            return np.asarray(opened[member.filename.removesuffix(".npy")])
-
     return StoredArray(
         shape=shape,
         dtype=dtype if dtype.kind in "fiub" else None,
-        read=lambda key: np.asarray(whole()[key]),
+        read=_MemberReader(path, member.filename, refusal),
         is_text=holds_texts(dtype, "SU"),
         refusal=refusal,
     )
+
+
+class _MemberReader:
+    """Reads an array of an archive at its first use, by one thread, and keeps it; processes of Dask read their own."""
+
+    def __init__(self, path: Path, name: str, refusal: str) -> None:
+        self._path, self._name, self._refusal = path, name, refusal
+        self._lock = SerializableLock()
+        self._array: NDArray[Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_array": None}
+
+    def __call__(self, key: tuple[slice, ...]) -> NDArray[Any]:
+        """Return a part of the array."""
+        with self._lock:
+            if self._array is None:
+                self._array = self._whole()
+        return np.asarray(self._array[key])
+
+    def _whole(self) -> NDArray[Any]:
+        if self._refusal:
+            raise InputError(f"cannot read {self._name} of {self._path}: {self._refusal}")
+        with np.load(self._path, allow_pickle=False) as opened:
+            return np.asarray(opened[self._name.removesuffix(".npy")])
 
 
 def _refusal(member: zipfile.ZipInfo, declared: int) -> str:
