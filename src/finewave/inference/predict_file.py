@@ -522,7 +522,7 @@ def _check_space(
     sizes = {output: blocks.size * choose_storage(request.result(blocks), how).dtype.itemsize}
     if processing.makes_second:
         sizes[options.second_file(output)] = blocks.nbytes
-    parts = [output_part(path, size) for path, size in sizes.items()]
+    parts = [output_part(path, size, of_tiles=bool(stores)) for path, size in sizes.items()]
     if stores and output.suffix.lower() != ZARR:  # of Zarr the tiles are the output
         parts.append(Part("temporary tiles", sum(sizes.values()), packed=False))
     present = sum(each.stat().st_size for store in stores for each in store.rglob("*") if each.is_file())

@@ -75,3 +75,18 @@ def test_what_is_there_already_is_not_needed_again(tmp_path: Path, monkeypatch: 
 def test_what_is_packed_may_be_small(name: str, packed: bool) -> None:
     assert output_part(Path(name), 2**30).packed is packed
     assert output_part(Path("a.nc"), 2**20).packed  # put together in memory
+    assert output_part(Path("a.nc"), 2**30, of_tiles=False).packed
+
+
+@pytest.mark.parametrize("answer", [SimpleNamespace(total=0, used=0, free=0), OSError("not supported")])
+def test_a_file_system_that_does_not_say_refuses_nothing(
+    answer: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    def usage(path: Path) -> object:
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    check_space(tmp_path / "a.img", [output_part(tmp_path / "a.img", 2**50)])
+    assert not recwarn.list

@@ -13,7 +13,7 @@ from finewave.warnings import FinewaveWarning
 
 _UNPACKED = frozenset({".img", ".hdr", ".dat", ".bsq", ".bil", ".bip", ".envi", ".raw", ".mat"})
 _HDF5 = frozenset({".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".hdf", ".he5"})
-_SMALL = 2**28
+_SMALL, _SMALL_FROM_TILES = 2**30, 2**28
 """Bytes up to which HDF5 is put together in memory; a larger file is not begun where it may not fit, because a full
 disk can crash the library, see `finewave.io.formats.containers.hdf5_output`."""
 _MOST_PACKED = 1032
@@ -43,11 +43,11 @@ class Part:
         return self.bytes // _MOST_PACKED if self.packed else self.bytes
 
 
-def output_part(output: Path, size: int) -> Part:
-    """Return an output of a number of bytes without compression."""
+def output_part(output: Path, size: int, *, of_tiles: bool = True) -> Part:
+    """Return an output of a number of bytes without compression; ``of_tiles`` says whether it is made of several."""
     suffix = output.suffix.lower()
-    whole = suffix in _UNPACKED or (suffix in _HDF5 and size > _SMALL)
-    return Part(f"{output.name}", size, packed=not whole)
+    whole = suffix in _UNPACKED or (suffix in _HDF5 and size > (_SMALL_FROM_TILES if of_tiles else _SMALL))
+    return Part(output.name, size, packed=not whole)
 
 
 def check_space(output: Path, parts: Sequence[Part], present: int = 0) -> None:
@@ -74,7 +74,10 @@ def check_space(output: Path, parts: Sequence[Part], present: int = 0) -> None:
     folder = output.absolute().parent
     if not folder.is_dir():
         return  # refused where it is written
-    usage = shutil.disk_usage(folder)
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return
     if usage.total == 0:
         return  # some file systems of other machines do not say
     listed = " and ".join(f"{in_bytes(each.bytes)} for {each.what}" for each in parts)
