@@ -11,8 +11,10 @@ import xarray as xr
 from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
+from rasterio.windows import Window
 
 from finewave.control_points import control_points, with_control_points
+from finewave.inference.tiling.grid import cropped
 from finewave.io.open_save import open_scene, save_scene
 from finewave.scene import make_scene, scene_crs, scene_transform
 from finewave.warnings import FinewaveWarning
@@ -141,3 +143,29 @@ def test_pixels_picked_one_by_one_have_no_place(name: str) -> None:
     picked = make_scene(VALUES, crs=crs, transform=transform).isel(x=[0, 1, 4])
     with pytest.warns(FinewaveWarning, match="not evenly spaced along x"):
         assert scene_transform(picked) is None
+
+
+@pytest.mark.filterwarnings("ignore:Transform that is non-rectilinear")
+def test_a_transform_stated_for_a_part_is_that_of_the_part() -> None:
+    """As rioxarray states one for what it cuts out."""
+    crs, transform = PLACES["rotated"]
+    scene = make_scene(VALUES, crs=crs, transform=transform)
+    part = scene.rio.isel_window(Window(2, 1, 3, 3))
+    assert scene_transform(part).almost_equals(transform * Affine.translation(2, 1))
+    np.testing.assert_allclose(_ground(part), _ground(scene)[:, 1:, 2:])
+    np.testing.assert_allclose(_ground(cropped(part, (slice(1, 3), slice(1, 3)))), _ground(scene)[:, 2:, 3:])
+    moved = scene.isel(y=slice(1, None)).rio.write_transform(transform * Affine.translation(0, 1.25))
+    assert scene_transform(moved).almost_equals(transform * Affine.translation(0, 1.25))
+
+
+@pytest.mark.filterwarnings("ignore:Transform that is non-rectilinear")
+def test_a_rotated_part_is_reprojected_as_docs_files_says() -> None:
+    crs, transform = PLACES["rotated"]
+    part = make_scene(VALUES, crs=crs, transform=transform).isel(y=slice(1, None), x=slice(1, None))
+    expected = make_scene(VALUES[:, 1:, 1:], crs=crs, transform=transform * Affine.translation(1, 1))
+    found, on_map = (
+        each.rio.write_transform(scene_transform(each)).drop_vars(["row", "column"]).rio.reproject("EPSG:4326")
+        for each in (part, expected)
+    )
+    assert found.shape == on_map.shape
+    assert scene_transform(found).almost_equals(scene_transform(on_map), precision=1e-12)

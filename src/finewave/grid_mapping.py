@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finewave.crs_text import parse_crs
-from finewave.pixel_positions import is_even, part_of_image, step_of, warn_uneven
+from finewave.pixel_positions import counted_for, is_even, part_of_image, step_of, warn_uneven
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -141,6 +141,8 @@ def _of_part(scene: xr.DataArray, stated: Affine) -> Affine | None:
     """Return the transform of a part of the image that a transform was stated for."""
     from affine import Affine
 
+    if not counted_for(scene, stated):
+        return stated
     part = part_of_image(scene)
     if part is None or part == ((0.5, 1.0), (0.5, 1.0)):
         return None if part is None else stated

@@ -11,21 +11,36 @@ from finewave.warnings import FinewaveWarning
 
 if TYPE_CHECKING:
     import xarray as xr
+    from affine import Affine
 
 _AXES = {"row": "y", "column": "x"}
 """Coordinates along the axes: centres of pixels, 0.5 for the first one."""
+_TRANSFORM = "transform"
+"""Their attribute with the transform, in GDAL's order, that was stated for the pixels they count."""
 
 
-def with_pixel_positions(scene: xr.DataArray) -> xr.DataArray:
+def with_pixel_positions(scene: xr.DataArray, transform: Affine | None = None) -> xr.DataArray:
     """Return the scene with the coordinates ``row`` and ``column``, which count its pixels as they are now.
 
     A rotated transform, control points and RPCs are stated for an image of which ``isel`` makes a part: xarray carries
-    coordinates along, and they tell which part that is.
+    coordinates along, and they tell which part that is. ``transform`` is the rotated one.
     """
     encoding = dict(scene.encoding)
-    scene = scene.assign_coords({name: (axis, np.arange(scene.sizes[axis]) + 0.5) for name, axis in _AXES.items()})
+    attrs = {} if transform is None else {_TRANSFORM: list(transform.to_gdal())}
+    scene = scene.assign_coords(
+        {name: (axis, np.arange(scene.sizes[axis]) + 0.5, attrs) for name, axis in _AXES.items()}
+    )
     scene.encoding = encoding
     return scene
+
+
+def counted_for(scene: xr.DataArray, transform: Affine) -> bool:
+    """Return whether positions count the pixels for which a transform was stated.
+
+    They do not where another one was stated since, as rioxarray does for a part: that one is of the part itself.
+    """
+    before = scene.coords["row"].attrs.get(_TRANSFORM) if has_pixel_positions(scene) else None
+    return before is None or bool(np.allclose(before, transform.to_gdal(), rtol=1e-12, atol=0))
 
 
 def has_pixel_positions(scene: xr.DataArray) -> bool:

@@ -29,7 +29,7 @@ from finewave.grid_mapping import (
 )
 from finewave.grid_mapping import scene_crs as scene_crs
 from finewave.grid_mapping import scene_transform as scene_transform
-from finewave.pixel_positions import has_pixel_positions, with_pixel_positions
+from finewave.pixel_positions import counted_for, has_pixel_positions, with_pixel_positions
 from finewave.wavelengths import given_wavelengths
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def with_georeference(scene: xr.DataArray, crs: Any, transform: Any) -> xr.DataA
                 y=affine.f + affine.e * (np.arange(scene.sizes["y"]) + 0.5),
             )
             scene.encoding = encoding
-        scene = with_transform(scene if not is_sheared(affine) else with_pixel_positions(scene), affine)
+        scene = with_transform(scene if not is_sheared(affine) else with_pixel_positions(scene, affine), affine)
     return scene
 
 
@@ -212,7 +212,10 @@ def with_followed_place(scene: xr.DataArray) -> xr.DataArray:
     """Return a scene of any maker with coordinates by which parts of it, as ``isel`` makes them, find their place."""
     stated = stated_transform(scene)
     if "gcps" in attributes_of(scene) or isinstance(scene.attrs.get(RPCS), Mapping) or is_sheared(stated):
-        return scene if has_pixel_positions(scene) else with_pixel_positions(scene)
+        rotated = stated if is_sheared(stated) else None
+        if not has_pixel_positions(scene):
+            return with_pixel_positions(scene, rotated)
+        return scene if rotated is None or counted_for(scene, rotated) else with_place_of_its_pixels(scene)
     if stated is None or stated.is_identity or "x" in scene.coords or "y" in scene.coords:
         return scene
     return with_georeference(scene, None, stated)
