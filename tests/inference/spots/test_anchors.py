@@ -279,6 +279,19 @@ def test_spots_are_compared_with_the_image_as_a_panel_sets_it(model: Model) -> N
         super_resolve(dark, model, anchors=[panel, spot("lawn", 20.5, 20.5, truth)])
 
 
+def test_a_spectrum_of_some_bands_is_compared_with_the_image_as_a_panel_sets_it(model: Model) -> None:
+    """The bands that were not measured are those of the result, which is as dark as the image."""
+    scene = image()
+    plate, values = scene.values[:, 20, 20].copy(), likely(scene).values
+    dark = scene.copy(data=scene.values / 3.5)
+    dark.values[:, 3:8, 3:8] = plate.mean() / 3.5
+    panel = spot("plate", 5.5, 5.5, float(plate.mean()), 1.0)
+    some = spot("lawn", 20.5, 20.5, measured(np.where(np.arange(7) < 4, values, np.nan)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FinewaveWarning)
+        super_resolve(dark, model, anchors=[panel, some])
+
+
 def test_a_doubtful_panel_is_named(model: Model) -> None:
     scene = image()
     scene.values[:, :10, :10] = np.array([0.8, 0.3, 0.1], np.float32)[:, None, None]

@@ -55,7 +55,8 @@ def doubts(
     request : PredictionRequest
     places : sequence of PlacedSpot
     measured, predicted : ndarray (n, C)
-        Spectra on the bands of the result. Where nothing was measured (NaN), the image is compared with the result.
+        Spectra on the bands of the result. Where nothing was measured (NaN), the image is compared with the result, as
+        panels set it.
 
     Raises
     ------
@@ -74,10 +75,11 @@ def doubts(
     seen = [_observed(source, each, model.upscaling // ratio, request, ratio) for each in places]
     reasons = [_of_the_image(each, high) for each in seen]
     doubt = DOUBT ** np.array([len(each) for each in reasons], float)
-    expected = _expected(model, name, np.where(np.isfinite(measured), measured, predicted))
+    panels = np.array([each.is_panel for each in places])
+    as_set = predicted * gain_of(measured[panels], predicted[panels], doubt[panels])
+    expected = _expected(model, name, np.where(np.isfinite(measured), measured, as_set))
     if expected is not None:
         means = np.stack([each.mean for each in seen])
-        panels = np.array([each.is_panel for each in places])
         gain = gain_of(expected[panels], means[panels], doubt[panels])
         for index, place in enumerate(places):
             known = means[index] if place.is_panel else means[index] * gain
