@@ -419,7 +419,8 @@ def test_a_typing_error_loses_nothing_that_is_enlarged(
             predict_file(tmp_path / "in.tif", tmp_path / "out.tif", str(weights), **{**options, **wrong})
         assert files_in(enlarged_folder(tmp_path / "out.tif")) == made, wrong
     monkeypatch.setattr(any_scale, "_enlarge", None)  # it is not made again
-    predict_file(tmp_path / "in.tif", tmp_path / "out.tif", str(weights), **options)
+    monkeypatch.chdir(tmp_path)  # the same file by another name
+    predict_file("in.tif", tmp_path / "out.tif", str(weights), **options)
     assert not list(tmp_path.glob(".*"))
 
 

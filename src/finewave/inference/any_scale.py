@@ -234,7 +234,7 @@ def _job(source: Location, files: Any, options: PredictOptions, scale: float) ->
     weights = {name: Card.read(each / CARD).sha256 for name, each in weight_folders().items() if name in needed}
     job = {
         "version": f"{finewave.__version__} {RESULT}",
-        "input": f"{source} {stamp_of(source)}",
+        "input": f"{source.absolute() if isinstance(source, Path) else source} {stamp_of(source)}",
         "how it is read": files.keywords[0],
         "scale": scale,
         "window": [options.window, options.bbox],
