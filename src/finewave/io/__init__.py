@@ -1,1 +1,1 @@
-"""Images and physics, no learning: scenes and their files, sensors, degradation."""
+"""Scenes in files: formats, products, places and spectra measured on the ground."""
