@@ -70,6 +70,13 @@ def test_models_of_the_same_task_are_advised_first() -> None:
         match_bands(scene_of(12, wavelengths=np.linspace(450, 900, 12)), model)
 
 
+def test_what_only_sharpens_is_not_advised_to_who_wants_spectra() -> None:
+    with pytest.raises(
+        InputError, match=r"; --model any-sensor takes the bands of any sensor \(--sensor\), and .* fit"
+    ):
+        match_bands(scene_of(5), model_of(**RGB))
+
+
 @pytest.mark.parametrize(
     ("trained_on", "warned"), [("sentinel2a", False), ("sentinel2a:B2,B3", False), ("sentinel2b:B2,B3", True)]
 )

@@ -351,12 +351,14 @@ def _other_models(scene: xr.DataArray, model: RunnableModel, name: str) -> str:
         cards = [(each, Card.read(folder / CARD)) for each, folder in weight_folders().items()]
         taking = [(each, card) for each, card in cards if card.output == model.output and _takes(card, scene)]
         alike = [each for each, card in taking if card.task == model.task]
-        fitting = alike or [each for each, _ in taking]
+        fitting = alike or [each for each, card in taking if not _takes_any(card)]  # of another task: for these bands
     if fitting:
         return f"; of the trained models {', '.join(fitting)} take{'s' * (len(fitting) == 1)} these bands"
-    any_bands = [each for each, system in SYSTEMS.items() if system.baseline and system.task == model.task]
     if model.task == "fusion":
+        any_bands = [each for each, system in SYSTEMS.items() if system.baseline and system.task == "fusion"]
         return f"; {', '.join(any_bands)} take any bands, and finewave fit trains a model for them"
+    if model.task in ("ssr", "sssr") and name.endswith("msi"):
+        return "; --model any-sensor takes the bands of any sensor (--sensor), and finewave fit trains a model for them"
     return "; no available model takes these bands: finewave fit trains one for them"
 
 
@@ -365,8 +367,8 @@ def _takes(card: Card, scene: xr.DataArray) -> bool:
     is_msi = card.inputs[0].endswith("msi")
     if is_msi and card.sensor == "srgb":
         return scene.sizes["band"] == 3 and scene.attrs.get("sensor") in (None, "srgb")
-    if not is_msi and "hs_bands" in card.config and card.config["hs_bands"] is None:
-        return True  # any bands
+    if _takes_any(card):
+        return True
     model_nm = card.ms_wavelengths_nm if is_msi else card.wavelengths_nm
     scene_nm = wavelengths_of(scene)
     if model_nm and scene_nm is not None:
@@ -374,6 +376,11 @@ def _takes(card: Card, scene: xr.DataArray) -> bool:
     count = card.config.get("ms_bands" if is_msi else "hs_bands", len(model_nm or ()))
     scene_sensor = scene.attrs.get("sensor")
     return count == scene.sizes["band"] and (not scene_sensor or str(card.sensor).partition(":")[0] == scene_sensor)
+
+
+def _takes_any(card: Card) -> bool:
+    """Return whether a card is of a model of any hyperspectral bands."""
+    return not card.inputs[0].endswith("msi") and "hs_bands" in card.config and card.config["hs_bands"] is None
 
 
 def _models_of_sensor(sensor: str, model: RunnableModel) -> list[str]:
