@@ -41,12 +41,14 @@ class ForkServer:
     ) -> subprocess.CompletedProcess[str]:
         """Do what ``subprocess.run([sys.executable, "-c", code, *arguments])`` does, output and errors captured.
 
-        Just that is done where a variable of `AT_THE_START` is not as it was for the server. ``OMP_NUM_THREADS`` is
-        for PyTorch alone.
+        Just that is done where a variable of `AT_THE_START` is not as it is here; where it has changed here since the
+        server began, another server does. ``OMP_NUM_THREADS`` is for PyTorch alone.
         """
         environment = dict(os.environ if env is None else env)
         words = [*map(str, arguments)]
-        if at_the_start(environment) != at_the_start(self._environment if self._server else os.environ):
+        if at_the_start(self._environment) != at_the_start(os.environ):
+            self.close()
+        if at_the_start(environment) != at_the_start(os.environ):
             command = [sys.executable, "-c", code, *words]
             return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, check=False,
                                   stdin=subprocess.DEVNULL)  # fmt: skip

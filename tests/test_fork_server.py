@@ -25,6 +25,15 @@ def test_variables_that_python_reads_when_it_starts_have_their_effect(fork_serve
     assert done.stdout == f"1 False {tmp_path.resolve()} \n", done.stderr
 
 
+def test_what_changes_here_changes_for_its_programs(
+    fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    code = "import os, sys; print('numpy' in sys.modules, os.environ.get('DASK_OF_A_TEST'))"
+    assert fork_server.run(code, cwd=tmp_path).stdout == "True None\n"
+    monkeypatch.setenv("DASK_OF_A_TEST", "1")
+    assert fork_server.run(code, cwd=tmp_path).stdout == "True 1\n"
+
+
 def test_how_it_ended_is_told(fork_server: ForkServer) -> None:
     failed = fork_server.run("print('before'); 1 / 0")
     assert (failed.returncode, failed.stdout) == (1, "before\n")
