@@ -219,6 +219,16 @@ def test_only_what_is_read_of_an_archive_has_to_fit(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_scene(path).values, VALUES)
 
 
+@pytest.mark.parametrize("damage", ["cut", "other bytes"])
+def test_a_damaged_archive_of_arrays_is_said_to_be_damaged(damage: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", cube=VALUES)
+    whole = (tmp_path / "a.npz").read_bytes()
+    half = len(whole) // 2
+    (tmp_path / "a.npz").write_bytes(whole[:half] + (b"" if damage == "cut" else b"\xff" * 4 + whole[half + 4 :]))
+    with pytest.raises(InputError, match="the file is damaged, truncated or of another kind"):
+        load_scene(tmp_path / "a.npz")
+
+
 @pytest.mark.parametrize("name", ["a.npz", "a.npy"])
 def test_workers_of_dask_read_numpy_files(name: str, tmp_path: Path) -> None:
     save = np.savez_compressed if name == "a.npz" else np.save

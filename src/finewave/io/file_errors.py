@@ -141,7 +141,9 @@ _WORDS = {
 
 def _is_kind(signature: tuple[str, str | None], kind: str) -> bool:
     """Whether a signature is that of the kind of file that is read."""
-    extension = signature[1]
+    name, extension = signature
+    if name == "a ZIP archive" and "NumPy" in kind:  # .npz is one
+        return True
     words = _WORDS.get(extension or "", ())
     return kind in ("scene", "metadata") or any(word in kind for word in words) or (extension is None and "zip" in kind)
 
