@@ -72,6 +72,20 @@ def test_a_folder_becomes_a_data_set_by_its_name(folder: Path, prepared: Path) -
     assert prepare(describe_folder("my-lake", folder), folder) == store.path  # known by now
 
 
+@pytest.mark.parametrize("other", ["radiance", None])
+def test_what_the_scenes_hold_is_kept_where_all_hold_the_same(tmp_path: Path, other: str | None) -> None:
+    """So that a model fitted to radiance is not called one of reflectance."""
+    folder = tmp_path / "radiance"
+    folder.mkdir()
+    for name, quantity in (("a.tif", "radiance"), ("bb.nc", "radiance"), ("ccc.tif", other)):
+        scene = make_scene(values(name), wavelengths=WAVELENGTHS)
+        fw.save_scene(scene.assign_attrs({"quantity": quantity} if quantity else {}), folder / name)
+    described = describe_folder("glow", folder, CustomDatasetOptions(sensor="ikonos"))
+    assert described.quantity == other
+    prepare(described, folder)
+    assert get_dataset("glow").quantity == other
+
+
 def test_other_values_under_the_same_header_are_noticed(folder: Path) -> None:
     described = from_folder("mine", folder)
     prepare(described, folder)

@@ -116,6 +116,7 @@ class Survey(NamedTuple):
     size: tuple[int, int]
     wavelengths: np.ndarray | None
     bad_bands: tuple[int, ...]
+    quantity: str | None = None
 
 
 def from_folder(name: str, folder: Path, options: CustomDatasetOptions | None = None) -> Dataset:
@@ -155,6 +156,7 @@ def from_folder(name: str, folder: Path, options: CustomDatasetOptions | None = 
     surveys = {image: survey_scene(path, wavelengths, settings.full_scale) for image, path in find(folder).items()}
     shared = shared_wavelengths(surveys)
     bad = sorted({band for survey in surveys.values() for band in survey.bad_bands})
+    quantities = {survey.quantity for survey in surveys.values()}
     regions = {key: _region(key, value) for key, value in (settings.regions or {}).items()}
     if settings.split is None:
         split, cut = default_split({image: survey.size for image, survey in surveys.items()})
@@ -180,6 +182,7 @@ def from_folder(name: str, folder: Path, options: CustomDatasetOptions | None = 
         home=settings.home,
         sensor=settings.sensor,
         full_scale=1.0,
+        quantity=quantities.pop() if len(quantities) == 1 else None,
         files=remote_files(settings),
         notes=settings.notes,
     )
@@ -211,6 +214,7 @@ def from_manifest(name: str, manifest: Mapping[str, Any]) -> Dataset:
         full_scale=1.0,
         companions=manifest.get("companions", {}),
         dropped_bands=tuple(manifest.get("dropped_bands", ())),
+        quantity=manifest.get("quantity"),
         notes=manifest.get("notes", ""),
         version=manifest.get("version", 1),
     )
@@ -269,7 +273,8 @@ def survey_scene(path: Path, wavelengths: Sequence[float] | str | None, full_sca
                 stacklevel=3,
             )
         bad = tuple(sorted([*flagged, *empty]))
-        return Survey(scene.sizes["band"], (scene.sizes["y"], scene.sizes["x"]), band_values(scene, "wavelength"), bad)
+        size = (scene.sizes["y"], scene.sizes["x"])
+        return Survey(scene.sizes["band"], size, band_values(scene, "wavelength"), bad, scene.attrs.get("quantity"))
 
 
 def _empty_bands(scene: xr.DataArray, path: Path) -> list[int]:

@@ -138,6 +138,8 @@ def _manifest(dataset: Dataset, names: list[str], sources: dict[str, str]) -> di
         "sources_sha256": sources,
         "wavelengths_nm": [float(w) for w in dataset.wavelengths],
     }
+    if dataset.quantity is not None:
+        manifest["quantity"] = dataset.quantity
     return json.loads(json.dumps(manifest))
 
 
