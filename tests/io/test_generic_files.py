@@ -219,6 +219,7 @@ def test_only_what_is_read_of_an_archive_has_to_fit(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_scene(path).values, VALUES)
 
 
+@pytest.mark.filterwarnings("error::ResourceWarning")
 @pytest.mark.parametrize("damage", ["cut", "other bytes"])
 def test_a_damaged_archive_of_arrays_is_said_to_be_damaged(damage: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", cube=VALUES)

@@ -37,7 +37,9 @@ def open_file(path: Path, options: OpenOptions) -> xr.DataArray:
     """
     try:
         with reading(path, "NumPy array"):
-            stored = _members(path) if zipfile.is_zipfile(path) else {"image": _mapped(path)}
+            with path.open("rb") as file:
+                packed = file.read(4) in (b"PK\3\4", b"PK\5\6")  # as NumPy does, whose handle stays if it is damaged
+            stored = _members(path) if packed else {"image": _mapped(path)}
     except InputError as error:
         if not any(word in str(error.__cause__) for word in ("allow_pickle", "Python objects")):
             raise
