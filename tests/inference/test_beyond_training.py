@@ -117,6 +117,7 @@ def test_another_level_is_warned_of(model: Model) -> None:
 @pytest.mark.parametrize(
     ("factor", "found", "remedy"),
     [
+        (10, "2.9, as glint, clouds or radiance may", "nothing to do where few pixels are so bright"),
         (100, "29, as reflectance in percent, or radiance, may", "divide percent by 100 (--full-scale 100)"),
         (10_000, "2900, as reflectance times 10000, or digital numbers, may", "divide by 10000 (--full-scale 10000)"),
         (880, "255, as digital numbers or radiance may", "give a product of reflectance"),

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from finewave.zoo.runnable import RunnableModel
 
 _KINDS = (
+    (5.0, "glint, clouds or radiance", "nothing to do where few pixels are so bright; of radiance, "),
     (150.0, "reflectance in percent, or radiance,", "divide percent by 100 (--full-scale 100); of radiance, "),
     (1000.0, "digital numbers or radiance", ""),
     (20000.0, "reflectance times 10000, or digital numbers,", "divide by 10000 (--full-scale 10000); of numbers, "),
