@@ -526,7 +526,7 @@ def _check_space(
     if stores and output.suffix.lower() != ZARR:  # of Zarr the tiles are the output
         parts.append(Part("temporary tiles", sum(sizes.values()), packed=False))
     present = sum(each.stat().st_size for store in stores for each in store.rglob("*") if each.is_file())
-    check_space(output, parts, present)
+    check_space(output, parts, present, of_tiles=bool(stores))
 
 
 def _lay_out(template: xr.DataArray, store: Path, options: SaveOptions, side: int) -> None:

@@ -63,6 +63,17 @@ def test_what_may_fit_is_made_with_a_warning(
         predict_file(source, source.with_name(name), model, tile=TILE)
 
 
+@pytest.mark.parametrize("tile", [TILE, 200])
+def test_only_tiles_are_said_to_be_kept(
+    tile: int, source: Path, model: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    disk_of(BYTES + 2**13 if tile == TILE else BYTES - 1, monkeypatch)
+    monkeypatch.setattr("finewave.inference.predict_file._SMALL_BYTES", 0)
+    predict_file(source, source.with_name("out.tif"), model, tile=tile)
+    (warned,) = [str(each.message) for each in recwarn if "may not fit its disk" in str(each.message)]
+    assert ("finished tiles are kept" in warned) == (tile == TILE)
+
+
 def test_what_is_there_already_is_not_needed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = [output_part(tmp_path / "a.img", 1000), Part("temporary tiles", 1000, packed=False)]
     disk_of(1500, monkeypatch)

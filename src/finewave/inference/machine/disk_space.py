@@ -50,7 +50,7 @@ def output_part(output: Path, size: int, *, of_tiles: bool = True) -> Part:
     return Part(output.name, size, packed=not whole)
 
 
-def check_space(output: Path, parts: Sequence[Part], present: int = 0) -> None:
+def check_space(output: Path, parts: Sequence[Part], present: int = 0, *, of_tiles: bool = True) -> None:
     """Refuse an output for which the disk clearly has no room; warn if it may be too small.
 
     Parameters
@@ -60,6 +60,8 @@ def check_space(output: Path, parts: Sequence[Part], present: int = 0) -> None:
         All that is on the disk at once.
     present : int
         Bytes of it that are there already.
+    of_tiles : bool
+        Whether the output is made of several tiles, which are kept.
 
     Raises
     ------
@@ -89,7 +91,8 @@ def check_space(output: Path, parts: Sequence[Part], present: int = 0) -> None:
     if sum(each.bytes for each in parts) - present > usage.free:
         warnings.warn(
             f"{output} may not fit its disk, which has {in_bytes(usage.free)} left: before packing it takes {listed}; "
-            "if that gets full, finished tiles are kept: free some space and give the same command again",
+            f"if that gets full, {'finished tiles are kept: ' if of_tiles else ''}free some space and give the same "
+            "command again",
             FinewaveWarning,
             stacklevel=3,
         )
