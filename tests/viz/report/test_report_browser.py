@@ -287,3 +287,15 @@ def test_bands_flagged_bad_are_left_out_of_spectra(tmp_path: Path) -> None:
     fw.save_scene(make_scene(truth_values(), wavelengths=WAVELENGTHS, good_bands=good), tmp_path / "a.nc")
     said = in_browser(write_report(tmp_path / "a.nc", tmp_path / "r.html"), "said.values = values();")
     assert [float(row[0]) for row in said["values"]] == WAVELENGTHS[good].tolist()
+
+
+def test_bands_flagged_bad_count_in_no_error_of_a_point(tmp_path: Path) -> None:
+    good = np.arange(len(WAVELENGTHS)) != 4
+    worse = truth_values().copy()
+    worse[4] += 0.5
+    fw.save_scene(make_scene(worse, wavelengths=WAVELENGTHS, good_bands=good), tmp_path / "a.nc")
+    fw.save_scene(make_scene(truth_values(), wavelengths=WAVELENGTHS), tmp_path / "b.nc")
+    page = write_report(tmp_path / "a.nc", tmp_path / "r.html", reference=tmp_path / "b.nc")
+    said = in_browser(page, "said.words = lastPlot().querySelector('p').textContent;")
+    error = float(re.search(r"error ([\d.e-]+)", said["words"])[1])
+    assert error < 0.01, said["words"]

@@ -391,7 +391,9 @@
       });
       let words = kind === "Region" ? `${across} × ${down} pixels from x ${x}, y ${y}: mean ± SD` : `x ${x}, y ${y}${data.half_widths ? ": result ± half-width" : ""}`;
       if (reference) {
-        const { rmse, angle } = compared(spectrumAt(result, place).mean, spectrumAt(reference, place).mean);
+        const isGood = (_, i) => [result, reference].every((layer) => !layer.good || layer.good[i]); // as maps and tables do
+        const [ours, theirs] = [result, reference].map((layer) => spectrumAt(layer, place).mean.filter(isGood));
+        const { rmse, angle } = compared(ours, theirs);
         words += ` · error ${short(rmse)} · angle ${Number.isFinite(angle) ? angle.toFixed(2) + "°" : "none"}`;
       }
       const title = `Spectra of ${kind.toLowerCase()} ${i + 1}, ${words}: ${lines.map((line) => line.layer.label).join(", ")}`;
