@@ -111,7 +111,7 @@ def spectra(
         if positions is None:
             positions = np.arange(1.0, scene.sizes["band"] + 1)
         flags = band_values(scene, "good_band")
-        drawn = slice(None) if flags is None or not flags.any() else flags.astype(bool)
+        drawn = np.ones(len(positions), bool) if flags is None or not flags.any() else flags.astype(bool)
         half_widths = scene.coords.get(HALF_WIDTHS)
         for number, (row, column) in enumerate(pixels):
             place = f"column {column}, row {row}"
@@ -119,7 +119,7 @@ def spectra(
                 values, widths = scene[:, row, column].values[drawn], half_widths[:, row, column].values[drawn]
                 draw_interval(axes, positions[drawn], values, widths, SERIES[number % len(SERIES)])
             axes.plot(
-                *with_gaps(positions[drawn], scene[:, row, column].values[drawn]),
+                *with_gaps(positions, np.where(drawn, scene[:, row, column].values, np.nan)),
                 color=SERIES[number % len(SERIES)],
                 linestyle=STYLES[style % len(STYLES)],
                 marker="." if len(positions) < 16 else "",
