@@ -114,8 +114,8 @@ def test_these_five_files_are_enough(copy: Path) -> None:
         "test_conformity",
         "test_docs",
         "inference/tiling/test_seamless",
-        "zoo/test_export",
-        "training/test_recipes",
+        "zoo/exports/test_export",
+        "training/configuration/test_recipes",
     )
     tests = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", about_all, *(f"tests/{each}.py" for each in files))
     for command in (("-c", TRAIN), tests):
