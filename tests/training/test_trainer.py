@@ -154,6 +154,31 @@ def test_weights_can_be_the_start_of_another_run(finished: Path, overrides: list
     assert json.loads((second / "card.json").read_text())["sensor"] == "srgb"
 
 
+def _started(start: fw.Model, folder: Path, **model: int) -> dict[str, torch.Tensor]:
+    start.save(folder)
+    config = {"model": {"system": "jssunet", "stages": 1, "features": 8, "hs_bands": 5, "ms_bands": 3, **model}}
+    config |= {"init_from": str(folder), "seed": 0, "data": {"degradation": {}}}
+    return training.build_network(config, [], torch.empty(3, 5).numpy()).state_dict()
+
+
+@pytest.mark.parametrize("scale", [2, 8])
+def test_weights_of_another_scale_start_what_does_not_depend_on_it(scale: int, tmp_path: Path) -> None:
+    start = fw.create_model("jssunet", scale=4, stages=1, features=8, hs_bands=5)
+    state, given = _started(fw.Model(start), tmp_path, scale=scale), start.state_dict()
+    assert state.keys() == fw.create_model("jssunet", scale=scale, stages=1, features=8, hs_bands=5).state_dict().keys()
+    for key in state.keys() & given.keys():
+        torch.testing.assert_close(state[key], given[key])
+    new = state.keys() - given.keys()
+    assert all(key.startswith("sr.stages.0.") for key in new)
+    assert bool(new) == (scale == 8)
+
+
+def test_weights_of_another_scale_and_width_are_refused(tmp_path: Path) -> None:
+    start = fw.create_model("jssunet", scale=4, stages=1, features=12, hs_bands=5)
+    with pytest.raises(fw.InputError, match="of shape"):
+        _started(fw.Model(start), tmp_path, scale=2)
+
+
 def test_weights_of_one_part_start_a_composition_and_the_others_are_prepared(tmp_path: Path) -> None:
     part = fw.create_model("residual-sr", scale=2, hs_bands=3, features=4, blocks=1)
     torch.nn.init.normal_(part.tail.weight, std=0.1)

@@ -14,6 +14,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from finewave.datasets.block_split import measured_bands
@@ -29,7 +30,7 @@ from finewave.physics.sensors import get_sensor
 from finewave.physics.sensors.estimation import estimate_response
 from finewave.provenance import checkout_revision, processor
 from finewave.systems.base import SRNetwork
-from finewave.systems.registry import create_model, system_named, takes_reference
+from finewave.systems.registry import config_of, create_model, system_named, takes_reference
 from finewave.systems.weights import fill_network, read_weights
 from finewave.training.activation_checkpointing import compiling, recomputing
 from finewave.training.callbacks import BestWeights, MinuteCheckpoint, progress_callback
@@ -148,7 +149,8 @@ def _check_bands(config: dict[str, Any], store: Store, response: np.ndarray) -> 
 def build_network(config: dict[str, Any], scenes: Sequence[DegradedScene], response: np.ndarray) -> SRNetwork:
     """Return the untrained (or initialised) network of a recipe.
 
-    Weights to start from may be those of one part of a composition; the others are then prepared as without.
+    Weights to start from may be those of one part of a composition; the others are then prepared as without. They may
+    be those of another scale: what depends on the scale stays as the network is created.
     A network with the method ``prepare_from(samples, seed)`` receives the training scenes before training: an iterable
     of whole scenes as dicts of images by name, and the recipe's seed.
     """
@@ -158,12 +160,22 @@ def build_network(config: dict[str, Any], scenes: Sequence[DegradedScene], respo
     part = None if start is None else _part_like(net, start.net)
     if start is not None:
         learner = net if part is None else net.part(part)
-        fill_network(learner, start.net.state_dict(), f"init_from={config['init_from']}")
+        fill_network(learner, _tensors_at_scale(start.net, learner.scale), f"init_from={config['init_from']}")
     if net.prepares and (start is None or part is not None):
         net.prepare_from((scene.whole(response) for scene in scenes), config["seed"])
     if prefers_channels_last(net):
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
     return net
+
+
+def _tensors_at_scale(start: SRNetwork, scale: int) -> dict[str, Tensor]:
+    """Return the tensors of a network at another scale: its own, and newly created ones where they depend on it."""
+    tensors = start.state_dict()
+    if start.scale == scale:
+        return tensors
+    system, config = config_of(start)
+    created = create_model(system, **{**config, "scale": scale}).state_dict()
+    return created | {k: v for k, v in tensors.items() if k in created and v.shape == created[k].shape}
 
 
 def _part_like(net: SRNetwork, start: SRNetwork) -> str | None:
