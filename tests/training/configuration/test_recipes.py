@@ -48,7 +48,7 @@ def test_a_bad_override_is_refused_with_the_nearest_key(override: str, message: 
 
 def test_an_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(fw.InputError, match="did you mean 'jssunet-cave-x4'"):
-        load_recipe("jssunet-cave-x3")
+        load_recipe("jssunet-cave-x44")
 
 
 def test_a_recipe_changes_only_keys_of_its_base(tmp_path: Path) -> None:
