@@ -18,6 +18,8 @@ from finewave.training.configuration.recipes import load_recipe
         ("800", Budget("steps", 800), "800 steps"),
         ("800steps", Budget("steps", 800), "800 steps"),
         ("2e7px", Budget("pixels", 2e7), "2e+07 HR pixels seen"),
+        ("5e13flop", Budget("flops", 5e13), "5e+13 FLOPs of forward and backward passes"),
+        ("5e+13 FLOPs", Budget("flops", 5e13), "5e+13 FLOPs of forward and backward passes"),
     ],
 )
 def test_words_of_the_user(text: str, budget: Budget, words: str) -> None:
@@ -25,7 +27,7 @@ def test_words_of_the_user(text: str, budget: Budget, words: str) -> None:
     assert str(budget) == words
 
 
-@pytest.mark.parametrize("text", ["", "much", "-3", "0", "0px", "1.5", "200%", "2.5steps", "1e", "nan", "inf"])
+@pytest.mark.parametrize("text", ["", "much", "-3", "0", "0px", "1.5", "200%", "2.5steps", "1e", "nan", "inf", "0flop"])
 def test_what_is_no_budget(text: str) -> None:
     with pytest.raises(fw.InputError, match="is none of: published, a fraction"):
         Budget.parse(text)

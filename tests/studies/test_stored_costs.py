@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from finewave.studies import cost, stored_costs
-from finewave.studies.cost import cost_of, key_of_cost, phases_of
+from finewave.studies.cost import cost_of, key_of_cost
 from finewave.studies.runner import missing_groups
 from finewave.studies.stored_costs import STORED, StoredCosts, recipes_of
 from finewave.studies.study_request import request_cells
+from finewave.studies.training_flops import phases_of
 from finewave.systems.registry import create_model
 from finewave.training.configuration.recipes import network_options
 

@@ -192,7 +192,7 @@ _OPTIONS: tuple[click.Option, ...] = (
     click.Option(["--recipes"], type=click.Choice(["published", "short", "common"]), default="published",
                  show_default=True, help="Recipe of each system: after its article, for a processor, common to all."),
     click.Option(["--budget"], default="published", show_default=True, metavar="LENGTH",
-                 help="published, a part (0.05, 5%), steps (800), HR pixels seen (2e7px)."),
+                 help="published, a part (0.05, 5%), steps (800), HR pixels seen (2e7px), FLOPs (5e13flop)."),
     click.Option(["--protocol"], shell_complete=protocol_names,
                  help="finewave, jssunet, sspsr, mulsr or ssc-hsr.  [default: the study's]"),
     click.Option(["--seeds"], type=COUNT, default=1, show_default=True, help="Trainings of each row."),

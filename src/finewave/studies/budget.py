@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from finewave.errors import InputError
+from finewave.studies.training_flops import flops_of_training
 from finewave.training.configuration.recipes import phase_data
 
 VALIDATIONS = 4
@@ -21,19 +22,19 @@ class Budget:
 
     Parameters
     ----------
-    kind : {"published", "fraction", "steps", "pixels"}
-        As in the recipe; a fraction of it; steps of the first phase; or HR pixels seen in the first phase. Later phases
-        are scaled by the same factor.
+    kind : {"published", "fraction", "steps", "pixels", "flops"}
+        As in the recipe; a fraction of it; steps of the first phase; HR pixels seen in the first phase; or FLOPs of all
+        phases together. All phases are scaled by one factor.
     value : float
-        Part, steps or pixels.
+        Part, steps, pixels or FLOPs.
     """
 
-    kind: Literal["published", "fraction", "steps", "pixels"]
+    kind: Literal["published", "fraction", "steps", "pixels", "flops"]
     value: float = 1.0
 
     @classmethod
     def parse(cls, text: str) -> Budget:
-        """Read ``published``, ``0.05`` or ``5%``, ``800`` or ``800steps``, ``2e7px``.
+        """Read ``published``, ``0.05`` or ``5%``, ``800`` or ``800steps``, ``2e7px``, ``5e13flop``.
 
         Raises
         ------
@@ -43,12 +44,14 @@ class Budget:
         normalised = text.strip().lower()
         if normalised == "published":
             return cls("published")
-        match = re.fullmatch(r"(\d+(?:\.\d*)?(?:e\d+)?|\.\d+)\s*(%|px|pixels|steps)?", normalised)
+        match = re.fullmatch(r"(\d+(?:\.\d*)?(?:e\+?\d+)?|\.\d+)\s*(%|px|pixels|steps|flops?)?", normalised)
         if match is None:
             raise _refused(text)
         value, unit = float(match[1]), match[2]
         if unit in ("px", "pixels"):
             budget = cls("pixels", value)
+        elif unit in ("flop", "flops"):
+            budget = cls("flops", value)
         elif unit == "steps" or (unit is None and match[1].isdigit()):
             if value != int(value):
                 raise _refused(text)
@@ -66,6 +69,8 @@ class Budget:
             return self.value / first
         if self.kind == "pixels":
             return self.value / (first * pixels_per_step(recipe))
+        if self.kind == "flops":
+            return self.value / flops_of_training(recipe)
         return self.value if self.kind == "fraction" else 1.0
 
     def apply(self, recipe: dict[str, Any]) -> dict[str, Any]:
@@ -92,6 +97,8 @@ class Budget:
             return f"{100 * self.value:g} % of the recipe's steps"
         if self.kind == "steps":
             return f"{self.value:.0f} steps"
+        if self.kind == "flops":
+            return f"{self.value:g} FLOPs of forward and backward passes"
         return f"{self.value:g} HR pixels seen"
 
 
@@ -104,5 +111,5 @@ def pixels_per_step(recipe: dict[str, Any]) -> int:
 def _refused(text: str) -> InputError:
     return InputError(
         f"budget {text!r} is none of: published, a fraction up to 1 such as 0.05 or 5%, steps such as 800, HR pixels "
-        "seen such as 2e7px"
+        "seen such as 2e7px, FLOPs such as 5e13flop"
     )

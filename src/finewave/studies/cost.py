@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from finewave.datasets.store import Store, prepared_folder
-from finewave.errors import InputError
 from finewave.io.atomic import atomic_output
 from finewave.studies.dataset_facts import split_of
 from finewave.studies.experiment import Cell, digest
+from finewave.studies.training_flops import facts_of_cost, phases_of, random_batch
 
 if TYPE_CHECKING:
     from finewave.studies.stored_costs import StoredCosts
@@ -30,13 +30,6 @@ SIDE = 128
 """Side in HR pixels of the image whose prediction is timed; the time of a scene is scaled by its pixels."""
 USUAL_SIDE = 512
 """Assumed side of the scenes of a data set that is not prepared."""
-WITHOUT_COST = frozenset(
-    {
-        *("steps", "minutes", "validate_every", "learning_rate", "schedule", "warmup", "floor", "milestones", "decay"),
-        *("power", "clip", "ema", "betas", "weight_decay", "stage_weights", "cluster_balance", "output_start", "data"),
-    }
-)
-"""Keys of a phase that hardly affect the time of a step."""
 VALUES_WHILE_TRAINING = 5
 """Numbers on the disk for each parameter while it trains: weights, their average, Adam's two, the best weights."""
 
@@ -155,13 +148,6 @@ def _estimate(group: Sequence[Cell], timings: _Timings, say: Callable[[str], Non
     return Estimate(rows, group[0].recipe_name, steps, step, whole, seconds["parameters"])
 
 
-def phases_of(recipe: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the phases that a recipe will run."""
-    phases = [phase for key, phase in recipe.items() if key.startswith("phase")]
-    without = recipe["model"].get("post") is False
-    return [phase for phase in phases if not (without and phase["kind"] == "post")]
-
-
 def scenes_and_pixels(dataset: str, split: str) -> tuple[int, int]:
     """Return the number of scenes of a split and the pixels of one, from the prepared store or by default values."""
     path = prepared_folder() / f"{dataset}.zarr"
@@ -176,12 +162,7 @@ def scenes_and_pixels(dataset: str, split: str) -> tuple[int, int]:
 
 def key_of_cost(recipe: dict[str, Any], phases: Sequence[dict[str, Any]]) -> str:
     """Return a key that is equal for trainings with the same time per step, regardless of length and rates."""
-    parts = []
-    for phase in phases:
-        data = phase_data(recipe, phase)
-        timed = {key: value for key, value in phase.items() if key not in WITHOUT_COST}
-        parts.append({**timed, "crop": data["crop"], "batch_size": data["batch_size"]})
-    return digest({"model": recipe["model"], "phases": parts})
+    return digest(facts_of_cost(recipe, phases))
 
 
 class _Timings:
@@ -276,7 +257,7 @@ def _time_steps(net: Any, phase: dict[str, Any], recipe: dict[str, Any], crops: 
     from finewave.zoo.precision import training_precision
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no lines about devices and tips
-    batch = _random_batch(recipe, phase_data(recipe, phase)["crop"], crops)
+    batch = random_batch(recipe, phase_data(recipe, phase)["crop"], crops)
     clock = RunClock(10**9)
     module = Phase(copy.deepcopy(net), phase, clock)
     module.response = torch.rand(recipe["model"].get("ms_bands", 3), recipe["model"]["hs_bands"])
@@ -314,29 +295,13 @@ def _time_prediction(net: Any, recipe: dict[str, Any], side: int, runs: int) -> 
     from finewave.metrics import evaluate
     from finewave.zoo.model import Model
 
-    batch, times, model = _random_batch(recipe, side, 1), [], Model(net)
+    batch, times, model = random_batch(recipe, side, 1), [], Model(net)
     for _ in range(runs):
         begun = time.perf_counter()
         output = model.predict(**{name: batch[name] for name in model.inputs})
         evaluate(output, batch[model.output], recipe["model"]["scale"])
         times.append(time.perf_counter() - begun)
     return Range(min(times), statistics.median(times))
-
-
-def _random_batch(recipe: dict[str, Any], side: int, crops: int) -> dict[str, Any]:
-    """Return images of the sizes that the recipe trains on."""
-    import torch
-
-    scale = recipe["model"]["scale"]
-    if "reference" in recipe["data"]:
-        raise InputError("the time of a training with references is not estimated")
-    sizes = {"hr": side, "lr": side // scale}
-    bands = {"hsi": recipe["model"]["hs_bands"], "msi": recipe["model"].get("ms_bands", 3)}
-    return {
-        f"{resolution}_{kind}": torch.rand(crops, channels, size, size).contiguous(memory_format=torch.channels_last)
-        for resolution, size in sizes.items()
-        for kind, channels in bands.items()
-    }
 
 
 def in_words(seconds: Range) -> str:

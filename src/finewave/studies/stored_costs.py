@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from finewave.io.atomic import atomic_output
-from finewave.studies.cost import SIDE, key_of_cost, measure, phases_of
+from finewave.studies.cost import SIDE, key_of_cost, measure
 from finewave.studies.experiment import Cell
 from finewave.studies.study_request import request_cells
+from finewave.studies.training_flops import phases_of
 from finewave.training.configuration.recipes import phase_data
 
 PATH = Path(__file__).with_name("costs.json")

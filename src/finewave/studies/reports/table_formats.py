@@ -215,7 +215,7 @@ def _tests(table: Table, block: RowGroup) -> list[str]:
 
 def slug(budget: Budget) -> str:
     """Return a budget as part of a file's name."""
-    units = {"published": "published", "fraction": "part", "steps": "steps", "pixels": "px"}
+    units = {"published": "published", "fraction": "part", "steps": "steps", "pixels": "px", "flops": "flop"}
     return "published" if budget.kind == "published" else f"{budget.value:g}{units[budget.kind]}"
 
 
