@@ -108,11 +108,16 @@ def gain_of(net: BandwiseSR, images: Sequence[Tensor]) -> float:
     return float(np.mean(gains))
 
 
+def _scenes(name: str, split: str) -> list[Image]:
+    store = open_dataset(name)
+    return scenes_of(store, store.attributes["split"][split])
+
+
 def _validation(scale: int) -> list[Tensor]:
     """Return every eighth band of the validation scene of AVIRIS and of two of CAVE's, small enough to be quick."""
     images = []
     for name in ("aviris", "cave"):
-        for scene in scenes_of(open_dataset(name), "val")[:2]:
+        for scene in _scenes(name, "val")[:2]:
             rows, columns = (min(144, side) // scale * scale for side in scene.shape[1:])
             images.append(torch.from_numpy(np.ascontiguousarray(scene[::8, :rows, :columns]))[None])
     return images
@@ -162,7 +167,7 @@ def main() -> None:
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
     pools = {"photographs": linear_photographs(options.photographs)}
-    pools |= {name: scenes_of(open_dataset(name), "train") for name in ("cave", "aviris")}
+    pools |= {name: _scenes(name, "train") for name in ("cave", "aviris")}
     crops = Crops(pools, CROP[options.scale], seed=0)
     net = create_model(
         "bandwise-sr", scale=options.scale, hs_bands=None, features=options.features, blocks=options.blocks

@@ -1,10 +1,15 @@
 """Train `residual-sr` on photographs and on scenes seen by random cameras: edges need no spectra.
 
-    python -m benchmarks.photographs -o runs/residual-sr-photographs-x4 --minutes 66
+    python -m benchmarks.photographs -o runs/residual-sr-photographs-x4 --minutes 17
+    python -m benchmarks.photographs -o runs/residual-sr-photographs-x4 --minutes 6 --folds 4 --fold 1
 
 Half a thousand photographs (in the folder ``photos`` of the external data) have more edges than the twenty training
 scenes of CAVE; those have the noise and lenses of the images that are scored. Validation scenes are seen in the printed
-figures alone. A run that was killed continues where it was when it last printed them.
+figures alone. Minutes are of processor time. A run that was killed continues where it was when it last printed figures.
+
+With --folds the scenes of training and validation are dealt to folds as by ``finewave evaluate --folds``, and those of
+one fold are left out, in a folder of its own: ``runs/residual-sr-photographs-x4-fold-1-of-4``. Once all are there,
+``finewave evaluate --model residual-sr-cave-x4 --dataset cave --folds 4`` scores every scene with what left it out.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +30,7 @@ from benchmarks.averaged_training import soft_absolute, train_average
 from finewave.datasets.registry import open_dataset
 from finewave.datasets.store import Store
 from finewave.errors import InputError
+from finewave.evaluation.folds import make_folds, weights_of_fold
 from finewave.locations import data_folder
 from finewave.physics.rendering.srgb import srgb_to_linear
 from finewave.physics.sensors import get_sensor
@@ -33,7 +39,8 @@ from finewave.systems.residual_sr.network import ResidualSR
 from finewave.zoo.card import describe
 from finewave.zoo.model import Model
 
-SCALE, CROP, BATCH = 4, 160, 12
+CROP, BATCH = 160, 12
+"""CROP in HR pixels."""
 PHOTOGRAPHS = 0.4
 """Part of the crops that are of photographs."""
 EVERY = 420.0
@@ -115,9 +122,8 @@ def linear_photographs(folder: Path) -> list[Image]:
     return photographs
 
 
-def scenes_of(store: Store, split: str) -> list[Image]:
-    """Return the scenes of a split, (C, y, x), 0 to 1."""
-    names = store.attributes["split"][split]
+def scenes_of(store: Store, names: Sequence[str]) -> list[Image]:
+    """Return scenes, (C, y, x), 0 to 1."""
     return [(store.read(name) / store.full_scale(name)).astype(np.float32) for name in names]
 
 
@@ -136,12 +142,27 @@ def psnr_of(net: ResidualSR, images: Sequence[Tensor]) -> float:
     return float(np.mean([-10 * math.log10(error) for error in errors]))
 
 
+def chosen_split(
+    output: Path, split: Mapping[str, Sequence[str]], folds: int | None, fold: int | None
+) -> tuple[Path, dict[str, list[str]]]:
+    """Return the folder of the weights, and the scenes that they are trained (``train``) and looked at (``val``) on."""
+    if folds is None and fold is None:
+        return output, {key: list(split[key]) for key in ("train", "val")}
+    if folds is None or fold is None or not 1 <= fold <= folds:
+        raise InputError(f"--folds {folds} --fold {fold}: a number of folds, and of one of them from 1, are accepted")
+    left_out = make_folds([*split["train"], *split["val"]], folds)[fold - 1]
+    return weights_of_fold(output, fold, folds), {"train": list(left_out.training), "val": list(left_out.scored)}
+
+
 def main() -> None:
     """Train for a given time and save the running average of the weights with a card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the weights")
     parser.add_argument("--photographs", type=Path, default=data_folder() / "photos", help="folder of JPEG files")
-    parser.add_argument("--minutes", type=float, default=66.0)
+    parser.add_argument("--minutes", type=float, default=17.0, help="of processor time")
+    parser.add_argument("--scale", type=int, choices=(2, 4, 8), default=4)
+    parser.add_argument("--folds", type=int, help="number of folds, one of which is left out")
+    parser.add_argument("--fold", type=int, help="number of that fold, from 1")
     parser.add_argument("--kernel", default="gaussian", help="of the degradation")
     parser.add_argument("--sensor", default="nikon-d5100", help="three bands, red first")
     options = parser.parse_args()
@@ -149,27 +170,36 @@ def main() -> None:
     torch.manual_seed(0)
     store, sensor = open_dataset("cave"), get_sensor(options.sensor)
     response = sensor.response(store.wavelengths).astype(np.float32)
-    crops = Crops(linear_photographs(options.photographs), scenes_of(store, "train"), response, store.wavelengths, 0)
+    folder, split = chosen_split(options.output, store.attributes["split"], options.folds, options.fold)
+    scenes = scenes_of(store, split["train"])
+    crops = Crops(linear_photographs(options.photographs), scenes, response, store.wavelengths, 0)
     validation = [
         torch.einsum("kc,cyx->kyx", torch.from_numpy(response), torch.from_numpy(each))[None]
-        for each in scenes_of(store, "val")
+        for each in scenes_of(store, split["val"])
     ]
-    net = create_model("residual-sr", scale=SCALE, hs_bands=len(response), degradation={"kernel": options.kernel})
+    net = create_model(
+        "residual-sr", scale=options.scale, hs_bands=len(response), degradation={"kernel": options.kernel}
+    )
     assert isinstance(net, ResidualSR)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
-    options.output.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     train_average(
         net,
         lambda: loss_of(net, crops.batch()),
         lambda averaged: f"{psnr_of(averaged, validation):.2f} dB",
-        options.output,
+        folder,
         minutes=options.minutes,
-        clock=time.monotonic,
+        clock=time.process_time,
         every=EVERY,
     )
-    degradation = {"kernel": options.kernel, "scale": SCALE}
-    card = describe(net.eval(), name=options.output.name, sensor=options.sensor, degradation=degradation)
-    Model(net, card).save(options.output)
+    card = describe(
+        net.eval(),
+        name=folder.name,
+        sensor=options.sensor,
+        degradation={"kernel": options.kernel, "scale": options.scale},
+        data={"dataset": "cave", "split": split},
+    )
+    Model(net, card).save(folder)
 
 
 if __name__ == "__main__":

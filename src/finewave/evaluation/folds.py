@@ -72,6 +72,11 @@ def make_folds(names: Sequence[str], folds: int | str, seed: int = 0) -> list[Fo
     return [Fold(part, tuple(name for name in ordered if name not in part)) for part in parts]
 
 
+def weights_of_fold(folder: Path, number: int, folds: int) -> Path:
+    """Return the folder of the weights that were trained as those of ``folder``, without fold ``number`` (from 1)."""
+    return folder.with_name(f"{folder.name}-fold-{number}-of-{folds}")
+
+
 def seen_bands(response: np.ndarray) -> np.ndarray:
     """Return which bands (C,) a camera with response (c, C) sees: any of its own has a quarter of its peak there."""
     return (np.abs(response) >= SEEN * np.abs(response).max(1, keepdims=True)).any(0)
