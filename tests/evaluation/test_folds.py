@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,15 @@ from finewave.errors import InputError
 from finewave.evaluation import finished_scores
 from finewave.evaluation import folds as folds_module
 from finewave.evaluation.baselines import FLOORS
-from finewave.evaluation.folds import THIN, evaluate_folds, make_folds, rows_named, seen_bands
+from finewave.evaluation.folds import THIN, Refit, evaluate_folds, make_folds, rows_named, seen_bands
 from finewave.evaluation.statistics import bootstrap_interval
+from finewave.evaluation.whole_scenes import WholeScenes
 from finewave.physics.sensors import get_sensor
+from finewave.systems.base import SRNetwork
+from finewave.systems.registry import create_model
+from finewave.systems.weights import read_weights
+from finewave.zoo.card import describe
+from finewave.zoo.model import Model
 
 NAMES = [f"scene{i}" for i in range(11)]
 
@@ -133,6 +140,46 @@ def test_what_is_fitted_in_one_go_has_folds(small_store: Path) -> None:
     assert len(scores["rows"]["mine"]["images"]) == 4
     with pytest.raises(InputError, match=r"folds are for what is refitted for each \(.*kernel-ridge.*mstpp-cave"):
         rows_named("mstpp-cave", baseline=False)
+
+
+def test_folds_start_from_weights_that_have_not_seen_their_scenes(small_store: Path, tmp_path: Path) -> None:
+    """Joint super-resolution: a trained spatial part, then spectra fitted to what it makes of the other scenes."""
+    store, blur = Store(small_store), {"kernel": "gaussian"}
+    names = [f"scene{i}" for i in range(4)]
+    parts = {"sr": "residual-sr", "ssr": "ridge", "sr_options": {"features": 4, "blocks": 1}}
+    run = partial(evaluate_folds, {"mine": ("sr-ssr", parts)}, "cave", 2, scale=2, store=store)
+    refits = {"mine": Refit(3, str(tmp_path / "net"))}
+    dealt, nets = make_folds(names, 2), []
+    for number, fold in enumerate(dealt, 1):
+        with pytest.raises(InputError, match=f"net-fold-{number}-of-2 is missing: .* without fold {number}"):
+            run(refits=refits)
+        torch.manual_seed(number)
+        nets.append(create_model("residual-sr", scale=2, hs_bands=3, features=4, blocks=1, degradation=blur))
+        torch.nn.init.normal_(nets[-1].tail.weight, std=0.01)
+        data = {"dataset": "cave", "split": {"train": list(fold.training)}}
+        folder = tmp_path / f"net-fold-{number}-of-2"
+        Model(nets[-1], describe(nets[-1], name=folder.name, data=data)).save(folder)
+    scores = run(refits=refits)
+    # by hand: the network of the fold, ridge regression fitted to its images of the fold's training scenes
+    scenes = WholeScenes(store, get_sensor("nikon-d5100").response(store.wavelengths), 2, blur)
+    for net, fold in zip(nets, dealt, strict=True):
+        whole = create_model("sr-ssr", scale=2, ms_bands=3, hs_bands=31, **{**parts, "sr_options": net_options(net)})
+        whole.part("sr").load_state_dict(net.state_dict())
+        whole.eval().prepare_from((scenes.sample(name) for name in fold.training), 3)
+        for name in fold.scored:
+            sample = scenes.sample(name)
+            expected = fw.metrics.evaluate(Model(whole).predict(lr_msi=sample["lr_msi"]), sample["hr_hsi"], scale=2)
+            assert scores["rows"]["mine"]["images"][name]["psnr"] == pytest.approx(expected["psnr"], abs=1e-3)
+    digests = [read_weights(tmp_path / f"net-fold-{number}-of-2" / "model.safetensors")[1] for number in (1, 2)]
+    assert scores["protocol"]["recipes"] == {"mine": {"seed": 3, "weights_sha256": digests}}
+    (tmp_path / "net-fold-1-of-2").rename(tmp_path / "kept")
+    (tmp_path / "net-fold-2-of-2").rename(tmp_path / "net-fold-1-of-2")
+    with pytest.raises(InputError, match=r"was trained on scene., scene., which fold 1 scores"):
+        run(refits=refits)
+
+
+def net_options(net: SRNetwork) -> dict[str, Any]:
+    return {key: net.config[key] for key in ("features", "blocks", "degradation")}
 
 
 def test_bootstrap_interval_of_a_known_spread() -> None:

@@ -21,6 +21,7 @@ from finewave.process.allocator import keep_freed_memory
         "finewave evaluate --model jssunet-cave-x4 --dataset cave --split val --baseline",
         "finewave evaluate --model mstpp-cave+awan-cave+knn --dataset cave --split val",
         "finewave evaluate --model knn --dataset cave --folds loo --baseline",
+        "finewave evaluate --model residual-fusion-cave-x4 --dataset cave --folds 4 --baseline",
         "finewave evaluate --model gsa --dataset cave --split val --scale 8",
     )
 )
@@ -41,7 +42,9 @@ from finewave.process.allocator import keep_freed_memory
     help="train, val or test.",
 )
 @click.option(
-    "--folds", metavar="N|loo", help="Of a baseline: fit and score it in turns over all scenes but the test's."
+    "--folds",
+    metavar="N|loo",
+    help="Of a baseline, or a recipe without phases: fit and score it in turns over all scenes but the test's.",
 )
 @click.option("--baseline", is_flag=True, help="Also score the baselines of the task.")
 @click.option("--scale", type=click.IntRange(min=2), help="Of a baseline.  [default: 4]")
@@ -124,31 +127,33 @@ def evaluate(
 def _over_folds(
     name: str, dataset: str, folds: str, output: Path | None, as_json: bool, *, baseline: bool, **options: Any
 ) -> None:
-    """Score a baseline over folds."""
+    """Score what is fitted in one go over folds."""
     from finewave.datasets.registry import get_dataset
     from finewave.errors import InputError
-    from finewave.evaluation.folds import LEAVE_ONE_OUT, evaluate_folds, rows_named
+    from finewave.evaluation.folds import LEAVE_ONE_OUT, evaluate_folds
     from finewave.io.atomic import atomic_output
     from finewave.metrics import METRICS
+    from finewave.training.refit import fold_rows
 
     refuse_with_folds("split", "precision", "pooling")
     if folds != LEAVE_ONE_OUT and not folds.isdecimal():
         raise InputError(f"--folds {folds}: a number of folds, or loo for leaving out one scene at a time, is accepted")
-    rows, floors = rows_named(name, baseline=baseline)
     get_dataset(dataset)  # an unknown one is named as such, not as a part of the output's name
-    target = output or Path(f"{name}-{dataset}-folds-{folds}.json")
+    plan = fold_rows(name, dataset, baseline=baseline, **options)
+    target = output or Path(f"{Path(name).stem}-{dataset}-folds-{folds}.json")
     unfinished = target.with_name(f"{target.name}.unfinished")
     keep_freed_memory()
     with atomic_output(target) as temporary, working(as_json), Progress("evaluate") as progress:
         scores = evaluate_folds(
-            rows,
+            plan.rows,
             dataset,
             folds if folds == LEAVE_ONE_OUT else int(folds),
-            floors=floors,
+            floors=plan.floors,
+            refits=plan.refits,
             resume=unfinished,
             progress=progress.note,
             count=progress,
-            **options,
+            **plan.protocol,
         )
         temporary.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
     unfinished.unlink(missing_ok=True)
@@ -174,6 +179,6 @@ def _over_folds(
                 p = "" if each["p"] is None else f", p = {each['p']:.2g}"
                 words += f"; better than the floor on {each['better']} of {each['scenes']} scenes{p}"
             click.echo(words)
-    click.echo(f"floor: {scores['floor']}, by PSNR the best of {len(floors)}")
+    click.echo(f"floor: {scores['floor']}, by PSNR the best of {len(plan.floors)}")
     click.echo(f"written: {target}")
     return None

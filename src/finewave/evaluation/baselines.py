@@ -11,6 +11,7 @@ import numpy as np
 from finewave.datasets.patches import Sample
 from finewave.physics.sensors import get_sensor
 from finewave.systems.registry import SYSTEMS, create_model, options_of, with_degradation
+from finewave.systems.start_weights import start_from
 from finewave.zoo.card import describe
 from finewave.zoo.ensemble import ENSEMBLES, ensemble
 from finewave.zoo.model import Model
@@ -103,25 +104,47 @@ class BaselineBuilder:
         }
         self._built: dict[str, Model] = {}
 
-    def build(self, system: str, **options: Any) -> Model:
-        """Return one of `list_baselines`, a composition or an ensemble of them; options are the system's."""
-        key = json.dumps([system, options], sort_keys=True)
+    def build(self, system: str, *, seed: int = 0, start: Model | None = None, **options: Any) -> Model:
+        """Return a baseline, another system that is fitted in one go, a composition or an ensemble of such ones.
+
+        Parameters
+        ----------
+        system : str
+        seed : int
+            Of the fit.
+        start : Model, optional
+            Trained weights that it starts from, or one of its parts; see `finewave.systems.start_weights.start_from`.
+        **options
+            The system's.
+        """
+        key = json.dumps([system, seed, None if start is None else start.name, options], sort_keys=True)
         if key not in self._built:
-            self._built[key] = self._ensemble(system, **options) if system in ENSEMBLES else self._one(system, options)
+            together = system in ENSEMBLES
+            self._built[key] = (
+                self._ensemble(system, seed, **options) if together else self._one(system, seed, start, options)
+            )
         return self._built[key]
 
-    def _one(self, system: str, options: dict[str, Any]) -> Model:
+    def _one(self, system: str, seed: int, start: Model | None, options: dict[str, Any]) -> Model:
         known = options_of(system)
         options = with_degradation(system, options, {k: v for k, v in self.degradation.items() if k != "scale"})
         net = create_model(system, **options, **{key: value for key, value in self.whole.items() if key in known})
-        if net.prepares:
-            net.prepare_from(self.samples(), 0)
+        complete = start is not None and start_from(net, start.net, start.name)
+        if net.prepares and not complete:
+            net.prepare_from(self.samples(), seed)
         net.eval()
         facts = {**self.facts, "degradation": {**self.degradation, "scale": net.scale}}
         return Model(net, describe(net, name=system, **facts))
 
-    def _ensemble(self, system: str, members: Sequence[str], options: Sequence[dict[str, Any]] = ()) -> Model:
+    def _ensemble(
+        self,
+        system: str,
+        seed: int,
+        members: Sequence[str],
+        options: Sequence[dict[str, Any]] = (),
+        consistent: bool = True,
+    ) -> Model:
         each = options or [{}] * len(members)
-        models = [self.build(member, **own) for member, own in zip(members, each, strict=True)]
+        models = [self.build(member, seed=seed, **own) for member, own in zip(members, each, strict=True)]
         # measured images follow no response that is known
-        return ensemble(*models, consistent=self.facts["sensor"] is not None, name=system)
+        return ensemble(*models, consistent=consistent and self.facts["sensor"] is not None, name=system)

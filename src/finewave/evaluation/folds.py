@@ -28,6 +28,7 @@ from finewave.metrics import psnr, sam
 from finewave.metrics.evaluate_images import mean_values
 from finewave.physics.sensors import get_sensor
 from finewave.systems.registry import SYSTEMS, create_model
+from finewave.zoo.model import Model, load_model
 from finewave.zoo.names import member_names
 
 LEAVE_ONE_OUT = "loo"
@@ -44,6 +45,21 @@ class Fold:
 
     scored: tuple[str, ...]
     training: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Refit:
+    """How a row is fitted again for each fold: by the seed of its recipe, from weights of the recipe's ``init_from``.
+
+    Attributes
+    ----------
+    seed : int
+    weights : str, optional
+        Folder; for each fold the weights that have not seen its scenes lie beside it, see `weights_of_fold`.
+    """
+
+    seed: int = 0
+    weights: str | None = None
 
 
 def make_folds(names: Sequence[str], folds: int | str, seed: int = 0) -> list[Fold]:
@@ -88,6 +104,7 @@ def evaluate_folds(
     folds: int | str,
     *,
     floors: Sequence[str] = (),
+    refits: Mapping[str, Refit] | None = None,
     scale: int = 4,
     sensor: str | None = None,
     degradation: dict[str, Any] | None = None,
@@ -108,6 +125,8 @@ def evaluate_folds(
         See `make_folds`.
     floors : sequence of str
         The rows of which the best is the floor; by default all.
+    refits : mapping, optional
+        For rows that a recipe describes; see `Refit`.
     scale, sensor, degradation, store
         See `finewave.evaluation.evaluator.baseline_for`.
     resume : Path, optional
@@ -126,8 +145,9 @@ def evaluate_folds(
     Raises
     ------
     InputError
-        If scenes are missing, or there are not so many.
+        If scenes are missing, there are not so many, or weights to start from are missing or have seen a fold's scenes.
     """
+    refits = {} if refits is None else refits
     tasks = {SYSTEMS[system].task for system, _ in rows.values()}
     if tasks == {"fusion", "sr"}:  # what enlarges the LR-HSI leaves the guide alone
         tasks = {"fusion"}
@@ -159,6 +179,12 @@ def evaluate_folds(
         "systems": {label: [system, options] for label, (system, options) in rows.items()},
         "scenes_sha256": {name: source.checksum(name) for name in names},
     }
+    starts = {label: _starts(refit.weights, dataset, dealt) for label, refit in refits.items() if refit.weights}
+    if refits:
+        protocol["recipes"] = {
+            label: {"seed": refit.seed, "weights_sha256": [_checksum(model) for model in starts.get(label, [])]}
+            for label, refit in refits.items()
+        }
     finished = FinishedScores(resume, protocol)
     every = [(label, name) for label in rows for name in names]
     missing = {key for key in every if key not in finished}
@@ -176,7 +202,16 @@ def evaluate_folds(
         )
         left = {name: [label for label in rows if (label, name) in missing] for name in fold.scored}
         wanted = {label for labels in left.values() for label in labels}
-        models = {label: builder.build(rows[label][0], **rows[label][1]) for label in rows if label in wanted}
+        models = {
+            label: builder.build(
+                system,
+                seed=refits.get(label, Refit()).seed,
+                start=starts[label][number - 1] if label in starts else None,
+                **options,
+            )
+            for label, (system, options) in rows.items()
+            if label in wanted
+        }
         for name, image in scenes.samples(name for name in fold.scored if left[name]):
             for label in left[name]:
                 model = models[label]
@@ -190,6 +225,28 @@ def evaluate_folds(
     for label, row in result.items():
         row["against_floor"] = None if label == floor else compare(row["images"], result[floor]["images"])
     return {"rows": result, "floor": floor, "protocol": protocol}
+
+
+def _starts(folder: str, dataset: str, dealt: Sequence[Fold]) -> list[Model]:
+    """Return the weights that the folds start from, which have not seen the scenes that are scored."""
+    models = []
+    for number, fold in enumerate(dealt, 1):
+        path = weights_of_fold(Path(folder), number, len(dealt))
+        if not path.is_dir():
+            raise InputError(f"{path} is missing: weights as those of {folder}, trained without fold {number}")
+        model = load_model(path)
+        data = (None if model.card is None else model.card.data) or {}
+        trained = data.get("split", {}).get("train", [])
+        if data.get("dataset") != dataset or not trained:
+            raise InputError(f"{path} does not say in its card on which scenes of {dataset} it was trained")
+        if seen := set(trained) & set(fold.scored):
+            raise InputError(f"{path} was trained on {', '.join(sorted(seen))}, which fold {number} scores")
+        models.append(model)
+    return models
+
+
+def _checksum(model: Model) -> str:
+    return "" if model.card is None else model.card.sha256
 
 
 def compare(mine: Mapping[str, Mapping[str, float]], other: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from finewave.datasets.block_split import measured_bands
@@ -30,7 +29,8 @@ from finewave.physics.sensors import get_sensor
 from finewave.physics.sensors.estimation import estimate_response
 from finewave.provenance import checkout_revision, processor
 from finewave.systems.base import SRNetwork
-from finewave.systems.registry import config_of, create_model, system_named, takes_reference
+from finewave.systems.registry import create_model, system_named, takes_reference
+from finewave.systems.start_weights import start_from
 from finewave.systems.weights import fill_network, read_weights
 from finewave.training.activation_checkpointing import compiling, recomputing
 from finewave.training.callbacks import BestWeights, MinuteCheckpoint, progress_callback
@@ -156,33 +156,13 @@ def build_network(config: dict[str, Any], scenes: Sequence[DegradedScene], respo
     """
     system, options = network_options(config)
     net = create_model(system, **options)
-    start = load_model(config["init_from"]) if config["init_from"] else None
-    part = None if start is None else _part_like(net, start.net)
-    if start is not None:
-        learner = net if part is None else net.part(part)
-        fill_network(learner, _tensors_at_scale(start.net, learner.scale), f"init_from={config['init_from']}")
-    if net.prepares and (start is None or part is not None):
+    start = config["init_from"]
+    complete = bool(start) and start_from(net, load_model(start).net, f"init_from={start}")
+    if net.prepares and not complete:
         net.prepare_from((scene.whole(response) for scene in scenes), config["seed"])
     if prefers_channels_last(net):
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
     return net
-
-
-def _tensors_at_scale(start: SRNetwork, scale: int) -> dict[str, Tensor]:
-    """Return the tensors of a network at another scale: its own, and newly created ones where they depend on it."""
-    tensors = start.state_dict()
-    if start.scale == scale:
-        return tensors
-    system, config = config_of(start)
-    created = create_model(system, **{**config, "scale": scale}).state_dict()
-    return created | {k: v for k, v in tensors.items() if k in created and v.shape == created[k].shape}
-
-
-def _part_like(net: SRNetwork, start: SRNetwork) -> str | None:
-    """Return the part of a composition that weights of a single system are for; None: they are for the whole."""
-    if net.system == start.system:
-        return None
-    return next((part for part in net.parts if net.part(part).system == start.system), None)
 
 
 def _claim(out: Path, config: dict[str, Any]) -> Path:

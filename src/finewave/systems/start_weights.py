@@ -1,0 +1,51 @@
+"""Weights to start from: of the same system, of a part of a composition, or of another scale."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from finewave.systems.base import SRNetwork
+from finewave.systems.registry import config_of, create_model
+from finewave.systems.weights import fill_network
+
+
+def start_from(net: SRNetwork, start: SRNetwork, source: str) -> bool:
+    """Fill a network, or the part of a composition that is of the same system, with the weights of another network.
+
+    The weights may be those of another scale: what depends on the scale stays as the network is created.
+
+    Parameters
+    ----------
+    net : SRNetwork
+        Is changed.
+    start : SRNetwork
+        Keeps its weights.
+    source : str
+        Where they are from, for messages.
+
+    Returns
+    -------
+    bool
+        Whether nothing of the network is left to be prepared.
+
+    Raises
+    ------
+    InputError
+        The weights do not fit.
+    """
+    part = None
+    if net.system != start.system:
+        part = next((part for part in net.parts if net.part(part).system == start.system), None)
+    learner = net if part is None else net.part(part)
+    fill_network(learner, _tensors_at_scale(start, learner.scale), source)
+    return part is None
+
+
+def _tensors_at_scale(start: SRNetwork, scale: int) -> dict[str, Tensor]:
+    """Return the tensors of a network at another scale: its own, and newly created ones where they depend on it."""
+    tensors = start.state_dict()
+    if start.scale == scale:
+        return tensors
+    system, config = config_of(start)
+    created = create_model(system, **{**config, "scale": scale}).state_dict()
+    return created | {k: v for k, v in tensors.items() if k in created and v.shape == created[k].shape}

@@ -1,0 +1,42 @@
+"""Folds by the name of a recipe."""
+
+from __future__ import annotations
+
+import pytest
+
+from finewave.errors import InputError
+from finewave.evaluation.baselines import FLOORS
+from finewave.evaluation.folds import Refit
+from finewave.training.refit import fold_rows
+
+
+def test_a_recipe_without_phases_is_a_row() -> None:
+    plan = fold_rows("residual-fusion-cave-x8", "cave", baseline=True)
+    system, options = plan.rows["residual-fusion-cave-x8"]
+    assert (system, options["steps"], options["windows"]) == ("residual-fusion", 1000, [8.0, 3.0, 1.2, 0.6])
+    assert not {"scale", "ms_bands", "hs_bands"} & options.keys()  # of the protocol
+    assert list(plan.rows) == ["residual-fusion-cave-x8", *FLOORS["fusion"]]
+    assert plan.floors == list(FLOORS["fusion"])
+    assert plan.protocol == {"scale": 8, "sensor": "nikon-d5100", "degradation": {"kernel": "gaussian"}}
+    assert plan.refits == {"residual-fusion-cave-x8": Refit(42, None)}
+
+
+def test_a_recipe_that_starts_from_weights_names_them() -> None:
+    plan = fold_rows("residual-sr-cave-x4", "cave", baseline=False)
+    assert plan.rows["residual-sr-cave-x4"][0] == "sr-ssr"
+    assert plan.floors == ["residual-sr-cave-x4"]
+    assert plan.refits == {"residual-sr-cave-x4": Refit(42, "runs/residual-sr-photographs-x4")}
+
+
+def test_a_system_is_fitted_by_its_defaults_and_by_options() -> None:
+    plan = fold_rows("residual-fusion", "cave", baseline=False, scale=8)
+    assert (plan.rows, plan.protocol, plan.refits) == ({"residual-fusion": ("residual-fusion", {})}, {"scale": 8}, {})
+
+
+def test_what_cannot_be_fitted_again() -> None:
+    with pytest.raises(InputError, match=r"folds are for what is refitted for each \(.*'mstpp-cave' is not"):
+        fold_rows("mstpp-cave", "cave", baseline=False)
+    with pytest.raises(InputError, match="the recipe scene-ridge-cave is of cave, not of harvard"):
+        fold_rows("scene-ridge-cave", "harvard", baseline=False)
+    with pytest.raises(InputError, match="the recipe scene-ridge-cave says them"):
+        fold_rows("scene-ridge-cave", "cave", baseline=False, sensor="srgb")
