@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.cases import MODELS, SCENES, STANDARD
+from benchmarks.machines import kind_of, when
 from benchmarks.targets import GIB, find, growth_of, is_one_piece, shares_of
 from finewave.systems.registry import SYSTEMS
 
@@ -22,19 +23,25 @@ _PAGES = {
             "finewave bench                                          # all of it, as tables",
             "finewave bench --only head,post --json figures.json     # parts of it",
             "finewave bench jssunet-cave-x4                          # other weights or systems",
-            "finewave bench --json docs/performance.json --write docs/performance.md",
+            "finewave bench --add docs/performance.json --write docs/performance.md",
             "finewave bench --from docs/performance.json --write docs/performance.md",
         ],
     ),
     MODELS: (
         "Performance of all systems",
         "performance-systems",
-        ["finewave bench models --json docs/performance-systems.json --write docs/performance-systems.md"],
+        [
+            "finewave bench models --only ssr,fusion --add docs/performance-systems.json       # parts of it",
+            "finewave bench models --add docs/performance-systems.json --write docs/performance-systems.md",
+        ],
     ),
     SCENES: (
         "Performance on whole scenes",
         "performance-scenes",
-        ["finewave bench scenes --json docs/performance-scenes.json --write docs/performance-scenes.md"],
+        [
+            "finewave bench scenes --only defaults,photograph --add docs/performance-scenes.json    # parts of it",
+            "finewave bench scenes --add docs/performance-scenes.json --write docs/performance-scenes.md",
+        ],
     ),
 }
 """By what is measured: title, name of the file, commands."""
@@ -49,7 +56,64 @@ class Table(NamedTuple):
 
 
 def tables_of(run: dict[str, Any]) -> list[Table]:
-    """Return the tables of a run; those without rows are left out."""
+    """Return the tables of a run, those of other kinds of processors within them; those without rows are left out."""
+    runs = [run, *run.get("others", ())]
+    if len(runs) == 1:
+        return _tables_of_one(run)
+    by_title: dict[str, dict[str, Table]] = {}
+    for each in runs:
+        for table in _tables_of_one(each):
+            by_title.setdefault(table.title, {})[kind_of(each["machine"])] = table
+    merged = [_merged(tables) for _, tables in sorted(by_title.items(), key=lambda item: _TITLES.index(item[0]))]
+    beside = _beside(runs)
+    return [beside, *merged] if beside.rows else merged
+
+
+def _merged(tables: dict[str, Table]) -> Table:
+    """Return one table of the same rows of several runs below each other, with a column for the kind of processor."""
+    first = next(iter(tables.values()))
+    keys = _KEYS[first.title]
+    rows: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for kind, table in tables.items():
+        for row in table.rows:
+            rows.setdefault(row[:keys], []).append((*row[:keys], kind, *row[keys:]))
+    header = (*first.header[:keys], "processor", *first.header[keys:])
+    return Table(first.title, header, [row for each in rows.values() for row in each])
+
+
+def _beside(runs: Sequence[dict[str, Any]]) -> Table:
+    """Return the times of what was measured on all kinds of processors, and how many times as long the first takes."""
+    measured = [
+        {(_name(r), r["variant"], r["precision"], _whose(r)): r["seconds"] for r in each["results"] if "seconds" in r}
+        for each in runs
+    ]
+    rows = []
+    for key in measured[0]:
+        if all(key in each for each in measured):
+            seconds = [each[key] for each in measured]
+            ratios = [f"{seconds[0] / other:.2f}" for other in seconds[1:]]
+            rows.append((*key, *map(_time, seconds), *ratios))
+    kinds = [kind_of(each["machine"]) for each in runs]
+    header = ("what", "formulation", "precision", "details", *kinds, *(f"times as long as with {k}" for k in kinds[1:]))
+    return Table("Beside each other", header, rows)
+
+
+def _whose(result: dict[str, Any]) -> str:
+    """Return what else tells a measurement from others of its name."""
+    o = result["options"]
+    if result["group"] == "system":
+        return f"`{o['network']}`"
+    if result["group"] == "scene":
+        cut = "one piece" if is_one_piece(result) else "without options" if o.get("no_options") else o["halo"]
+        return ", ".join([f"`{o['weights']}`" if o.get("weights") else "untrained", cut, _workers(o)])
+    return "memory kept" if o.get("keeps_memory") else ""
+
+
+def _workers(options: dict[str, Any]) -> str:
+    return f"{options['workers']} workers" if options.get("workers") else "threads"
+
+
+def _tables_of_one(run: dict[str, Any]) -> list[Table]:
     results = run["results"]
     made = [
         _targets(run),
@@ -60,6 +124,7 @@ def tables_of(run: dict[str, Any]) -> list[Table]:
         _peak(results),
         _arithmetic(results),
         _operators(results),
+        _training_parts(results),
         _checkpoints(results),
         _growth(results),
         _data(results),
@@ -68,13 +133,32 @@ def tables_of(run: dict[str, Any]) -> list[Table]:
     return [table for table in made if table.rows]
 
 
+_KEYS = {
+    "Targets": 2,
+    "Systems": 5,
+    "Whole scenes": 4,
+    "Time and memory": 4,
+    "Stages of the forward pass": 3,
+    "Peak of the machine": 1,
+    "Arithmetic": 3,
+    "Where the time goes": 3,
+    "Parts of a training step": 2,
+    "Checkpointing": 2,
+    "Growth": 1,
+    "Data": 0,
+    "Not measured": 1,
+}
+"""Columns at the left of each table that say what a row is of."""
+_TITLES = tuple(_KEYS)
+
+
 def page_of(run: dict[str, Any]) -> str:
     """Return the page, Markdown: ``docs/performance.md``, or that of all systems, or of whole scenes."""
     title, stem, commands = _PAGES.get(run["network"], _PAGES[STANDARD])
     lines = [
         f"# {title}",
         "",
-        "Written by `finewave bench`; every number on this page comes from one run of it, whose figures stand in",
+        "Written by `finewave bench`; every number on this page comes from runs of it, whose figures stand in",
         f"[{stem}.json]({stem}.json). To measure another machine, or to write the page again:",
         "",
         "```console",
@@ -91,15 +175,15 @@ def page_of(run: dict[str, Any]) -> str:
 
 def machine_line(run: dict[str, Any]) -> str:
     """Return on what and when a run was made."""
-    machine = run["machine"]
-    units = " with AMX" if machine["amx_bf16"] else ""
-    where = machine["gpu"] or f"{machine['cores']} cores of {machine['processor']}{units}, {machine['threads']} threads"
     quick = "; quick: small sizes, the figures mean nothing" if run["quick"] else ""
-    load = f", load {machine['load']:g} at the start" if machine["load"] is not None else ""
-    return (
-        f"{run['network']} on {where}{load}; PyTorch {machine['torch']}, {machine['date']}, "
-        f"commit {machine['commit'] or 'unknown'}{quick}"
-    )
+    return f"{run['network']} on {when(run.get('pieces', [run['machine']]))}{quick}"
+
+
+def _these_runs(run: dict[str, Any]) -> list[str]:
+    """Return the lines that say of what machines and dates the figures are."""
+    if not run.get("others"):
+        return [f"This run: {machine_line(run)}."]
+    return ["These runs:", "", *(f"- {machine_line(each)}" for each in (run, *run["others"]))]
 
 
 def _how(run: dict[str, Any]) -> list[str]:
@@ -114,7 +198,7 @@ def _how(run: dict[str, Any]) -> list[str]:
     )
     if run["network"] == SCENES:
         return [
-            f"This run: {machine_line(run)}.",
+            *_these_runs(run),
             "",
             *_of_users(run["results"]),
             "",
@@ -131,17 +215,17 @@ def _how(run: dict[str, Any]) -> list[str]:
         ]
     if run["network"] == MODELS:
         return [
-            f"This run: {machine_line(run)}.",
+            *_these_runs(run),
             "",
             "Each system as `create_model` builds it without options: the published size. One output of 128 x 128",
             "pixels and 31 bands; s = 4, of SSFIN 2. Times are medians of at least three runs after one to warm up;",
             "what takes longer than four seconds is run once after it. Memory is the process's peak above what it held",
             "when network and input were there. A multiply-add is two FLOPs; only convolutions and matrix products",
             "count.",
-            *_later_systems(run["results"]),
+            *_later_systems([result for each in (run, *run.get("others", ())) for result in each["results"]]),
         ]
     return [
-        f"This run: {machine_line(run)}.",
+        *_these_runs(run),
         "",
         *plain,
         "",
@@ -155,7 +239,10 @@ def _how(run: dict[str, Any]) -> list[str]:
 def _of_users(results: Sequence[dict[str, Any]]) -> list[str]:
     """Return what is said of the rows of a user who sets no options."""
     if any(result["options"].get("weights") for result in results):
-        return ["Rows with weights are what a user gets without options; the smaller scene becomes a GeoTIFF."]
+        return [
+            "Rows *without options* are what a user gets with the weights that ship: `finewave predict scene.tif -o",
+            "result.tif --model NAME`, a GeoTIFF of float32. Others are Zarr of uint16.",
+        ]
     return [
         "What a user gets with the weights that ship and without options was not part of this run, nor tiles whose",
         "network runs in stages: those figures stand in [whole scenes](scenes.md#from-start-to-file).",
@@ -165,7 +252,7 @@ def _of_users(results: Sequence[dict[str, Any]]) -> list[str]:
 def _later_systems(results: Sequence[dict[str, Any]]) -> list[str]:
     """Return which systems a run does not have, as they are newer."""
     missing = [name for name in SYSTEMS if name not in {result["options"].get("network") for result in results}]
-    text = f"Added since this run: {', '.join(f'`{name}`' for name in missing)}."
+    text = f"Not in these runs, as they are newer: {', '.join(f'`{name}`' for name in missing)}."
     return ["", *textwrap.wrap(text, 118, break_on_hyphens=False)] if missing else []
 
 
@@ -186,6 +273,12 @@ _NOTES = {
         "FLOPs are those of convolutions and matrix products, a multiply-add being two; interpolation, compiled",
         "kernels and element-wise work are not counted, but their time is. The last two columns divide the",
         "convolutions' FLOPs by the time that a profile gives to them. Shares are of the larger measured peak.",
+    ],
+    "Beside each other": [
+        "Dates and revisions are those above: between two runs the code changed, too.",
+    ],
+    "Parts of a training step": [
+        "All operators above 5 % of the step. What is bound by memory gains nothing by faster arithmetic.",
     ],
     "Checkpointing": [
         "`phaseN.checkpoint` of a recipe; see [training](training.md).",
@@ -273,8 +366,8 @@ def _scenes(results: Sequence[dict[str, Any]]) -> Table:
             (
                 f"{o['size'][0]:,} x {o['size'][1]:,} x {o['config']['ms_bands']}"
                 + (f", `{o['weights']}`" if o.get("weights") else ""),
-                _memory(2 * r["pixels"] * o["config"]["hs_bands"]),
-                "one piece" if is_one_piece(r) else o["halo"],
+                _memory((4 if o.get("no_options") else 2) * r["pixels"] * o["config"]["hs_bands"]),
+                "one piece" if is_one_piece(r) else "without options" if o.get("no_options") else o["halo"],
                 f"{o.get('workers', 'threads')}",
                 f"{r['load']:g}",
                 _time(r["seconds"]),
@@ -334,6 +427,34 @@ def _operators(results: Sequence[dict[str, Any]], most: int = 6) -> Table:
                 (_WHAT[result["group"]], result["precision"], f"`{name}`", _time(seconds), _percent(seconds / total))
             )
     return Table("Where the time goes", ("what", "precision", "operator", "time", "share"), rows)
+
+
+_EXPLAINED = {
+    "aten::convolution_backward": "gradients of convolutions, of weights and of images: twice the forward arithmetic",
+    "mkldnn::_convolution_pointwise": "convolutions, forward, with bias and ReLU in the same pass",
+    "aten::mkldnn_convolution": "convolutions, forward, without a ReLU",
+    "aten::threshold_backward": "gradient of ReLU: two images read and one written, bound by memory",
+    "aten::add_": "sums of gradients of an image that is used twice, in place: bound by memory",
+    "aten::add": "residual sums, forward: bound by memory",
+    "aten::mul": "step lengths and attention times images, and their gradients: bound by memory",
+    "aten::copy_": "conversions between bfloat16 and float32, and between layouts: bound by memory",
+    "aten::upsample_bicubic2d_backward": "gradient of bicubic interpolation",
+    "aten::cat": "images put together for the fusion: bound by memory",
+    "aten::sum": "gradients of biases: bound by memory",
+}
+_EXPLAIN_FROM = 0.05
+
+
+def _training_parts(results: Sequence[dict[str, Any]]) -> Table:
+    """Return each operator with more than `_EXPLAIN_FROM` of a training step, and what it does."""
+    rows = []
+    for result in results:
+        operators = result.get("operators", {}) if result["group"] == "train" else {}
+        total = sum(operators.values())
+        for name, seconds in operators.items():
+            if seconds > _EXPLAIN_FROM * total:
+                rows.append((f"`{name}`", result["precision"], _percent(seconds / total), _EXPLAINED.get(name, "")))
+    return Table("Parts of a training step", ("operator", "precision", "share", "what it does"), rows)
 
 
 def _checkpoints(results: Sequence[dict[str, Any]]) -> Table:

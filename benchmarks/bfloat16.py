@@ -1,25 +1,25 @@
 """What bfloat16 changes of the shipped models' figures: ``python -m benchmarks.bfloat16 [MODEL ...] [--write]``.
 
-Measured on the middles of CAVE's validation scenes in ``FINEWAVE_DATA``; with ``--write`` the differences go into the
-cards in ``weights/``, by which ``precision="auto"`` decides. Processor time is printed beside them: on a processor
-without instructions for bfloat16 it tells nothing of one that has them.
+Measured on the middles of the validation scenes of the card's data set in ``FINEWAVE_DATA``; with ``--write`` the
+differences go into the cards in ``weights/``, by which ``precision="auto"`` decides. Processor time is printed beside
+them: on a processor without instructions for bfloat16 it tells nothing of one that has them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from benchmarks.command_line import names_and_flags
-from benchmarks.halos import SCENES
-from finewave.datasets.registry import open_scenes
+from finewave.datasets.registry import SceneSource, known_split, open_scenes
+from finewave.evaluation.evaluator import reference_options
+from finewave.evaluation.whole_scenes import WholeScenes
 from finewave.metrics import evaluate
-from finewave.physics.degradation import degrade
+from finewave.physics.sensors import get_sensor
 from finewave.zoo.card import Card
 from finewave.zoo.distribution.bundled_weights import CARD
 from finewave.zoo.model import Model, load_model
@@ -30,17 +30,51 @@ SIDE = 256
 """Of the middle of each scene, in pixels."""
 
 
-def pairs(model: Model, scenes: Sequence[str] = SCENES) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-    """Yield the model's input and the HR-HSI (C, H, W) of each scene."""
-    (name,) = model.inputs
-    source = open_scenes("cave", scenes)
-    sensor = model.card.sensor if model.card is not None and name.endswith("msi") else None
-    for scene in scenes:
-        whole = source.read(scene)
-        top, left = ((n - SIDE) // 2 for n in whole.shape[1:])
-        values = whole[:, top : top + SIDE, left : left + SIDE].astype(np.float32) / source.full_scale(scene)
-        truth = torch.from_numpy(values)
-        yield {name: degrade(truth, model.scale, sensor=sensor, wavelengths=source.wavelengths)[None]}, truth
+def pairs(
+    model: Model, split: str = "val", *, side: int = SIDE, most: int = 6
+) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+    """Yield the model's inputs by name and the HR-HSI (C, H, W) of the middles of scenes, made as its card says.
+
+    Parameters
+    ----------
+    model : Model
+        With a card; the data set is that of its scores.
+    split : {"val", "train"}
+        Which scenes.
+    side : int
+        Of the HR-HSI, in pixels.
+    most : int
+        How many scenes at most.
+    """
+    card = model.card
+    assert card is not None
+    assert card.degradation is not None
+    dataset = next(iter(card.metrics)).partition("/")[0]
+    names = known_split(dataset)[split][:most]
+    source = _Middles(open_scenes(dataset, names), side)
+    bands = source.wavelengths
+    response = np.empty((0, len(bands))) if card.sensor is None else get_sensor(card.sensor).response(bands)
+    degradation = {key: value for key, value in card.degradation.items() if key != "scale"}
+    scenes = WholeScenes(source, response, model.scale, degradation, reference=reference_options(model))  # type: ignore[arg-type]
+    for _, sample in scenes.samples(names):
+        yield {name: sample[name] for name in model.inputs}, sample["hr_hsi"][0]
+
+
+class _Middles:
+    """Scenes of a source, of which the middle is read; what is smaller continues as in a mirror."""
+
+    def __init__(self, source: SceneSource, side: int) -> None:
+        self.source, self.side = source, side
+        self.wavelengths, self.companions = source.wavelengths, list[str]()
+        self.full_scale = source.full_scale
+
+    def read(self, name: str) -> np.ndarray:
+        """Return a square of a scene, as stored."""
+        whole, side = self.source.read(name), self.side
+        more = [max(0, side - n) for n in whole.shape[1:]]
+        whole = np.pad(whole, ((0, 0), *((n // 2, n - n // 2) for n in more)), mode="symmetric")
+        top, left = ((n - side) // 2 for n in whole.shape[1:])
+        return whole[:, top : top + side, left : left + side]
 
 
 def scores(model: Model) -> tuple[dict[str, float], float]:

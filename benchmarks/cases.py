@@ -22,6 +22,15 @@ GROUPS = {
     "compile": "a training step with torch.compile",
 }
 DEFAULT = tuple(group for group in GROUPS if group != "compile")  # compiling takes minutes
+SCENE_PARTS = {
+    "defaults": "weights that ship, no options",
+    "photograph": "one of 12 megapixels, no options",
+    "tiles": "tiles against one piece",
+    "workers": "two processes against one",
+    "large": "a scene of 4.2 GB of output",
+    "larger": "one twice as long",
+}
+"""Of `SCENES`, as `GROUPS` are of a network; those of `MODELS` are the tasks."""
 
 
 @dataclass(frozen=True)
@@ -56,26 +65,38 @@ class Case:
         return " ".join([self.group, self.variant, self.precision, *(f"{k}={v}" for k, v in said.items())])
 
 
-def choose_groups(only: str | None) -> tuple[str, ...]:
-    """Return the groups that ``--only`` names, in the order of `GROUPS`; all but "compile" without it."""
+def choose_groups(only: str | None, network: str = STANDARD) -> tuple[str, ...]:
+    """Return the groups that ``--only`` names, in their order; all but "compile" without it.
+
+    Parameters
+    ----------
+    only : str, optional
+        Names with commas between them.
+    network : str
+        A network, which has `GROUPS`; `SCENES`, which have `SCENE_PARTS`; or `MODELS`, which have tasks.
+    """
+    tasks = dict.fromkeys(system.task for system in SYSTEMS.values())
+    known = {MODELS: tuple(tasks), SCENES: tuple(SCENE_PARTS)}.get(network, tuple(GROUPS))
     if not only:
-        return DEFAULT
+        return tuple(group for group in known if group != "compile")
     names = [name.strip() for name in only.split(",") if name.strip()]
     for name in names:
-        if name not in GROUPS:
-            raise unknown_name("group of measurements", name, GROUPS)
+        if name not in known:
+            raise unknown_name("group of measurements", name, known)
     if not names:
-        raise InputError(f"--only names no group; there are {', '.join(GROUPS)}")
-    return tuple(group for group in GROUPS if group in names)
+        raise InputError(f"--only names no group; there are {', '.join(known)}")
+    return tuple(group for group in known if group in names)
 
 
-def system_cases(*, quick: bool, device: str) -> list[Case]:
+def system_cases(groups: tuple[str, ...] = (), *, quick: bool, device: str) -> list[Case]:
     """Return a forward pass of every system at its published size, for one output of 128 x 128 pixels and 31 bands.
 
-    In float32, and in bfloat16 those that may be run so.
+    In float32, and in bfloat16 those that may be run so; ``groups`` are tasks, all without.
     """
     found = []
     for name, system in SYSTEMS.items():
+        if groups and system.task not in groups:
+            continue
         crop = 32 if quick else 128
         options: dict[str, Any] = {"network": name, "device": device, "config": {}, "crop": crop, "batch": 1}
         precisions = ["float32"] + ["bfloat16"] * bool(system.load().mixed_precision)
@@ -83,32 +104,40 @@ def system_cases(*, quick: bool, device: str) -> list[Case]:
     return found
 
 
-def scene_cases(*, quick: bool, device: str) -> list[Case]:
-    """Return runs of ``finewave predict``: defaults, a scene of 4 bands and one twice as long, halos, workers."""
+def scene_cases(groups: tuple[str, ...] = (), *, quick: bool, device: str) -> list[Case]:
+    """Return runs of ``finewave predict``: without options, tiles, workers, a large scene and one twice as long.
+
+    ``groups`` are keys of `SCENE_PARTS`; all without.
+    """
     config: dict[str, Any] = {"ms_bands": 4, "hs_bands": 31, "stages": 1, "features": 32, "post": False}
     small = {"ms_bands": 4, "hs_bands": 4, "stages": 1, "features": 4, "post": False, "clusters": "none"}
     side, part = (64, 64) if quick else (2048, 512)
     common = {"network": STANDARD, "device": device, "config": small if quick else config}
     # on one thread each, so that two workers have twice what one has; on the GPU there is nothing to share
     alone = {} if device == "cuda" else {"threads": 1}
+    found: list[Case] = []
 
-    def scene(rows: int, columns: int, **options: Any) -> Case:
-        said = {**common, "size": [rows, columns], "format": ".zarr", "halo": "fast", **options}
-        return Case("scene", precision="best", options=said)
+    def add(group: str, rows: int, columns: int, **options: Any) -> None:
+        if not groups or group in groups:
+            said = {**common, "size": [rows, columns], "format": ".zarr", "halo": "fast", **options}
+            found.append(Case("scene", precision="best", options=said))
 
-    # what a user gets who sets nothing, with weights that ship
+    # what a user gets who sets nothing, with weights that ship: a GeoTIFF of float32
     shipped = {"weights": "jssunet-cave-x4", "config": {"ms_bands": 3, "hs_bands": 31}, "halo": "auto"}
-    defaults = [] if quick else [scene(part, part, **shipped), scene(128, 128, **shipped, format=".tif")]
-    return [
-        *defaults,
-        scene(part, part, tile=part),
-        scene(part, part, tile=part // 4),
-        scene(part, part, tile=part // 4, halo="exact"),
-        scene(2 * part, 4 * part, workers=1, **alone),
-        scene(2 * part, 4 * part, workers=2, **alone),
-        scene(side, side),
-        scene(2 * side, side),
-    ]
+    if not quick:
+        add("defaults", part, part, **shipped, format=".tif", no_options=True)
+        add("defaults", 128, 128, **shipped, format=".tif", no_options=True)
+        add("photograph", 3000, 4000, **{**shipped, "weights": "mstpp-cave"}, format=".tif", no_options=True)
+        add("tiles", part, part, **shipped)
+        add("tiles", part, part, **shipped, tile=part)
+    add("tiles", part, part, tile=part)
+    add("tiles", part, part, tile=part // 4)
+    add("tiles", part, part, tile=part // 4, halo="exact")
+    add("workers", 2 * part, 4 * part, workers=1, **alone)
+    add("workers", 2 * part, 4 * part, workers=2, **alone)
+    add("large", side, side)
+    add("larger", 2 * side, side)
+    return found
 
 
 def cases_of(network: str, groups: tuple[str, ...], *, quick: bool, plain: bool, device: str) -> list[Case]:

@@ -51,6 +51,7 @@ def measure_scene(case: Case) -> dict[str, Any]:
             scale, wavelengths = _write_model(model, o["network"], o["config"]), [*np.linspace(450, 850, bands)]
         write_scene(source, o["size"], wavelengths)
         said = ["--halo", o["halo"], "--dtype", "uint16", "--device", o["device"], "--precision", case.precision]
+        said = [] if o.get("no_options") else said
         said += ["--tile", str(o["tile"])] if o.get("tile") else []
         said += ["--workers", str(o["workers"])] if o.get("workers") else []
         command = [sys.executable, "-m", "finewave", "predict", source, "-o", output, "--model", model, *said]
@@ -187,16 +188,15 @@ def main() -> None:
     """Print the figures of the default options."""
     from benchmarks.measure import measure  # which imports this module, and resolves the precision
 
-    for case in scene_cases(quick=False, device="cpu"):
-        if weights := case.options.get("weights"):
-            found = measure(case)
-            rows, columns = case.options["size"]
-            print(
-                f"{weights}, {rows} x {columns} pixels to {case.options['format']}: "
-                f"{found['processor_seconds']:.1f} s of processor time, {found['peak_bytes'] / 1e9:.2f} GB; "
-                f"{found['seconds']:.1f} s by the clock at a load of {found['load']}",
-                flush=True,
-            )
+    for case in scene_cases(("defaults", "photograph"), quick=False, device="cpu"):
+        found = measure(case)
+        rows, columns = case.options["size"]
+        print(
+            f"{case.options['weights']}, {rows} x {columns} pixels to {case.options['format']}: "
+            f"{found['processor_seconds']:.1f} s of processor time, {found['peak_bytes'] / 1e9:.2f} GB; "
+            f"{found['seconds']:.1f} s by the clock at a load of {found['load']}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

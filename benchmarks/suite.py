@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cases import MODELS, SCENES, Case, cases_of, scene_cases, system_cases
+from benchmarks.machines import kind_of
 from benchmarks.plain import CHECKOUT, has_plain
 from benchmarks.targets import ratios_of, scene_targets, targets_of
 from finewave.errors import InputError
@@ -34,7 +35,7 @@ def run_suite(
     network : str
         A system or trained weights; ``"models"``: every system; ``"scenes"``: whole scenes.
     groups : tuple of str
-        See `benchmarks.cases.choose_groups`; of one network.
+        See `benchmarks.cases.choose_groups`.
     quick : bool
         Small sizes; the figures mean nothing.
     progress : callable
@@ -44,7 +45,7 @@ def run_suite(
     -------
     dict
         ``format``, ``network``, ``quick``, ``device``, ``machine``, ``plain`` (whether the plain formulations were at
-        hand), ``results`` (a case and its figures, or its ``error``), ``ratios`` and ``targets``.
+        hand), ``results`` (a case and its figures, or its ``error``), ``ratios`` and ``targets``; see `added`, too.
     """
     import torch
 
@@ -57,26 +58,56 @@ def run_suite(
     plain = has_plain()
     results = []
     if network == MODELS:
-        cases = system_cases(quick=quick, device=device)
+        cases = system_cases(groups, quick=quick, device=device)
     elif network == SCENES:
-        cases = scene_cases(quick=quick, device=device)
+        cases = scene_cases(groups, quick=quick, device=device)
     else:
         cases = cases_of(network, groups, quick=quick, plain=plain, device=device)
     for done, case in enumerate(cases):
         progress(done, len(cases))
         results.append({**case.as_dict(), **measure_apart(case)})
     progress(len(cases), len(cases))
-    return {
-        "format": FORMAT,
-        "network": network,
-        "quick": quick,
-        "device": device,
-        "machine": machine,
-        "plain": plain,
-        "results": results,
-        "ratios": ratios_of(results),
-        "targets": [] if quick or network == MODELS else _targets(network, results, machine),
-    }
+    return _with_conclusions(
+        {
+            "format": FORMAT,
+            "network": network,
+            "quick": quick,
+            "device": device,
+            "machine": machine,
+            "plain": plain,
+            "results": results,
+        }
+    )
+
+
+def added(before: dict[str, Any], run: dict[str, Any]) -> dict[str, Any]:
+    """Return a run with the figures before it: those of its kind of processor as its own, others as ``"others"``.
+
+    A case that was measured again has its new figures. ``"pieces"`` has the machine of each run that is part of it.
+    """
+    if (before["network"], before["quick"]) != (run["network"], run["quick"]):
+        raise InputError(f"figures of {before['network']} are there: those of {run['network']} cannot be added to them")
+    earlier = {kind_of(each["machine"]): each for each in (before, *before.get("others", ()))}
+    same = earlier.pop(kind_of(run["machine"]), None)
+    others = [
+        _with_conclusions({key: value for key, value in each.items() if key != "others"}) for each in earlier.values()
+    ]
+    if same is not None:
+        results = {_case_of(result): result for result in (*same["results"], *run["results"])}
+        pieces = [*same.get("pieces", [same["machine"]]), run["machine"]]
+        run = _with_conclusions({**run, "results": list(results.values()), "pieces": pieces})
+    return {**run, "others": others} if others else run
+
+
+def _case_of(result: dict[str, Any]) -> str:
+    return json.dumps([result["group"], result["variant"], result["precision"], result["options"]], sort_keys=True)
+
+
+def _with_conclusions(run: dict[str, Any]) -> dict[str, Any]:
+    network, results = run["network"], run["results"]
+    none = run["quick"] or network == MODELS
+    targets = [] if none else _targets(network, results, run["machine"])
+    return {**run, "ratios": ratios_of(results), "targets": targets}
 
 
 def read_run(path: Path) -> dict[str, Any]:

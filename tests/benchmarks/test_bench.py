@@ -22,7 +22,7 @@ from benchmarks.benchmark_report import page_of, tables_of
 from benchmarks.cases import DEFAULT, GROUPS, Case, cases_of, choose_groups, scene_cases, system_cases
 from benchmarks.plain import plain_network
 from benchmarks.scene_run import _Tiles, watch
-from benchmarks.suite import measure_apart, read_run, run_suite
+from benchmarks.suite import added, measure_apart, read_run, run_suite
 from benchmarks.targets import growth_of, ratios_of, scene_targets, shares_of, targets_of
 from finewave.inference.tiling.resume import unfinished_folder
 from finewave.nn.kernels.fused_conv import fused_conv
@@ -178,6 +178,11 @@ def test_groups_by_name() -> None:
     assert set(GROUPS) == {*DEFAULT, "compile"}
     with pytest.raises(fw.InputError, match="did you mean 'train'"):
         choose_groups("trian")
+    assert choose_groups("workers,defaults", "scenes") == ("defaults", "workers")
+    assert choose_groups("ssr", "models") == ("ssr",)
+    assert {case.options["network"] for case in system_cases(("fusion",), quick=True, device="cpu")} >= {"gsa", "mulsr"}
+    workers = scene_cases(("workers",), quick=False, device="cpu")
+    assert [case.options["workers"] for case in workers] == [1, 2]
 
 
 def test_every_system_has_its_figures() -> None:
@@ -357,11 +362,11 @@ def test_targets_of_scenes_by_hand() -> None:
         scene(10, 1, 512, tile=512),
         scene(12, 1, 512, tile=128),
         scene(19, 1, 512, tile=128, halo="exact"),
-        scene(32, 1, 512, workers=1),
+        scene(34, 1, 512, workers=1),
         scene(20, 1, 512, workers=2),
     ]
     targets = scene_targets(results)
-    assert [t["measured"] for t in targets] == pytest.approx([3, 1.1, 0.2, 0.9, 1.6, 1.6])
+    assert [t["measured"] for t in targets] == pytest.approx([3, 1.1, 0.2, 0.9, 1.7, 1.7])
     assert [t["reached"] for t in targets] == [True, True, True, False, True, True]
     assert {t["measured"] for t in scene_targets([])} == {None}
     run_ = {"network": "scenes", "results": results, "ratios": [], "targets": targets, "plain": False, "quick": False}
@@ -372,6 +377,53 @@ def test_targets_of_scenes_by_hand() -> None:
         "| 512 x 512 x 4 | 248 MiB | one piece | threads | 1.25 | 10 s | 12 s | 2 s | 5 s | 3 s | 1.50 | 0 MiB |"
         in page
     )
+
+
+def test_targets_of_a_user_without_options() -> None:
+    shipped = {"weights": "jssunet-cave-x4", "halo": "auto"}
+    results = [
+        scene(61, 10**9, 512, **shipped, no_options=True),
+        {**scene(3, 2 * 10**9, 3000, **shipped, no_options=True)},
+        scene(48, 1, 512, **shipped),
+        scene(40, 1, 512, **shipped, tile=512),
+    ]
+    results[1]["options"]["size"] = [3000, 4000]
+    targets = [(t["measured"], t["target"], t["reached"]) for t in scene_targets(results)[:5]]
+    assert targets == [(61, 60, False), (1, 1.5, True), (3, 240, True), (2, 4, True), (pytest.approx(0.2), 0.25, True)]
+    one_piece = next(t for t in scene_targets(results) if "fast halo" in t["what"])
+    assert one_piece["measured"] is None  # of other weights
+
+
+def run_on(machine: dict[str, Any], results: list[dict[str, Any]], **facts: Any) -> dict[str, Any]:
+    machine = {"cores": 2, "processor": "P", "threads": 2, "load": 0.5, "torch": "2", "gpu": None, **machine}
+    conclusions = {"ratios": ratios_of(results), "targets": targets_of(results, machine)}
+    said = {"network": "jssunet", "quick": False, "plain": True, "machine": machine, "results": results}
+    return {**said, **conclusions, **facts}
+
+
+def test_parts_of_a_run_are_one_and_other_processors_stand_beside_it() -> None:
+    amx = {"amx_bf16": True, "avx512_bf16": True, "date": "1 May", "commit": "a1"}
+    other = {"amx_bf16": False, "avx512_bf16": True, "date": "2 May", "commit": "b2"}
+    later = {**other, "date": "3 May", "commit": "c3", "load": 0.1}
+    head, slower = result("head", "finewave", "float32", 1.0, 5), result("head", "finewave", "float32", 3.0, 5)
+    plain, again = result("head", "plain", "float32", 9.0, 50), result("head", "finewave", "float32", 2.0, 5)
+    first = added(run_on(amx, [head, plain]), run_on(other, [slower]))
+    assert [r["seconds"] for r in first["results"]] == [3.0]
+    whole = added(first, run_on(later, [plain, again]))
+    assert [r["seconds"] for r in whole["results"]] == [2.0, 9.0]  # measured again, and added
+    assert whole["ratios"][0]["faster"] == 4.5
+    assert [r["machine"]["commit"] for r in whole["others"]] == ["a1"]
+    page = page_of(whole)
+    assert "- jssunet on 2 cores of P with AVX-512, 2 threads, load 0.5 at most; PyTorch 2, 2 May, 3 May" in page
+    assert "- jssunet on 2 cores of P with AMX, 2 threads, load 0.5 at the start; PyTorch 2, 1 May, commit a1" in page
+    assert "| attention head | finewave | float32 |  | 2 s | 1 s | 2.00 |" in page
+    assert "| attention head | finewave | float32 | returned | AVX-512 | 2 s | 0 MiB | 4.5x | 10.0x |" in page
+    assert "| attention head | finewave | float32 | returned | AMX | 1 s | 0 MiB | 9.0x | 10.0x |" in page
+    back = added(whole, run_on({**amx, "commit": "d4"}, [plain]))
+    assert [r["machine"]["commit"] for r in back["others"]] == ["c3"]
+    assert [m["commit"] for m in back["pieces"]] == ["a1", "d4"]
+    with pytest.raises(fw.InputError, match="cannot be added"):
+        added(whole, run_on(amx, [head], network="scenes"))
 
 
 def test_shares_of_the_peak_by_hand() -> None:
@@ -405,6 +457,10 @@ def test_the_command_writes_figures_and_page(measured_here: None, tmp_path: Path
     assert "Time and memory" in shown.stdout
     assert "quick: small sizes" in shown.stdout
     assert page.read_text() == page_of(written)
+    more = run("bench", "--quick", "--only", "peak", "--add", figures)
+    assert f"written: {figures}" in more.stdout.replace("\n", "")
+    assert {r["group"] for r in json.loads(figures.read_text())["results"]} == {"head", "forward", "peak"}
+    figures.write_text(json.dumps(written))
     again = run("bench", "--from", figures, "--write", tmp_path / "again.md")
     assert (tmp_path / "again.md").read_text() == page.read_text()
     assert again.stdout.replace("again.md", "") == shown.stdout.replace(f"written: {figures}\n", "").replace(
