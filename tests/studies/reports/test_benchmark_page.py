@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from finewave.datasets.store import Store
 from finewave.errors import InputError
 from finewave.evaluation.baselines import FLOORS
-from finewave.evaluation.folds import evaluate_folds, rows_named
+from finewave.evaluation.folds import Refit, evaluate_folds, rows_named
 from finewave.studies.measurements.robustness import sweep
 from finewave.studies.reports import benchmark_page
 from finewave.studies.reports.benchmark_page import write_benchmark_page
@@ -84,6 +85,25 @@ def test_the_command_beside_folds_is_the_one_that_made_them(small_store: Path, t
     both = rows_named("bicubic+ibp", baseline=False)[0]
     assert f"finewave evaluate --model bicubic+ibp --dataset cave --folds 2 {options}" in page(both)
     assert "finewave evaluate --model gsa" not in page(FLOORS["sssr"])
+
+
+def test_what_a_recipe_fits_is_compared_with_every_other_row(small_store: Path, tmp_path: Path) -> None:  # noqa: F811
+    fitted = ("ensemble-ssr", {"members": ["ridge", "scene-ridge"], "options": [{}, {"centres": 9, "pixels": 50}]})
+    rows = {"mine": fitted, "quadratic": ("quadratic", {}), "ridge": ("ridge", {})}
+    floors, store = ["quadratic", "ridge"], Store(small_store)
+    result = evaluate_folds(rows, "cave", 2, floors=floors, refits={"mine": Refit(1)}, store=store)
+    (tmp_path / "a.json").write_text(json.dumps(result))
+    page = write_benchmark_page(tmp_path, tmp_path / "page.md", operations=False).read_text()
+    assert "## Spectral super-resolution: CAVE, 2 folds\n" in page
+    assert "finewave evaluate --model mine --dataset cave --folds 2 --baseline\n" in page
+    assert "; fitted to all pixels of the other scenes" in page
+    other = next(label for label in floors if label != result["floor"])
+    images = [result["rows"][label]["images"] for label in ("mine", other)]
+    psnr, angle = ([images[0][name][m] - images[1][name][m] for name in images[0]] for m in ("psnr", "sam"))
+    words = f"- mine against {other}: PSNR {np.mean(psnr):+.2f} dB (better on {sum(d > 0 for d in psnr)} of 4, p = "
+    assert words in page
+    assert f"SAM {np.mean(angle):+.2f}° (better on {sum(d < 0 for d in angle)} of 4, p = " in page
+    assert f"against {result['floor']}" not in page  # stands above, under the floor
 
 
 def test_what_is_no_result_is_refused(tmp_path: Path) -> None:

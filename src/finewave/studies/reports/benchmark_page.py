@@ -10,10 +10,9 @@ from typing import Any
 from finewave.datasets.registry import get_dataset, list_datasets
 from finewave.errors import InputError
 from finewave.evaluation.baselines import list_baselines
-from finewave.evaluation.folds import rows_named
+from finewave.evaluation.folds import compare, rows_named
 from finewave.metrics import METRICS
 from finewave.studies.measurements.robustness import ranked
-from finewave.systems.registry import SYSTEMS
 
 SHOWN = ("psnr", "ssim", "sam", "ergas")
 SIDE = 128
@@ -63,9 +62,9 @@ def write_benchmark_page(folder: Path, page: Path, *, operations: bool = True) -
 
 INTRODUCTION = """# Benchmark
 
-How good the strongest methods without a network are, what trained weights add, and what is left when blur, noise or
-camera are not those of the training. Made by `finewave study benchmark` from the results in `docs/results/{folder}/`;
-every figure comes from a command that is named beside it.
+How good the strongest methods without a network are, what finewave's closed forms and trained weights add, and what is
+left when blur, noise or camera are not those of the training. Made by `finewave study benchmark` from the results in
+`docs/results/{folder}/`; every figure comes from a command that is named beside it.
 
 The floor of a task is the best of its [baselines](baselines.md) by PSNR, on the scenes at hand. Intervals are those of
 the mean over scenes (95 %, bootstrap with 10,000 draws); p is that of the two-sided Wilcoxon signed-rank test over
@@ -95,7 +94,7 @@ def _folds(result: dict[str, Any]) -> str:
         *(_head(metric) for metric in SHOWN),
         *(f"{METRICS[m].label}, {low:g}-{high:g} nm" for m in ("psnr", "sam")),
     ]
-    lines, notes = [], []
+    lines, notes, against = [], [], []
     for label, row in result["rows"].items():
         cells = [METRICS[metric].text(row["mean"][metric]) for metric in SHOWN]
         for place, metric in enumerate(SHOWN):
@@ -107,7 +106,14 @@ def _folds(result: dict[str, Any]) -> str:
         lines.append([f"{label}{mark}", *cells])
         if row["against_floor"] is not None:
             notes.append(f"- {label}: {_against(row['against_floor'])}")
-    title = f"{TITLES[protocol['task']].capitalize()} without a network: {protocol['dataset'].upper()}, {how}"
+    refitted = [label for label, (system, options) in protocol["systems"].items() if not _is_baseline(system, options)]
+    for label in refitted:  # beside the floor, what each of the others is to it
+        for other, row in result["rows"].items():
+            if other not in (label, result["floor"], *refitted):
+                found = compare(result["rows"][label]["images"], row["images"])
+                against.append(f"- {label} against {other}: {_against(found)}")
+    network = "" if refitted else " without a network"
+    title = f"{TITLES[protocol['task']].capitalize()}{network}: {protocol['dataset'].upper()}, {how}"
     facts = f"{scenes} scenes, camera {protocol['sensor']}"
     facts += (
         ""
@@ -115,15 +121,27 @@ def _folds(result: dict[str, Any]) -> str:
         else f", scale {protocol['scale']}, {protocol['degradation']['kernel']} blur"
     )
     # without spectra to learn, a baseline takes all from its images
-    if protocol["task"] == "ssr" or any(not SYSTEMS[system].baseline for system, _ in protocol["systems"].values()):
+    if protocol["task"] == "ssr" or refitted:
         facts += f"; fitted to {protocol['fitted_to']} of the other scenes"
     facts += f"; the camera sees {low:g}-{high:g} nm"
-    against = "\n".join(["Against the floor, scene by scene:", "", *notes, ""]) if notes else ""
-    return f"## {title}\n\n{facts}.\n\n{_table(heads, lines)}\n{against}{command}"
+    tests = "\n".join(["Against the floor, scene by scene:", "", *notes, ""]) if notes else ""
+    tests += "\n".join(["", "Against the others:", "", *against, ""]) if against else ""
+    return f"## {title}\n\n{facts}.\n\n{_table(heads, lines)}\n{tests}{command}"
+
+
+def _is_baseline(system: str, options: dict[str, Any]) -> bool:
+    """Return whether a row is one of `list_baselines`, or made of them alone."""
+    parts = options.get("members") or [options[part] for part in ("sr", "ssr", "fusion") if part in options] or [system]
+    parts += (options.get("ssr_options") or {}).get("members", [])
+    return all(part in list_baselines() or part.startswith("ensemble-") for part in parts)
 
 
 def _folds_command(protocol: dict[str, Any], folds: str) -> str:
     """Return the command whose rows these are, as Markdown; nothing where only Python makes them."""
+    if recipes := protocol.get("recipes"):
+        words = ["finewave evaluate --model", next(iter(recipes)), "--dataset", protocol["dataset"], "--folds", folds]
+        words += ["--baseline"] if len(protocol["systems"]) > 1 else []
+        return f"\n```console\n{' '.join(words)}\n```\n"
     systems = {label: (system, options) for label, (system, options) in protocol["systems"].items()}
     members = [options.get("members", [system]) for system, options in systems.values()]
     names = ["+".join(each) for each in members if all(member in list_baselines() for member in each)]
