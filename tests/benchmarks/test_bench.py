@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 import finewave as fw
 from benchmarks import measure as worker
@@ -70,6 +71,15 @@ def test_flops_of_fused_convolutions_by_hand() -> None:
     with torch.no_grad():
         assert flops_of(lambda: fused_conv(x, conv, relu=True))["convolutions"] == by_hand
         assert flops_of(lambda: fused_conv(x, conv, residual=residual))["convolutions"] == by_hand
+
+
+def test_flops_of_attention_by_hand() -> None:
+    """As if its matrices were written out; the fast kernel makes the scores again for the gradients."""
+    q, k, v = (torch.rand(2, 3, n, 8, requires_grad=True) for n in (10, 12, 12))
+    product = 2 * 2 * 3 * 10 * 12 * 8
+    with torch.no_grad():
+        assert flops_of(lambda: functional.scaled_dot_product_attention(q, k, v))["all"] == 2 * product
+    assert flops_of(lambda: functional.scaled_dot_product_attention(q, k, v).sum().backward())["all"] == 7 * product
 
 
 def test_fused_and_plain_networks_have_the_same_flops() -> None:
