@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from finewave.nn.kernels.fused_conv import as_features, fused_conv, fused_resblock
+from finewave.nn.kernels.strips import in_strips, makes_strips
 from finewave.nn.pooling import image_mean
 
 
@@ -26,6 +27,25 @@ class ResBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
         return fused_resblock(x, self.conv1, self.conv2, self.conv3)
+
+
+class ResBlocks(nn.Sequential):
+    """`ResBlock` after `ResBlock`; (B, F, H, W) to the same shape.
+
+    Parameters
+    ----------
+    features, blocks, kernel_size : int
+    """
+
+    def __init__(self, features: int, blocks: int, kernel_size: int = 3) -> None:
+        super().__init__(*(ResBlock(features, kernel_size) for _ in range(blocks)))
+        self.reach = 3 * (kernel_size // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the blocks; without gradients, ``x`` may be overwritten."""
+        for block in self:
+            x = in_strips(block, self.reach, (x,), x, x.nbytes) if makes_strips(x, x.nbytes, self) else block(x)
+        return x
 
 
 class ResBlockBN(nn.Module):

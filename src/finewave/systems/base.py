@@ -118,9 +118,6 @@ class SRNetwork(nn.Module):
     """About how many multiplications it does for a pixel of its first input; None where it does not say."""
     working_memory: int = 2300
     """Bytes for each output pixel that the network needs at most while it runs, apart from its output."""
-    float32_share: float = 1.0
-    """Memory in float32 relative to `working_memory`; above 1 for networks that run in bfloat16 where the processor has
-    it. Without it, the default tile has fewer pixels by as much."""
     export_multiple: int = 1
     export_fixed: str | None = None
     export_lacks: Mapping[str, str] = {}

@@ -177,7 +177,7 @@ class Model(RunnableModel):
     @property
     def working_memory(self) -> int:
         """Bytes that it needs for each output pixel that it sees."""
-        return round(self.memory_share * self.net.working_memory)
+        return self.net.working_memory
 
     @property
     def device(self) -> str:
@@ -298,11 +298,6 @@ class Model(RunnableModel):
         """Precision of inner features on this machine: ``"bfloat16"``, or the network's dtype."""
         like = self._like(torch.empty(0))
         return "bfloat16" if self._mixes(like) else str(like.dtype).removeprefix("torch.")
-
-    @property
-    def memory_share(self) -> float:
-        """Memory that the network takes in this arithmetic, relative to `SRNetwork.working_memory`."""
-        return 1.0 if self._mixes(self._like(torch.empty(0))) else self.net.float32_share
 
     def with_resolved_precision(self) -> Model:
         """Return this model with ``precision="auto"`` resolved on this machine, for other processes."""

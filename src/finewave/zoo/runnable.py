@@ -161,11 +161,6 @@ class RunnableModel(ABC):
         """Side in output pixels of the widest window that its attention compares; 0 without."""
 
     @property
-    def memory_share(self) -> float:
-        """Memory that the network takes in its arithmetic, relative to that in which it runs by default."""
-        return 1.0
-
-    @property
     @abstractmethod
     def working_memory(self) -> int:
         """Bytes that it needs for each output pixel that it sees."""

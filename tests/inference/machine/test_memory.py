@@ -91,8 +91,8 @@ from finewave.process.allocator import keep_freed_memory
 from finewave.inference.predict import predict_file
 
 keep_freed_memory()  # as the command does
-source, output, model, guide = sys.argv[1:]
-predict_file(source, output, model, guide=guide or None)
+source, output, model, guide, precision = sys.argv[1:]
+predict_file(source, output, model, guide=guide or None, precision=precision)
 with open("/proc/self/status") as lines:
     print(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")))
 """
@@ -111,8 +111,10 @@ def waves(bands: int, side: int, generator: np.random.Generator) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("name", sorted(weight_folders()))
-def test_peak_with_the_models_that_ship(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "precision"), [*((name, "auto") for name in sorted(weight_folders())), ("jssunet-cave-x4", "float32")]
+)
+def test_peak_with_the_models_that_ship(name: str, precision: str, tmp_path: Path) -> None:
     """With nine tiles, one of which no border cuts; at once what is never in tiles, of the size it was trained for."""
     model = load_model(name)
     side = 128 if "ref_rgb" in model.inputs else 2 * 512 // model.upscaling + 16
@@ -126,7 +128,7 @@ def test_peak_with_the_models_that_ship(name: str, tmp_path: Path) -> None:
         guide = str(tmp_path / "guide.tif")
         of_guide = [600.0, 550.0, 450.0] if second == "ref_rgb" else model.card.ms_wavelengths_nm
         save_scene(make_scene(values, wavelengths=of_guide), guide)
-    command = [sys.executable, "-c", WHOLE, str(source), str(tmp_path / "out.tif"), name, guide]
+    command = [sys.executable, "-c", WHOLE, str(source), str(tmp_path / "out.tif"), name, guide, precision]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < MOST

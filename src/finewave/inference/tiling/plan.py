@@ -46,7 +46,7 @@ def plan_tiles(
         Of the scene, in pixels.
     tile : int, optional
         Side of a tile in pixels of the scene; by default as many as make `OUTPUT_TILE` pixels of the output, or a
-        half or a quarter of it where there are many bands, and fewer where it has to work in float32.
+        half or a quarter of it where there are many bands.
     halo : {"auto", "exact", "fast"} or int
         Input of the network around a tile. ``"exact"``: its receptive field, so that tiles equal the untiled
         prediction. ``"auto"``: the halo in the model's card, with which measured tiles differ by at most 1e-4 of the
@@ -99,13 +99,11 @@ def plan_tiles(
 
 
 def default_side(model: RunnableModel) -> int:
-    """Return the side of a tile in output pixels, by the number of bands and the memory of the network's arithmetic."""
+    """Return the side of a tile in output pixels, by the number of bands."""
     side = OUTPUT_TILE
     bands = model.bands_of(model.output) or 1  # unknown for networks of any bands
     while bands * side**2 > OUTPUT_VALUES and side > OUTPUT_TILE // 4:
         side //= 2
-    if model.memory_share > 1:
-        side = max(STEP, int(side / math.sqrt(model.memory_share)) // STEP * STEP)
     return side
 
 

@@ -24,10 +24,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from finewave.nn.full_precision import full_precision
-from finewave.nn.kernels.fused_conv import as_features, fused_conv
+from finewave.nn.kernels.fused_conv import as_features, features_dtype, fused_conv
+from finewave.nn.kernels.strips import in_strips, makes_strips
 from finewave.nn.kernels.window_attention import HeadAttention, MultiHeadAttention
 from finewave.nn.pooling import pools_locally
-from finewave.nn.residual import RCAB, ResBlock, ResBlockBN, conv
+from finewave.nn.residual import RCAB, ResBlockBN, ResBlocks, conv
 from finewave.nn.sampling import BPUp, Down, Up, bicubic, prime_factors
 from finewave.systems.base import SRNetwork
 from finewave.systems.jssunet.clusters import (
@@ -54,13 +55,13 @@ class ProxSR(nn.Module):
     def __init__(self, channels: int, features: int, blocks: int = 2, kernel_size: int = 3) -> None:
         super().__init__()
         self.head = conv(channels, features, kernel_size, bias=False)
-        self.blocks = nn.Sequential(*(ResBlock(features, kernel_size) for _ in range(blocks)))
+        self.blocks = ResBlocks(features, blocks, kernel_size)
         self.tail = conv(features, channels, kernel_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the operator."""
         features = self.blocks(fused_conv(x, self.head, relu=True))
-        return x + fused_conv(features, self.tail).to(x.dtype)
+        return _plus(x, fused_conv(features, self.tail))
 
 
 class SRStage(nn.Module):
@@ -130,6 +131,12 @@ def _reach_of_up(factors: Sequence[int]) -> int:
         reach += (p + (p + 1) // 2) * level  # the plain convolution reaches p, the transposed one half of its kernel
         level *= p
     return reach
+
+
+def _plus(x: Tensor, change: Tensor) -> Tensor:
+    """Return ``x`` plus a change in the dtype of inner features; without gradients, in the memory of the change."""
+    change = change.to(x.dtype)
+    return x + change if torch.is_grad_enabled() else change.add_(x)
 
 
 def last(estimates: Iterable[Tensor]) -> Tensor:
@@ -280,16 +287,26 @@ class HFI(nn.Module):
         super().__init__()
         self.with_low = with_low
         self.conv1 = conv(ms_bands + hs_bands * (2 if with_low else 1), features, bias=False)
-        self.blocks = nn.Sequential(*(ResBlock(features) for _ in range(blocks)))
+        self.blocks = ResBlocks(features, blocks)
         self.conv2 = None if blocks else conv(features, features)
         self.conv3 = conv(features, hs_bands)
 
     def forward(self, low: Tensor, u_sr: Tensor, u_ssr_up: Tensor) -> Tensor:
         """Return (B, C, H, W) from low frequencies and upsampled HSI (B, C, H, W) and the HR-MSI (B, c, H, W)."""
-        x = torch.cat([as_features(x) for x in ((u_sr, u_ssr_up, low) if self.with_low else (u_sr, u_ssr_up))], 1)
+        images = (u_sr, u_ssr_up, low) if self.with_low else (u_sr, u_ssr_up)
+        width = self.conv1.out_channels * features_dtype(u_sr).itemsize
+        features_bytes = u_sr[:, 0].numel() * width
+        if self.conv2 is None or not makes_strips(u_sr, features_bytes, self):
+            details = self._details(*images)
+        else:
+            details = in_strips(self._details, 3, images, torch.empty_like(low), features_bytes)
+        return F.relu(_plus(low, details), inplace=True)
+
+    def _details(self, *images: Tensor) -> Tensor:
+        x = torch.cat([as_features(each) for each in images], 1)
         x = fused_conv(x, self.conv1)
-        features = self.blocks(x) if self.conv2 is None else fused_conv(x, self.conv2)
-        return F.relu(low + fused_conv(features, self.conv3).to(low.dtype), inplace=True)
+        x = self.blocks(x) if self.conv2 is None else fused_conv(x, self.conv2)
+        return fused_conv(x, self.conv3)
 
 
 class ProxFus(nn.Module):
@@ -298,13 +315,13 @@ class ProxFus(nn.Module):
     def __init__(self, hs_bands: int, ms_bands: int, features: int, blocks: int = 3, kernel_size: int = 3) -> None:
         super().__init__()
         self.head = conv(hs_bands + ms_bands, features, kernel_size, bias=False)
-        self.blocks = nn.Sequential(*(ResBlock(features, kernel_size) for _ in range(blocks)))
+        self.blocks = ResBlocks(features, blocks, kernel_size)
         self.tail = conv(features, hs_bands, kernel_size)
 
     def forward(self, u: Tensor, u_sr: Tensor) -> Tensor:
         """Apply the operator to ``u`` and ``u_sr`` (B, c, H, W)."""
         x = fused_conv(torch.cat((as_features(u), as_features(u_sr)), 1), self.head, relu=True)
-        return u + fused_conv(self.blocks(x), self.tail).to(u.dtype)
+        return _plus(u, fused_conv(self.blocks(x), self.tail))
 
 
 class FusionStage(nn.Module):
@@ -321,8 +338,7 @@ class FusionStage(nn.Module):
 
     def forward(self, u: Tensor, a: Tensor, bz: Tensor, u_sr: Tensor) -> Tensor:  # bz: the product of b and z
         """Return the next estimate of the HR-HSI from ``u``, a and the product b z, all (B, C, H, W)."""
-        residual = torch.addcmul(bz, a, u, value=-1)
-        return self.prox(torch.addcmul(u, self.step_size * a, residual), u_sr)
+        return self.prox(torch.addcmul(u, self.step_size * a, torch.addcmul(bz, a, u, value=-1)), u_sr)
 
 
 class FusionBranch(nn.Module):
@@ -489,7 +505,6 @@ class JSSUNet(SRNetwork):
 
     task = "sssr"
     mixed_precision = True
-    float32_share = 2.2  # 4.4 to 5.2 kB per pixel in float32, of `jssunet-cave-x4` and `jssunet-photo-x4`
     objectives: ClassVar[Mapping[str, str]] = {
         "unfolding": "finewave.systems.jssunet.phases:Unfolding",
         "post": "finewave.systems.jssunet.phases:PostProcessingPhase",

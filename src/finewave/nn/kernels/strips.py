@@ -1,0 +1,69 @@
+"""Layers on strips of rows, so that only a strip of an image's widest features is in memory at a time.
+
+The features of a large tile are what a network's memory goes to, in float32 most of all. Rows next to a strip that act
+on it are computed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from finewave.nn.exporting import exporting
+
+STRIP_BYTES = 24 * 2**20
+"""Bytes of the features of a strip: small beside a tile's, with few rows computed twice."""
+
+
+def makes_strips(image: Tensor, features_bytes: int, *modules: nn.Module) -> bool:
+    """Return whether an image with so many bytes of features is worth cutting, and can be.
+
+    Not where gradients are needed, which need all features; in exports; where hooks look at whole images; or of several
+    images, whose strips do not lie in one piece.
+    """
+    if features_bytes <= STRIP_BYTES or len(image) > 1 or torch.is_grad_enabled():
+        return False
+    if torch.compiler.is_compiling() or exporting():
+        return False
+    return not any(each._forward_hooks for module in modules for each in module.modules())
+
+
+def in_strips(
+    layers: Callable[..., Tensor], reach: int, images: tuple[Tensor, ...], out: Tensor, features_bytes: int
+) -> Tensor:
+    """Write ``layers(*images)`` into ``out``, strip by strip, and return it.
+
+    Parameters
+    ----------
+    layers : callable
+        Convolutions with zero padding, ``reach`` pixels in all, and what acts on each pixel alone.
+    reach : int
+    images : tuple of Tensor (1, c, H, W)
+    out : Tensor (1, C, H, W)
+        May be one of the images: no strip is written before the next one, which needs its last rows, is computed.
+    features_bytes : int
+        Of the whole image's inner features.
+    """
+    rows = out.shape[2]
+    height = max(reach, -(-rows // -(-features_bytes // STRIP_BYTES)))
+    done: tuple[slice, Tensor] | None = None
+    for start in range(0, rows, height):
+        strip = slice(start, min(start + height, rows))
+        seen = slice(max(0, strip.start - reach), min(strip.stop + reach, rows))
+        made = layers(*(_rows(image, seen) for image in images))
+        if done is not None:
+            out[:, :, done[0]] = done[1]
+        done = strip, made[:, :, strip.start - seen.start : strip.stop - seen.start]
+    assert done is not None
+    out[:, :, done[0]] = done[1]
+    return out
+
+
+def _rows(image: Tensor, rows: slice) -> Tensor:
+    """Return a view of rows of an image (1, c, H, W), whose strides are those of a whole image of that height.
+
+    oneDNN's sum of a convolution and a residual needs them; rounded between the two, bfloat16 would differ.
+    """
+    return image.permute(0, 2, 3, 1)[0, rows][None].permute(0, 3, 1, 2)
