@@ -39,8 +39,8 @@ from finewave.systems.residual_sr.network import ResidualSR
 from finewave.zoo.card import describe
 from finewave.zoo.model import Model
 
-CROP, BATCH = 160, 12
-"""CROP in HR pixels."""
+CROPS, BATCH = {2: 96, 4: 160, 8: 256}, 12
+"""HR pixels of a crop by scale: enough LR pixels for the network to look at, for a similar time a step."""
 PHOTOGRAPHS = 0.4
 """Part of the crops that are of photographs."""
 EVERY = 420.0
@@ -51,7 +51,7 @@ Image = NDArray[np.float32]
 
 
 class Crops:
-    """Random crops (3, CROP, CROP) of photographs and scenes.
+    """Random crops (3, side, side) of photographs and scenes.
 
     Parameters
     ----------
@@ -62,17 +62,25 @@ class Crops:
         Of the camera that half of the scenes' crops are seen by; the others are seen by random ones.
     wavelengths : ndarray (C,)
         nm.
+    side : int
+        HR pixels.
     seed : int
     """
 
     def __init__(
-        self, photographs: Sequence[Image], scenes: Sequence[Image], response: Image, wavelengths: Image, seed: int
+        self,
+        photographs: Sequence[Image],
+        scenes: Sequence[Image],
+        response: Image,
+        wavelengths: Image,
+        side: int,
+        seed: int,
     ) -> None:
         self.photographs, self.scenes, self.response = photographs, scenes, response
-        self.wavelengths, self.random = wavelengths, np.random.default_rng(seed)
+        self.wavelengths, self.side, self.random = wavelengths, side, np.random.default_rng(seed)
 
     def batch(self) -> Tensor:
-        """Return the next crops (BATCH, 3, CROP, CROP), flipped and turned at random."""
+        """Return the next crops (BATCH, 3, side, side), flipped and turned at random."""
         return torch.stack([torch.from_numpy(np.ascontiguousarray(self._turned(self._one()))) for _ in range(BATCH)])
 
     def _one(self) -> Image:
@@ -98,8 +106,8 @@ class Crops:
         return np.asarray(bands / bands.sum(1, keepdims=True))
 
     def _cut(self, image: Image) -> Image:
-        i, j = (self.random.integers(side - CROP + 1) for side in image.shape[1:])
-        return np.asarray(image[:, i : i + CROP, j : j + CROP])
+        i, j = (self.random.integers(length - self.side + 1) for length in image.shape[1:])
+        return np.asarray(image[:, i : i + self.side, j : j + self.side])
 
     @staticmethod
     def _mixed(weights: NDArray[np.floating], crop: Image) -> Image:
@@ -172,7 +180,9 @@ def main() -> None:
     response = sensor.response(store.wavelengths).astype(np.float32)
     folder, split = chosen_split(options.output, store.attributes["split"], options.folds, options.fold)
     scenes = scenes_of(store, split["train"])
-    crops = Crops(linear_photographs(options.photographs), scenes, response, store.wavelengths, 0)
+    crops = Crops(
+        linear_photographs(options.photographs), scenes, response, store.wavelengths, CROPS[options.scale], seed=0
+    )
     validation = [
         torch.einsum("kc,cyx->kyx", torch.from_numpy(response), torch.from_numpy(each))[None]
         for each in scenes_of(store, split["val"])

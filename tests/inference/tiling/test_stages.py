@@ -112,7 +112,9 @@ def test_tiles_of_shipped_models_cost_little_more_than_the_scene_in_one_piece(
 @pytest.mark.parametrize(
     "name",
     [
+        "residual-sr-cave-x2",
         "residual-sr-cave-x4",
+        "residual-sr-cave-x8",
         "bandwise-sr-any-x2",
         "bandwise-sr-any-x4",
         "residual-fusion-cave-x4",
