@@ -6,6 +6,9 @@ ensembles, prints as a table the value at 400 nm over that at 440 nm: of flat gr
 nearly grey pixels of three photographs (in the folder ``photos`` of the external data), with the share of dark pixels
 that have more than 1.3 times their value at 440 nm, or a negative one, at 400 nm. The first row is of the training
 scenes themselves: what there is to learn.
+
+``python -m benchmarks.hook --without-dark`` prints what it costs to unlearn it: `scene-ridge` fitted to the training
+pixels above a brightness, below which pixels have the relative spectra of that brightness and the same colour.
 """
 
 from __future__ import annotations
@@ -19,14 +22,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.bounds import figures, mean, pixels_of
 from benchmarks.command_line import names_and_flags
 from finewave.datasets.registry import known_split, open_scenes
 from finewave.errors import InputError
 from finewave.evaluation.named_models import model_named
+from finewave.evaluation.whole_scenes import WholeScenes
 from finewave.locations import data_folder
 from finewave.physics.rendering.srgb import srgb_to_linear
 from finewave.physics.sensors import get_sensor
 from finewave.process.allocator import keep_freed_memory
+from finewave.systems.scene_ridge.network import SceneRidge
 from finewave.zoo.distribution.bundled_weights import weight_folders
 from finewave.zoo.model import Model, load_model
 
@@ -45,6 +51,8 @@ THIN = 8
 """Rows and columns of the training scenes of which one is taken."""
 STEEP = 1.3
 """Of what value at 440 nm more than this at 400 nm is a hook."""
+LIFTS = (0.0, 0.03, 0.05, 0.1)
+"""Brightness that `Lifted` is fitted above; 0: `scene-ridge` as it is."""
 FloatArray = NDArray[np.floating]
 
 
@@ -155,6 +163,63 @@ def names() -> list[str]:
     return [*shipped, *OTHERS]
 
 
+class Lifted(SceneRidge):
+    """`SceneRidge` that takes a darker pixel for one of the same colour and the brightness ``lift``."""
+
+    lift = 0.0
+
+    def features(self, ms: Tensor, around: Tensor | None = None) -> Tensor:
+        """Return the features (N, F) of all pixels of ``ms`` (B, c, H, W)."""
+        if around is None:
+            around = pixels_of({"hr_msi": ms, "hr_hsi": ms}, self, thin=1)["around"]
+        return super().features(self._lifted(ms), torch.cat([self._lifted(each) for each in around.split(3, 1)], 1))
+
+    def _lifted(self, image: Tensor) -> Tensor:
+        brightness = image.mean(1, keepdim=True).clamp(min=1e-6)
+        return image * (self.lift / brightness).clamp(min=1)
+
+
+def without_dark() -> None:
+    """Print scores on the validation scenes, and the ends of dark pixels, for every brightness of `LIFTS`."""
+    split = known_split(DATASET)
+    source = open_scenes(DATASET, [*split["train"], *split["val"]])
+    scenes = WholeScenes(source, get_sensor(CAMERA).response(source.wavelengths), 1, {})
+    net = Lifted()
+    training = [pixels_of(scenes.sample(name), net) for name in split["train"]]
+    nets = []
+    for lift in LIFTS:
+        net = Lifted()
+        net.lift = lift
+        # a pixel that is not finite is left out
+        bright = [
+            {**each, "hr_hsi": each["hr_hsi"].where(each["hr_msi"].mean(1, keepdim=True) >= lift, torch.nan)}
+            for each in training
+        ]
+        net.prepare_from(bright, 0)
+        nets.append(net.eval())
+    scores: list[list[tuple[float, float]]] = [[] for _ in nets]
+    for name in split["val"]:
+        sample = scenes.sample(name)
+        with torch.no_grad():
+            for net, found in zip(nets, scores, strict=True):
+                found.append(figures(net(sample["hr_msi"]), sample["hr_hsi"]))
+    pictures = list(photographs())
+    heads = [
+        "fitted to pixels above",
+        "PSNR (dB)",
+        "SAM (°)",
+        "patch of 0.02",
+        "dark pixels",
+        f"of them above {STEEP:g}",
+    ]
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    for net, found in zip(nets, scores, strict=True):
+        ratios, ends = row_of(Model(net), pictures, source.wavelengths)
+        first, second = mean(found)
+        cells = [f"{net.lift:g}", f"{first:.2f}", f"{second:.2f}", f"{ratios[0]:.2f}", f"{ends.ratio(ends.dark):.2f}"]
+        print(f"| {' | '.join([*cells, f'{100 * ends.shares()[0]:.0f} %'])} |", flush=True)
+
+
 def line(label: str, ratios: Sequence[float], ends: Ends) -> str:
     """Return a row of the table."""
     hooked, negative = ends.shares()
@@ -166,6 +231,9 @@ def line(label: str, ratios: Sequence[float], ends: Ends) -> str:
 def main(options: Mapping[str, Sequence[str]] | None = None) -> int:
     """Print the table."""
     keep_freed_memory()
+    if (options or {}).get("flags"):
+        without_dark()
+        return 0
     heads = ["", *(f"patch of {value:g}" for value in PATCHES)]
     heads += ["dark pixels", f"of them above {STEEP:g}", "of them negative", "grey pixels"]
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
@@ -179,4 +247,6 @@ def main(options: Mapping[str, Sequence[str]] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main({"models": names_and_flags(__doc__, names="MODEL")}))
+    arguments = names_and_flags(__doc__, "--without-dark", names="MODEL")
+    models = [each for each in arguments if not each.startswith("--")]
+    sys.exit(main({"models": models, "flags": arguments[len(models) :]}))
