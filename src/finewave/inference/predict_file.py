@@ -519,14 +519,15 @@ def _check_space(
     from finewave.io.open_options import SaveOptions
 
     how = SaveOptions(dtype=options.dtype, scale=options.output_full_scale, nodata=options.nodata)
-    sizes = {output: blocks.size * choose_storage(request.result(blocks), how).dtype.itemsize}
+    itemsize = choose_storage(request.result(blocks), how).dtype.itemsize
+    sizes = {output: blocks.size * itemsize}
     if processing.makes_second:
         sizes[options.second_file(output)] = blocks.nbytes
     parts = [output_part(path, size, of_tiles=bool(stores)) for path, size in sizes.items()]
     if stores and output.suffix.lower() != ZARR:  # of Zarr the tiles are the output
         parts.append(Part("temporary tiles", sum(sizes.values()), packed=False))
     present = sum(each.stat().st_size for store in stores for each in store.rglob("*") if each.is_file())
-    check_space(output, parts, present, of_tiles=bool(stores))
+    check_space(output, parts, present, of_tiles=bool(stores), smaller_type=itemsize > 2)
 
 
 def _lay_out(template: xr.DataArray, store: Path, options: SaveOptions, side: int) -> None:

@@ -225,6 +225,14 @@ class SRNetwork(nn.Module):
         assert name == "network", "a network with other stages overrides this"
         return {self.output: self(**{each: images[each] for each in self.inputs})}
 
+    def halos_from(self, halos: Mapping[str, int]) -> dict[str, int] | None:
+        """Return measured halos of the same weights with other options, by stage, as those of this network.
+
+        None where nothing is known of them.
+        """
+        del halos
+        return None
+
     @classmethod
     def skips_phase(cls, kind: str, options: Mapping[str, Any]) -> bool:
         """Return whether phases of this kind train nothing in a network with these constructor arguments."""

@@ -49,9 +49,10 @@ def test_what_does_not_fit_is_refused_before_the_work(
     monkeypatch.setattr("finewave.zoo.model.Model.run_arrays", lambda *_: pytest.fail("the work was begun"))
     with pytest.raises(
         InputError, match=rf"cannot write .*{name}: it needs .*MB for {name}.*, and its disk has .* left"
-    ):
+    ) as refused:
         predict_file(source, source.with_name(name), model, **{"tile": TILE, **options})
     assert [each.name for each in source.parent.iterdir()] == ["scene.tif"]
+    assert ("--dtype uint16" in str(refused.value)) == ("dtype" not in options)
 
 
 @pytest.mark.parametrize(("name", "free"), [("out.tif", BYTES + 2**13), ("out.zarr", BYTES - 1)])

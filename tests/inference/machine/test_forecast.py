@@ -20,7 +20,7 @@ def test_size_and_time_before_a_long_run(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(forecast, "_seconds", lambda model, request, side: 3.0)
     predict_file(source, tmp_path / "long.tif", model, tile=20, halo=0, dtype="uint16", bands=[450], say=lines.append)
     # 40 x 30 pixels, seen once, 3 s each
-    assert lines == ["the output has 80 x 60 pixels of 1 bands, 0 MB before packing; 4 tiles take about 1 h 00 min"]
+    assert lines == ["the output has 80 x 60 pixels of 1 bands, 0.0 MB before packing; 4 tiles take about 1 h 00 min"]
 
 
 def test_the_time_is_that_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

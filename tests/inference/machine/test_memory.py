@@ -109,19 +109,29 @@ def waves(bands: int, side: int, generator: np.random.Generator) -> np.ndarray:
     return (0.5 + np.tensordot(generator.uniform(-0.08, 0.08, (bands, 6)), six, 1)).astype(np.float32)
 
 
+FUSION = ("residual-fusion-cave-x4", "residual-fusion-cave-x8")
+"""Of which images with noise take more: it is estimated, from farther around a tile."""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
-    ("name", "precision"), [*((name, "auto") for name in sorted(weight_folders())), ("jssunet-cave-x4", "float32")]
+    ("name", "precision", "noisy"),
+    [
+        *((name, "auto", name not in FUSION) for name in sorted(weight_folders())),
+        *((name, "auto", True) for name in FUSION),
+        ("jssunet-cave-x4", "float32", True),
+    ],
 )
-def test_peak_with_the_models_that_ship(name: str, precision: str, tmp_path: Path) -> None:
+def test_peak_with_the_models_that_ship(name: str, precision: str, noisy: bool, tmp_path: Path) -> None:
     """With nine tiles, one of which no border cuts; at once what is never in tiles, of the size it was trained for."""
     model = load_model(name)
-    side = 128 if "ref_rgb" in model.inputs else 2 * 512 // model.upscaling + 16
+    tiles = 3 if name in FUSION and noisy else 2
+    side = 128 if "ref_rgb" in model.inputs else tiles * 512 // model.upscaling + 16
     generator = np.random.default_rng(0)
     first, source, guide = model.inputs[0], tmp_path / "scene.tif", ""
     wavelengths = model.card.wavelengths_nm if first.endswith("hsi") else model.card.ms_wavelengths_nm
-    made = waves if "hr_msi" in model.inputs else white_noise
+    made = white_noise if noisy else waves
     save_scene(make_scene(made(model.bands_of(first) or 4, side, generator), wavelengths=wavelengths), source)
     for second in model.inputs[1:]:
         values = made(model.bands_of(second), side * model.scale, generator)

@@ -151,14 +151,20 @@ def test_tiles_that_were_damaged_are_made_again(source: Path, model: Path, made:
     np.testing.assert_array_equal(load_scene(output).values, expected_of(source, model))
 
 
-@pytest.mark.parametrize("what", ["input", "model", "options"])
+@pytest.mark.parametrize("what", ["input", "model", "options", "version"])
 def test_other_work_under_the_same_name_is_refused(
-    what: str, source: Path, model: Path, made: list[int], tmp_path: Path
+    what: str, source: Path, model: Path, made: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = source.with_name("out.zarr")
     stopped(source, output, model)
     options: dict[str, Any] = {"tile": TILE}
-    expected = {"input": "input lr_msi was different", "model": "model was different", "options": "halo, storage were"}
+    again = "Repeat that command"
+    expected = {
+        "input": f"input lr_msi was different. {again}",
+        "model": f"model was different. {again}",
+        "options": f"halo, storage were different. {again}",
+        "version": "version was different. Finish it with that version",
+    }
     if what == "input":
         write_scene(source, 50, 75, attrs={"title": "another scene"})
     elif what == "model":
@@ -166,6 +172,8 @@ def test_other_work_under_the_same_name_is_refused(
         tensors = {k: v.clone() for k, v in _weights(model).items()}
         next(iter(tensors.values())).add_(0.1)
         _save_weights(model, tensors)
+    elif what == "version":
+        monkeypatch.setattr("finewave.__version__", "0.0.0")
     else:
         options |= {"halo": 3, "dtype": "uint16"}
     with pytest.raises(InputError, match=f"{expected[what]}.*--restart"):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from finewave.nn.kernels import strips
 from finewave.nn.sampling import bicubic
 from finewave.physics.degradation import degrade
 from finewave.systems.base import SRNetwork
@@ -201,6 +202,17 @@ def test_the_filter_takes_noise_out_of_flat_places_and_leaves_what_has_none() ->
     filtered = white_noise.wiener(image, torch.full((1, 1, 36, 40), 4e-4, dtype=torch.float64), 4)
     assert (filtered - x).square().mean() < 0.15 * 4e-4
     torch.testing.assert_close(white_noise.wiener(x, torch.zeros(1, 1, 36, 40, dtype=torch.float64), 4), x)
+
+
+def test_the_filter_is_the_same_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = noisy(smooth_pair()[1], 0.02, 2)
+    variance = torch.full((1, 1, 36, 40), 4e-4, dtype=torch.float64)
+    variance[:, :, 20:] *= 3
+    whole = white_noise.wiener(image, variance, 4)
+    pixels = image[0, 0].numel()
+    monkeypatch.setattr(strips, "STRIP_BYTES", white_noise.FILTER_BYTES * pixels * image.shape[1] ** 2 // 3)
+    with torch.no_grad():
+        torch.testing.assert_close(white_noise.wiener(image, variance, 4), whole)
 
 
 def test_estimated_noise_is_kept_out_and_clean_images_are_left_alone() -> None:

@@ -16,6 +16,8 @@ from finewave.systems.baselines.local_regression import LocalRegression
 from finewave.systems.registry import create_model
 from finewave.systems.residual_fusion.fitting import Fitting, fit
 from finewave.systems.residual_fusion.network import ResidualFusion
+from finewave.systems.tile_stages import Margins
+from finewave.zoo.model import Model
 
 SMALL: dict[str, Any] = {"components": 3, "features": 8, "blocks": 1, "windows": [1.0], "ridge": [1e-4]}
 
@@ -145,3 +147,31 @@ def test_noise_that_is_estimated_is_kept_out() -> None:
         results = [net(noisy["lr_hsi"], noisy["hr_msi"]) for net in (plain, aware)]
     before, after = ((result - images["hr_hsi"]).square().mean() for result in results)
     assert after < 0.7 * before
+
+
+def test_halos_with_noise() -> None:
+    """Exact where a tile sees as much as each stage says; measured ones grow by what noise adds."""
+    plain, aware = (build(2, initialisation="framework", noise=each) for each in ("ignored", "estimated"))
+    stages = aware.tile_stages()
+    halos = {stage.name: stage.halo for stage in stages}
+    assert list(halos) == ["noise", *(stage.name for stage in plain.tile_stages())]
+    exact = {stage.name: stage.halo for stage in plain.tile_stages()}
+    assert aware.halos_from(exact) == halos
+    assert plain.halos_from(exact) == exact
+    less = {name: halo - 1 for name, halo in exact.items()}
+    assert aware.halos_from(less) == {name: halo - 1 for name, halo in halos.items()}
+
+    core, side = 4, 2 * halos["noise"] + 10
+    images = sample(2, height=side, width=side)
+    random = torch.Generator().manual_seed(3)
+    noisy = {name: images[name] + 0.05 * torch.randn(images[name].shape, generator=random) for name in aware.inputs}
+    top, left = (side - core) // 2 - 2, (side - core) // 2 + 2  # not the middle
+
+    def margins(halo: int) -> Margins:
+        bottom, right = side - core - top, side - core - left
+        return Margins(*(max(0, each - halo) for each in (top, bottom, left, right)))
+
+    model = Model(aware, precision="float32")
+    whole = margins(0).cut(model.run(noisy), 2)
+    tile = model.run(noisy, [margins(stage.halo) for stage in stages])
+    torch.testing.assert_close(Margins(*[halos["correction"]] * 4).cut(tile, 2), whole, rtol=0, atol=1e-5)

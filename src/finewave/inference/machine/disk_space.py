@@ -50,7 +50,9 @@ def output_part(output: Path, size: int, *, of_tiles: bool = True) -> Part:
     return Part(output.name, size, packed=not whole)
 
 
-def check_space(output: Path, parts: Sequence[Part], present: int = 0, *, of_tiles: bool = True) -> None:
+def check_space(
+    output: Path, parts: Sequence[Part], present: int = 0, *, of_tiles: bool = True, smaller_type: bool = True
+) -> None:
     """Refuse an output for which the disk clearly has no room; warn if it may be too small.
 
     Parameters
@@ -62,6 +64,8 @@ def check_space(output: Path, parts: Sequence[Part], present: int = 0, *, of_til
         Bytes of it that are there already.
     of_tiles : bool
         Whether the output is made of several tiles, which are kept.
+    smaller_type : bool
+        Whether there is a smaller type than the one that was chosen.
 
     Raises
     ------
@@ -83,7 +87,9 @@ def check_space(output: Path, parts: Sequence[Part], present: int = 0, *, of_til
     if usage.total == 0:
         return  # some file systems of other machines do not say
     listed = " and ".join(f"{in_bytes(each.bytes)} for {each.what}" for each in parts)
-    how = "free some space, choose another disk, or a smaller type (--dtype uint16, dtype=)"
+    how = "free some space, or choose another disk"
+    if smaller_type:
+        how = f"{how.replace(' or', '')}, or a smaller type (--dtype uint16, dtype=)"
     if sum(each.at_least for each in parts) - present > usage.free:
         raise InputError(
             f"cannot write {output}: it needs {listed}, and its disk has {in_bytes(usage.free)} left; {how}"

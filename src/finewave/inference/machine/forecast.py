@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from finewave.inference.machine.disk_space import in_bytes
 from finewave.inference.options import PredictOptions
 from finewave.inference.processing import Processing
 from finewave.inference.tiling.tiles import Tiling
@@ -41,7 +42,7 @@ def forecast(
     rows, columns, bands = tiling.height * s, tiling.width * s, request.output_bands
     if rows * columns < LONG_PIXELS or bands is None:
         return []
-    size = f"{rows} x {columns} pixels of {bands} bands, {_in_bytes(rows * columns * bands * dtype.itemsize)}"
+    size = f"{rows} x {columns} pixels of {bands} bands, {in_bytes(rows * columns * bands * dtype.itemsize)}"
     side = max(model.size_multiple, _PROBE // model.size_multiple * model.size_multiple)
     seconds = _seconds(model, request, min(side, tiling.height, tiling.width))
     seen = tiling.height * tiling.width * (1 + tiling.overhead) * missing / len(tiling)
@@ -64,10 +65,6 @@ def _seconds(model: RunnableModel, request: PredictionRequest, side: int) -> flo
         model.run_arrays(images)
         fastest = min(fastest, time.perf_counter() - start)
     return fastest / side**2
-
-
-def _in_bytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.0f} MB"
 
 
 def _in_words(seconds: float) -> str:

@@ -223,8 +223,9 @@ def differing_facts(before: Mapping[str, Any], job: Mapping[str, Any]) -> list[s
 
 def another_run(folder: Path, differing: Sequence[str]) -> InputError:
     """Return the error about finished work of another job."""
+    # no command of this version is that one
+    how = "Finish it with that version" if "version" in differing else "Repeat that command to finish it"
     return InputError(
         f"{folder} holds unfinished work of another run: {', '.join(differing)} "
-        f"{'was' if len(differing) == 1 else 'were'} different. Repeat that command to finish it, or begin again with "
-        "--restart (restart=True)"
+        f"{'was' if len(differing) == 1 else 'were'} different. {how}, or begin again with --restart (restart=True)"
     )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from finewave.nn.kernels.strips import in_strips, makes_strips
 from finewave.systems.baselines.gaussian_windows import local_mean, window_radius
 
 SPREAD = 3.0
@@ -23,6 +24,9 @@ WINDOW = 2.0
 """Standard deviation in HR pixels of the windows of the Wiener filter."""
 LEFT = 0.3
 """About the part of the variance that the filter leaves."""
+FILTER_BYTES = 10
+"""Bytes of the filter for each pixel and entry of a matrix of its bands, of strips four times as high as elsewhere: the
+filter sees far around a strip."""
 DETAIL = ((1.0, -2.0, 1.0), (-2.0, 4.0, -2.0), (1.0, -2.0, 1.0))
 """Second differences along rows of those along columns: edges along either vanish. The squares sum to 36."""
 
@@ -70,17 +74,31 @@ def noise_reach() -> int:
     return window_radius(SPREAD) + 1 + CALM + window_radius(WINDOW)  # two windows of HR pixels, at s = 2
 
 
+def filter_products(bands: int) -> int:
+    """Return about how many multiplications `noise_of_bands` and `wiener` do for an HR pixel: windows and axes."""
+    return (2 * bands * bands + 2 * bands) * 2 * (2 * window_radius(WINDOW) + 1) + 40 * bands**3
+
+
 def wiener(image: Tensor, variance: Tensor, scale: int) -> Tensor:
     """Return the image (B, c, H, W) by a local Wiener filter of all bands, given its noise (B, 1, H/s, W/s).
 
     Around each pixel, with the mean E and the covariance S of the bands, ``E + (S - v)₊ S⁻¹ (x - E)``, v the noise;
     maps are averaged over all windows that hold a pixel, as in the guided filter.
     """
+    noise = variance.to(image).repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    features_bytes = FILTER_BYTES * image.shape[1] * image.nbytes // 4
+    if not makes_strips(image, features_bytes):
+        return _filtered(image, noise)
+    return in_strips(_filtered, 2 * window_radius(WINDOW), (image, noise), torch.empty_like(image), features_bytes)
+
+
+def _filtered(image: Tensor, noise: Tensor) -> Tensor:
+    """Return `wiener` of an image (B, c, H, W), given its noise (B, 1, H, W)."""
     c = image.shape[1]
     mean = local_mean(image, WINDOW)
     covariance = local_mean((image[:, :, None] * image[:, None]).flatten(1, 2), WINDOW).unflatten(1, (c, c))
     covariance = (covariance - mean[:, :, None] * mean[:, None]).permute(0, 3, 4, 1, 2)
-    noise = variance.to(image).repeat_interleave(scale, 2).repeat_interleave(scale, 3)[:, 0, :, :, None]
+    noise = noise[:, 0, :, :, None]
     values, vectors = torch.linalg.eigh(covariance)
     kept = torch.where(values > noise, 1 - noise / values.clamp(min=torch.finfo(values.dtype).tiny), 0.0)
     slopes = ((vectors * kept[..., None, :]) @ vectors.mT).permute(0, 3, 4, 1, 2)  # (B, c, c, H, W)

@@ -23,6 +23,8 @@ from finewave.systems.baselines.local_regression import (
     BICUBIC_PRODUCTS,
     CORRECTION_PRODUCTS,
     EXPORT_LACKS,
+    NEARBY,
+    WIDE,
     Maps,
     Noise,
     SpatialCorrection,
@@ -32,12 +34,12 @@ from finewave.systems.baselines.local_regression import (
     n_with_roots,
     no_maps,
     noise_memory,
-    noise_reach,
     regressed,
     regression_memory,
     with_roots,
     without_noise,
 )
+from finewave.systems.baselines.white_noise import filter_products, noise_reach
 from finewave.systems.option_checks import at_least, require
 from finewave.systems.residual_fusion.fitting import Fitting, fit
 from finewave.systems.tile_stages import TileStage, convolution_weights
@@ -152,28 +154,34 @@ class ResidualFusion(SRNetwork):
     def tile_stages(self, window: int = 0) -> tuple[TileStage, ...]:
         """Return the maps of each window at LR, the regression, the network, and the correction of its change.
 
-        With estimated noise, which all of them need, one stage.
+        Where noise is estimated, that comes first, with the filter of the MSI.
         """
-        if self.noise_aware:
-            halo = self._stages()[0].halo
-            assert halo is not None
-            return (TileStage("fusion", halo + noise_reach(self.windows), 1.0),)
-        return self._stages()
+        halos, products = self._halos(self.noise_aware), self._products()
+        every = sum(products.values())
+        return tuple(TileStage(name, halo, products[name] / every) for name, halo in halos.items())
 
-    def _stages(self) -> tuple[TileStage, ...]:
+    def halos_from(self, halos: Mapping[str, int]) -> dict[str, int]:
+        """Return measured halos of the stages without noise as those of this network: noise adds its reach to them."""
+        plain, own = self._halos(noise_aware=False), self._halos(self.noise_aware)
+        first = self._maps[0]  # which the estimation of noise comes before
+        of = {name: first if name == "noise" else name for name in own}
+        return {name: halo - plain[of[name]] + halos[of[name]] for name, halo in own.items()}
+
+    def _halos(self, noise_aware: bool) -> dict[str, int]:
+        """Return the exact halo of each stage, the first stage first."""
+        near = window_radius(NEARBY) if noise_aware else 0
         correction = self.correction.reach
         network = correction + -(-(2 * len(self.blocks) + 4) * self.block // self.scale)  # see `change`
-        regression = network + correction
-        halos = {"regression": regression, "network": network, "correction": correction}
-        maps, reach = {}, regression + CUBIC_REACH
+        regression = network + correction + (near + self.observation.reach if noise_aware else 0)
+        halos = {"correction": correction, "network": network, "regression": regression}
+        reach = regression + CUBIC_REACH
         for name, each in reversed(list(zip(self._maps, self.windows, strict=True))):
-            reach += window_radius(each)
-            maps[name] = reach
-        maps[self._maps[0]] += self.observation.reach
-        products = self._products()
-        every = sum(products.values())
-        halos = {**dict(reversed(maps.items())), **halos}
-        return tuple(TileStage(name, halo, products[name] / every) for name, halo in halos.items())
+            reach += window_radius(each) + (near if each < WIDE else 0)
+            halos[name] = reach
+        halos[self._maps[0]] += self.observation.reach
+        if noise_aware:
+            halos["noise"] = halos[self._maps[0]] + noise_reach()
+        return dict(reversed(halos.items()))
 
     @property
     def _maps(self) -> list[str]:
@@ -187,6 +195,7 @@ class ResidualFusion(SRNetwork):
         convolutions = convolution_weights(self) * (self.scale // self.block) ** 2
         maps = (map_products(window, known, C) for window in self.windows)
         return {
+            **({"noise": filter_products(self.ms_bands) * finer} if self.noise_aware else {}),
             **dict(zip(self._maps, maps, strict=True)),
             "regression": ((known + 1) * C * (BICUBIC_PRODUCTS + 1) + C * CORRECTION_PRODUCTS) * finer,
             "network": convolutions + 2 * K * C * finer,
@@ -197,22 +206,29 @@ class ResidualFusion(SRNetwork):
         """Run one of `tile_stages`, see `SRNetwork.run_tile_stage`."""
         wide = torch.promote_types(images["lr_hsi"].dtype, torch.float32)
         h, x = images["lr_hsi"].to(wide), images["hr_msi"].to(wide)
-        if name == "fusion":
-            return {"hr_hsi": self._without_noise(h, x).to(images["lr_hsi"].dtype)}
+        if name == "noise":
+            x, noise = without_noise(h, x, self.scale)
+            return {"hr_msi": x, "hs_noise": noise.hs, "ms_noise": noise.ms}
+        noise = Noise(images["hs_noise"], images["ms_noise"]) if self.noise_aware else None
         if name in self._maps:
-            return self._refined(self._maps.index(name), h, x, images)
+            return self._refined(self._maps.index(name), h, x, images, noise)
         if name == "regression":
             slopes = images["slopes"].unflatten(1, (-1, self.hs_bands)).to(wide)
-            return {"regression": self.correction(applied(slopes, images["constants"].to(wide), with_roots(x)), h)}
+            estimate = applied(slopes, images["constants"].to(wide), with_roots(x))
+            regression = self.correction(estimate, h, noise)
+            seen = h if noise is None else self.observation(regression)
+            return {"regression": regression, "low": self.components(seen)}
         if name == "network":
-            return {"change": self.change(x, self.components(images["regression"]), self.components(h))}
+            return {"change": self.change(x, self.components(images["regression"]), images["low"])}
         assert name == "correction"
         change = images["change"]
         change = self.correction(change, torch.zeros_like(h[:, :1]).expand(-1, change.shape[1], -1, -1))
         output = images["regression"] + torch.einsum("ck,bkhw->bchw", self.basis.to(wide), change)
         return {"hr_hsi": output.to(images["lr_hsi"].dtype)}
 
-    def _refined(self, number: int, h: Tensor, x: Tensor, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _refined(
+        self, number: int, h: Tensor, x: Tensor, images: Mapping[str, Tensor], noise: Noise | None
+    ) -> dict[str, Tensor]:
         """Return the maps of `images`, none before the first window, with those of a window added."""
         if number == 0:
             m = self.observation(with_roots(x)).double()
@@ -220,7 +236,7 @@ class ResidualFusion(SRNetwork):
         else:
             m = images["known"]
             maps = Maps(images["slopes"].unflatten(1, (m.shape[1], -1)), images["constants"], images["left"])
-        maps = maps.refined(m, self.windows[number], self.ridge[number])
+        maps = maps.refined(m, self.windows[number], self.ridge[number], noise)
         made = {"slopes": maps.slopes.flatten(1, 2), "constants": maps.constants}
         return made if number == len(self.windows) - 1 else {**made, "left": maps.left, "known": m}
 
@@ -231,18 +247,10 @@ class ResidualFusion(SRNetwork):
             images.update(self.run_tile_stage(stage.name, images))
         return images["hr_hsi"]
 
-    def _without_noise(self, h: Tensor, x: Tensor) -> Tensor:
-        """Return the result of h and x with the noise of both estimated."""
-        x, noise = without_noise(h, x, self.scale)
-        regression = self.regression(h, x, noise)
-        change = self.change(x, self.components(regression), self.components(self.observation(regression)))
-        change = self.correction(change, torch.zeros_like(h[:, :1]).expand(-1, change.shape[1], -1, -1))
-        return regression + torch.einsum("ck,bkhw->bchw", self.basis.to(x), change)
-
-    def regression(self, h: Tensor, x: Tensor, noise: Noise | None = None) -> Tensor:
+    def regression(self, h: Tensor, x: Tensor) -> Tensor:
         """Return L (B, n, s h, s w) of h (B, n, h, w), HS bands or components of them, and x (B, c, s h, s w)."""
         known = with_roots(x)
-        return self.correction(regressed(h, known, self.observation(known), self.windows, self.ridge, noise), h, noise)
+        return self.correction(regressed(h, known, self.observation(known), self.windows, self.ridge), h)
 
     def components(self, image: Tensor) -> Tensor:
         """Return Vᵀ G (B, K, ...) of an image G (B, C, ...)."""
