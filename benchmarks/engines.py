@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import tempfile
 import time
@@ -242,6 +243,8 @@ def main(arguments: list[str] | None = None) -> None:
         kinds.add_argument(f"--{what}", **flags)
     given = parser.parse_args(arguments)
     what = next(each for each in ("prepare", "losses", "times", "write") if getattr(given, each))
+    for talkative in ("torch._dynamo", "torch._inductor", ""):  # "": ONNX Runtime's quantisation
+        logging.getLogger(talkative).setLevel(logging.ERROR)
     if given.threads:
         torch.set_num_threads(given.threads)
     with tempfile.TemporaryDirectory(prefix="finewave-engines-") as temporary:

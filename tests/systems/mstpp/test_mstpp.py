@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from finewave.systems.reference import from_reference
 from finewave.systems.registry import create_model
 from finewave.zoo.card import Card
 from finewave.zoo.model import Model, load_model
+from tests.plain.attention import spectral_attention, written_out
 from tests.systems.largest import largest_tensor
 from tests.systems.public_weights import Case, check_checkpoints, read_case, weights_of
 
@@ -60,36 +62,25 @@ def test_initial_values() -> None:
 # --- Equations ----------------------------------------------------------------------------------------------------
 
 
-def plain_attention(block: SpectralMSA, x: Tensor) -> Tensor:
-    """S-MSA head by head, with normalised copies of queries and keys."""
-    B, H, W, C = x.shape
-    q, k, v = (x.flatten(1, 2) @ layer.weight.T for layer in (block.query, block.key, block.value))
-    outputs = []
-    for h, sigma in enumerate(block.sigma.flatten()):
-        part = slice(h * block.width, (h + 1) * block.width)
-        tokens = [t[:, :, part].transpose(1, 2) for t in (q, k, v)]  # (B, channels of the head, pixels)
-        query, key = (F.normalize(t, dim=2) for t in tokens[:2])
-        outputs.append((sigma * key @ query.transpose(1, 2)).softmax(2) @ tokens[2])
-    mixed = torch.cat(outputs, 1).transpose(1, 2) @ block.proj.weight.T + block.proj.bias
-    image = v.transpose(1, 2).reshape(B, C, H, W)
-    first, second = block.position[0], block.position[2]
-    image = F.conv2d(F.gelu(F.conv2d(image, first.weight, padding=1, groups=C)), second.weight, padding=1, groups=C)
-    return mixed.view(B, H, W, C) + image.permute(0, 2, 3, 1)
-
-
 @pytest.mark.parametrize(("channels", "heads"), [(5, 1), (6, 2), (12, 4)])
 @pytest.mark.parametrize("size", [(1, 1), (4, 7)])
 def test_attention_is_the_plain_formulation(channels: int, heads: int, size: tuple[int, int]) -> None:
     block = SpectralMSA(channels, heads).double()
     nn.init.uniform_(block.sigma, 1, 5)
     x = torch.randn(2, *size, channels, dtype=torch.float64, requires_grad=True)
-    torch.testing.assert_close(block(x), plain_attention(block, x))
+    torch.testing.assert_close(block(x), spectral_attention(block, x))
     weights = torch.randn_like(x)
     tensors = [x, *block.parameters()]
     ours = torch.autograd.grad((block(x) * weights).sum(), tensors)
-    plain = torch.autograd.grad((plain_attention(block, x) * weights).sum(), tensors)
+    plain = torch.autograd.grad((spectral_attention(block, x) * weights).sum(), tensors)
     for gradient, expected in zip(ours, plain, strict=True):
         torch.testing.assert_close(gradient, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_the_network_with_plain_attention_is_the_same() -> None:
+    net, x = tiny().eval(), torch.rand(1, 2, 16, 9)
+    with torch.no_grad():
+        torch.testing.assert_close(net(x), written_out(net)(x))
 
 
 def test_attention_stays_within_heads() -> None:
@@ -194,6 +185,43 @@ def test_options_out_of_range(wrong: dict[str, Any]) -> None:
 
 
 # --- Weights of the public code -----------------------------------------------------------------------------------
+
+
+PUBLIC = {
+    "stages.": "body.",
+    r"encoders\.(\d+)\.attention": r"encoder_layers.\1.0",
+    r"encoders\.(\d+)\.down": r"encoder_layers.\1.1",
+    r"decoders\.(\d+)\.up": r"decoder_layers.\1.0",
+    r"decoders\.(\d+)\.fuse": r"decoder_layers.\1.1",
+    r"decoders\.(\d+)\.attention": r"decoder_layers.\1.2",
+    r"\.(\d+)\.attention\.": r".blocks.\1.0.",
+    r"\.(\d+)\.norm\.": r".blocks.\1.1.norm.",
+    r"\.(\d+)\.feed_forward\.": r".blocks.\1.1.fn.",
+    "expand": "net.0",
+    "depthwise": "net.2",
+    "reduce": "net.4",
+    "query": "to_q",
+    "key": "to_k",
+    "value": "to_v",
+    "sigma": "rescale",
+    "position": "pos_emb",
+}
+
+
+def public(net: MSTPlusPlus) -> dict[str, Tensor]:
+    """Return the state dict with the names of the public code, written out the other way round."""
+    result = {}
+    for name, tensor in net.state_dict().items():
+        for ours, theirs in PUBLIC.items():
+            name = re.sub(ours, theirs, name)
+        result[name] = tensor
+    return result
+
+
+def test_public_weights_load_with_what_shapes_tell() -> None:
+    net = tiny(ms_bands=5).eval()
+    x = torch.rand(1, 5, 8, 6)
+    assert torch.equal(from_reference("mst++", public(net))(x), net(x))
 
 
 @pytest.fixture(scope="module", params=["full_3to31_stage1_pad", "full_4to12_stage3"])

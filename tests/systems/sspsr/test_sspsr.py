@@ -26,6 +26,7 @@ from finewave.systems.sspsr.network import (
     spatial_tv,
     spectral_tv,
 )
+from tests.plain.attention import groups_one_by_one
 
 TINY: dict[str, Any] = {
     "scale": 2,
@@ -160,6 +161,7 @@ def test_network_averages_overlapping_groups(shared: bool, at_once: int, monkeyp
         sums[:, first : first + 4] += net.branches[0 if shared else i](x[:, first : first + 4])
         times[first : first + 4] += 1
     torch.testing.assert_close(net.merged_branches(x), sums / times)
+    torch.testing.assert_close(groups_one_by_one(net, x), sums / times)
     expected = net.final(net.trunk(sums / times) + net.skip(matlab_enlarge(x, 4)))
     torch.testing.assert_close(net(x), expected)
 

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from finewave.systems.us3rn import nonlocal_attention
 from finewave.systems.us3rn.nonlocal_attention import NonLocalBlock
+from tests.plain.attention import all_pairs
 
 
 def plain(block: NonLocalBlock, x: Tensor) -> Tensor:
@@ -51,11 +52,12 @@ def test_against_all_pairs(at_once: int, training: bool, monkeypatch: pytest.Mon
     x = torch.randn(2, 5, 4, 3, dtype=torch.float64, requires_grad=True)
     target = torch.randn_like(x)
     results = []
-    for forward in (block, lambda image: plain(block, image)):
+    for forward in (block, lambda image: plain(block, image), lambda image: all_pairs(block, image)):
         loss = (forward(x) * target).sum()
         results.append([loss, *torch.autograd.grad(loss, [x, *block.parameters()], allow_unused=True)])
-    for got, expected in zip(*results, strict=True):
+    for got, expected, in_one in zip(*results, strict=True):
         torch.testing.assert_close(got, expected)
+        torch.testing.assert_close(in_one, expected)
 
 
 def test_memory_grows_with_the_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
