@@ -9,6 +9,7 @@ import numpy as np
 
 from finewave.errors import InputError
 from finewave.inference.matching.band_matching import wavelengths_of
+from finewave.inference.matching.units import is_other_quantity
 from finewave.inference.tiling.sources import OpenScene
 from finewave.physics.requested_bands import requested_bands
 from finewave.physics.sensors import get_sensor
@@ -154,7 +155,13 @@ def _covered(sensor: Sensor, name: str, model: Model) -> tuple[Sensor, str]:
 
 
 def _nearest(candidates: list[Model], scene: xr.DataArray, sensor: Sensor, options: PredictOptions) -> Model:
-    """Return the weights that cover most bands, and of several those whose pixels are most like the scene's."""
+    """Return the weights that cover most bands, and of several those whose pixels are most like the scene's.
+
+    Of weights of another quantity than the scene's, spectra would be wrong however near pixels are.
+    """
+    given = scene.attrs.get("quantity")
+    same = [each for each in candidates if not is_other_quantity(given, each.data_facts.get("quantity"))]
+    candidates = same or candidates
     usable: list[tuple[int, Model]] = []
     refusals = []
     for model in candidates:

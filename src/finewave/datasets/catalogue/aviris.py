@@ -60,6 +60,7 @@ DATASETS = {
         sensor="ikonos",
         full_scale=None,
         dropped_bands=NOISY,
+        quantity="radiance",
         folder="remote",
         instructions="the compact files of the data folder: los_angeles_1.npz, gulfport.npz, salinas_a.npz, "
         "indian_pines_subset.npz, cat_island.npz, jasper_ridge.npz",

@@ -21,7 +21,7 @@ from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least, require
 from finewave.systems.registry import create_model, options_of, system_named
 
-LINEAR_IN_SPECTRA = ("kernel-ridge",)
+LINEAR_IN_SPECTRA = ("kernel-ridge", "ridge-knn")
 """Whose result at other wavelengths is that of training on these: the rest makes all bands first."""
 
 

@@ -60,7 +60,8 @@ class ResidualNeighbours(RidgeRegression):
         self.neighbours = neighbours
         self.register_buffer("spread", torch.ones(ms_bands))
         self.register_buffer("known", torch.rand(pixels, ms_bands))
-        self.register_buffer("residuals", 0.01 * torch.randn(pixels, hs_bands))
+        # of small numbers two digits are enough; of weights they are the largest part
+        self.register_buffer("residuals", (0.01 * torch.randn(pixels, hs_bands)).bfloat16())
 
     def forward(self, hr_msi: Tensor) -> Tensor:
         """Return the HR-HSI (B, C, H, W) of ``hr_msi`` (B, c, H, W)."""
