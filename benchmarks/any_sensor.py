@@ -1,4 +1,6 @@
-"""Reprint the tables on the page of `any-sensor`: ``python -m benchmarks.any_sensor [enmap cave vnir100 scale cost]``.
+"""Reprint the tables on the page of `any-sensor`: ``python -m benchmarks.any_sensor [PART ...]``.
+
+Parts are ``enmap``, ``cave``, ``vnir100``, ``aviris``, ``scale`` and ``cost``; all without any.
 
 The weights for any sensor beside the weights made for one, beside the same network trained for a sensor that has no
 weights, at a scale and at wavelengths that nothing was trained for, and what they cost. Validation scenes of the data
@@ -31,23 +33,29 @@ from finewave.zoo.flops import flops_of
 from finewave.zoo.model import Model
 
 SPECIALISED = {
-    "enmap": ("sentinel2-enmap", "sentinel2-10m-enmap", "landsat8-enmap", "superdove-enmap"),
+    "enmap": ("sentinel2-enmap", "sentinel2-10m-enmap", "landsat8-enmap", "superdove-enmap", "sentinel2-enmap-x2"),
     "cave": ("scene-ridge-cave", "mstpp-cave"),
     "vnir100": (
         *("ikonos-vnir100-x2", "ikonos-vnir100-x4", "worldview2-vnir100-x2", "worldview2-vnir100-x4"),
         *("sentinel2-10m-vnir100-x2", "sentinel2-10m-vnir100-x4"),
     ),
+    "aviris": ("ikonos-aviris-x2", "ikonos-aviris-x4"),
 }
 UNSEEN = {
     "enmap": ("rapideye", "planetscope-ps2.sd", "modis", "aster", "pleiades"),
     "cave": ("nikon-d700", "sigma-sd-merrill", "srgb"),
     "vnir100": ("rapideye", "micasense-rededge-mx", "dji-p4m"),
+    "aviris": ("rapideye", "planetscope-ps2.sd"),
 }
 """Sensors for which there are no weights."""
 CLOSED_FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "enmap": ("kernel-ridge", {"centres": 1000}),
     "cave": ("scene-ridge", {}),
-    "vnir100": ("kernel-ridge", {"centres": 1000}),
+    "vnir100": ("ridge-knn", {}),
+    "aviris": (
+        "ensemble-ssr",
+        {"members": ["knn", "kernel-ridge"], "options": [{}, {"centres": 500, "penalty": 1e-3}]},
+    ),
 }
 """What a training for one sensor is."""
 SCALE, ASKED = 3.7, "430:860:5"
@@ -198,7 +206,8 @@ def _on(asked: NDArray[Any], known: NDArray[Any], image: Tensor) -> Tensor:
 def cost() -> None:
     """Print processor time of a solution and of a prediction, and FLOPs a pixel."""
     print("\nseconds to solve for a sensor; microseconds and FLOPs a pixel")
-    for name, sensor in (("enmap", "rapideye"), ("cave", "nikon-d700"), ("vnir100", "rapideye")):
+    sensors = {"enmap": "rapideye", "cave": "nikon-d700", "vnir100": "rapideye", "aviris": "rapideye"}
+    for name, sensor in sensors.items():
         weights = fw.load_model(f"any-sensor-{name}")
         response = torch.from_numpy(fw.get_sensor(sensor).response(known_wavelengths(weights))).float()
         start = time.process_time()

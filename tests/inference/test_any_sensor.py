@@ -69,7 +69,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def save_weights(folder: Path, name: str, brighter: float = 0.0) -> Path:
+def save_weights(folder: Path, name: str, brighter: float = 0.0, quantity: str | None = None) -> Path:
     """Save weights with a library of 42 bands, trained for `BROAD`."""
     camera = yaml_of(folder, BROAD)
     response = torch.from_numpy(fw.get_sensor(camera).response(NM)).float()
@@ -83,7 +83,7 @@ def save_weights(folder: Path, name: str, brighter: float = 0.0) -> Path:
     card = describe(
         net, name=name, wavelengths_nm=NM.tolist(), ms_bands=list(BROAD), sensor=camera,
         ms_wavelengths_nm=[centre for centre, _ in BROAD.values()], degradation={"kernel": "gaussian", "scale": 1},
-        data={"dataset": "toy", "unreliable_nm": [[400.0, 415.0]]},
+        data={"dataset": "toy", "quantity": quantity, "unreliable_nm": [[400.0, 415.0]]},
     )  # fmt: skip
     return Model(net.eval(), card).save(folder / name)
 
@@ -109,6 +109,21 @@ def test_pixels_choose_among_weights(weights: Path, tmp_path: Path, monkeypatch:
     swir = yaml_of(tmp_path, {"a": (1600, 40), "b": (2200, 40)}, "swir")
     with pytest.raises(fw.InputError, match="cover less than half of these bands"):
         fw.super_resolve(observed(camera)[:2], "any-sensor", sensor=swir)
+
+
+def test_weights_of_another_quantity_are_not_chosen(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However near their pixels are: spectra of radiance are not those of reflectance."""
+    radiance = save_weights(tmp_path, "any-sensor-radiance", quantity="radiance")
+    bright = save_weights(tmp_path, "any-sensor-bright", 0.5)
+    names = [str(radiance), str(bright)]
+    monkeypatch.setattr("finewave.inference.sensor_choice.weights_with_library", lambda: names)
+    camera = weights_camera(weights)
+    scene = observed(camera)
+    assert model_for("any-sensor", scene, PredictOptions(sensor=camera)).name == "any-sensor-bright"
+    scene.attrs["quantity"] = "radiance in W/(m2 sr um)"
+    assert model_for("any-sensor", scene, PredictOptions(sensor=camera)).name == "any-sensor-radiance"
 
 
 def test_a_user_without_a_home_folder_has_no_cache(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

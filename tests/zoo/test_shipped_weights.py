@@ -18,7 +18,7 @@ from finewave.evaluation.evaluator import evaluate_model, reference_options
 from finewave.zoo.distribution.bundled_weights import weight_folders
 
 NAMES = fw.list_models(trained=True)
-BELOW_THE_FLOOR = ("awan-cave", "mstpp-cave", "ikonos-aviris-x2", "any-sensor-vnir100")
+BELOW_THE_FLOOR = ("awan-cave", "mstpp-cave")
 """As README says: a regression and nearest neighbours together are better."""
 
 
@@ -33,7 +33,7 @@ def test_size_and_card(name: str) -> None:
     assert (folder / "model.safetensors").stat().st_size < 10e6
     card = fw.load_model(name).card
     assert card.name == name
-    assert card.receptive_field is None or card.receptive_field > 0  # None: the whole image
+    assert card.receptive_field is None or card.receptive_field >= 0  # None: the whole image
     of_its_bands = () if fw.load_model(name).bands_of(card.output) is None else ("wavelengths_nm", "ms_bands", "sensor")
     for fact in (*of_its_bands, "degradation", "data", "recipe", "commit", "seed"):
         assert getattr(card, fact) is not None, fact
