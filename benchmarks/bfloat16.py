@@ -48,6 +48,7 @@ def pairs(
     """
     card = model.card
     assert card is not None
+    assert card.metrics is not None
     assert card.degradation is not None
     dataset = next(iter(card.metrics)).partition("/")[0]
     names = known_split(dataset)[split][:most]

@@ -227,6 +227,9 @@ def with_measured(
         else figures.setdefault(what, {}).setdefault(kind_of(machine), {})
     )
     place[name] = {"machine": machine, "engines": {**place.get(name, {}).get("engines", {}), **found}}
+    order = [*MODELS, *place]
+    for known in sorted(place, key=order.index):  # as a dict keeps them
+        place[known] = place.pop(known)
     return figures
 
 

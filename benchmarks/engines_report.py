@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.machines import when
+from benchmarks.machines import what_of, when
 from finewave.zoo.precision import keeps_its_digits
 
 GAIN = 1.3
@@ -28,8 +28,8 @@ def page_of(figures: Mapping[str, Any]) -> str:
         "",
         "```text",
         "pip install openvino",
-        "python -m benchmarks.engines --losses docs --cache /tmp/engines    # what they change; leaves what they need",
-        "python -m benchmarks.engines --times docs --cache /tmp/engines     # how long they take",
+        "python -m benchmarks.engines --losses docs --cache engines    # what they change; leaves what they need there",
+        "python -m benchmarks.engines --times docs --cache engines     # how long they take",
         "```",
         "",
         *_wrapped(
@@ -56,9 +56,9 @@ def page_of(figures: Mapping[str, Any]) -> str:
         lines += _wrapped(
             "Change of the means of PSNR, SSIM and SAM against PyTorch in float32, over the middles of the first six "
             "validation scenes of each card's data set; scenes smaller than 128 x 128 pixels continue as in a mirror. "
-            "torch.compile and bfloat16 as on " + when(each["machine"] for each in losses.values()) + "."
+            "Measured on " + what_of(each["machine"] for each in losses.values()) + "."
         )
-        lines += ["", *_table(["weights", *_engines(losses)[1:]], _loss_rows(losses))]
+        lines += ["", *_table(["weights", *_compared(losses)], _loss_rows(losses))]
     missing = _missing(losses or next(iter(times.values()), {}))
     if missing:
         lines += ["", "## Not taken", "", *_table(["weights", "engines", "reason"], missing)]
@@ -67,6 +67,11 @@ def page_of(figures: Mapping[str, Any]) -> str:
 
 def _engines(networks: NETWORKS) -> list[str]:
     return list(dict.fromkeys(engine for each in networks.values() for engine in each["engines"]))
+
+
+def _compared(networks: NETWORKS) -> list[str]:
+    """Return the engines without the one that the others are compared with."""
+    return [engine for engine in _engines(networks) if engine != "PyTorch float32"]
 
 
 def _default_of(engines: Mapping[str, Mapping[str, Any]]) -> str | None:
@@ -107,7 +112,7 @@ def _loss_rows(networks: NETWORKS) -> list[list[str]]:
     rows = []
     for name, each in networks.items():
         cells = []
-        for engine in _engines(networks)[1:]:  # without the one that the others are compared with
+        for engine in _compared(networks):
             found = each["engines"].get(engine, {})
             if "psnr" in found:
                 cells.append(f"{found['psnr']:+.3f} dB, {found['ssim']:+.4f}, {found['sam']:+.3f}°")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -17,15 +17,25 @@ def kind_of(machine: Mapping[str, Any]) -> str:
 def when(machines: Iterable[Mapping[str, Any]]) -> str:
     """Return processor, load, version, dates and revisions of runs on one kind of machine, on one line."""
     known = list(machines)
-
-    def values(key: str) -> str:
-        return ", ".join(dict.fromkeys(str(each[key] or "unknown") for each in known))
-
     first = known[0]
-    instructions = "" if first["gpu"] else f" with {kind_of(first)}"
-    where = (
-        first["gpu"] or f"{values('cores')} cores of {values('processor')}{instructions}, {values('threads')} threads"
-    )
+    cores, threads = _values(known, "cores"), _values(known, "threads")
+    where = first["gpu"] or f"{cores} cores of {_values(known, 'processor')} with {kind_of(first)}, {threads} threads"
     loads = [each["load"] for each in known if each["load"] is not None]
     load = f", load {max(loads):g} at {'the start' if len(known) == 1 else 'most'}" if loads else ""
-    return f"{where}{load}; PyTorch {values('torch')}, {values('date')}, commit {values('commit')}"
+    return f"{where}{load}; {_software(known)}"
+
+
+def what_of(machines: Iterable[Mapping[str, Any]]) -> str:
+    """Return what the values that were computed depend on: kinds of processors, version, dates and revisions."""
+    known = list(machines)
+    kinds = ", ".join(dict.fromkeys(kind_of(each) for each in known))
+    return f"{_values(known, 'processor')} with {kinds}; {_software(known)}"
+
+
+def _software(machines: Sequence[Mapping[str, Any]]) -> str:
+    torch, dates, commits = (_values(machines, key) for key in ("torch", "date", "commit"))
+    return f"PyTorch {torch}, {dates}, commit {commits}"
+
+
+def _values(machines: Sequence[Mapping[str, Any]], key: str) -> str:
+    return ", ".join(dict.fromkeys(str(each[key] or "unknown") for each in machines))
