@@ -182,6 +182,16 @@ def net_options(net: SRNetwork) -> dict[str, Any]:
     return {key: net.config[key] for key in ("features", "blocks", "degradation")}
 
 
+def test_a_mean_of_means_has_folds(small_store: Path) -> None:
+    """Made consistent, a mean with itself is what it was."""
+    inner = {"members": ["quadratic", "ridge"]}
+    twice = {"members": ["ensemble-ssr"] * 2, "options": [inner] * 2}
+    rows = {"inner": ("ensemble-ssr", inner), "whole": ("ensemble-ssr", twice)}
+    scores = evaluate_folds(rows, "cave", 2, store=Store(small_store))["rows"]
+    for name, image in scores["inner"]["images"].items():
+        assert scores["whole"]["images"][name]["psnr"] == pytest.approx(image["psnr"], abs=1e-3)
+
+
 def test_bootstrap_interval_of_a_known_spread() -> None:
     """Of many values it is that of the normal law: the mean and 1.96 standard errors."""
     values = np.random.default_rng(1).normal(30, 2, 400)

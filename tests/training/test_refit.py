@@ -33,6 +33,20 @@ def test_a_system_is_fitted_by_its_defaults_and_by_options() -> None:
     assert (plan.rows, plan.protocol, plan.refits) == ({"residual-fusion": ("residual-fusion", {})}, {"scale": 8}, {})
 
 
+def test_means_have_the_options_of_their_recipes() -> None:
+    name = "residual-fusion-cave-x4+local-regression"
+    plan = fold_rows(name, "cave", baseline=True)
+    system, options = plan.rows[name]
+    assert (system, options["members"]) == ("ensemble-fusion", ["residual-fusion", "local-regression"])
+    assert (options["options"][0]["steps"], options["options"][1]) == (1000, {})
+    assert plan.refits == {name: Refit(42, None)}
+    assert plan.protocol["scale"] == 4
+    with pytest.raises(InputError, match="recipes of one mean have one scale"):
+        fold_rows("residual-fusion-cave-x4+residual-fusion-cave-x8", "cave", baseline=False)
+    with pytest.raises(InputError, match="starts from trained weights is scored over folds alone"):
+        fold_rows("residual-sr-cave-x4+residual-sr-cave-x4", "cave", baseline=False)
+
+
 def test_what_cannot_be_fitted_again() -> None:
     with pytest.raises(InputError, match=r"folds are for what is refitted for each \(.*'mstpp-cave' is not"):
         fold_rows("mstpp-cave", "cave", baseline=False)
