@@ -133,7 +133,7 @@ def write_scene(path: Path, size: tuple[int, int], wavelengths: list[float]) -> 
     y, x = np.arange(rows, dtype=np.float32)[:, None], np.arange(columns, dtype=np.float32)
     values = np.empty((len(wavelengths), rows, columns), np.float32)
     for band in range(len(wavelengths)):
-        waves = np.sin(x / (17 + band)) * np.cos(y / (29 - band))
+        waves = np.sin(x / (17 + band)) * np.cos(y / (29 + band))
         values[band] = 0.4 + 0.2 * waves + 0.02 * random.standard_normal(size, dtype=np.float32)
     scene = make_scene(np.clip(values, 0, 1), wavelengths=wavelengths)
     place = ("EPSG:32633", (10.0, 0.0, 300_000.0, 0.0, -10.0, 5_200_000.0))

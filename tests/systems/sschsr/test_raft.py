@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from finewave.systems.sschsr import raft
 from finewave.systems.sschsr.raft import RAFT, Correlation, Encoder, convex_upsample, sequence_loss
 
 
@@ -25,6 +26,19 @@ def test_lookup_reads_the_correlation_at_its_place() -> None:
     # second entry of the window: x one less, y the same
     torch.testing.assert_close(found[:, 1, :, 1:], (a[..., 1:] * b[..., :-1]).sum(1) / 2)
     assert not found[:, 1, :, 0].any()
+
+
+def test_of_many_pixels_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    a, b = torch.randn(2, 4, 9, 16), torch.randn(2, 4, 9, 16)
+    places = 10 * torch.rand(2, 2, 9, 16)
+    with torch.no_grad():
+        kept = Correlation(a, b, radius=2)
+        monkeypatch.setattr(raft, "STORED", 2 * 9 * 16 * 50)
+        few = Correlation(a, b, radius=2)
+        assert [len(range(9 * 16)[part]) for part in few.parts] == [50, 50, 44]
+        torch.testing.assert_close(few.lookup(places), kept.lookup(places), rtol=0, atol=1e-6)
+    assert len(Correlation(a, b).parts) == 1, "gradients need all of them"
 
 
 def test_levels_down_to_one_pixel() -> None:

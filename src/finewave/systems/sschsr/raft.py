@@ -10,7 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from finewave.nn.exporting import exporting
 from finewave.nn.warping import pixel_grid, sample_at
+
+STORED = 2**26
+"""Pairs of pixels whose correlations are kept, 268 MB: those of images of 724 x 724 pixels. They grow with the fourth
+power of the side; of larger images they are computed in each iteration again, for some of the pixels at a time."""
 
 
 def _norm(kind: str, channels: int) -> nn.Module:
@@ -71,15 +76,26 @@ class Correlation:
     """
 
     def __init__(self, first: Tensor, second: Tensor, levels: int = 4, radius: int = 4) -> None:
-        self.radius = radius
+        self.levels, self.radius, self.size = levels, radius, second.shape[2:]
         with torch.autocast(first.device.type, enabled=False):
             wide = torch.promote_types(first.dtype, torch.float32)
-            a, b = first.to(wide).flatten(2), second.to(wide).flatten(2)
-            volume = (a.transpose(1, 2) @ b / first.shape[1] ** 0.5).reshape(-1, 1, *second.shape[2:])
-        self.pyramid = [volume]
-        for _ in range(levels - 1):
-            volume = F.avg_pool2d(volume, 2)
-            self.pyramid.append(volume)
+            # not the product is divided: of all pairs, one copy is enough
+            self.first = (first.to(wide) / first.shape[1] ** 0.5).flatten(2)
+            self.second = second.to(wide).flatten(2)
+        pixels, others = self.first.shape[2], self.second.shape[2]
+        at_once = torch.is_grad_enabled() or exporting() or len(first) * pixels * others <= STORED
+        step = pixels if at_once else max(1, STORED // (len(first) * others))
+        self.parts = [slice(start, min(start + step, pixels)) for start in range(0, pixels, step)]
+        self.stored = self._pyramid(self.parts[0]) if at_once else None
+
+    def _pyramid(self, part: slice) -> list[Tensor]:
+        """Return the correlations (B n, 1, h', w') of some of the pixels of the first map, by level."""
+        with torch.autocast(self.first.device.type, enabled=False):
+            volume = (self.first[:, :, part].transpose(1, 2) @ self.second).reshape(-1, 1, *self.size)
+        pyramid = [volume]
+        for _ in range(self.levels - 1):
+            pyramid.append(F.avg_pool2d(pyramid[-1], 2))
+        return pyramid
 
     def lookup(self, coordinates: Tensor) -> Tensor:
         """Return correlations (B, L (2r + 1)^2, h, w) around ``coordinates`` (B, 2, h, w), in pixels of the second.
@@ -89,12 +105,14 @@ class Correlation:
         batch, _, height, width = coordinates.shape
         d = torch.arange(-self.radius, self.radius + 1, dtype=coordinates.dtype, device=coordinates.device)
         window = torch.stack(torch.meshgrid(d, d, indexing="ij"))[None]
-        centres = coordinates.permute(0, 2, 3, 1).reshape(-1, 2, 1, 1)
-        samples = []
-        for level, volume in enumerate(self.pyramid):
-            values = sample_at(volume, centres / 2**level + window)
-            samples.append(values.view(batch, height, width, -1))
-        return torch.cat(samples, -1).permute(0, 3, 1, 2)
+        places = coordinates.flatten(2).transpose(1, 2)
+        parts = []
+        for part in self.parts:
+            centres = places[:, part].reshape(-1, 2, 1, 1)
+            pyramid = self._pyramid(part) if self.stored is None else self.stored
+            samples = [sample_at(each, centres / 2**level + window) for level, each in enumerate(pyramid)]
+            parts.append(torch.cat([each.view(batch, -1, len(d) ** 2) for each in samples], -1))
+        return torch.cat(parts, 1).view(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
 class SepConvGRU(nn.Module):
