@@ -15,7 +15,7 @@ from finewave.datasets import preparation
 from finewave.datasets import store as stores
 from finewave.datasets.base import Dataset, Region
 from finewave.datasets.preparation import settled
-from finewave.datasets.registry import get_dataset, list_datasets, prepare
+from finewave.datasets.registry import get_dataset, list_datasets, open_scenes, prepare
 from finewave.datasets.store import Store, checksum
 from finewave.physics.sensors import get_sensor
 from tests.datasets.layouts import LAYOUTS, Layout
@@ -36,6 +36,19 @@ def published(layout: Layout, tmp_path: Path) -> Path:
 def of(*names: str) -> pytest.MarkDecorator:
     """Only these data sets."""
     return pytest.mark.parametrize("layout", names, indirect=True)
+
+
+def test_a_folder_that_nobody_made_is_not_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINEWAVE_PREPARED", str(tmp_path / "prepared"))
+    monkeypatch.setenv("FINEWAVE_DATA", str(tmp_path / "nowhere"))
+    missing = "cave lacks cloth \\({}\\); run: finewave data prepare cave --from FOLDER"
+    with pytest.raises(fw.InputError, match=missing.format("it is not prepared")):
+        open_scenes("cave", ["cloth"])
+    monkeypatch.setenv("FINEWAVE_DATA", str(tmp_path))
+    (tmp_path / "cave/balloons_ms").mkdir(parents=True)
+    (tmp_path / "cave/balloons_ms/balloons_ms_01.png").touch()
+    with pytest.raises(fw.InputError, match=missing.format(f"{tmp_path / 'cave'} lacks them")):
+        open_scenes("cave", ["cloth"])
 
 
 def test_all_that_finewave_knows_have_a_layout_here() -> None:

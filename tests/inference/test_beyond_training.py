@@ -155,6 +155,21 @@ def test_radiance_is_said_with_what_the_card_expects(model: Model, unit: str) ->
         fw.super_resolve(scene_of(0.11, 0.29, quantity=unit), silent)
 
 
+def test_radiance_of_a_file_is_said_once(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the model's card, which knows more than the product's reader."""
+    unit = "radiance in W/(m2 sr um)"
+    fw.save_scene(scene_of(0.11, 0.29, quantity=unit), tmp_path / "scene.tif")
+    monkeypatch.setattr("finewave.io.open_save.FORMATS", ())  # every file is one of a product
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fw.open_scene(tmp_path / "scene.tif")
+        (opened,) = [str(each.message) for each in caught if "radiance" in str(each.message)]
+        predict_file(tmp_path / "scene.tif", tmp_path / "out.tif", model)
+    (_, predicted) = [str(each.message) for each in caught if "radiance" in str(each.message)]
+    assert opened.endswith("give them a product of reflectance")
+    assert "land was trained on surface reflectance" in predicted
+
+
 def test_digital_numbers_of_a_file_are_said_with_the_scale_that_was_assumed(model: Model, tmp_path: Path) -> None:
     numbers = np.random.default_rng(5).integers(1100, 2900, (3, 40, 30)).astype(np.uint16)
     with rasterio.open(tmp_path / "dn.tif", "w", driver="GTiff", count=3, height=40, width=30, dtype="uint16") as file:

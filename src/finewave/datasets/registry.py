@@ -358,7 +358,9 @@ def open_scenes(name: str | Dataset, scenes: Iterable[str]) -> SceneSource:
         if all(scene in source for scene in requested):
             return source
     missing = [scene for scene in requested if not any(scene in source for source in sources)]
+    places = [str(each) for each in (path, folder) if each.exists()]  # a default folder that nobody made says nothing
+    why = f"{' and '.join(places)} lack{'s' if len(places) == 1 else ''} them" if places else "it is not prepared"
     raise InputError(
-        f"{dataset.name} lacks {listed(missing) or 'a folder that holds all scenes at once'} "
-        f"(neither {path} nor {folder} has all); run: finewave data prepare {dataset.name} --from FOLDER"
+        f"{dataset.name} lacks {listed(missing) or 'a folder that holds all scenes at once'} ({why}); "
+        f"run: finewave data prepare {dataset.name} --from FOLDER"
     )

@@ -181,9 +181,11 @@ def _of_multispectral(image: xr.DataArray, options: PredictOptions) -> dict[str,
         return facts
     sensor = _sensor(options.sensor)
     if len(sensor.bands) != image.sizes["band"]:
+        from finewave.physics.sensors import split_bands
+
         raise InputError(
             f"the sensor {options.sensor} has {len(sensor.bands)} bands ({', '.join(sensor.bands)}), the guide "
-            f"{image.sizes['band']}; name those that it has: --sensor {options.sensor.partition(':')[0]}:BAND,..."
+            f"{image.sizes['band']}; name those that it has: --sensor {split_bands(options.sensor)[0]}:BAND,..."
         )
     if centres is None:
         facts |= {"ms_bands": list(sensor.bands), "ms_wavelengths_nm": _centres(sensor)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
@@ -38,7 +38,7 @@ from finewave.io.open_options import BANDS_BY_RESOLUTION
 from finewave.io.open_save import open_scene, save_scene
 from finewave.io.sole_writer import sole_writer
 from finewave.process.collector import resume_collector
-from finewave.warnings import FinewaveWarning
+from finewave.warnings import FinewaveWarning, RadianceWarning
 from finewave.zoo.distribution import hub
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class InputFiles:
         self.opened: list[xr.DataArray] = []
         try:
             for path, keywords in zip(self.paths, self.keywords, strict=False):
-                self.opened.append(open_scene(path, **keywords))
+                self.opened.append(_opened(path, keywords))
         except BaseException:
             self.close()
             raise
@@ -254,7 +254,7 @@ class InputFiles:
     def _reopen(self, resolution: float | None) -> None:
         self.keywords[0]["resolution"] = resolution
         self.scene.close()
-        self.opened[0] = open_scene(self.paths[0], **self.keywords[0])
+        self.opened[0] = _opened(self.paths[0], self.keywords[0])
 
     def close(self) -> None:
         """Close both."""
@@ -378,6 +378,13 @@ def _check_target(output: Path) -> None:
             raise InputError(f"cannot write {output}: it exists and is not a Zarr store; choose another name")
     elif output.is_dir():
         raise InputError(f"cannot write {output}: it is a folder; give the name of a file")
+
+
+def _opened(path: Location, keywords: Mapping[str, Any]) -> xr.DataArray:
+    """Return a scene; whether the model takes its quantity is said when they are put together."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RadianceWarning)
+        return open_scene(path, **keywords)
 
 
 def _has_bands(scene: xr.DataArray, model: RunnableModel) -> bool:

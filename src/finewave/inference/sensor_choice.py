@@ -12,7 +12,7 @@ from finewave.inference.matching.band_matching import wavelengths_of
 from finewave.inference.matching.units import is_other_quantity
 from finewave.inference.tiling.sources import OpenScene
 from finewave.physics.requested_bands import requested_bands
-from finewave.physics.sensors import get_sensor
+from finewave.physics.sensors import get_sensor, split_bands
 from finewave.physics.sensors.sensor import Sensor
 from finewave.scene import band_values
 from finewave.warnings import FinewaveWarning
@@ -85,7 +85,7 @@ def model_for(model: Any, scene: xr.DataArray, options: PredictOptions, pixels: 
     if len(candidates) != 1:
         candidates = [_nearest(candidates, scene, sensor, options)]
     chosen = candidates[0]
-    if options.sensor is None or ":" not in str(options.sensor):  # bands that are named one by one are all wanted
+    if options.sensor is None or split_bands(options.sensor)[1] is None:  # bands named one by one are all wanted
         sensor, name = _covered(sensor, name, chosen)
     return for_sensor(chosen, sensor, options.wavelengths, pixels=pixels, name=name)
 
@@ -151,7 +151,7 @@ def _covered(sensor: Sensor, name: str, model: Model) -> tuple[Sensor, str]:
         stacklevel=4,
     )
     chosen = sensor.select(fitting)
-    return chosen, f"{name.partition(':')[0]}:{','.join(chosen.bands)}"
+    return chosen, f"{split_bands(name)[0]}:{','.join(chosen.bands)}"
 
 
 def _nearest(candidates: list[Model], scene: xr.DataArray, sensor: Sensor, options: PredictOptions) -> Model:

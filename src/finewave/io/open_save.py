@@ -15,7 +15,7 @@ from finewave.errors import InputError, unknown_name
 from finewave.extras import missing_format
 from finewave.io.network.location import Location, Remote, location_of
 from finewave.text.plain_numbers import as_plain
-from finewave.warnings import FinewaveWarning
+from finewave.warnings import FinewaveWarning, RadianceWarning
 
 if TYPE_CHECKING:
     import numpy as np
@@ -258,7 +258,8 @@ def _with_quantity(scene: xr.DataArray, source: Location, *, is_product: bool) -
     """Warn of a product of radiance."""
     quantity = str(scene.attrs.get("quantity", ""))
     if quantity.startswith("radiance") and is_product:
-        _warn(f"{source} holds {quantity}, not reflectance, which models expect; give them a product of reflectance")
+        message = f"{source} holds {quantity}, not reflectance, which models expect; give them a product of reflectance"
+        warnings.warn(message, RadianceWarning, stacklevel=3)
     return scene
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from finewave.errors import InputError
-from finewave.physics.sensors import get_sensor
+from finewave.physics.sensors import get_sensor, split_bands
 
 MODELLED = """
 name: My_Camera
@@ -25,6 +25,20 @@ def write(folder: Path, text: str) -> Path:
     path = folder / "mine.yaml"
     path.write_text(text)
     return path
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("sentinel2a:B2,B3", ("sentinel2a", "B2,B3")),
+        ("sentinel2a", ("sentinel2a", None)),
+        ("C:\\cameras\\mine.yaml", ("C:\\cameras\\mine.yaml", None)),
+        ("C:/cameras/mine.yaml", ("C:/cameras/mine.yaml", None)),
+        ("C:\\cameras\\mine.yaml:red,nir", ("C:\\cameras\\mine.yaml", "red,nir")),
+    ],
+)
+def test_the_colon_of_a_drive_is_not_that_of_bands(query: str, expected: tuple[str, str | None]) -> None:
+    assert split_bands(query) == expected
 
 
 def test_bands_by_centre_and_width(tmp_path: Path) -> None:

@@ -54,14 +54,22 @@ def get_sensor(sensor: str | Path | Sensor, bands: str | int | Iterable[str | in
     return resolved if bands is None else resolved.select(bands)
 
 
+def split_bands(query: str | Path) -> tuple[str | Path, str | None]:
+    """Return a sensor's name or file, and the bands after its colon; None if there are none, as after a drive's."""
+    if isinstance(query, str) and not Path(query).exists():
+        name, colon, bands = query.rpartition(":")
+        if colon and not set(bands) & set("/\\"):
+            return name, bands
+    return query, None
+
+
 def _find(query: str | Path) -> Sensor:
     """Return a sensor by file or name, with the bands after a colon."""
     if not isinstance(query, str | Path):
         raise InputError(f"a sensor is given by a name, a CSV or YAML file or a Sensor, not a {type(query).__name__}")
-    if isinstance(query, str) and not Path(query).exists():
-        name, colon, bands = query.rpartition(":")
-        if colon and not set(bands) & set("/\\"):  # a drive's colon is followed by a path
-            return _find(name).select([band.strip() for band in bands.split(",") if band.strip()])
+    name, bands = split_bands(query)
+    if bands is not None:
+        return _find(name).select([band.strip() for band in bands.split(",") if band.strip()])
     if Path(query).suffix.lower() == ".csv":
         return read_csv_sensor(query)
     if Path(query).suffix.lower() in (".yaml", ".yml"):
