@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from finewave.nn.exporting import exporting
 
-STRIP_BYTES = 24 * 2**20
-"""Bytes of the features of a strip: small beside a tile's, with few rows computed twice."""
+STRIP_BYTES = 44 * 2**20
+"""Bytes of the features of a strip. Of 64 features in float32 and a tile of 512 pixels with its halo it is a half, and
+1 % of the arithmetic is done twice; smaller ones do more."""
 
 
 def makes_strips(image: Tensor, features_bytes: int, *modules: nn.Module) -> bool:

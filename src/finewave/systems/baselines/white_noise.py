@@ -24,8 +24,8 @@ WINDOW = 2.0
 """Standard deviation in HR pixels of the windows of the Wiener filter."""
 LEFT = 0.3
 """About the part of the variance that the filter leaves."""
-FILTER_BYTES = 10
-"""Bytes of the filter for each pixel and entry of a matrix of its bands, of strips four times as high as elsewhere: the
+FILTER_BYTES = 20
+"""Bytes of the filter for each pixel and entry of a matrix of its bands, of strips twice as high as elsewhere: the
 filter sees far around a strip."""
 DETAIL = ((1.0, -2.0, 1.0), (-2.0, 4.0, -2.0), (1.0, -2.0, 1.0))
 """Second differences along rows of those along columns: edges along either vanish. The squares sum to 36."""

@@ -207,8 +207,8 @@ class ResidualFusion(SRNetwork):
         wide = torch.promote_types(images["lr_hsi"].dtype, torch.float32)
         h, x = images["lr_hsi"].to(wide), images["hr_msi"].to(wide)
         if name == "noise":
-            x, noise = without_noise(h, x, self.scale)
-            return {"hr_msi": x, "hs_noise": noise.hs, "ms_noise": noise.ms}
+            filtered, found = without_noise(h, x, self.scale)
+            return {"hr_msi": filtered, "hs_noise": found.hs, "ms_noise": found.ms}
         noise = Noise(images["hs_noise"], images["ms_noise"]) if self.noise_aware else None
         if name in self._maps:
             return self._refined(self._maps.index(name), h, x, images, noise)
