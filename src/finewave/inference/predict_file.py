@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
@@ -199,8 +199,9 @@ class InputFiles:
         ]
         self.opened: list[xr.DataArray] = []
         try:
-            for path, keywords in zip(self.paths, self.keywords, strict=False):
-                self.opened.append(_opened(path, keywords))
+            with _radiance_said_with_the_model():
+                for path, keywords in zip(self.paths, self.keywords, strict=False):
+                    self.opened.append(open_scene(path, **keywords))
         except BaseException:
             self.close()
             raise
@@ -254,7 +255,8 @@ class InputFiles:
     def _reopen(self, resolution: float | None) -> None:
         self.keywords[0]["resolution"] = resolution
         self.scene.close()
-        self.opened[0] = _opened(self.paths[0], self.keywords[0])
+        with _radiance_said_with_the_model():
+            self.opened[0] = open_scene(self.paths[0], **self.keywords[0])
 
     def close(self) -> None:
         """Close both."""
@@ -380,11 +382,12 @@ def _check_target(output: Path) -> None:
         raise InputError(f"cannot write {output}: it is a folder; give the name of a file")
 
 
-def _opened(path: Location, keywords: Mapping[str, Any]) -> xr.DataArray:
-    """Return a scene; whether the model takes its quantity is said when they are put together."""
+@contextmanager
+def _radiance_said_with_the_model() -> Iterator[None]:
+    """Leave out the reader's warning of radiance: whether the model takes it is said when they are put together."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RadianceWarning)
-        return open_scene(path, **keywords)
+        yield
 
 
 def _has_bands(scene: xr.DataArray, model: RunnableModel) -> bool:

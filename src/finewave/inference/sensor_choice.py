@@ -163,7 +163,7 @@ def _nearest(candidates: list[Model], scene: xr.DataArray, sensor: Sensor, optio
     same = [each for each in candidates if not is_other_quantity(given, each.data_facts.get("quantity"))]
     candidates = same or candidates
     usable: list[tuple[int, Model]] = []
-    refusals = []
+    refusals: dict[float, str] = {}
     for model in candidates:
         fitting = covered_by(known_wavelengths(model).tolist(), sensor)
         try:
@@ -172,11 +172,14 @@ def _nearest(candidates: list[Model], scene: xr.DataArray, sensor: Sensor, optio
                     warnings.simplefilter("ignore", FinewaveWarning)
                     requested_bands(sensor_or_numbers(options.wavelengths), known_wavelengths(model), model.name)
         except InputError as error:
-            refusals.append(str(error))
+            refusals[float(np.ptp(known_wavelengths(model)))] = str(error)
             continue
         usable.append((len(fitting), model))
     if not usable:
-        raise InputError(refusals[0] if refusals else f"there are no weights of {ANY_SENSOR} on this machine")
+        # that of the widest spectra says what can be had
+        raise InputError(
+            refusals[max(refusals)] if refusals else f"there are no weights of {ANY_SENSOR} on this machine"
+        )
     most = max(count for count, _ in usable)
     if most < LEAST_BANDS:
         return usable[0][1]  # refused with the numbers
