@@ -60,10 +60,10 @@ def noise_of_bands(image: Tensor, scale: int) -> Tensor:
 def signal_to_noise(lr_hsi: Tensor, hr_msi: Tensor) -> float:
     """Return the ratio in dB of the mean square of images (B, C, h, w), (B, c, s h, s w) to noise, the lower one."""
     ratios = []
-    for image, noise in (
-        (lr_hsi, noise_of_spectra(lr_hsi)),
-        (hr_msi, noise_of_bands(hr_msi, hr_msi.shape[2] // lr_hsi.shape[2])),
-    ):
+    scale = hr_msi.shape[2] // lr_hsi.shape[2]
+    for image, noise_of in ((lr_hsi, noise_of_spectra), (hr_msi, lambda each: noise_of_bands(each, scale))):
+        # one at a time: products of bands take a multiple of the images
+        noise = torch.cat([noise_of(each) for each in image.split(1)])
         least = torch.finfo(image.dtype).tiny
         ratios.append(10 * torch.log10(image.square().mean().clamp(min=least) / noise.median().clamp(min=least)))
     return float(min(ratios))
