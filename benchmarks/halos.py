@@ -25,6 +25,7 @@ from finewave.zoo.model import Model, load_model
 
 SCENES = ("balloons", "beads", "cloth", "fake_and_real_food", "jelly_beans", "pompoms")
 MODELS = (
+    "jssunet-cave-x2",
     "jssunet-cave-x4",
     "jssunet-photo-x4",
     "sspsr-cave-x4",

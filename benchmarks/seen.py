@@ -24,6 +24,7 @@ from finewave.zoo.seen import SeenPixels
 
 MODELS = (
     "awan-cave",
+    "jssunet-cave-x2",
     "jssunet-cave-x4",
     "jssunet-photo-x4",
     "mstpp-cave",
