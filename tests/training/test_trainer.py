@@ -157,7 +157,7 @@ def test_weights_can_be_the_start_of_another_run(finished: Path, overrides: list
 def _started(start: fw.Model, folder: Path, **model: int) -> dict[str, torch.Tensor]:
     start.save(folder)
     config = {"model": {"system": "jssunet", "stages": 1, "features": 8, "hs_bands": 5, "ms_bands": 3, **model}}
-    config |= {"init_from": str(folder), "seed": 0, "data": {"degradation": {}}}
+    config |= {"init_from": str(folder), "seed": 0, "data": {"degradation": {}}, "phase1": {}}
     return training.build_network(config, [], torch.empty(3, 5).numpy()).state_dict()
 
 
@@ -177,6 +177,21 @@ def test_weights_of_another_scale_and_width_are_refused(tmp_path: Path) -> None:
     start = fw.create_model("jssunet", scale=4, stages=1, features=12, hs_bands=5)
     with pytest.raises(fw.InputError, match="of shape"):
         _started(fw.Model(start), tmp_path, scale=2)
+
+
+def test_weights_of_another_system_are_refused_as_such(tmp_path: Path) -> None:
+    with pytest.raises(fw.InputError, match=r"^init_from=.* lacks "):
+        _started(fw.Model(fw.create_model("quadratic", hs_bands=5)), tmp_path, scale=2)
+
+
+def test_weights_of_another_scale_are_no_start_where_nothing_is_trained(tmp_path: Path) -> None:
+    start = fw.create_model("residual-sr", scale=4, hs_bands=3, features=4, blocks=1)
+    fw.Model(start).save(tmp_path)
+    parts = {"sr": "residual-sr", "ssr": "quadratic", "sr_options": {"features": 4, "blocks": 1}}
+    config = {"model": {"system": "sr-ssr", "scale": 2, "ms_bands": 3, "hs_bands": 5, **parts}}
+    config |= {"init_from": str(tmp_path), "seed": 0, "data": {"degradation": {}}}
+    with pytest.raises(fw.InputError, match="has scale 4, the network 2: .* as there is no phase"):
+        training.build_network(config, [], torch.empty(3, 5).numpy())
 
 
 def test_weights_of_one_part_start_a_composition_and_the_others_are_prepared(tmp_path: Path) -> None:

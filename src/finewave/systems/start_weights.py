@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from finewave.errors import InputError
 from finewave.systems.base import SRNetwork
 from finewave.systems.registry import config_of, create_model
 from finewave.systems.weights import fill_network
 
 
-def start_from(net: SRNetwork, start: SRNetwork, source: str) -> bool:
+def start_from(net: SRNetwork, start: SRNetwork, source: str, *, any_scale: bool = False) -> bool:
     """Fill a network, or the part of a composition that is of the same system, with the weights of another network.
-
-    The weights may be those of another scale: what depends on the scale stays as the network is created.
 
     Parameters
     ----------
@@ -22,6 +21,8 @@ def start_from(net: SRNetwork, start: SRNetwork, source: str) -> bool:
         Keeps its weights.
     source : str
         Where they are from, for messages.
+    any_scale : bool
+        Accept weights of another scale: what depends on the scale stays untrained, so a training has to follow.
 
     Returns
     -------
@@ -31,21 +32,27 @@ def start_from(net: SRNetwork, start: SRNetwork, source: str) -> bool:
     Raises
     ------
     InputError
-        The weights do not fit.
+        The weights do not fit, or are of another scale and that is not accepted.
     """
     part = None
     if net.system != start.system:
         part = next((part for part in net.parts if net.part(part).system == start.system), None)
     learner = net if part is None else net.part(part)
-    fill_network(learner, _tensors_at_scale(start, learner.scale), source)
+    tensors = start.state_dict()
+    if learner.system == start.system and learner.scale != start.scale:
+        if not any_scale:
+            raise InputError(
+                f"{source} has scale {start.scale}, the network {learner.scale}: what depends on the scale would stay "
+                "untrained, as there is no phase; use weights of this scale"
+            )
+        tensors = _tensors_at_scale(start, learner.scale)
+    fill_network(learner, tensors, source)
     return part is None
 
 
 def _tensors_at_scale(start: SRNetwork, scale: int) -> dict[str, Tensor]:
     """Return the tensors of a network at another scale: its own, and newly created ones where they depend on it."""
     tensors = start.state_dict()
-    if start.scale == scale:
-        return tensors
     system, config = config_of(start)
     created = create_model(system, **{**config, "scale": scale}).state_dict()
     return created | {k: v for k, v in tensors.items() if k in created and v.shape == created[k].shape}

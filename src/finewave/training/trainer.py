@@ -149,15 +149,16 @@ def _check_bands(config: dict[str, Any], store: Store, response: np.ndarray) -> 
 def build_network(config: dict[str, Any], scenes: Sequence[DegradedScene], response: np.ndarray) -> SRNetwork:
     """Return the untrained (or initialised) network of a recipe.
 
-    Weights to start from may be those of one part of a composition; the others are then prepared as without. They may
-    be those of another scale: what depends on the scale stays as the network is created.
+    Weights to start from may be those of one part of a composition; the others are then prepared as without. Where
+    phases follow, they may be those of another scale: what depends on the scale stays as the network is created.
     A network with the method ``prepare_from(samples, seed)`` receives the training scenes before training: an iterable
     of whole scenes as dicts of images by name, and the recipe's seed.
     """
     system, options = network_options(config)
     net = create_model(system, **options)
     start = config["init_from"]
-    complete = bool(start) and start_from(net, load_model(start).net, f"init_from={start}")
+    trains = any(key.startswith("phase") for key in config)
+    complete = bool(start) and start_from(net, load_model(start).net, f"init_from={start}", any_scale=trains)
     if net.prepares and not complete:
         net.prepare_from((scene.whole(response) for scene in scenes), config["seed"])
     if prefers_channels_last(net):
