@@ -41,6 +41,13 @@ def test_one_crop_times_the_batch_is_the_batch() -> None:
     assert flops_per_step(recipe, phases_of(recipe))[0] == pytest.approx(counter.get_total_flops(), rel=0.01)
 
 
+def test_what_a_phase_fixes_is_trained_by_the_next() -> None:
+    recipe = load_recipe("common-sr-ssr-cave-x4-short", ["data.crop=16"])
+    whole = {**recipe["phase2"], "part": None}
+    counted = flops_per_step(recipe, [recipe["phase1"], recipe["phase2"], whole])
+    assert counted[2] == flops_per_step(recipe, [whole])[0]
+
+
 def test_counting_leaves_random_numbers_alone() -> None:
     recipe = load_recipe("fcnn3d-cave-x4-short", ["data.crop=8"])
     torch.manual_seed(1)

@@ -34,7 +34,8 @@ def flops_of_training(recipe: dict[str, Any]) -> float:
         If the recipe trains with reference images.
     """
     phases = phases_of(recipe)
-    key = json.dumps(facts_of_cost(recipe, phases), sort_keys=True)
+    # the size of the blur, too: some networks invert it
+    key = json.dumps([facts_of_cost(recipe, phases), recipe["data"]["degradation"]], sort_keys=True)
     if key not in _COUNTED:
         _COUNTED[key] = flops_per_step(recipe, phases)
     return sum(phase["steps"] * flops for phase, flops in zip(phases, _COUNTED[key], strict=True))
@@ -44,7 +45,8 @@ def flops_per_step(recipe: dict[str, Any], phases: Sequence[dict[str, Any]]) -> 
     """Return the FLOPs of a training step of each phase, see `finewave.zoo.flops.flops_of`.
 
     Counted on one random crop and multiplied by the batch size: operations depend on shapes only, but some networks
-    look at values on their way, for which tensors without values do not suffice.
+    look at values on their way, for which tensors without values do not suffice. What checkpoints compute again does
+    not count.
     """
     import torch
 
@@ -61,6 +63,7 @@ def flops_per_step(recipe: dict[str, Any], phases: Sequence[dict[str, Any]]) -> 
             batch = random_batch(recipe, data["crop"], 1)
             batch["response"] = torch.rand(recipe["model"].get("ms_bands", 3), recipe["model"]["hs_bands"])
             counts.append(flops_of(partial(_step, objective_of(net, phase), net, batch))["all"] * data["batch_size"])
+            net.requires_grad_(True)  # as after a phase of a training: an objective may have fixed parts
     return tuple(counts)
 
 
