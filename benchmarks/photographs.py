@@ -207,7 +207,7 @@ def main() -> None:
         name=folder.name,
         sensor=options.sensor,
         degradation={"kernel": options.kernel, "scale": options.scale},
-        data={"dataset": "cave", "split": split},
+        data={"dataset": "cave", "split": {"train": split["train"]}},  # nothing is chosen by the others
     )
     Model(net, card).save(folder)
 

@@ -174,7 +174,12 @@ def test_folds_start_from_weights_that_have_not_seen_their_scenes(small_store: P
     assert scores["protocol"]["recipes"] == {"mine": {"seed": 3, "weights_sha256": digests}}
     (tmp_path / "net-fold-1-of-2").rename(tmp_path / "kept")
     (tmp_path / "net-fold-2-of-2").rename(tmp_path / "net-fold-1-of-2")
-    with pytest.raises(InputError, match=r"was trained on scene., scene., which fold 1 scores"):
+    with pytest.raises(InputError, match=r"was trained or chosen on scene., scene., which fold 1 scores"):
+        run(refits=refits)
+    split = {"train": list(dealt[0].training), "val": list(dealt[0].scored)}  # the best by scenes that are scored
+    card = describe(nets[0], name="net-fold-1-of-2", data={"dataset": "cave", "split": split})
+    Model(nets[0], card).save(tmp_path / "net-fold-1-of-2")
+    with pytest.raises(InputError, match=r"chosen on scene., scene., which fold 1 scores"):
         run(refits=refits)
 
 

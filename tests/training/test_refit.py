@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from finewave.errors import InputError
@@ -45,6 +47,22 @@ def test_means_have_the_options_of_their_recipes() -> None:
         fold_rows("residual-fusion-cave-x4+residual-fusion-cave-x8", "cave", baseline=False)
     with pytest.raises(InputError, match="starts from trained weights is scored over folds alone"):
         fold_rows("residual-sr-cave-x4+residual-sr-cave-x4", "cave", baseline=False)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("data: {store: scenes.zarr}", r"states data\.store; folds are of the data set's own spectra alone"),
+        ("init_from: runs/net", "starts from trained weights is scored over folds alone, not in a mean"),
+        ("seed: 3", "one scale, sensor, degradation and seed"),
+    ],
+)
+def test_recipes_of_other_images_or_seeds(lines: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"base: scene-ridge-cave\nname: mine\n{lines}\n")
+    other = "+scene-ridge-cave" if "seed" in lines else ""
+    with pytest.raises(InputError, match=message):
+        fold_rows(f"{path}{other}", "cave", baseline=False)
 
 
 def test_what_cannot_be_fitted_again() -> None:

@@ -236,11 +236,12 @@ def _starts(folder: str, dataset: str, dealt: Sequence[Fold]) -> list[Model]:
             raise InputError(f"{path} is missing: weights as those of {folder}, trained without fold {number}")
         model = load_model(path)
         data = (None if model.card is None else model.card.data) or {}
-        trained = data.get("split", {}).get("train", [])
-        if data.get("dataset") != dataset or not trained:
+        split = data.get("split", {})
+        if data.get("dataset") != dataset or not split.get("train"):
             raise InputError(f"{path} does not say in its card on which scenes of {dataset} it was trained")
-        if seen := set(trained) & set(fold.scored):
-            raise InputError(f"{path} was trained on {', '.join(sorted(seen))}, which fold {number} scores")
+        # validation scenes, too: a training keeps the weights that are best on them
+        if seen := {scene for part in split.values() for scene in part} & set(fold.scored):
+            raise InputError(f"{path} was trained or chosen on {', '.join(sorted(seen))}, which fold {number} scores")
         models.append(model)
     return models
 

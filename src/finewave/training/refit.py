@@ -11,6 +11,7 @@ from finewave.evaluation.baselines import FLOORS, Floor
 from finewave.evaluation.folds import Refit, rows_named
 from finewave.systems.registry import SYSTEMS
 from finewave.training.configuration.recipes import PROTOCOL_OPTIONS, list_recipes, load_recipe, network_options
+from finewave.zoo.ensemble import ENSEMBLES
 from finewave.zoo.names import member_names
 
 
@@ -49,8 +50,8 @@ def fold_rows(name: str, dataset: str, *, baseline: bool, **options: Any) -> Fol
     Raises
     ------
     InputError
-        It is none of these, or recipes are of another data set or differ in their protocol, or options are given beside
-        them.
+        It is none of these, or recipes are of another data set or other images, or differ in protocol or seed, or
+        options are given beside them.
     """
     members = member_names(name) or [name]
     recipes = {each: load_recipe(each) for each in members if _names_recipe(each)}
@@ -62,14 +63,15 @@ def fold_rows(name: str, dataset: str, *, baseline: bool, **options: Any) -> Fol
             f"--scale, --sensor and --kernel are for baselines; the recipe {next(iter(recipes))} says them"
         )
     protocols = [_protocol_of(each, recipe, dataset) for each, recipe in recipes.items()]
-    if any(each != protocols[0] for each in protocols):
-        raise InputError(f"{name}: recipes of one mean have one scale, sensor and degradation")
-    parts = [_row_of(recipes[each]) if each in recipes else _row_named(each) for each in members]
     first = next(iter(recipes.values()))
+    if any(each != protocols[0] for each in protocols) or any(r["seed"] != first["seed"] for r in recipes.values()):
+        raise InputError(f"{name}: recipes of one mean have one scale, sensor, degradation and seed")
+    parts = [_row_of(recipes[each]) if each in recipes else _row_named(each) for each in members]
+    starts = any(recipe["init_from"] for recipe in recipes.values())
+    if starts and (len(members) > 1 or parts[0][0] in ENSEMBLES):
+        raise InputError(f"{name}: a recipe that starts from trained weights is scored over folds alone, not in a mean")
     if len(members) == 1:
         label, row = first["name"], parts[0]
-    elif any(recipe["init_from"] for recipe in recipes.values()):
-        raise InputError(f"{name}: a recipe that starts from trained weights is scored over folds alone, not in a mean")
     else:
         task = SYSTEMS[parts[0][0]].task
         systems, stated = (list(each) for each in zip(*parts, strict=True))
@@ -88,6 +90,9 @@ def _protocol_of(name: str, recipe: dict[str, Any], dataset: str) -> dict[str, A
     data = recipe["data"]
     if data["dataset"] != dataset:
         raise InputError(f"the recipe {name} is of {data['dataset']}, not of {dataset}")
+    for key in ("store", "msi", "reference"):
+        if data.get(key) is not None:
+            raise InputError(f"the recipe {name} states data.{key}; folds are of the data set's own spectra alone")
     return {"scale": recipe["model"]["scale"], "sensor": data["sensor"], "degradation": data["degradation"]}
 
 

@@ -106,6 +106,21 @@ def test_what_a_recipe_fits_is_compared_with_every_other_row(small_store: Path, 
     assert f"against {result['floor']}" not in page  # stands above, under the floor
 
 
+@pytest.mark.parametrize(
+    ("system", "options", "expected"),
+    [
+        ("gsa", {}, True),
+        ("residual-fusion", {"steps": 3}, False),
+        ("ensemble-ssr", {"members": ["ridge", "knn"]}, True),
+        ("ensemble-ssr", {"members": ["ensemble-ssr", "knn"], "options": [{"members": ["scene-ridge"]}, {}]}, False),
+        ("sr-ssr", {"sr": "ibp", "ssr": "ensemble-ssr", "ssr_options": {"members": ["quadratic", "knn"]}}, True),
+        ("sr-ssr", {"sr": "ibp", "ssr": "ensemble-ssr", "ssr_options": {"members": ["quadratic", "awan"]}}, False),
+    ],
+)
+def test_what_is_made_of_baselines_alone(system: str, options: dict[str, Any], expected: bool) -> None:
+    assert benchmark_page._is_baseline(system, options) == expected
+
+
 def test_what_is_no_result_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no results; make some with finewave evaluate --folds"):
         write_benchmark_page(tmp_path, tmp_path / "page.md")

@@ -131,9 +131,12 @@ def _folds(result: dict[str, Any]) -> str:
 
 def _is_baseline(system: str, options: dict[str, Any]) -> bool:
     """Return whether a row is one of `list_baselines`, or made of them alone."""
-    parts = options.get("members") or [options[part] for part in ("sr", "ssr", "fusion") if part in options] or [system]
-    parts += (options.get("ssr_options") or {}).get("members", [])
-    return all(part in list_baselines() or part.startswith("ensemble-") for part in parts)
+    if members := options.get("members"):
+        each = options.get("options") or [{}] * len(members)
+        return all(_is_baseline(member, own) for member, own in zip(members, each, strict=True))
+    if parts := [part for part in ("sr", "ssr", "fusion") if part in options]:
+        return all(_is_baseline(options[part], options.get(f"{part}_options") or {}) for part in parts)
+    return system in list_baselines()
 
 
 def _folds_command(protocol: dict[str, Any], folds: str) -> str:
