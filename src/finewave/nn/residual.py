@@ -44,7 +44,8 @@ class ResBlocks(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the blocks; without gradients, ``x`` may be overwritten."""
         for block in self:
-            x = in_strips(block, self.reach, (x,), x, x.nbytes) if makes_strips(x, x.nbytes, self) else block(x)
+            width = x.shape[1] * x.itemsize
+            x = in_strips(block, self.reach, (x,), x, width) if makes_strips(x, width, self) else block(x)
         return x
 
 

@@ -45,7 +45,8 @@ def fused_conv(x: Tensor, conv: nn.Conv2d, *, residual: Tensor | None = None, re
     """
     x = as_features(x)
     if conv._forward_hooks:  # call the layer as a module, or its hooks would not run
-        y = conv(x) if residual is None else conv(x) + residual
+        y = conv(x)
+        y = y.clone() if residual is None else y + residual  # may be overwritten, unlike what a hook has seen
         return F.relu(y) if relu else y
     training = torch.is_grad_enabled() and (x.requires_grad or conv.weight.requires_grad)
     weight, bias = (

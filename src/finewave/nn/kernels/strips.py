@@ -16,23 +16,26 @@ from finewave.nn.exporting import exporting
 STRIP_BYTES = 44 * 2**20
 """Bytes of the features of a strip. Of 64 features in float32 and a tile of 512 pixels with its halo it is a half, and
 1 % of the arithmetic is done twice; smaller ones do more."""
+LEAST_REACHES = 8
+"""Height of a strip at least, in the reach of its layers: of wide images, strips are rather larger than `STRIP_BYTES`
+than that more than a quarter of the arithmetic is done twice."""
 
 
-def makes_strips(image: Tensor, features_bytes: int, *modules: nn.Module) -> bool:
-    """Return whether an image with so many bytes of features is worth cutting, and can be.
+def makes_strips(image: Tensor, pixel_bytes: int, *modules: nn.Module) -> bool:
+    """Return whether an image with so many bytes of features for a pixel is worth cutting, and can be.
 
-    Not where gradients are needed, which need all features; in exports; where hooks look at whole images; or of several
-    images, whose strips do not lie in one piece.
+    Not where gradients are needed, which need all features; in exports, whose sizes are not numbers; where hooks look
+    at whole images; or of several images, whose strips do not lie in one piece.
     """
-    if features_bytes <= STRIP_BYTES or len(image) > 1 or torch.is_grad_enabled():
+    if torch.compiler.is_compiling() or exporting() or torch.is_grad_enabled() or len(image) > 1:
         return False
-    if torch.compiler.is_compiling() or exporting():
+    if image.shape[2] * image.shape[3] * pixel_bytes <= STRIP_BYTES:
         return False
     return not any(each._forward_hooks for module in modules for each in module.modules())
 
 
 def in_strips(
-    layers: Callable[..., Tensor], reach: int, images: tuple[Tensor, ...], out: Tensor, features_bytes: int
+    layers: Callable[..., Tensor], reach: int, images: tuple[Tensor, ...], out: Tensor, pixel_bytes: int
 ) -> Tensor:
     """Write ``layers(*images)`` into ``out``, strip by strip, and return it.
 
@@ -44,11 +47,12 @@ def in_strips(
     images : tuple of Tensor (1, c, H, W)
     out : Tensor (1, C, H, W)
         May be one of the images: no strip is written before the next one, which needs its last rows, is computed.
-    features_bytes : int
-        Of the whole image's inner features.
+    pixel_bytes : int
+        Of the inner features of a pixel.
     """
-    rows = out.shape[2]
-    height = max(reach, -(-rows // -(-features_bytes // STRIP_BYTES)))
+    rows, columns = out.shape[2:]
+    strips = -(-rows * columns * pixel_bytes // STRIP_BYTES)
+    height = max(LEAST_REACHES * reach, -(-rows // strips))
     done: tuple[slice, Tensor] | None = None
     for start in range(0, rows, height):
         strip = slice(start, min(start + height, rows))

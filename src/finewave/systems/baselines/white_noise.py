@@ -86,10 +86,10 @@ def wiener(image: Tensor, variance: Tensor, scale: int) -> Tensor:
     maps are averaged over all windows that hold a pixel, as in the guided filter.
     """
     noise = variance.to(image).repeat_interleave(scale, 2).repeat_interleave(scale, 3)
-    features_bytes = FILTER_BYTES * image.shape[1] * image.nbytes // 4
-    if not makes_strips(image, features_bytes):
+    width = FILTER_BYTES * image.shape[1] ** 2 * image.itemsize // 4
+    if not makes_strips(image, width):
         return _filtered(image, noise)
-    return in_strips(_filtered, 2 * window_radius(WINDOW), (image, noise), torch.empty_like(image), features_bytes)
+    return in_strips(_filtered, 2 * window_radius(WINDOW), (image, noise), torch.empty_like(image), width)
 
 
 def _filtered(image: Tensor, noise: Tensor) -> Tensor:

@@ -295,11 +295,10 @@ class HFI(nn.Module):
         """Return (B, C, H, W) from low frequencies and upsampled HSI (B, C, H, W) and the HR-MSI (B, c, H, W)."""
         images = (u_sr, u_ssr_up, low) if self.with_low else (u_sr, u_ssr_up)
         width = self.conv1.out_channels * features_dtype(u_sr).itemsize
-        features_bytes = u_sr[:, 0].numel() * width
-        if self.conv2 is None or not makes_strips(u_sr, features_bytes, self):
+        if self.conv2 is None or not makes_strips(u_sr, width, self):
             details = self._details(*images)
         else:
-            details = in_strips(self._details, 3, images, torch.empty_like(low), features_bytes)
+            details = in_strips(self._details, 3, images, torch.empty_like(low), width)
         return F.relu(_plus(low, details), inplace=True)
 
     def _details(self, *images: Tensor) -> Tensor:
