@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.bfloat16 import pairs
-from benchmarks.engines_report import page_of
+from benchmarks.engines_report import MODELS, page_of
 from benchmarks.machines import kind_of
 from benchmarks.meter import timed
 from finewave.errors import InputError
@@ -40,22 +40,6 @@ from finewave.zoo.exports.export import export
 from finewave.zoo.model import Model, load_model, prefers_channels_last
 from finewave.zoo.precision import MOST_LOST
 
-MODELS = (
-    "jssunet-cave-x4",
-    "mstpp-cave",
-    "awan-cave",
-    "sspsr-cave-x4",
-    "sschsr-cave-x4",
-    "residual-sr-cave-x4",
-    "residual-fusion-cave-x4",
-    "bandwise-sr-any-x2",
-    "scene-ridge-cave",
-    "sentinel2-enmap",
-    "any-sensor-enmap",
-    "any-sensor-cave",
-    "any-sensor-vnir100",
-)
-"""One of each kind of weights."""
 SIDE = 128
 """Of the output, in pixels."""
 SECONDS = 1.0

@@ -9,6 +9,22 @@ from typing import Any
 from benchmarks.machines import what_of, when
 from finewave.zoo.precision import keeps_its_digits
 
+MODELS = (
+    "jssunet-cave-x4",
+    "mstpp-cave",
+    "awan-cave",
+    "sspsr-cave-x4",
+    "sschsr-cave-x4",
+    "residual-sr-cave-x4",
+    "residual-fusion-cave-x4",
+    "bandwise-sr-any-x2",
+    "scene-ridge-cave",
+    "sentinel2-enmap",
+    "any-sensor-enmap",
+    "any-sensor-cave",
+    "any-sensor-vnir100",
+)
+"""One of each kind of weights."""
 GAIN = 1.3
 """How many times as fast as the default an engine has to be to be offered."""
 NETWORKS = Mapping[str, Mapping[str, Any]]
@@ -33,11 +49,16 @@ def page_of(figures: Mapping[str, Any]) -> str:
         "```",
         "",
         *_wrapped(
-            "One kind of weights in each row, 128 x 128 pixels of output, all cores. *Default* is what `finewave "
-            "predict` computes in on that processor: PyTorch in float32, or in bfloat16 where the card allows it. Each "
-            "cell has the median of at least three runs after one to warm up, and in brackets how many times as fast "
-            "as the default that is. torch.compile is inductor, in the arithmetic of the default. int8 is ONNX "
-            "Runtime's static quantisation, calibrated on training scenes; OpenVINO runs the same file."
+            "One kind of weights in each row, 128 x 128 pixels of output. *Default* is what `finewave predict` "
+            "computes in on the processor: PyTorch in float32, or in bfloat16 where the card allows it. torch.compile "
+            "is inductor, in the arithmetic of the default. int8 is ONNX Runtime's static quantisation, calibrated on "
+            "training scenes; OpenVINO runs the same file. "
+            + (
+                "Each cell of times has the median of at least three runs on all cores after one to warm up, and in "
+                "brackets how many times as fast as the default that is."
+                if times
+                else "Times have not been measured yet."
+            )
         ),
     ]
     for kind, networks in times.items():
@@ -56,7 +77,7 @@ def page_of(figures: Mapping[str, Any]) -> str:
         lines += _wrapped(
             "Change of the means of PSNR, SSIM and SAM against PyTorch in float32, over the middles of the first six "
             "validation scenes of each card's data set; scenes smaller than 128 x 128 pixels continue as in a mirror. "
-            "Measured on " + what_of(each["machine"] for each in losses.values()) + "."
+            "Measured on " + what_of(each["machine"] for each in losses.values()) + "." + _not_measured(losses)
         )
         lines += ["", *_table(["weights", *_compared(losses)], _loss_rows(losses))]
     missing = _missing(losses or next(iter(times.values()), {}))
@@ -120,6 +141,14 @@ def _loss_rows(networks: NETWORKS) -> list[list[str]]:
                 cells.append("-" * ("error" in found))
         rows.append([f"`{name}`", *cells])
     return rows
+
+
+def _not_measured(losses: NETWORKS) -> str:
+    """Return a sentence about empty cells and missing rows."""
+    empty = any(engine not in each["engines"] for each in losses.values() for engine in _compared(losses))
+    absent = [f"`{name}`" for name in MODELS if name not in losses]
+    what = [*(["Empty cells"] if empty else []), *absent]
+    return f" Not measured: {', '.join(what).lower()}." if what else ""
 
 
 def _missing(networks: NETWORKS) -> list[list[str]]:

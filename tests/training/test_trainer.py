@@ -190,7 +190,7 @@ def test_weights_of_another_scale_are_no_start_where_nothing_is_trained(tmp_path
     parts = {"sr": "residual-sr", "ssr": "quadratic", "sr_options": {"features": 4, "blocks": 1}}
     config = {"model": {"system": "sr-ssr", "scale": 2, "ms_bands": 3, "hs_bands": 5, **parts}}
     config |= {"init_from": str(tmp_path), "seed": 0, "data": {"degradation": {}}}
-    with pytest.raises(fw.InputError, match="has scale 4, the network 2: .* as there is no phase"):
+    with pytest.raises(fw.InputError, match=r"has scale 4, the network 2: .* as there is no phase"):
         training.build_network(config, [], torch.empty(3, 5).numpy())
 
 
