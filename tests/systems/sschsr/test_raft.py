@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -37,7 +39,17 @@ def test_of_many_pixels_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(raft, "STORED", 2 * 9 * 16 * 50)
         few = Correlation(a, b, radius=2)
         assert [len(range(9 * 16)[part]) for part in few.parts] == [50, 50, 44]
+        made, before = few._pyramid, []
+
+        def alone(part: slice) -> list[torch.Tensor]:
+            assert not any(each() for each in before), "one part is in memory at a time"
+            pyramid = made(part)
+            before.append(weakref.ref(pyramid[0]))
+            return pyramid
+
+        monkeypatch.setattr(few, "_pyramid", alone)
         torch.testing.assert_close(few.lookup(places), kept.lookup(places), rtol=0, atol=1e-6)
+        assert len(before) == 3
     assert len(Correlation(a, b).parts) == 1, "gradients need all of them"
 
 

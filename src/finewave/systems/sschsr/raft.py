@@ -112,6 +112,7 @@ class Correlation:
             pyramid = self._pyramid(part) if self.stored is None else self.stored
             samples = [sample_at(each, centres / 2**level + window) for level, each in enumerate(pyramid)]
             parts.append(torch.cat([each.view(batch, -1, len(d) ** 2) for each in samples], -1))
+            del pyramid  # before the next part's is made
         return torch.cat(parts, 1).view(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
