@@ -6,7 +6,7 @@ methods below, and nothing else of a network.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -225,12 +225,12 @@ class SRNetwork(nn.Module):
         assert name == "network", "a network with other stages overrides this"
         return {self.output: self(**{each: images[each] for each in self.inputs})}
 
-    def halos_from(self, halos: Mapping[str, int]) -> dict[str, int] | None:
-        """Return measured halos of the same weights with other options, by stage, as those of this network.
+    def halos_from(self, halos: Mapping[str, int], changed: Collection[str]) -> dict[str, int] | None:
+        """Return measured halos of the same weights before options were changed, by stage, as those of this network.
 
         None where nothing is known of them.
         """
-        del halos
+        del halos, changed
         return None
 
     @classmethod

@@ -333,7 +333,7 @@ class Model(RunnableModel):
         net.to(self._like(torch.empty(0)))
         card = self.card
         if card is not None:
-            halos = None if card.halos is None or "degradation" in options else net.halos_from(card.halos)
+            halos = None if card.halos is None else net.halos_from(card.halos, options)
             card = replace(card, config={**config, **options}, receptive_field=net.receptive_field, halos=halos)
             if "degradation" in options:
                 card = replace(card, degradation={**options["degradation"], "scale": self.scale})

@@ -156,10 +156,12 @@ def test_halos_with_noise() -> None:
     halos = {stage.name: stage.halo for stage in stages}
     assert list(halos) == ["noise", *(stage.name for stage in plain.tile_stages())]
     exact = {stage.name: stage.halo for stage in plain.tile_stages()}
-    assert aware.halos_from(exact) == halos
-    assert plain.halos_from(exact) == exact
+    assert aware.halos_from(exact, ["noise"]) == halos
+    assert plain.halos_from(exact, ["noise"]) == exact
     less = {name: halo - 1 for name, halo in exact.items()}
-    assert aware.halos_from(less) == {name: halo - 1 for name, halo in halos.items()}
+    assert aware.halos_from(less, ["noise"]) == {name: halo - 1 for name, halo in halos.items()}
+    assert aware.halos_from(exact, ["noise", "windows"]) is None
+    assert aware.halos_from(halos, ["noise"]) is None, "measured with noise"
 
     core, side = 4, 2 * halos["noise"] + 10
     images = sample(2, height=side, width=side)

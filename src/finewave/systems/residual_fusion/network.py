@@ -7,7 +7,7 @@ CVPR 2016, eq. 4), and its last layer starts at zero, so that training starts at
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -160,9 +160,11 @@ class ResidualFusion(SRNetwork):
         every = sum(products.values())
         return tuple(TileStage(name, halo, products[name] / every) for name, halo in halos.items())
 
-    def halos_from(self, halos: Mapping[str, int]) -> dict[str, int]:
+    def halos_from(self, halos: Mapping[str, int], changed: Collection[str]) -> dict[str, int] | None:
         """Return measured halos of the stages without noise as those of this network: noise adds its reach to them."""
         plain, own = self._halos(noise_aware=False), self._halos(self.noise_aware)
+        if set(changed) != {"noise"} or halos.keys() != plain.keys():
+            return None
         first = self._maps[0]  # which the estimation of noise comes before
         of = {name: first if name == "noise" else name for name in own}
         return {name: halo - plain[of[name]] + halos[of[name]] for name, halo in own.items()}
