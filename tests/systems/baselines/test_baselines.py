@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from itertools import combinations_with_replacement
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from finewave.nn.sampling import bicubic
 from finewave.physics.degradation import degrade
 from finewave.systems.baselines.cnmf import nonnegative_response, successive_projections
 from finewave.systems.registry import create_model
+from finewave.zoo.model import Model, load_model
 
 
 def relative(one: Tensor, other: Tensor) -> float:
@@ -345,3 +348,21 @@ def test_residuals_of_the_nearest_pixels_are_added_to_a_linear_regression() -> N
     dark = {key: torch.zeros_like(image) for key, image in sample.items()}
     with pytest.raises(ValueError, match="ridge-knn needs training images to look up pixels in; theirs are zero"):
         net.prepare_from([dark], 1)
+
+
+def test_residuals_are_stored_in_16_bits_and_those_of_older_files_load(tmp_path: Path) -> None:
+    """Two digits of them are kept, whatever the file has."""
+    random = np.random.default_rng(3)
+    ms = random.uniform(0.1, 0.5, (1, 2, 9, 8)).astype(np.float32)
+    hs = np.concatenate([ms, np.sin(9 * ms[:, :1])], 1)
+    sample = {"hr_msi": torch.from_numpy(ms), "hr_hsi": torch.from_numpy(hs)}
+    x = torch.from_numpy(random.uniform(0.1, 0.5, (1, 2, 5, 4)).astype(np.float32))
+    net, older = (create_model("ridge-knn", ms_bands=2, hs_bands=3, neighbours=4, pixels=72).eval() for _ in range(2))
+    older.float()
+    files = []
+    for each, name in ((net, "new"), (older, "old")):
+        each.prepare_from([sample], 1)
+        files.append(load_file(Model(each).save(tmp_path / name) / "model.safetensors"))
+        assert torch.equal(load_model(tmp_path / name).predict(hr_msi=x), net(x))
+    assert [each["residuals"].dtype for each in files] == [torch.bfloat16, torch.float32]
+    assert (older(x) - net(x)).abs().max() <= 2**-9 * files[1]["residuals"].abs().max() + 1e-6
