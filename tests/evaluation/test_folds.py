@@ -181,6 +181,11 @@ def test_folds_start_from_weights_that_have_not_seen_their_scenes(small_store: P
     Model(nets[0], card).save(tmp_path / "net-fold-1-of-2")
     with pytest.raises(InputError, match=r"chosen on scene., scene., which fold 1 scores"):
         run(refits=refits)
+    data = {"dataset": "cave", "split": {"train": list(dealt[0].training)}}
+    card = describe(nets[0], name="net-fold-1-of-2", data=data, recipe={"init_from": "jssunet-cave-x4"})
+    Model(nets[0], card).save(tmp_path / "net-fold-1-of-2")
+    with pytest.raises(InputError, match="trained from jssunet-cave-x4, which may have seen what fold 1 scores"):
+        run(refits=refits)
 
 
 def net_options(net: SRNetwork) -> dict[str, Any]:

@@ -242,6 +242,9 @@ def _starts(folder: str, dataset: str, dealt: Sequence[Fold]) -> list[Model]:
         # validation scenes, too: a training keeps the weights that are best on them
         if seen := {scene for part in split.values() for scene in part} & set(fold.scored):
             raise InputError(f"{path} was trained or chosen on {', '.join(sorted(seen))}, which fold {number} scores")
+        recipe = (None if model.card is None else model.card.recipe) or {}
+        if earlier := recipe.get("init_from") or data.get("started_from"):
+            raise InputError(f"{path} was itself trained from {earlier}, which may have seen what fold {number} scores")
         models.append(model)
     return models
 
