@@ -10,7 +10,10 @@ import pytest
 from tests.test_docs import ROOT
 
 SOURCE = ROOT / "src" / "finewave"
-SHARED = ("base", "objective", "reference", "reference_weights", "registry", "signatures", "tile_stages", "weights")
+SHARED = (
+    *("base", "objective", "reference", "reference_weights", "registry", "signatures", "start_weights", "tile_stages"),
+    "weights",
+)
 
 
 def systems_imported_by(path: Path) -> set[str]:
