@@ -100,7 +100,8 @@ def test_tiles_of_shipped_models_cost_little_more_than_the_scene_in_one_piece(
     halos = halos_of(model, "auto", side)
     shares = [stage.share for stage in model.tile_stages]
     overhead = sum(share * (side + 2 * each) ** 2 for share, each in zip(shares, halos, strict=True)) / side**2 - 1
-    by_values = (AWAN, NearestNeighbours, ResidualNeighbours)  # to choose how it attends, to look up neighbours: not without doing it
+    # to choose how it attends, to look up neighbours: not without doing it
+    by_values = (AWAN, NearestNeighbours, ResidualNeighbours)
     if not any(isinstance(each, by_values) for each in model.net.modules()):
         counted = arithmetic(model, side, halos) / arithmetic(model, side, [0] * len(halos)) - 1
         assert overhead == pytest.approx(counted, abs=0.03)
