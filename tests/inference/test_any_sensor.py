@@ -121,7 +121,9 @@ def test_weights_of_another_quantity_are_not_chosen(
     monkeypatch.setattr("finewave.inference.sensor_choice.weights_with_library", lambda: names)
     camera = weights_camera(weights)
     scene = observed(camera)
-    assert model_for("any-sensor", scene, PredictOptions(sensor=camera)).name == "any-sensor-bright"
+    for quantity in (None, "surface reflectance", "top-of-atmosphere reflectance"):
+        scene.attrs["quantity"] = quantity
+        assert model_for("any-sensor", scene, PredictOptions(sensor=camera)).name == "any-sensor-bright"
     scene.attrs["quantity"] = "radiance in W/(m2 sr um)"
     assert model_for("any-sensor", scene, PredictOptions(sensor=camera)).name == "any-sensor-radiance"
 

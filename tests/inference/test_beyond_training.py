@@ -15,9 +15,11 @@ import torch
 import xarray as xr
 
 import finewave as fw
+from finewave.inference.options import PredictOptions
 from finewave.inference.predict import predict_file
+from finewave.inference.predict_file import InputFiles
 from finewave.scene import make_scene
-from finewave.warnings import FinewaveWarning
+from finewave.warnings import FinewaveWarning, RadianceWarning
 from finewave.zoo.card import describe
 from finewave.zoo.model import Model
 from finewave.zoo.seen import SeenPixels
@@ -168,6 +170,10 @@ def test_radiance_of_a_file_is_said_once(model: Model, tmp_path: Path, monkeypat
     (_, predicted) = [str(each.message) for each in caught if "radiance" in str(each.message)]
     assert opened.endswith("give them a product of reflectance")
     assert "land was trained on surface reflectance" in predicted
+    fw.save_scene(scene_of(0.11, 0.29, quantity=unit), tmp_path / "guide.tif")
+    with pytest.warns(RadianceWarning, match="guide.tif holds radiance") as of_guide:
+        InputFiles(tmp_path / "scene.tif", tmp_path / "guide.tif", PredictOptions()).close()
+    assert len(of_guide) == 1
 
 
 def test_digital_numbers_of_a_file_are_said_with_the_scale_that_was_assumed(model: Model, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -199,8 +199,8 @@ class InputFiles:
         ]
         self.opened: list[xr.DataArray] = []
         try:
-            with _radiance_said_with_the_model():
-                for path, keywords in zip(self.paths, self.keywords, strict=False):
+            for path, keywords in zip(self.paths, self.keywords, strict=False):
+                with nullcontext() if self.opened else _radiance_said_with_the_model():  # which knows no guide's
                     self.opened.append(open_scene(path, **keywords))
         except BaseException:
             self.close()

@@ -9,7 +9,7 @@ import numpy as np
 
 from finewave.errors import InputError
 from finewave.inference.matching.band_matching import wavelengths_of
-from finewave.inference.matching.units import is_other_quantity
+from finewave.inference.matching.units import is_radiance
 from finewave.inference.tiling.sources import OpenScene
 from finewave.physics.requested_bands import requested_bands
 from finewave.physics.sensors import get_sensor, split_bands
@@ -159,8 +159,8 @@ def _nearest(candidates: list[Model], scene: xr.DataArray, sensor: Sensor, optio
 
     Of weights of another quantity than the scene's, spectra would be wrong however near pixels are.
     """
-    given = scene.attrs.get("quantity")
-    same = [each for each in candidates if not is_other_quantity(given, each.data_facts.get("quantity"))]
+    given = is_radiance(scene.attrs.get("quantity"))  # reflectance above the atmosphere is nearer to that below it
+    same = [each for each in candidates if is_radiance(each.data_facts.get("quantity")) == given]
     candidates = same or candidates
     usable: list[tuple[int, Model]] = []
     refusals: dict[float, str] = {}

@@ -89,7 +89,7 @@ def check_space(
     listed = " and ".join(f"{in_bytes(each.bytes)} for {each.what}" for each in parts)
     how = "free some space, or choose another disk"
     if smaller_type:
-        how = f"{how.replace(' or', '')}, or a smaller type (--dtype uint16, dtype=)"
+        how = "free some space, choose another disk, or a smaller type (--dtype uint16, dtype=)"
     if sum(each.at_least for each in parts) - present > usage.free:
         raise InputError(
             f"cannot write {output}: it needs {listed}, and its disk has {in_bytes(usage.free)} left; {how}"

@@ -30,7 +30,7 @@ def out_of_range(largest: float, model: RunnableModel) -> str:
 def another_quantity(given: Any, model: RunnableModel) -> str | None:
     """Return what to say of a scene that holds the quantity ``given``; None if the model was trained on such."""
     learned = model.data_facts.get("quantity")
-    is_trained = learned or (model.data_facts and _level(given) == "radiance")  # a baseline takes any quantity
+    is_trained = learned or (model.data_facts and is_radiance(given))  # a baseline takes any quantity
     if not given or not is_trained or _level(given) == _level(learned):
         return None
     remedy = f"a product of {learned or 'reflectance'} (of Sentinel-2 and Landsat: level 2)"
@@ -42,11 +42,15 @@ def is_other_quantity(given: Any, learned: Any) -> bool:
     return _level(given) != _level(learned)
 
 
+def is_radiance(quantity: Any) -> bool:
+    """Return whether a quantity is radiance; one that is not stated is taken for reflectance."""
+    return re.search(r"\bradiance\b", str(quantity).casefold()) is not None
+
+
 def _level(quantity: Any) -> str:
-    text = str(quantity).casefold()
-    if re.search(r"\bradiance\b", text):
+    if is_radiance(quantity):
         return "radiance"
-    return "top" if re.search(r"\btop[- ]of\b|\btoa\b", text) else "surface"
+    return "top" if re.search(r"\btop[- ]of\b|\btoa\b", str(quantity).casefold()) else "surface"
 
 
 def _trained_on(model: RunnableModel) -> str:
