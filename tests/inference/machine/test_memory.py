@@ -124,7 +124,7 @@ FUSION = ("residual-fusion-cave-x4", "residual-fusion-cave-x8")
     ],
 )
 def test_peak_with_the_models_that_ship(name: str, precision: str, noisy: bool, tmp_path: Path) -> None:
-    """With nine tiles or 16, one of which no border cuts; at once what is never in tiles, of the size it was trained for."""
+    """With nine tiles or more, one of which no border cuts; at once what is never in tiles, of its training size."""
     model = load_model(name)
     tiles = 3 if name in FUSION and noisy else 2
     side = 128 if "ref_rgb" in model.inputs else tiles * 512 // model.upscaling + 16

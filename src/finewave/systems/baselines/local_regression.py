@@ -102,7 +102,7 @@ class LocalRegression(SRNetwork):
         self.noise_aware = noise == "estimated"
         self.receptive_field = regression_reach(windows) + self.observation.reach + self.correction.reach
         if self.noise_aware:
-            self.receptive_field += noise_reach(windows)
+            self.receptive_field += _reach_of_noise(windows)
             self.working_memory += noise_memory(ms_bands)
 
     def forward(self, lr_hsi: Tensor, hr_msi: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ def without_noise(h: Tensor, x: Tensor, scale: int) -> tuple[Tensor, Noise]:
     return white_noise.wiener(x, ms, scale), Noise(hs, white_noise.LEFT * ms.double())
 
 
-def noise_reach(windows: Sequence[float]) -> int:
+def _reach_of_noise(windows: Sequence[float]) -> int:
     """Return by how many LR pixels the reach of regression and correction grows with estimated noise."""
     narrow = sum(window < WIDE for window in windows)
     return white_noise.noise_reach() + (narrow + 1) * window_radius(NEARBY)
