@@ -210,7 +210,7 @@ def complete(*words: str) -> list[str]:
         (["pre"], {"predict"}),
         (["data", "pre"], {"prepare"}),
         (["predict", "--rest"], {"--restart"}),
-        (["predict", "a.tif", "--model", "jssunet-c"], {"jssunet-cave-x4"}),
+        (["predict", "a.tif", "--model", "jssunet-p"], {"jssunet-photo-x4"}),
         (["evaluate", "--model", "quad"], {"quadratic"}),
         (["evaluate", "--dataset", "pavia-u"], {"pavia-university"}),
         (["evaluate", "--sensor", "nikon-d5"], {"nikon-d5100"}),
