@@ -56,6 +56,7 @@ def pairs(
     bands = source.wavelengths
     response = np.empty((0, len(bands))) if card.sensor is None else get_sensor(card.sensor).response(bands)
     degradation = {key: value for key, value in card.degradation.items() if key != "scale"}
+    # a source without what only stores and their checks ask for: attributes, checksums, membership
     scenes = WholeScenes(source, response, model.scale, degradation, reference=reference_options(model))  # type: ignore[arg-type]
     for _, sample in scenes.samples(names):
         yield {name: sample[name] for name in model.inputs}, sample["hr_hsi"][0]

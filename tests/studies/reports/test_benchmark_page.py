@@ -18,7 +18,6 @@ from finewave.studies.measurements.robustness import sweep
 from finewave.studies.reports import benchmark_page
 from finewave.studies.reports.benchmark_page import write_benchmark_page
 from finewave.zoo.model import Model
-from tests.training.conftest import small_store  # noqa: F401 - fixture
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,7 +28,7 @@ def cells(page: str, start: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_the_page_prints_what_was_measured(small_store: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_the_page_prints_what_was_measured(small_store: Path, tmp_path: Path) -> None:
     store, folder = Store(small_store), tmp_path / "results"
     folder.mkdir()
     folds = evaluate_folds(FLOORS["ssr"], "cave", 2, store=store)
@@ -68,7 +67,7 @@ def test_operations_are_counted_on_the_same_images_each_time(monkeypatch: pytest
     assert torch.equal(given[0], given[1])
 
 
-def test_the_command_beside_folds_is_the_one_that_made_them(small_store: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_the_command_beside_folds_is_the_one_that_made_them(small_store: Path, tmp_path: Path) -> None:
     """Of fusion, too, whose first row enlarges alone; rows that no command makes have none."""
     rows, floors = rows_named("gsa", baseline=False)
     result = evaluate_folds(rows, "cave", 2, floors=floors, scale=2, sensor="nikon-d700", store=Store(small_store))
@@ -87,7 +86,7 @@ def test_the_command_beside_folds_is_the_one_that_made_them(small_store: Path, t
     assert "finewave evaluate --model gsa" not in page(FLOORS["sssr"])
 
 
-def test_what_a_recipe_fits_is_compared_with_every_other_row(small_store: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_what_a_recipe_fits_is_compared_with_every_other_row(small_store: Path, tmp_path: Path) -> None:
     fitted = ("ensemble-ssr", {"members": ["ridge", "scene-ridge"], "options": [{}, {"centres": 9, "pixels": 50}]})
     rows = {"mine": fitted, "quadratic": ("quadratic", {}), "ridge": ("ridge", {})}
     floors, store = ["quadratic", "ridge"], Store(small_store)
