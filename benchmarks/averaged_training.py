@@ -35,8 +35,10 @@ def train_average(
     minutes: float,
     clock: Callable[[], float],
     every: float,
+    steps: int | None = None,
+    rate: float = RATE,
 ) -> None:
-    """Train for a time, and leave the running average of the weights in ``net``.
+    """Train for a time or a number of steps, and leave the running average of the weights in ``net``.
 
     Parameters
     ----------
@@ -53,24 +55,32 @@ def train_average(
         Returns seconds: ``time.monotonic``, or ``time.process_time``, by which a busy machine trains no less.
     every : float
         Seconds between figures.
+    steps : int, optional
+        Length in steps, in place of ``minutes``.
+    rate : float
+        Highest learning rate.
     """
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE))
     averaged = average.module
     assert isinstance(averaged, type(net))
-    optimiser = torch.optim.Adam(net.parameters(), lr=RATE, betas=(0.9, 0.99))
+    optimiser = torch.optim.Adam(net.parameters(), lr=rate, betas=(0.9, 0.99))
     state, step, before = folder / "last.pt", 0, 0.0
     if state.exists():
-        kept = torch.load(state, weights_only=True)
+        kept = torch.load(state, map_location="cpu", weights_only=True)
         net.load_state_dict(kept["net"])
         average.load_state_dict(kept["average"])
         optimiser.load_state_dict(kept["optimiser"])
         step, before = kept["step"], kept["seconds"]
     start = shown = clock()
-    done = before / (60 * minutes)
+
+    def part_done() -> float:
+        return (before + clock() - start) / (60 * minutes) if steps is None else step / steps
+
+    done = part_done()
     while done < 1:
         falling = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
         for group in optimiser.param_groups:
-            group["lr"] = RATE * min(1.0, (step + 1) / 100) * falling
+            group["lr"] = rate * min(1.0, (step + 1) / 100) * falling
         error = loss()
         optimiser.zero_grad()
         error.backward()
@@ -79,7 +89,7 @@ def train_average(
         average.update_parameters(net)
         step += 1
         now = clock()
-        done = (before + now - start) / (60 * minutes)
+        done = part_done()
         if now - shown > every or done >= 1:
             shown = now
             print(f"step {step}, {done:.0%}: {figure(averaged)}", flush=True)

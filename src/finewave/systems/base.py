@@ -127,6 +127,8 @@ class SRNetwork(nn.Module):
     """Side in pixels of the first input from which on an exported network takes gigabytes; None: none is known."""
 
     parts: tuple[str, ...] = ()
+    branch_systems: ClassVar[Mapping[str, str]] = {}
+    """Submodules that another system is alone, as its ``branch``: their names by the name of that system."""
     prepares: bool = False
     """Whether `prepare_from` has to be called; it reads all training scenes."""
 

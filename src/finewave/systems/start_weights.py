@@ -1,4 +1,4 @@
-"""Weights to start from: of the same system, of a part of a composition, or of another scale."""
+"""Weights to start from: of the same system, of a part of a composition, of a branch, or of another scale."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from finewave.systems.weights import fill_network
 
 
 def start_from(net: SRNetwork, start: SRNetwork, source: str, *, any_scale: bool = False) -> bool:
-    """Fill a network, or the part of a composition that is of the same system, with the weights of another network.
+    """Fill a network, its part of the same system, or the branch that ``start`` is, with the weights of ``start``.
 
     Parameters
     ----------
@@ -34,6 +34,9 @@ def start_from(net: SRNetwork, start: SRNetwork, source: str, *, any_scale: bool
     InputError
         The weights do not fit, or are of another scale and that is not accepted.
     """
+    if start.system in net.branch_systems:
+        _fill_branch(net, net.branch_systems[start.system], start, source)
+        return False
     part = None
     if net.system != start.system:
         part = next((part for part in net.parts if net.part(part).system == start.system), None)
@@ -56,3 +59,8 @@ def _tensors_at_scale(start: SRNetwork, scale: int) -> dict[str, Tensor]:
     system, config = config_of(start)
     created = create_model(system, **{**config, "scale": scale}).state_dict()
     return created | {k: v for k, v in tensors.items() if k in created and v.shape == created[k].shape}
+
+
+def _fill_branch(net: SRNetwork, name: str, start: SRNetwork, source: str) -> None:
+    tensors = {f"{name}.{key.removeprefix('branch.')}": tensor for key, tensor in start.state_dict().items()}
+    fill_network(net, net.state_dict() | tensors, source)

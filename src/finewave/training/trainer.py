@@ -298,6 +298,7 @@ def _run_phase(
             devices=devices,
             strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
             use_distributed_sampler=False,  # every process validates on all scenes and draws its own crops
+            benchmark=True,  # crops of one size: on a GPU the quickest convolutions are looked for once
             precision=_precision(phase, folder),  # type: ignore[arg-type]  # one of Lightning's names
             max_steps=phase["steps"],
             val_check_interval=min(phase["validate_every"], phase["steps"]),

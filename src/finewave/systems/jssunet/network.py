@@ -504,6 +504,7 @@ class JSSUNet(SRNetwork):
 
     task = "sssr"
     mixed_precision = True
+    branch_systems: ClassVar[Mapping[str, str]] = {"jssunet-sr": "sr", "jssunet-ssr": "ssr", "jssunet-fusion": "fusion"}
     objectives: ClassVar[Mapping[str, str]] = {
         "unfolding": "finewave.systems.jssunet.phases:Unfolding",
         "post": "finewave.systems.jssunet.phases:PostProcessingPhase",
