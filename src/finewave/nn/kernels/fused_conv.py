@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from finewave.nn.exporting import exporting
 
@@ -49,11 +48,8 @@ def fused_conv(x: Tensor, conv: nn.Conv2d, *, residual: Tensor | None = None, re
         y = y.clone() if residual is None else y + residual  # may be overwritten, unlike what a hook has seen
         return F.relu(y) if relu else y
     training = torch.is_grad_enabled() and (x.requires_grad or conv.weight.requires_grad)
-    weight, bias = (
-        (p.to(x.dtype) if training else _copy_for_inference(p, x.dtype)) if p is not None else None
-        for p in (conv.weight, conv.bias)
-    )
-    assert weight is not None
+    # converted anew each time: optimisers change weights without a trace that a kept copy could be checked by
+    weight, bias = conv.weight.to(x.dtype), None if conv.bias is None else conv.bias.to(x.dtype)
     if _onednn_takes(x):
         if training:
             return _FusedConv.apply(x, weight, bias, residual, relu, conv)
@@ -182,21 +178,3 @@ class _FusedResBlock(torch.autograd.Function):
         mask_in_place(inner, y1, 0, grad_input=inner)
         inner, gradient1, _ = _onednn_backward(inner, x, weight1, False, ctx.convs[0], (needs_x, needs[0], False))
         return inner.add_(outer) if needs_x else None, gradient1, gradient2, gradient3, None
-
-
-# --- Weights in another dtype ------------------------------------------------------------------------------------
-
-_COPIES: Any = WeakTensorKeyDictionary()  # outside the modules, so that copies and state dicts do not contain them
-
-
-@torch.no_grad()
-def _copy_for_inference(parameter: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return ``parameter`` in ``dtype``; the converted copy is cached until the parameter changes."""
-    if parameter.dtype == dtype or torch.compiler.is_compiling() or exporting() or parameter.is_inference():
-        return parameter.detach().to(dtype)
-    state = (parameter._version, parameter.data_ptr(), parameter.device, parameter.shape, dtype)
-    known = _COPIES.get(parameter)
-    if known is None or known[0] != state:
-        known = (state, parameter.detach().to(dtype))
-        _COPIES[parameter] = known
-    return known[1]
