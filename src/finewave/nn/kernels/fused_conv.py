@@ -48,7 +48,7 @@ def fused_conv(x: Tensor, conv: nn.Conv2d, *, residual: Tensor | None = None, re
         y = y.clone() if residual is None else y + residual  # may be overwritten, unlike what a hook has seen
         return F.relu(y) if relu else y
     training = torch.is_grad_enabled() and (x.requires_grad or conv.weight.requires_grad)
-    # converted anew each time: optimisers change weights without a trace that a kept copy could be checked by
+    # converted each time: optimisers change weights without a trace that a kept copy could be checked by
     weight, bias = conv.weight.to(x.dtype), None if conv.bias is None else conv.bias.to(x.dtype)
     if _onednn_takes(x):
         if training:
