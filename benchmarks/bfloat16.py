@@ -25,7 +25,15 @@ from finewave.zoo.distribution.bundled_weights import CARD
 from finewave.zoo.model import Model, load_model
 from finewave.zoo.precision import MOST_LOST, keeps_its_digits
 
-MODELS = ("awan-cave", "jssunet-cave-x2", "jssunet-cave-x4", "jssunet-photo-x4", "mstpp-cave", "sspsr-cave-x4")
+MODELS = (
+    "awan-cave",
+    "jssunet-cave-x2",
+    "jssunet-cave-x4",
+    "jssunet-cave-x8",
+    "jssunet-photo-x4",
+    "mstpp-cave",
+    "sspsr-cave-x4",
+)
 SIDE = 256
 """Of the middle of each scene, in pixels."""
 

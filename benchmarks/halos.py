@@ -27,6 +27,7 @@ SCENES = ("balloons", "beads", "cloth", "fake_and_real_food", "jelly_beans", "po
 MODELS = (
     "jssunet-cave-x2",
     "jssunet-cave-x4",
+    "jssunet-cave-x8",
     "jssunet-photo-x4",
     "sspsr-cave-x4",
     "residual-sr-cave-x2",

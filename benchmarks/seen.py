@@ -26,6 +26,7 @@ MODELS = (
     "awan-cave",
     "jssunet-cave-x2",
     "jssunet-cave-x4",
+    "jssunet-cave-x8",
     "jssunet-photo-x4",
     "mstpp-cave",
     "residual-fusion-cave-x4",
