@@ -11,7 +11,7 @@ import numpy as np
 from finewave.datasets.patches import Sample
 from finewave.physics.sensors import get_sensor
 from finewave.systems.registry import SYSTEMS, create_model, options_of, with_degradation
-from finewave.systems.start_weights import start_from
+from finewave.systems.start_weights import prepare_rest, start_from
 from finewave.zoo.card import describe
 from finewave.zoo.ensemble import ENSEMBLES, ensemble
 from finewave.zoo.model import Model
@@ -129,9 +129,11 @@ class BaselineBuilder:
         known = options_of(system)
         options = with_degradation(system, options, {k: v for k, v in self.degradation.items() if k != "scale"})
         net = create_model(system, **options, **{key: value for key, value in self.whole.items() if key in known})
-        complete = start is not None and start_from(net, start.net, start.name)
+        begun = None if start is None else start.net
+        source = "" if start is None else start.name
+        complete = begun is not None and start_from(net, begun, source)
         if net.prepares and not complete:
-            net.prepare_from(self.samples(), seed)
+            prepare_rest(net, self.samples(), seed, begun, source)
         net.eval()
         facts = {**self.facts, "degradation": {**self.degradation, "scale": net.scale}}
         return Model(net, describe(net, name=system, **facts))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from torch import Tensor
 
 from finewave.errors import InputError
@@ -35,7 +37,7 @@ def start_from(net: SRNetwork, start: SRNetwork, source: str, *, any_scale: bool
         The weights do not fit, or are of another scale and that is not accepted.
     """
     if start.system in net.branch_systems:
-        _fill_branch(net, net.branch_systems[start.system], start, source)
+        _fill_branch(net, start, source)
         return False
     part = None
     if net.system != start.system:
@@ -53,6 +55,25 @@ def start_from(net: SRNetwork, start: SRNetwork, source: str, *, any_scale: bool
     return part is None
 
 
+def prepare_rest(
+    net: SRNetwork, samples: Iterable[Mapping[str, Tensor]], seed: int, start: SRNetwork | None, source: str
+) -> None:
+    """Prepare what `start_from` has left, or the whole network without weights to start from.
+
+    Parameters
+    ----------
+    net : SRNetwork
+        Is changed.
+    samples, seed
+        Of `SRNetwork.prepare_from`.
+    start, source
+        Of `start_from`, which was called with them; None: it was not.
+    """
+    net.prepare_from(samples, seed)
+    if start is not None and start.system in net.branch_systems:
+        _fill_branch(net, start, source)  # a network prepares its branches together, this one too
+
+
 def _tensors_at_scale(start: SRNetwork, scale: int) -> dict[str, Tensor]:
     """Return the tensors of a network at another scale: its own, and newly created ones where they depend on it."""
     tensors = start.state_dict()
@@ -61,6 +82,7 @@ def _tensors_at_scale(start: SRNetwork, scale: int) -> dict[str, Tensor]:
     return created | {k: v for k, v in tensors.items() if k in created and v.shape == created[k].shape}
 
 
-def _fill_branch(net: SRNetwork, name: str, start: SRNetwork, source: str) -> None:
+def _fill_branch(net: SRNetwork, start: SRNetwork, source: str) -> None:
+    name = net.branch_systems[start.system]
     tensors = {f"{name}.{key.removeprefix('branch.')}": tensor for key, tensor in start.state_dict().items()}
     fill_network(net, net.state_dict() | tensors, source)

@@ -30,7 +30,7 @@ from finewave.physics.sensors.estimation import estimate_response
 from finewave.provenance import checkout_revision, processor
 from finewave.systems.base import SRNetwork
 from finewave.systems.registry import create_model, system_named, takes_reference
-from finewave.systems.start_weights import start_from
+from finewave.systems.start_weights import prepare_rest, start_from
 from finewave.systems.weights import fill_network, read_weights
 from finewave.training.activation_checkpointing import compiling, recomputing
 from finewave.training.callbacks import BestWeights, MinuteCheckpoint, progress_callback
@@ -149,18 +149,20 @@ def _check_bands(config: dict[str, Any], store: Store, response: np.ndarray) -> 
 def build_network(config: dict[str, Any], scenes: Sequence[DegradedScene], response: np.ndarray) -> SRNetwork:
     """Return the untrained (or initialised) network of a recipe.
 
-    Weights to start from may be those of one part of a composition; the others are then prepared as without. Where
-    phases follow, they may be those of another scale: what depends on the scale stays as the network is created.
+    Weights to start from may be those of one part of a composition, or of a branch of JSSUNet; the others are then
+    prepared as without. Where phases follow, those of the network or a part may be of another scale: what depends on
+    the scale stays as the network is created.
     A network with the method ``prepare_from(samples, seed)`` receives the training scenes before training: an iterable
     of whole scenes as dicts of images by name, and the recipe's seed.
     """
     system, options = network_options(config)
     net = create_model(system, **options)
-    start = config["init_from"]
+    source = f"init_from={config['init_from']}"
+    start = load_model(config["init_from"]).net if config["init_from"] else None
     trains = any(key.startswith("phase") for key in config)
-    complete = bool(start) and start_from(net, load_model(start).net, f"init_from={start}", any_scale=trains)
+    complete = start is not None and start_from(net, start, source, any_scale=trains)
     if net.prepares and not complete:
-        net.prepare_from((scene.whole(response) for scene in scenes), config["seed"])
+        prepare_rest(net, (scene.whole(response) for scene in scenes), config["seed"], start, source)
     if prefers_channels_last(net):
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's overloads
     return net
