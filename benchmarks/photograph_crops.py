@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from finewave.errors import InputError
+
 PHOTOGRAPHS = 0.4
 """Part of the crops that are of photographs."""
 DULL = 0.023
@@ -24,13 +26,21 @@ class Pool:
     images : sequence of ndarray (C, y, x)
         In [0, 1]; kept in half precision on a GPU.
     side : int
-        Of a crop; images that are smaller are an error of PyTorch's.
+        Of a crop.
     device : torch.device
+
+    Raises
+    ------
+    InputError
+        If an image is smaller than a crop.
     """
 
     def __init__(self, images: Sequence[Image], side: int, device: torch.device) -> None:
-        self.middles = [image[len(image) // 2] for image in images]
+        # copies, as a view would keep all bands
+        self.middles = [image[len(image) // 2].copy() for image in images]
         self.sizes = np.array([image.shape[1:] for image in images])
+        if self.sizes.min() < side:
+            raise InputError(f"an image has a side of {self.sizes.min()} pixels; crops have {side}")
         dtype = torch.float16 if device.type == "cuda" else torch.float32
         # all in one row of pixels (n, C), so that one look-up cuts crops of images of different sizes
         pixels = [torch.from_numpy(image.reshape(len(image), -1).T).to(device, dtype) for image in images]

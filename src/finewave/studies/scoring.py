@@ -75,15 +75,18 @@ def score(model: Model, cell: Cell, progress: Callable[[str], None] = lambda lin
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Disable TF32, which a training in the same process may have enabled, for reproducible scores."""
+    """Disable TF32 and the search for quick convolutions, as trainings enable both, for reproducible scores."""
     matmul, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    searches = torch.backends.cudnn.benchmark
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(matmul)
         torch.backends.cudnn.allow_tf32 = convolutions
+        torch.backends.cudnn.benchmark = searches
 
 
 def scenes_of(dataset: str, split: str) -> tuple[SceneSource, list[str]]:

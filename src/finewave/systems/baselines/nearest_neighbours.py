@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -76,7 +76,7 @@ class NearestNeighbours(SRNetwork):
         self.register_buffer("spectra", 1 + 0.1 * torch.randn(nodes, hs_bands))
         self.register_buffer("response", (1 + 0.1 * torch.rand(ms_bands, hs_bands)) / hs_bands)
         self.register_buffer("used", torch.tensor(nodes))
-        self._tree: tuple[Any, cKDTree] | None = None
+        self._tree: cKDTree | None = None
 
     def features(self, ms: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what makes pixels near, (N, c + 1), of their MS bands (N, c).
@@ -109,10 +109,11 @@ class NearestNeighbours(SRNetwork):
 
     def _index(self) -> cKDTree:
         """Return the tree of the nodes, rebuilt if they have changed."""
-        state = (self.nodes.data_ptr(), self.nodes._version, self.nodes.dtype, int(self.used))
-        if self._tree is None or self._tree[0] != state:
-            self._tree = state, cKDTree(self.nodes[: int(self.used)].detach().cpu().double().numpy())
-        return self._tree[1]
+        # a copy: the tree keeps it, and nodes in double precision may change
+        nodes = self.nodes[: int(self.used)].detach().to("cpu", torch.float64, copy=True).numpy()
+        if self._tree is None or not np.array_equal(self._tree.data, nodes):
+            self._tree = cKDTree(nodes)
+        return self._tree
 
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int = 0) -> None:
         """Draw the training pixels, average around the nodes and find the response.

@@ -23,6 +23,8 @@ DARK = 0.01
 """Added to reflectance before its root is taken, whose slope at zero is infinite."""
 AT_ONCE = 1 << 10
 """Pixels whose kernels are held at a time: 4 MB at 1000 kernels, which a processor's cache holds."""
+AT_ONCE_ELSEWHERE = 1 << 14
+"""The same on other devices, where starting an operator takes longer than so few pixels."""
 LINEAR_PENALTY = 1e-7
 """Ridge of the affine part: keeps bands that are alike from cancelling each other, which dark pixels show first."""
 HALF_WEIGHT = 0.01
@@ -128,8 +130,9 @@ class KernelRidge(SRNetwork):
         if exporting():
             spectra = spectra + self.kernels(self.scaled(features)) @ coefficients
         else:  # in place: hundreds of bands of a tile are hundreds of megabytes
-            for start in range(0, len(features), AT_ONCE):
-                part = slice(start, start + AT_ONCE)
+            at_once = AT_ONCE if wide.device.type == "cpu" else AT_ONCE_ELSEWHERE
+            for start in range(0, len(features), at_once):
+                part = slice(start, start + at_once)
                 spectra[part] += self.kernels(self.scaled(features[part])) @ coefficients
         return spectra.to(hr_msi.dtype).view(B, H, W, -1).permute(0, 3, 1, 2)
 
