@@ -7,7 +7,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -94,28 +94,55 @@ def _resident() -> int:
 
 
 def stage_seconds(net: nn.Module, work: Callable[[], Any], device: torch.device) -> dict[str, float]:
-    """Return the time that one run of ``work`` spends in each direct child of ``net``, and in ``"rest"``."""
+    """Return the time that one run of ``work`` spends in each part of ``net``, and in ``"rest"``.
+
+    Parts are the direct children, and the stages that a network runs by `SRNetwork.run_tile_stage`.
+    """
     spent: dict[str, float] = {}
-    began: dict[str, float] = {}
+    inside: list[str] = []
+    began = 0.0
 
     def now() -> float:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         return time.perf_counter()
 
+    def enter(name: str) -> None:
+        nonlocal began
+        if not inside:
+            began = now()
+        inside.append(name)
+
+    def leave(name: str) -> None:
+        inside.pop()
+        if not inside:  # a stage's child is part of it
+            spent[name] = spent.get(name, 0.0) + now() - began
+
     handles = []
     for name, child in net.named_children():
 
         def before(*_: Any, name: str = name) -> None:
-            began[name] = now()
+            enter(name)
 
         def after(*_: Any, name: str = name) -> None:
-            spent[name] = spent.get(name, 0.0) + now() - began[name]
+            leave(name)
 
         handles += [child.register_forward_pre_hook(before), child.register_forward_hook(after)]
+    run = getattr(net, "run_tile_stage", None)
+
+    def run_stage(name: str, images: Mapping[str, Any]) -> Any:
+        assert run is not None
+        enter(name)
+        made = run(name, images)
+        leave(name)
+        return made
+
+    if run is not None:
+        vars(net)["run_tile_stage"] = run_stage
     start = now()
     work()
     total = now() - start
+    vars(net).pop("run_tile_stage", None)
     for handle in handles:
         handle.remove()
     return {**spent, "rest": total - sum(spent.values())}

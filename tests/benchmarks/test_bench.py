@@ -101,6 +101,15 @@ def test_stages_add_up_to_the_whole() -> None:
     assert not net["slow"]._forward_hooks  # taken away again
 
 
+def test_stages_of_the_fast_network_are_those_of_the_plain_one() -> None:
+    net = create_model("jssunet", features=4, stages=1, clusters="none", post=False).eval()
+    x = torch.rand(1, 3, 5, 4)
+    with torch.no_grad():
+        fast, plain = (meter.stage_seconds(each, lambda each=each: each(x), CPU) for each in (net, plain_network(net)))
+    assert set(fast) == set(plain) == {"sr", "ssr", "fusion", "rest"}
+    assert "run_tile_stage" not in vars(net)  # taken away again
+
+
 def test_the_profile_names_the_convolution() -> None:
     layer, x = nn.Conv2d(16, 16, 3), torch.rand(1, 16, 64, 64)
     operators = meter.operator_seconds(lambda: layer(x), CPU)
