@@ -80,6 +80,7 @@ def test_the_command_beside_folds_is_the_one_that_made_them(small_store: Path, t
     options = "--scale 2 --sensor nikon-d700\n"
     assert f"finewave evaluate --model gsa --dataset cave --folds 2 {options}" in page(rows)
     assert "fitted to" not in page(rows)
+    assert "## Fusion without a network: CAVE, x2, 2 folds\n" in page(rows)  # links differ by scale
     assert f"finewave evaluate --model gsa --dataset cave --folds 2 --baseline {options}" in page(FLOORS["fusion"])
     both = rows_named("bicubic+ibp", baseline=False)[0]
     assert f"finewave evaluate --model bicubic+ibp --dataset cave --folds 2 {options}" in page(both)

@@ -113,7 +113,8 @@ def _folds(result: dict[str, Any]) -> str:
                 found = compare(result["rows"][label]["images"], row["images"])
                 against.append(f"- {label} against {other}: {_against(found)}")
     network = "" if refitted else " without a network"
-    title = f"{TITLES[protocol['task']].capitalize()}{network}: {protocol['dataset'].upper()}, {how}"
+    images = protocol["dataset"].upper() + ("" if protocol["degradation"] is None else f", x{protocol['scale']}")
+    title = f"{TITLES[protocol['task']].capitalize()}{network}: {images}, {how}"
     facts = f"{scenes} scenes, camera {protocol['sensor']}"
     facts += (
         ""
