@@ -79,7 +79,7 @@ def test_models_shows_a_card() -> None:
     for words in ("nikon-d5100", "R, G, B", card["licence"], "psnr 29.7", str(card["parameters"])):
         assert words in shown.stdout
     assert json.loads(run("models", "jssunet-cave-x4", "--json").stdout) == card
-    assert "jssunet-cave-x4, jssunet-photo-x4" in run("models", "jssunet").stdout
+    assert "jssunet-cave-x4, jssunet-cave-x8, jssunet-photo-x4" in run("models", "jssunet").stdout
     refused = run("models", "jssunet-cafe-x4")
     assert refused.exit_code == 2
     assert "did you mean 'jssunet-cave-x4'" in refused.stderr
