@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.averaged_training import soft_absolute, train_average
-from benchmarks.photographs import Image, linear_photographs, scenes_of
+from benchmarks.photograph_crops import Image
+from benchmarks.photographs import linear_photographs, scenes_of
 from finewave.datasets.registry import get_dataset, open_dataset
 from finewave.evaluation.evaluator import with_scores
 from finewave.locations import data_folder
