@@ -92,9 +92,24 @@ def chosen_split(
     return weights_of_fold(output, fold, folds), {"train": list(left_out.training), "val": list(left_out.scored)}
 
 
+def check_options(options: argparse.Namespace) -> None:
+    """Refuse numbers out of range before anything is read.
+
+    Raises
+    ------
+    InputError
+        Names the option.
+    """
+    if not 0 <= options.share <= 1:
+        raise InputError(f"--share {options.share}: a part of the crops is from 0 to 1")
+    if options.batch < 1 or (options.steps is not None and options.steps < 1):
+        raise InputError(f"--batch {options.batch} --steps {options.steps}: whole numbers from 1 are accepted")
+
+
 def network_of(options: argparse.Namespace, bands: int) -> SRNetwork:
     """Return the untrained network of the command's options."""
-    stated = {key: getattr(options, key) for key in ("features", "blocks", "stages") if getattr(options, key)}
+    given = {key: getattr(options, key) for key in ("features", "blocks", "stages")}
+    stated = {key: value for key, value in given.items() if value is not None}
     if options.system == "residual-sr":
         stated["degradation"] = {"kernel": options.kernel}
     net = create_model(options.system, scale=options.scale, hs_bands=bands, **stated)
@@ -123,6 +138,7 @@ def main() -> None:
     parser.add_argument("--kernel", default="gaussian", help="of the degradation")
     parser.add_argument("--sensor", default="nikon-d5100", help="three bands, red first")
     options = parser.parse_args()
+    check_options(options)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
