@@ -8,8 +8,9 @@ import pytest
 
 import finewave as fw
 from finewave.scene import make_scene
+from finewave.systems.registry import create_model
 from finewave.training.configuration.recipes import load_recipe
-from finewave.training.fit import FitOptions, fit
+from finewave.training.fit import FUSION_CROP, FitOptions, fit
 from finewave.training.fit_size import FEWEST, seconds_of_a_step, size_for
 from tests.training.test_fit import SENSOR, WAVELENGTHS, blobs
 
@@ -87,10 +88,22 @@ def test_in_no_time_a_closed_form_is_fitted(
 
 
 def test_fusion_is_fitted_in_closed_form(scene: Path, tmp_path: Path) -> None:
-    small = ("model.components=2", "model.features=4", "model.steps=5", "model.crop=8", "data.crop=16")
-    options = FitOptions(2, str(tmp_path / "mine.yaml"), system="residual-fusion", overrides=small)
+    small = ("model.components=2", "model.features=4", "model.crop=8", "data.crop=16")
+    options = FitOptions(2, str(tmp_path / "mine.yaml"), system="residual-fusion", steps=5, overrides=small)
     model = fit([scene], tmp_path / "model", options)
     (scores,) = model.card.metrics.values()
     assert {"GSA", "local regression"} <= set(scores["baselines"])
     assert scores["mean"]["psnr"] >= scores["baselines"]["GSA"]["psnr"]
     assert fw.load_model(tmp_path / "model").card.task == "fusion"
+    assert fw.load_model(tmp_path / "model" / "training" / "model").card.config["steps"] == 5
+
+
+def test_crops_of_fusion_are_its_own_where_blocks_hold_them() -> None:
+    assert create_model("residual-fusion").fitting.crop == FUSION_CROP
+
+
+def test_steps_of_what_takes_none_are_refused(scene: Path, tmp_path: Path) -> None:
+    options = FitOptions(1, str(tmp_path / "mine.yaml"), system="kernel-ridge", steps=5)
+    with pytest.raises(fw.InputError, match="kernel-ridge is solved in one go and takes no steps"):
+        fit([scene], tmp_path / "model", options)
+    assert not (tmp_path / "model" / "training").exists()  # nothing was prepared for it

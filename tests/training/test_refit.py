@@ -15,7 +15,7 @@ from finewave.training.refit import fold_rows
 def test_a_recipe_without_phases_is_a_row() -> None:
     plan = fold_rows("residual-fusion-cave-x8", "cave", baseline=True)
     system, options = plan.rows["residual-fusion-cave-x8"]
-    assert (system, options["steps"], options["windows"]) == ("residual-fusion", 1000, [8.0, 3.0, 1.2, 0.6])
+    assert (system, options["steps"], options["windows"]) == ("residual-fusion", 8000, [8.0, 3.0, 1.2, 0.6])
     assert not {"scale", "ms_bands", "hs_bands"} & options.keys()  # of the protocol
     assert list(plan.rows) == ["residual-fusion-cave-x8", *FLOORS["fusion"]]
     assert plan.floors == list(FLOORS["fusion"])
@@ -40,7 +40,7 @@ def test_means_have_the_options_of_their_recipes() -> None:
     plan = fold_rows(name, "cave", baseline=True)
     system, options = plan.rows[name]
     assert (system, options["members"]) == ("ensemble-fusion", ["residual-fusion", "local-regression"])
-    assert (options["options"][0]["steps"], options["options"][1]) == (1000, {})
+    assert (options["options"][0]["steps"], options["options"][1]) == (8000, {})
     assert plan.refits == {name: Refit(42, None)}
     assert plan.protocol["scale"] == 4
     with pytest.raises(InputError, match="recipes of one mean have one scale"):

@@ -20,7 +20,7 @@ from finewave.evaluation.baselines import FLOORS, SMALL_FLOORS, BaselineBuilder,
 from finewave.evaluation.whole_scenes import WholeScenes
 from finewave.extras import check_extra
 from finewave.physics.sensors import Sensor, get_sensor
-from finewave.systems.registry import config_of, system_named
+from finewave.systems.registry import config_of, options_of, system_named
 from finewave.text.plain_numbers import as_plain
 from finewave.training.configuration.recipes import list_recipes, load_recipe
 from finewave.training.fit_size import FEWEST, size_for
@@ -36,6 +36,8 @@ TRAINING = "training"
 """Subfolder of the training run."""
 JOINT, SPECTRAL, SPATIAL = "sr-ssr", "jssunet-ssr", "bandwise-sr"
 FUSING = "residual-fusion"
+FUSION_CROP = 32
+"""Side of its crops by default."""
 ENLARGING = "bandwise-sr-any-x{scale}"
 """Weights for any sensor, from which the part that enlarges starts."""
 CLOSED_FORMS = {"sssr": JOINT, "sr": SPATIAL, "ssr": "kernel-ridge", "fusion": FUSING}
@@ -85,7 +87,7 @@ class FitOptions:
         Length of the training; None: the recipe's steps. The network becomes as small as some hundred steps in that
         time require, see `finewave.training.fit_size`; where none is small enough, a closed form is fitted.
     steps : int or None
-        The same in steps; with ``minutes``, at most.
+        The same in steps; with ``minutes``, at most. Refused by what is solved in one go.
     devices : int
         See `finewave.training.trainer.train`.
     overrides : sequence of str
@@ -172,6 +174,7 @@ def _fit(scenes: Sequence[str | Path], out: Path, options: FitOptions, progress:
     if options.start is None and system in (JOINT, SPATIAL):
         options = replace(options, start=_weights_for_any_sensor(recipe, options))
     known = load_recipe(recipe)
+    length = _length(known, system, options)
     crop = _crop(recipe, system, options)
     store, companion = _store(scenes, out, options, crop, sensor, progress)
     experiment = [f"model.scale={options.scale}", f"data.degradation={json.dumps(_degradation(options, sensor))}"]
@@ -181,7 +184,7 @@ def _fit(scenes: Sequence[str | Path], out: Path, options: FitOptions, progress:
     experiment += [f"data.crop={crop}"]
     experiment += [f"data.msi={companion}"] if companion else [f"data.sensor={json.dumps(_spec(options))}"]
     experiment += [f"name={json.dumps(out.resolve().name)}", f"out={json.dumps(str(out / TRAINING))}"]
-    overrides = [f"model.system={system}", *experiment, *_start(known, options, network), *_length(known, options)]
+    overrides = [f"model.system={system}", *experiment, *_start(known, options, network), *length]
     if system == "sspsr" and options.start is None:  # begins at the bicubic image if no band has to share a feature
         overrides += [f"model.features={max(known['model']['features'], len(store.wavelengths))}"]
     if system == FUSING:
@@ -283,7 +286,7 @@ def _fusion_crop(store: Store, scale: int) -> int:
     """Return the side of the crops of `FUSING`: its own, or the largest that the training blocks hold."""
     sides = [min(store.size(name)) for name in store.attributes["split"]["train"]]
     multiple = math.lcm(4, scale)
-    return max(multiple, min(64, max(sides)) // multiple * multiple)
+    return max(multiple, min(FUSION_CROP, max(sides)) // multiple * multiple)
 
 
 def _best(model: Model, store: Store) -> Model:
@@ -425,9 +428,13 @@ def _degradation(options: FitOptions, sensor: Sensor | None) -> dict[str, Any]:
     return {"kernel": "gaussian"}
 
 
-def _length(recipe: dict[str, Any], options: FitOptions) -> list[str]:
-    """Return steps and minutes of each phase, in the recipe's proportions."""
+def _length(recipe: dict[str, Any], system: str, options: FitOptions) -> list[str]:
+    """Return steps and minutes of each phase, in the recipe's proportions; without phases, the system's own steps."""
     phases = {key: value["steps"] for key, value in recipe.items() if key.startswith("phase")}
+    if not phases and options.steps is not None:
+        if "steps" not in options_of(system):
+            raise InputError(f"{system} is solved in one go and takes no steps; leave --steps out")
+        return [f"model.steps={options.steps}"]
     whole = sum(phases.values())
     overrides = []
     for phase, steps in phases.items():

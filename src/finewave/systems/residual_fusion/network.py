@@ -109,10 +109,10 @@ class ResidualFusion(SRNetwork):
         degradation: dict[str, Any] | None = None,
         initialisation: Literal["regression", "framework"] = "regression",
         noise: Literal["ignored", "estimated"] = "ignored",
-        steps: int = 600,
-        crop: int = 64,
-        batch_size: int = 6,
-        learning_rate: float = 3e-3,
+        steps: int = 1000,
+        crop: int = 32,
+        batch_size: int = 24,
+        learning_rate: float = 2e-3,
     ) -> None:
         super().__init__()
         name = "residual-fusion"
