@@ -113,7 +113,7 @@ def _kept(card: Card) -> str | None:
     network, floor = scores["network"]["psnr"], scores["mean"]["psnr"]
     return (
         f"kept as the model: {scores['kept']}, with {floor:.2f} dB on the validation blocks better than the network "
-        f"({network:.2f} dB); train longer (--minutes), or on more scenes"
+        f"({network:.2f} dB); train longer (--steps), or on more scenes"
     )
 
 
