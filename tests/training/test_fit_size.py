@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import finewave as fw
 from finewave.scene import make_scene
-from finewave.systems.registry import create_model
 from finewave.training.configuration.recipes import load_recipe
-from finewave.training.fit import FUSION_CROP, FitOptions, fit
+from finewave.training.fit import FitOptions, fit
 from finewave.training.fit_size import FEWEST, seconds_of_a_step, size_for
 from tests.training.test_fit import SENSOR, WAVELENGTHS, blobs
 
@@ -98,8 +98,22 @@ def test_fusion_is_fitted_in_closed_form(scene: Path, tmp_path: Path) -> None:
     assert fw.load_model(tmp_path / "model" / "training" / "model").card.config["steps"] == 5
 
 
-def test_crops_of_fusion_are_its_own_where_blocks_hold_them() -> None:
-    assert create_model("residual-fusion").fitting.crop == FUSION_CROP
+@pytest.mark.parametrize(("scale", "crop"), [(2, 32), (3, 30), (9, 36), (16, 48)])
+def test_crops_of_fusion_are_the_default_or_the_largest_that_blocks_hold(scale: int, crop: int, tmp_path: Path) -> None:
+    """By default 32 pixels, at x9 36, at x16 64; the training block has 60 columns."""
+    (tmp_path / "mine.yaml").write_text(SENSOR)
+    fw.save_scene(make_scene(blobs(0, 200, 60), wavelengths=WAVELENGTHS), tmp_path / "scene.tif")
+    tiny = ("model.components=2", "model.features=4", "model.windows=[3.0]", "model.ridge=[1e-4]", "data.crop=36")
+    options = FitOptions(scale, str(tmp_path / "mine.yaml"), system="residual-fusion", steps=1, overrides=tiny)
+    fit([tmp_path / "scene.tif"], tmp_path / "model", options)
+    assert fw.load_model(tmp_path / "model" / "training" / "model").card.config["crop"] == crop
+
+
+def test_too_little_time_leaves_the_steps_of_fusion(scene: Path, tmp_path: Path) -> None:
+    options = FitOptions(2, str(tmp_path / "mine.yaml"), system="fusformer", minutes=1e-4, steps=3)
+    fit([scene], tmp_path / "model", options)
+    config = fw.load_model(tmp_path / "model" / "training" / "model").card.config
+    assert (config["steps"], config["batch_size"]) == (3, 24)
 
 
 def test_steps_of_what_takes_none_are_refused(scene: Path, tmp_path: Path) -> None:
@@ -107,3 +121,11 @@ def test_steps_of_what_takes_none_are_refused(scene: Path, tmp_path: Path) -> No
     with pytest.raises(fw.InputError, match="kernel-ridge is solved in one go and takes no steps"):
         fit([scene], tmp_path / "model", options)
     assert not (tmp_path / "model" / "training").exists()  # nothing was prepared for it
+
+
+def test_what_is_fitted_from_nothing_takes_no_start(scene: Path, tmp_path: Path) -> None:
+    small = ("model.components=2", "model.features=4", "model.crop=8")
+    options = FitOptions(2, str(tmp_path / "mine.yaml"), system="residual-fusion", steps=1, overrides=small)
+    fit([scene], tmp_path / "first", options)
+    with pytest.raises(fw.InputError, match="residual-fusion is fitted from nothing in one go and takes no start"):
+        fit([scene], tmp_path / "second", replace(options, start=str(tmp_path / "first"), steps=7))

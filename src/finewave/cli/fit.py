@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 )
 @click.option("--mtf", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="At Nyquist, of LR pixels.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Length of the training.")
-@click.option("--steps", type=COUNT, help="The same in steps; with --minutes, at most.")
+@click.option(
+    "--steps", type=COUNT, help="The same in steps; with --minutes, at most. Refused by what is solved in one go."
+)
 @click.option("--wavelengths", help="Band centres in nm of the scenes, comma-separated, or a CSV file.")
 @click.option("--full-scale", type=float, help="The stored number that represents 1.0.")
 @click.option("--devices", type=PROCESSES, default=1, show_default=True, help="GPUs that share the work.")
@@ -113,7 +115,7 @@ def _kept(card: Card) -> str | None:
     network, floor = scores["network"]["psnr"], scores["mean"]["psnr"]
     return (
         f"kept as the model: {scores['kept']}, with {floor:.2f} dB on the validation blocks better than the network "
-        f"({network:.2f} dB); train longer (--steps), or on more scenes"
+        f"({network:.2f} dB); train longer, or on more scenes"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -21,6 +20,7 @@ from finewave.evaluation.whole_scenes import WholeScenes
 from finewave.extras import check_extra
 from finewave.physics.sensors import Sensor, get_sensor
 from finewave.systems.registry import config_of, options_of, system_named
+from finewave.systems.residual_fusion.fitting import default_crop
 from finewave.text.plain_numbers import as_plain
 from finewave.training.configuration.recipes import list_recipes, load_recipe
 from finewave.training.fit_size import FEWEST, size_for
@@ -36,8 +36,6 @@ TRAINING = "training"
 """Subfolder of the training run."""
 JOINT, SPECTRAL, SPATIAL = "sr-ssr", "jssunet-ssr", "bandwise-sr"
 FUSING = "residual-fusion"
-FUSION_CROP = 32
-"""Side of its crops by default."""
 ENLARGING = "bandwise-sr-any-x{scale}"
 """Weights for any sensor, from which the part that enlarges starts."""
 CLOSED_FORMS = {"sssr": JOINT, "sr": SPATIAL, "ssr": "kernel-ridge", "fusion": FUSING}
@@ -50,7 +48,7 @@ KERNELS: Mapping[str, Mapping[str, Floor]] = {
     },
     "fusion": {"residual fusion": (FUSING, {})},
 }
-"""Beside the floors: fitted to the training blocks in seconds, and hard to beat with few of them."""
+"""Beside the floors: fitted to the training blocks in seconds, fusion in a minute, and hard to beat with few blocks."""
 UNBOUNDED = 1_000_000
 """Steps of a training that ends by the clock."""
 FINE_TUNING = 0.3
@@ -174,6 +172,8 @@ def _fit(scenes: Sequence[str | Path], out: Path, options: FitOptions, progress:
     if options.start is None and system in (JOINT, SPATIAL):
         options = replace(options, start=_weights_for_any_sensor(recipe, options))
     known = load_recipe(recipe)
+    if options.start is not None and not any(key.startswith("phase") for key in known):
+        raise InputError(f"{system} is fitted from nothing in one go and takes no start; leave --from out")
     length = _length(known, system, options)
     crop = _crop(recipe, system, options)
     store, companion = _store(scenes, out, options, crop, sensor, progress)
@@ -255,7 +255,7 @@ def _in_time(
     )
     closed = [f"model.system={system}", *experiment]
     if system == FUSING:
-        closed += [f"model.crop={_fusion_crop(store, options.scale)}"]
+        closed += [f"model.crop={_fusion_crop(store, options.scale)}", *_length({}, FUSING, options)]
     if system == JOINT:
         closed += [
             f"model.{key}={json.dumps(value)}"
@@ -285,8 +285,7 @@ def _floors(model: Model, store: Store) -> dict[str, Floor]:
 def _fusion_crop(store: Store, scale: int) -> int:
     """Return the side of the crops of `FUSING`: its own, or the largest that the training blocks hold."""
     sides = [min(store.size(name)) for name in store.attributes["split"]["train"]]
-    multiple = math.lcm(4, scale)
-    return max(multiple, min(FUSION_CROP, max(sides)) // multiple * multiple)
+    return max(scale, min(default_crop(scale), max(sides)) // scale * scale)
 
 
 def _best(model: Model, store: Store) -> Model:

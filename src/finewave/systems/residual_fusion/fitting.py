@@ -21,6 +21,15 @@ WARMUP = 0.05
 """Part of the steps in which the learning rate rises."""
 LARGEST_GRADIENT = 1.0
 """Norm to which gradients are clipped."""
+SMALLEST_CROP = 32
+"""Side of crops in HR pixels: with small ones a step sees many places for the same time."""
+LOW_PIXELS = 4
+"""Side in LR pixels below which a crop is mostly border."""
+
+
+def default_crop(scale: int) -> int:
+    """Return the side of crops in HR pixels where none is stated."""
+    return max(SMALLEST_CROP, LOW_PIXELS * scale)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from finewave.systems.baselines.local_regression import (
 )
 from finewave.systems.baselines.white_noise import filter_products, noise_reach
 from finewave.systems.option_checks import at_least, require
-from finewave.systems.residual_fusion.fitting import Fitting, fit
+from finewave.systems.residual_fusion.fitting import Fitting, default_crop, fit
 from finewave.systems.tile_stages import TileStage, convolution_weights
 
 DARK = 0.01
@@ -78,7 +78,8 @@ class ResidualFusion(SRNetwork):
     noise : {"ignored", "estimated"}
         Of the regression, see `LocalRegression`; f then sees the filtered MSI, and D L for h. The fit ignores noise.
     steps, crop, batch_size : int
-        Of the fit to the training scenes: steps of Adam, side of the crops in HR pixels, and their number.
+        Of the fit to the training scenes: steps of Adam, side of the crops in HR pixels (None: 32, or 4 LR pixels if
+        those are more), and their number.
     learning_rate : float
         At first; it falls to zero along a cosine.
 
@@ -110,7 +111,7 @@ class ResidualFusion(SRNetwork):
         initialisation: Literal["regression", "framework"] = "regression",
         noise: Literal["ignored", "estimated"] = "ignored",
         steps: int = 1000,
-        crop: int = 32,
+        crop: int | None = None,
         batch_size: int = 24,
         learning_rate: float = 2e-3,
     ) -> None:
@@ -120,6 +121,7 @@ class ResidualFusion(SRNetwork):
         at_least(name, 1, ms_bands=ms_bands, hs_bands=hs_bands, components=components, features=features, blocks=blocks)
         at_least(name, 1, batch_size=batch_size)
         at_least(name, 0, steps=steps)
+        crop = default_crop(scale) if crop is None else crop
         at_least(name, scale, crop=crop)
         require(name, learning_rate > 0, "> 0", learning_rate=learning_rate)
         check_windows(name, windows, ridge)
