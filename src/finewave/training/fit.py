@@ -20,7 +20,6 @@ from finewave.evaluation.whole_scenes import WholeScenes
 from finewave.extras import check_extra
 from finewave.physics.sensors import Sensor, get_sensor
 from finewave.systems.registry import config_of, options_of, system_named
-from finewave.systems.residual_fusion.fitting import default_crop
 from finewave.text.plain_numbers import as_plain
 from finewave.training.configuration.recipes import list_recipes, load_recipe
 from finewave.training.fit_size import FEWEST, size_for
@@ -187,8 +186,6 @@ def _fit(scenes: Sequence[str | Path], out: Path, options: FitOptions, progress:
     overrides = [f"model.system={system}", *experiment, *_start(known, options, network), *length]
     if system == "sspsr" and options.start is None:  # begins at the bicubic image if no band has to share a feature
         overrides += [f"model.features={max(known['model']['features'], len(store.wavelengths))}"]
-    if system == FUSING:
-        overrides += [f"model.crop={_fusion_crop(store, options.scale)}"]
     if sensor is not None and not companion:
         _warn_of_pixel_size(scenes, options.scale, sensor)
     overrides += options.overrides
@@ -255,7 +252,7 @@ def _in_time(
     )
     closed = [f"model.system={system}", *experiment]
     if system == FUSING:
-        closed += [f"model.crop={_fusion_crop(store, options.scale)}", *_length({}, FUSING, options)]
+        closed += _length({}, FUSING, options)
     if system == JOINT:
         closed += [
             f"model.{key}={json.dumps(value)}"
@@ -269,30 +266,20 @@ def _in_time(
     return "fit-closed-form", closed
 
 
-def _floors(model: Model, store: Store) -> dict[str, Floor]:
-    """Return what a network has to beat, with crops of fusion that its blocks hold."""
+def _floors(model: Model) -> dict[str, Floor]:
+    """Return what a network has to beat."""
     assert model.card is not None
     floors = {**SMALL_FLOORS.get(model.task, FLOORS[model.task]), **KERNELS.get(model.task, {})}
-    result = {}
-    for name, (system, options) in floors.items():
-        if system == FUSING:
-            options = {**options, "crop": _fusion_crop(store, model.scale)}
-        if (system, model.card.system) != (FUSING, FUSING):  # would be the same once more
-            result[name] = (system, options)
-    return result
-
-
-def _fusion_crop(store: Store, scale: int) -> int:
-    """Return the side of the crops of `FUSING`: its own, or the largest that the training blocks hold."""
-    sides = [min(store.size(name)) for name in store.attributes["split"]["train"]]
-    return max(scale, min(default_crop(scale), max(sides)) // scale * scale)
+    if model.card.system == FUSING:  # would be the same once more
+        floors = {name: floor for name, floor in floors.items() if floor[0] != FUSING}
+    return floors
 
 
 def _best(model: Model, store: Store) -> Model:
     """Return the network or a floor, whichever has the higher PSNR on the validation blocks, all scores in its card."""
     from finewave.evaluation.evaluator import with_scores
 
-    floors = _floors(model, store)
+    floors = _floors(model)
     scored = with_scores(model, store, floors)
     assert model.card is not None
     assert scored.card is not None

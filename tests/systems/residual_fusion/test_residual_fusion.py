@@ -98,6 +98,18 @@ def test_the_basis_is_orthonormal_and_the_rate_ends_at_zero() -> None:
     assert rates[100] == pytest.approx(0)
 
 
+@pytest.mark.parametrize(("scale", "largest", "side"), [(2, 30, 16), (3, 20, 10), (9, 6, 4), (16, 3, 3), (40, 9, 4)])
+def test_crops_by_default(scale: int, largest: int, side: int) -> None:
+    """32 HR pixels, four LR pixels where those are more, and no more than the largest image holds."""
+    assert build(scale).fitting.side(scale, largest) == side
+
+
+def test_an_image_smaller_than_the_default_crop_is_fitted_to() -> None:
+    net = build(16, steps=1)
+    net.prepare_from([sample(16, height=3, width=5)], 0)
+    assert net.last.weight.abs().max() > 0
+
+
 @pytest.mark.parametrize("scale", [2, 4, 8])
 def test_twice_the_light_is_twice_the_result_where_it_is_bright(scale: int) -> None:
     images = sample(scale)

@@ -27,19 +27,28 @@ LOW_PIXELS = 4
 """Side in LR pixels below which a crop is mostly border."""
 
 
-def default_crop(scale: int) -> int:
-    """Return the side of crops in HR pixels where none is stated."""
-    return max(SMALLEST_CROP, LOW_PIXELS * scale)
-
-
 @dataclass(frozen=True)
 class Fitting:
     """Length and size of the fit, see `ResidualFusion`."""
 
     steps: int
-    crop: int
+    crop: int | None
     batch_size: int
     learning_rate: float
+
+    def side(self, scale: int, largest: int) -> int:
+        """Return the side of the crops in LR pixels, where the largest that fits into a training image is known.
+
+        Raises
+        ------
+        InputError
+            If the stated crop is larger than that.
+        """
+        if self.crop is None:
+            return min(max(SMALLEST_CROP // scale, LOW_PIXELS), largest)
+        if self.crop // scale > largest:
+            raise InputError(f"residual-fusion: crop={self.crop} is larger than every training image")
+        return self.crop // scale
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step: linear at first, then along a cosine to zero."""
@@ -79,9 +88,7 @@ def fit(net: ResidualFusion, samples: Iterable[Mapping[str, Tensor]], seed: int)
     if not scenes:
         raise InputError("residual-fusion needs training images; there are none")
     options = net.fitting
-    side = options.crop // net.scale
-    if side > max(min(each["lr_hsi"].shape[2:]) for each in scenes):
-        raise InputError(f"residual-fusion: crop={options.crop} is larger than every training image")
+    side = options.side(net.scale, max(min(each["lr_hsi"].shape[2:]) for each in scenes))
     with torch.no_grad():
         _set_basis(net, scenes)
         known = []

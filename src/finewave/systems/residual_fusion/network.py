@@ -41,7 +41,7 @@ from finewave.systems.baselines.local_regression import (
 )
 from finewave.systems.baselines.white_noise import filter_products, noise_reach
 from finewave.systems.option_checks import at_least, require
-from finewave.systems.residual_fusion.fitting import Fitting, default_crop, fit
+from finewave.systems.residual_fusion.fitting import Fitting, fit
 from finewave.systems.tile_stages import TileStage, convolution_weights
 
 DARK = 0.01
@@ -79,7 +79,7 @@ class ResidualFusion(SRNetwork):
         Of the regression, see `LocalRegression`; f then sees the filtered MSI, and D L for h. The fit ignores noise.
     steps, crop, batch_size : int
         Of the fit to the training scenes: steps of Adam, side of the crops in HR pixels (None: 32, or 4 LR pixels if
-        those are more), and their number.
+        those are more, and at most what the largest scene holds), and their number.
     learning_rate : float
         At first; it falls to zero along a cosine.
 
@@ -121,8 +121,8 @@ class ResidualFusion(SRNetwork):
         at_least(name, 1, ms_bands=ms_bands, hs_bands=hs_bands, components=components, features=features, blocks=blocks)
         at_least(name, 1, batch_size=batch_size)
         at_least(name, 0, steps=steps)
-        crop = default_crop(scale) if crop is None else crop
-        at_least(name, scale, crop=crop)
+        if crop is not None:
+            at_least(name, scale, crop=crop)
         require(name, learning_rate > 0, "> 0", learning_rate=learning_rate)
         check_windows(name, windows, ridge)
         self.noise_aware = noise == "estimated"
