@@ -21,9 +21,9 @@ SOFT = 0.02
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def soft_absolute(error: Tensor) -> Tensor:
-    """Return the mean of sqrt(e² + `SOFT`²)."""
-    return (error.square() + SOFT**2).sqrt().mean()
+def soft_absolute(error: Tensor, soft: float = SOFT) -> Tensor:
+    """Return the mean of sqrt(e² + ``soft``²)."""
+    return (error.square() + soft**2).sqrt().mean()
 
 
 def train_average(

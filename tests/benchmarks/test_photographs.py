@@ -1,4 +1,4 @@
-"""Which scenes the training of `residual-sr` sees."""
+"""Which scenes the training of `residual-sr` sees, and by what it learns."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
-from benchmarks.photographs import check_options, chosen_split, network_of
+from benchmarks.photographs import check_options, chosen_split, figures_of, loss_of, network_of
 from finewave.errors import InputError
 from finewave.evaluation.folds import make_folds
+from finewave.physics.observation import Observation
+from finewave.systems.base import SRNetwork
 
 SPLIT = {"train": ["a", "b", "c", "d"], "val": ["e", "f"], "test": ["g"]}
 
@@ -59,3 +63,40 @@ def test_networks_have_the_stated_options_and_else_their_defaults() -> None:
         (8, 8, None),
         (8, None, 1),
     ]
+
+
+class Brighter(SRNetwork):
+    """The observed image, four times as large, in one band brighter by ``error``."""
+
+    task = "sr"
+
+    def __init__(self, error: float) -> None:
+        super().__init__()
+        self.error = error
+
+    def forward(self, lr_hsi: Tensor) -> Tensor:
+        change = torch.tensor([self.error, 0, 0])[:, None, None]
+        return lr_hsi.repeat_interleave(4, 2).repeat_interleave(4, 3) + change
+
+
+OBSERVATION = Observation(4, {"kernel": "gaussian"}, "the test")
+
+
+def test_errors_of_dark_pixels_count_by_their_brightness_too() -> None:
+    """Of flat images the loss is known: sqrt(e² + 0.02²) and 0.4 sqrt((e / (b + 0.01))² + 0.05²), of bands."""
+    for brightness in (0.02, 0.5):
+        image = torch.full((2, 3, 16, 16), brightness)
+        for error in (0.0, 0.0625):  # is exact in bfloat16
+            loss = float(loss_of(Brighter(error), OBSERVATION, image))
+            found = [
+                (e**2 + 0.02**2) ** 0.5 + 0.4 * ((e / (brightness + 0.01)) ** 2 + 0.05**2) ** 0.5
+                for e in (error, 0.0, 0.0)
+            ]
+            assert loss == pytest.approx(sum(found) / 3, rel=1e-3)
+
+
+def test_figures_are_means_over_images() -> None:
+    """A band of 0.5 that is brighter by 0.1: 10 log10(3 / 0.1²) dB; the angle from (1, 1, 1) to (1.2, 1, 1)."""
+    image = torch.full((1, 3, 16, 16), 0.5)
+    angle = torch.rad2deg(torch.tensor(3.2 / (3 * 3.44) ** 0.5).acos())
+    assert figures_of(Brighter(0.1), OBSERVATION, [image, image]) == f"24.77 dB, {angle:.2f} degrees"

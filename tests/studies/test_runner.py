@@ -167,6 +167,7 @@ def test_two_processes_do_not_train_the_same(tmp_path: Path) -> None:
     assert run_groups(group, tmp_path, quiet) == {}
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_is_the_same_table(tmp_path: Path, fork_server: ForkServer) -> None:
     """SIGKILL in a training; the same command afterwards makes the table of a study that was left alone."""
     asked = ["study", "tiny", "--datasets", "cave", "--split", "val", "--budget", "12steps", "--rows", "floor", "none"]

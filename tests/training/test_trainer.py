@@ -77,7 +77,7 @@ def test_phase2_leaves_the_rest_alone(finished: Path) -> None:
     assert any(not torch.equal(v, final[k]) for k, v in phase1.items() if k.startswith("post."))
 
 
-@pytest.mark.parametrize("moment", ["after 1", "within 17"])
+@pytest.mark.parametrize("moment", ["after 1", pytest.param("within 17", marks=pytest.mark.slow)])
 def test_killed_and_started_again_it_ends_the_same(
     overrides: list[str], tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch, fork_server: ForkServer
 ) -> None:

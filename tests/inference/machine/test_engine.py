@@ -47,6 +47,7 @@ def test_threads_of_workers_are_the_users_or_a_share(monkeypatch: pytest.MonkeyP
     }
 
 
+@pytest.mark.slow
 def test_two_workers_one_of_which_is_lost(model: Path, tmp_path: Path) -> None:
     source = write_scene(tmp_path / "scene.tif", 50, 75)
     predict_file(source, tmp_path / "threads.zarr", model, tile=20, precision="float32", spread=True)

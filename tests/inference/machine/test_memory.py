@@ -60,6 +60,7 @@ def write_source(path: Path, height: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_peak_is_bounded(model: Path, tmp_path: Path) -> None:
     height = 2432
     source, output = write_source(tmp_path / "scene.tif", height), tmp_path / "out.zarr"

@@ -90,7 +90,17 @@ def arithmetic(model: Model, side: int, halos: list[int]) -> int:
     return counter.get_total_flops() + made.operations
 
 
-@pytest.mark.parametrize("name", sorted(weight_folders()))
+MANY_BANDS = ("aviris", "enmap", "vnir100")
+"""In names of weights of a hundred bands and more, whose operations take seconds to count."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * any(each in name for each in MANY_BANDS))
+        for name in sorted(weight_folders())
+    ],
+)
 def test_tiles_of_shipped_models_cost_little_more_than_the_scene_in_one_piece(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -435,6 +435,7 @@ def run_in_a_new_process(**environment: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=True)
 
 
+@pytest.mark.slow
 def test_no_place_for_machine_code_is_no_error(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()

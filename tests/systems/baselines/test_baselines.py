@@ -16,6 +16,7 @@ from finewave.physics.degradation import degrade
 from finewave.systems.baselines.cnmf import nonnegative_response, successive_projections
 from finewave.systems.registry import create_model
 from finewave.zoo.model import Model, load_model
+from tests.fork_server import ForkServer
 
 
 def relative(one: Tensor, other: Tensor) -> float:
@@ -324,6 +325,26 @@ def test_neighbours_of_fewer_pixels_than_asked_for() -> None:
         create_model("knn").prepare_from([], 0)
     with pytest.raises(ValueError, match="knn: neighbours=0 is out of range"):
         create_model("knn", neighbours=0)
+
+
+@pytest.mark.parametrize("system", ["knn", "ridge-knn"])
+def test_black_bands_where_denormal_numbers_are_flushed(system: str, fork_server: ForkServer) -> None:
+    """In a process of its own, which a balanced tree of SciPy would end."""
+    program = f"""
+import torch
+import finewave as fw
+torch.set_flush_denormal(True)
+torch.manual_seed(0)
+hs = torch.rand(1, 6, 40, 50)
+ms = hs[:, :3].clone()
+ms[:, 0] *= torch.rand(40, 50) < 0.4
+net = fw.create_model({system!r}, ms_bands=3, hs_bands=6, pixels=2000)
+net.prepare_from([{{"hr_msi": ms, "hr_hsi": hs}}], 0)
+print(*net(ms).shape)
+"""
+    done = fork_server.run(program)
+    assert (done.returncode, done.stdout.split()) == (0, ["1", "6", "40", "50"]), done.stderr
+
 
 
 def test_residuals_of_the_nearest_pixels_are_added_to_a_linear_regression() -> None:

@@ -25,6 +25,7 @@ from tests.test_conformity import SMALL, build, inputs_of
 
 SLOW = {
     "awan",
+    "fusformer",
     "jssunet",
     "mst++",
     "mulsr",

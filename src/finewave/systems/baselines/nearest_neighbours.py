@@ -24,6 +24,15 @@ AT_ONCE = 1 << 16
 """Pixels that are looked up together, which bounds memory."""
 
 
+def tree_of(points: NDArray[np.float64]) -> cKDTree:
+    """Return the tree of points (N, d).
+
+    Not balanced: where denormal numbers are flushed to zero (`torch.set_flush_denormal`), SciPy's balanced trees end the
+    process if a coordinate of most points is zero.
+    """
+    return cKDTree(points, balanced_tree=False)
+
+
 class NearestNeighbours(SRNetwork):
     """Relative spectra of the training pixels of nearest colour, averaged, then made consistent with the camera.
 
@@ -112,7 +121,7 @@ class NearestNeighbours(SRNetwork):
         # a copy: the tree keeps it, and nodes in double precision may change
         nodes = self.nodes[: int(self.used)].detach().to("cpu", torch.float64, copy=True).numpy()
         if self._tree is None or not np.array_equal(self._tree.data, nodes):
-            self._tree = cKDTree(nodes)
+            self._tree = tree_of(nodes)
         return self._tree
 
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int = 0) -> None:
@@ -130,7 +139,7 @@ class NearestNeighbours(SRNetwork):
         if not len(ms):
             raise InputError("knn needs training images to look up pixels in; there are none")
         relative = torch.from_numpy(hs / _brightness(ms)).to(self.spectra)
-        tree = cKDTree(self.features(ms))
+        tree = tree_of(self.features(ms))
         used = min(len(ms), len(self.nodes))
         nearest = np.arange(1, min(self.neighbours, len(ms)) + 1)
         for start in range(0, used, AT_ONCE):

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.nn import functional as F
 
 from finewave.errors import InputError
+from finewave.systems.baselines.nearest_neighbours import tree_of
 from finewave.systems.baselines.pixel_regression import RidgeRegression
 
 AT_ONCE = 1 << 16
@@ -70,7 +70,7 @@ class ResidualNeighbours(RidgeRegression):
         wide = hr_msi.to(torch.promote_types(hr_msi.dtype, torch.float32))
         pixels = wide.permute(0, 2, 3, 1).flatten(0, 2) / self.spread.to(wide)
         known, residuals = self.known.to(wide), self.residuals.to(wide)
-        tree = cKDTree(known.detach().cpu().double().numpy())
+        tree = tree_of(known.detach().cpu().double().numpy())
         ranks = np.arange(1, min(self.neighbours, tree.n) + 1)
         means = []
         for some in pixels.split(AT_ONCE):
