@@ -90,6 +90,39 @@ def test_a_training_finds_the_response() -> None:
     torch.testing.assert_close(again, seen, atol=2e-3, rtol=1e-3)
 
 
+def test_members_count_by_weight_and_brightness() -> None:
+    """Of pixel b: (3 x first + b / (b + 0.2) x second) / (3 + b / (b + 0.2))."""
+    options = {"weights": [3.0, 1.0], "half_at": [0.0, 0.2], "consistent": False}
+    torch.manual_seed(0)
+    net = create_model("ensemble-ssr", hs_bands=5, members=["scene-ridge", "quadratic"], **options).eval()
+    plain = create_model("ensemble-ssr", hs_bands=5, members=["scene-ridge", "quadratic"], consistent=False).eval()
+    plain.load_state_dict(net.state_dict())
+    seen = torch.rand(1, 3, 6, 7, generator=torch.Generator().manual_seed(3))
+    seen[..., 0] = 0
+    first, second = (member(seen) for member in net.members)
+    b = seen.mean(1, keepdim=True)
+    share = b / (b + 0.2)
+    torch.testing.assert_close(net(hr_msi=seen), (3 * first + share * second) / (3 + share))
+    torch.testing.assert_close(net(hr_msi=seen)[..., 0], first[..., 0])
+    torch.testing.assert_close(plain(hr_msi=seen), (first + second) / 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weights": [1.0]}, "1 weights for 2 members"),
+        ({"weights": [1.0, 0.0]}, r"weights=\[1.0, 0.0\] is out of range; it must be numbers > 0"),
+        ({"weights": [1.0, float("nan")]}, "weights="),
+        ({"half_at": [0.1]}, "1 half_at for 2 members"),
+        ({"half_at": [0.1, 0.1]}, r"half_at=\[0.1, 0.1\] is out of range; it must be numbers >= 0, one of them 0"),
+        ({"half_at": [0.0, -1.0]}, "half_at="),
+    ],
+)
+def test_weights_out_of_range(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        create_model("ensemble-ssr", **options)
+
+
 def test_a_member_that_does_not_fit_is_refused_in_one_line() -> None:
     ridge, quadratic = models_of("ssr")
     (bicubic, _), (joint, other) = models_of("sr"), models_of("sssr")

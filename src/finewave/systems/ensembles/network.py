@@ -20,6 +20,7 @@ from finewave.physics.inversion.pseudo_inverse import PseudoInverse
 from finewave.physics.observation import Observation
 from finewave.physics.sensors.estimation import estimate_response
 from finewave.systems.base import SRNetwork
+from finewave.systems.option_checks import require
 from finewave.systems.registry import create_model, options_of, system_named
 
 FROM_THE_WHOLE = ("scale", "ms_bands", "hs_bands")
@@ -119,11 +120,16 @@ class Ensemble(SRNetwork):
 
     def forward(self, **images: Tensor) -> Tensor:
         """Return the HR-HSI (B, C, H, W) of the task's inputs by name."""
-        mean = sum((net(**images) for net in self.members[1:]), self.members[0](**images)) / len(self.members)
+        mean = self.mean_of([net(**images) for net in self.members], images)
         if not self.consistent:
             return mean
         wide = torch.promote_types(mean.dtype, torch.float32)
         return self.projection(mean.to(wide), {name: x.to(wide) for name, x in images.items()}).to(mean.dtype)
+
+    def mean_of(self, results: Sequence[Tensor], images: Mapping[str, Tensor]) -> Tensor:
+        """Return the mean of the members' results, (B, C, H, W); of all alike, if the task has no other."""
+        del images
+        return sum(results[1:], results[0]) / len(results)
 
     @property
     def prepares(self) -> bool:
@@ -208,7 +214,19 @@ class Ensemble(SRNetwork):
 
 
 class SpectralEnsemble(Ensemble):
-    """``ensemble-ssr``; see `Ensemble`."""
+    """``ensemble-ssr``; see `Ensemble`.
+
+    A member m counts by its weight, ``weights[m]``, and in dark pixels less: with the mean b over the MS bands of a
+    pixel, ``weights[m] b / (b + half_at[m])``. What is fitted to absolute errors has large angles there.
+
+    Parameters
+    ----------
+    weights : sequence of float
+        > 0, of each member; () for all alike.
+    half_at : sequence of float
+        Brightness, >= 0, at which a member counts half: 0 for the whole weight everywhere, as one has at least; () for
+        that of all.
+    """
 
     task = "ssr"
 
@@ -219,9 +237,32 @@ class SpectralEnsemble(Ensemble):
         *,
         members: Sequence[str] = ("quadratic", "knn"),
         options: Sequence[dict[str, Any]] = (),
+        weights: Sequence[float] = (),
+        half_at: Sequence[float] = (),
         consistent: bool = True,
     ) -> None:
         super().__init__(members, options, 1, ms_bands, hs_bands, consistent, None)
+        who = "ensemble-ssr"
+        for name, values in (("weights", weights), ("half_at", half_at)):
+            if len(values) not in (0, len(members)):
+                raise InputError(
+                    f"{who}: {len(values)} {name} for {len(members)} members; give one for each, or none"
+                )
+        require(who, all(0 < each < math.inf for each in weights), "numbers > 0", weights=list(weights))
+        fading = all(0 <= each < math.inf for each in half_at) and (not half_at or 0 in half_at)
+        require(who, fading, "numbers >= 0, one of them 0", half_at=list(half_at))
+        self.weights = list(weights) or [1.0] * len(members)
+        self.half_at = list(half_at) or [0.0] * len(members)
+
+    def mean_of(self, results: Sequence[Tensor], images: Mapping[str, Tensor]) -> Tensor:
+        """See `Ensemble.mean_of`."""
+        if len({*self.weights}) == 1 and not any(self.half_at):
+            return super().mean_of(results, images)
+        b = images["hr_msi"].mean(1, keepdim=True).clamp(min=0)
+        pairs = zip(self.weights, self.half_at, strict=True)
+        shares = [weight * b / (b + half) if half else torch.full_like(b, weight) for weight, half in pairs]
+        total = sum(share * each for share, each in zip(shares, results, strict=True))
+        return total / sum(shares)
 
 
 class SpatialEnsemble(Ensemble):
