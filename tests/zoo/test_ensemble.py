@@ -105,6 +105,8 @@ def test_members_count_by_weight_and_brightness() -> None:
     torch.testing.assert_close(net(hr_msi=seen), (3 * first + share * second) / (3 + share))
     torch.testing.assert_close(net(hr_msi=seen)[..., 0], first[..., 0])
     torch.testing.assert_close(plain(hr_msi=seen), (first + second) / 2)
+    made = ensemble(*(Model(member) for member in net.members), **options)
+    torch.testing.assert_close(made.predict(hr_msi=seen), net(hr_msi=seen))
 
 
 @pytest.mark.parametrize(

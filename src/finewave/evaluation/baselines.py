@@ -145,8 +145,10 @@ class BaselineBuilder:
         members: Sequence[str],
         options: Sequence[dict[str, Any]] = (),
         consistent: bool = True,
+        **weighting: Any,
     ) -> Model:
         each = options or [{}] * len(members)
         models = [self.build(member, seed=seed, **own) for member, own in zip(members, each, strict=True)]
         # measured images follow no response that is known
-        return ensemble(*models, consistent=consistent and self.facts["sensor"] is not None, name=system)
+        consistent = consistent and self.facts["sensor"] is not None
+        return ensemble(*models, consistent=consistent, name=system, **weighting)

@@ -18,7 +18,7 @@ AGREED = ("wavelengths_nm", "ms_bands", "sensor", "degradation")
 """Facts of cards that members must share, as far as they state them."""
 
 
-def ensemble(*models: Model, consistent: bool = True, name: str = "ensemble") -> Model:
+def ensemble(*models: Model, consistent: bool = True, name: str = "ensemble", **weighting: Any) -> Model:
     """Return the mean of models of one task as one model, to be saved as one folder with one card.
 
     Parameters
@@ -29,6 +29,8 @@ def ensemble(*models: Model, consistent: bool = True, name: str = "ensemble") ->
         Project the mean on the images consistent with the inputs, by the cards' observation model.
     name : str
         On the card, which names the members in its notes.
+    **weighting
+        For `ssr`: ``weights`` and ``half_at``, see `finewave.systems.ensembles.network.SpectralEnsemble`.
 
     Returns
     -------
@@ -70,6 +72,7 @@ def ensemble(*models: Model, consistent: bool = True, name: str = "ensemble") ->
         members=systems,
         options=options,
         consistent=consistent,
+        **weighting,
         **{key: value for key, value in whole.items() if key in known},
     )
     assert isinstance(net, Ensemble)
