@@ -35,6 +35,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "kernel-ridge": {"centres": 7, "windows": [3, 5]},
     "any-sensor": {"ssr_options": {"centres": 7, "windows": [3, 5]}, "windows": [3, 5], "spectra": 20, "components": 3},
     "scene-ridge": {"centres": 9, "pixels": 40},
+    "blue-end": {"ridge": {"centres": 9, "pixels": 40}},
     "jssunet-fusion": {"features": 12, "stages": 2, "fusion_blocks": 1},
     "ssjsr": {"features": 8},
     "residual-sr": {"features": 8, "blocks": 1},

@@ -80,6 +80,7 @@ SYSTEMS: dict[str, System] = {
     "any-sensor": System("finewave.systems.any_sensor.network:AnySensor", "ssr", fitted=True),
     "residual-fusion": System("finewave.systems.residual_fusion.network:ResidualFusion", "fusion", fitted=True),
     "scene-ridge": System("finewave.systems.scene_ridge.network:SceneRidge", "ssr", fitted=True),
+    "blue-end": System("finewave.systems.scene_ridge.blue_end:BlueEnd", "ssr", fitted=True),
     "jssunet-fusion": System("finewave.systems.jssunet.branches:JSSUNetFusion", "fusion"),
     "ssjsr": System("finewave.systems.ssjsr.network:SSJSR", "sssr"),
     "residual-sr": System("finewave.systems.residual_sr.network:ResidualSR", "sr"),
