@@ -33,6 +33,7 @@ MODELS = (
     "residual-sr-cave-x2",
     "residual-sr-cave-x4",
     "residual-sr-cave-x8",
+    "residual-sr-photo-x4",
     "bandwise-sr-any-x2",
     "bandwise-sr-any-x4",
     "residual-fusion-cave-x4",

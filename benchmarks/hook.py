@@ -9,6 +9,8 @@ scenes themselves: what there is to learn.
 
 ``python -m benchmarks.hook --without-dark`` prints what it costs to unlearn it: `scene-ridge` fitted to the training
 pixels above a brightness, below which pixels have the relative spectra of that brightness and the same colour.
+``python -m benchmarks.hook --scores MODEL ...`` prints the figures of models on the validation scenes, of all bands and
+without those below 420 nm.
 """
 
 from __future__ import annotations
@@ -49,6 +51,8 @@ GREY = 0.1
 """Spread of the bands of a grey pixel, at most, in parts of their mean."""
 THIN = 8
 """Rows and columns of the training scenes of which one is taken."""
+SEEN = 420.0
+"""Wavelength in nm from which on cameras see something."""
 STEEP = 1.3
 """Of what value at 440 nm more than this at 400 nm is a hook."""
 LIFTS = (0.0, 0.03, 0.05, 0.1)
@@ -220,6 +224,34 @@ def without_dark() -> None:
         print(f"| {' | '.join([*cells, f'{100 * ends.shares()[0]:.0f} %'])} |", flush=True)
 
 
+def scores_of(model: Model) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return mean PSNR and SAM of the validation scenes as the card has them made: of all bands, and from `SEEN` on."""
+    assert model.card is not None
+    assert model.card.sensor is not None
+    names = known_split(DATASET)["val"]
+    source = open_scenes(DATASET, names)
+    response = get_sensor(model.card.sensor).response(source.wavelengths)
+    degradation = {key: value for key, value in (model.card.degradation or {}).items() if key != "scale"}
+    scenes = WholeScenes(source, response, model.scale, degradation)
+    first = int((source.wavelengths < SEEN).sum())
+    every, seen = [], []
+    for name in names:
+        sample = scenes.sample(name)
+        made = model.predict(**{key: sample[key] for key in model.inputs})
+        every.append(figures(made, sample["hr_hsi"]))
+        seen.append(figures(made[:, first:], sample["hr_hsi"][:, first:]))
+    return mean(every), mean(seen)
+
+
+def scores(models: Sequence[str]) -> None:
+    """Print the figures of models, with and without the bands below `SEEN`."""
+    heads = ["", "PSNR (dB)", "SAM (°)", f"PSNR from {SEEN:g} nm on", f"SAM from {SEEN:g} nm on"]
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    for name in models:
+        cells = [f"{value:.2f}" for pair in scores_of(model_named(name, DATASET)) for value in pair]
+        print(f"| {' | '.join([f'`{name}`', *cells])} |", flush=True)
+
+
 def line(label: str, ratios: Sequence[float], ends: Ends) -> str:
     """Return a row of the table."""
     hooked, negative = ends.shares()
@@ -231,7 +263,11 @@ def line(label: str, ratios: Sequence[float], ends: Ends) -> str:
 def main(options: Mapping[str, Sequence[str]] | None = None) -> int:
     """Print the table."""
     keep_freed_memory()
-    if (options or {}).get("flags"):
+    flags = (options or {}).get("flags", ())
+    if "--scores" in flags:
+        scores((options or {}).get("models") or names())
+        return 0
+    if flags:
         without_dark()
         return 0
     heads = ["", *(f"patch of {value:g}" for value in PATCHES)]
@@ -247,6 +283,6 @@ def main(options: Mapping[str, Sequence[str]] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    arguments = names_and_flags(__doc__, "--without-dark", names="MODEL")
+    arguments = names_and_flags(__doc__, "--without-dark", "--scores", names="MODEL")
     models = [each for each in arguments if not each.startswith("--")]
     sys.exit(main({"models": models, "flags": arguments[len(models) :]}))

@@ -1,7 +1,8 @@
 """Train networks of spatial SR on photographs and on scenes seen by random cameras: edges need no spectra.
 
-    python -m benchmarks.photographs -o runs/residual-sr-photographs-x4 --minutes 17
-    python -m benchmarks.photographs -o runs/residual-sr-photographs-x4 --minutes 6 --folds 4 --fold 1
+    python -m benchmarks.photographs -o runs/residual-sr-photographs-x4 --steps 4640
+    python -m benchmarks.photographs -o runs/residual-sr-photographs-x4 --steps 1500 --folds 4 --fold 1
+    python -m benchmarks.photographs -o runs/residual-sr-photographs-bicubic-x4 --steps 2000 --kernel bicubic --sensor srgb
     python -m benchmarks.photographs -o runs/jssunet-sr-photographs-x4 --system jssunet-sr --stages 2 --features 64
 
 Half a thousand photographs (in the folder ``photos`` of the external data) have more edges than the twenty training
@@ -133,7 +134,7 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, default=data_folder() / "photos", help="folder of JPEG files")
     parser.add_argument("--share", type=float, default=PHOTOGRAPHS, help="part of the crops that are of photographs")
     parser.add_argument("--minutes", type=float, default=17.0, help="of processor time; on a GPU, of time")
-    parser.add_argument("--steps", type=int, help="in place of --minutes, to compare trainings of one length")
+    parser.add_argument("--steps", type=int, help="in place of --minutes: as long on any machine")
     parser.add_argument("--scale", type=int, choices=(2, 4, 8), default=4)
     parser.add_argument("--system", choices=("residual-sr", "jssunet-sr"), default="residual-sr")
     parser.add_argument("--features", type=int, help="width of the network, in place of its default")

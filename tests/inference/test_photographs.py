@@ -64,9 +64,29 @@ def test_spectra_of_photographs(photographs: list[Tensor], capsys: pytest.Captur
     assert 1.3 < by_band[400].median() < 2.5
 
 
-def test_edges_of_photographs(photographs: list[Tensor]) -> None:
+@pytest.mark.parametrize("name", ["blue-end-photo", "residual-sr-photo-x4"])
+def test_dark_pixels_have_no_hook(name: str, photographs: list[Tensor]) -> None:
+    """At 400 nm as much as at 440 nm, about, where other weights have twice as much; and nothing negative."""
+    model = fw.load_model(name)
+    at_400, at_440 = [], []
+    for photograph in photographs:
+        image = photograph if model.scale == 1 else fw.degrade(photograph, scale=4, kernel="bicubic")
+        spectra = model.predict(**{model.inputs[0]: image})
+        brightness = seen(spectra)[0].mean(0)
+        dark = (brightness >= 0.005) & (brightness <= 0.05)
+        at_400.append(spectra[0, 0][dark])
+        at_440.append(spectra[0, 4][dark])
+    low, high = torch.cat(at_400), torch.cat(at_440)
+    assert len(low) > 1000
+    assert 0.6 < (low / high.clamp(min=1e-4)).median() < 1.2
+    assert (low > 1.3 * high).float().mean() < 0.05
+    assert (low < 0).float().mean() < 0.01
+
+
+@pytest.mark.parametrize("name", ["jssunet-photo-x4", "residual-sr-photo-x4"])
+def test_edges_of_photographs(name: str, photographs: list[Tensor]) -> None:
     """Nearer to the photograph than interpolation, and beside edges less beyond the range than the photograph is."""
-    model = fw.load_model("jssunet-photo-x4")
+    model = fw.load_model(name)
     for photograph in photographs:
         low = fw.degrade(photograph, scale=4, kernel="bicubic")
         spectra = model.predict(lr_msi=low)

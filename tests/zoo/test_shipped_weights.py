@@ -18,8 +18,10 @@ from finewave.evaluation.evaluator import evaluate_model, reference_options
 from finewave.zoo.distribution.bundled_weights import weight_folders
 
 NAMES = fw.list_models(trained=True)
-BELOW_THE_FLOOR = ("awan-cave", "mstpp-cave")
-"""As README says: a regression and nearest neighbours together are better."""
+BELOW_THE_FLOOR = ("awan-cave", "mstpp-cave", "blue-end-photo")
+"""As README says: a regression and nearest neighbours together are better; of the last, see `OTHER_ENDS`."""
+OTHER_ENDS = ("residual-sr-photo-x4",)
+"""Dark pixels of CAVE end in a hook at 400 nm; spectra of these weights do not, so that their angles to CAVE's are large."""
 
 
 def test_the_promised_weights_are_there() -> None:
@@ -127,6 +129,8 @@ def test_the_card_tells_the_truth(name: str, real_images: Path, floors: dict[str
         assert scores["mean"]["psnr"] < floor["psnr"]
         return
     assert scores["mean"]["psnr"] > floor["psnr"]
+    if name in OTHER_ENDS:
+        return
     # a reference in three bands adds detail, hardly spectra
     tolerance = 1.01 if model.task == "refsr" else 1.0
     assert scores["mean"]["sam"] < tolerance * floor["sam"]

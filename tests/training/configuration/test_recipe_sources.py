@@ -15,7 +15,7 @@ from finewave.training.configuration.recipes import find_recipe, list_recipes, l
 ROOT = Path(__file__).parents[3]
 CLAIM = re.compile(rf"\b{PUBLISHED}\b")
 OWN = re.compile(
-    r"(common|fit)(-.*)?|.*-short|jssunet-photo-x4|jssunet-cave-x[28]-from-x4|.*-(enmap|vnir100|aviris)(-x\d)?|(residual|scene|any-sensor)-.*"
+    r"(common|fit)(-.*)?|.*-short|jssunet-photo-x4|jssunet-cave-x[28]-from-x4|.*-(enmap|vnir100|aviris)(-x\d)?|(residual|scene|any-sensor|blue-end)-.*"
 )
 SMALL = """
 name: mine                # names decide nothing
