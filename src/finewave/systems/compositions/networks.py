@@ -236,11 +236,18 @@ class Composition(SRNetwork):
         return {**{own: known[image] for own, image in step.reads.items()}, "hr_hsi": images[step.makes]}
 
     def prepare_from(self, samples: Any, seed: int) -> None:
-        """Prepare each part that needs it; see `finewave.training.trainer.build_network`."""
+        """Prepare each part that needs it; see `finewave.training.trainer.build_network`.
+
+        A part whose MSI is an estimate finds the true one as ``true_msi``.
+        """
         unprepared = [part for part in self.parts if self.part(part).prepares]
         kept = list(samples) if len(unprepared) > 1 else samples
         for part in unprepared:
-            self.part(part).prepare_from((self.batch_of(part, sample, estimates=True) for sample in kept), seed)
+            self.part(part).prepare_from((self._training_images(part, sample) for sample in kept), seed)
+
+    def _training_images(self, part: str, sample: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        made = self.batch_of(part, sample, estimates=True)
+        return {**made, "true_msi": sample["hr_msi"]} if "hr_msi" in made and "hr_msi" in sample else made
 
 
 class SRThenSSR(Composition):

@@ -96,6 +96,9 @@ class BlueEnd(SRNetwork):
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int = 0) -> None:
         """Fit both, the second to pixels that are bright enough; see `SceneRidge.prepare_from`.
 
+        R is found by least squares; with ``true_msi`` in the samples, where ``hr_msi`` is an estimate, by these, as errors
+        of the estimate would make a rugged response of it, and rugged spectra.
+
         Raises
         ------
         InputError
@@ -104,9 +107,25 @@ class BlueEnd(SRNetwork):
         kept = list(samples)
         self.every.prepare_from(kept, seed)
         self.bright.prepare_from((self._bright(sample) for sample in kept), seed)
+        response = _response_of(kept)
+        self.every.set_response(response)
+        self.bright.set_response(response)
 
     def _bright(self, sample: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a sample as `forward` sees it, whose dark pixels are left out, as they are not finite."""
         ms = sample["hr_msi"]
         dark = ms.mean(1, keepdim=True) < self.lift
         return {**sample, "hr_msi": ms * self._gain(ms), "hr_hsi": sample["hr_hsi"].masked_fill(dark, torch.nan)}
+
+
+def _response_of(samples: Iterable[Mapping[str, Tensor]]) -> Tensor:
+    """Return R (c, C) by which MS bands are sums of HS bands, float64, by least squares over all finite pixels."""
+    gram: Tensor | float = 0.0
+    moment: Tensor | float = 0.0
+    for sample in samples:
+        seen = sample.get("true_msi", sample["hr_msi"])
+        x, y = (image.double().transpose(0, 1).flatten(1) for image in (seen, sample["hr_hsi"]))
+        good = torch.isfinite(torch.cat([x, y])).all(0)
+        x, y = x[:, good], y[:, good]
+        gram, moment = gram + y @ y.T, moment + y @ x.T
+    return (torch.linalg.pinv(torch.as_tensor(gram), rtol=1e-12, hermitian=True) @ moment).T

@@ -155,6 +155,12 @@ class SceneRidge(SRNetwork):
         return spectra + (pixels - spectra @ self.response.to(pixels).T) @ self.inverse.to(pixels).T
 
     @torch.no_grad()
+    def set_response(self, response: Tensor) -> None:
+        """Set R (c, C), the camera that results are consistent with."""
+        self.response.copy_(response)
+        self.inverse.copy_(torch.linalg.pinv(response))
+
+    @torch.no_grad()
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int = 0) -> None:
         """Draw pixels and centres, and find all coefficients.
 
@@ -169,8 +175,7 @@ class SceneRidge(SRNetwork):
         """
         random = torch.Generator().manual_seed(seed)
         scenes, response = self._draw(samples, random)
-        self.response.copy_(response)
-        self.inverse.copy_(torch.linalg.pinv(response))
+        self.set_response(response)
         unit = torch.cat([scene.weights for scene in scenes]).mean()
         scenes = [scene._replace(weights=scene.weights / unit) for scene in scenes]
         weights = torch.cat([scene.weights for scene in scenes])
