@@ -20,7 +20,7 @@ from finewave.process.allocator import keep_freed_memory
 @click.option("--image", type=click.Path(path_type=Path), help="Another photograph than the one that ships.")
 @click.option(
     "--model",
-    default="jssunet-photo-x4",
+    default="residual-sr-photo-x4",
     show_default=True,
     shell_complete=model_names,
     help="Name, folder or file.",

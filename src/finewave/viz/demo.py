@@ -50,7 +50,7 @@ def run_demo(
     folder: str | Path,
     *,
     image: str | Path | None = None,
-    model: str | Path = "jssunet-photo-x4",
+    model: str | Path = "residual-sr-photo-x4",
     progress: Callable[[int, int], None] | None = None,
 ) -> Outcome:
     """Super-resolve a photograph and draw the result.

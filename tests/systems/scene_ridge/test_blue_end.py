@@ -55,7 +55,7 @@ def test_bright_pixels_and_other_bands_are_those_of_scene_ridge() -> None:
         one, other = plain(sample["hr_msi"]), net(sample["hr_msi"])
     bright = slice(13, None)
     torch.testing.assert_close(other[..., bright], one[..., bright], rtol=0.05, atol=0.03)
-    assert (other[:, 2:] - one[:, 2:]).abs().max() < 0.02
+    assert (other[:, 2:] - one[:, 2:]).abs().max() < 0.05
 
 
 @pytest.mark.parametrize("exposure", [0.003, 0.1, 1.0])
