@@ -2,7 +2,7 @@
 
     python -m benchmarks.photographs -o runs/residual-sr-photographs-x4 --steps 4640
     python -m benchmarks.photographs -o runs/residual-sr-photographs-x4 --steps 1500 --folds 4 --fold 1
-    python -m benchmarks.photographs -o runs/residual-sr-photographs-bicubic-x4 --steps 2000 --kernel bicubic --sensor srgb
+    python -m benchmarks.photographs -o runs/residual-sr-photographs-bicubic-x4 --kernel bicubic --sensor srgb
     python -m benchmarks.photographs -o runs/jssunet-sr-photographs-x4 --system jssunet-sr --stages 2 --features 64
 
 Half a thousand photographs (in the folder ``photos`` of the external data) have more edges than the twenty training

@@ -21,7 +21,7 @@ NAMES = fw.list_models(trained=True)
 BELOW_THE_FLOOR = ("awan-cave", "mstpp-cave", "blue-end-photo")
 """As README says: a regression and nearest neighbours together are better; of the last, see `OTHER_ENDS`."""
 OTHER_ENDS = ("residual-sr-photo-x4",)
-"""Dark pixels of CAVE end in a hook at 400 nm; spectra of these weights do not, so that their angles to CAVE's are large."""
+"""Dark pixels of CAVE end in a hook at 400 nm, spectra of these weights do not: their angles to CAVE's are large."""
 
 
 def test_the_promised_weights_are_there() -> None:

@@ -346,7 +346,6 @@ print(*net(ms).shape)
     assert (done.returncode, done.stdout.split()) == (0, ["1", "6", "40", "50"]), done.stderr
 
 
-
 def test_residuals_of_the_nearest_pixels_are_added_to_a_linear_regression() -> None:
     random = np.random.default_rng(2)
     ms = random.uniform(0.1, 0.5, (1, 2, 9, 8))

@@ -27,8 +27,8 @@ AT_ONCE = 1 << 16
 def tree_of(points: NDArray[np.float64]) -> cKDTree:
     """Return the tree of points (N, d).
 
-    Not balanced: where denormal numbers are flushed to zero (`torch.set_flush_denormal`), SciPy's balanced trees end the
-    process if a coordinate of most points is zero.
+    Not balanced: where denormal numbers are flushed to zero (`torch.set_flush_denormal`), SciPy's balanced trees end
+    the process if a coordinate of most points is zero.
     """
     return cKDTree(points, balanced_tree=False)
 

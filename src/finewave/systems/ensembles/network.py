@@ -245,9 +245,7 @@ class SpectralEnsemble(Ensemble):
         who = "ensemble-ssr"
         for name, values in (("weights", weights), ("half_at", half_at)):
             if len(values) not in (0, len(members)):
-                raise InputError(
-                    f"{who}: {len(values)} {name} for {len(members)} members; give one for each, or none"
-                )
+                raise InputError(f"{who}: {len(values)} {name} for {len(members)} members; give one for each, or none")
         require(who, all(0 < each < math.inf for each in weights), "numbers > 0", weights=list(weights))
         fading = all(0 <= each < math.inf for each in half_at) and (not half_at or 0 in half_at)
         require(who, fading, "numbers >= 0, one of them 0", half_at=list(half_at))
@@ -261,8 +259,8 @@ class SpectralEnsemble(Ensemble):
         b = images["hr_msi"].mean(1, keepdim=True).clamp(min=0)
         pairs = zip(self.weights, self.half_at, strict=True)
         shares = [weight * b / (b + half) if half else torch.full_like(b, weight) for weight, half in pairs]
-        total = sum(share * each for share, each in zip(shares, results, strict=True))
-        return total / sum(shares)
+        total = sum((share * each for share, each in zip(shares[1:], results[1:], strict=True)), shares[0] * results[0])
+        return total / sum(shares[1:], shares[0])
 
 
 class SpatialEnsemble(Ensemble):

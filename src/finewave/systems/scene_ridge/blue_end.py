@@ -68,7 +68,7 @@ class BlueEnd(SRNetwork):
         self.bright = SceneRidge(ms_bands, hs_bands, **(ridge or {}))
 
     @property
-    def receptive_field(self) -> int:
+    def receptive_field(self) -> int | None:
         """Distance in pixels at which a pixel affects the output."""
         return self.every.receptive_field
 
@@ -96,8 +96,8 @@ class BlueEnd(SRNetwork):
     def prepare_from(self, samples: Iterable[Mapping[str, Tensor]], seed: int = 0) -> None:
         """Fit both, the second to pixels that are bright enough; see `SceneRidge.prepare_from`.
 
-        R is found by least squares; with ``true_msi`` in the samples, where ``hr_msi`` is an estimate, by these, as errors
-        of the estimate would make a rugged response of it, and rugged spectra.
+        R is found by least squares; with ``true_msi`` in the samples, where ``hr_msi`` is an estimate, by these:
+        errors of the estimate would make a rugged response of it, and rugged spectra.
 
         Raises
         ------
