@@ -48,6 +48,7 @@ class BlueEnd(SRNetwork):
 
     task = "ssr"
     prepares = True
+    inverse: Tensor
 
     def __init__(
         self,
@@ -66,6 +67,8 @@ class BlueEnd(SRNetwork):
         self.ms_bands, self.hs_bands, self.first, self.lift = ms_bands, hs_bands, first, lift
         self.every = SceneRidge(ms_bands, hs_bands, **(ridge or {}))
         self.bright = SceneRidge(ms_bands, hs_bands, **(ridge or {}))
+        # of a network that has seen nothing: its bands are nearly alike
+        self.register_buffer("inverse", torch.linalg.pinv(self.every.response[:, first:], rtol=0.2))
 
     @property
     def receptive_field(self) -> int | None:
@@ -83,10 +86,8 @@ class BlueEnd(SRNetwork):
         gain = self._gain(x)
         rest = self.every(x)[:, self.first :]
         y = torch.cat([(self.bright(x * gain) / gain)[:, : self.first], rest], 1)
-        response = self.every.response.to(x)
-        inverse = torch.linalg.pinv(response[:, self.first :])  # (C - first, c)
-        missing = x - torch.einsum("kc,bcyx->bkyx", response, y)
-        change = torch.einsum("ck,bkyx->bcyx", inverse, missing)
+        missing = x - torch.einsum("kc,bcyx->bkyx", self.every.response.to(x), y)
+        change = torch.einsum("ck,bkyx->bcyx", self.inverse.to(x), missing)
         return torch.cat([y[:, : self.first], rest + change], 1).to(hr_msi.dtype)
 
     def _gain(self, ms: Tensor) -> Tensor:
@@ -110,6 +111,7 @@ class BlueEnd(SRNetwork):
         response = _response_of(kept)
         self.every.set_response(response)
         self.bright.set_response(response)
+        self.inverse.copy_(torch.linalg.pinv(response[:, self.first :]))
 
     def _bright(self, sample: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a sample as `forward` sees it, whose dark pixels are left out, as they are not finite."""
