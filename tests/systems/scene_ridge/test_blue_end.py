@@ -71,9 +71,11 @@ def test_the_response_is_that_of_the_true_image() -> None:
     """Of an estimated image with noise, in a composition too: the camera's in the end."""
     many = [torch.rand(1, 7, 24, 24, generator=torch.Generator().manual_seed(seed)) for seed in range(3)]
     samples = [{"hr_hsi": hs, "hr_msi": torch.einsum("kc,bcyx->bkyx", RESPONSE, hs)} for hs in many]
+    random = torch.Generator().manual_seed(9)
+    noise = [0.05 * torch.randn(each["hr_msi"].shape, generator=random) for each in samples]
     noisy = [
-        {**each, "hr_msi": each["hr_msi"] + 0.05 * torch.randn(each["hr_msi"].shape), "true_msi": each["hr_msi"]}
-        for each in samples
+        {**each, "hr_msi": each["hr_msi"] + error, "true_msi": each["hr_msi"]}
+        for each, error in zip(samples, noise, strict=True)
     ]
     net = BlueEnd(3, 7, ridge=RIDGE)
     net.prepare_from(noisy, 0)

@@ -9,6 +9,24 @@ import numpy as np
 from finewave.physics.sensors.resampling import FloatArray
 
 
+def linear_response(gram: FloatArray, moment: FloatArray) -> FloatArray:
+    """Return the weights, of any sign, that best map hyperspectral to multispectral pixels.
+
+    Exact where the multispectral pixels were simulated; of the combinations of bands that the pixels do not have, the
+    weights are zero.
+
+    Parameters
+    ----------
+    gram, moment : (C, C) and (C, c) ndarray
+        Sums over pixels of ``y yᵀ`` and ``y xᵀ``, with C hyperspectral bands y and c multispectral ones x.
+
+    Returns
+    -------
+    (c, C) float64 array
+    """
+    return (np.linalg.pinv(gram, rcond=1e-12, hermitian=True) @ moment).T
+
+
 def estimate_response(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> FloatArray:
     """Return the nonnegative weights that best map hyperspectral to multispectral pixels.
 

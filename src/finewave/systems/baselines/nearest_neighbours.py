@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from finewave.errors import InputError
+from finewave.physics.sensors.estimation import linear_response
 from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least
 
@@ -151,9 +152,7 @@ class NearestNeighbours(SRNetwork):
         self.nodes[:used] = torch.from_numpy(tree.data[:used]).to(self.nodes)
         self.nodes[used:], self.spectra[used:] = 0, 0
         self.used.fill_(used)
-        gram = torch.from_numpy(hs.T @ hs)
-        found = torch.linalg.pinv(gram, rtol=1e-12, hermitian=True) @ torch.from_numpy(hs.T @ ms)
-        self.response.copy_(found.T)
+        self.response.copy_(torch.from_numpy(linear_response(hs.T @ hs, hs.T @ ms)))
 
 
 def _brightness(ms: NDArray[np.float64]) -> NDArray[np.float64]:

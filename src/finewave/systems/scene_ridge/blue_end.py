@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from finewave.physics.sensors.estimation import linear_response
 from finewave.systems.base import SRNetwork
 from finewave.systems.option_checks import at_least, require
 from finewave.systems.scene_ridge.network import SceneRidge
@@ -122,12 +124,12 @@ class BlueEnd(SRNetwork):
 
 def _response_of(samples: Iterable[Mapping[str, Tensor]]) -> Tensor:
     """Return R (c, C) by which MS bands are sums of HS bands, float64, by least squares over all finite pixels."""
-    gram: Tensor | float = 0.0
-    moment: Tensor | float = 0.0
+    sums = []
     for sample in samples:
         seen = sample.get("true_msi", sample["hr_msi"])
         x, y = (image.double().transpose(0, 1).flatten(1) for image in (seen, sample["hr_hsi"]))
         good = torch.isfinite(torch.cat([x, y])).all(0)
         x, y = x[:, good], y[:, good]
-        gram, moment = gram + y @ y.T, moment + y @ x.T
-    return (torch.linalg.pinv(torch.as_tensor(gram), rtol=1e-12, hermitian=True) @ moment).T
+        sums.append(((y @ y.T).numpy(), (y @ x.T).numpy()))
+    grams, moments = zip(*sums, strict=True)
+    return torch.from_numpy(linear_response(np.sum(grams, axis=0), np.sum(moments, axis=0)))
