@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.hook import Ends, ends_of, line, predicted, together
+from benchmarks.hook import Ends, ends_of, line, predicted, scores_of, together
 from finewave.systems.registry import create_model
-from finewave.zoo.model import Model
+from finewave.zoo.model import Model, load_model
+from tests.test_docs import ROOT
 
 
 def test_hooks_of_dark_and_grey_pixels_are_counted() -> None:
@@ -29,6 +30,17 @@ def test_without_such_pixels_there_is_no_figure() -> None:
     ends = Ends(np.ones(2), np.ones(2), np.full((3, 2), 0.9))
     assert np.isnan(ends.ratio(ends.dark))
     assert np.isnan(ends.shares()).all()
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_scores_with_and_without_the_ends() -> None:
+    """Of all bands those of the card; from 420 nm on those that its page tells."""
+    model = load_model("blue-end-photo")
+    ((_, said),) = model.card.metrics.items()
+    (every, angle), (seen, smaller) = scores_of(model)
+    assert (every, angle) == pytest.approx((said["mean"]["psnr"], said["mean"]["sam"]), rel=2e-3)
+    assert f"| {seen:.2f} | {smaller:.2f} |" in (ROOT / "docs" / "models" / "blue-end.md").read_text(encoding="utf-8")
 
 
 def test_results_of_a_joint_model_are_compared_at_the_size_of_its_input() -> None:

@@ -87,6 +87,18 @@ def test_the_response_is_that_of_the_true_image() -> None:
     torch.testing.assert_close(whole.part("ssr").every.response, RESPONSE, atol=1e-4, rtol=0)
 
 
+def test_known_means_are_lifted_too() -> None:
+    """Those of a library of spectra, which come beside the pixels; of a sample without dark pixels all stays."""
+    net, sample = BlueEnd(3, 7, ridge=RIDGE), scene(0)
+    known = torch.cat([sample["hr_msi"], 0.5 * sample["hr_msi"]], 1)
+    made = net._bright({**sample, "around": known})
+    assert torch.equal(made["around"][:, :3], made["hr_msi"])
+    assert torch.equal(made["around"][:, 3:], net._bright({**sample, "hr_msi": known[:, 3:]})["hr_msi"])
+    assert made["around"].unflatten(1, (2, 3)).mean(2).min() > 0.0999
+    bright = {name: image + 0.5 for name, image in sample.items()}
+    assert all(torch.equal(image, bright[name]) for name, image in net._bright(bright).items())
+
+
 def test_black_and_negative_pixels_stay_finite() -> None:
     net = fitted(BlueEnd(3, 7, ridge=RIDGE))
     seen = torch.tensor([0.0, -0.01, 1e-9, 5.0]).repeat(1, 3, 4, 1)

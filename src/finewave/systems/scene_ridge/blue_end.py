@@ -119,7 +119,12 @@ class BlueEnd(SRNetwork):
         """Return a sample as `forward` sees it, whose dark pixels are left out, as they are not finite."""
         ms = sample["hr_msi"]
         dark = ms.mean(1, keepdim=True) < self.lift
-        return {**sample, "hr_msi": ms * self._gain(ms), "hr_hsi": sample["hr_hsi"].masked_fill(dark, torch.nan)}
+        lifted = {
+            name: torch.cat([part * self._gain(part) for part in sample[name].split(self.ms_bands, 1)], 1)
+            for name in ("hr_msi", "around")
+            if name in sample
+        }
+        return {**sample, **lifted, "hr_hsi": sample["hr_hsi"].masked_fill(dark, torch.nan)}
 
 
 def _response_of(samples: Iterable[Mapping[str, Tensor]]) -> Tensor:
