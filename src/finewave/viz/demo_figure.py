@@ -73,7 +73,7 @@ def draw_demo(scene: xr.DataArray, result: xr.DataArray, path: Path, title: str)
 
 def _show(axes: Any, picture: xr.DataArray, extent: tuple[float, ...], caption: str) -> Any:
     axes.imshow(np.nan_to_num(picture.values, nan=0.5).transpose(1, 2, 0), extent=extent, interpolation="nearest")
-    axes.set_title(caption, fontsize=10.5, loc="left")
+    axes.set_title(caption, fontsize=10.5, loc="left", wrap=True)  # of a square photograph it would not fit
     axes.set_xticks([])
     axes.set_yticks([])
     _frame(axes, "#888888", 0.6)
